@@ -1,0 +1,81 @@
+//! The `CustomResourceDefinition`: the derived schema plus what a derive cannot say.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps,
+};
+use kube_core::CustomResourceExt;
+use serde_json::json;
+
+use crate::PodIdentityBinding;
+
+// A rule is a CEL expression and the message of its violation.
+
+pub(crate) const SERVICE_ACCOUNT_NAME_RULE: (&str, &str) = (
+    "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+    "must be the name of a service account: lower-case letters, digits, '-' and '.', for example my-service-account (the name alone, without namespace)",
+);
+
+pub(crate) const AUDIENCE_RULE: (&str, &str) = (
+    "self.matches('^[!-~]+$')",
+    "must not contain spaces or control characters, for example sts.amazonaws.com",
+);
+
+/// Accepts what `podidentity_core::arn::RoleArn` accepts.
+pub(crate) const ROLE_ARN_RULE: &str =
+    "self.matches('^arn:aws(-[a-z0-9]+)*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$')";
+
+/// Names the mistake; the order is from the most telling to the most general.
+pub(crate) const ROLE_ARN_MESSAGE: &str = concat!(
+    "self.trim() != self ? 'must not begin or end with white space: remove it' : ",
+    "self.contains('*') || self.contains('?') ? 'must name one role: wildcards are not allowed' : ",
+    "!self.startsWith('arn:') ? 'must be the ARN of the role, not its name: write arn:aws:iam::ACCOUNT:role/' + self : ",
+    "!self.matches('^arn:aws(-[a-z0-9]+)*:') ? 'must have an AWS partition: write arn:aws:..., arn:aws-cn:..., arn:aws-us-gov:... or another arn:aws-*:...' : ",
+    "self.matches('^[^:]*:[^:]*:sts:.*:assumed-role/') ? 'must be the role itself, not a session of it: write arn:aws:iam::ACCOUNT:role/ROLE instead of arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION' : ",
+    "!self.matches('^[^:]*:[^:]*:iam:') ? 'must be an ARN of the service iam: write arn:aws:iam::ACCOUNT:role/ROLE' : ",
+    "!self.matches('^[^:]*:[^:]*:iam::') ? 'must have no region (IAM is global): write arn:aws:iam::ACCOUNT:role/ROLE' : ",
+    "!self.matches('^[^:]*:[^:]*:iam::[0-9]{12}:') ? 'must have an account of 12 digits: write arn:aws:iam::111122223333:role/ROLE' : ",
+    "!self.matches('^[^:]*:[^:]*:iam::[0-9]{12}:role/') ? 'must be the ARN of a role, not of a user, group, policy or instance profile: write ...:role/ROLE' : ",
+    "self.matches('//') ? 'must not have empty path elements: remove the double slash' : ",
+    "self.endsWith('/') ? 'must end with the name of the role, not with a slash' : ",
+    "self.matches('/[^/]{65,}$') ? 'must have a role name of at most 64 characters' : ",
+    "'must have a role path and name of letters, digits and _+=,.@-, as in arn:aws:iam::111122223333:role/path/my-role'"
+);
+
+/// The `CustomResourceDefinition` of [`PodIdentityBinding`].
+pub fn crd() -> CustomResourceDefinition {
+    let mut crd = PodIdentityBinding::crd();
+    for version in &mut crd.spec.versions {
+        if let Some(schema) = version.schema.as_mut().and_then(|v| v.open_api_v3_schema.as_mut()) {
+            default_status(schema);
+        }
+    }
+    crd
+}
+
+/// Gives a brand-new binding a status that no tool can take for ready (kstatus: observedGeneration != generation).
+fn default_status(schema: &mut JSONSchemaProps) {
+    if let Some(status) = schema.properties.as_mut().and_then(|p| p.get_mut("status")) {
+        status.default = Some(JSON(json!({"observedGeneration": -1})));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_binding_is_not_taken_for_observed() {
+        let crd = serde_json::to_value(crd()).unwrap();
+        let status = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+        assert_eq!(status["default"], json!({"observedGeneration": -1}));
+    }
+
+    #[test]
+    fn conditions_are_a_map_keyed_by_type() {
+        let crd = serde_json::to_value(crd()).unwrap();
+        let status = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+        let conditions = &status["properties"]["conditions"];
+        assert_eq!(conditions["x-kubernetes-list-type"], "map");
+        assert_eq!(conditions["x-kubernetes-list-map-keys"], json!(["type"]));
+    }
+}

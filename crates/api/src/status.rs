@@ -1,0 +1,180 @@
+//! The status: what was done and what was proven.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube_derive::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the operator did for the binding and what it verified.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(crates(kube_core = "::kube_core"))]
+#[serde(rename_all = "camelCase")]
+pub struct PodIdentityBindingStatus {
+    /// The `metadata.generation` that this status speaks of; -1 before the operator has seen the binding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// `Ready`, `ServiceAccountAnnotated`, `WorkloadsRolled`, `IdentityVerified`, and, only while true, `Reconciling`
+    /// and `Stalled`.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+
+    /// The role in force: the one on the service account by the operator's hand. May lag `spec.roleArn`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+
+    /// The last role that every live pod was proven to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_verified_role_arn: Option<String>,
+
+    /// The token's `sub`, which the role's trust policy has to allow: `system:serviceaccount:NAMESPACE:NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+
+    /// The token's `aud`, which the role's trust policy has to allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+
+    /// The token's `iss`: the cluster's OIDC issuer, which AWS IAM has to know as an identity provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+
+    /// The service account as observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ServiceAccountStatus>,
+
+    /// Workloads that run as the service account, failing ones first, at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workloads: Vec<WorkloadStatus>,
+
+    /// How many workloads `workloads` leaves out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub workloads_truncated: i32,
+
+    /// Workloads that run as the service account and are subject to rollouts.
+    #[serde(default)]
+    pub workloads_total: i32,
+
+    /// Those of them that need no restart and are not in one.
+    #[serde(default)]
+    pub workloads_current: i32,
+
+    /// Live pods that run as the service account.
+    #[serde(default)]
+    pub pods_total: i32,
+
+    /// Those of them proven to have the identity.
+    #[serde(default)]
+    pub pods_verified: i32,
+
+    /// `workloadsCurrent/workloadsTotal`, for the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled: Option<String>,
+
+    /// `podsVerified/podsTotal`, for the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<String>,
+
+    /// What was found in pods, worst first, at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<FindingStatus>,
+
+    /// How many findings there are in all.
+    #[serde(default)]
+    pub findings_total: i32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde's skip_serializing_if calls
+fn is_zero(value: &i32) -> bool {
+    *value == 0
+}
+
+/// The service account as observed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceAccountStatus {
+    /// `metadata.uid` of the service account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+
+    /// When the annotation in force was first seen written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotated_at: Option<Time>,
+
+    /// How many times the annotation was restored after another manager removed or changed it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restored: i32,
+
+    /// When it was last restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_at: Option<Time>,
+}
+
+/// One workload that runs as the service account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadStatus {
+    /// Kind, for example `Deployment`.
+    pub kind: String,
+    /// Name, in the binding's namespace.
+    pub name: String,
+    /// Where the workload is on its way to the identity.
+    pub state: WorkloadState,
+    /// Why it is in this state, where that is not plain from the state itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Its live pods that are proven to have the identity.
+    pub pods_verified: i32,
+    /// Its live pods.
+    pub pods_total: i32,
+}
+
+/// Where a workload is on its way to the identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum WorkloadState {
+    /// Needs a person: its restart failed, or a restart would not help.
+    Halted,
+    /// Needs a restart that has not started.
+    Pending,
+    /// Is in a rollout, by us or by somebody else.
+    Rolling,
+    /// Needs a restart but is paused.
+    Paused,
+    /// Is not selected by `rollout.workloadSelector`, or `rollout.policy` does not allow to restart it.
+    Excluded,
+    /// Is verified but never restarted: a bare pod, a Job, an unknown owner.
+    Unmanaged,
+    /// Has no replicas; its next pods will get the identity.
+    ScaledToZero,
+    /// Needs no restart.
+    Current,
+}
+
+/// One finding of the verification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FindingStatus {
+    /// How bad it is.
+    pub severity: FindingSeverity,
+    /// CamelCase reason, for example `StaleRole`.
+    pub reason: String,
+    /// What it is about, as `kind/name`.
+    pub object: String,
+    /// The container, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// What was seen, what was wanted, what the pod does meanwhile, and what to do.
+    pub message: String,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum FindingSeverity {
+    /// The pod does not have the identity.
+    Error,
+    /// The pod has the identity, but something is not as it should be.
+    Warning,
+    /// Worth knowing.
+    Info,
+}
