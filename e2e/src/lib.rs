@@ -1,1 +1,32 @@
+//! A real control plane for the demo, the end-to-end tests and the benchmarks, and the operator as a real process in
+//! front of it.
+//!
+//! ```text
+//! ControlPlane::start ─► Operator::start (config/, its own service account) ─► fixtures ─► wait
+//! ```
 
+pub mod binaries;
+pub mod certs;
+pub mod kubeconfig;
+pub mod ports;
+pub mod process;
+pub mod signals;
+mod workdir;
+
+pub mod audit;
+pub mod controlplane;
+mod kubectl;
+pub mod wait;
+
+pub use controlplane::{Component, ControlPlane, NEVER_READY, Options, READY_AFTER};
+
+use std::path::PathBuf;
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    let crate_folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    crate_folder
+        .parent()
+        .map(std::path::Path::to_path_buf)
+        .unwrap_or(crate_folder)
+}
