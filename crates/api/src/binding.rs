@@ -23,14 +23,51 @@ use crate::status::PodIdentityBindingStatus;
     derive = "PartialEq",
     doc = "Links a service account to an AWS IAM role: pods that run as the service account act as the role. The operator annotates the service account, rolls the workloads whose pods do not have the role yet, and verifies the pods that result.",
     crates(kube_core = "::kube_core"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether all is as declared and proven"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why"),
-    printcolumn(name = "ServiceAccount", type_ = "string", json_path = ".spec.serviceAccountName", description = "The service account that gets the role"),
-    printcolumn(name = "Rolled", type_ = "string", json_path = ".status.rolled", description = "Workloads whose pods are current / workloads that run as the service account"),
-    printcolumn(name = "Verified", type_ = "string", json_path = ".status.verified", description = "Pods proven to have the role / live pods"),
-    printcolumn(name = "Role", type_ = "string", json_path = ".spec.roleArn", description = "The declared role", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What is wrong and what to do", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Whether all is as declared and proven"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why"
+    ),
+    printcolumn(
+        name = "ServiceAccount",
+        type_ = "string",
+        json_path = ".spec.serviceAccountName",
+        description = "The service account that gets the role"
+    ),
+    printcolumn(
+        name = "Rolled",
+        type_ = "string",
+        json_path = ".status.rolled",
+        description = "Workloads whose pods are current / workloads that run as the service account"
+    ),
+    printcolumn(
+        name = "Verified",
+        type_ = "string",
+        json_path = ".status.verified",
+        description = "Pods proven to have the role / live pods"
+    ),
+    printcolumn(
+        name = "Role",
+        type_ = "string",
+        json_path = ".spec.roleArn",
+        description = "The declared role",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        description = "What is wrong and what to do",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]

@@ -15,10 +15,8 @@ pub(crate) const SERVICE_ACCOUNT_NAME_RULE: (&str, &str) = (
     "must be the name of a service account: lower-case letters, digits, '-' and '.', for example my-service-account (the name alone, without namespace)",
 );
 
-pub(crate) const AUDIENCE_RULE: (&str, &str) = (
-    "self.matches('^[!-~]+$')",
-    "must not contain spaces or control characters, for example sts.amazonaws.com",
-);
+pub(crate) const AUDIENCE_RULE: (&str, &str) =
+    ("self.matches('^[!-~]+$')", "must not contain spaces or control characters, for example sts.amazonaws.com");
 
 /// Accepts what `podidentity_core::arn::RoleArn` accepts.
 pub(crate) const ROLE_ARN_RULE: &str =

@@ -17,8 +17,8 @@ pub mod crd;
 pub mod status;
 
 pub use binding::{
-    ConflictPolicy, DeletionPolicy, FailurePolicy, LabelSelector, PodIdentityBinding, PodIdentityBindingSpec,
-    Rollout, RolloutPolicy, SelectorOperator, SelectorRequirement,
+    ConflictPolicy, DeletionPolicy, FailurePolicy, LabelSelector, PodIdentityBinding, PodIdentityBindingSpec, Rollout,
+    RolloutPolicy, SelectorOperator, SelectorRequirement,
 };
 pub use status::{
     FindingSeverity, FindingStatus, PodIdentityBindingStatus, ServiceAccountStatus, WorkloadState, WorkloadStatus,

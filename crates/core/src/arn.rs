@@ -1,0 +1,142 @@
+//! ARNs of IAM roles.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// The ARN of an IAM role, for example `arn:aws:iam::111122223333:role/path/my-role`.
+///
+/// Accepts what the `PodIdentityBinding` schema accepts: any `aws` partition, a 12-digit account, a role with an
+/// optional path, and no wildcards.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoleArn {
+    text: String,
+    partition_end: usize,
+}
+
+/// Why a text is not the ARN of a role.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{text:?} is not the ARN of an IAM role: {problem}")]
+pub struct ArnError {
+    text: String,
+    problem: &'static str,
+}
+
+const PREFIX: &str = "arn:";
+
+impl FromStr for RoleArn {
+    type Err = ArnError;
+
+    fn from_str(text: &str) -> Result<Self, ArnError> {
+        let fail = |problem| ArnError { text: text.to_owned(), problem };
+        let mut parts = text.splitn(6, ':');
+        let mut next = || parts.next().unwrap_or_default();
+        if next() != "arn" {
+            return Err(fail("it does not begin with arn:"));
+        }
+        let partition = next();
+        if !is_partition(partition) {
+            return Err(fail("its partition is not aws, aws-cn, aws-us-gov or another aws-*"));
+        }
+        if next() != "iam" || !next().is_empty() {
+            return Err(fail("its service is not iam, or it has a region: write arn:aws:iam::ACCOUNT:role/ROLE"));
+        }
+        let account = next();
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(fail("its account does not have 12 digits"));
+        }
+        let Some(role) = next().strip_prefix("role/") else {
+            return Err(fail("it does not name a role: write ...:role/ROLE"));
+        };
+        if !is_path_and_name(role) {
+            return Err(fail(
+                "its path or name has characters other than letters, digits and _+=,.@-, or the name is longer than 64",
+            ));
+        }
+        Ok(Self { text: text.to_owned(), partition_end: PREFIX.len() + partition.len() })
+    }
+}
+
+fn is_partition(text: &str) -> bool {
+    let mut words = text.split('-');
+    words.next() == Some("aws")
+        && words
+            .all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
+}
+
+fn is_path_and_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    let name_length = text.rsplit('/').next().map_or(0, str::len);
+    name_length <= 64 && text.split('/').all(|part| !part.is_empty() && part.bytes().all(allowed))
+}
+
+impl RoleArn {
+    /// The ARN as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// `aws`, `aws-cn`, `aws-us-gov`, ...
+    pub fn partition(&self) -> &str {
+        &self.text[PREFIX.len()..self.partition_end]
+    }
+
+    /// The 12 digits of the account.
+    pub fn account(&self) -> &str {
+        let start = self.partition_end + ":iam::".len();
+        &self.text[start..start + 12]
+    }
+
+    /// Path and name of the role, for example `path/my-role`.
+    pub fn role(&self) -> &str {
+        &self.text[self.partition_end + ":iam::".len() + 12 + ":role/".len()..]
+    }
+}
+
+impl fmt::Display for RoleArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for RoleArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_an_arn() {
+        let arn: RoleArn = "arn:aws-us-gov:iam::111122223333:role/team/a/my-role".parse().unwrap();
+        assert_eq!((arn.partition(), arn.account(), arn.role()), ("aws-us-gov", "111122223333", "team/a/my-role"));
+        assert_eq!(arn.to_string(), "arn:aws-us-gov:iam::111122223333:role/team/a/my-role");
+    }
+
+    #[test]
+    fn what_is_not_a_role_is_refused_with_the_reason() {
+        for (text, problem) in [
+            ("", "begin with arn:"),
+            ("my-role", "begin with arn:"),
+            ("arn:azure:iam::111122223333:role/r", "partition"),
+            ("arn:aws-:iam::111122223333:role/r", "partition"),
+            ("arn:aws:sts::111122223333:assumed-role/r/s", "service"),
+            ("arn:aws:iam:eu-west-1:111122223333:role/r", "region"),
+            ("arn:aws:iam::11112222333:role/r", "12 digits"),
+            ("arn:aws:iam::111122223333:user/u", "name a role"),
+            ("arn:aws:iam::111122223333:role/", "path or name"),
+            ("arn:aws:iam::111122223333:role/a//b", "path or name"),
+            ("arn:aws:iam::111122223333:role/r ", "path or name"),
+            ("arn:aws:iam::111122223333:role/*", "path or name"),
+        ] {
+            let error = text.parse::<RoleArn>().unwrap_err().to_string();
+            assert!(error.contains(problem), "{text:?}: {error}");
+        }
+        let long = format!("arn:aws:iam::111122223333:role/{}", "r".repeat(65));
+        assert!(long.parse::<RoleArn>().is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! Object metadata without what nobody judges, and the two objects that are nothing but metadata to us.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1 as k8s;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference, Time};
+use kube_derive::Resource;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// `kubectl apply` keeps a copy of the whole object here; nobody judges it.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SlimMeta<M: Default> {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
+    managed_fields: Option<M>,
+}
+
+impl<M: Default> Default for SlimMeta<M> {
+    fn default() -> Self {
+        Self {
+            name: None,
+            namespace: None,
+            uid: None,
+            resource_version: None,
+            generation: None,
+            creation_timestamp: None,
+            deletion_timestamp: None,
+            labels: None,
+            annotations: None,
+            owner_references: None,
+            managed_fields: None,
+        }
+    }
+}
+
+impl<M: Default> SlimMeta<M> {
+    fn into_meta(self) -> (ObjectMeta, Option<M>) {
+        let mut annotations = self.annotations;
+        if let Some(annotations) = annotations.as_mut() {
+            annotations.remove(LAST_APPLIED);
+        }
+        let meta = ObjectMeta {
+            name: self.name,
+            namespace: self.namespace,
+            uid: self.uid,
+            resource_version: self.resource_version,
+            generation: self.generation,
+            creation_timestamp: self.creation_timestamp,
+            deletion_timestamp: self.deletion_timestamp,
+            labels: self.labels,
+            annotations,
+            owner_references: self.owner_references,
+            ..ObjectMeta::default()
+        };
+        (meta, self.managed_fields)
+    }
+}
+
+/// Metadata without `managedFields`.
+pub(super) fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    Ok(SlimMeta::<IgnoredAny>::deserialize(deserializer)?.into_meta().0)
+}
+
+/// Metadata with those entries of `managedFields` that own an annotation of ours: at `metadata.annotations` or at
+/// `spec.template.metadata.annotations`.
+pub(super) fn slim_with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let (mut meta, managed) = SlimMeta::<Vec<ManagedFieldsEntry>>::deserialize(deserializer)?.into_meta();
+    meta.managed_fields =
+        managed.map(|entries| entries.into_iter().filter(super::owner::owns_identity_annotation).collect());
+    Ok(meta)
+}
+
+/// A service account: its annotations and who owns them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
+#[resource(inherit = k8s::ServiceAccount, crates(kube_core = "::kube_core"))]
+pub struct ServiceAccount {
+    /// Metadata; `managedFields` only of owners of identity annotations.
+    #[serde(deserialize_with = "slim_with_owners")]
+    pub metadata: ObjectMeta,
+}
+
+/// A namespace: its annotations, and whether it is being deleted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
+#[resource(inherit = k8s::Namespace, crates(kube_core = "::kube_core"))]
+pub struct Namespace {
+    /// Metadata without `managedFields`.
+    #[serde(deserialize_with = "slim")]
+    pub metadata: ObjectMeta,
+}

@@ -1,0 +1,28 @@
+//! The Kubernetes objects that are judged, with only the fields that are: a watch decodes these, so whatever is not
+//! here is skipped while parsing and never held in memory.
+
+mod meta;
+mod owner;
+mod pod;
+mod workload;
+
+pub use meta::{Namespace, ServiceAccount};
+pub use owner::{ControllerRef, FieldOwner, field_owners};
+pub use pod::{
+    Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, NameRef, Pod, PodCondition, PodSecurityContext,
+    PodSpec, PodStatus, ProjectedSource, ProjectedVolume, SecurityContext, ServiceAccountToken, Volume, VolumeMount,
+};
+pub use workload::{
+    DaemonSet, Deployment, PodTemplate, StatefulSet, TemplateMeta, UpdateStrategy, Workload, WorkloadId, WorkloadKind,
+};
+
+use serde::{Deserialize, Deserializer};
+
+/// Reads `null` as the default, as the API server does: a key without a value in YAML is no error.
+pub(crate) fn null_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -1,0 +1,298 @@
+//! Workloads: Deployments, StatefulSets and DaemonSets in one shape, with the questions that a rollout asks.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::api::apps::v1 as apps;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube_derive::Resource;
+use serde::{Deserialize, Serialize};
+
+use super::{PodSpec, null_default};
+
+/// A kind of workload that the operator can roll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum WorkloadKind {
+    /// apps/v1 Deployment
+    Deployment,
+    /// apps/v1 StatefulSet
+    StatefulSet,
+    /// apps/v1 DaemonSet
+    DaemonSet,
+}
+
+impl WorkloadKind {
+    /// The kind as Kubernetes spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+        }
+    }
+}
+
+/// Kind and name of a workload, within one namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WorkloadId {
+    /// Kind.
+    pub kind: WorkloadKind,
+    /// Name.
+    pub name: String,
+}
+
+impl fmt::Display for WorkloadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.as_str(), self.name)
+    }
+}
+
+/// A workload in the one shape that is judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// Kind.
+    pub kind: WorkloadKind,
+    /// Metadata; `managedFields` only of owners of our template annotation.
+    pub metadata: ObjectMeta,
+    /// The pod template.
+    pub template: PodTemplate,
+    /// How a changed template reaches the pods.
+    pub strategy: UpdateStrategy,
+    /// Whether a changed template is held back (`spec.paused`).
+    pub paused: bool,
+    /// Pods that should exist.
+    pub desired: i32,
+    /// Whether the workload's controller has seen this generation, and all pods are of it and available.
+    pub settled: bool,
+    /// Whether the workload's controller gave up on its rollout.
+    pub deadline_exceeded: bool,
+}
+
+/// How a changed template reaches the pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateStrategy {
+    /// The controller replaces all pods.
+    Replace,
+    /// Only pods with an ordinal of at least this are replaced (StatefulSet).
+    Partition(i32),
+    /// Pods are replaced when somebody deletes them.
+    OnDelete,
+}
+
+impl Workload {
+    /// Kind and name.
+    pub fn id(&self) -> WorkloadId {
+        WorkloadId { kind: self.kind, name: self.metadata.name.clone().unwrap_or_default() }
+    }
+
+    /// The value of an annotation of the pod template.
+    pub fn template_annotation(&self, key: &str) -> Option<&str> {
+        self.template.metadata.annotations.get(key).map(String::as_str)
+    }
+}
+
+/// A pod template.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodTemplate {
+    /// Labels and annotations.
+    #[serde(deserialize_with = "null_default")]
+    pub metadata: TemplateMeta,
+    /// The pods' specification.
+    #[serde(deserialize_with = "null_default")]
+    pub spec: PodSpec,
+}
+
+/// Labels and annotations of a pod template.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TemplateMeta {
+    /// Labels.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+macro_rules! workload_object {
+    ($name:ident, $spec:ident, $status:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
+        #[resource(inherit = apps::$name, crates(kube_core = "::kube_core"))]
+        pub struct $name {
+            /// Metadata; `managedFields` only of owners of our template annotation.
+            #[serde(deserialize_with = "super::meta::slim_with_owners")]
+            pub metadata: ObjectMeta,
+            #[serde(default, deserialize_with = "null_default")]
+            spec: $spec,
+            #[serde(default, deserialize_with = "null_default")]
+            status: $status,
+        }
+    };
+}
+
+workload_object!(Deployment, DeploymentSpec, DeploymentStatus, "An apps/v1 Deployment, as far as it is judged.");
+workload_object!(StatefulSet, StatefulSetSpec, StatefulSetStatus, "An apps/v1 StatefulSet, as far as it is judged.");
+workload_object!(DaemonSet, DaemonSetSpec, DaemonSetStatus, "An apps/v1 DaemonSet, as far as it is judged.");
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct DeploymentSpec {
+    replicas: Option<i32>,
+    paused: Option<bool>,
+    #[serde(deserialize_with = "null_default")]
+    template: PodTemplate,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct DeploymentStatus {
+    observed_generation: Option<i64>,
+    replicas: i32,
+    updated_replicas: i32,
+    available_replicas: i32,
+    #[serde(deserialize_with = "null_default")]
+    conditions: Vec<DeploymentCondition>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct DeploymentCondition {
+    #[serde(rename = "type")]
+    type_: String,
+    status: String,
+    reason: Option<String>,
+}
+
+impl From<Deployment> for Workload {
+    fn from(Deployment { metadata, spec, status }: Deployment) -> Self {
+        let desired = spec.replicas.unwrap_or(1);
+        let observed = observed(&metadata, status.observed_generation);
+        Self {
+            kind: WorkloadKind::Deployment,
+            settled: observed
+                && status.replicas == desired
+                && status.updated_replicas == desired
+                && status.available_replicas >= desired,
+            deadline_exceeded: observed
+                && status.conditions.iter().any(|condition| {
+                    condition.type_ == "Progressing"
+                        && condition.status == "False"
+                        && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
+                }),
+            strategy: UpdateStrategy::Replace,
+            paused: spec.paused.unwrap_or(false),
+            desired,
+            template: spec.template,
+            metadata,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct StatefulSetSpec {
+    replicas: Option<i32>,
+    #[serde(deserialize_with = "null_default")]
+    update_strategy: StrategySpec,
+    #[serde(deserialize_with = "null_default")]
+    template: PodTemplate,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct StrategySpec {
+    #[serde(rename = "type")]
+    type_: Option<String>,
+    rolling_update: Option<RollingUpdate>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RollingUpdate {
+    partition: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct StatefulSetStatus {
+    observed_generation: Option<i64>,
+    replicas: i32,
+    updated_replicas: i32,
+    available_replicas: i32,
+}
+
+impl From<StatefulSet> for Workload {
+    fn from(StatefulSet { metadata, spec, status }: StatefulSet) -> Self {
+        let desired = spec.replicas.unwrap_or(1);
+        let partition = spec.update_strategy.rolling_update.as_ref().and_then(|update| update.partition).unwrap_or(0);
+        let strategy = match spec.update_strategy.type_.as_deref() {
+            Some("OnDelete") => UpdateStrategy::OnDelete,
+            _ if partition > 0 => UpdateStrategy::Partition(partition),
+            _ => UpdateStrategy::Replace,
+        };
+        // Pods below the partition, or all under OnDelete, are not updated by the controller.
+        let to_update = match strategy {
+            UpdateStrategy::Replace => desired,
+            UpdateStrategy::Partition(partition) => (desired - partition).max(0),
+            UpdateStrategy::OnDelete => 0,
+        };
+        Self {
+            kind: WorkloadKind::StatefulSet,
+            settled: observed(&metadata, status.observed_generation)
+                && status.replicas == desired
+                && status.updated_replicas >= to_update
+                && status.available_replicas >= desired,
+            deadline_exceeded: false,
+            strategy,
+            paused: false,
+            desired,
+            template: spec.template,
+            metadata,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct DaemonSetSpec {
+    #[serde(deserialize_with = "null_default")]
+    update_strategy: StrategySpec,
+    #[serde(deserialize_with = "null_default")]
+    template: PodTemplate,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct DaemonSetStatus {
+    observed_generation: Option<i64>,
+    desired_number_scheduled: i32,
+    updated_number_scheduled: i32,
+    number_available: i32,
+}
+
+impl From<DaemonSet> for Workload {
+    fn from(DaemonSet { metadata, spec, status }: DaemonSet) -> Self {
+        let on_delete = spec.update_strategy.type_.as_deref() == Some("OnDelete");
+        let desired = status.desired_number_scheduled;
+        Self {
+            kind: WorkloadKind::DaemonSet,
+            settled: observed(&metadata, status.observed_generation)
+                && (on_delete || status.updated_number_scheduled >= desired)
+                && status.number_available >= desired,
+            deadline_exceeded: false,
+            strategy: if on_delete { UpdateStrategy::OnDelete } else { UpdateStrategy::Replace },
+            paused: false,
+            desired,
+            template: spec.template,
+            metadata,
+        }
+    }
+}
+
+/// Whether the workload's controller has seen the generation. Without this check a rollout that has just been started
+/// looks complete.
+fn observed(metadata: &ObjectMeta, observed_generation: Option<i64>) -> bool {
+    observed_generation.unwrap_or(0) >= metadata.generation.unwrap_or(0)
+}

@@ -1,0 +1,41 @@
+//! What the cluster's injection is configured with.
+
+use podidentity_api::names;
+
+/// Settings of the EKS pod identity webhook, with its defaults. They are flags of the operator because a cluster's
+/// webhook may be started with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Domain of the annotations, `eks.amazonaws.com`.
+    pub annotation_domain: String,
+    /// Audience of a token where the service account names none, `sts.amazonaws.com`.
+    pub audience: String,
+    /// Where the token's volume is mounted, `/var/run/secrets/eks.amazonaws.com/serviceaccount`.
+    pub mount_path: String,
+    /// Lifetime of a token in seconds where nothing names one, 86400.
+    pub token_expiration: i64,
+    /// Region to inject, none.
+    pub region: Option<String>,
+    /// Whether SDKs are told to use the regional STS endpoint where the service account does not say, false.
+    pub sts_regional_endpoints: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            annotation_domain: names::EKS_DOMAIN.to_owned(),
+            audience: "sts.amazonaws.com".to_owned(),
+            mount_path: "/var/run/secrets/eks.amazonaws.com/serviceaccount".to_owned(),
+            token_expiration: 86400,
+            region: None,
+            sts_regional_endpoints: false,
+        }
+    }
+}
+
+impl Settings {
+    /// The key of an annotation or label in the webhook's domain, for example `eks.amazonaws.com/role-arn`.
+    pub fn key(&self, name: &str) -> String {
+        format!("{}/{name}", self.annotation_domain)
+    }
+}

@@ -1,0 +1,149 @@
+//! What a binding wants of its pods.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use podidentity_api::{PodIdentityBindingSpec, names};
+use sha2::{Digest, Sha256};
+
+use crate::settings::Settings;
+
+/// The identity that a binding wants its pods to have, and since when the service account offers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// ARN of the role.
+    pub role_arn: String,
+    /// Audience of the token; `None`: not declared, the webhook's default is expected.
+    pub audience: Option<String>,
+    /// Lifetime of the token in seconds; `None`: not declared, any will do.
+    pub token_expiration: Option<i64>,
+    /// Regional STS endpoint; `None`: not declared, any will do.
+    pub sts_regional_endpoints: Option<bool>,
+    /// When the annotations in force were written; `None`: they are not in force, or it is not known.
+    pub annotated_at: Option<Timestamp>,
+    /// Roles that the binding had before, as far as the status knows.
+    pub earlier_roles: Vec<String>,
+}
+
+impl Wanted {
+    /// What the spec declares.
+    pub fn of(spec: &PodIdentityBindingSpec) -> Self {
+        Self {
+            role_arn: spec.role_arn.clone(),
+            audience: spec.audience.clone(),
+            token_expiration: spec.token_expiration_seconds,
+            sts_regional_endpoints: spec.sts_regional_endpoints,
+            annotated_at: None,
+            earlier_roles: Vec::new(),
+        }
+    }
+
+    /// The audience that a token has to have.
+    pub fn effective_audience<'a>(&'a self, settings: &'a Settings) -> &'a str {
+        self.audience.as_deref().unwrap_or(&settings.audience)
+    }
+
+    /// The annotations of the service account that declare the identity: one for each field that is set.
+    pub fn annotations(&self, settings: &Settings) -> BTreeMap<String, String> {
+        let mut annotations = BTreeMap::from([(settings.key("role-arn"), self.role_arn.clone())]);
+        if let Some(audience) = &self.audience {
+            annotations.insert(settings.key("audience"), audience.clone());
+        }
+        if let Some(seconds) = self.token_expiration {
+            annotations.insert(settings.key("token-expiration"), seconds.to_string());
+        }
+        if let Some(regional) = self.sts_regional_endpoints {
+            annotations.insert(settings.key("sts-regional-endpoints"), regional.to_string());
+        }
+        annotations
+    }
+
+    /// A short hash of the identity for the pod template: the same identity always gives the same hash.
+    pub fn hash(&self) -> String {
+        let canonical =
+            serde_json::json!([self.role_arn, self.audience, self.token_expiration, self.sts_regional_endpoints]);
+        let digest = Sha256::digest(canonical.to_string());
+        digest.iter().take(5).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+}
+
+/// The value of the template annotation [`names::IDENTITY_ANNOTATION`]: which identity the workload was rolled for,
+/// which time around, and which attempt. Written as `HASH`, `HASH.ROUND`, `HASH-ATTEMPT` or `HASH.ROUND-ATTEMPT`.
+///
+/// A new round begins when the same identity is wanted again after pods had another one without our doing (the value
+/// would not change otherwise, and nothing would roll). An attempt is a re-roll because injection missed pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollMark {
+    /// Hash of the identity.
+    pub hash: String,
+    /// Which time around, from 0.
+    pub round: u32,
+    /// Which attempt of the round, from 0.
+    pub attempt: u32,
+}
+
+impl RollMark {
+    /// The first roll for an identity.
+    pub fn first(hash: String) -> Self {
+        Self { hash, round: 0, attempt: 0 }
+    }
+
+    /// Reads the annotation; what we did not write is `None`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (rest, attempt) =
+            text.rsplit_once('-').map_or(Some((text, 0)), |(rest, n)| Some((rest, n.parse().ok()?)))?;
+        let (hash, round) = rest.split_once('.').map_or(Some((rest, 0)), |(hash, n)| Some((hash, n.parse().ok()?)))?;
+        let is_hash = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hash.then(|| Self { hash: hash.to_owned(), round, attempt })
+    }
+}
+
+impl std::fmt::Display for RollMark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.hash)?;
+        if self.round > 0 {
+            write!(f, ".{}", self.round)?;
+        }
+        if self.attempt > 0 {
+            write!(f, "-{}", self.attempt)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_reads_as_it_is_written() {
+        for text in ["0a1b2c3d4e", "0a1b2c3d4e-2", "0a1b2c3d4e.1", "0a1b2c3d4e.3-2"] {
+            assert_eq!(RollMark::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "hello", "0a-", "0a.x", "-1", ".1"] {
+            assert_eq!(RollMark::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_declared_field_changes_the_hash() {
+        let base = Wanted {
+            role_arn: "arn:aws:iam::111122223333:role/a".into(),
+            audience: None,
+            token_expiration: None,
+            sts_regional_endpoints: None,
+            annotated_at: None,
+            earlier_roles: Vec::new(),
+        };
+        let others = [
+            Wanted { role_arn: "arn:aws:iam::111122223333:role/b".into(), ..base.clone() },
+            Wanted { audience: Some("sts.amazonaws.com".into()), ..base.clone() },
+            Wanted { token_expiration: Some(86400), ..base.clone() },
+            Wanted { sts_regional_endpoints: Some(false), ..base.clone() },
+        ];
+        assert!(others.iter().all(|other| other.hash() != base.hash()));
+        let unhashed = Wanted { annotated_at: Some(Timestamp::UNIX_EPOCH), ..base.clone() };
+        assert_eq!(unhashed.hash(), base.hash());
+        assert_eq!(names::IDENTITY_ANNOTATION, "podidentity.dev/identity");
+    }
+}
