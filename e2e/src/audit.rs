@@ -10,13 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Users whose requests are the control plane's own.
-const NOISE: &[&str] = &[
-    "system:apiserver",
-    "system:kube-controller-manager",
-    "system:kube-scheduler",
-    "system:kwok",
-    "system:anonymous",
-];
+const NOISE: &[&str] =
+    &["system:apiserver", "system:kube-controller-manager", "system:kube-scheduler", "system:kwok", "system:anonymous"];
 
 /// One request.
 #[derive(Clone, Debug, Deserialize)]
@@ -72,27 +67,17 @@ pub struct ObjectRef {
 impl Request {
     /// Whether the request can change something.
     pub fn is_write(&self) -> bool {
-        !matches!(
-            self.verb.as_str(),
-            "get" | "list" | "watch" | "head" | "options"
-        )
+        !matches!(self.verb.as_str(), "get" | "list" | "watch" | "head" | "options")
     }
 
     /// `patch deployments my-ns/my-app (200)`.
     pub fn summary(&self) -> String {
-        let code = self
-            .response_status
-            .as_ref()
-            .map_or(0, |status| status.code);
+        let code = self.response_status.as_ref().map_or(0, |status| status.code);
         let Some(object) = &self.object_ref else {
             return format!("{} {} ({code})", self.verb, self.uri);
         };
         let mut text = format!("{} {}", self.verb, object.resource);
-        for (mark, part) in [
-            ("/", &object.subresource),
-            (" ", &object.namespace),
-            ("/", &object.name),
-        ] {
+        for (mark, part) in [("/", &object.subresource), (" ", &object.namespace), ("/", &object.name)] {
             if !part.is_empty() {
                 let _ = write!(text, "{mark}{part}");
             }
@@ -114,15 +99,13 @@ pub(crate) fn policy() -> Value {
 
 /// Reads all requests, each once, in the order of their arrival.
 pub(crate) fn read(log: &Path) -> Result<Vec<Request>> {
-    let text =
-        std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()))?;
+    let text = std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()))?;
     // The server may be in the middle of the last line.
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut seen = BTreeSet::new();
     let mut requests = Vec::new();
     for line in complete.lines() {
-        let request: Request =
-            serde_json::from_str(line).with_context(|| format!("not an audit event: {line}"))?;
+        let request: Request = serde_json::from_str(line).with_context(|| format!("not an audit event: {line}"))?;
         if seen.insert(request.audit_id.clone()) {
             requests.push(request);
         }
@@ -137,10 +120,8 @@ pub fn summary<'a>(requests: impl IntoIterator<Item = &'a Request>) -> String {
     for request in requests {
         *counts.entry(request.summary()).or_default() += 1;
     }
-    counts
-        .iter()
-        .fold(String::new(), |mut text, (what, count)| {
-            let _ = writeln!(text, "  {count:>4} x {what}");
-            text
-        })
+    counts.iter().fold(String::new(), |mut text, (what, count)| {
+        let _ = writeln!(text, "  {count:>4} x {what}");
+        text
+    })
 }

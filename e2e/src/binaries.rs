@@ -17,10 +17,7 @@ pub fn folder() -> Result<&'static Path> {
     let output = Command::new(&script).stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("cannot run {}", script.display()))?;
     if !output.status.success() {
-        bail!(
-            "building the control plane failed ({}), see above",
-            output.status
-        );
+        bail!("building the control plane failed ({}), see above", output.status);
     }
     let folder = String::from_utf8(output.stdout)?;
     Ok(FOLDER.get_or_init(|| PathBuf::from(folder.trim())))

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
 /// A certificate authority of its own and the folder that its certificates are written to.
@@ -31,20 +30,12 @@ impl Authority {
     pub fn create(folder: &Path) -> Result<Self> {
         let key = KeyPair::generate().context("cannot make a key")?;
         let mut params = CertificateParams::new(Vec::new())?;
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "podidentity-e2e");
+        params.distinguished_name.push(DnType::CommonName, "podidentity-e2e");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::CrlSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
+        params.key_usages =
+            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
         write(&folder.join("ca.crt"), &params.self_signed(&key)?.pem())?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            issuer: Issuer::new(params, key),
-        })
+        Ok(Self { folder: folder.to_owned(), issuer: Issuer::new(params, key) })
     }
 
     /// The authority's own certificate.
@@ -54,12 +45,8 @@ impl Authority {
 
     /// A certificate for a server on the loopback address; it may also be used as a client (etcd needs that).
     pub fn server(&self, name: &str) -> Result<Identity> {
-        let mut params =
-            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
+        let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(params, name, None)
     }
 
@@ -70,23 +57,14 @@ impl Authority {
         self.sign(params, user, Some(group))
     }
 
-    fn sign(
-        &self,
-        mut params: CertificateParams,
-        name: &str,
-        group: Option<&str>,
-    ) -> Result<Identity> {
+    fn sign(&self, mut params: CertificateParams, name: &str, group: Option<&str>) -> Result<Identity> {
         params.distinguished_name.push(DnType::CommonName, name);
         if let Some(group) = group {
-            params
-                .distinguished_name
-                .push(DnType::OrganizationName, group);
+            params.distinguished_name.push(DnType::OrganizationName, group);
         }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let key = KeyPair::generate()?;
-        let cert = params
-            .signed_by(&key, &self.issuer)
-            .with_context(|| format!("cannot sign {name}"))?;
+        let cert = params.signed_by(&key, &self.issuer).with_context(|| format!("cannot sign {name}"))?;
         let file = name.replace(':', "-");
         self.write_pair(&file, &cert.pem(), &key)
     }
@@ -103,10 +81,7 @@ impl Authority {
         let key_file = self.folder.join(format!("{name}.key"));
         write(&cert, public)?;
         write(&key_file, &key.serialize_pem())?;
-        Ok(Identity {
-            cert,
-            key: key_file,
-        })
+        Ok(Identity { cert, key: key_file })
     }
 }
 

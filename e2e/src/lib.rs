@@ -15,18 +15,22 @@ mod workdir;
 
 pub mod audit;
 pub mod controlplane;
+pub mod expect;
+pub mod fixtures;
+pub mod injection;
 mod kubectl;
+mod namespace;
+pub mod operator;
 pub mod wait;
 
 pub use controlplane::{Component, ControlPlane, NEVER_READY, Options, READY_AFTER};
+pub use namespace::Namespace;
+pub use operator::Operator;
 
 use std::path::PathBuf;
 
 /// The root of the repository.
 pub fn repository() -> PathBuf {
     let crate_folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    crate_folder
-        .parent()
-        .map(std::path::Path::to_path_buf)
-        .unwrap_or(crate_folder)
+    crate_folder.parent().map(std::path::Path::to_path_buf).unwrap_or(crate_folder)
 }

@@ -22,32 +22,20 @@ impl Port {
     /// Reserves a free port.
     pub fn reserve() -> Result<Self> {
         let folder = std::env::temp_dir().join("podidentity-e2e-ports");
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let size = RANGE.end - RANGE.start;
         // Any start does; different processes should rarely meet.
         let start = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(size))?;
         for step in 0..size {
             let number = RANGE.start + (start + step) % size;
             let file = folder.join(format!("{number}.lock"));
-            let lock = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&file);
+            let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
             let lock = lock.with_context(|| format!("cannot open {}", file.display()))?;
             if lock.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
-                return Ok(Self {
-                    number,
-                    _lock: lock,
-                });
+                return Ok(Self { number, _lock: lock });
             }
         }
-        bail!(
-            "no free port on the loopback address between {} and {}",
-            RANGE.start,
-            RANGE.end
-        )
+        bail!("no free port on the loopback address between {} and {}", RANGE.start, RANGE.end)
     }
 
     /// The port's number.

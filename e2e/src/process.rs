@@ -42,10 +42,7 @@ impl Process {
     /// Starts the process.
     pub fn start(spec: Spec) -> Result<Self> {
         let child = spawn(&spec)?;
-        Ok(Self {
-            spec,
-            child: Mutex::new(Some(child)),
-        })
+        Ok(Self { spec, child: Mutex::new(Some(child)) })
     }
 
     /// The short name.
@@ -65,9 +62,7 @@ impl Process {
 
     /// The exit status, if the process has ended by itself.
     pub fn exited(&self) -> Option<ExitStatus> {
-        lock(&self.child)
-            .as_mut()
-            .and_then(|child| child.try_wait().ok().flatten())
+        lock(&self.child).as_mut().and_then(|child| child.try_wait().ok().flatten())
     }
 
     /// An error with the end of the log if the process has ended by itself.
@@ -88,12 +83,10 @@ impl Process {
         let text = std::fs::read(self.log()).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let all: Vec<&str> = text.lines().collect();
-        all[all.len().saturating_sub(lines)..]
-            .iter()
-            .fold(String::new(), |mut tail, line| {
-                let _ = writeln!(tail, "  | {line}");
-                tail
-            })
+        all[all.len().saturating_sub(lines)..].iter().fold(String::new(), |mut tail, line| {
+            let _ = writeln!(tail, "  | {line}");
+            tail
+        })
     }
 
     /// Ends the process group with SIGKILL and reaps it.
@@ -108,9 +101,7 @@ impl Process {
 
     /// Asks the process to end with SIGTERM and waits; after `grace` it is killed and that is an error.
     pub async fn terminate(&self, grace: Duration) -> Result<ExitStatus> {
-        let id = self
-            .id()
-            .with_context(|| format!("{} does not run", self.name()))?;
+        let id = self.id().with_context(|| format!("{} does not run", self.name()))?;
         signal(id, Signal::TERM);
         let began = Instant::now();
         loop {
@@ -157,11 +148,7 @@ fn spawn(spec: &Spec) -> Result<Child> {
     let log = OpenOptions::new().create(true).append(true).open(&spec.log);
     let log: File = log.with_context(|| format!("cannot write {}", spec.log.display()))?;
     let mut command = command(spec);
-    command
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .process_group(0);
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let child = on_lasting_thread(command)
         .with_context(|| format!("cannot start {} ({})", spec.name, spec.program.display()))?;
     lock(&GROUPS).insert(child.id());
@@ -177,17 +164,13 @@ fn command(spec: &Spec) -> Command {
         }
         None => Command::new(&spec.program),
     };
-    command
-        .args(&spec.args)
-        .envs(spec.env.iter().map(|(name, value)| (name, value)));
+    command.args(&spec.args).envs(spec.env.iter().map(|(name, value)| (name, value)));
     command
 }
 
 static SETPRIV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join("setpriv"))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join("setpriv")).find(|file| file.is_file())
 });
 
 type Job = (Command, mpsc::Sender<std::io::Result<Child>>);

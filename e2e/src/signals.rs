@@ -19,10 +19,7 @@ pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         std::thread::spawn(|| {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-            else {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
                 return;
             };
             runtime.block_on(interrupted());
@@ -34,11 +31,7 @@ pub(crate) fn install() {
 }
 
 async fn interrupted() {
-    let signals = [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ];
+    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
     let waiting = signals.into_iter().filter_map(|kind| signal(kind).ok());
     let waiting = waiting.map(|mut stream| Box::pin(async move { stream.recv().await }));
     futures::future::select_all(waiting).await;

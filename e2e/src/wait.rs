@@ -20,14 +20,8 @@ use serde_json::Value;
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A type that can be watched and shown.
-pub trait Watched:
-    Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug + Send + 'static
-{
-}
-impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug + Send + 'static>
-    Watched for K
-{
-}
+pub trait Watched: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug + Send + 'static {}
+impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + Debug + Send + 'static> Watched for K {}
 
 /// A wait in progress: give it to [`within`], or await it for [`DEADLINE`].
 #[derive(Debug)]
@@ -47,12 +41,7 @@ pub fn object<'a, K: Watched, T>(
 ) -> Wait<'a, K, impl FnMut(&[&K]) -> Result<T, String>> {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let what = format!("{what} ({}/{name})", K::kind(&()));
-    Wait {
-        api,
-        config,
-        what,
-        check: move |all: &[&K]| check(all.first().copied()),
-    }
+    Wait { api, config, what, check: move |all: &[&K]| check(all.first().copied()) }
 }
 
 /// Waits for a set of objects: `check` is called with all that match `labels` (empty: all).
@@ -63,12 +52,7 @@ pub fn objects<'a, K: Watched, T, F: FnMut(&[&K]) -> Result<T, String>>(
     check: F,
 ) -> Wait<'a, K, F> {
     let what = format!("{what} ({} {labels})", K::plural(&()));
-    Wait {
-        api,
-        config: watcher::Config::default().labels(labels),
-        what,
-        check,
-    }
+    Wait { api, config: watcher::Config::default().labels(labels), what, check }
 }
 
 /// Runs the wait with a deadline of its own.
@@ -76,27 +60,15 @@ pub async fn within<K: Watched, T, F: FnMut(&[&K]) -> Result<T, String>>(
     deadline: Duration,
     wait: Wait<'_, K, F>,
 ) -> Result<T> {
-    let Wait {
-        api,
-        config,
-        what,
-        mut check,
-    } = wait;
+    let Wait { api, config, what, mut check } = wait;
     let mut seen = Seen::<K>::default();
     let found = tokio::time::timeout(deadline, follow(api, config, &mut seen, &mut check)).await;
     found
         .unwrap_or_else(|_| Err(anyhow!("not within {deadline:?}")))
-        .map_err(|error| {
-            anyhow!(
-                "waited until {what}: {error:#}; {}\nlast seen:\n{}",
-                seen.why,
-                seen.show()
-            )
-        })
+        .map_err(|error| anyhow!("waited until {what}: {error:#}; {}\nlast seen:\n{}", seen.why, seen.show()))
 }
 
-impl<'a, K: Watched, T: 'a, F: FnMut(&[&K]) -> Result<T, String> + Send + 'a> IntoFuture
-    for Wait<'a, K, F>
+impl<'a, K: Watched, T: 'a, F: FnMut(&[&K]) -> Result<T, String> + Send + 'a> IntoFuture for Wait<'a, K, F>
 where
     K: Sync,
     T: Send,
@@ -117,10 +89,7 @@ struct Seen<K> {
 
 impl<K> Default for Seen<K> {
     fn default() -> Self {
-        Self {
-            objects: BTreeMap::new(),
-            why: "nothing was seen".to_owned(),
-        }
+        Self { objects: BTreeMap::new(), why: "nothing was seen".to_owned() }
     }
 }
 
@@ -193,25 +162,8 @@ fn show<K: Serialize>(object: &K) -> String {
 }
 
 /// Waits until a namespace has its default service account: pods are refused before.
-pub async fn default_service_account(
-    client: &Client,
-    namespace: &str,
-    deadline: Duration,
-) -> Result<()> {
+pub async fn default_service_account(client: &Client, namespace: &str, deadline: Duration) -> Result<()> {
     let api = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
-    let exists = |account: Option<&ServiceAccount>| {
-        account
-            .map(|_| ())
-            .ok_or_else(|| "it does not exist".to_owned())
-    };
-    within(
-        deadline,
-        object(
-            &api,
-            "default",
-            &format!("namespace {namespace} has a service account"),
-            exists,
-        ),
-    )
-    .await
+    let exists = |account: Option<&ServiceAccount>| account.map(|_| ()).ok_or_else(|| "it does not exist".to_owned());
+    within(deadline, object(&api, "default", &format!("namespace {namespace} has a service account"), exists)).await
 }

@@ -21,18 +21,12 @@ pub(crate) struct Workdir {
 impl Workdir {
     /// Creates the folder with its subfolders.
     pub(crate) fn create() -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("podidentity-e2e-")
-            .tempdir();
+        let folder = tempfile::Builder::new().prefix("podidentity-e2e-").tempdir();
         let path = folder.context("cannot create a temporary folder")?.keep();
         lock(&LIVE).insert(path.clone());
-        let workdir = Self {
-            path,
-            keep: AtomicBool::new(false),
-        };
+        let workdir = Self { path, keep: AtomicBool::new(false) };
         for folder in [workdir.logs(), workdir.certs(), workdir.etcd()] {
-            std::fs::create_dir(&folder)
-                .with_context(|| format!("cannot create {}", folder.display()))?;
+            std::fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
         Ok(workdir)
     }

@@ -50,11 +50,7 @@ pub(super) struct Ports {
 
 impl Ports {
     pub(super) fn reserve() -> Result<Self> {
-        Ok(Self {
-            api_server: Port::reserve()?,
-            etcd: Port::reserve()?,
-            etcd_peer: Port::reserve()?,
-        })
+        Ok(Self { api_server: Port::reserve()?, etcd: Port::reserve()?, etcd_peer: Port::reserve()? })
     }
 }
 
@@ -103,10 +99,7 @@ impl Setup<'_> {
         for prefix in ["", "peer-"] {
             args.push(flag(&format!("{prefix}cert-file"), cert.display()));
             args.push(flag(&format!("{prefix}key-file"), key.display()));
-            args.push(flag(
-                &format!("{prefix}trusted-ca-file"),
-                self.authority.cert().display(),
-            ));
+            args.push(flag(&format!("{prefix}trusted-ca-file"), self.authority.cert().display()));
             args.push(flag(&format!("{prefix}client-cert-auth"), true));
         }
         if !self.options.fsync {
@@ -118,9 +111,7 @@ impl Setup<'_> {
     fn api_server(&self) -> Result<Vec<String>> {
         let authority = self.authority.cert();
         let server = self.authority.server("kube-apiserver")?;
-        let etcd = self
-            .authority
-            .client("kube-apiserver-etcd-client", "etcd")?;
+        let etcd = self.authority.client("kube-apiserver-etcd-client", "etcd")?;
         let tokens = self.authority.token_keys()?;
         let mut args = vec![
             flag("bind-address", "127.0.0.1"),
@@ -129,17 +120,11 @@ impl Setup<'_> {
             flag("tls-cert-file", server.cert.display()),
             flag("tls-private-key-file", server.key.display()),
             flag("client-ca-file", authority.display()),
-            flag(
-                "etcd-servers",
-                format!("https://127.0.0.1:{}", self.ports.etcd.number()),
-            ),
+            flag("etcd-servers", format!("https://127.0.0.1:{}", self.ports.etcd.number())),
             flag("etcd-cafile", authority.display()),
             flag("etcd-certfile", etcd.cert.display()),
             flag("etcd-keyfile", etcd.key.display()),
-            flag(
-                "service-account-issuer",
-                "https://kubernetes.default.svc.cluster.local",
-            ),
+            flag("service-account-issuer", "https://kubernetes.default.svc.cluster.local"),
             flag("service-account-key-file", tokens.cert.display()),
             flag("service-account-signing-key-file", tokens.key.display()),
             flag("service-cluster-ip-range", "10.96.0.0/16"),
@@ -200,16 +185,8 @@ impl Setup<'_> {
     /// In the administrators' group: what the components may do is not what is tested here.
     fn kubeconfig(&self, user: &str) -> Result<PathBuf> {
         let identity = self.authority.client(user, "system:masters")?;
-        let path = self
-            .workdir
-            .certs()
-            .join(format!("{}.kubeconfig", user.replace(':', "-")));
-        kubeconfig::write(
-            &path,
-            self.server,
-            &self.authority.cert(),
-            &User::Certificate(&identity),
-        )?;
+        let path = self.workdir.certs().join(format!("{}.kubeconfig", user.replace(':', "-")));
+        kubeconfig::write(&path, self.server, &self.authority.cert(), &User::Certificate(&identity))?;
         Ok(path)
     }
 }

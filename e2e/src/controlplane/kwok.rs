@@ -14,11 +14,7 @@ pub const NEVER_READY: &str = "e2e.podidentity.dev/never-ready";
 /// Annotation of a pod that becomes ready after a while, for example `3s`.
 pub const READY_AFTER: &str = "e2e.podidentity.dev/ready-after";
 
-const STAGES: [&str; 3] = [
-    "node-fast.yaml",
-    "node-heartbeat-with-lease.yaml",
-    "pod-fast.yaml",
-];
+const STAGES: [&str; 3] = ["node-fast.yaml", "node-heartbeat-with-lease.yaml", "pod-fast.yaml"];
 
 /// The configuration file: kwok does nothing without its stages.
 pub(super) fn config(bin: &Path) -> Result<String> {
@@ -35,11 +31,8 @@ pub(super) fn config(bin: &Path) -> Result<String> {
     })];
     for file in STAGES {
         let file = bin.join("stages").join(file);
-        let text = std::fs::read_to_string(&file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
-        for stage in serde_saphyr::from_multiple::<Value>(&text)
-            .with_context(|| format!("in {}", file.display()))?
-        {
+        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        for stage in serde_saphyr::from_multiple::<Value>(&text).with_context(|| format!("in {}", file.display()))? {
             if !stage.is_null() {
                 documents.push(adapted(stage));
             }
@@ -81,9 +74,7 @@ pub(super) async fn create_nodes(client: &Client, count: usize) -> Result<()> {
                 "annotations": {"node.alpha.kubernetes.io/ttl": "0"},
             },
         }))?;
-        api.create(&PostParams::default(), &node)
-            .await
-            .with_context(|| format!("cannot create {name}"))?;
+        api.create(&PostParams::default(), &node).await.with_context(|| format!("cannot create {name}"))?;
     }
     Ok(())
 }

@@ -39,12 +39,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            nodes: 3,
-            fsync: false,
-            audit: true,
-            deadline: Duration::from_secs(120),
-        }
+        Self { nodes: 3, fsync: false, audit: true, deadline: Duration::from_secs(120) }
     }
 }
 
@@ -75,10 +70,7 @@ impl ControlPlane {
             Ok(started) => Ok(started.into_control_plane(workdir)),
             Err(error) => {
                 workdir.keep_logs();
-                Err(error.context(format!(
-                    "the control plane did not start; logs: {}",
-                    workdir.logs().display()
-                )))
+                Err(error.context(format!("the control plane did not start; logs: {}", workdir.logs().display())))
             }
         }
     }
@@ -90,20 +82,8 @@ impl ControlPlane {
         let server = format!("https://127.0.0.1:{}", ports.api_server.number());
         let admin = authority.client("e2e-admin", "system:masters")?;
         let kubeconfig = workdir.path().join("kubeconfig");
-        kubeconfig::write(
-            &kubeconfig,
-            &server,
-            &authority.cert(),
-            &User::Certificate(&admin),
-        )?;
-        let setup = components::Setup {
-            bin,
-            workdir,
-            authority: &authority,
-            ports: &ports,
-            server: &server,
-            options,
-        };
+        kubeconfig::write(&kubeconfig, &server, &authority.cert(), &User::Certificate(&admin))?;
+        let setup = components::Setup { bin, workdir, authority: &authority, ports: &ports, server: &server, options };
 
         let mut processes = Vec::new();
         for component in [Component::Etcd, Component::ApiServer] {
@@ -112,25 +92,14 @@ impl ControlPlane {
         let client = kubeconfig::client(&kubeconfig).await?;
         let deadline = began + options.deadline;
         ready::api_server(&client, &processes, deadline).await?;
-        for component in [
-            Component::ControllerManager,
-            Component::Scheduler,
-            Component::Kwok,
-        ] {
+        for component in [Component::ControllerManager, Component::Scheduler, Component::Kwok] {
             processes.push((component, Process::start(setup.spec(component)?)?));
         }
         kwok::create_nodes(&client, options.nodes).await?;
         if options.nodes > 0 {
             ready::proof_pod(&client, &processes, deadline).await?;
         }
-        Ok(Started {
-            processes,
-            client,
-            server,
-            kubeconfig,
-            ports,
-            start_time: began.elapsed(),
-        })
+        Ok(Started { processes, client, server, kubeconfig, ports, start_time: began.elapsed() })
     }
 
     /// A client of the administrator.
@@ -188,9 +157,7 @@ impl ControlPlane {
 
     /// An error, with the end of its log, if a component has ended by itself.
     pub fn check(&self) -> Result<()> {
-        self.processes
-            .iter()
-            .try_for_each(|(_, process)| process.check())
+        self.processes.iter().try_for_each(|(_, process)| process.check())
     }
 
     /// Starts another process whose log lies beside those of the control plane.
@@ -202,13 +169,7 @@ impl ControlPlane {
         env: Vec<(String, String)>,
     ) -> Result<Process> {
         let log = self.logs().join(format!("{name}.log"));
-        Process::start(Spec {
-            name: name.to_owned(),
-            program,
-            args,
-            env,
-            log,
-        })
+        Process::start(Spec { name: name.to_owned(), program, args, env, log })
     }
 
     /// The number of the API server's port.
@@ -228,23 +189,8 @@ struct Started {
 
 impl Started {
     fn into_control_plane(self, workdir: Workdir) -> ControlPlane {
-        let Self {
-            processes,
-            client,
-            server,
-            kubeconfig,
-            ports,
-            start_time,
-        } = self;
-        ControlPlane {
-            processes,
-            client,
-            server,
-            kubeconfig,
-            ports,
-            start_time,
-            workdir,
-        }
+        let Self { processes, client, server, kubeconfig, ports, start_time } = self;
+        ControlPlane { processes, client, server, kubeconfig, ports, start_time, workdir }
     }
 }
 
