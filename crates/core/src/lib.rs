@@ -1,7 +1,8 @@
 //! Pure decisions: no client, no clock, no I/O.
 //!
 //! ```text
-//! Snapshot ──► claim ──► verify (by injection) ──► rollout ──► plan ──► status
+//! Snapshot ──► claim ──► account ──► verify (by injection) ──► rollout ──► plan ──► status
+//!              └──────────────── assess ───────────────────────────┘
 //! ```
 //!
 //! A [`snapshot`] holds all that is known of one identity, that is, of one service account. Everything that happens is
@@ -10,5 +11,25 @@
 pub mod arn;
 pub mod finding;
 pub mod objects;
+pub mod selector;
 pub mod settings;
 pub mod wanted;
+
+pub mod snapshot;
+
+pub mod claim;
+
+pub mod account;
+
+pub mod verify;
+
+pub mod rollout;
+
+pub mod assess;
+
+mod revoke;
+
+pub mod plan;
+
+pub mod outcome;
+pub mod status;

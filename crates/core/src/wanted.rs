@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use podidentity_api::{PodIdentityBindingSpec, names};
+use podidentity_api::PodIdentityBindingSpec;
 use sha2::{Digest, Sha256};
 
 use crate::settings::Settings;
@@ -144,6 +144,5 @@ mod tests {
         assert!(others.iter().all(|other| other.hash() != base.hash()));
         let unhashed = Wanted { annotated_at: Some(Timestamp::UNIX_EPOCH), ..base.clone() };
         assert_eq!(unhashed.hash(), base.hash());
-        assert_eq!(names::IDENTITY_ANNOTATION, "podidentity.dev/identity");
     }
 }

@@ -62,7 +62,7 @@ pub struct Workload {
     pub paused: bool,
     /// Pods that should exist.
     pub desired: i32,
-    /// Whether the workload's controller has seen this generation, and all pods are of it and available.
+    /// Whether the rollout of this generation is complete: its controller has seen it and brought up all pods of it.
     pub settled: bool,
     /// Whether the workload's controller gave up on its rollout.
     pub deadline_exceeded: bool,
@@ -161,7 +161,6 @@ struct DeploymentStatus {
 struct DeploymentCondition {
     #[serde(rename = "type")]
     type_: String,
-    status: String,
     reason: Option<String>,
 }
 
@@ -169,18 +168,18 @@ impl From<Deployment> for Workload {
     fn from(Deployment { metadata, spec, status }: Deployment) -> Self {
         let desired = spec.replicas.unwrap_or(1);
         let observed = observed(&metadata, status.observed_generation);
+        let progress = status.conditions.iter().find(|condition| condition.type_ == "Progressing");
+        let progress = progress.and_then(|condition| condition.reason.as_deref());
+        // Once a rollout is complete its condition says so until the next one, whatever becomes of the pods; the
+        // counts would take a pod that fails next week for a rollout. Without the condition only counts are left.
+        let completed = match progress {
+            Some(reason) => reason == "NewReplicaSetAvailable",
+            None => status.available_replicas >= desired,
+        };
         Self {
             kind: WorkloadKind::Deployment,
-            settled: observed
-                && status.replicas == desired
-                && status.updated_replicas == desired
-                && status.available_replicas >= desired,
-            deadline_exceeded: observed
-                && status.conditions.iter().any(|condition| {
-                    condition.type_ == "Progressing"
-                        && condition.status == "False"
-                        && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
-                }),
+            settled: observed && completed && status.updated_replicas == status.replicas,
+            deadline_exceeded: observed && progress == Some("ProgressDeadlineExceeded"),
             strategy: UpdateStrategy::Replace,
             paused: spec.paused.unwrap_or(false),
             desired,

@@ -1,0 +1,140 @@
+//! The identity as a whole: claim, service account, and every pod's verdict, grouped by workload.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use podidentity_api::PodIdentityBinding;
+
+use crate::account::Account;
+use crate::arn::RoleArn;
+use crate::claim::Claim;
+use crate::objects::{ControllerRef, Pod, WorkloadId};
+use crate::rollout::{self, WorkloadVerdict};
+use crate::snapshot::Snapshot;
+use crate::verify::{PodVerdict, verify_pod};
+use crate::wanted::Wanted;
+
+/// What a snapshot means.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    /// Whose the service account is.
+    pub claim: Claim,
+    /// The owning binding's case, if there is one.
+    pub case: Option<Case>,
+}
+
+/// Everything judged for the owning binding.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The binding.
+    pub binding: Arc<PodIdentityBinding>,
+    /// Why the stored spec cannot be acted on, if so.
+    pub invalid: Option<String>,
+    /// What it wants.
+    pub wanted: Wanted,
+    /// The service account.
+    pub account: Account,
+    /// Workloads, by kind and name.
+    pub workloads: Vec<WorkloadVerdict>,
+    /// Live pods of no workload that can be rolled, by controller (`None`: bare pods).
+    pub strays: BTreeMap<Option<ControllerRef>, Vec<JudgedPod>>,
+}
+
+/// A live pod and what was found in it.
+#[derive(Clone, Debug)]
+pub struct JudgedPod {
+    /// The pod.
+    pub pod: Arc<Pod>,
+    /// What was found.
+    pub verdict: PodVerdict,
+}
+
+impl Assessment {
+    /// Judges a snapshot.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let claim = Claim::of(&snapshot.bindings);
+        let case = claim.owner.clone().map(|binding| Case::of(snapshot, binding));
+        Self { claim, case }
+    }
+}
+
+impl Case {
+    /// Judges everything for one binding.
+    pub fn of(snapshot: &Snapshot, binding: Arc<PodIdentityBinding>) -> Self {
+        let settings = &snapshot.config.settings;
+        let mut wanted = Wanted::of(&binding.spec);
+        let account = Account::judge(snapshot.service_account.as_deref(), &binding, &wanted, settings, snapshot.now);
+        // The time of another role's annotation says nothing about pods that lack this one.
+        let in_force = account.role_in_force.as_ref() == Some(&wanted.role_arn);
+        wanted.annotated_at = account.annotated_at.filter(|_| in_force);
+        wanted.earlier_roles = earlier_roles(&binding);
+
+        let (by_workload, strays) = group_pods(snapshot);
+        let mut case = Self {
+            invalid: invalid(&binding),
+            workloads: Vec::with_capacity(snapshot.workloads.len()),
+            strays: BTreeMap::new(),
+            binding,
+            wanted,
+            account,
+        };
+        let judge = |pods: &[Arc<Pod>], template: Option<_>| -> Vec<JudgedPod> {
+            let judged = |pod: &Arc<Pod>| JudgedPod {
+                verdict: verify_pod(pod, template, &case.wanted, settings),
+                pod: Arc::clone(pod),
+            };
+            pods.iter().map(judged).collect()
+        };
+        let strays = strays.into_iter().map(|(owner, pods)| (owner, judge(&pods, None))).collect();
+        let workloads = snapshot.workloads.iter().map(|workload| {
+            let pods = by_workload.get(&workload.id()).map_or(&[][..], Vec::as_slice);
+            let pods = judge(pods, Some(&workload.template));
+            rollout::judge(Arc::clone(workload), pods, &case, snapshot.now)
+        });
+        case.workloads = workloads.collect();
+        case.strays = strays;
+        case
+    }
+
+    /// All live pods with their verdicts.
+    pub fn pods(&self) -> impl Iterator<Item = &JudgedPod> {
+        self.workloads.iter().flat_map(|workload| &workload.pods).chain(self.strays.values().flatten())
+    }
+}
+
+fn invalid(binding: &PodIdentityBinding) -> Option<String> {
+    binding.spec.role_arn.parse::<RoleArn>().err().map(|error| format!("spec.roleArn: {error}"))
+}
+
+fn earlier_roles(binding: &PodIdentityBinding) -> Vec<String> {
+    let status = binding.status.as_ref();
+    let known = status.map(|status| [&status.role_arn, &status.last_verified_role_arn]);
+    let mut roles: Vec<String> = known.into_iter().flatten().flatten().cloned().collect();
+    roles.retain(|role| *role != binding.spec.role_arn);
+    roles.dedup();
+    roles
+}
+
+type PodsByWorkload = BTreeMap<WorkloadId, Vec<Arc<Pod>>>;
+type PodsByController = BTreeMap<Option<ControllerRef>, Vec<Arc<Pod>>>;
+
+/// Live pods by the workload of the snapshot that they belong to, and the rest by controller.
+fn group_pods(snapshot: &Snapshot) -> (PodsByWorkload, PodsByController) {
+    let ids: BTreeMap<(&str, String), WorkloadId> = snapshot
+        .workloads
+        .iter()
+        .map(|workload| workload.id())
+        .map(|id| ((id.kind.as_str(), id.name.clone()), id))
+        .collect();
+    let mut by_workload = PodsByWorkload::new();
+    let mut strays = PodsByController::new();
+    for pod in snapshot.pods.iter().filter(|pod| pod.is_live()) {
+        let controller = ControllerRef::of(&pod.metadata);
+        let id = controller.as_ref().and_then(|owner| ids.get(&(owner.kind.as_str(), owner.name.clone())));
+        match id {
+            Some(id) => by_workload.entry(id.clone()).or_default().push(Arc::clone(pod)),
+            None => strays.entry(controller).or_default().push(Arc::clone(pod)),
+        }
+    }
+    (by_workload, strays)
+}

@@ -1,0 +1,185 @@
+//! What to do next, as data.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use podidentity_api::{DeletionPolicy, FailurePolicy, PodIdentityBinding, names};
+
+use crate::account::{self, AccountState};
+use crate::assess::{Assessment, Case};
+use crate::objects::WorkloadId;
+use crate::revoke;
+use crate::snapshot::Snapshot;
+
+/// The next writes, and when to look again without any event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Writes, in order; a step that fails ends the run.
+    pub steps: Vec<Step>,
+    /// When something becomes due that no event announces.
+    pub check_at: Option<Timestamp>,
+}
+
+/// One write. Each is conditional on the object being as it was when the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Adds our finalizer to a binding or removes it.
+    SetFinalizer {
+        /// The binding.
+        binding: Target,
+        /// Whether it shall be there.
+        present: bool,
+    },
+    /// Makes exactly these annotations ours on the service account; others that were ours are given up.
+    Annotate {
+        /// The service account.
+        account: Target,
+        /// All annotations that shall be ours; empty gives up all.
+        annotations: BTreeMap<String, String>,
+        /// Whether to take over what another field manager owns with another value.
+        force: bool,
+    },
+    /// Sets our pod-template annotation, which makes the workload's controller replace the pods.
+    Roll {
+        /// Kind and name.
+        workload: WorkloadId,
+        /// The workload.
+        target: Target,
+        /// Value of the annotation.
+        mark: String,
+    },
+}
+
+/// An object as it was observed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Name.
+    pub name: String,
+    /// UID: an object that was deleted and created again is another one.
+    pub uid: String,
+    /// Resource version: the object has not changed since.
+    pub resource_version: String,
+}
+
+impl Target {
+    /// The object as observed.
+    pub fn of(meta: &ObjectMeta) -> Self {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        Self { name: text(&meta.name), uid: text(&meta.uid), resource_version: text(&meta.resource_version) }
+    }
+}
+
+/// Plans the next writes.
+pub fn plan(snapshot: &Snapshot, assessment: &Assessment) -> Plan {
+    let mut plan = Plan::default();
+    for binding in &assessment.claim.deleting {
+        if has_finalizer(binding) {
+            plan_deletion(&mut plan, snapshot, assessment, binding);
+        }
+    }
+    if let Some(case) = &assessment.case
+        && !snapshot.namespace_terminating()
+    {
+        plan_case(&mut plan, snapshot, case);
+    }
+    plan
+}
+
+fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
+    let binding = &case.binding;
+    if binding.spec.suspend || case.invalid.is_some() {
+        return;
+    }
+    let wants_finalizer = binding.spec.deletion_policy != DeletionPolicy::Retain;
+    if wants_finalizer != has_finalizer(binding) {
+        plan.steps.push(Step::SetFinalizer { binding: Target::of(&binding.metadata), present: wants_finalizer });
+    }
+    match &case.account.state {
+        AccountState::Outdated { force, .. } => {
+            if let Some(account) = &snapshot.service_account {
+                plan.steps.push(Step::Annotate {
+                    account: Target::of(&account.metadata),
+                    annotations: case.wanted.annotations(&snapshot.config.settings),
+                    force: *force,
+                });
+            }
+        }
+        AccountState::Contested { retry_at, .. } => plan.look_again_at(*retry_at),
+        AccountState::Missing | AccountState::Terminating | AccountState::InForce | AccountState::Conflict(_) => {}
+    }
+    for workload in &case.workloads {
+        if let Some(at) = workload.check_at {
+            plan.look_again_at(at);
+        }
+    }
+    for workload in next_rolls(case, snapshot.rollout_slots) {
+        if let Some(mark) = &workload.next {
+            plan.steps.push(Step::Roll {
+                workload: workload.workload.id(),
+                target: Target::of(&workload.workload.metadata),
+                mark: mark.to_string(),
+            });
+        }
+    }
+}
+
+/// The workloads to roll now. Until one workload has proven that the identity arrives, only one is rolled: the canary.
+fn next_rolls(case: &Case, slots: usize) -> impl Iterator<Item = &crate::rollout::WorkloadVerdict> {
+    let rollout = &case.binding.spec.rollout;
+    let halted = rollout.on_failure == FailurePolicy::Halt && case.workloads.iter().any(|workload| workload.failed);
+    let proven = case.workloads.iter().any(crate::rollout::WorkloadVerdict::proves_injection);
+    let limit = if halted {
+        0
+    } else if proven {
+        usize::try_from(rollout.max_concurrent).unwrap_or(1)
+    } else {
+        1
+    };
+    let in_flight = case.workloads.iter().filter(|workload| workload.in_flight).count();
+    let free = limit.saturating_sub(in_flight).min(slots);
+    case.workloads.iter().filter(|workload| workload.next.is_some()).take(free)
+}
+
+fn plan_deletion(plan: &mut Plan, snapshot: &Snapshot, assessment: &Assessment, binding: &PodIdentityBinding) {
+    let done = Step::SetFinalizer { binding: Target::of(&binding.metadata), present: false };
+    // Another binding takes over without a gap; and where everything is on its way out there is nothing to undo.
+    let handed_over = assessment.case.is_some();
+    let account = snapshot.service_account.as_ref().filter(|account| account.metadata.deletion_timestamp.is_none());
+    if handed_over || snapshot.namespace_terminating() || binding.spec.deletion_policy == DeletionPolicy::Retain {
+        plan.steps.push(done);
+        return;
+    }
+    let settings = &snapshot.config.settings;
+    if let Some(account) = account
+        && account::owned_keys(account, settings).next().is_some()
+    {
+        plan.steps.push(Step::Annotate {
+            account: Target::of(&account.metadata),
+            annotations: BTreeMap::new(),
+            force: false,
+        });
+    }
+    if binding.spec.deletion_policy == DeletionPolicy::Revoke {
+        let revocation = revoke::next(snapshot, binding);
+        plan.steps.extend(revocation.rolls);
+        if let Some(at) = revocation.check_at {
+            plan.look_again_at(at);
+        }
+        if !revocation.finished {
+            return;
+        }
+    }
+    plan.steps.push(done);
+}
+
+/// Whether the binding has our finalizer.
+pub(crate) fn has_finalizer(binding: &PodIdentityBinding) -> bool {
+    binding.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER)
+}
+
+impl Plan {
+    fn look_again_at(&mut self, at: Timestamp) {
+        self.check_at = Some(self.check_at.map_or(at, |present| present.min(at)));
+    }
+}

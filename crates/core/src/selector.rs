@@ -1,0 +1,21 @@
+//! Label selectors.
+
+use std::collections::BTreeMap;
+
+use podidentity_api::{LabelSelector, SelectorOperator};
+
+/// Whether the selector selects an object with these labels; an empty selector selects everything.
+pub fn matches(selector: &LabelSelector, labels: Option<&BTreeMap<String, String>>) -> bool {
+    let label = |key: &str| labels.and_then(|labels| labels.get(key));
+    let exact = selector.match_labels.iter().all(|(key, value)| label(key) == Some(value));
+    exact
+        && selector.match_expressions.iter().all(|requirement| {
+            let value = label(&requirement.key);
+            match requirement.operator {
+                SelectorOperator::In => value.is_some_and(|value| requirement.values.contains(value)),
+                SelectorOperator::NotIn => !value.is_some_and(|value| requirement.values.contains(value)),
+                SelectorOperator::Exists => value.is_some(),
+                SelectorOperator::DoesNotExist => value.is_none(),
+            }
+        })
+}

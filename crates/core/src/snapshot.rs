@@ -1,0 +1,50 @@
+//! All that is known of one identity at one moment.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use podidentity_api::PodIdentityBinding;
+
+use crate::objects::{Namespace, Pod, ServiceAccount, Workload};
+use crate::settings::Settings;
+
+/// What does not change while the operator runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// How injection is configured in this cluster.
+    pub settings: Settings,
+    /// The cluster's OIDC issuer, where it is known.
+    pub issuer: Option<String>,
+}
+
+/// One service account with everything that bears on its identity.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Namespace of all of it.
+    pub namespace: String,
+    /// Name of the service account, whether it exists or not.
+    pub service_account_name: String,
+    /// The time that decisions are made with.
+    pub now: Timestamp,
+    /// What does not change.
+    pub config: Arc<Config>,
+    /// The namespace object.
+    pub namespace_object: Option<Arc<Namespace>>,
+    /// Bindings that name the service account.
+    pub bindings: Vec<Arc<PodIdentityBinding>>,
+    /// The service account.
+    pub service_account: Option<Arc<ServiceAccount>>,
+    /// Workloads whose template runs as the service account, by kind and name.
+    pub workloads: Vec<Arc<Workload>>,
+    /// Pods that run as the service account, by name.
+    pub pods: Vec<Arc<Pod>>,
+    /// How many rollouts may start before the operator-wide limit is reached.
+    pub rollout_slots: usize,
+}
+
+impl Snapshot {
+    /// Whether the namespace is being deleted: then nothing is written but finalizers removed.
+    pub fn namespace_terminating(&self) -> bool {
+        self.namespace_object.as_ref().is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some())
+    }
+}

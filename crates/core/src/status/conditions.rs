@@ -1,0 +1,103 @@
+//! Conditions, in the way that kstatus reads them.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use podidentity_api::names::{condition, reason};
+
+use super::{Counts, Progress, Story, whole_seconds};
+use crate::account::AccountState;
+use crate::assess::Case;
+
+/// The API server accepts messages of this many characters.
+const MESSAGE_LIMIT: usize = 32_768;
+
+struct Fact<'a> {
+    type_: &'static str,
+    status: &'static str,
+    reason: &'a str,
+    message: String,
+}
+
+/// `Ready` and, while it lasts, `Reconciling` or `Stalled`.
+pub(super) fn bare(story: &Story, old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    dated(overall(story), old, generation, now)
+}
+
+/// All conditions.
+pub(super) fn of(
+    story: &Story,
+    case: &Case,
+    counts: &Counts,
+    old: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let mut facts = overall(story);
+    facts.insert(1, annotated(story, case));
+    facts.insert(2, rolled(story, counts));
+    facts.insert(3, verified(story, counts));
+    dated(facts, old, generation, now)
+}
+
+fn overall(story: &Story) -> Vec<Fact<'_>> {
+    let fact = |type_, status| Fact { type_, status, reason: story.reason, message: story.message.clone() };
+    match story.progress {
+        Progress::Done => vec![fact(condition::READY, "True")],
+        Progress::Reconciling => vec![fact(condition::READY, "False"), fact(condition::RECONCILING, "True")],
+        Progress::Stalled => vec![fact(condition::READY, "False"), fact(condition::STALLED, "True")],
+    }
+}
+
+fn annotated<'a>(story: &'a Story, case: &Case) -> Fact<'a> {
+    let type_ = condition::SERVICE_ACCOUNT_ANNOTATED;
+    if case.account.state == AccountState::InForce {
+        let message = format!("annotated with {}", case.wanted.role_arn);
+        return Fact { type_, status: "True", reason: reason::ANNOTATED, message };
+    }
+    Fact { type_, status: "False", reason: story.reason, message: story.message.clone() }
+}
+
+fn rolled<'a>(story: &'a Story, counts: &Counts) -> Fact<'a> {
+    let type_ = condition::WORKLOADS_ROLLED;
+    if counts.workloads == counts.workloads_current {
+        let message = format!("{} of {} workloads need no restart", counts.workloads_current, counts.workloads);
+        return Fact { type_, status: "True", reason: reason::ROLLED, message };
+    }
+    Fact { type_, status: "False", reason: story.reason, message: story.message.clone() }
+}
+
+fn verified<'a>(story: &'a Story, counts: &Counts) -> Fact<'a> {
+    let type_ = condition::IDENTITY_VERIFIED;
+    if counts.pods == 0 {
+        let message = "no pod runs as the service account yet".to_owned();
+        return Fact { type_, status: "Unknown", reason: reason::NO_PODS, message };
+    }
+    let message = format!("{} of {} pods have the identity", counts.pods_verified, counts.pods);
+    if counts.pods == counts.pods_verified {
+        return Fact { type_, status: "True", reason: reason::VERIFIED, message };
+    }
+    let stalled = story.progress == Progress::Stalled;
+    let reason = if stalled { reason::VERIFICATION_FAILED } else { reason::VERIFYING };
+    Fact { type_, status: "False", reason, message }
+}
+
+/// Gives each condition the time of its last change of status.
+fn dated(facts: Vec<Fact<'_>>, old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let dated = |fact: Fact<'_>| {
+        let before = old.iter().find(|before| before.type_ == fact.type_ && before.status == fact.status);
+        let since = before.map_or_else(|| Time(whole_seconds(now)), |before| before.last_transition_time.clone());
+        let mut message = fact.message;
+        if let Some((end, _)) = message.char_indices().nth(MESSAGE_LIMIT) {
+            message.truncate(end);
+        }
+        Condition {
+            type_: fact.type_.to_owned(),
+            status: fact.status.to_owned(),
+            reason: fact.reason.to_owned(),
+            message,
+            last_transition_time: since,
+            observed_generation: generation,
+        }
+    };
+    facts.into_iter().map(dated).collect()
+}

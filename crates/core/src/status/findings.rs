@@ -1,0 +1,106 @@
+//! Findings of a binding: those of its pods, and those that only show when all pods are looked at together.
+
+use podidentity_api::{FindingStatus, names};
+
+use super::{LIST_LIMIT, count};
+use crate::assess::Case;
+use crate::finding::{Finding, FindingReason, Severity};
+use crate::rollout::WorkloadVerdict;
+use crate::wanted::RollMark;
+
+/// The findings for the status, worst first, and how many there are in all.
+pub(super) fn listed(case: &Case, namespace: &str) -> (Vec<FindingStatus>, i32) {
+    let mut all = all(case, namespace);
+    all.sort_by(|a, b| {
+        (a.severity, a.reason, &a.object, &a.container).cmp(&(b.severity, b.reason, &b.object, &b.container))
+    });
+    let total = count(all.iter());
+    all.truncate(LIST_LIMIT);
+    (all.into_iter().map(listed_finding).collect(), total)
+}
+
+/// All findings, in no particular order.
+pub(super) fn all(case: &Case, namespace: &str) -> Vec<Finding> {
+    let of_pods = case.pods().flat_map(|judged| judged.verdict.findings.iter().cloned());
+    let reverted = case.workloads.iter().filter_map(|workload| reverted(workload, &case.wanted.hash()));
+    of_pods.chain(reverted).chain(unmanaged(case)).chain(webhook_not_found(case, namespace)).collect()
+}
+
+fn listed_finding(finding: Finding) -> FindingStatus {
+    FindingStatus {
+        severity: finding.severity,
+        reason: format!("{:?}", finding.reason),
+        object: finding.object,
+        container: finding.container,
+        message: finding.message,
+    }
+}
+
+/// Pods carry the mark of our roll, but the template has lost it.
+fn reverted(verdict: &WorkloadVerdict, hash: &str) -> Option<Finding> {
+    if verdict.workload.template_annotation(names::IDENTITY_ANNOTATION).is_some() {
+        return None;
+    }
+    let marked = verdict.pods.iter().any(|judged| {
+        let mark = judged.pod.annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse);
+        mark.is_some_and(|mark| mark.hash == hash)
+    });
+    marked.then(|| Finding {
+        severity: Severity::Warning,
+        reason: FindingReason::RolloutReverted,
+        object: verdict.workload.id().to_string(),
+        container: None,
+        message: format!(
+            "another manager removed the annotation {} from the pod template, which restarts the workload once more; \
+             let it ignore that key (see the pages on Argo CD and Flux)",
+            names::IDENTITY_ANNOTATION
+        ),
+        roll_cures: false,
+    })
+}
+
+fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
+    case.strays.iter().flat_map(|(owner, pods)| {
+        let objects: Vec<(String, &str)> = match owner {
+            Some(owner) => vec![(format!("{}/{}", owner.kind, owner.name), "its controller")],
+            None => pods.iter().map(|judged| (format!("Pod/{}", judged.pod.name()), "it has no controller")).collect(),
+        };
+        objects.into_iter().map(|(object, why)| Finding {
+            severity: Severity::Info,
+            reason: FindingReason::WorkloadUnmanaged,
+            message: if owner.is_some() {
+                format!("{object} runs as the service account and is verified, but {why} is not one that is restarted")
+            } else {
+                format!("{object} runs as the service account and is verified, but never restarted: {why}")
+            },
+            object,
+            container: None,
+            roll_cures: false,
+        })
+    })
+}
+
+/// Re-rolls were used up and not one pod has the identity: nothing injects in this cluster.
+fn webhook_not_found(case: &Case, namespace: &str) -> Option<Finding> {
+    let missed = |verdict: &&WorkloadVerdict| {
+        verdict.failed
+            && verdict.pods.iter().any(|judged| {
+                judged.verdict.findings.iter().any(|finding| finding.reason == FindingReason::InjectionMissed)
+            })
+    };
+    let failed = case.workloads.iter().find(missed)?;
+    if case.pods().any(|judged| judged.verdict.is_verified()) {
+        return None;
+    }
+    Some(Finding {
+        severity: Severity::Error,
+        reason: FindingReason::WebhookNotFound,
+        object: failed.workload.id().to_string(),
+        container: None,
+        message: format!(
+            "no pod in namespace {namespace} that runs as the service account was given the role, however often it was \
+             restarted: nothing injects it in this cluster; install the EKS pod identity webhook or the injection policy"
+        ),
+        roll_cures: false,
+    })
+}

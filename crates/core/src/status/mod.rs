@@ -1,0 +1,198 @@
+//! The status of every binding of a snapshot: what was done and what was proven.
+//!
+//! ```text
+//! (Snapshot, Assessment, Outcome) ──► story (ordered checks: one reason) ──► conditions
+//!                                 └─► workloads, findings, counters
+//! ```
+
+mod conditions;
+mod findings;
+mod story;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use podidentity_api::{
+    PodIdentityBinding, PodIdentityBindingStatus, ServiceAccountStatus, WorkloadState, WorkloadStatus,
+};
+
+use crate::account::{self, AccountState};
+use crate::assess::{Assessment, Case, JudgedPod};
+use crate::objects::ControllerRef;
+use crate::outcome::Outcome;
+use crate::plan::Target;
+use crate::snapshot::Snapshot;
+
+pub use story::{Progress, Story};
+
+/// Lists in the status have at most this many entries; totals are given beside them.
+pub const LIST_LIMIT: usize = 20;
+
+/// A status that differs from the stored one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The binding.
+    pub binding: Target,
+    /// Its new status.
+    pub status: PodIdentityBindingStatus,
+    /// Whether conditions, roles or the observed generation changed, and not only counts, lists and messages.
+    pub urgent: bool,
+}
+
+/// The statuses to write. `snapshot` and `assessment` are of the time after the plan was carried out; `restored` tells
+/// that carrying it out restored an annotation that another manager had removed or changed.
+pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome, restored: bool) -> Vec<Report> {
+    let owned = assessment.case.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome, restored)));
+    let lost = assessment.claim.losers.iter().map(|binding| {
+        let story = story::of_loser(snapshot, assessment.claim.owner.as_deref());
+        (binding, bare(snapshot, binding, &story))
+    });
+    owned
+        .chain(lost)
+        .filter(|(binding, status)| binding.status.as_ref() != Some(status))
+        .map(|(binding, status)| Report {
+            binding: Target::of(&binding.metadata),
+            urgent: is_urgent(binding.status.as_ref(), &status),
+            status,
+        })
+        .collect()
+}
+
+fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> bool {
+    let Some(old) = old else { return true };
+    let essence = |status: &PodIdentityBindingStatus| {
+        let conditions: Vec<_> = status
+            .conditions
+            .iter()
+            .map(|condition| (condition.type_.clone(), condition.status.clone(), condition.reason.clone()))
+            .collect();
+        (conditions, status.observed_generation, status.role_arn.clone(), status.service_account.clone())
+    };
+    essence(old) != essence(new)
+}
+
+/// A status that says only who and why.
+fn bare(snapshot: &Snapshot, binding: &PodIdentityBinding, story: &Story) -> PodIdentityBindingStatus {
+    let old = binding.status.clone().unwrap_or_default();
+    let generation = binding.metadata.generation;
+    PodIdentityBindingStatus {
+        observed_generation: generation,
+        conditions: conditions::bare(story, &old.conditions, generation, snapshot.now),
+        last_verified_role_arn: old.last_verified_role_arn,
+        ..PodIdentityBindingStatus::default()
+    }
+}
+
+fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome, restored: bool) -> PodIdentityBindingStatus {
+    let binding = &case.binding;
+    let old = binding.status.clone().unwrap_or_default();
+    let generation = binding.metadata.generation;
+    let counts = Counts::of(case);
+    let story = story::of_owner(snapshot, case, &counts, outcome);
+    let (findings, findings_total) = findings::listed(case, &snapshot.namespace);
+    let (workloads, workloads_truncated) = listed_workloads(case);
+    let settings = &snapshot.config.settings;
+    let proven = case.account.state == AccountState::InForce && counts.pods > 0 && counts.pods == counts.pods_verified;
+
+    PodIdentityBindingStatus {
+        observed_generation: generation,
+        conditions: conditions::of(&story, case, &counts, &old.conditions, generation, snapshot.now),
+        role_arn: case.account.role_in_force.clone(),
+        last_verified_role_arn: if proven { Some(case.wanted.role_arn.clone()) } else { old.last_verified_role_arn },
+        subject: Some(format!("system:serviceaccount:{}:{}", snapshot.namespace, snapshot.service_account_name)),
+        audience: Some(case.wanted.effective_audience(settings).to_owned()),
+        issuer: snapshot.config.issuer.clone(),
+        service_account: service_account(snapshot, case, restored),
+        workloads,
+        workloads_truncated,
+        workloads_total: counts.workloads,
+        workloads_current: counts.workloads_current,
+        pods_total: counts.pods,
+        pods_verified: counts.pods_verified,
+        rolled: Some(format!("{}/{}", counts.workloads_current, counts.workloads)),
+        verified: Some(format!("{}/{}", counts.pods_verified, counts.pods)),
+        findings,
+        findings_total,
+    }
+}
+
+fn service_account(snapshot: &Snapshot, case: &Case, restored: bool) -> Option<ServiceAccountStatus> {
+    let account = snapshot.service_account.as_ref()?;
+    let old = case.binding.status.as_ref().and_then(|status| status.service_account.clone());
+    let old = old.filter(|old| old.uid == account.metadata.uid).unwrap_or_default();
+    let (restored, restored_at) = if restored {
+        (account::restorations_with_this_one(&case.binding, snapshot.now), Some(Time(whole_seconds(snapshot.now))))
+    } else {
+        (old.restored, old.restored_at)
+    };
+    Some(ServiceAccountStatus {
+        uid: account.metadata.uid.clone(),
+        annotated_at: case.account.annotated_at.map(Time),
+        restored,
+        restored_at,
+    })
+}
+
+/// Times on the wire have whole seconds; with more, a status would never equal its stored self.
+pub(crate) fn whole_seconds(time: jiff::Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// What the counters count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    workloads: i32,
+    workloads_current: i32,
+    pods: i32,
+    pods_verified: i32,
+}
+
+impl Counts {
+    fn of(case: &Case) -> Self {
+        let counted = || case.workloads.iter().filter(|workload| workload.state != WorkloadState::Excluded);
+        let is_current = |state| matches!(state, WorkloadState::Current | WorkloadState::ScaledToZero);
+        let pods = || counted().flat_map(|workload| &workload.pods).chain(case.strays.values().flatten());
+        Self {
+            workloads: count(counted()),
+            workloads_current: count(counted().filter(|workload| is_current(workload.state))),
+            pods: count(pods()),
+            pods_verified: count(pods().filter(|judged| judged.verdict.is_verified())),
+        }
+    }
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> i32 {
+    i32::try_from(items.count()).unwrap_or(i32::MAX)
+}
+
+fn listed_workloads(case: &Case) -> (Vec<WorkloadStatus>, i32) {
+    let managed = case.workloads.iter().map(|verdict| {
+        let id = verdict.workload.id();
+        entry(id.kind.as_str(), &id.name, verdict.state, verdict.message.clone(), &verdict.pods)
+    });
+    let strays = case.strays.iter().flat_map(|(owner, pods)| stray_entries(owner.as_ref(), pods));
+    let mut all: Vec<_> = managed.chain(strays).collect();
+    all.sort_by(|a, b| (a.state, &a.kind, &a.name).cmp(&(b.state, &b.kind, &b.name)));
+    let truncated = count(all.iter().skip(LIST_LIMIT));
+    all.truncate(LIST_LIMIT);
+    (all, truncated)
+}
+
+fn stray_entries(owner: Option<&ControllerRef>, pods: &[JudgedPod]) -> Vec<WorkloadStatus> {
+    let unmanaged = WorkloadState::Unmanaged;
+    match owner {
+        Some(owner) => vec![entry(&owner.kind, &owner.name, unmanaged, None, pods)],
+        None => {
+            pods.iter().map(|pod| entry("Pod", pod.pod.name(), unmanaged, None, std::slice::from_ref(pod))).collect()
+        }
+    }
+}
+
+fn entry(kind: &str, name: &str, state: WorkloadState, message: Option<String>, pods: &[JudgedPod]) -> WorkloadStatus {
+    WorkloadStatus {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        state,
+        message,
+        pods_verified: count(pods.iter().filter(|judged| judged.verdict.is_verified())),
+        pods_total: count(pods.iter()),
+    }
+}

@@ -1,0 +1,332 @@
+//! The one thing to say about a binding: ordered checks, of which the first that applies gives reason and message.
+
+use podidentity_api::{PodIdentityBinding, RolloutPolicy, WorkloadState, names::reason};
+
+use super::Counts;
+use crate::account::{AccountState, ForeignOwner};
+use crate::assess::Case;
+use crate::finding::{Finding, Severity};
+use crate::objects::ControllerRef;
+use crate::outcome::{Outcome, ProblemKind};
+use crate::rollout::{Wait, WorkloadVerdict};
+use crate::snapshot::Snapshot;
+
+/// How a binding is doing, in one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Story {
+    /// Who has to do something.
+    pub progress: Progress,
+    /// CamelCase reason.
+    pub reason: &'static str,
+    /// What is wrong, which object, what it means, what to do.
+    pub message: String,
+}
+
+/// Who has to do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nobody: all is as declared and proven.
+    Done,
+    /// The operator: kstatus `Reconciling`.
+    Reconciling,
+    /// A person: kstatus `Stalled`.
+    Stalled,
+}
+
+type Check = fn(&View) -> Option<Story>;
+
+/// From what makes everything else moot to what is merely unfinished.
+const CHECKS: &[Check] = &[
+    namespace_terminating,
+    invalid_spec,
+    write_refused,
+    write_failed,
+    account_missing,
+    account_owned_by_others,
+    account_outdated,
+    rollout_halted,
+    rolling,
+    rollout_waits_for_operator,
+    rollout_waits_for_person,
+    pods_not_verified,
+    no_pods,
+];
+
+struct View<'a> {
+    snapshot: &'a Snapshot,
+    case: &'a Case,
+    counts: &'a Counts,
+    outcome: &'a Outcome,
+}
+
+/// The story of the binding that owns the service account.
+pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcome: &Outcome) -> Story {
+    let view = View { snapshot, case, counts, outcome };
+    CHECKS.iter().find_map(|check| check(&view)).unwrap_or_else(|| Story {
+        progress: Progress::Done,
+        reason: reason::VERIFIED,
+        message: format!("all {} pods of {} act as {}", counts.pods, view.account_name(), case.wanted.role_arn),
+    })
+}
+
+/// The story of a binding that another one keeps from the service account.
+pub(super) fn of_loser(snapshot: &Snapshot, owner: Option<&PodIdentityBinding>) -> Story {
+    let owner = owner.and_then(|owner| owner.metadata.name.as_deref()).unwrap_or_default();
+    let name = &snapshot.service_account_name;
+    stalled(
+        reason::SERVICE_ACCOUNT_CLAIMED,
+        format!("service account {name} is bound by the older PodIdentityBinding {owner}: delete one of the two"),
+    )
+}
+
+fn stalled(reason: &'static str, message: String) -> Story {
+    Story { progress: Progress::Stalled, reason, message }
+}
+
+fn reconciling(reason: &'static str, message: String) -> Story {
+    Story { progress: Progress::Reconciling, reason, message }
+}
+
+impl View<'_> {
+    fn account_name(&self) -> String {
+        format!("service account {}/{}", self.snapshot.namespace, self.snapshot.service_account_name)
+    }
+
+    /// A story about work that the operator would do: a suspended binding needs a person instead.
+    fn unless_suspended(&self, story: Story) -> Story {
+        if self.case.binding.spec.suspend {
+            stalled(reason::SUSPENDED, format!("suspended; when resumed: {}", story.message))
+        } else {
+            story
+        }
+    }
+
+    fn waiting(&self, wait: Wait) -> Vec<&WorkloadVerdict> {
+        self.case.workloads.iter().filter(|verdict| verdict.wait == Some(wait)).collect()
+    }
+
+    fn in_state(&self, state: WorkloadState) -> Vec<&WorkloadVerdict> {
+        self.case.workloads.iter().filter(|verdict| verdict.state == state).collect()
+    }
+}
+
+fn namespace_terminating(view: &View) -> Option<Story> {
+    view.snapshot.namespace_terminating().then(|| {
+        reconciling(
+            reason::NAMESPACE_TERMINATING,
+            format!("namespace {} is being deleted: nothing is written any more", view.snapshot.namespace),
+        )
+    })
+}
+
+fn invalid_spec(view: &View) -> Option<Story> {
+    let problem = view.case.invalid.as_ref()?;
+    Some(stalled(reason::INVALID_SPEC, format!("{problem}: correct the binding")))
+}
+
+fn write_refused(view: &View) -> Option<Story> {
+    if let Some(problem) = view.outcome.first(ProblemKind::Conflict) {
+        let message = format!("{}: {}; agree on one owner, or set onConflict: Override", problem.what, problem.message);
+        return Some(stalled(reason::ANNOTATION_CONFLICT, message));
+    }
+    let problem = view.outcome.first(ProblemKind::Refused)?;
+    let message = format!(
+        "the API server refuses to write {}: {}; it is tried again every few minutes",
+        problem.what, problem.message
+    );
+    Some(stalled(reason::WRITE_REFUSED, message))
+}
+
+fn write_failed(view: &View) -> Option<Story> {
+    let problem = view.outcome.first(ProblemKind::Failed)?;
+    let message = format!("writing {} failed and is tried again: {}", problem.what, problem.message);
+    Some(reconciling(reason::WRITE_FAILED, message))
+}
+
+fn account_missing(view: &View) -> Option<Story> {
+    let state = match view.case.account.state {
+        AccountState::Missing => "does not exist",
+        AccountState::Terminating => "is being deleted",
+        _ => return None,
+    };
+    Some(reconciling(
+        reason::SERVICE_ACCOUNT_NOT_FOUND,
+        format!(
+            "{} {state}: create it (the binding goes on by itself), or delete this binding and bind another one",
+            view.account_name()
+        ),
+    ))
+}
+
+fn account_owned_by_others(view: &View) -> Option<Story> {
+    let account = view.account_name();
+    let named = |foreign: &ForeignOwner| {
+        if foreign.manager.is_empty() {
+            "an unknown field manager".to_owned()
+        } else {
+            format!("field manager {}", foreign.manager)
+        }
+    };
+    match &view.case.account.state {
+        AccountState::Conflict(foreign) => Some(stalled(
+            reason::ANNOTATION_CONFLICT,
+            format!(
+                "{} of {account} is set to {:?} by {}: remove it there, or set onConflict: Override to take it over",
+                foreign.key,
+                foreign.value,
+                named(foreign)
+            ),
+        )),
+        AccountState::Contested { by, .. } => Some(stalled(
+            reason::CONTESTED,
+            format!(
+                "{} of {account} was restored several times and {} set it to {:?} again each time: stop it from \
+                 doing so; it is left alone until the other has been silent for a minute",
+                by.key,
+                named(by),
+                by.value
+            ),
+        )),
+        _ => None,
+    }
+}
+
+fn account_outdated(view: &View) -> Option<Story> {
+    let AccountState::Outdated { drift, .. } = &view.case.account.state else { return None };
+    let account = view.account_name();
+    let message = match drift {
+        Some(drift) => format!("restoring {account}: {drift}"),
+        None => format!("annotating {account} with {}", view.case.wanted.role_arn),
+    };
+    let reason = if drift.is_some() { reason::ANNOTATION_REMOVED } else { reason::ANNOTATING };
+    Some(view.unless_suspended(reconciling(reason, message)))
+}
+
+fn rollout_halted(view: &View) -> Option<Story> {
+    let failed = view.case.workloads.iter().find(|verdict| verdict.failed)?;
+    let message = failed.message.clone().unwrap_or_default();
+    let waiting = view.in_state(WorkloadState::Pending).len();
+    let rest = match waiting {
+        0 => String::new(),
+        n => format!("; {n} more {} not been restarted", if n == 1 { "workload has" } else { "workloads have" }),
+    };
+    // Under onFailure: Continue the others go on, and then it is not over yet.
+    let going_on = view.case.workloads.iter().any(|verdict| verdict.in_flight || verdict.next.is_some());
+    let continues = view.case.binding.spec.rollout.on_failure == podidentity_api::FailurePolicy::Continue;
+    let story = if going_on && continues { reconciling } else { stalled };
+    Some(story(reason::ROLLOUT_HALTED, format!("{}: {message}{rest}", failed.workload.id())))
+}
+
+fn rolling(view: &View) -> Option<Story> {
+    let rolling = view.in_state(WorkloadState::Rolling);
+    let first = rolling.first()?;
+    let verified = first.pods.iter().filter(|judged| judged.verdict.is_verified()).count();
+    let others = match rolling.len() - 1 {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let message = format!(
+        "restarting {}{others}: {verified} of its {} pods verified; {} of {} workloads done",
+        first.workload.id(),
+        first.pods.len(),
+        view.counts.workloads_current,
+        view.counts.workloads
+    );
+    Some(reconciling(reason::ROLLING, message))
+}
+
+fn rollout_waits_for_operator(view: &View) -> Option<Story> {
+    let waits = [
+        (Wait::Settling, reason::SETTLING, "waiting for the webhook's cache to learn the annotation before restarting"),
+        (Wait::Slot, reason::ROLLOUT_PENDING, "waiting for a rollout slot:"),
+        (Wait::Retry, reason::ROLLING, "injection missed pods; waiting before restarting once more:"),
+        (Wait::OwnRollout, reason::ROLLOUT_PENDING, "waiting for a rollout that is under way to finish:"),
+    ];
+    waits.iter().find_map(|(wait, reason, text)| {
+        let workloads = view.waiting(*wait);
+        (!workloads.is_empty()).then(|| reconciling(reason, format!("{text} {}", names_of(&workloads))))
+    })
+}
+
+fn rollout_waits_for_person(view: &View) -> Option<Story> {
+    let generation = view.case.binding.metadata.generation.unwrap_or_default();
+    let name = view.case.binding.metadata.name.as_deref().unwrap_or_default();
+    let namespace = &view.snapshot.namespace;
+    let waits = [
+        (
+            Wait::Release,
+            reason::AWAITING_RELEASE,
+            format!(
+                "would restart {{}}; release it with: kubectl -n {namespace} annotate --overwrite pib {name} {}={generation}",
+                podidentity_api::names::RELEASE_ANNOTATION
+            ),
+        ),
+        (Wait::Suspended, reason::SUSPENDED, "suspended; when resumed: restarting {}".to_owned()),
+        (
+            Wait::Policy,
+            reason::ROLLOUT_DISABLED,
+            format!(
+                "{{}} must be restarted, but rollout.policy is {:?}: restart by hand (kubectl rollout restart)",
+                RolloutPolicy::Never
+            ),
+        ),
+        (Wait::HeldBack, reason::ROLLOUT_PENDING, String::new()),
+    ];
+    waits.iter().find_map(|(wait, reason, text)| {
+        let workloads = view.waiting(*wait);
+        let first = workloads.first()?;
+        let message = if *wait == Wait::HeldBack {
+            format!("{} {}", first.workload.id(), first.message.as_deref().unwrap_or_default())
+        } else {
+            text.replace("{}", &names_of(&workloads))
+        };
+        Some(stalled(reason, message))
+    })
+}
+
+fn pods_not_verified(view: &View) -> Option<Story> {
+    let pods = view.case.workloads.iter().filter(|verdict| verdict.state != WorkloadState::Excluded);
+    let pods = pods.flat_map(|verdict| &verdict.pods).chain(view.case.strays.values().flatten());
+    let errors: Vec<&Finding> = pods
+        .flat_map(|judged| &judged.verdict.findings)
+        .filter(|finding| finding.severity == Severity::Error)
+        .collect();
+    let first = errors.first()?;
+    let more = match errors.len() - 1 {
+        0 => String::new(),
+        n => format!(" ({n} more findings of this kind or another)"),
+    };
+    let short_lived = view.case.strays.iter().any(|(owner, pods)| is_job(owner.as_ref()) && has_error(pods));
+    let hint = if short_lived { "; a Job's next pods will get the role" } else { "" };
+    Some(stalled(reason::VERIFICATION_FAILED, format!("{}{more}{hint}", first.message)))
+}
+
+fn is_job(owner: Option<&ControllerRef>) -> bool {
+    owner.is_some_and(|owner| owner.kind == "Job")
+}
+
+fn has_error(pods: &[crate::assess::JudgedPod]) -> bool {
+    pods.iter().any(|judged| !judged.verdict.is_verified())
+}
+
+fn no_pods(view: &View) -> Option<Story> {
+    (view.counts.pods == 0).then(|| Story {
+        progress: Progress::Done,
+        reason: reason::NO_PODS,
+        message: format!(
+            "{} is annotated with {}; no pod runs as it yet, so there was nothing to verify",
+            view.account_name(),
+            view.case.wanted.role_arn
+        ),
+    })
+}
+
+/// `Deployment/a, Deployment/b and 3 more`.
+fn names_of(workloads: &[&WorkloadVerdict]) -> String {
+    let shown: Vec<String> = workloads.iter().take(3).map(|verdict| verdict.workload.id().to_string()).collect();
+    let shown = shown.join(", ");
+    match workloads.len().saturating_sub(3) {
+        0 => shown,
+        n => format!("{shown} and {n} more"),
+    }
+}
