@@ -1,5 +1,6 @@
 //! The kubectl that was built together with the control plane.
 
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -22,6 +23,8 @@ impl ControlPlane {
     pub async fn kubectl_output(&self, args: &[&str], stdin: Option<&str>) -> Result<Output> {
         let mut command = Command::new(binaries::folder()?.join("kubectl"));
         command.args(args).env("KUBECONFIG", self.kubeconfig()).kill_on_drop(true);
+        // Not the user's cache: it is keyed by address, and another control plane may have had this port.
+        command.env("KUBECACHEDIR", self.kubectl_cache());
         command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot run kubectl")?;
         if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
@@ -44,5 +47,14 @@ impl ControlPlane {
             bail!("kubectl apply failed:\n{}", String::from_utf8_lossy(&output.stderr));
         }
         Ok(())
+    }
+
+    /// Makes kubectl look for new kinds: it trusts its cache for hours, and `explain` does not look again.
+    pub(crate) fn forget_kinds(&self) {
+        let _ = std::fs::remove_dir_all(self.kubectl_cache());
+    }
+
+    fn kubectl_cache(&self) -> PathBuf {
+        self.folder().join("kubectl-cache")
     }
 }

@@ -1,9 +1,9 @@
 //! The operator as a real process, with the rights of `config/rbac/` and no others.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::kubeconfig::{self, User};
 use crate::process::Process;
+use crate::wait::DEADLINE;
 use crate::{ControlPlane, audit};
 
 /// The operator's namespace.
@@ -21,6 +22,9 @@ pub const SERVICE_ACCOUNT: &str = "podidentity-operator";
 
 /// The user that the API server sees.
 pub const USER: &str = "system:serviceaccount:podidentity-system:podidentity-operator";
+
+/// What kubectl asks for: one document with every kind.
+const AGGREGATED_DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// How long the operator may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(15);
@@ -37,7 +41,22 @@ impl ControlPlane {
         self.apply_folder("config/default").await?;
         let crd = "crd/podidentitybindings.podidentity.dev";
         self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
+        self.discoverable().await?;
+        self.forget_kinds();
         self.install_injection().await
+    }
+
+    /// Waits until `kubectl` would find the kind: discovery follows the custom resource after about a second.
+    async fn discoverable(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let request = http::Request::get("/apis").header("Accept", AGGREGATED_DISCOVERY).body(Vec::new())?;
+            if self.client().request_text(request).await?.contains("\"podidentitybindings\"") {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < DEADLINE, "the API server's discovery does not list podidentitybindings");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// The requests of the operator so far.
