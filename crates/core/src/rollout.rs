@@ -153,7 +153,8 @@ impl Judge<'_> {
                 return verdict;
             }
             Some(mark) => {
-                let born = lacking.iter().filter(|judged| born_of_mark(judged)).filter_map(created).max();
+                let born =
+                    lacking.iter().filter(|judged| born_of_mark(judged)).filter_map(|judged| created(judged)).max();
                 let delay = FIRST_RETRY_DELAY * 4_i32.pow(mark.attempt);
                 verdict.check_at = born.map(|born| born + delay).filter(|at| *at > self.now);
                 RollMark { attempt: mark.attempt + 1, ..mark }
@@ -251,7 +252,7 @@ impl Judge<'_> {
 
     fn predates_annotation(&self, judged: &JudgedPod) -> bool {
         let annotated = self.case.wanted.annotated_at;
-        created(&judged).zip(annotated).is_some_and(|(created, annotated)| created < annotated)
+        created(judged).zip(annotated).is_some_and(|(created, annotated)| created < annotated)
     }
 
     /// When the webhook may be taken to know the annotation. Times on the wire have whole seconds, so the annotation
@@ -275,7 +276,7 @@ impl Judge<'_> {
             if !judged.verdict.roll_cures() {
                 return None;
             }
-            latest = latest.max(created(&judged));
+            latest = latest.max(created(judged));
         }
         Some(latest? + STUCK_AFTER)
     }
@@ -324,7 +325,7 @@ fn ordinal(pod: &str) -> Option<i32> {
     pod.rsplit_once('-')?.1.parse().ok()
 }
 
-fn created(judged: &&JudgedPod) -> Option<Timestamp> {
+fn created(judged: &JudgedPod) -> Option<Timestamp> {
     judged.pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
 }
 

@@ -8,6 +8,7 @@
 mod conditions;
 mod findings;
 mod story;
+mod transitions;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::{
@@ -22,6 +23,7 @@ use crate::plan::Target;
 use crate::snapshot::Snapshot;
 
 pub use story::{Progress, Story};
+pub use transitions::{Transition, transitions};
 
 /// Lists in the status have at most this many entries; totals are given beside them.
 pub const LIST_LIMIT: usize = 20;

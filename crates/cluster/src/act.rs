@@ -1,0 +1,182 @@
+//! Step -> API call -> outcome.
+//!
+//! Every write is a server-side apply by our own field manager whose body has our keys only, with the uid and the
+//! resource version that the plan saw: an object that has changed since, or was replaced by another of its name, is
+//! left alone.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource};
+use podidentity_api::{PodIdentityBinding, names};
+use podidentity_core::objects::{DaemonSet, Deployment, ServiceAccount, StatefulSet, WorkloadId, WorkloadKind};
+use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
+use podidentity_core::plan::{Plan, Step, Target};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use crate::index::Object;
+
+/// A write that takes longer has failed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What was done of a plan.
+#[derive(Debug, Default)]
+pub struct Acted {
+    /// The steps that went well.
+    pub done: Vec<Step>,
+    /// What the API server answered: the objects as they are now.
+    pub written: Vec<Object>,
+    /// What went wrong.
+    pub outcome: Outcome,
+}
+
+/// Carries out a plan. Steps build on each other, so the first failure ends the run; only rolls are independent.
+pub async fn act(client: &Client, namespace: &str, plan: &Plan) -> Acted {
+    let mut acted = Acted::default();
+    for step in &plan.steps {
+        let write = Write { client, namespace };
+        match write.step(step).await {
+            Ok(object) => {
+                info!(namespace, step = describe(step), "done");
+                acted.written.push(object);
+                acted.done.push(step.clone());
+            }
+            Err(problem) => {
+                warn!(namespace, step = describe(step), kind = ?problem.kind, error = problem.message, "not done");
+                acted.outcome.problems.push(problem);
+                if !matches!(step, Step::Roll { .. }) {
+                    break;
+                }
+            }
+        }
+    }
+    acted
+}
+
+fn describe(step: &Step) -> String {
+    match step {
+        Step::SetFinalizer { binding, present: true } => format!("set finalizer of binding {}", binding.name),
+        Step::SetFinalizer { binding, present: false } => format!("remove finalizer of binding {}", binding.name),
+        Step::Annotate { account, annotations, .. } if annotations.is_empty() => {
+            format!("release service account {}", account.name)
+        }
+        Step::Annotate { account, annotations, .. } => {
+            format!("annotate service account {}: {annotations:?}", account.name)
+        }
+        Step::Roll { workload, mark, .. } => format!("roll {workload} as {mark}"),
+    }
+}
+
+struct Write<'a> {
+    client: &'a Client,
+    namespace: &'a str,
+}
+
+impl Write<'_> {
+    async fn step(&self, step: &Step) -> Result<Object, Problem> {
+        match step {
+            Step::SetFinalizer { binding, present } => {
+                let finalizers: &[&str] = if *present { &[names::FINALIZER] } else { &[] };
+                let body = json!({"metadata": {"finalizers": finalizers}});
+                self.apply::<PodIdentityBinding>(binding, body, false, false).await.map(Object::binding)
+            }
+            Step::Annotate { account, annotations, force } => self.annotate(account, annotations, *force).await,
+            Step::Roll { workload, target, mark } => self.roll(workload, target, mark).await,
+        }
+    }
+
+    async fn annotate(
+        &self,
+        account: &Target,
+        annotations: &BTreeMap<String, String>,
+        force: bool,
+    ) -> Result<Object, Problem> {
+        let body = json!({"metadata": {"annotations": annotations}});
+        let account = self.apply::<ServiceAccount>(account, body, force, false).await?;
+        Ok(Object::ServiceAccount(Arc::new(account)))
+    }
+
+    async fn roll(&self, workload: &WorkloadId, target: &Target, mark: &str) -> Result<Object, Problem> {
+        let annotations = json!({names::IDENTITY_ANNOTATION: mark});
+        let body = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
+        // The key is ours by name; whoever else wrote it copied it from us.
+        let workload = match workload.kind {
+            WorkloadKind::Deployment => self.apply::<Deployment>(target, body, true, false).await?.into(),
+            WorkloadKind::StatefulSet => self.apply::<StatefulSet>(target, body, true, false).await?.into(),
+            WorkloadKind::DaemonSet => self.apply::<DaemonSet>(target, body, true, false).await?.into(),
+        };
+        Ok(Object::Workload(Arc::new(workload)))
+    }
+
+    /// Applies `body`, completed with type, name and preconditions, and returns the object as it is now.
+    async fn apply<K>(&self, target: &Target, mut body: Value, force: bool, status: bool) -> Result<K, Problem>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        body["apiVersion"] = json!(K::api_version(&()));
+        body["kind"] = json!(K::kind(&()));
+        body["metadata"]["name"] = json!(target.name);
+        body["metadata"]["namespace"] = json!(self.namespace);
+        body["metadata"]["uid"] = json!(target.uid);
+        body["metadata"]["resourceVersion"] = json!(target.resource_version);
+        let api = Api::<K>::namespaced(self.client.clone(), self.namespace);
+        let params = PatchParams { force, ..PatchParams::apply(names::FIELD_MANAGER) };
+        let patch = Patch::Apply(body);
+        let request = async {
+            if status {
+                api.patch_status(&target.name, &params, &patch).await
+            } else {
+                api.patch(&target.name, &params, &patch).await
+            }
+        };
+        let what = || format!("{} {}/{}", K::kind(&()), self.namespace, target.name);
+        match tokio::time::timeout(WRITE_TIMEOUT, request).await {
+            Ok(Ok(object)) => Ok(object),
+            Ok(Err(error)) => Err(problem(what(), &error)),
+            Err(_) => {
+                let message = format!("no answer within {} s", WRITE_TIMEOUT.as_secs());
+                Err(Problem { what: what(), kind: ProblemKind::Failed, message })
+            }
+        }
+    }
+}
+
+/// Writes the status of a binding and returns the binding as it is now.
+pub async fn write_status(
+    client: &Client,
+    namespace: &str,
+    binding: &Target,
+    status: &podidentity_api::PodIdentityBindingStatus,
+) -> Result<Object, Problem> {
+    let body = json!({"status": status});
+    // The status is ours alone; the default that the schema gives belongs to whoever created the binding.
+    let write = Write { client, namespace };
+    write.apply::<PodIdentityBinding>(binding, body, true, true).await.map(Object::binding)
+}
+
+/// Sorts out what an error means.
+fn problem(what: String, error: &kube::Error) -> Problem {
+    let kube::Error::Api(status) = error else {
+        return Problem { what, kind: ProblemKind::Failed, message: error.to_string() };
+    };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let mut conflicts = causes.filter(|cause| cause.reason == "FieldManagerConflict").peekable();
+    if conflicts.peek().is_some() {
+        let named =
+            conflicts.map(|cause| format!("{} ({})", cause.message, cause.field)).collect::<Vec<_>>().join(", ");
+        return Problem { what, kind: ProblemKind::Conflict, message: named };
+    }
+    let kind = match status.code {
+        // Without causes a 409 is a resource version or uid that is not the object's any more.
+        404 | 409 | 410 => ProblemKind::Stale,
+        400..=403 | 405..=408 | 411..=428 => ProblemKind::Refused,
+        _ => ProblemKind::Failed,
+    };
+    Problem { what, kind, message: status.message.clone() }
+}

@@ -1,0 +1,54 @@
+//! The client, with time limits and without hidden retries.
+
+use std::time::Duration;
+
+use kube::{Client, Config};
+use tracing::info;
+
+/// No answer takes longer. Watches end before that: the watcher asks the API server for 290 seconds.
+const READ_TIMEOUT: Duration = Duration::from_secs(295);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client from the environment: `KUBECONFIG`, `~/.kube/config`, or the service account of the pod.
+///
+/// kube's own retries are off: they would hide up to 15 tries, minutes long, inside of one call. Whoever calls decides
+/// when to try again.
+pub async fn from_environment(user_agent: &str) -> Result<Client, ClientError> {
+    let mut config = Config::infer().await.map_err(|error| ClientError::NoCluster(Box::new(error)))?;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.default_retry = false;
+    let user_agent = user_agent.parse().map_err(|_| ClientError::UserAgent)?;
+    config.headers.push((http::header::USER_AGENT, user_agent));
+    Client::try_from(config).map_err(|error| ClientError::Setup(Box::new(error)))
+}
+
+/// The cluster's OIDC issuer, from its discovery document; `None` where the API server does not tell us.
+pub async fn discover_issuer(client: &Client) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Discovery {
+        issuer: String,
+    }
+    let request = http::Request::get("/.well-known/openid-configuration").body(Vec::new()).ok()?;
+    match client.request::<Discovery>(request).await {
+        Ok(discovery) => Some(discovery.issuer),
+        Err(error) => {
+            info!(%error, "the cluster does not tell its OIDC issuer; statuses will not either (see --issuer)");
+            None
+        }
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Neither a kubeconfig nor a service account.
+    #[error("no cluster to talk to: set KUBECONFIG, or run inside of a pod with a service account ({0})")]
+    NoCluster(#[source] Box<kube::config::InferConfigError>),
+    /// The configuration cannot be used.
+    #[error("the cluster's configuration cannot be used: {0}")]
+    Setup(#[source] Box<kube::Error>),
+    /// The user agent has characters that no header may have.
+    #[error("the user agent is not valid in a header")]
+    UserAgent,
+}

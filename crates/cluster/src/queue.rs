@@ -1,0 +1,106 @@
+//! Which identity is due when: each at most once at a time, many at the same time.
+
+use std::collections::{HashMap, HashSet};
+use std::future::{Future, poll_fn};
+use std::hash::Hash;
+use std::pin::pin;
+
+use futures::Stream;
+use futures::channel::mpsc;
+use kube::runtime::scheduler::{ScheduleRequest, scheduler};
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Duration, Instant};
+use tracing::error;
+
+/// How long a key waits whose work panicked.
+const AFTER_PANIC: Duration = Duration::from_secs(60);
+
+/// Asks for keys to be worked on. Cheap to clone.
+#[derive(Clone)]
+pub struct Sender<K> {
+    requests: mpsc::UnboundedSender<ScheduleRequest<K>>,
+}
+
+/// The other end of a [`Sender`].
+pub struct Queue<K> {
+    requests: mpsc::UnboundedReceiver<ScheduleRequest<K>>,
+    sender: Sender<K>,
+}
+
+impl<K> Sender<K> {
+    /// Asks for the key to be worked on now.
+    pub fn now(&self, key: K) {
+        self.at(key, Instant::now());
+    }
+
+    /// Asks for the key to be worked on at a time; of several requests for a key the earliest counts.
+    pub fn at(&self, message: K, run_at: Instant) {
+        // The queue is only gone when the process is shutting down.
+        let _ = self.requests.unbounded_send(ScheduleRequest { message, run_at });
+    }
+}
+
+/// A queue and its sender.
+pub fn channel<K: Clone>() -> (Sender<K>, Queue<K>) {
+    let (sender, receiver) = mpsc::unbounded();
+    let sender = Sender { requests: sender };
+    (sender.clone(), Queue { requests: receiver, sender })
+}
+
+impl<K: Clone + Eq + Hash + Send + 'static> Queue<K> {
+    /// Works on keys until `shutdown` is ready, then lets what is under way finish. `work` returns when the key is due
+    /// again, if it is.
+    pub async fn run<F, W>(self, concurrency: usize, shutdown: impl Future<Output = ()>, work: F)
+    where
+        F: Fn(K) -> W,
+        W: Future<Output = Option<Instant>> + Send + 'static,
+    {
+        let mut scheduler = pin!(scheduler(self.requests));
+        let mut shutdown = pin!(shutdown);
+        let mut busy = Busy { tasks: JoinSet::new(), keys: HashMap::new(), running: HashSet::new() };
+        loop {
+            let free = busy.running.len() < concurrency;
+            let due = poll_fn(|context| {
+                let running = &busy.running;
+                pin!(scheduler.as_mut().hold_unless(|key| !running.contains(key))).poll_next(context)
+            });
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                Some(key) = due, if free => {
+                    let id = busy.tasks.spawn(work(key.clone())).id();
+                    busy.running.insert(key.clone());
+                    busy.keys.insert(id, key);
+                }
+                Some(finished) = busy.tasks.join_next_with_id() => {
+                    if let Some((key, at)) = busy.finish(finished) {
+                        self.sender.at(key, at);
+                    }
+                }
+            }
+        }
+        while busy.tasks.join_next().await.is_some() {}
+    }
+}
+
+struct Busy<K> {
+    tasks: JoinSet<Option<Instant>>,
+    keys: HashMap<Id, K>,
+    running: HashSet<K>,
+}
+
+impl<K: Clone + Eq + Hash> Busy<K> {
+    /// Frees the key of a finished task and says when it is due again.
+    fn finish(&mut self, finished: Result<(Id, Option<Instant>), tokio::task::JoinError>) -> Option<(K, Instant)> {
+        let (id, again) = match finished {
+            Ok(done) => done,
+            Err(panicked) => {
+                error!(error = %panicked, "a reconcile panicked; it is tried again in a minute");
+                (panicked.id(), Some(Instant::now() + AFTER_PANIC))
+            }
+        };
+        let key = self.keys.remove(&id)?;
+        self.running.remove(&key);
+        Some((key, again?))
+    }
+}

@@ -1,0 +1,62 @@
+//! Statuses and events.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::{Client, Resource};
+use podidentity_api::PodIdentityBinding;
+use podidentity_core::outcome::{Problem, ProblemKind};
+use podidentity_core::status::{Report, Transition};
+use tracing::{debug, warn};
+
+use crate::act;
+use crate::index::Index;
+
+/// An event's note may have 1 kB.
+const NOTE_LIMIT: usize = 1000;
+
+/// Writes statuses, and files what the API server answered. Returns the first problem.
+pub async fn write(client: &Client, index: &Index, namespace: &str, reports: &[Report]) -> Result<(), Problem> {
+    let mut first = Ok(());
+    for report in reports {
+        match act::write_status(client, namespace, &report.binding, &report.status).await {
+            Ok(binding) => {
+                index.refresh(binding);
+            }
+            Err(problem) => {
+                if problem.kind == ProblemKind::Stale {
+                    debug!(namespace, binding = report.binding.name, "status not written: the binding has changed");
+                } else {
+                    warn!(namespace, binding = report.binding.name, error = problem.message, "status not written");
+                }
+                first = first.and(Err(problem));
+            }
+        }
+    }
+    first
+}
+
+/// Publishes events about a binding. Losing one is no harm: the status has it all.
+pub async fn publish(recorder: &Recorder, binding: &PodIdentityBinding, transitions: Vec<Transition>) {
+    let reference: ObjectReference = binding.object_ref(&());
+    for transition in transitions {
+        let event = Event {
+            type_: if transition.warning { EventType::Warning } else { EventType::Normal },
+            reason: transition.reason.to_owned(),
+            note: Some(shortened(transition.note)),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = recorder.publish(&event, &reference).await {
+            warn!(%error, reason = event.reason, "event not published");
+        }
+    }
+}
+
+fn shortened(mut note: String) -> String {
+    let limit = note.char_indices().map(|(at, _)| at).take_while(|at| *at < NOTE_LIMIT).last().unwrap_or(0);
+    if note.len() > NOTE_LIMIT {
+        note.truncate(limit);
+        note.push('…');
+    }
+    note
+}

@@ -1,0 +1,93 @@
+//! Events: what changed between two statuses that a person would want to read in `kubectl describe`.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use podidentity_api::PodIdentityBindingStatus;
+use podidentity_api::names::{condition, reason};
+
+use crate::plan::Step;
+
+/// One event about a binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// CamelCase reason.
+    pub reason: &'static str,
+    /// What happened.
+    pub note: String,
+}
+
+/// Stalled reasons that deserve an event of their own.
+const TROUBLES: &[&str] = &[
+    reason::ANNOTATION_CONFLICT,
+    reason::CONTESTED,
+    reason::ROLLOUT_HALTED,
+    reason::ROLE_NOT_ALLOWED,
+    reason::SERVICE_ACCOUNT_CLAIMED,
+    reason::VERIFICATION_FAILED,
+    reason::WRITE_REFUSED,
+];
+
+/// The events of going from one status to the next, given the steps that were carried out in between.
+pub fn transitions(
+    old: Option<&PodIdentityBindingStatus>,
+    new: &PodIdentityBindingStatus,
+    done: &[Step],
+    restored: Option<&str>,
+) -> Vec<Transition> {
+    let normal = |reason, note| Transition { warning: false, reason, note };
+    let warning = |reason, note| Transition { warning: true, reason, note };
+    let mut events = Vec::new();
+    if let Some(drift) = restored {
+        events.push(warning(reason::ANNOTATION_REMOVED, format!("restored: {drift}")));
+    } else if let Some(annotated) = became_true(old, new, condition::SERVICE_ACCOUNT_ANNOTATED) {
+        events.push(normal(reason::ANNOTATED, format!("service account {}", annotated.message)));
+    }
+    let rolled: Vec<String> = done
+        .iter()
+        .filter_map(|step| match step {
+            Step::Roll { workload, .. } => Some(workload.to_string()),
+            Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
+        })
+        .collect();
+    if !rolled.is_empty() {
+        events.push(normal(reason::ROLLOUT_STARTED, format!("restarting {}", rolled.join(", "))));
+    }
+    let was_rolling = old.is_some_and(|old| find(old, condition::WORKLOADS_ROLLED).is_some());
+    if was_rolling && let Some(rolled) = became_true(old, new, condition::WORKLOADS_ROLLED) {
+        events.push(normal(reason::ROLLOUT_COMPLETED, rolled.message.clone()));
+    }
+    if let Some(verified) = became_true(old, new, condition::IDENTITY_VERIFIED) {
+        events.push(normal(reason::VERIFIED, verified.message.clone()));
+    }
+    if let Some(trouble) = new_trouble(old, new) {
+        events.push(warning(trouble.0, trouble.1));
+    }
+    events
+}
+
+fn find<'a>(status: &'a PodIdentityBindingStatus, type_: &str) -> Option<&'a Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+fn became_true<'a>(
+    old: Option<&PodIdentityBindingStatus>,
+    new: &'a PodIdentityBindingStatus,
+    type_: &str,
+) -> Option<&'a Condition> {
+    let was_true = old.and_then(|old| find(old, type_)).is_some_and(|old| old.status == "True");
+    find(new, type_).filter(|new| new.status == "True" && !was_true)
+}
+
+fn new_trouble(
+    old: Option<&PodIdentityBindingStatus>,
+    new: &PodIdentityBindingStatus,
+) -> Option<(&'static str, String)> {
+    let stalled = find(new, condition::STALLED)?;
+    let before = old.and_then(|old| find(old, condition::STALLED));
+    if before.is_some_and(|before| before.reason == stalled.reason) {
+        return None;
+    }
+    let reason = TROUBLES.iter().find(|reason| **reason == stalled.reason)?;
+    Some((reason, stalled.message.clone()))
+}

@@ -1,0 +1,143 @@
+//! What all reconciles share, and what is remembered between two of one identity. Losing it costs time, never truth.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
+use podidentity_api::names;
+use podidentity_cluster::index::{IdentityKey, Index};
+use podidentity_cluster::queue::Sender;
+use podidentity_core::assess::Assessment;
+use podidentity_core::outcome::ProblemKind;
+use podidentity_core::plan::{Plan, Step, plan};
+use podidentity_core::rollout::Wait;
+use podidentity_core::snapshot::{Config, Snapshot};
+use tokio::time::Instant;
+
+use crate::args::Args;
+use crate::budget::Budget;
+
+/// Counts of coming and going pods are written at most this often.
+const COUNTS_EVERY: Duration = Duration::from_secs(1);
+
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) index: Index,
+    pub(crate) recorder: Recorder,
+    config: Arc<Config>,
+    sender: Sender<IdentityKey>,
+    budget: Mutex<Budget>,
+    memory: Mutex<HashMap<IdentityKey, Memory>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Memory {
+    /// Failures in a row.
+    failures: u32,
+    /// When a status was last written.
+    reported: Option<Instant>,
+}
+
+/// What was decided, and on what grounds.
+pub(crate) struct Decision {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) assessment: Assessment,
+    pub(crate) plan: Plan,
+}
+
+impl Context {
+    pub(crate) fn new(
+        client: Client,
+        index: Index,
+        sender: Sender<IdentityKey>,
+        args: &Args,
+        issuer: Option<String>,
+    ) -> Self {
+        let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: None };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            index,
+            config: Arc::new(Config { settings: args.settings(), issuer }),
+            sender,
+            budget: Mutex::new(Budget::new(args.max_concurrent_rollouts)),
+            memory: Mutex::default(),
+        }
+    }
+
+    /// Decides what to do about an identity; `None` if no binding names it any more.
+    pub(crate) fn decide(&self, key: &IdentityKey) -> Option<Decision> {
+        // Deciding takes microseconds; while one identity decides, no other can take the same rollout slots.
+        let mut budget = lock(&self.budget);
+        let Some(mut snapshot) = self.index.snapshot(key, &self.config, Timestamp::now()) else {
+            self.wake(budget.note(key, 0, false));
+            lock(&self.memory).remove(key);
+            return None;
+        };
+        snapshot.rollout_slots = budget.free_for(key);
+        let assessment = Assessment::of(&snapshot);
+        let plan = plan(&snapshot, &assessment);
+        let rolls = plan.steps.iter().filter(|step| matches!(step, Step::Roll { .. })).count();
+        let workloads = || assessment.case.iter().flat_map(|case| &case.workloads);
+        let in_flight = workloads().filter(|workload| workload.in_flight).count();
+        let ready = workloads().filter(|workload| workload.wait == Some(Wait::Slot)).count();
+        let wants_more = ready > rolls && rolls == snapshot.rollout_slots;
+        self.wake(budget.note(key, in_flight + rolls, wants_more));
+        Some(Decision { snapshot, assessment, plan })
+    }
+
+    /// The identity as it is after a plan was carried out.
+    pub(crate) fn look_again(&self, key: &IdentityKey) -> Option<(Snapshot, Assessment)> {
+        let snapshot = self.index.snapshot(key, &self.config, Timestamp::now())?;
+        let assessment = Assessment::of(&snapshot);
+        Some((snapshot, assessment))
+    }
+
+    /// Counts a failure and says how long to wait before the next try.
+    pub(crate) fn failed(&self, key: &IdentityKey, kind: ProblemKind) -> Duration {
+        let mut memory = lock(&self.memory);
+        let memory = memory.entry(key.clone()).or_default();
+        memory.failures = memory.failures.saturating_add(1);
+        let (first, most) = match kind {
+            ProblemKind::Stale => (200, 10_000),
+            ProblemKind::Failed => (500, 60_000),
+            ProblemKind::Refused | ProblemKind::Conflict => (5_000, 300_000),
+        };
+        let doublings = (memory.failures - 1).min(16);
+        Duration::from_millis((first << doublings).min(most))
+    }
+
+    pub(crate) fn failures(&self, key: &IdentityKey) -> u32 {
+        lock(&self.memory).get(key).map_or(0, |memory| memory.failures)
+    }
+
+    pub(crate) fn succeeded(&self, key: &IdentityKey) {
+        if let Some(memory) = lock(&self.memory).get_mut(key) {
+            memory.failures = 0;
+        }
+    }
+
+    /// Until when a status that differs by counts only has to wait.
+    pub(crate) fn may_report_counts_at(&self, key: &IdentityKey) -> Option<Instant> {
+        let next = lock(&self.memory).get(key)?.reported? + COUNTS_EVERY;
+        (next > Instant::now()).then_some(next)
+    }
+
+    pub(crate) fn reported(&self, key: &IdentityKey) {
+        lock(&self.memory).entry(key.clone()).or_default().reported = Some(Instant::now());
+    }
+
+    fn wake(&self, keys: Vec<IdentityKey>) {
+        for key in keys {
+            self.sender.now(key);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while it was held leaves counters that the next reconcile sets right.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
