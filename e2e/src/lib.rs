@@ -1,1 +1,36 @@
+//! A real control plane for the demo, the end-to-end tests and the benchmarks, and the operator as a real process in
+//! front of it.
+//!
+//! ```text
+//! ControlPlane::start ─► Operator::start (config/, its own service account) ─► fixtures ─► wait
+//! ```
 
+pub mod binaries;
+pub mod certs;
+pub mod kubeconfig;
+pub mod ports;
+pub mod process;
+pub mod signals;
+mod workdir;
+
+pub mod audit;
+pub mod controlplane;
+pub mod expect;
+pub mod fixtures;
+pub mod injection;
+mod kubectl;
+mod namespace;
+pub mod operator;
+pub mod wait;
+
+pub use controlplane::{Component, ControlPlane, NEVER_READY, Options, READY_AFTER};
+pub use namespace::Namespace;
+pub use operator::Operator;
+
+use std::path::PathBuf;
+
+/// The root of the repository.
+pub fn repository() -> PathBuf {
+    let crate_folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    crate_folder.parent().map(std::path::Path::to_path_buf).unwrap_or(crate_folder)
+}

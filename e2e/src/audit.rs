@@ -1,0 +1,127 @@
+//! The API server's audit log: every request, as the server saw it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Users whose requests are the control plane's own.
+const NOISE: &[&str] =
+    &["system:apiserver", "system:kube-controller-manager", "system:kube-scheduler", "system:kwok", "system:anonymous"];
+
+/// One request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    #[serde(rename = "auditID")]
+    audit_id: String,
+    /// `get`, `list`, `watch`, `create`, `patch`, ...
+    pub verb: String,
+    /// Path and query.
+    #[serde(rename = "requestURI")]
+    pub uri: String,
+    /// Who asked.
+    pub user: RequestUser,
+    /// What was asked for; absent for paths such as `/version`.
+    pub object_ref: Option<ObjectRef>,
+    /// The answer.
+    pub response_status: Option<ResponseStatus>,
+    /// When the request arrived.
+    pub request_received_timestamp: Timestamp,
+}
+
+/// Who asked.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RequestUser {
+    /// For example `system:serviceaccount:podidentity-system:podidentity-operator`.
+    #[serde(default)]
+    pub username: String,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ResponseStatus {
+    /// HTTP status.
+    #[serde(default)]
+    pub code: u16,
+}
+
+/// What a request was about.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ObjectRef {
+    /// For example `deployments`.
+    pub resource: String,
+    /// For example `status`.
+    pub subresource: String,
+    /// Namespace, empty for cluster-wide requests.
+    pub namespace: String,
+    /// Name, empty for lists and watches.
+    pub name: String,
+}
+
+impl Request {
+    /// Whether the request can change something.
+    pub fn is_write(&self) -> bool {
+        !matches!(self.verb.as_str(), "get" | "list" | "watch" | "head" | "options")
+    }
+
+    /// `patch deployments my-ns/my-app (200)`.
+    pub fn summary(&self) -> String {
+        let code = self.response_status.as_ref().map_or(0, |status| status.code);
+        let Some(object) = &self.object_ref else {
+            return format!("{} {} ({code})", self.verb, self.uri);
+        };
+        let mut text = format!("{} {}", self.verb, object.resource);
+        for (mark, part) in [("/", &object.subresource), (" ", &object.namespace), ("/", &object.name)] {
+            if !part.is_empty() {
+                let _ = write!(text, "{mark}{part}");
+            }
+        }
+        format!("{text} ({code})")
+    }
+}
+
+/// The policy: all requests except the control plane's own. A watch is logged when it *starts*, too: its end may be
+/// minutes away.
+pub(crate) fn policy() -> Value {
+    json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": "None", "users": NOISE}, {"level": "Metadata"}],
+    })
+}
+
+/// Reads all requests, each once, in the order of their arrival.
+pub(crate) fn read(log: &Path) -> Result<Vec<Request>> {
+    let text = std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()))?;
+    // The server may be in the middle of the last line.
+    let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+    let mut seen = BTreeSet::new();
+    let mut requests = Vec::new();
+    for line in complete.lines() {
+        let request: Request = serde_json::from_str(line).with_context(|| format!("not an audit event: {line}"))?;
+        if seen.insert(request.audit_id.clone()) {
+            requests.push(request);
+        }
+    }
+    requests.sort_by_key(|request| request.request_received_timestamp);
+    Ok(requests)
+}
+
+/// One line for each kind of request with its count, for messages.
+pub fn summary<'a>(requests: impl IntoIterator<Item = &'a Request>) -> String {
+    let mut counts = BTreeMap::<String, usize>::new();
+    for request in requests {
+        *counts.entry(request.summary()).or_default() += 1;
+    }
+    counts.iter().fold(String::new(), |mut text, (what, count)| {
+        let _ = writeln!(text, "  {count:>4} x {what}");
+        text
+    })
+}

@@ -1,0 +1,80 @@
+//! kwok plays the kubelets: nodes become ready, pods run or, when a test asks for it, do not.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Node;
+use kube::Client;
+use kube::api::{Api, PostParams};
+use serde_json::{Value, json};
+
+/// Annotation of a pod that never becomes ready: it stays `Pending`, as with an image that cannot be pulled.
+pub const NEVER_READY: &str = "e2e.podidentity.dev/never-ready";
+
+/// Annotation of a pod that becomes ready after a while, for example `3s`.
+pub const READY_AFTER: &str = "e2e.podidentity.dev/ready-after";
+
+const STAGES: [&str; 3] = ["node-fast.yaml", "node-heartbeat-with-lease.yaml", "pod-fast.yaml"];
+
+/// The configuration file: kwok does nothing without its stages.
+pub(super) fn config(bin: &Path) -> Result<String> {
+    let mut documents = vec![json!({
+        "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+        "kind": "KwokConfiguration",
+        "metadata": {"name": "kwok"},
+        "options": {
+            "nodeLeaseDurationSeconds": 40,
+            "nodeLeaseParallelism": 4,
+            "nodePlayStageParallelism": 4,
+            "podPlayStageParallelism": 16,
+        },
+    })];
+    for file in STAGES {
+        let file = bin.join("stages").join(file);
+        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        for stage in serde_saphyr::from_multiple::<Value>(&text).with_context(|| format!("in {}", file.display()))? {
+            if !stage.is_null() {
+                documents.push(adapted(stage));
+            }
+        }
+    }
+    let documents: Result<Vec<_>, _> = documents.iter().map(serde_json::to_string_pretty).collect();
+    Ok(documents?.join("\n---\n"))
+}
+
+/// Lets a pod's annotations decide whether and when it becomes ready.
+fn adapted(mut stage: Value) -> Value {
+    if stage["metadata"]["name"] == "pod-ready" {
+        if let Some(expressions) = stage["spec"]["selector"]["matchExpressions"].as_array_mut() {
+            expressions.push(json!({"key": annotation(NEVER_READY), "operator": "DoesNotExist"}));
+        }
+        stage["spec"]["delay"] = json!({
+            "durationMilliseconds": 0,
+            "durationFrom": {"expressionFrom": annotation(READY_AFTER)},
+        });
+    }
+    stage
+}
+
+fn annotation(key: &str) -> String {
+    format!(".metadata.annotations[\"{key}\"]")
+}
+
+/// Creates the nodes; kwok makes them ready.
+pub(super) async fn create_nodes(client: &Client, count: usize) -> Result<()> {
+    let api = Api::<Node>::all(client.clone());
+    for n in 0..count {
+        let name = format!("node-{n}");
+        let node = serde_json::from_value(json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {
+                "name": name,
+                "labels": {"kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name},
+                "annotations": {"node.alpha.kubernetes.io/ttl": "0"},
+            },
+        }))?;
+        api.create(&PostParams::default(), &node).await.with_context(|| format!("cannot create {name}"))?;
+    }
+    Ok(())
+}

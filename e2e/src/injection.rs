@@ -1,0 +1,57 @@
+//! The admission policy of `config/injection/`, which plays the EKS pod identity webhook.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::api::{Api, PostParams};
+use serde_json::json;
+
+use crate::{ControlPlane, Namespace, fixtures, wait};
+
+/// Between two tries of something that cannot be watched: the state of the API server's own caches.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+impl ControlPlane {
+    /// Installs the policy and waits until it is in force.
+    pub async fn install_injection(&self) -> Result<()> {
+        self.apply_folder("config/injection").await?;
+        let namespace = self.namespace("injection-probe").await?;
+        namespace.create(fixtures::annotated_service_account("probe", fixtures::ROLE)?).await?;
+        in_force(&namespace, "probe", fixtures::ROLE).await
+    }
+}
+
+/// Waits until a pod that is created now would get the role: the API server sees a changed service account a moment
+/// later than its clients do.
+pub async fn in_force(namespace: &Namespace, service_account: &str, role: &str) -> Result<()> {
+    let api: Api<Pod> = namespace.api();
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"generateName": "probe-"},
+        "spec": {"serviceAccountName": service_account, "containers": [{"name": "main", "image": "probe"}]},
+    }))?;
+    let dry_run = PostParams { dry_run: true, field_manager: None };
+    let began = Instant::now();
+    loop {
+        let answer = api.create(&dry_run, &pod).await.context("cannot try what is injected into a pod")?;
+        let roles = roles(&answer);
+        if roles.iter().all(|(_, found)| found.as_deref() == Some(role)) {
+            return Ok(());
+        }
+        if began.elapsed() > wait::DEADLINE {
+            bail!("new pods of {}/{service_account} do not get {role} but {roles:?}", namespace.name);
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// The value of `AWS_ROLE_ARN` of every container.
+pub fn roles(pod: &Pod) -> Vec<(String, Option<String>)> {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    containers.map(|container| (container.name.clone(), role(container))).collect()
+}
+
+fn role(container: &Container) -> Option<String> {
+    let variable = container.env.iter().flatten().find(|variable| variable.name == "AWS_ROLE_ARN")?;
+    variable.value.clone()
+}

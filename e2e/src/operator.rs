@@ -1,0 +1,146 @@
+//! The operator as a real process, with the rights of `config/rbac/` and no others.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::{Api, PostParams};
+use serde_json::json;
+
+use crate::kubeconfig::{self, User};
+use crate::process::Process;
+use crate::wait::DEADLINE;
+use crate::{ControlPlane, audit};
+
+/// The operator's namespace.
+pub const NAMESPACE: &str = "podidentity-system";
+
+/// The operator's service account.
+pub const SERVICE_ACCOUNT: &str = "podidentity-operator";
+
+/// The user that the API server sees.
+pub const USER: &str = "system:serviceaccount:podidentity-system:podidentity-operator";
+
+/// What kubectl asks for: one document with every kind.
+const AGGREGATED_DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// How long the operator may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// A running operator; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Operator {
+    process: Process,
+}
+
+impl ControlPlane {
+    /// Installs the custom resource, the operator's rights and the injection policy.
+    pub async fn install(&self) -> Result<()> {
+        self.apply_folder("config/default").await?;
+        let crd = "crd/podidentitybindings.podidentity.dev";
+        self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
+        self.discoverable().await?;
+        self.forget_kinds();
+        self.install_injection().await
+    }
+
+    /// Waits until `kubectl` would find the kind: discovery follows the custom resource after about a second.
+    async fn discoverable(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let request = http::Request::get("/apis").header("Accept", AGGREGATED_DISCOVERY).body(Vec::new())?;
+            if self.client().request_text(request).await?.contains("\"podidentitybindings\"") {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < DEADLINE, "the API server's discovery does not list podidentitybindings");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// The requests of the operator so far.
+    pub fn operator_requests(&self) -> Result<Vec<audit::Request>> {
+        let mut requests = self.audit()?;
+        requests.retain(|request| request.user.username == USER);
+        Ok(requests)
+    }
+}
+
+impl Operator {
+    /// Installs everything and starts the operator's binary with these arguments.
+    pub async fn start(control_plane: &ControlPlane, args: &[&str]) -> Result<Self> {
+        control_plane.install().await?;
+        Self::start_installed(control_plane, args).await
+    }
+
+    /// Starts the operator's binary where everything is installed.
+    pub async fn start_installed(control_plane: &ControlPlane, args: &[&str]) -> Result<Self> {
+        let program = binary()?;
+        let kubeconfig = control_plane.folder().join("operator.kubeconfig");
+        let token = token(control_plane).await?;
+        kubeconfig::write(&kubeconfig, control_plane.server(), &control_plane.authority(), &User::Token(&token))?;
+        let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+        let env = vec![
+            ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
+            ("RUST_LOG".to_owned(), level),
+            ("NO_COLOR".to_owned(), "1".to_owned()),
+        ];
+        let args = args.iter().map(|&arg| arg.to_owned()).collect();
+        Ok(Self { process: control_plane.spawn("podidentity-operator", program, args, env)? })
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&self) {
+        self.process.kill();
+    }
+
+    /// Asks it to end; an error if it does not end by itself or ends with a failure.
+    pub async fn terminate(&self) -> Result<()> {
+        let status = self.process.terminate(GRACE).await?;
+        if !status.success() {
+            bail!("the operator was asked to end and ended with {status}:\n{}", self.process.tail(20));
+        }
+        Ok(())
+    }
+
+    /// Starts it again after [`Operator::kill`] or [`Operator::terminate`].
+    pub fn restart(&self) -> Result<()> {
+        self.process.restart()
+    }
+
+    /// An error, with the end of the log, if it has ended by itself.
+    pub fn check(&self) -> Result<()> {
+        self.process.check()
+    }
+
+    /// The last lines of the log that mention a text, for example a namespace.
+    pub fn log_about(&self, text: &str) -> String {
+        let log = std::fs::read_to_string(self.process.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(text)).collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+/// The binary beside this one: both come from the same build.
+fn binary() -> Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let mut folder = this.parent().context("this executable lies in no folder")?;
+    if folder.ends_with("deps") {
+        folder = folder.parent().unwrap_or(folder);
+    }
+    let program = folder.join("podidentity-operator");
+    if !program.is_file() {
+        let release = if folder.ends_with("release") { " --release" } else { "" };
+        bail!("{} is missing; build it first:\n  cargo build{release} -p podidentity-operator", program.display());
+    }
+    Ok(program)
+}
+
+async fn token(control_plane: &ControlPlane) -> Result<String> {
+    let api = Api::<ServiceAccount>::namespaced(control_plane.client(), NAMESPACE);
+    let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 86400}}))?;
+    let answer = api.create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request).await;
+    let answer = answer.context("cannot get a token for the operator's service account")?;
+    answer.status.and_then(|status| status.token).context("the API server gave no token")
+}

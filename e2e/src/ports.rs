@@ -1,0 +1,45 @@
+//! Free ports on the loopback address, such that two harnesses at once do not pick the same one.
+
+use std::fs::{File, OpenOptions};
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
+
+use anyhow::{Context, Result, bail};
+
+/// Below the ports that kernels give to outgoing connections (32768 and up), any of which could otherwise take the
+/// port between our look and the server's bind.
+const RANGE: Range<u16> = 21_000..31_000;
+
+/// A port that no other harness takes while this value lives.
+#[derive(Debug)]
+pub struct Port {
+    number: u16,
+    /// Holds the lock; other harnesses skip the port, also before its server has bound it.
+    _lock: File,
+}
+
+impl Port {
+    /// Reserves a free port.
+    pub fn reserve() -> Result<Self> {
+        let folder = std::env::temp_dir().join("podidentity-e2e-ports");
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        let size = RANGE.end - RANGE.start;
+        // Any start does; different processes should rarely meet.
+        let start = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(size))?;
+        for step in 0..size {
+            let number = RANGE.start + (start + step) % size;
+            let file = folder.join(format!("{number}.lock"));
+            let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file);
+            let lock = lock.with_context(|| format!("cannot open {}", file.display()))?;
+            if lock.try_lock().is_ok() && TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
+                return Ok(Self { number, _lock: lock });
+            }
+        }
+        bail!("no free port on the loopback address between {} and {}", RANGE.start, RANGE.end)
+    }
+
+    /// The port's number.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+}

@@ -1,0 +1,38 @@
+//! Ctrl-C, SIGTERM and SIGHUP end what was started, then the harness.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{process, workdir};
+
+static EXIT_CODE: AtomicI32 = AtomicI32::new(130);
+
+/// From now on an interrupt is the expected end (`KEEP=1`), not a failure.
+pub fn expect_interrupt() {
+    EXIT_CODE.store(0, Ordering::SeqCst);
+}
+
+/// Installs the handlers once. Children are in process groups of their own, so a Ctrl-C does not reach them.
+pub(crate) fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        std::thread::spawn(|| {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+                return;
+            };
+            runtime.block_on(interrupted());
+            process::kill_all();
+            workdir::remove_all();
+            std::process::exit(EXIT_CODE.load(Ordering::SeqCst));
+        });
+    });
+}
+
+async fn interrupted() {
+    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let waiting = signals.into_iter().filter_map(|kind| signal(kind).ok());
+    let waiting = waiting.map(|mut stream| Box::pin(async move { stream.recv().await }));
+    futures::future::select_all(waiting).await;
+}
