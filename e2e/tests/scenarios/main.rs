@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(conclusion) => conclusion.exit_code(),
         Err(error) => {
-            eprintln!("error: {error:?}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
