@@ -7,9 +7,6 @@
 //! [`binding`] has the spec, [`status`] the status, [`crd`] the `CustomResourceDefinition` made of both, and
 //! [`names`] every annotation key, label, condition, reason and field manager.
 
-// KubeSchema derives a private copy of each struct, whose `pub` the lint then reports.
-#![allow(unreachable_pub)]
-
 pub mod names;
 
 pub mod binding;

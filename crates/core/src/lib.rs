@@ -10,6 +10,7 @@
 
 pub mod arn;
 pub mod finding;
+pub mod injection;
 pub mod objects;
 pub mod selector;
 pub mod settings;

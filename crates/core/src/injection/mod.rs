@@ -1,0 +1,240 @@
+//! What the EKS pod identity webhook does to a pod, as a pure function.
+//!
+//! ```text
+//! pod or template, annotations of its service account, settings ──► Injection ──► typed or raw pod spec
+//! ```
+//!
+//! The model covers the webhook's web identity mode. Pods for which it uses EKS Pod Identity (container credentials)
+//! get something else, which is only recognised, by [`crate::verify`].
+
+mod apply;
+mod go;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::objects::{
+    Container, EnvVar, Pod, PodSpec, PodTemplate, ProjectedSource, ProjectedVolume, ServiceAccountToken, Volume,
+    VolumeMount,
+};
+use crate::settings::Settings;
+
+pub use apply::ShapeError;
+
+/// The variable that names the role.
+pub const ROLE_ARN: &str = "AWS_ROLE_ARN";
+/// The variable that names the token's file.
+pub const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+/// The variable that chooses between the regional and the global STS endpoint.
+pub const STS_ENDPOINTS: &str = "AWS_STS_REGIONAL_ENDPOINTS";
+/// The variables that name the region, in the order in which they are added.
+pub const REGIONS: [&str; 2] = ["AWS_DEFAULT_REGION", "AWS_REGION"];
+/// The name of the volume and of its mounts.
+pub const VOLUME: &str = "aws-iam-token";
+/// The token's file in the volume.
+pub const TOKEN_PATH: &str = "token";
+/// The shortest lifetime of a token, in seconds; shorter ones are raised to it.
+pub const MIN_TOKEN_EXPIRATION: i64 = 600;
+/// The label by which a pod opts out. The webhook's configuration names it, so it does not follow the annotation domain.
+pub const SKIP_LABEL: &str = "eks.amazonaws.com/skip-pod-identity-webhook";
+/// The suffix of the pod annotation that names containers to leave alone.
+pub const SKIP_CONTAINERS: &str = "skip-containers";
+/// The suffix of the annotation that sets the token's lifetime.
+pub const TOKEN_EXPIRATION: &str = "token-expiration";
+
+/// What is injected into: a pod about to be created, or the pod that a template describes.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Labels.
+    pub labels: Option<&'a BTreeMap<String, String>>,
+    /// Annotations.
+    pub annotations: Option<&'a BTreeMap<String, String>>,
+    /// Specification.
+    pub spec: &'a PodSpec,
+}
+
+impl<'a> From<&'a Pod> for Target<'a> {
+    fn from(pod: &'a Pod) -> Self {
+        let meta = &pod.metadata;
+        Self { labels: meta.labels.as_ref(), annotations: meta.annotations.as_ref(), spec: &pod.spec }
+    }
+}
+
+impl<'a> From<&'a PodTemplate> for Target<'a> {
+    fn from(template: &'a PodTemplate) -> Self {
+        let meta = &template.metadata;
+        Self { labels: Some(&meta.labels), annotations: Some(&meta.annotations), spec: &template.spec }
+    }
+}
+
+impl<'a> Target<'a> {
+    /// The value of an annotation.
+    pub fn annotation(&self, key: &str) -> Option<&'a str> {
+        self.annotations?.get(key).map(String::as_str)
+    }
+
+    /// Whether the pod opts out of the webhook; the label's value does not matter.
+    pub fn is_skipped(&self) -> bool {
+        self.labels.is_some_and(|labels| labels.contains_key(SKIP_LABEL))
+    }
+
+    /// The containers that the pod's annotation tells the webhook to leave alone.
+    pub fn skipped_containers(&self, settings: &Settings) -> BTreeSet<String> {
+        let names = self.annotation(&settings.key(SKIP_CONTAINERS)).and_then(go::first_csv_record);
+        names.into_iter().flatten().collect()
+    }
+
+    /// Whether the pod is one for Windows in the eyes of the webhook, which looks at the node selector only.
+    pub fn selects_windows(&self) -> bool {
+        let selects = |key: &str| self.spec.node_selector.get(key).is_some_and(|os| os == "windows");
+        selects("kubernetes.io/os") || selects("beta.kubernetes.io/os")
+    }
+}
+
+/// What the webhook adds to a pod. It only ever adds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Injection {
+    /// One for each init container, in their order; empty if nothing is injected at all.
+    pub init_containers: Vec<ContainerInjection>,
+    /// One for each container, in their order; empty if nothing is injected at all.
+    pub containers: Vec<ContainerInjection>,
+    /// The token's volume, inserted before all others; `None` if the pod has one of its name.
+    pub volume: Option<Volume>,
+}
+
+/// What the webhook adds to a container.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContainerInjection {
+    /// Variables to append, in this order.
+    pub env: Vec<EnvVar>,
+    /// The mount to append.
+    pub mount: Option<VolumeMount>,
+}
+
+impl ContainerInjection {
+    /// Whether nothing is added.
+    pub fn is_empty(&self) -> bool {
+        self.env.is_empty() && self.mount.is_none()
+    }
+}
+
+impl Injection {
+    /// Whether nothing is added.
+    pub fn is_empty(&self) -> bool {
+        let mut containers = self.init_containers.iter().chain(&self.containers);
+        self.volume.is_none() && containers.all(ContainerInjection::is_empty)
+    }
+}
+
+/// What the webhook adds to the pod when it is created, given the annotations of its service account.
+pub fn inject<'a>(
+    target: impl Into<Target<'a>>,
+    service_account: &BTreeMap<String, String>,
+    settings: &Settings,
+) -> Injection {
+    let target = target.into();
+    let Some(identity) = Identity::of(service_account, &target, settings).filter(|_| !target.is_skipped()) else {
+        return Injection::default();
+    };
+    let skipped = target.skipped_containers(settings);
+    let add = |container: &Container| {
+        if skipped.contains(&container.name) { ContainerInjection::default() } else { identity.add(container) }
+    };
+    let has_volume = target.spec.volumes.iter().any(|volume| volume.name == VOLUME);
+    Injection {
+        init_containers: target.spec.init_containers.iter().map(add).collect(),
+        containers: target.spec.containers.iter().map(add).collect(),
+        volume: (!has_volume).then(|| identity.volume()),
+    }
+}
+
+/// The path at which the webhook tells SDKs to find the token.
+pub fn token_file(target: &Target<'_>, settings: &Settings) -> String {
+    let path = go::join(&settings.mount_path, TOKEN_PATH);
+    if target.selects_windows() { format!("C:{}", path.replace('/', "\\")) } else { path }
+}
+
+/// All that the webhook takes from annotations and flags.
+struct Identity<'a> {
+    role_arn: &'a str,
+    audience: &'a str,
+    expiration: i64,
+    regional_sts: bool,
+    region: Option<&'a str>,
+    mount_path: &'a str,
+    token_file: String,
+}
+
+impl<'a> Identity<'a> {
+    /// `None` if the service account does not name a role. Values that Go cannot read are ignored, as is the shape of
+    /// the ARN.
+    fn of(service_account: &'a BTreeMap<String, String>, pod: &Target<'a>, settings: &'a Settings) -> Option<Self> {
+        let annotation = |name: &str| service_account.get(&settings.key(name)).map(String::as_str);
+        let role_arn = annotation("role-arn").filter(|arn| !arn.is_empty())?;
+        let own_expiration = pod.annotation(&settings.key(TOKEN_EXPIRATION)).and_then(go::parse_int);
+        let expiration = own_expiration
+            .or_else(|| annotation(TOKEN_EXPIRATION).and_then(go::parse_int))
+            .unwrap_or(settings.token_expiration);
+        Some(Self {
+            role_arn,
+            audience: annotation("audience").unwrap_or(&settings.audience),
+            expiration: expiration.max(MIN_TOKEN_EXPIRATION),
+            regional_sts: annotation("sts-regional-endpoints")
+                .and_then(go::parse_bool)
+                .unwrap_or(settings.sts_regional_endpoints),
+            region: settings.region.as_deref().filter(|region| !region.is_empty()),
+            mount_path: &settings.mount_path,
+            token_file: token_file(pod, settings),
+        })
+    }
+
+    fn add(&self, container: &Container) -> ContainerInjection {
+        // Only names count: neither values nor envFrom are looked at.
+        let has = |name: &str| container.env.iter().any(|var| var.name == name);
+        let has_identity = has(ROLE_ARN) || has(TOKEN_FILE);
+        let has_region = REGIONS.into_iter().any(has);
+        let has_sts = has(STS_ENDPOINTS);
+        if has_identity && has_region && has_sts {
+            return ContainerInjection::default(); // not even the mount
+        }
+        let mut env = Vec::new();
+        if self.regional_sts && !has_sts {
+            env.push(variable(STS_ENDPOINTS, "regional"));
+        }
+        if let Some(region) = self.region.filter(|_| !has_region) {
+            env.extend(REGIONS.map(|name| variable(name, region)));
+        }
+        if !has_identity {
+            env.push(variable(ROLE_ARN, self.role_arn));
+            env.push(variable(TOKEN_FILE, &self.token_file));
+        }
+        let has_mount = container.volume_mounts.iter().any(|mount| mount.name == VOLUME);
+        ContainerInjection { env, mount: (!has_mount).then(|| self.mount()) }
+    }
+
+    fn mount(&self) -> VolumeMount {
+        VolumeMount {
+            name: VOLUME.to_owned(),
+            mount_path: self.mount_path.to_owned(),
+            read_only: Some(true),
+            ..VolumeMount::default()
+        }
+    }
+
+    fn volume(&self) -> Volume {
+        let token = ServiceAccountToken {
+            // Go leaves an empty audience out, and then the token gets the API server's own.
+            audience: Some(self.audience).filter(|audience| !audience.is_empty()).map(str::to_owned),
+            expiration_seconds: Some(self.expiration),
+            path: TOKEN_PATH.to_owned(),
+        };
+        let source = ProjectedSource { service_account_token: Some(token) };
+        let projected = ProjectedVolume { sources: vec![source], ..ProjectedVolume::default() };
+        Volume { name: VOLUME.to_owned(), projected: Some(projected) }
+    }
+}
+
+fn variable(name: &str, value: &str) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value.to_owned()), value_from: None }
+}

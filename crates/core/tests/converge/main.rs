@@ -1,0 +1,245 @@
+//! Eventually stable reconciliation: from any state, under any interleaving of user edits, pod churn, missed
+//! injections, crashes between steps and stale views, once things are quiet the operator converges, the next plan is
+//! empty, and what the status says is true.
+
+mod cluster;
+
+use cluster::Cluster;
+use jiff::SignedDuration;
+use podidentity_api::names::condition;
+use podidentity_api::{ConflictPolicy, PodIdentityBindingStatus};
+use podidentity_core::account::AccountState;
+use podidentity_core::assess::Assessment;
+use podidentity_core::outcome::Outcome;
+use podidentity_core::plan::{Plan, Step, plan};
+use podidentity_core::snapshot::Snapshot;
+use podidentity_core::status::reports;
+use proptest::prelude::*;
+
+const ROLES: [&str; 2] = ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b"];
+const FOREIGN: &str = "arn:aws:iam::111122223333:role/foreign";
+const DEPLOYMENTS: [&str; 3] = ["web", "worker", "batch"];
+const BINDINGS: [&str; 2] = ["first", "second"];
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+enum Event {
+    Bind(usize, usize),
+    DeleteBinding(usize),
+    Override(usize, bool),
+    Suspend(usize, bool),
+    CreateAccount,
+    DeleteAccount,
+    RemoveAnnotation,
+    OverwriteAnnotation,
+    Deploy(usize, usize),
+    DeleteDeployment(usize),
+    UserRollout(usize),
+    Preset(usize, bool),
+    Pause(usize, bool),
+    PodProgress(usize),
+    Webhook(bool),
+    TimePasses(i64),
+    /// Reconcile on a fresh view, and carry out at most so many steps before a crash.
+    Reconcile(usize),
+    /// Remember the view.
+    Freeze,
+    /// Reconcile on the remembered view.
+    ReconcileFrozen,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let deployment = 0..DEPLOYMENTS.len();
+    let binding = 0..BINDINGS.len();
+    prop_oneof![
+        3 => (binding.clone(), 0..ROLES.len()).prop_map(|(name, role)| Event::Bind(name, role)),
+        1 => binding.clone().prop_map(Event::DeleteBinding),
+        1 => (binding.clone(), any::<bool>()).prop_map(|(name, on)| Event::Override(name, on)),
+        1 => (binding, any::<bool>()).prop_map(|(name, on)| Event::Suspend(name, on)),
+        3 => Just(Event::CreateAccount),
+        1 => Just(Event::DeleteAccount),
+        1 => Just(Event::RemoveAnnotation),
+        1 => Just(Event::OverwriteAnnotation),
+        3 => (deployment.clone(), 0..4_usize).prop_map(|(name, replicas)| Event::Deploy(name, replicas)),
+        1 => deployment.clone().prop_map(Event::DeleteDeployment),
+        1 => deployment.clone().prop_map(Event::UserRollout),
+        1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Preset(name, on)),
+        1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Pause(name, on)),
+        6 => deployment.prop_map(Event::PodProgress),
+        1 => any::<bool>().prop_map(Event::Webhook),
+        4 => (0..40_i64).prop_map(Event::TimePasses),
+        8 => (0..4_usize).prop_map(Event::Reconcile),
+        1 => Just(Event::Freeze),
+        1 => Just(Event::ReconcileFrozen),
+    ]
+}
+
+struct World {
+    cluster: Cluster,
+    frozen: Option<Snapshot>,
+}
+
+impl World {
+    fn happen(&mut self, event: &Event) {
+        let cluster = &mut self.cluster;
+        match *event {
+            Event::Bind(name, role) => cluster.bind(BINDINGS[name], ROLES[role]),
+            Event::DeleteBinding(name) => cluster.delete_binding(BINDINGS[name]),
+            Event::Override(name, on) => cluster.edit_binding(BINDINGS[name], |spec| {
+                spec.on_conflict = if on { ConflictPolicy::Override } else { ConflictPolicy::Report };
+            }),
+            Event::Suspend(name, on) => cluster.edit_binding(BINDINGS[name], |spec| spec.suspend = on),
+            Event::CreateAccount => cluster.create_account(),
+            Event::DeleteAccount => cluster.account = None,
+            Event::RemoveAnnotation => cluster.remove_annotation(),
+            Event::OverwriteAnnotation => cluster.overwrite_annotation(FOREIGN),
+            Event::Deploy(name, replicas) => cluster.deploy(DEPLOYMENTS[name], replicas),
+            Event::DeleteDeployment(name) => {
+                cluster.deployments.remove(DEPLOYMENTS[name]);
+            }
+            Event::UserRollout(name) => cluster.edit_template(DEPLOYMENTS[name], |_| {}),
+            Event::Preset(name, on) => cluster.edit_template(DEPLOYMENTS[name], |it| it.preset = on),
+            Event::Pause(name, on) => cluster.touch(DEPLOYMENTS[name], |it| it.paused = on),
+            Event::PodProgress(name) => {
+                cluster.progress(DEPLOYMENTS[name]);
+            }
+            Event::Webhook(on) => cluster.webhook = on,
+            Event::TimePasses(seconds) => cluster.pass(seconds),
+            Event::Reconcile(steps) => {
+                let view = cluster.snapshot();
+                self.reconcile(&view, steps);
+            }
+            Event::Freeze => self.frozen = Some(cluster.snapshot()),
+            Event::ReconcileFrozen => {
+                if let Some(view) = self.frozen.take() {
+                    self.reconcile(&view, usize::MAX);
+                }
+            }
+        }
+    }
+
+    /// One reconcile; a crash after `steps` steps also loses the status.
+    fn reconcile(&mut self, view: &Snapshot, steps: usize) -> Plan {
+        let assessment = Assessment::of(view);
+        let plan = plan(view, &assessment);
+        let mut annotated = false;
+        for step in plan.steps.iter().take(steps) {
+            if self.cluster.apply(step).is_err() {
+                break;
+            }
+            annotated |= matches!(step, Step::Annotate { .. });
+        }
+        if steps >= plan.steps.len() {
+            let drift = assessment
+                .case
+                .as_ref()
+                .is_some_and(|case| matches!(case.account.state, AccountState::Outdated { drift: Some(_), .. }));
+            let after = self.cluster.snapshot();
+            for report in reports(&after, &Assessment::of(&after), &Outcome::default(), drift && annotated) {
+                self.cluster.store_status(&report);
+            }
+        }
+        plan
+    }
+
+    /// Lets things settle: everything works, nobody interferes. Returns whether they did within a bounded number of
+    /// rounds.
+    fn quiesce(&mut self) -> bool {
+        self.cluster.webhook = true;
+        for _ in 0..200 {
+            let before = format!("{:?}", self.cluster.bindings);
+            let view = self.cluster.snapshot();
+            let plan = self.reconcile(&view, usize::MAX);
+            let progressed = self.cluster.progress_all();
+            let due = plan.check_at.map(|at| at.duration_since(self.cluster.now)).unwrap_or(SignedDuration::ZERO);
+            self.cluster.pass(due.as_secs().max(1));
+            let quiet = plan.steps.is_empty() && plan.check_at.is_none() && !progressed;
+            if quiet && before == format!("{:?}", self.cluster.bindings) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+fn ready(status: &PodIdentityBindingStatus) -> bool {
+    status.conditions.iter().any(|it| it.type_ == condition::READY && it.status == "True")
+}
+
+fn has(status: &PodIdentityBindingStatus, type_: &str) -> bool {
+    status.conditions.iter().any(|it| it.type_ == type_ && it.status == "True")
+}
+
+/// What has to hold once things are quiet.
+fn check(world: &mut World) -> Result<(), TestCaseError> {
+    let view = world.cluster.snapshot();
+    let last = plan(&view, &Assessment::of(&view));
+    prop_assert_eq!(&last.steps, &vec![], "the next plan is empty");
+    let rolls = world.cluster.rolls;
+    for binding in world.cluster.bindings.values() {
+        let status = binding.status.as_ref();
+        prop_assert!(status.is_some(), "every binding has a status");
+        let status = status.unwrap();
+        prop_assert_eq!(status.observed_generation, binding.metadata.generation);
+        prop_assert!(
+            !has(status, condition::RECONCILING) || world.cluster.account.is_none(),
+            "nothing is under way: {:?}",
+            status
+        );
+        prop_assert!(ready(status) ^ (has(status, condition::STALLED) || has(status, condition::RECONCILING)));
+        if ready(status) {
+            let wanted = Some(&binding.spec.role_arn);
+            let roles = world.cluster.deployments.values().flat_map(|it| &it.pods).map(|pod| pod.role.as_ref());
+            for role in roles {
+                prop_assert_eq!(role, wanted, "Ready, so every pod has the role");
+            }
+            let account = world.cluster.account.as_ref().map(|it| &it.annotations);
+            prop_assert_eq!(account.and_then(|it| it.get("eks.amazonaws.com/role-arn")), wanted);
+        }
+    }
+    // One owner at most.
+    prop_assert!(world.cluster.bindings.values().filter(|it| it.status.as_ref().is_some_and(ready)).count() <= 1);
+    prop_assert!(world.quiesce() && world.cluster.rolls == rolls, "quiet stays quiet");
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn converges_from_any_state(events in proptest::collection::vec(event(), 1..60)) {
+        let mut world = World { cluster: Cluster::new(), frozen: None };
+        for event in &events {
+            world.happen(event);
+        }
+        prop_assert!(world.quiesce(), "does not come to rest");
+        check(&mut world)?;
+    }
+
+    /// Whatever crashes in between: one change of the role rolls each workload once.
+    #[test]
+    fn one_change_rolls_once(
+        crashes in proptest::collection::vec((0..3_usize, 0..6_i64, 0..DEPLOYMENTS.len()), 0..40),
+    ) {
+        let mut world = World { cluster: Cluster::new(), frozen: None };
+        world.cluster.create_account();
+        for name in DEPLOYMENTS {
+            world.cluster.deploy(name, 3);
+        }
+        world.cluster.progress_all();
+        world.cluster.pass(60);
+        world.cluster.bind("first", ROLES[0]);
+        for (steps, seconds, progress) in crashes {
+            let view = world.cluster.snapshot();
+            world.reconcile(&view, steps);
+            world.cluster.pass(seconds);
+            world.cluster.progress(DEPLOYMENTS[progress]);
+        }
+        prop_assert!(world.quiesce());
+        check(&mut world)?;
+        prop_assert_eq!(world.cluster.rolls, DEPLOYMENTS.len());
+        for deployment in world.cluster.deployments.values() {
+            prop_assert_eq!(deployment.generation, 2);
+        }
+    }
+}
