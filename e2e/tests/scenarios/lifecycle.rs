@@ -168,11 +168,12 @@ pub(crate) async fn in_its_own_rollout(_: Arc<World>, namespace: Namespace) -> R
     wait::objects(&namespace.api(), "app=app", "two pods exist", two).await?;
 
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    let what = "the workload is reported as rolling";
+    let what = "the workload waits for its own rollout";
     wait::object(&namespace.api(), "app", what, |binding: Option<&PodIdentityBinding>| {
         let workloads = binding.and_then(|binding| binding.status.as_ref()).map(|status| &status.workloads);
         let state = workloads.and_then(|workloads| workloads.first()).map(|workload| workload.state);
-        if state == Some(WorkloadState::Rolling) { Ok(()) } else { Err(format!("its state is {state:?}")) }
+        let waits = matches!(state, Some(WorkloadState::Pending | WorkloadState::Rolling));
+        if waits { Ok(()) } else { Err(format!("its state is {state:?}")) }
     })
     .await?;
     injection::in_force(&namespace, "app", ROLE).await?;
