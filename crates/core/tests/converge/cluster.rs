@@ -124,6 +124,17 @@ impl Cluster {
         }
     }
 
+    /// Helm, say, applies the value that is there already.
+    pub fn co_own_annotation(&mut self) {
+        let (version, now) = (self.count(), self.now);
+        if let Some(account) = &mut self.account
+            && account.annotations.contains_key(ROLE_KEY)
+        {
+            account.owners.entry(ROLE_KEY.into()).or_default().insert("helm".into(), now);
+            account.version = version;
+        }
+    }
+
     pub fn bind(&mut self, name: &str, role: &str) {
         let version = self.count();
         let now = Time(self.now);
