@@ -168,9 +168,9 @@ pub struct WorkloadStatus {
 pub enum WorkloadState {
     /// Needs a person: its restart failed, or a restart would not help.
     Halted,
-    /// Needs a restart that has not started.
+    /// Needs a restart that has not started: it waits for its turn, or for a rollout that is under way.
     Pending,
-    /// Is in a rollout, by us or by somebody else.
+    /// Is being restarted by the operator.
     Rolling,
     /// Needs a restart but is paused.
     Paused,

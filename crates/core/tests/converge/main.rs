@@ -4,9 +4,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod cluster;
+#[path = "../sim/mod.rs"]
+mod sim;
 
-use cluster::Cluster;
 use jiff::SignedDuration;
 use podidentity_api::names::condition;
 use podidentity_api::{ConflictPolicy, PodIdentityBindingStatus};
@@ -16,6 +16,7 @@ use podidentity_core::plan::{Plan, Step, plan};
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::reports;
 use proptest::prelude::*;
+use sim::Cluster;
 
 const ROLES: [&str; 2] = ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b"];
 const FOREIGN: &str = "arn:aws:iam::111122223333:role/foreign";
@@ -101,13 +102,13 @@ impl World {
             Event::CreateAccount => cluster.create_account(),
             Event::DeleteAccount => cluster.account = None,
             Event::RemoveAnnotation => cluster.remove_annotation(),
-            Event::OverwriteAnnotation => cluster.overwrite_annotation(FOREIGN),
+            Event::OverwriteAnnotation => cluster.overwrite_annotation("kubectl-annotate", FOREIGN),
             Event::Deploy(name, replicas) => cluster.deploy(DEPLOYMENTS[name], replicas),
             Event::DeleteDeployment(name) => {
                 cluster.deployments.remove(DEPLOYMENTS[name]);
             }
-            Event::UserRollout(name) => cluster.edit_template(DEPLOYMENTS[name], |_| {}),
-            Event::Preset(name, on) => cluster.edit_template(DEPLOYMENTS[name], |it| it.preset = on),
+            Event::UserRollout(name) => cluster.edit_template(DEPLOYMENTS[name], |it| it.template.revision += 1),
+            Event::Preset(name, on) => cluster.edit_template(DEPLOYMENTS[name], |it| it.template.preset = on),
             Event::Pause(name, on) => cluster.touch(DEPLOYMENTS[name], |it| it.paused = on),
             Event::PodProgress(name) => {
                 cluster.progress(DEPLOYMENTS[name]);
@@ -203,9 +204,9 @@ fn check(world: &mut World) -> Result<(), TestCaseError> {
         prop_assert!(ready(status) ^ (has(status, condition::STALLED) || has(status, condition::RECONCILING)));
         if ready(status) {
             let wanted = Some(&binding.spec.role_arn);
-            let held = world.cluster.deployments.values().flat_map(|it| &it.pods).map(|pod| pod.role.as_ref());
+            let held = world.cluster.deployments.values().flat_map(|it| &it.pods).map(sim::PodState::role);
             for role in held {
-                prop_assert_eq!(role, wanted, "Ready, so every pod has the role");
+                prop_assert_eq!(role, wanted.map(String::as_str), "Ready, so every pod has the role");
             }
             let account = world.cluster.account.as_ref().map(|it| &it.annotations);
             prop_assert_eq!(account.and_then(|it| it.get("eks.amazonaws.com/role-arn")), wanted);
