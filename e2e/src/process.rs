@@ -15,7 +15,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group};
 
 /// How to start a process; kept, so that it can be started again.
 #[derive(Clone, Debug)]
@@ -145,8 +145,13 @@ impl Drop for Process {
 
 /// Ends every process that was started here. For the signal handler, which cannot wait for `Drop`.
 pub(crate) fn kill_all() {
-    for group in lock(&GROUPS).iter() {
+    let groups = lock(&GROUPS);
+    for group in groups.iter() {
         signal(*group, Signal::KILL);
+    }
+    // Only when they are gone is it safe to remove the folder that they write to.
+    for pid in groups.iter().filter_map(|group| pid(*group)) {
+        let _ = rustix::process::waitpgid(pid, WaitOptions::empty());
     }
 }
 
@@ -202,10 +207,14 @@ fn on_lasting_thread(command: Command) -> std::io::Result<Child> {
 }
 
 fn signal(group: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(group).ok().and_then(Pid::from_raw) {
+    if let Some(pid) = pid(group) {
         // An error means that the group is gone, which is what a signal is for.
         let _ = kill_process_group(pid, signal);
     }
+}
+
+fn pid(group: u32) -> Option<Pid> {
+    i32::try_from(group).ok().and_then(Pid::from_raw)
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
