@@ -110,6 +110,10 @@ pub struct ServiceAccountStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotated_at: Option<Time>,
 
+    /// The role that the operator last wrote to this service account, whatever has become of it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_role_arn: Option<String>,
+
     /// How many times the annotation was restored after another manager removed or changed it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restored: i32,
@@ -137,11 +141,14 @@ pub struct RollbackStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RevertedStatus {
-    /// How many in a row.
+    /// How many, each within ten minutes of the one before.
     pub count: i32,
-    /// When a restart was last repeated because of it.
+    /// When the last one was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
+    /// Whether pods of an undone restart still run.
+    #[serde(default)]
+    pub active: bool,
 }
 
 /// One workload that runs as the service account.

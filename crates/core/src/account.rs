@@ -159,12 +159,10 @@ fn state(
     if complete && owned == wanted_keys { AccountState::InForce } else { AccountState::Outdated { force, drift } }
 }
 
-/// Whether the status says that our annotation was in force on this very service account.
+/// Whether the status says that we have annotated this very service account before.
 fn was_in_force(account: &ServiceAccount, binding: &PodIdentityBinding) -> bool {
-    binding.status.as_ref().is_some_and(|status| {
-        let same_account = status.service_account.as_ref().is_some_and(|seen| seen.uid == account.metadata.uid);
-        same_account && status.role_arn.is_some()
-    })
+    let seen = binding.status.as_ref().and_then(|status| status.service_account.as_ref());
+    seen.is_some_and(|seen| seen.uid == account.metadata.uid && seen.written_role_arn.is_some())
 }
 
 fn foreign_owner(account: &ServiceAccount, key: &str) -> Option<ForeignOwner> {

@@ -13,8 +13,6 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Set if an annotation was restored: what another manager had done to it.
     pub restored: Option<String>,
-    /// Whether a roll was repeated that another manager had undone.
-    pub repeated: bool,
 }
 
 /// A step that did not go well.
@@ -50,14 +48,7 @@ impl Outcome {
             AccountState::Outdated { drift, .. } if annotated => drift.clone(),
             _ => None,
         };
-        let hash = case.wanted.hash();
-        let repeated = done.iter().any(|step| match step {
-            Step::Roll { workload, .. } => {
-                case.workloads.iter().any(|verdict| verdict.workload.id() == *workload && verdict.is_reverted(&hash))
-            }
-            Step::Annotate { .. } | Step::SetFinalizer { .. } => false,
-        });
-        Self { done, problems, restored, repeated }
+        Self { done, problems, restored }
     }
 
     /// The first problem of this kind.

@@ -7,15 +7,16 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use podidentity_api::names::condition;
-use podidentity_api::{PodIdentityBinding, RolloutPolicy, WorkloadState, names};
+use podidentity_api::{PodIdentityBinding, RevertedStatus, RolloutPolicy, WorkloadState, names};
 
 use crate::account::AccountState;
 use crate::assess::{Case, JudgedPod};
 use crate::finding::Severity;
 use crate::objects::{UpdateStrategy, Workload, field_owners};
 use crate::selector;
+use crate::status::whole_seconds;
 use crate::wanted::RollMark;
 
 /// A missed injection is re-rolled so many times.
@@ -311,11 +312,18 @@ impl Judge<'_> {
     }
 }
 
-/// How many rolls in a row were undone, counting the one that is being repeated now.
-pub(crate) fn reverts_with_this_one(binding: &PodIdentityBinding, now: Timestamp) -> i32 {
-    let seen = binding.status.as_ref().and_then(|status| status.reverted.as_ref());
+/// What is remembered of rolls that were undone: the count goes up each time that it is seen to happen again.
+pub(crate) fn reverts(case: &Case, now: Timestamp) -> Option<RevertedStatus> {
+    let hash = case.wanted.hash();
+    let active = case.workloads.iter().any(|workload| workload.is_reverted(&hash));
+    let seen = case.binding.status.as_ref().and_then(|status| status.reverted.clone());
+    let was_active = seen.as_ref().is_some_and(|seen| seen.active);
+    if !active || was_active {
+        return seen.map(|seen| RevertedStatus { active, ..seen });
+    }
     let recent = seen.filter(|seen| seen.at.as_ref().is_some_and(|at| at.0 + WAIT_AFTER_REVERTS > now));
-    recent.map_or(1, |seen| seen.count.saturating_add(1))
+    let count = recent.map_or(1, |seen| seen.count.saturating_add(1));
+    Some(RevertedStatus { count, at: Some(Time(whole_seconds(now))), active })
 }
 
 /// Whether the binding's release annotation names its present generation.

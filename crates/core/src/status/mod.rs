@@ -12,7 +12,7 @@ mod transitions;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::{
-    PodIdentityBinding, PodIdentityBindingStatus, RevertedStatus, ServiceAccountStatus, WorkloadState, WorkloadStatus,
+    PodIdentityBinding, PodIdentityBindingStatus, ServiceAccountStatus, WorkloadState, WorkloadStatus,
 };
 
 use crate::account::{self, AccountState};
@@ -112,7 +112,7 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
         issuer: snapshot.config.issuer.clone(),
         service_account: service_account(snapshot, case, outcome.restored.is_some()),
         rollback: case.rollback.as_ref().map(|rollback| rollback.recorded().clone()),
-        reverted: reverted(snapshot, case, outcome.repeated),
+        reverted: rollout::reverts(case, snapshot.now),
         workloads,
         workloads_truncated,
         workloads_total: counts.workloads,
@@ -138,17 +138,10 @@ fn service_account(snapshot: &Snapshot, case: &Case, restored: bool) -> Option<S
     Some(ServiceAccountStatus {
         uid: account.metadata.uid.clone(),
         annotated_at: case.account.annotated_at.map(Time),
+        written_role_arn: case.account.role_in_force.clone().or(old.written_role_arn),
         restored,
         restored_at,
     })
-}
-
-fn reverted(snapshot: &Snapshot, case: &Case, repeated: bool) -> Option<RevertedStatus> {
-    if !repeated {
-        return case.binding.status.as_ref()?.reverted.clone();
-    }
-    let count = rollout::reverts_with_this_one(&case.binding, snapshot.now);
-    Some(RevertedStatus { count, at: Some(Time(whole_seconds(snapshot.now))) })
 }
 
 /// Times on the wire have whole seconds; with more, a status would never equal its stored self.

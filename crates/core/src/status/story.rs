@@ -237,7 +237,10 @@ fn rolling(view: &View) -> Option<Story> {
         view.counts.workloads_current,
         view.counts.workloads
     );
-    Some(reconciling(reason::ROLLING, message))
+    Some(match view.case.rolled_back() {
+        Some(rollback) => reconciling(reason::ROLLING_BACK, format!("{} failed, {message}", rollback.from)),
+        None => reconciling(reason::ROLLING, message),
+    })
 }
 
 fn rollout_waits_for_operator(view: &View) -> Option<Story> {

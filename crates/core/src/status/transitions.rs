@@ -42,8 +42,10 @@ pub fn transitions(
     let mut events = Vec::new();
     if let Some(drift) = &outcome.restored {
         events.push(warning(reason::ANNOTATION_REMOVED, format!("restored: {drift}")));
-    } else if let Some(annotated) = became_true(old, new, condition::SERVICE_ACCOUNT_ANNOTATED) {
-        events.push(normal(reason::ANNOTATED, format!("service account {}", annotated.message)));
+    } else if old.and_then(|old| old.role_arn.as_ref()) != new.role_arn.as_ref()
+        && let Some(role) = &new.role_arn
+    {
+        events.push(normal(reason::ANNOTATED, format!("service account annotated with {role}")));
     }
     let rolled: Vec<String> = outcome
         .done

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
-use podidentity_core::objects::{DaemonSet, Deployment, Pod, ServiceAccount, StatefulSet, Workload};
+use podidentity_core::objects::{DaemonSet, Deployment, Namespace, Pod, ServiceAccount, StatefulSet, Workload};
 use podidentity_core::settings::Settings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -18,6 +19,9 @@ pub struct Input {
     pub pods: Vec<Pod>,
     /// The pods again, as they were written.
     pub pod_documents: Vec<Value>,
+    pub namespace: Option<Namespace>,
+    /// When it is, from a document of kind `Moment`.
+    pub now: Timestamp,
     /// The webhook's flags, from a document of kind `WebhookFlags`.
     pub settings: Settings,
 }
@@ -46,6 +50,8 @@ impl Input {
                 self.pod_documents.push(document.clone());
                 self.pods.push(decode(document)?);
             }
+            "Namespace" => self.namespace = Some(decode(document)?),
+            "Moment" => self.now = decode(document["now"].clone())?,
             "WebhookFlags" => self.settings = settings(&document)?,
             kind => return Err(format!("input.yaml: unknown kind {kind:?}")),
         }

@@ -1,15 +1,23 @@
-//! Golden cases: `FAMILY/a-sentence/` with an `input.yaml` of Kubernetes documents and the `expected.yaml` that the
-//! family makes of it. `UPDATE=1 cargo test -p podidentity-core --test cases` writes what was found as expected.
+//! Golden cases: `FAMILY/a-sentence/` with an `input.yaml` and the `expected.yaml` that the family makes of it. `UPDATE=1 cargo test -p podidentity-core --test cases` writes what was found as expected.
 //!
-//! To add a family, give it a function from documents to YAML, and a test below.
+//! - `inject`: Kubernetes documents -> the pod as the webhook makes it.
+//! - `verify`: Kubernetes documents -> what is found in the pods.
+//! - `plan`: Kubernetes documents at one moment -> the next writes, and what the statuses say.
+//! - `timeline`: what users, controllers and time do, step by step -> what the operator does and says, step by step.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod input;
 mod runner;
+mod said;
 
 mod inject;
+mod plan;
+mod timeline;
 mod verify;
+
+#[path = "../sim/mod.rs"]
+mod sim;
 
 #[test]
 fn verify() {
@@ -22,6 +30,16 @@ fn inject() {
 }
 
 #[test]
+fn plan() {
+    runner::run("plan", plan::case);
+}
+
+#[test]
+fn timeline() {
+    runner::run("timeline", timeline::case);
+}
+
+#[test]
 fn every_folder_belongs_to_a_family() {
-    runner::only_families(&["verify", "inject"]);
+    runner::only_families(&["verify", "inject", "plan", "timeline"]);
 }

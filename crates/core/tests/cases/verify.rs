@@ -1,6 +1,8 @@
 //! What is found in the pods. They belong to the case's workload, if it has one. Since when the annotation is in force,
 //! and which roles came before, is read from the binding's status.
 
+use std::path::Path;
+
 use podidentity_core::verify::verify_pod;
 use podidentity_core::wanted::Wanted;
 use serde::Serialize;
@@ -27,7 +29,8 @@ struct Found {
     message: String,
 }
 
-pub fn case(input: &Input) -> Result<String, String> {
+pub fn case(path: &Path) -> Result<String, String> {
+    let input = Input::read(path)?;
     let [binding] = input.bindings.as_slice() else { return Err("wanted: one binding".to_owned()) };
     let template = match input.workloads.as_slice() {
         [] => None,

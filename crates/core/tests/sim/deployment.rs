@@ -28,6 +28,7 @@ pub struct Template {
 }
 
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // switches of a simulation
 pub struct Deployment {
     pub name: String,
     pub(super) uid: String,
@@ -83,6 +84,11 @@ impl Deployment {
     pub(super) fn template_changed(&mut self) {
         self.generation += 1;
         self.completed = false;
+    }
+
+    /// The operator owns nothing of the template any more.
+    pub(super) fn disown(&mut self) {
+        self.marked_at = None;
     }
 
     /// One thing that the deployment controller does: replaces an outdated pod, or brings the number of pods closer to

@@ -1,6 +1,9 @@
 //! A cluster in memory: an API server with field managers and resource versions, a deployment controller, and a
 //! webhook that may be away.
 
+// Two test binaries use it, and neither of them all of it.
+#![allow(dead_code, unused_imports)]
+
 mod account;
 mod deployment;
 
@@ -134,6 +137,22 @@ impl Cluster {
         }
     }
 
+    /// Changes what is no part of the spec's generations.
+    pub fn touch_binding(&mut self, name: &str, edit: impl FnOnce(&mut PodIdentityBinding)) {
+        let version = self.count();
+        if let Some(binding) = self.bindings.get_mut(name) {
+            edit(binding);
+            binding.metadata.resource_version = Some(version.to_string());
+        }
+    }
+
+    pub fn annotate_binding(&mut self, name: &str, key: &str, value: &str) {
+        self.touch_binding(name, |binding| {
+            let annotations = binding.metadata.annotations.get_or_insert_default();
+            annotations.insert(key.to_owned(), value.to_owned());
+        });
+    }
+
     pub fn delete_binding(&mut self, name: &str) {
         let version = self.count();
         let now = self.now;
@@ -172,6 +191,14 @@ impl Cluster {
             edit(deployment);
             deployment.version = version;
         }
+    }
+
+    /// Another manager applies a template without our annotation.
+    pub fn revert(&mut self, name: &str) {
+        self.edit_template(name, |it| {
+            it.template.mark = None;
+            it.disown();
+        });
     }
 
     // What the deployment controller and the webhook do: one pod at a time.

@@ -1,0 +1,50 @@
+//! What is done next about one identity, and what is said of it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use podidentity_core::assess::Assessment;
+use podidentity_core::outcome::Outcome;
+use podidentity_core::snapshot::{Config, Snapshot};
+use podidentity_core::{plan, status};
+use serde::Serialize;
+
+use crate::input::Input;
+use crate::said::{Said, step};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Expected {
+    steps: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check_at: Option<String>,
+    /// By binding, as it would be written if nothing were done.
+    status: BTreeMap<String, Said>,
+}
+
+pub fn case(path: &Path) -> Result<String, String> {
+    let input = Input::read(path)?;
+    let binding = input.bindings.first().ok_or("wanted: a binding")?;
+    let snapshot = Snapshot {
+        namespace: binding.metadata.namespace.clone().unwrap_or_default(),
+        service_account_name: binding.spec.service_account_name.clone(),
+        now: input.now,
+        config: Arc::new(Config { settings: input.settings, issuer: None }),
+        namespace_object: input.namespace.map(Arc::new),
+        service_account: input.service_accounts.into_iter().next().map(Arc::new),
+        bindings: input.bindings.into_iter().map(Arc::new).collect(),
+        workloads: input.workloads.into_iter().map(Arc::new).collect(),
+        pods: input.pods.into_iter().map(Arc::new).collect(),
+        rollout_slots: usize::MAX,
+    };
+    let assessment = Assessment::of(&snapshot);
+    let plan = plan::plan(&snapshot, &assessment);
+    let reports = status::reports(&snapshot, &assessment, &Outcome::default());
+    let expected = Expected {
+        steps: plan.steps.iter().map(step).collect(),
+        check_at: plan.check_at.map(|at| at.to_string()),
+        status: reports.iter().map(|it| (it.binding.name.clone(), Said::from(&it.status))).collect(),
+    };
+    serde_saphyr::to_string(&expected).map_err(|error| error.to_string())
+}

@@ -1,0 +1,61 @@
+//! Plans and statuses as a person would tell them.
+
+use podidentity_api::names::condition;
+use podidentity_api::{PodIdentityBindingStatus, WorkloadStatus};
+use podidentity_core::plan::Step;
+use serde::Serialize;
+
+pub fn step(step: &Step) -> String {
+    match step {
+        Step::SetFinalizer { binding, present: true } => format!("add the finalizer to {}", binding.name),
+        Step::SetFinalizer { binding, present: false } => format!("remove the finalizer from {}", binding.name),
+        Step::Annotate { account, annotations, .. } if annotations.is_empty() => {
+            format!("give up the annotations of {}", account.name)
+        }
+        Step::Annotate { account, annotations, force } => {
+            let keys = annotations.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
+            format!("annotate {}{}: {keys}", account.name, if *force { ", by force" } else { "" })
+        }
+        Step::Roll { workload, mark, .. } => format!("roll {workload} as {mark}"),
+    }
+}
+
+/// What matters of a status.
+#[derive(PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Said {
+    /// `True Verified`, `False Rolling Reconciling`, ...
+    ready: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_verified: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    workloads: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<String>,
+}
+
+impl From<&PodIdentityBindingStatus> for Said {
+    fn from(status: &PodIdentityBindingStatus) -> Self {
+        let find = |type_: &str| status.conditions.iter().find(|it| it.type_ == type_);
+        let ready = find(condition::READY).unwrap();
+        let also = [condition::RECONCILING, condition::STALLED].into_iter().filter(|type_| find(type_).is_some());
+        let ready_and_why = [ready.status.as_str(), ready.reason.as_str()].into_iter().chain(also);
+        let findings = status.findings.iter().map(|it| format!("{:?} {} {}", it.severity, it.reason, it.object));
+        Self {
+            ready: ready_and_why.collect::<Vec<_>>().join(" "),
+            message: ready.message.clone(),
+            role: status.role_arn.clone(),
+            last_verified: status.last_verified_role_arn.clone(),
+            workloads: status.workloads.iter().map(workload).collect(),
+            findings: findings.collect(),
+        }
+    }
+}
+
+fn workload(it: &WorkloadStatus) -> String {
+    let message = it.message.as_ref().map_or(String::new(), |message| format!(": {message}"));
+    format!("{}/{} {:?} {}/{}{message}", it.kind, it.name, it.state, it.pods_verified, it.pods_total)
+}

@@ -1,0 +1,202 @@
+//! A story: what users, controllers and time do, and what the operator does and says about it. After each entry of the
+//! script the operator reconciles until it has nothing more to do at that moment; only what is new is told.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use jiff::Timestamp;
+use podidentity_api::names;
+use podidentity_core::assess::Assessment;
+use podidentity_core::outcome::Outcome;
+use podidentity_core::plan::plan;
+use podidentity_core::status::{reports, transitions};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::said::{Said, step};
+use crate::sim::Cluster;
+
+/// Something that happens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+enum Entry {
+    /// The service account is created.
+    Account,
+    /// It is deleted.
+    DeleteAccount,
+    /// Another manager writes the role.
+    Annotate { manager: String, role: String },
+    /// Somebody removes the annotation.
+    RemoveAnnotation,
+    /// A binding is created or its spec changed: these fields.
+    Bind { name: String, spec: Map<String, Value> },
+    /// A binding is deleted.
+    Unbind(String),
+    /// A binding's annotation releases its present generation.
+    Release(String),
+    /// A Deployment is created or scaled, and comes up if it can.
+    Deploy { name: String, replicas: usize },
+    /// Its pods crash without a role.
+    NeedsRole(String),
+    /// Its new pods never become ready, or do again.
+    Broken(String, bool),
+    /// A user changes its template.
+    UserRollout(String),
+    /// Its template sets a role itself.
+    Preset(String),
+    /// It is paused or resumed.
+    Paused(String, bool),
+    /// Another manager removes the operator's annotation from its template.
+    Revert(String),
+    /// The deployment controller does so many things.
+    Progress(String, usize),
+    /// The deployment controller does all that it can.
+    Finish(String),
+    /// Injection goes away or comes back.
+    Webhook(bool),
+    /// Seconds go by.
+    Pass(i64),
+}
+
+/// What the operator does and says at one moment.
+#[derive(Default, Serialize)]
+struct Heard {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    does: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    says: BTreeMap<String, Said>,
+}
+
+#[derive(Serialize)]
+struct Told {
+    at: String,
+    after: String,
+    #[serde(flatten)]
+    heard: Heard,
+}
+
+struct Story {
+    cluster: Cluster,
+    began: Timestamp,
+}
+
+pub fn case(path: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("input.yaml: {error}"))?;
+    let script: Vec<Value> = serde_saphyr::from_str(&text).map_err(|error| format!("input.yaml: {error}"))?;
+    let cluster = Cluster::new();
+    let mut story = Story { began: cluster.now, cluster };
+    let mut told = Vec::new();
+    for entry in script {
+        let what = entry.to_string().replace('"', "");
+        let entry = serde_json::from_value(entry).map_err(|error| format!("input.yaml: {what}: {error}"))?;
+        story.happen(entry);
+        let heard = story.reconcile()?;
+        if !heard.does.is_empty() || !heard.says.is_empty() {
+            let at = format!("{} s", story.cluster.now.duration_since(story.began).as_secs());
+            told.push(Told { at, after: what, heard });
+        }
+    }
+    serde_saphyr::to_string(&told).map_err(|error| error.to_string())
+}
+
+impl Story {
+    fn happen(&mut self, entry: Entry) {
+        let cluster = &mut self.cluster;
+        match entry {
+            Entry::Account => cluster.create_account(),
+            Entry::DeleteAccount => cluster.account = None,
+            Entry::Annotate { manager, role } => cluster.overwrite_annotation(&manager, &arn(&role)),
+            Entry::RemoveAnnotation => cluster.remove_annotation(),
+            Entry::Bind { name, spec } => bind(cluster, &name, spec),
+            Entry::Unbind(name) => cluster.delete_binding(&name),
+            Entry::Release(name) => {
+                let generation = cluster.bindings[&name].metadata.generation.unwrap_or_default().to_string();
+                cluster.annotate_binding(&name, names::RELEASE_ANNOTATION, &generation);
+            }
+            Entry::Deploy { name, replicas } => {
+                cluster.deploy(&name, replicas);
+                while cluster.progress(&name) {}
+            }
+            Entry::NeedsRole(name) => cluster.touch(&name, |it| it.needs_role = true),
+            Entry::Broken(name, broken) => cluster.touch(&name, |it| it.broken = broken),
+            Entry::UserRollout(name) => cluster.edit_template(&name, |it| it.template.revision += 1),
+            Entry::Preset(name) => cluster.edit_template(&name, |it| it.template.preset = true),
+            Entry::Paused(name, paused) => cluster.touch(&name, |it| it.paused = paused),
+            Entry::Revert(name) => cluster.revert(&name),
+            Entry::Progress(name, times) => {
+                for _ in 0..times {
+                    cluster.progress(&name);
+                }
+            }
+            Entry::Finish(name) => while cluster.progress(&name) {},
+            Entry::Webhook(there) => cluster.webhook = there,
+            Entry::Pass(seconds) => cluster.pass(seconds),
+        }
+    }
+
+    /// Reconciles until there is nothing more to do at this moment.
+    fn reconcile(&mut self) -> Result<Heard, String> {
+        let mut heard = Heard::default();
+        for _ in 0..20 {
+            let view = self.cluster.snapshot();
+            let assessment = Assessment::of(&view);
+            let plan = plan(&view, &assessment);
+            let mut done = Vec::new();
+            for planned in plan.steps {
+                self.cluster.apply(&planned).map_err(|refusal| format!("{}: {refusal:?}", step(&planned)))?;
+                heard.does.push(step(&planned));
+                done.push(planned);
+            }
+            let outcome = Outcome::of(&assessment, done, Vec::new());
+            let after = self.cluster.snapshot();
+            let reports = reports(&after, &Assessment::of(&after), &outcome);
+            if reports.is_empty() && outcome.done.is_empty() {
+                return Ok(heard);
+            }
+            for report in reports {
+                let name = report.binding.name.clone();
+                let old = self.cluster.bindings[&name].status.as_ref();
+                heard
+                    .events
+                    .extend(transitions(old, &report.status, &outcome).into_iter().map(|it| it.reason.to_owned()));
+                heard.says.insert(name, Said::from(&report.status));
+                self.cluster.store_status(&report);
+            }
+        }
+        Err("the operator does not come to rest".to_owned())
+    }
+}
+
+fn bind(cluster: &mut Cluster, name: &str, mut spec: Map<String, Value>) {
+    if let Some(Value::String(role)) = spec.get_mut("roleArn") {
+        *role = arn(role);
+    }
+    let known = cluster.bindings.get(name).map(|binding| json!(binding.spec));
+    let mut whole = known.unwrap_or_else(|| json!({"serviceAccountName": crate::sim::ACCOUNT}));
+    merge(&mut whole, Value::Object(spec));
+    let spec: podidentity_api::PodIdentityBindingSpec = serde_json::from_value(whole).unwrap();
+    if cluster.bindings.contains_key(name) {
+        cluster.edit_binding(name, |it| *it = spec);
+    } else {
+        cluster.bind(name, &spec.role_arn.clone());
+        cluster.touch_binding(name, |it| it.spec = spec);
+    }
+}
+
+fn merge(base: &mut Value, patch: Value) {
+    match (base, patch) {
+        (Value::Object(base), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, patch) => *base = patch,
+    }
+}
+
+fn arn(role: &str) -> String {
+    format!("arn:aws:iam::111122223333:role/{role}")
+}
