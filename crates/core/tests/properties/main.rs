@@ -44,7 +44,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn injection_is_idempotent(document in pods::any(), wanted in pods::wanted(), settings in pods::settings()) {
+    fn injection_is_idempotent(document in pods::wild(), wanted in pods::wanted(), settings in pods::settings()) {
         let mut template = template_of(&document);
         template.spec = injected(&template, &wanted, &settings);
         prop_assert!(inject(&template, &wanted.annotations(&settings), &settings).is_empty());
@@ -52,7 +52,7 @@ proptest! {
 
     #[test]
     fn a_document_and_its_judged_fields_are_injected_alike(
-        document in pods::any(), wanted in pods::wanted(), settings in pods::settings(),
+        document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
     ) {
         let template = template_of(&document);
         let mut raw = document["spec"].clone();
@@ -84,7 +84,7 @@ proptest! {
     /// Without this the operator could restart a workload for ever.
     #[test]
     fn a_fresh_pod_is_never_said_to_be_cured_by_a_restart(
-        document in pods::any(), wanted in pods::wanted(), settings in pods::settings(),
+        document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
     ) {
         let template = template_of(&document);
         let pod = pod_of(&template, injected(&template, &wanted, &settings));
@@ -94,7 +94,7 @@ proptest! {
 
     #[test]
     fn a_restart_keeps_its_promise(
-        before in pods::any(), document in pods::any(), wanted in pods::wanted(), settings in pods::settings(),
+        before in pods::wild(), document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
     ) {
         let (before, template) = (template_of(&before), template_of(&document));
         let old = pod_of(&before, injected(&before, &wanted, &settings));
@@ -108,7 +108,7 @@ proptest! {
 
     #[test]
     fn verdicts_are_ordered_and_repeatable(
-        document in pods::any(), wanted in pods::wanted(), settings in pods::settings(),
+        document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
     ) {
         let template = template_of(&document);
         let pod = pod_of(&template, template.spec.clone());

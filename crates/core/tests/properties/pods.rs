@@ -32,7 +32,7 @@ pub fn clean() -> impl Strategy<Value = Value> {
 }
 
 /// A template with presets, foreign volumes, skips and the like.
-pub fn any() -> impl Strategy<Value = Value> {
+pub fn wild() -> impl Strategy<Value = Value> {
     let os = prop_oneof![
         4 => Just(json!({})),
         1 => Just(json!({"kubernetes.io/os": "windows"})),
@@ -51,7 +51,7 @@ pub fn any() -> impl Strategy<Value = Value> {
 pub fn wanted() -> impl Strategy<Value = Wanted> {
     let audience = select(vec![None, Some("sts.amazonaws.com"), Some("other")]);
     let expiration = select(vec![None, Some(600), Some(3600), Some(86400)]);
-    (audience, expiration, any_bool_or_none()).prop_map(|(audience, token_expiration, sts_regional_endpoints)| Wanted {
+    (audience, expiration, maybe()).prop_map(|(audience, token_expiration, sts_regional_endpoints)| Wanted {
         role_arn: ROLE.to_owned(),
         audience: audience.map(str::to_owned),
         token_expiration,
@@ -73,10 +73,8 @@ pub fn settings() -> impl Strategy<Value = Settings> {
     })
 }
 
-use proptest::prelude::any as any_of;
-
-fn any_bool_or_none() -> impl Strategy<Value = Option<bool>> {
-    proptest::option::of(any_of::<bool>())
+fn maybe() -> impl Strategy<Value = Option<bool>> {
+    proptest::option::of(any::<bool>())
 }
 
 fn named(prefix: &str, mut containers: Vec<Value>) -> Vec<Value> {
