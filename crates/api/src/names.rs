@@ -60,6 +60,8 @@ pub mod reason {
     pub const ROLLING: &str = "Rolling";
     /// Workloads wait for their turn or for their own rollout to finish.
     pub const ROLLOUT_PENDING: &str = "RolloutPending";
+    /// Workloads need a restart that only a person can do: paused, `OnDelete`, below the partition.
+    pub const RESTART_REQUIRED: &str = "RestartRequired";
     /// `rollout.policy: Manual`: workloads wait for a person's release.
     pub const AWAITING_RELEASE: &str = "AwaitingRelease";
     /// `rollout.policy: Never`: workloads need a roll that the operator will not start.

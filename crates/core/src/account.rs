@@ -115,6 +115,13 @@ pub fn owned_keys<'a>(
     })
 }
 
+/// The audience on the service account if it is somebody else's alone.
+pub fn foreign_audience(account: &ServiceAccount, settings: &Settings) -> Option<String> {
+    let key = settings.key("audience");
+    let ours = owned_keys(account, settings).any(|(owned, _)| owned == key);
+    value(account, &key).filter(|audience| !ours && !audience.is_empty()).map(str::to_owned)
+}
+
 fn value<'a>(account: &'a ServiceAccount, key: &str) -> Option<&'a str> {
     account.metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use podidentity_api::{FailurePolicy, PodIdentityBinding, RollbackStatus};
 
-use crate::account::Account;
+use crate::account::{self, Account};
 use crate::arn::RoleArn;
 use crate::claim::Claim;
 use crate::objects::{ControllerRef, Pod, WorkloadId};
@@ -88,6 +88,10 @@ impl Case {
             wanted.role_arn.clone_from(&rollback.to);
         }
         let account = Account::judge(snapshot.service_account.as_deref(), &binding, &wanted, settings, snapshot.now);
+        if wanted.audience.is_none() {
+            let account = snapshot.service_account.as_deref();
+            wanted.foreign_audience = account.and_then(|account| account::foreign_audience(account, settings));
+        }
         // The time of another role's annotation says nothing about pods that lack this one.
         let in_force = account.role_in_force.as_ref() == Some(&wanted.role_arn);
         wanted.annotated_at = account.annotated_at.filter(|_| in_force);

@@ -75,6 +75,11 @@ reasons! {
         "The template itself sets `AWS_ROLE_ARN`: to another value, to nothing, or from a source that cannot be seen.",
         "The webhook never overrides a variable that is there, and then adds neither role nor token file.",
         "Remove `AWS_ROLE_ARN` from the template, or set it to the wanted role together with the token file and mount.";
+    PodIdentityInstead: Error, NO,
+        "The container gets its credentials from EKS Pod Identity, not from the role.",
+        "The cluster has a pod identity association for the service account: the webhook then ignores the role's \
+         annotation.",
+        "Keep one of the two: delete the association and restart the workload, or delete the binding.";
     RoleEnvMissing: Error, BY_TEMPLATE,
         "`AWS_WEB_IDENTITY_TOKEN_FILE` is set but `AWS_ROLE_ARN` is not.",
         "Either name in the template keeps the webhook from adding the other.",
@@ -132,7 +137,7 @@ reasons! {
          can add static credentials.",
         "Nothing, if the Secret or ConfigMap has no keys that begin with `AWS_`.";
     PodIdentityActive: Warning, NO,
-        "EKS Pod Identity is active in the pod.",
+        "EKS Pod Identity is active in the pod as well.",
         "The cluster has a pod identity association for the service account: the webhook then ignores the role's \
          annotation, and containers without `AWS_ROLE_ARN` get the association's role.",
         "Keep one of the two: delete the association or the binding.";

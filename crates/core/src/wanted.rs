@@ -13,8 +13,10 @@ use crate::settings::Settings;
 pub struct Wanted {
     /// ARN of the role.
     pub role_arn: String,
-    /// Audience of the token; `None`: not declared, the webhook's default is expected.
+    /// Audience of the token; `None`: not declared, that of the service account or the webhook's default is expected.
     pub audience: Option<String>,
+    /// The audience that somebody else has annotated the service account with, where none is declared.
+    pub foreign_audience: Option<String>,
     /// Lifetime of the token in seconds; `None`: not declared, any will do.
     pub token_expiration: Option<i64>,
     /// Regional STS endpoint; `None`: not declared, any will do.
@@ -31,6 +33,7 @@ impl Wanted {
         Self {
             role_arn: spec.role_arn.clone(),
             audience: spec.audience.clone(),
+            foreign_audience: None,
             token_expiration: spec.token_expiration_seconds,
             sts_regional_endpoints: spec.sts_regional_endpoints,
             annotated_at: None,
@@ -40,7 +43,16 @@ impl Wanted {
 
     /// The audience that a token has to have.
     pub fn effective_audience<'a>(&'a self, settings: &'a Settings) -> &'a str {
-        self.audience.as_deref().unwrap_or(&settings.audience)
+        self.audience.as_deref().or(self.foreign_audience.as_deref()).unwrap_or(&settings.audience)
+    }
+
+    /// The annotations that new pods find on the service account: ours, and what others set beside them.
+    pub fn offered(&self, settings: &Settings) -> BTreeMap<String, String> {
+        let mut annotations = self.annotations(settings);
+        if let Some(audience) = &self.foreign_audience {
+            annotations.entry(settings.key("audience")).or_insert_with(|| audience.clone());
+        }
+        annotations
     }
 
     /// The annotations of the service account that declare the identity: one for each field that is set.
@@ -130,6 +142,7 @@ mod tests {
         let base = Wanted {
             role_arn: "arn:aws:iam::111122223333:role/a".into(),
             audience: None,
+            foreign_audience: None,
             token_expiration: None,
             sts_regional_endpoints: None,
             annotated_at: None,

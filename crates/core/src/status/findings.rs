@@ -28,7 +28,7 @@ pub(super) fn all(case: &Case, namespace: &str) -> Vec<Finding> {
 fn listed_finding(finding: Finding) -> FindingStatus {
     FindingStatus {
         severity: finding.severity,
-        reason: format!("{:?}", finding.reason),
+        reason: finding.reason.as_str().to_owned(),
         object: finding.object,
         container: finding.container,
         message: finding.message,

@@ -66,7 +66,10 @@ pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcom
     CHECKS.iter().find_map(|check| check(&view)).unwrap_or_else(|| Story {
         progress: Progress::Done,
         reason: reason::VERIFIED,
-        message: format!("all {} pods of {} act as {}", counts.pods, view.account_name(), case.wanted.role_arn),
+        message: match counts.pods {
+            1 => format!("the pod of {} acts as {}", view.account_name(), case.wanted.role_arn),
+            pods => format!("all {pods} pods of {} act as {}", view.account_name(), case.wanted.role_arn),
+        },
     })
 }
 
@@ -153,7 +156,8 @@ fn account_missing(view: &View) -> Option<Story> {
     Some(reconciling(
         reason::SERVICE_ACCOUNT_NOT_FOUND,
         format!(
-            "{} {state}: create it (the binding goes on by itself), or delete this binding and bind another one",
+            "{} {state}: once it exists the binding goes on by itself; if its name is wrong, delete this binding and \
+             bind the right one",
             view.account_name()
         ),
     ))
@@ -278,7 +282,7 @@ fn rollout_waits_for_person(view: &View) -> Option<Story> {
                 RolloutPolicy::Never
             ),
         ),
-        (Wait::HeldBack, reason::ROLLOUT_PENDING, String::new()),
+        (Wait::HeldBack, reason::RESTART_REQUIRED, String::new()),
         (Wait::Reverted, reason::ROLLOUT_REVERTED, String::new()),
     ];
     waits.iter().find_map(|(wait, reason, text)| {

@@ -26,6 +26,8 @@ const DEFAULT_MODE: i32 = 0o644;
 pub(super) enum Problem {
     /// Neither role nor token file.
     NoIdentity,
+    /// Neither role nor token file, but credentials of EKS Pod Identity.
+    PodIdentity,
     /// A token file, but no role.
     RoleMissing,
     /// Another role than the wanted one, an empty one, or one that cannot be seen.
@@ -63,6 +65,7 @@ impl Problem {
     pub(super) fn is_error(&self) -> bool {
         match self {
             Self::NoIdentity
+            | Self::PodIdentity
             | Self::RoleMissing
             | Self::RoleDiffers(_)
             | Self::TokenFileMissing
@@ -122,7 +125,7 @@ impl<'a> Judge<'a> {
         let mut problems = Vec::new();
         let without = role.is_unset() && file.is_unset();
         if without {
-            problems.extend(Self::without_identity(&env, role, &file));
+            problems.push(Self::without_identity(&env, role, &file));
         } else {
             problems.extend(self.role_problem(role, &file));
             problems.extend(self.token_problems(container, &env, file));
@@ -143,15 +146,15 @@ impl<'a> Judge<'a> {
     }
 
     /// Both variables are absent or empty. An empty one does the same harm as another value: the webhook sees the name.
-    fn without_identity(env: &Env<'_>, role: Seen, file: &Seen) -> Option<Problem> {
+    fn without_identity(env: &Env<'_>, role: Seen, file: &Seen) -> Problem {
         if CONTAINER_CREDENTIALS.iter().all(|name| !env.get(name).is_unset()) {
-            return None; // EKS Pod Identity provides credentials; reported for the pod
+            return Problem::PodIdentity;
         }
-        Some(match (&role, file) {
+        match (&role, file) {
             (Seen::Absent, Seen::Absent) => Problem::NoIdentity,
             (Seen::Absent, _) => Problem::RoleMissing,
             _ => Problem::RoleDiffers(role),
-        })
+        }
     }
 
     fn role_problem(&self, role: Seen, file: &Seen) -> Option<Problem> {

@@ -83,6 +83,8 @@ fn outcome(problem: &Problem, container: &Container, prediction: &Prediction<'_>
     };
     let cures = match problem {
         Problem::Lifetime { .. } | Problem::StsEndpoint(_) => prediction.cures(name, Some(problem)),
+        // While the association exists, new pods are given its role again, which the model does not reproduce.
+        Problem::PodIdentity => false,
         _ if problem.is_error() => prediction.cures(name, None),
         _ => false,
     };

@@ -47,7 +47,7 @@ impl<'a> Prediction<'a> {
         let template = self.template?;
         let spec = self.spec.get_or_init(|| {
             let mut spec = template.spec.clone();
-            inject(template, &self.wanted.annotations(self.settings), self.settings).apply(&mut spec);
+            inject(template, &self.wanted.offered(self.settings), self.settings).apply(&mut spec);
             spec
         });
         let mut containers = spec.init_containers.iter().chain(&spec.containers);

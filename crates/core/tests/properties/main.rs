@@ -125,6 +125,7 @@ fn a_hundred_thousand_odd_documents_are_judged() {
     let settings = Settings::default();
     let wanted = Wanted {
         role_arn: pods::ROLE.to_owned(),
+        foreign_audience: None,
         audience: None,
         token_expiration: Some(3600),
         sts_regional_endpoints: Some(true),

@@ -52,6 +52,7 @@ pub fn wanted() -> impl Strategy<Value = Wanted> {
     let audience = select(vec![None, Some("sts.amazonaws.com"), Some("other")]);
     let expiration = select(vec![None, Some(600), Some(3600), Some(86400)]);
     (audience, expiration, maybe()).prop_map(|(audience, token_expiration, sts_regional_endpoints)| Wanted {
+        foreign_audience: None,
         role_arn: ROLE.to_owned(),
         audience: audience.map(str::to_owned),
         token_expiration,

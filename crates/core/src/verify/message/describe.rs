@@ -23,6 +23,13 @@ impl Words<'_> {
             Problem::RoleMissing => {
                 (format!("sets {TOKEN_FILE} but no {ROLE_ARN}; wanted is {role}. {NO_TOKEN}"), leave_out())
             }
+            Problem::PodIdentity => (
+                format!(
+                    "gets its credentials from EKS Pod Identity and acts as the association's role; wanted is {role}."
+                ),
+                "Delete the pod identity association of the service account and restart, or delete the binding."
+                    .to_owned(),
+            ),
             Problem::TokenFileMissing => {
                 (format!("has the role {role} but {TOKEN_FILE} is not set. {NO_TOKEN}"), leave_out())
             }

@@ -60,6 +60,7 @@ impl Words<'_> {
         match problem {
             Problem::NoIdentity if self.predates() => FindingReason::PodPredatesBinding,
             Problem::NoIdentity => FindingReason::InjectionMissed,
+            Problem::PodIdentity => FindingReason::PodIdentityInstead,
             Problem::RoleMissing => FindingReason::RoleEnvMissing,
             Problem::RoleDiffers(_) if preset => FindingReason::RoleEnvPreset,
             Problem::RoleDiffers(_) => FindingReason::StaleRole,
