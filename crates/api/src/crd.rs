@@ -1,7 +1,7 @@
 //! The `CustomResourceDefinition`: the derived schema plus what a derive cannot say.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube_core::CustomResourceExt;
 use serde_json::json;
@@ -45,6 +45,7 @@ pub fn crd() -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|v| v.open_api_v3_schema.as_mut()) {
             default_status(schema);
+            unwrap_descriptions(schema);
         }
     }
     crd
@@ -57,6 +58,21 @@ fn default_status(schema: &mut JSONSchemaProps) {
     }
 }
 
+/// Joins the lines of each paragraph: doc comments are wrapped at our margin, and `kubectl explain` wraps at its own.
+fn unwrap_descriptions(schema: &mut JSONSchemaProps) {
+    if let Some(description) = &mut schema.description {
+        let paragraphs: Vec<String> =
+            description.split("\n\n").map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        *description = paragraphs.join("\n\n");
+    }
+    for property in schema.properties.iter_mut().flatten().map(|(_, property)| property) {
+        unwrap_descriptions(property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &mut schema.items {
+        unwrap_descriptions(items);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +82,15 @@ mod tests {
         let crd = serde_json::to_value(crd()).unwrap();
         let status = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
         assert_eq!(status["default"], json!({"observedGeneration": -1}));
+    }
+
+    #[test]
+    fn descriptions_are_not_wrapped_at_our_margin() {
+        let crd = serde_json::to_value(crd()).unwrap();
+        let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+        for description in [&spec["roleArn"]["description"], &spec["rollout"]["properties"]["policy"]["description"]] {
+            assert!(!description.as_str().unwrap().contains('\n'), "{description}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource};
 use podidentity_api::PodIdentityBinding;
+use podidentity_core::objects::WorkloadId;
 use podidentity_core::outcome::{Problem, ProblemKind};
 use podidentity_core::status::{Report, Transition};
 use tracing::{debug, warn};
@@ -36,19 +37,33 @@ pub async fn write(client: &Client, index: &Index, namespace: &str, reports: &[R
 }
 
 /// Publishes events about a binding. Losing one is no harm: the status has it all.
+///
+/// Repeated events become one with a count, which keeps the note of the first. What is counted together are therefore
+/// only events of one generation of the binding and of one workload.
 pub async fn publish(recorder: &Recorder, binding: &PodIdentityBinding, transitions: Vec<Transition>) {
     let reference: ObjectReference = binding.object_ref(&());
+    let generation = binding.metadata.generation.unwrap_or_default();
     for transition in transitions {
         let event = Event {
             type_: if transition.warning { EventType::Warning } else { EventType::Normal },
             reason: transition.reason.to_owned(),
             note: Some(shortened(transition.note)),
-            action: "Reconcile".to_owned(),
-            secondary: None,
+            action: format!("ReconcileGeneration{generation}"),
+            secondary: transition.workload.map(|workload| workload_reference(&reference, workload)),
         };
         if let Err(error) = recorder.publish(&event, &reference).await {
             warn!(%error, reason = event.reason, "event not published");
         }
+    }
+}
+
+fn workload_reference(binding: &ObjectReference, workload: WorkloadId) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("apps/v1".to_owned()),
+        kind: Some(workload.kind.as_str().to_owned()),
+        name: Some(workload.name),
+        namespace: binding.namespace.clone(),
+        ..ObjectReference::default()
     }
 }
 

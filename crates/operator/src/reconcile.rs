@@ -88,7 +88,7 @@ async fn publish_release(context: &Context, assessment: &Assessment, outcome: &O
     let Some(account) = released else { return };
     for binding in &assessment.claim.deleting {
         let note = format!("gave up the annotations of service account {}", account.name);
-        let released = Transition { warning: false, reason: reason::RELEASED, note };
+        let released = Transition { warning: false, reason: reason::RELEASED, note, workload: None };
         report::publish(&context.recorder, binding, vec![released]).await;
     }
 }

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use podidentity_api::PodIdentityBindingStatus;
 use podidentity_api::names::{condition, reason};
 
+use crate::objects::WorkloadId;
 use crate::outcome::Outcome;
 use crate::plan::Step;
 
@@ -16,6 +17,8 @@ pub struct Transition {
     pub reason: &'static str,
     /// What happened.
     pub note: String,
+    /// The workload that it happened to.
+    pub workload: Option<WorkloadId>,
 }
 
 /// Stalled reasons that deserve an event of their own.
@@ -37,8 +40,8 @@ pub fn transitions(
     new: &PodIdentityBindingStatus,
     outcome: &Outcome,
 ) -> Vec<Transition> {
-    let normal = |reason, note| Transition { warning: false, reason, note };
-    let warning = |reason, note| Transition { warning: true, reason, note };
+    let normal = |reason, note| Transition { warning: false, reason, note, workload: None };
+    let warning = |reason, note| Transition { warning: true, reason, note, workload: None };
     let mut events = Vec::new();
     if let Some(drift) = &outcome.restored {
         events.push(warning(reason::ANNOTATION_REMOVED, format!("restored: {drift}")));
@@ -47,17 +50,13 @@ pub fn transitions(
     {
         events.push(normal(reason::ANNOTATED, format!("service account annotated with {role}")));
     }
-    let rolled: Vec<String> = outcome
-        .done
-        .iter()
-        .filter_map(|step| match step {
-            Step::Roll { workload, .. } => Some(workload.to_string()),
-            Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
-        })
-        .collect();
-    if !rolled.is_empty() {
-        events.push(normal(reason::ROLLOUT_STARTED, format!("restarting {}", rolled.join(", "))));
-    }
+    events.extend(outcome.done.iter().filter_map(|step| match step {
+        Step::Roll { workload, .. } => {
+            let started = normal(reason::ROLLOUT_STARTED, format!("restarting {workload}"));
+            Some(Transition { workload: Some(workload.clone()), ..started })
+        }
+        Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
+    }));
     let was_rolling = old.is_some_and(|old| find(old, condition::WORKLOADS_ROLLED).is_some());
     if was_rolling && let Some(rolled) = became_true(old, new, condition::WORKLOADS_ROLLED) {
         events.push(normal(reason::ROLLOUT_COMPLETED, rolled.message.clone()));
