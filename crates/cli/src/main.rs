@@ -1,1 +1,4 @@
+//! kubectl-podidentity
+#![allow(dead_code)]
+mod yaml;
 fn main() {}
