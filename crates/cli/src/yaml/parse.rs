@@ -81,9 +81,10 @@ impl Builder {
         let at = self.position(&span.start);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                // The parser gives ~ for nothing at all.
+                // The parser gives ~ for nothing at all; kubectl prints null.
                 let absent = style == ScalarStyle::Plain && span.is_empty();
-                let text = if absent { String::new() } else { text.into_owned() };
+                let nothing = if tag.is_some() { "" } else { "null" };
+                let text = if absent { nothing.to_owned() } else { text.into_owned() };
                 let kind = Kind::Scalar { text, style: style_of(style) };
                 let node = Node { kind, tag: tag.map(|tag| written(&tag)), at };
                 self.complete(Measured { node, depth: 1, size: 1 }, anchor)
