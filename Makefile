@@ -1,11 +1,50 @@
-# `make help` lists what can be done.
+# `make help` lists what can be done. Rust, Go and make are all it needs.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+
 CRD := config/crd/podidentity.dev_podidentitybindings.yaml
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: ## Show the whole job on a control plane of its own; KEEP=1 leaves it running
+	@$(MAKE) controlplane
+	@cargo build -p podidentity-operator -p e2e --bins
+	@KEEP="$(KEEP)" cargo run --quiet -p e2e --bin demo
+
+.PHONY: test
+test: ## Everything that CI checks: format, lints, layers, unit, golden and end-to-end tests
+	@echo "== control plane: built in the background if this machine has not built it yet"
+	@e2e/controlplane/build.sh > /dev/null & build=$$!; \
+	trap 'kill $$build 2> /dev/null || true' EXIT; \
+	$(MAKE) lint unit; \
+	echo "== control plane: waiting until it is built"; wait $$build; trap - EXIT; \
+	$(MAKE) e2e
+
+.PHONY: lint
+lint: check-layers check-generated ## Format, lints, layers, generated files
+	@echo "== format"
+	@cargo fmt --all --check
+	@echo "== clippy"
+	@cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: unit
+unit: ## Unit, golden and property tests
+	@echo "== unit, golden and property tests"
+	@cargo test
+
+.PHONY: e2e
+e2e: controlplane ## End-to-end tests on a real control plane
+	@echo "== end-to-end tests"
+	@cargo build -p podidentity-operator
+	@cargo test -p e2e
+
+.PHONY: controlplane
+controlplane: ## Build etcd, the Kubernetes control plane and kwok from source (once, about 13 minutes)
+	@e2e/controlplane/build.sh > /dev/null
 
 .PHONY: generate
 generate: ## Write what is generated from the Rust types: config/crd
@@ -15,10 +54,12 @@ generate: ## Write what is generated from the Rust types: config/crd
 
 .PHONY: check-generated
 check-generated: ## Fail if what is generated is stale
+	@echo "== generated files"
 	@cargo run --quiet -p podidentity-api --example crd | diff -u $(CRD) - \
 	  || { echo "$(CRD) is stale: run make generate and commit it" >&2; exit 1; }
 
 .PHONY: check-layers
 check-layers: ## Fail if core could do I/O
+	@echo "== layers"
 	@if cargo tree -p podidentity-core -e normal --prefix none | grep -E '^(kube|kube-client|kube-runtime|tokio|hyper) '; then \
 	  echo "podidentity-core must not depend on a client or a runtime" >&2; exit 1; fi

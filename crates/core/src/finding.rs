@@ -1,32 +1,168 @@
 //! Findings: what is wrong with a pod, how bad it is, and whether a restart would cure it.
 
+use std::fmt;
+use std::fmt::Write as _;
+
 pub use podidentity_api::FindingSeverity as Severity;
 
-/// Why a pod does not have the identity, or what is not as it should be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)] // each is described by `summary`
-pub enum FindingReason {
-    PodPredatesBinding,
-    InjectionMissed,
-    StaleRole,
-    RoleEnvPreset,
-    TokenEnvMissing,
-    TokenEnvMismatch,
-    MountMissing,
-    ForeignTokenVolume,
-    AudienceMismatch,
-    TokenExpirationMismatch,
-    StsEndpointMismatch,
-    ContainerSkipped,
-    WebhookSkipped,
-    StaticCredentialsShadow,
-    EnvFromOpaque,
-    PodIdentityActive,
-    NodeRoleReachable,
-    TokenMayBeUnreadable,
-    RolloutReverted,
-    WorkloadUnmanaged,
-    WebhookNotFound,
+/// What is to be known of a reason, whichever pod has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Whether a restart cures it, in words.
+    pub roll: &'static str,
+    /// What it is, in one line.
+    pub summary: &'static str,
+    /// How it comes about.
+    pub cause: &'static str,
+    /// What to do.
+    pub action: &'static str,
+}
+
+/// Declares the reasons, worst first, with all that is to be known of each.
+macro_rules! reasons {
+    ($($name:ident: $severity:ident, $roll:expr, $summary:literal, $cause:literal, $action:literal;)+) => {
+        /// Why a pod does not have the identity, or what is not as it should be.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum FindingReason {
+            $(#[doc = $summary] $name,)+
+        }
+
+        impl FindingReason {
+            /// All reasons, in their order.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The reason as it stands in a status, for example `StaleRole`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),+ }
+            }
+
+            /// What is to be known of it.
+            pub fn about(self) -> About {
+                match self {
+                    $(Self::$name => About {
+                        severity: Severity::$severity, roll: $roll, summary: $summary, cause: $cause, action: $action,
+                    }),+
+                }
+            }
+        }
+    };
+}
+
+const YES: &str = "yes";
+const YES_BOUNDED: &str = "yes, tried a few times";
+const NO: &str = "no";
+const BY_TEMPLATE: &str = "yes, unless the template itself causes it";
+
+reasons! {
+    PodPredatesBinding: Error, YES,
+        "The pod has no identity; it is older than the service account's annotation.",
+        "The webhook injects when a pod is created. This pod was created before the service account was annotated, or \
+         the annotation is not in force yet.",
+        "Nothing, if the operator may restart the workload. Otherwise restart it, or delete the pod.";
+    InjectionMissed: Error, YES_BOUNDED,
+        "The pod has no identity although it is newer than the service account's annotation.",
+        "The webhook was unavailable (it fails open), its cache did not know the annotation yet, or there is no webhook \
+         in the cluster.",
+        "The operator restarts the workload a few times. If that does not help, look whether the webhook \
+         `pod-identity-webhook` exists and answers.";
+    StaleRole: Error, YES,
+        "The pod acts as another role than the wanted one, and its template does not ask for that.",
+        "The role changed after the pod was created: environment variables are set at creation only.",
+        "Nothing, if the operator may restart the workload. Otherwise restart it.";
+    RoleEnvPreset: Error, NO,
+        "The template itself sets `AWS_ROLE_ARN`: to another value, to nothing, or from a source that cannot be seen.",
+        "The webhook never overrides a variable that is there, and then adds neither role nor token file.",
+        "Remove `AWS_ROLE_ARN` from the template, or set it to the wanted role together with the token file and mount.";
+    RoleEnvMissing: Error, BY_TEMPLATE,
+        "`AWS_WEB_IDENTITY_TOKEN_FILE` is set but `AWS_ROLE_ARN` is not.",
+        "Either name in the template keeps the webhook from adding the other.",
+        "Remove `AWS_WEB_IDENTITY_TOKEN_FILE` from the template, or set both variables.";
+    TokenEnvMissing: Error, BY_TEMPLATE,
+        "`AWS_ROLE_ARN` is the wanted role but `AWS_WEB_IDENTITY_TOKEN_FILE` is not set.",
+        "Either name in the template keeps the webhook from adding the other, even if its value is the wanted one.",
+        "Remove `AWS_ROLE_ARN` from the template, or set both variables.";
+    TokenEnvMismatch: Error, BY_TEMPLATE,
+        "`AWS_WEB_IDENTITY_TOKEN_FILE` does not name the file at which the token is mounted.",
+        "The template sets the variable, or mounts the volume `aws-iam-token` at a path of its own.",
+        "Remove the variable or the mount from the template, or make them agree.";
+    MountMissing: Error, BY_TEMPLATE,
+        "The variables are set but no volume is mounted where they say the token is.",
+        "The webhook leaves a container alone that already has an identity variable, a region variable and \
+         `AWS_STS_REGIONAL_ENDPOINTS`: it does not add the mount either.",
+        "Remove one of the variables from the template, or mount the token's volume.";
+    ForeignTokenVolume: Error, BY_TEMPLATE,
+        "What is mounted where the token should be is not a projected token of the service account.",
+        "The template has a volume named `aws-iam-token`, which the webhook keeps, or mounts another volume there.",
+        "Rename or remove the volume in the template, or make it a projected `serviceAccountToken`.";
+    AudienceMismatch: Error, BY_TEMPLATE,
+        "The token is for another audience than the wanted one.",
+        "The audience changed after the pod was created, or the template projects a token of its own. A token without \
+         an audience is for the Kubernetes API server.",
+        "Restart the workload if the audience was changed, otherwise correct the volume in the template.";
+    TokenExpirationMismatch: Warning, "yes, unless the pod's annotation or its own volume sets it",
+        "The token's lifetime is not the declared one.",
+        "The lifetime changed after the pod was created, or the template sets another one by the annotation \
+         `eks.amazonaws.com/token-expiration`, which wins, or by a volume of its own.",
+        "Restart the workload, or remove the annotation from the template.";
+    TokenNotRefreshed: Warning, NO,
+        "The token is mounted by `subPath`, so the container keeps the first one, which expires.",
+        "The kubelet renews the files of a volume, but not those of a `subPath` mount.",
+        "Mount the whole volume.";
+    StsEndpointMismatch: Warning, BY_TEMPLATE,
+        "`AWS_STS_REGIONAL_ENDPOINTS` does not agree with `stsRegionalEndpoints`.",
+        "The setting changed after the pod was created, or the template sets the variable, which wins.",
+        "Restart the workload, or remove the variable from the template.";
+    ContainerSkipped: Info, NO,
+        "The container has no identity because the pod's annotation says so.",
+        "The pod's annotation `eks.amazonaws.com/skip-containers` names it.",
+        "Nothing, if the container needs no role.";
+    WebhookSkipped: Warning, NO,
+        "The pod has no identity because its label says so.",
+        "The pod has the label `eks.amazonaws.com/skip-pod-identity-webhook`, with whatever value.",
+        "Remove the label from the template, or let the pod run as another service account.";
+    StaticCredentialsShadow: Warning, NO,
+        "Static credentials or a profile are set, which SDKs use before the role.",
+        "`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` or `AWS_PROFILE` is in the container's environment.",
+        "Remove these variables from the template.";
+    EnvFromOpaque: Info, NO,
+        "A whole Secret or ConfigMap becomes environment; it might set AWS variables that cannot be seen.",
+        "`envFrom` names its keys nowhere in the pod. `env` wins over it, so it cannot replace an injected role, but it \
+         can add static credentials.",
+        "Nothing, if the Secret or ConfigMap has no keys that begin with `AWS_`.";
+    PodIdentityActive: Warning, NO,
+        "EKS Pod Identity is active in the pod.",
+        "The cluster has a pod identity association for the service account: the webhook then ignores the role's \
+         annotation, and containers without `AWS_ROLE_ARN` get the association's role.",
+        "Keep one of the two: delete the association or the binding.";
+    NodeRoleReachable: Warning, NO,
+        "The pod shares the node's network and can reach the node's role.",
+        "`hostNetwork: true`: a hop limit on the instance metadata service does not keep such pods from it.",
+        "Do without hostNetwork, or keep the node's role minimal.";
+    TokenMayBeUnreadable: Info, NO,
+        "The container's user may not be able to read the token.",
+        "The volume's `defaultMode` is not readable for everyone, and neither `fsGroup` nor one `runAsUser` for all \
+         containers tells the kubelet whose the file is to be.",
+        "Set `securityContext.fsGroup` in the template, or leave `defaultMode` out.";
+    RolloutReverted: Warning, YES_BOUNDED,
+        "Another manager removed the operator's annotation from the pod template, which restarts the pods once more.",
+        "A GitOps tool that owns the template strips keys that are not in Git.",
+        "Let it ignore `podidentity.dev/identity`: see the pages on Argo CD and Flux.";
+    WorkloadUnmanaged: Info, NO,
+        "Pods that run as the service account are verified but never restarted.",
+        "They are bare pods, or belong to a Job or another controller that the operator does not restart.",
+        "Delete or rerun them when the role changes.";
+    WebhookNotFound: Error, NO,
+        "Fresh pods were missed again and again: nothing injects in this cluster.",
+        "There is no EKS pod identity webhook and no injection policy, or it does not handle this namespace.",
+        "Install one of them; on EKS the webhook is part of the control plane.";
+}
+
+impl fmt::Display for FindingReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// One thing found in one object.
@@ -44,4 +180,29 @@ pub struct Finding {
     pub message: String,
     /// Whether new pods of the workload's present template would not have it.
     pub roll_cures: bool,
+}
+
+/// The reference page of all findings, as Markdown.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Findings\n\n\
+         <!-- Generated from crates/core/src/finding.rs; the test findings_page says how. -->\n\n\
+         What verification finds in pods, and what it means. `IdentityVerified` is True when no live pod has an Error. \
+         Findings are in `status.findings`, worst first.\n\n\
+         | Reason | Severity | Does a restart cure it? |\n|---|---|---|\n",
+    );
+    let anchor = |reason: &FindingReason| reason.as_str().to_lowercase();
+    for reason in FindingReason::ALL {
+        let about = reason.about();
+        let _ = writeln!(page, "| [{reason}](#{}) | {:?} | {} |", anchor(reason), about.severity, about.roll);
+    }
+    for reason in FindingReason::ALL {
+        let About { severity, roll, summary, cause, action } = reason.about();
+        let _ = write!(
+            page,
+            "\n## {reason}\n\n{summary}\n\n- Severity: {severity:?}\n- Does a restart cure it: {roll}\n- Cause: \
+             {cause}\n- What to do: {action}\n"
+        );
+    }
+    page
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use e2e::expect::{self, identity, rolled};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE, role_annotation};
-use e2e::{Namespace, injection, wait};
+use e2e::{NEVER_READY, Namespace, injection, wait};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::api::DeleteParams;
-use podidentity_api::PodIdentityBinding;
 use podidentity_api::names::{condition, reason};
+use podidentity_api::{PodIdentityBinding, WorkloadState};
 use serde_json::json;
 
 use crate::world::World;
@@ -158,6 +158,33 @@ pub(crate) async fn removed_by_hand(_: Arc<World>, namespace: Namespace) -> Resu
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)?;
     ensure!(pods == expect::pod_uids(&namespace, "app").await?, "pods were restarted");
     Ok(())
+}
+
+pub(crate) async fn in_its_own_rollout(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    let stuck = fixtures::deployment_with("app", "app", 2, &json!({NEVER_READY: "true"}))?;
+    let before = namespace.create(stuck).await?;
+    let two = |pods: &[&Pod]| if pods.len() == 2 { Ok(()) } else { Err(format!("{} pods", pods.len())) };
+    wait::objects(&namespace.api(), "app=app", "two pods exist", two).await?;
+
+    namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
+    let what = "the workload waits for its own rollout";
+    wait::object(&namespace.api(), "app", what, |binding: Option<&PodIdentityBinding>| {
+        let workloads = binding.and_then(|binding| binding.status.as_ref()).map(|status| &status.workloads);
+        let state = workloads.and_then(|workloads| workloads.first()).map(|workload| workload.state);
+        let waits = matches!(state, Some(WorkloadState::Pending | WorkloadState::Rolling));
+        if waits { Ok(()) } else { Err(format!("its state is {state:?}")) }
+    })
+    .await?;
+    injection::in_force(&namespace, "app", ROLE).await?;
+    let untouched: Deployment = namespace.api().get("app").await?;
+    rolled(&before, &untouched, 0)?;
+
+    // Its owner repairs it; the pods of that rollout get the role, so that none of ours is needed.
+    let repair = json!({"spec": {"template": {"metadata": {"annotations": {NEVER_READY: null}}}}});
+    namespace.change::<Deployment>("app", &repair).await?;
+    expect::status_names(&verified(&namespace, 2).await?, ROLE, 2)?;
+    rolled(&before, &expect::rolled_out(&namespace, "app").await?, 1)
 }
 
 pub(crate) async fn deleted(_: Arc<World>, namespace: Namespace) -> Result<()> {

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(conclusion) => conclusion.exit_code(),
         Err(error) => {
-            eprintln!("error: {error:?}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -73,6 +73,7 @@ fn trials(runtime: &Arc<Runtime>, worlds: &Arc<Worlds>) -> Vec<Trial> {
         shared("role_changed_and_changed_back", |w, n| Box::pin(lifecycle::role_changed(w, n))),
         shared("a_correct_cluster_is_adopted_untouched", |w, n| Box::pin(lifecycle::adopted(w, n))),
         shared("an_annotation_removed_by_hand_is_restored", |w, n| Box::pin(lifecycle::removed_by_hand(w, n))),
+        shared("a_workload_in_its_own_rollout_is_not_rolled", |w, n| Box::pin(lifecycle::in_its_own_rollout(w, n))),
         shared("a_deleted_binding_releases_the_annotation", |w, n| Box::pin(lifecycle::deleted(w, n))),
         shared("bad_input_is_refused_with_advice", |w, n| Box::pin(bad_input::refused(w, n))),
         shared("good_input_is_accepted", |w, n| Box::pin(bad_input::accepted(w, n))),

@@ -83,9 +83,13 @@ async fn rolled_once(namespace: &Namespace, before: &Deployment) -> Result<()> {
 
 pub(crate) async fn killed_after_annotating(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = slow_deployment(&namespace).await?;
-    namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
+    let mut binding = fixtures::binding("app", "app", ROLE)?;
+    binding.spec.rollout.settle_seconds = 5;
+    namespace.create(binding).await?;
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     world.operator.kill();
+    let deployment = expect::rolled_out(&namespace, "app").await?;
+    ensure!(identity(&deployment).is_none(), "the roll was started before settleSeconds were over");
     world.operator.restart()?;
     rolled_once(&namespace, &before).await
 }

@@ -229,7 +229,7 @@ impl<'a> Identity<'a> {
             expiration_seconds: Some(self.expiration),
             path: TOKEN_PATH.to_owned(),
         };
-        let source = ProjectedSource { service_account_token: Some(token) };
+        let source = ProjectedSource { service_account_token: Some(token), ..ProjectedSource::default() };
         let projected = ProjectedVolume { sources: vec![source], ..ProjectedVolume::default() };
         Volume { name: VOLUME.to_owned(), projected: Some(projected) }
     }

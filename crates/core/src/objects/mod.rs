@@ -9,8 +9,9 @@ mod workload;
 pub use meta::{Namespace, ServiceAccount};
 pub use owner::{ControllerRef, FieldOwner, field_owners};
 pub use pod::{
-    Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, NameRef, Pod, PodCondition, PodSecurityContext,
-    PodSpec, PodStatus, ProjectedSource, ProjectedVolume, SecurityContext, ServiceAccountToken, Volume, VolumeMount,
+    Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, NameRef, Pod, PodCondition, PodOs,
+    PodSecurityContext, PodSpec, PodStatus, ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume,
+    SecurityContext, ServiceAccountToken, Volume, VolumeMount,
 };
 pub use workload::{
     DaemonSet, Deployment, PodTemplate, StatefulSet, TemplateMeta, UpdateStrategy, Workload, WorkloadId, WorkloadKind,

@@ -37,6 +37,9 @@ pub struct PodSpec {
     /// Windows pods are recognised by their node selector.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, String>,
+    /// The operating system that the pod says it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<PodOs>,
     /// Whether the pod shares the node's network, from where the node's role is in reach.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_network: Option<bool>,
@@ -106,6 +109,15 @@ impl Pod {
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.metadata.annotations.as_ref()?.get(key).map(String::as_str)
     }
+}
+
+/// The operating system that a pod says it is for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodOs {
+    /// `linux` or `windows`.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
 }
 
 /// User and groups of all containers of a pod.
@@ -272,13 +284,43 @@ pub struct ProjectedVolume {
     pub sources: Vec<ProjectedSource>,
 }
 
-/// A source of a projected volume; only tokens are read.
+/// A source of a projected volume: a token, or files that may lie in its place.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProjectedSource {
     /// A token of the pod's service account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account_token: Option<ServiceAccountToken>,
+    /// Keys of a Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<ProjectedItems>,
+    /// Keys of a ConfigMap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<ProjectedItems>,
+    /// Fields of the pod.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "downwardAPI")]
+    pub downward_api: Option<ProjectedItems>,
+    /// Trusted certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_trust_bundle: Option<ProjectedItem>,
+}
+
+/// Named files of a projected source; without names, a Secret or ConfigMap projects each of its keys.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProjectedItems {
+    /// Which files.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ProjectedItem>,
+}
+
+/// A file of a projected source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProjectedItem {
+    /// File in the volume.
+    #[serde(deserialize_with = "null_default")]
+    pub path: String,
 }
 
 /// A projected token of the pod's service account.

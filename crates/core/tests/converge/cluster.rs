@@ -7,11 +7,13 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta, OwnerReference, Time};
 use podidentity_api::{PodIdentityBinding, PodIdentityBindingSpec, Rollout, names};
+use podidentity_core::injection::inject;
 use podidentity_core::objects::{
     Container, EnvVar, Pod, PodCondition, PodSpec, PodStatus, PodTemplate, ServiceAccount, UpdateStrategy, Workload,
     WorkloadKind,
 };
 use podidentity_core::plan::{Step, Target};
+use podidentity_core::settings::Settings;
 use podidentity_core::snapshot::{Config, Snapshot};
 use serde_json::json;
 
@@ -120,6 +122,17 @@ impl Cluster {
         if let Some(account) = &mut self.account {
             account.annotations.insert(ROLE_KEY.into(), role.into());
             account.owners.insert(ROLE_KEY.into(), BTreeMap::from([("kubectl-annotate".into(), now)]));
+            account.version = version;
+        }
+    }
+
+    /// Helm, say, applies the value that is there already.
+    pub fn co_own_annotation(&mut self) {
+        let (version, now) = (self.count(), self.now);
+        if let Some(account) = &mut self.account
+            && account.annotations.contains_key(ROLE_KEY)
+        {
+            account.owners.entry(ROLE_KEY.into()).or_default().insert("helm".into(), now);
             account.version = version;
         }
     }
@@ -413,13 +426,22 @@ impl Deployment {
     }
 
     fn spec(&self, role: Option<&String>) -> PodSpec {
-        let preset = Some("arn:aws:iam::111122223333:role/preset".to_owned()).filter(|_| self.preset);
-        let variable = |name: &str, value: String| EnvVar { name: name.into(), value: Some(value), value_from: None };
-        let mut app = Container { name: "app".into(), ..Container::default() };
-        if let Some(role) = role.cloned().or(preset) {
-            app.env.push(variable("AWS_ROLE_ARN", role));
+        let preset = EnvVar {
+            name: "AWS_ROLE_ARN".into(),
+            value: Some("arn:aws:iam::111122223333:role/preset".to_owned()),
+            value_from: None,
+        };
+        let env = Vec::from_iter(self.preset.then_some(preset));
+        let app = Container { name: "app".into(), env, ..Container::default() };
+        let mut spec =
+            PodSpec { service_account_name: Some(ACCOUNT.into()), containers: vec![app], ..PodSpec::default() };
+        if let Some(role) = role {
+            let template = PodTemplate { spec: spec.clone(), ..PodTemplate::default() };
+            let settings = Settings::default();
+            let annotations = BTreeMap::from([(settings.key("role-arn"), role.clone())]);
+            inject(&template, &annotations, &settings).apply(&mut spec);
         }
-        PodSpec { service_account_name: Some(ACCOUNT.into()), containers: vec![app], ..PodSpec::default() }
+        spec
     }
 
     fn pod(&self, pod: &PodState) -> Pod {

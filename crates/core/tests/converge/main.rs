@@ -38,6 +38,11 @@ enum Event {
     Preset(usize, bool),
     Pause(usize, bool),
     PodProgress(usize),
+    RolloutFinishes(usize),
+    /// Everything comes to rest in between.
+    Quiet,
+    /// Another manager writes the value that is there already.
+    CoOwn,
     Webhook(bool),
     TimePasses(i64),
     /// Reconcile on a fresh view, and carry out at most so many steps before a crash.
@@ -66,6 +71,9 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Preset(name, on)),
         1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Pause(name, on)),
         6 => deployment.prop_map(Event::PodProgress),
+        3 => (0..DEPLOYMENTS.len()).prop_map(Event::RolloutFinishes),
+        3 => Just(Event::Quiet),
+        1 => Just(Event::CoOwn),
         1 => any::<bool>().prop_map(Event::Webhook),
         4 => (0..40_i64).prop_map(Event::TimePasses),
         8 => (0..4_usize).prop_map(Event::Reconcile),
@@ -103,6 +111,11 @@ impl World {
             Event::PodProgress(name) => {
                 cluster.progress(DEPLOYMENTS[name]);
             }
+            Event::RolloutFinishes(name) => while cluster.progress(DEPLOYMENTS[name]) {},
+            Event::Quiet => {
+                self.quiesce();
+            }
+            Event::CoOwn => cluster.co_own_annotation(),
             Event::Webhook(on) => cluster.webhook = on,
             Event::TimePasses(seconds) => cluster.pass(seconds),
             Event::Reconcile(steps) => {
@@ -123,6 +136,9 @@ impl World {
         let assessment = Assessment::of(view);
         let plan = plan(view, &assessment);
         let mut annotated = false;
+        let claimed = view.bindings.iter().any(|binding| binding.metadata.deletion_timestamp.is_none());
+        let gives_up = |step: &Step| matches!(step, Step::Annotate { annotations, .. } if annotations.is_empty());
+        assert!(!claimed || !plan.steps.iter().any(gives_up), "a claimed account keeps its annotation");
         for step in plan.steps.iter().take(steps) {
             if self.cluster.apply(step).is_err() {
                 break;
@@ -195,6 +211,7 @@ fn check(world: &mut World) -> Result<(), TestCaseError> {
             }
             let account = world.cluster.account.as_ref().map(|it| &it.annotations);
             prop_assert_eq!(account.and_then(|it| it.get("eks.amazonaws.com/role-arn")), wanted);
+            prop_assert_eq!(status.role_arn.as_ref(), wanted, "and it is there by our hand");
         }
     }
     // One owner at most.

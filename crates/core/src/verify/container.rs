@@ -1,0 +1,242 @@
+//! One container, seen as an SDK in it sees it: would it find the wanted role and a token that it can use?
+
+use std::collections::BTreeSet;
+
+use super::env::{Env, Seen};
+use super::token::{Found, Mounts, Os};
+use crate::finding::Severity;
+use crate::injection::{ROLE_ARN, STS_ENDPOINTS, TOKEN_FILE, Target};
+use crate::objects::{Container, PodSpec, ServiceAccountToken, Volume};
+use crate::settings::Settings;
+use crate::wanted::Wanted;
+
+/// Static credentials and profiles, which SDKs use before the role.
+pub(super) const STATIC: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"];
+/// Both are needed for EKS Pod Identity.
+pub(super) const CONTAINER_CREDENTIALS: [&str; 2] =
+    ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
+/// The API server's default lifetime of a token, in seconds.
+const DEFAULT_LIFETIME: i64 = 3600;
+/// What others can read, in a file mode.
+const WORLD_READABLE: i32 = 0o004;
+/// The file mode of a projected volume that does not set one.
+const DEFAULT_MODE: i32 = 0o644;
+
+/// What is wrong with a container, before it is put into words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// Neither role nor token file.
+    NoIdentity,
+    /// A token file, but no role.
+    RoleMissing,
+    /// Another role than the wanted one, an empty one, or one that cannot be seen.
+    RoleDiffers(Seen),
+    /// The role, but no token file.
+    TokenFileMissing,
+    /// The token file's variable cannot be seen, or the token is somewhere else, or the path is relative.
+    TokenElsewhere { seen: Seen, token: Option<String> },
+    /// No volume is mounted where the token file should be.
+    NotMounted { path: String, covering: Option<String> },
+    /// What is mounted there is no token.
+    Foreign { path: String, volume: String },
+    /// The token has another audience; empty is the API server's.
+    Audience { seen: String },
+    /// The token lives for another time, in seconds.
+    Lifetime { seen: i64 },
+    /// The token is not renewed in the container.
+    Frozen { path: String },
+    /// The STS endpoint is not the declared one.
+    StsEndpoint(Seen),
+    /// The user may not be able to read the token.
+    Unreadable { mode: i32 },
+    /// No identity, as the pod's annotation asks.
+    Skipped,
+    /// No identity, as the pod's label asks.
+    SkippedPod,
+    /// Static credentials are set, in these variables.
+    Static(Vec<String>),
+    /// These sources might set AWS variables.
+    Opaque(Vec<String>),
+}
+
+impl Problem {
+    /// How bad it is.
+    pub(super) fn severity(&self) -> Severity {
+        match self {
+            Self::NoIdentity
+            | Self::RoleMissing
+            | Self::RoleDiffers(_)
+            | Self::TokenFileMissing
+            | Self::TokenElsewhere { .. }
+            | Self::NotMounted { .. }
+            | Self::Foreign { .. }
+            | Self::Audience { .. } => Severity::Error,
+            Self::Lifetime { .. } | Self::Frozen { .. } | Self::StsEndpoint(_) | Self::SkippedPod | Self::Static(_) => {
+                Severity::Warning
+            }
+            Self::Unreadable { .. } | Self::Skipped | Self::Opaque(_) => Severity::Info,
+        }
+    }
+}
+
+/// What of a pod matters for its containers.
+pub(super) struct Judge<'a> {
+    spec: &'a PodSpec,
+    wanted: &'a Wanted,
+    settings: &'a Settings,
+    os: Os,
+    pod_skipped: bool,
+    skipped: BTreeSet<String>,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn new(target: Target<'a>, wanted: &'a Wanted, settings: &'a Settings) -> Self {
+        let spec = target.spec;
+        Self {
+            spec,
+            wanted,
+            settings,
+            os: os(&target),
+            pod_skipped: target.is_skipped(),
+            skipped: target.skipped_containers(settings),
+        }
+    }
+
+    /// All that is wrong with a container of the pod.
+    pub(super) fn problems<'c>(&'c self, container: &'c Container) -> Vec<Problem> {
+        let env = Env::of(container);
+        let role = env.get(ROLE_ARN);
+        let file = env.get(TOKEN_FILE);
+        // An opt-out excuses a missing identity, not a wrong one.
+        if role.is_unset() {
+            if self.pod_skipped {
+                return vec![Problem::SkippedPod];
+            }
+            if self.skipped.contains(&container.name) {
+                return vec![Problem::Skipped];
+            }
+        }
+        let mut problems = Vec::new();
+        let without = role.is_unset() && file.is_unset();
+        if without {
+            problems.extend(Self::without_identity(&env, role, &file));
+        } else {
+            problems.extend(self.role_problem(role, &file));
+            problems.extend(self.token_problems(container, &env, file));
+            problems.extend(self.sts_problem(&env));
+        }
+        let shadows = STATIC.iter().filter(|name| !env.get(name).is_unset());
+        let shadows: Vec<String> = shadows.map(|name| (*name).to_owned()).collect();
+        problems.extend((!shadows.is_empty()).then_some(Problem::Static(shadows)));
+        let [key, secret, profile] = STATIC;
+        let opaque = env.opaque_sources(&[ROLE_ARN, TOKEN_FILE, key, secret, profile]);
+        problems.extend((!opaque.is_empty()).then_some(Problem::Opaque(opaque)));
+        problems
+    }
+
+    /// The judged container's role, for telling who set it.
+    pub(super) fn role(container: &Container) -> Seen {
+        Env::of(container).get(ROLE_ARN)
+    }
+
+    /// Both variables are absent or empty. An empty one does the same harm as another value: the webhook sees the name.
+    fn without_identity(env: &Env<'_>, role: Seen, file: &Seen) -> Option<Problem> {
+        if CONTAINER_CREDENTIALS.iter().all(|name| !env.get(name).is_unset()) {
+            return None; // EKS Pod Identity provides credentials; reported for the pod
+        }
+        Some(match (&role, file) {
+            (Seen::Absent, Seen::Absent) => Problem::NoIdentity,
+            (Seen::Absent, _) => Problem::RoleMissing,
+            _ => Problem::RoleDiffers(role),
+        })
+    }
+
+    fn role_problem(&self, role: Seen, file: &Seen) -> Option<Problem> {
+        if role.known() == Some(&self.wanted.role_arn) {
+            return file.is_unset().then_some(Problem::TokenFileMissing);
+        }
+        // Without a role the SDK never asks for the token; whether the name is absent or empty makes no difference.
+        Some(if role.is_unset() { Problem::RoleMissing } else { Problem::RoleDiffers(role) })
+    }
+
+    fn token_problems<'c>(&'c self, container: &'c Container, env: &Env<'c>, file: Seen) -> Vec<Problem> {
+        if file.is_unset() {
+            return Vec::new();
+        }
+        let audience = self.wanted.effective_audience(self.settings);
+        let mounts = Mounts { container, env, spec: self.spec, os: self.os };
+        let Seen::Known(path) = &file else {
+            return vec![Problem::TokenElsewhere { seen: file, token: mounts.elsewhere(audience) }];
+        };
+        let covering = match mounts.find(path) {
+            Found::Token { token, volume, frozen } => {
+                let frozen = frozen.then(|| Problem::Frozen { path: path.clone() });
+                return self.of_token(container, token, volume).into_iter().chain(frozen).collect();
+            }
+            Found::Relative => return vec![Problem::TokenElsewhere { token: mounts.elsewhere(audience), seen: file }],
+            Found::Other { volume, meant } => Some((volume.to_owned(), meant)),
+            Found::Nothing => None,
+        };
+        let path = path.clone();
+        vec![match (mounts.elsewhere(audience), covering) {
+            (Some(token), _) => Problem::TokenElsewhere { seen: file, token: Some(token) },
+            (None, Some((volume, true))) => Problem::Foreign { path, volume },
+            (None, covering) => Problem::NotMounted { path, covering: covering.map(|(volume, _)| volume) },
+        }]
+    }
+
+    fn of_token(&self, container: &Container, token: &ServiceAccountToken, volume: &Volume) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let audience = token.audience.as_deref().unwrap_or_default();
+        if audience != self.wanted.effective_audience(self.settings) {
+            problems.push(Problem::Audience { seen: audience.to_owned() });
+        }
+        let lifetime = token.expiration_seconds.unwrap_or(DEFAULT_LIFETIME);
+        if self.wanted.token_expiration.is_some_and(|wanted| wanted != lifetime) {
+            problems.push(Problem::Lifetime { seen: lifetime });
+        }
+        let mode = volume.projected.as_ref().and_then(|projected| projected.default_mode).unwrap_or(DEFAULT_MODE);
+        if mode & WORLD_READABLE == 0 && self.os != Os::Windows && self.may_not_own(container) {
+            problems.push(Problem::Unreadable { mode });
+        }
+        problems
+    }
+
+    /// Whether the container's user may be neither root nor the one whom the kubelet gives the file: it makes the file
+    /// the group's if there is an `fsGroup`, and a user's if all containers run as that one.
+    fn may_not_own(&self, container: &Container) -> bool {
+        let pod = self.spec.security_context.as_ref();
+        let of_pod = pod.and_then(|context| context.run_as_user);
+        let user = |container: &Container| {
+            container.security_context.as_ref().and_then(|context| context.run_as_user).or(of_pod)
+        };
+        let own = user(container);
+        let grouped = pod.is_some_and(|context| context.fs_group.is_some());
+        let mut all = self.spec.init_containers.iter().chain(&self.spec.containers);
+        let shared = own.is_some() && all.all(|other| user(other) == own);
+        !grouped && !shared && own != Some(0)
+    }
+
+    fn sts_problem(&self, env: &Env<'_>) -> Option<Problem> {
+        let wanted = self.wanted.sts_regional_endpoints?;
+        let seen = env.get(STS_ENDPOINTS);
+        let agrees = match &seen {
+            Seen::Absent => !wanted,
+            Seen::Known(value) => value.eq_ignore_ascii_case("regional") == wanted,
+            Seen::Unknown(_) => false,
+        };
+        (!agrees).then_some(Problem::StsEndpoint(seen))
+    }
+}
+
+fn os(target: &Target<'_>) -> Os {
+    let named = target.spec.os.as_ref().map(|os| os.name.as_str());
+    let selected = target.spec.node_selector.get("kubernetes.io/os").map(String::as_str);
+    if target.selects_windows() || named == Some("windows") {
+        Os::Windows
+    } else if named == Some("linux") || selected == Some("linux") {
+        Os::Linux
+    } else {
+        Os::Unsaid
+    }
+}

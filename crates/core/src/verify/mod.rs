@@ -1,0 +1,100 @@
+//! Pod by pod, container by container: would an SDK find the wanted role and a token that it can use?
+//!
+//! ```text
+//! pod ──► env (as processes see it) ──► token (through mounts) ──► container: problems ──► message: findings
+//!                     template ──► injection ──► the same ──► what a restart would leave
+//! ```
+//!
+//! Who injected does not matter, nor do the names of volumes or the paths of mounts. What cannot be seen, such as the
+//! value of a Secret, does not count as proven.
+
+mod container;
+mod env;
+mod message;
+mod predict;
+mod text;
+mod token;
+
+use container::{Judge, Problem};
+use message::Words;
+use predict::Prediction;
+
+use crate::finding::{Finding, FindingReason, Severity};
+use crate::injection::Target;
+use crate::objects::{Pod, PodTemplate};
+use crate::settings::Settings;
+use crate::wanted::Wanted;
+
+/// What was found in one pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PodVerdict {
+    /// Worst first; of one severity those of the whole pod first, then by container and reason.
+    pub findings: Vec<Finding>,
+}
+
+impl PodVerdict {
+    /// Whether the pod is proven to have the identity: nothing that was found is an error.
+    pub fn is_verified(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity != Severity::Error)
+    }
+
+    /// Whether a restart would cure something that is worth one.
+    pub fn roll_cures(&self) -> bool {
+        self.findings.iter().any(|finding| finding.roll_cures && finding.severity != Severity::Info)
+    }
+}
+
+/// Judges a pod. `template` is that of the workload that the pod belongs to, as it is now; without one, nothing is
+/// cured by a restart. Ephemeral containers do not count: the webhook never handles them.
+pub fn verify_pod(pod: &Pod, template: Option<&PodTemplate>, wanted: &Wanted, settings: &Settings) -> PodVerdict {
+    let target = Target::from(pod);
+    let judge = Judge::new(target, wanted, settings);
+    let prediction = Prediction::new(template, wanted, settings);
+    let words = Words { pod, wanted, settings, has_template: template.is_some() };
+
+    let mut found: Vec<(Option<usize>, Finding)> = Vec::new();
+    let mut skipped = false;
+    let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+    for (index, container) in containers.enumerate() {
+        for problem in judge.problems(container) {
+            if problem == Problem::SkippedPod {
+                skipped = true;
+                continue;
+            }
+            let (preset, roll_cures) = outcome(&problem, &container.name, &prediction, &words, container);
+            found.push((Some(index), words.finding(&problem, container, preset, roll_cures)));
+        }
+    }
+    let of_pod = message::of_pod(&words, skipped).into_iter();
+    found.extend(of_pod.map(|finding| (None, finding)));
+    found.sort_by_key(|(index, finding)| (finding.severity, *index, finding.reason));
+    PodVerdict { findings: found.into_iter().map(|(_, finding)| finding).collect() }
+}
+
+/// Whether the template itself sets the wrong role, and whether a restart cures the problem.
+fn outcome(
+    problem: &Problem,
+    name: &str,
+    prediction: &Prediction<'_>,
+    words: &Words<'_>,
+    container: &crate::objects::Container,
+) -> (bool, bool) {
+    let preset = match problem {
+        Problem::RoleDiffers(seen) => match prediction.sets_wrong_role(name) {
+            Some(sets) => sets,
+            None => !words.was_injected(seen, container),
+        },
+        _ => false,
+    };
+    let cures = match problem {
+        Problem::Lifetime { .. } | Problem::StsEndpoint(_) => prediction.cures(name, Some(problem)),
+        _ if problem.severity() == Severity::Error => prediction.cures(name, None),
+        _ => false,
+    };
+    (preset, cures)
+}
+
+/// The severity is part of what is known of a reason; problems agree with it.
+fn severity(reason: FindingReason) -> Severity {
+    reason.about().severity
+}

@@ -1,0 +1,170 @@
+//! Where a container's token file really comes from: the path is resolved through mounts and projected volumes.
+
+use super::env::{Env, Seen};
+use crate::objects::{Container, PodSpec, ProjectedItem, ProjectedSource, ServiceAccountToken, Volume, VolumeMount};
+
+/// Which paths are the same: on Windows neither case nor the kind of slash matters, and drive `C:` is the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Os {
+    Linux,
+    Windows,
+    /// The pod does not say: a path with a drive is taken for Windows.
+    Unsaid,
+}
+
+/// What is at the path of the token file.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found<'a> {
+    /// A token of the pod's service account.
+    Token {
+        token: &'a ServiceAccountToken,
+        volume: &'a Volume,
+        /// Mounted by `subPath`: the kubelet does not renew it.
+        frozen: bool,
+    },
+    /// A volume is mounted there that has no token at that path; `meant` if it is mounted for this file.
+    Other { volume: &'a str, meant: bool },
+    /// No volume is mounted there.
+    Nothing,
+    /// The path is relative, so it depends on the working directory.
+    Relative,
+}
+
+/// The mounts of a container, in the volumes of its pod.
+pub(super) struct Mounts<'a, 'e> {
+    pub(super) container: &'a Container,
+    pub(super) env: &'e Env<'a>,
+    pub(super) spec: &'a PodSpec,
+    pub(super) os: Os,
+}
+
+impl<'a> Mounts<'a, '_> {
+    /// What is at the path.
+    pub(super) fn find(&self, path: &str) -> Found<'a> {
+        let windows = self.is_windows(path);
+        let Some(file) = elements(path, windows) else {
+            return Found::Relative;
+        };
+        let mounts = self.container.volume_mounts.iter().filter_map(|mount| {
+            let at = mount_elements(mount, windows);
+            let inside = file.strip_prefix(at.as_slice())?.to_vec();
+            Some((at.len(), mount, inside))
+        });
+        // The deepest mount covers the others; of two at one path the later one covers.
+        let Some((depth, mount, inside)) = mounts.max_by_key(|(depth, ..)| *depth) else {
+            return Found::Nothing;
+        };
+        let meant = depth + 1 >= file.len() || mount.name == crate::injection::VOLUME;
+        let other = Found::Other { volume: &mount.name, meant };
+        let (Some(volume), Some(mut inner)) = (self.volume(mount), self.sub_path(mount, windows)) else {
+            return other;
+        };
+        let frozen = !inner.is_empty();
+        inner.extend(inside);
+        match token_at(volume, &inner, windows) {
+            Some(token) => Found::Token { token, volume, frozen },
+            None => other,
+        }
+    }
+
+    /// Where else the container has a token of this audience, for messages.
+    pub(super) fn elsewhere(&self, audience: &str) -> Option<String> {
+        self.container.volume_mounts.iter().find_map(|mount| {
+            let volume = self.volume(mount)?;
+            let inner = self.sub_path(mount, false)?;
+            tokens(volume).filter(|token| token.audience.as_deref().unwrap_or_default() == audience).find_map(|token| {
+                let file = clean(&token.path, false);
+                let below = file.strip_prefix(inner.as_slice())?.join("/");
+                let at = mount.mount_path.trim_end_matches('/');
+                Some(if below.is_empty() { at.to_owned() } else { format!("{at}/{below}") })
+            })
+        })
+    }
+
+    fn is_windows(&self, path: &str) -> bool {
+        match self.os {
+            Os::Linux => false,
+            Os::Windows => true,
+            Os::Unsaid => drive(path).is_some(),
+        }
+    }
+
+    fn volume(&self, mount: &VolumeMount) -> Option<&'a Volume> {
+        self.spec.volumes.iter().find(|volume| volume.name == mount.name)
+    }
+
+    /// The part of the volume that is mounted; `None` if variables that cannot be seen decide it.
+    fn sub_path(&self, mount: &VolumeMount, windows: bool) -> Option<Vec<String>> {
+        let path = match mount.sub_path_expr.as_deref().filter(|expression| !expression.is_empty()) {
+            Some(expression) => match self.env.expand(expression) {
+                Seen::Known(path) => path,
+                Seen::Absent | Seen::Unknown(_) => return None,
+            },
+            None => mount.sub_path.clone().unwrap_or_default(),
+        };
+        Some(clean(&path, windows))
+    }
+}
+
+/// The token at a path inside a volume: of several sources that write one path the last wins.
+fn token_at<'a>(volume: &'a Volume, path: &[String], windows: bool) -> Option<&'a ServiceAccountToken> {
+    let writes = |written: &str| clean(written, windows) == path;
+    let sources = volume.projected.as_ref()?.sources.iter();
+    let last = sources.rev().find(|source| files(source).any(writes))?;
+    last.service_account_token.as_ref()
+}
+
+/// The files that a source is known to write.
+fn files(source: &ProjectedSource) -> impl Iterator<Item = &str> {
+    let items = [&source.secret, &source.config_map, &source.downward_api].into_iter().flatten();
+    let items = items.flat_map(|projected| &projected.items).chain(&source.cluster_trust_bundle);
+    let token = source.service_account_token.iter().map(|token| token.path.as_str());
+    token.chain(items.map(|ProjectedItem { path }| path.as_str()))
+}
+
+/// All tokens that a volume projects.
+pub(super) fn tokens(volume: &Volume) -> impl Iterator<Item = &ServiceAccountToken> {
+    volume
+        .projected
+        .iter()
+        .flat_map(|projected| &projected.sources)
+        .filter_map(|source| source.service_account_token.as_ref())
+}
+
+/// The elements of an absolute path; `None` if it is relative.
+fn elements(path: &str, windows: bool) -> Option<Vec<String>> {
+    let rooted = path.starts_with('/') || windows && (path.starts_with('\\') || drive(path).is_some());
+    rooted.then(|| clean(path, windows))
+}
+
+/// The elements of a mount path; a relative one is taken from the root.
+fn mount_elements(mount: &VolumeMount, windows: bool) -> Vec<String> {
+    clean(&mount.mount_path, windows)
+}
+
+/// The elements of a path without empty, `.` and `..` ones.
+fn clean(path: &str, windows: bool) -> Vec<String> {
+    let path = match drive(path) {
+        Some(('c' | 'C', rest)) if windows => rest,
+        _ => path,
+    };
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.split(|c| c == '/' || windows && c == '\\') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            _ if windows => parts.push(part.to_lowercase()),
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    parts
+}
+
+/// The drive of a Windows path, and the path on it.
+fn drive(path: &str) -> Option<(char, &str)> {
+    let (letter, rest) = path.split_once(':')?;
+    let mut letters = letter.chars();
+    let letter = letters.next().filter(char::is_ascii_alphabetic)?;
+    let rooted = rest.starts_with(['/', '\\']);
+    (rooted && letters.next().is_none()).then_some((letter, rest))
+}
