@@ -38,7 +38,7 @@ fn decode_value<T: DeserializeOwned>(node: &Node, value: Value) -> Result<T, Dec
 fn position(node: &Node, path: &Path) -> Position {
     let mut node = node;
     let mut at = node.at;
-    for segment in path.iter() {
+    for segment in path {
         let next = match (segment, &node.kind) {
             (Segment::Map { key }, Kind::Mapping(_)) => node.entry(key).map(|(key, value)| (key.at, value)),
             (Segment::Seq { index }, Kind::Sequence(items)) => items.get(*index).map(|item| (item.at, item)),

@@ -1,5 +1,7 @@
 //! From nodes to text: block style, as kubectl prints.
 
+use std::fmt::Write as _;
+
 use super::{Kind, Node, Style};
 
 /// The document as text, ending with a line feed.
@@ -192,11 +194,16 @@ fn double_quoted(text: &str) -> String {
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
             c if is_printable(c) => quoted.push(c),
-            c if u32::from(c) <= 0xff => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if u32::from(c) <= 0xffff => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => quoted.push_str(&format!("\\U{:08x}", u32::from(c))),
+            c if u32::from(c) <= 0xff => escape(&mut quoted, "\\x", 2, c),
+            c if u32::from(c) <= 0xffff => escape(&mut quoted, "\\u", 4, c),
+            c => escape(&mut quoted, "\\U", 8, c),
         }
     }
     quoted.push('"');
     quoted
+}
+
+fn escape(quoted: &mut String, prefix: &str, width: usize, c: char) {
+    // Writing to a String cannot fail.
+    let _ = write!(quoted, "{prefix}{:0width$x}", u32::from(c));
 }

@@ -110,7 +110,7 @@ fn aliases_that_multiply_are_refused() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..10 {
         let before = format!("*a{}, ", level - 1).repeat(10);
-        text += &format!("a{level}: &a{level} [{before}]\n");
+        text.extend(["a", &level.to_string(), ": &a", &level.to_string(), " [", &before, "]\n"]);
     }
     assert!(parse(&text, 0).unwrap_err().message.contains("too large"));
     assert!(parse("a: &a [*a]\n", 0).unwrap_err().message.contains("itself"));

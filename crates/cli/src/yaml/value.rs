@@ -31,8 +31,7 @@ fn error(message: String, at: Position) -> DecodeError {
 
 fn scalar(text: &str, style: Style, tag: Option<&str>) -> Value {
     match (tag, style) {
-        (None, Style::Plain) => plain(text),
-        (Some("!!int" | "!!float" | "!!bool" | "!!null"), _) => plain(text),
+        (None, Style::Plain) | (Some("!!int" | "!!float" | "!!bool" | "!!null"), _) => plain(text),
         _ => Value::String(text.to_owned()),
     }
 }
