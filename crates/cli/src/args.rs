@@ -181,13 +181,8 @@ pub(crate) struct WebhookArgs {
     annotation_domain: String,
 
     /// Audience of a token where the service account names none
-    #[arg(
-        long = "default-audience",
-        value_name = "AUDIENCE",
-        env = "PODIDENTITY_TOKEN_AUDIENCE",
-        default_value = "sts.amazonaws.com"
-    )]
-    audience: String,
+    #[arg(long, value_name = "AUDIENCE", env = "PODIDENTITY_TOKEN_AUDIENCE", default_value = "sts.amazonaws.com")]
+    default_audience: String,
 
     /// Where the token is mounted
     #[arg(
@@ -200,13 +195,13 @@ pub(crate) struct WebhookArgs {
 
     /// Lifetime of a token in seconds where nothing names one
     #[arg(
-        long = "default-token-expiration",
+        long,
         value_name = "SECONDS",
         env = "PODIDENTITY_TOKEN_EXPIRATION",
         default_value_t = 86400,
         value_parser = clap::value_parser!(i64).range(600..)
     )]
-    token_expiration: i64,
+    default_token_expiration: i64,
 
     /// Region that is injected (the webhook's flag --aws-default-region)
     #[arg(long, value_name = "REGION", env = "PODIDENTITY_AWS_DEFAULT_REGION")]
@@ -221,9 +216,9 @@ impl WebhookArgs {
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             annotation_domain: self.annotation_domain.clone(),
-            audience: self.audience.clone(),
+            audience: self.default_audience.clone(),
             mount_path: self.token_mount_path.clone(),
-            token_expiration: self.token_expiration,
+            token_expiration: self.default_token_expiration,
             region: self.aws_default_region.clone(),
             sts_regional_endpoints: self.default_sts_regional_endpoint,
         }
