@@ -2,7 +2,7 @@
 
 mod locate;
 
-use podidentity_core::finding::Severity;
+use podidentity_core::finding::{Finding as Found, FindingReason, Severity};
 use podidentity_core::injection::inject;
 use podidentity_core::objects::{Pod, PodTemplate};
 use podidentity_core::settings::Settings;
@@ -16,6 +16,7 @@ use crate::manifest::Object;
 pub(crate) struct Predicted<'a> {
     template: &'a PodTemplate,
     pod: Pod,
+    injects: bool,
 }
 
 impl<'a> Predicted<'a> {
@@ -35,7 +36,7 @@ impl<'a> Predicted<'a> {
         if injects {
             inject(template, &identity.annotations, settings).apply(&mut pod.spec);
         }
-        Self { template, pod }
+        Self { template, pod, injects }
     }
 }
 
@@ -53,10 +54,23 @@ pub(crate) fn judge(
         object: object.title(),
         namespace: object.namespace.map(str::to_owned),
         place: object.place.with(locate::position(object, &found, settings)),
+        message: message(object, predicted, identity, &found),
         container: found.container,
-        message: found.message,
     });
     located.collect()
+}
+
+/// Core speaks of clusters with a webhook.
+fn message(object: &Object<'_>, predicted: &Predicted<'_>, identity: &Identity, found: &Found) -> String {
+    match (&found.container, found.reason) {
+        (Some(container), FindingReason::InjectionMissed) if !predicted.injects => format!(
+            "container {container} of {} has no AWS identity, and no webhook gives it one; wanted is {}. Run \
+             `kubectl podidentity inject` on the manifest.",
+            object.title(),
+            identity.wanted.role_arn
+        ),
+        _ => found.message.clone(),
+    }
 }
 
 /// Whether a finding makes `lint` fail.

@@ -136,6 +136,14 @@ impl Input {
         self.files.iter().flat_map(|file| &file.documents)
     }
 
+    /// What standard input would be.
+    #[cfg(test)]
+    pub(crate) fn of_text(text: &str) -> Self {
+        let mut input = Self::default();
+        input.add("stdin", Ok(text.as_bytes().to_vec()));
+        input
+    }
+
     fn fail(&mut self, file: &str, message: String) {
         self.problems.push(Problem { place: Place::of_file(file), message });
     }

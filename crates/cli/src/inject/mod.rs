@@ -1,7 +1,10 @@
 //! `inject`: what the webhook would add, written into manifests.
 
 mod add;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use podidentity_core::finding::Severity;
@@ -15,44 +18,58 @@ use crate::exit::Exit;
 use crate::manifest::{self, Object, Role, objects};
 use crate::messages::Messages;
 use crate::predict::{Predicted, judge};
-use crate::read::{Document, Problem, read};
+use crate::read::{Document, Input, Problem, read};
 use crate::yaml::emit;
 
 /// Runs the command: manifests to `out`, what is wrong to standard error.
 pub(crate) fn run(args: &InjectArgs, out: &mut dyn Write) -> io::Result<Exit> {
     let input = read(&args.input.files);
-    let settings = args.webhook.settings();
-    let namespace = args.input.namespace.as_deref();
-    let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
-    let accounts = Accounts::of(&all, namespace);
-    let mut injector =
-        Work { args, settings: &settings, accounts: &accounts, problems: Vec::new(), warnings: Vec::new() };
-
-    let mut printed = String::new();
-    for document in input.documents() {
-        let text = injector.document(document);
-        append(&mut printed, &text);
-    }
-    let nothing =
-        !injector.args.role.is_given() && accounts.by_key.values().all(|account| account.identity(&settings).is_none());
-    out.write_all(printed.as_bytes())?;
+    let done = work(args, &input);
+    out.write_all(done.printed.as_bytes())?;
 
     let mut messages = Messages::new();
     messages.notes(&input.notes);
-    if nothing && !all.is_empty() {
-        messages.note("nothing was injected: no ServiceAccount with a role and no PodIdentityBinding is among the manifests (see --role-arn)");
+    if done.no_role && done.problems.is_empty() {
+        messages.note(NO_ROLE);
     }
-    messages.warnings(&injector.warnings);
-    let refused = accounts.refused.iter().flat_map(|(object, violations)| {
-        violations.iter().map(|violation| Problem {
+    messages.warnings(&done.warnings);
+    messages.problems(&done.problems);
+    Ok(if done.problems.is_empty() { Exit::Ok } else { Exit::Unreadable })
+}
+
+const NO_ROLE: &str = "nothing was injected: among the manifests is no ServiceAccount with a role and no \
+                       PodIdentityBinding (see --role-arn)";
+
+/// All that comes of the input.
+struct Done {
+    printed: String,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    /// Whether nothing in the input asks for a role, although there are objects.
+    no_role: bool,
+}
+
+fn work(args: &InjectArgs, input: &Input) -> Done {
+    let settings = args.webhook.settings();
+    let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
+    let accounts = Accounts::of(&all, args.input.namespace.as_deref());
+    let mut work =
+        Work { args, settings: &settings, accounts: &accounts, problems: input.problems.clone(), warnings: Vec::new() };
+    let mut printed = String::new();
+    for document in input.documents() {
+        append(&mut printed, &work.document(document));
+    }
+    let Work { mut problems, warnings, .. } = work;
+    problems.extend(accounts.problems.iter().cloned());
+    for (object, violations) in &accounts.refused {
+        problems.extend(violations.iter().map(|violation| Problem {
             place: object.place.with(violation.at),
-            message: format!("{} breaks the schema and is left out of account: {}", object.title(), violation.message),
-        })
-    });
-    let problems: Vec<Problem> =
-        input.problems.iter().chain(&accounts.problems).cloned().chain(injector.problems).chain(refused).collect();
-    messages.problems(&problems);
-    Ok(if problems.is_empty() { Exit::Ok } else { Exit::Unreadable })
+            message: format!("{} breaks the schema and counts for nothing: {}", object.title(), violation.message),
+        }));
+    }
+    problems.sort_by(|a, b| a.place.cmp(&b.place));
+    let roles = accounts.by_key.values().any(|account| account.identity(&settings).is_some());
+    Done { printed, problems, warnings, no_role: !all.is_empty() && !roles && !args.role.is_given() }
 }
 
 /// Adds a document to the stream.
@@ -119,7 +136,7 @@ impl Work<'_> {
         let name = template.spec.service_account();
         let account = self.accounts.by_key.get(&key(object, name, self.args.input.namespace.as_deref()));
         match self.args.role.wanted(name) {
-            Some(wanted) => Some(Identity::of(wanted, &std::collections::BTreeMap::new(), self.settings)),
+            Some(wanted) => Some(Identity::of(wanted, &BTreeMap::new(), self.settings)),
             None => account?.identity(self.settings),
         }
     }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use podidentity_core::finding::Severity;
 
 use super::Report;
+use crate::messages::one_line;
 use crate::read::Place;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
@@ -29,8 +30,8 @@ fn command(kind: &str, place: &Place, title: &str, message: &str) -> String {
         property(&place.file),
         place.at.line,
         place.at.column,
-        property(title),
-        data(message)
+        property(&one_line(title)),
+        data(&one_line(message))
     )
 }
 
@@ -57,7 +58,7 @@ mod tests {
         let place = Place { file: Rc::from("a,b:c%.yaml"), document: 1, document_line: 1, at };
         assert_eq!(
             command("error", &place, "x: y, z", "50% of\r\n::error::this"),
-            "::error file=a%2Cb%3Ac%25.yaml,line=3,col=5,title=x%3A y%2C z::50%25 of%0D%0A::error::this"
+            "::error file=a%2Cb%3Ac%25.yaml,line=3,col=5,title=x%3A y%2C z::50%25 of\\r\\n::error::this"
         );
     }
 }
