@@ -20,11 +20,26 @@ impl ControlPlane {
         namespace.create(fixtures::annotated_service_account("probe", fixtures::ROLE)?).await?;
         in_force(&namespace, "probe", fixtures::ROLE).await
     }
+
+    /// Removes the policy and waits until it is out of force: a cluster without injection.
+    pub async fn remove_injection(&self) -> Result<()> {
+        let namespace = self.namespace("injection-probe").await?;
+        namespace.create(fixtures::annotated_service_account("probe", fixtures::ROLE)?).await?;
+        // Before the removal, or a service account that is not known yet would look like a policy that is gone.
+        in_force(&namespace, "probe", fixtures::ROLE).await?;
+        let folder = crate::repository().join("config/injection");
+        self.kubectl(&["delete", "-k", &folder.display().to_string()]).await?;
+        eventually(&namespace, "probe", None).await
+    }
 }
 
 /// Waits until a pod that is created now would get the role: the API server sees a changed service account a moment
 /// later than its clients do.
 pub async fn in_force(namespace: &Namespace, service_account: &str, role: &str) -> Result<()> {
+    eventually(namespace, service_account, Some(role)).await
+}
+
+async fn eventually(namespace: &Namespace, service_account: &str, role: Option<&str>) -> Result<()> {
     let api: Api<Pod> = namespace.api();
     let pod: Pod = serde_json::from_value(json!({
         "metadata": {"generateName": "probe-"},
@@ -35,11 +50,11 @@ pub async fn in_force(namespace: &Namespace, service_account: &str, role: &str) 
     loop {
         let answer = api.create(&dry_run, &pod).await.context("cannot try what is injected into a pod")?;
         let roles = roles(&answer);
-        if roles.iter().all(|(_, found)| found.as_deref() == Some(role)) {
+        if roles.iter().all(|(_, found)| found.as_deref() == role) {
             return Ok(());
         }
         if began.elapsed() > wait::DEADLINE {
-            bail!("new pods of {}/{service_account} do not get {role} but {roles:?}", namespace.name);
+            bail!("new pods of {}/{service_account} do not get {role:?} but {roles:?}", namespace.name);
         }
         tokio::time::sleep(INTERVAL).await;
     }

@@ -114,6 +114,25 @@ impl Operator {
         self.process.check()
     }
 
+    /// Does the work, but fails at once when the operator or a part of the control plane ends by itself: waiting for
+    /// something that nobody works on any more would only end at its deadline.
+    pub async fn while_alive<T>(
+        &self,
+        control_plane: &ControlPlane,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let ended = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                control_plane.check().and_then(|()| self.check())?;
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            ended = ended => ended,
+        }
+    }
+
     /// The last lines of the log that mention a text, for example a namespace.
     pub fn log_about(&self, text: &str) -> String {
         let log = std::fs::read_to_string(self.process.log()).unwrap_or_default();

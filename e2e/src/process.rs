@@ -10,11 +10,12 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group};
 
 /// How to start a process; kept, so that it can be started again.
 #[derive(Clone, Debug)]
@@ -36,13 +37,15 @@ pub struct Spec {
 pub struct Process {
     spec: Spec,
     child: Mutex<Option<Child>>,
+    /// It was asked to end, so its end is no accident.
+    ending: AtomicBool,
 }
 
 impl Process {
     /// Starts the process.
     pub fn start(spec: Spec) -> Result<Self> {
         let child = spawn(&spec)?;
-        Ok(Self { spec, child: Mutex::new(Some(child)) })
+        Ok(Self { spec, child: Mutex::new(Some(child)), ending: AtomicBool::new(false) })
     }
 
     /// The short name.
@@ -67,6 +70,9 @@ impl Process {
 
     /// An error with the end of the log if the process has ended by itself.
     pub fn check(&self) -> Result<()> {
+        if self.ending.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         if let Some(status) = self.exited() {
             bail!(
                 "{} ended by itself ({status}); the end of {}:\n{}",
@@ -102,6 +108,7 @@ impl Process {
     /// Asks the process to end with SIGTERM and waits; after `grace` it is killed and that is an error.
     pub async fn terminate(&self, grace: Duration) -> Result<ExitStatus> {
         let id = self.id().with_context(|| format!("{} does not run", self.name()))?;
+        self.ending.store(true, Ordering::SeqCst);
         signal(id, Signal::TERM);
         let began = Instant::now();
         loop {
@@ -125,6 +132,7 @@ impl Process {
     pub fn restart(&self) -> Result<()> {
         self.kill();
         *lock(&self.child) = Some(spawn(&self.spec)?);
+        self.ending.store(false, Ordering::SeqCst);
         Ok(())
     }
 }
@@ -137,8 +145,13 @@ impl Drop for Process {
 
 /// Ends every process that was started here. For the signal handler, which cannot wait for `Drop`.
 pub(crate) fn kill_all() {
-    for group in lock(&GROUPS).iter() {
+    let groups = lock(&GROUPS);
+    for group in groups.iter() {
         signal(*group, Signal::KILL);
+    }
+    // Only when they are gone is it safe to remove the folder that they write to.
+    for pid in groups.iter().filter_map(|group| pid(*group)) {
+        let _ = rustix::process::waitpgid(pid, WaitOptions::empty());
     }
 }
 
@@ -194,10 +207,14 @@ fn on_lasting_thread(command: Command) -> std::io::Result<Child> {
 }
 
 fn signal(group: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(group).ok().and_then(Pid::from_raw) {
+    if let Some(pid) = pid(group) {
         // An error means that the group is gone, which is what a signal is for.
         let _ = kill_process_group(pid, signal);
     }
+}
+
+fn pid(group: u32) -> Option<Pid> {
+    i32::try_from(group).ok().and_then(Pid::from_raw)
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

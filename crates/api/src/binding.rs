@@ -203,6 +203,9 @@ pub enum FailurePolicy {
     Halt,
     /// Go on with the others and report the failure.
     Continue,
+    /// Return the service account and the workloads to the role that was verified last, and stay there until the spec
+    /// changes. Where no role was verified before: as Halt.
+    Rollback,
 }
 
 /// What to do about another owner of the annotation.

@@ -18,5 +18,6 @@ pub use binding::{
     RolloutPolicy, SelectorOperator, SelectorRequirement,
 };
 pub use status::{
-    FindingSeverity, FindingStatus, PodIdentityBindingStatus, ServiceAccountStatus, WorkloadState, WorkloadStatus,
+    FindingSeverity, FindingStatus, PodIdentityBindingStatus, RevertedStatus, RollbackStatus, ServiceAccountStatus,
+    WorkloadState, WorkloadStatus,
 };

@@ -68,6 +68,12 @@ pub mod reason {
     pub const ROLLED: &str = "Rolled";
     /// A rollout was stopped because a rolled workload failed.
     pub const ROLLOUT_HALTED: &str = "RolloutHalted";
+    /// A failed role is being replaced by the last verified one.
+    pub const ROLLING_BACK: &str = "RollingBack";
+    /// A role failed, and the last verified one is in force again.
+    pub const ROLLED_BACK: &str = "RolledBack";
+    /// Another manager keeps undoing restarts.
+    pub const ROLLOUT_REVERTED: &str = "RolloutReverted";
     /// A rollout was started (event).
     pub const ROLLOUT_STARTED: &str = "RolloutStarted";
     /// All rollouts finished (event).

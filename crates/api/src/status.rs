@@ -44,6 +44,14 @@ pub struct PodIdentityBindingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_account: Option<ServiceAccountStatus>,
 
+    /// Set while a role that failed is rolled back: `rollout.onFailure: Rollback`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackStatus>,
+
+    /// Restarts that another manager undid by removing our annotation from the pod template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverted: Option<RevertedStatus>,
+
     /// Workloads that run as the service account, failing ones first, at most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workloads: Vec<WorkloadStatus>,
@@ -111,6 +119,31 @@ pub struct ServiceAccountStatus {
     pub restored_at: Option<Time>,
 }
 
+/// A role that failed, and the return to the one before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackStatus {
+    /// The `metadata.generation` that failed; the next one is tried again.
+    pub generation: i64,
+    /// The role that failed.
+    pub from: String,
+    /// The role that was proven before, which is put back.
+    pub to: String,
+    /// What failed.
+    pub message: String,
+}
+
+/// Restarts that another manager undid.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevertedStatus {
+    /// How many in a row.
+    pub count: i32,
+    /// When a restart was last repeated because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+}
+
 /// One workload that runs as the service account.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -135,9 +168,9 @@ pub struct WorkloadStatus {
 pub enum WorkloadState {
     /// Needs a person: its restart failed, or a restart would not help.
     Halted,
-    /// Needs a restart that has not started.
+    /// Needs a restart that has not started: it waits for its turn, or for a rollout that is under way.
     Pending,
-    /// Is in a rollout, by us or by somebody else.
+    /// Is being restarted by the operator.
     Rolling,
     /// Needs a restart but is paused.
     Paused,

@@ -14,7 +14,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use podidentity_api::{PodIdentityBinding, names};
 use podidentity_core::objects::{DaemonSet, Deployment, ServiceAccount, StatefulSet, WorkloadId, WorkloadKind};
-use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
+use podidentity_core::outcome::{Problem, ProblemKind};
 use podidentity_core::plan::{Plan, Step, Target};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -32,8 +32,8 @@ pub struct Acted {
     pub done: Vec<Step>,
     /// What the API server answered: the objects as they are now.
     pub written: Vec<Object>,
-    /// What went wrong.
-    pub outcome: Outcome,
+    /// What went wrong, in the order of the steps.
+    pub problems: Vec<Problem>,
 }
 
 /// Carries out a plan. Steps build on each other, so the first failure ends the run; only rolls are independent.
@@ -49,7 +49,7 @@ pub async fn act(client: &Client, namespace: &str, plan: &Plan) -> Acted {
             }
             Err(problem) => {
                 warn!(namespace, step = describe(step), kind = ?problem.kind, error = problem.message, "not done");
-                acted.outcome.problems.push(problem);
+                acted.problems.push(problem);
                 if !matches!(step, Step::Roll { .. }) {
                     break;
                 }

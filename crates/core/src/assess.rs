@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use podidentity_api::PodIdentityBinding;
+use podidentity_api::{FailurePolicy, PodIdentityBinding, RollbackStatus};
 
 use crate::account::Account;
 use crate::arn::RoleArn;
@@ -30,14 +30,34 @@ pub struct Case {
     pub binding: Arc<PodIdentityBinding>,
     /// Why the stored spec cannot be acted on, if so.
     pub invalid: Option<String>,
-    /// What it wants.
+    /// What it wants; during and after a rollback, of the role that was verified before.
     pub wanted: Wanted,
+    /// The rollback that is in force for this generation, or that has become due and is to be recorded first.
+    pub rollback: Option<Rollback>,
     /// The service account.
     pub account: Account,
     /// Workloads, by kind and name.
     pub workloads: Vec<WorkloadVerdict>,
     /// Live pods of no workload that can be rolled, by controller (`None`: bare pods).
     pub strays: BTreeMap<Option<ControllerRef>, Vec<JudgedPod>>,
+}
+
+/// The return from a role that failed to the one before.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rollback {
+    /// Has become due: it takes effect once the status has recorded it, so that a crash cannot lose it.
+    Due(RollbackStatus),
+    /// Is recorded: what is wanted is the role before.
+    InForce(RollbackStatus),
+}
+
+impl Rollback {
+    /// What the status records of it.
+    pub fn recorded(&self) -> &RollbackStatus {
+        match self {
+            Self::Due(rollback) | Self::InForce(rollback) => rollback,
+        }
+    }
 }
 
 /// A live pod and what was found in it.
@@ -63,6 +83,10 @@ impl Case {
     pub fn of(snapshot: &Snapshot, binding: Arc<PodIdentityBinding>) -> Self {
         let settings = &snapshot.config.settings;
         let mut wanted = Wanted::of(&binding.spec);
+        let recorded = recorded_rollback(&binding);
+        if let Some(rollback) = &recorded {
+            wanted.role_arn.clone_from(&rollback.to);
+        }
         let account = Account::judge(snapshot.service_account.as_deref(), &binding, &wanted, settings, snapshot.now);
         // The time of another role's annotation says nothing about pods that lack this one.
         let in_force = account.role_in_force.as_ref() == Some(&wanted.role_arn);
@@ -72,7 +96,8 @@ impl Case {
         let (by_workload, strays) = group_pods(snapshot);
         let mut case = Self {
             invalid: invalid(&binding),
-            workloads: Vec::with_capacity(snapshot.workloads.len()),
+            rollback: recorded.map(Rollback::InForce),
+            workloads: Vec::new(),
             strays: BTreeMap::new(),
             binding,
             wanted,
@@ -93,13 +118,45 @@ impl Case {
         });
         case.workloads = workloads.collect();
         case.strays = strays;
+        if case.rollback.is_none() {
+            case.rollback = due_rollback(&case).map(Rollback::Due);
+        }
         case
+    }
+
+    /// The rollback that is in force.
+    pub fn rolled_back(&self) -> Option<&RollbackStatus> {
+        match &self.rollback {
+            Some(Rollback::InForce(rollback)) => Some(rollback),
+            Some(Rollback::Due(_)) | None => None,
+        }
     }
 
     /// All live pods with their verdicts.
     pub fn pods(&self) -> impl Iterator<Item = &JudgedPod> {
         self.workloads.iter().flat_map(|workload| &workload.pods).chain(self.strays.values().flatten())
     }
+}
+
+/// The rollback that the status has recorded for the present generation.
+fn recorded_rollback(binding: &PodIdentityBinding) -> Option<RollbackStatus> {
+    let recorded = binding.status.as_ref()?.rollback.clone()?;
+    (Some(recorded.generation) == binding.metadata.generation).then_some(recorded)
+}
+
+fn due_rollback(case: &Case) -> Option<RollbackStatus> {
+    let binding = &case.binding;
+    if binding.spec.rollout.on_failure != FailurePolicy::Rollback || binding.spec.suspend {
+        return None;
+    }
+    let failed = case.workloads.iter().find(|workload| workload.failed)?;
+    let before = binding.status.as_ref()?.last_verified_role_arn.clone()?;
+    (before != case.wanted.role_arn).then(|| RollbackStatus {
+        generation: binding.metadata.generation.unwrap_or_default(),
+        from: case.wanted.role_arn.clone(),
+        to: before,
+        message: format!("{}: {}", failed.workload.id(), failed.message.as_deref().unwrap_or("failed")),
+    })
 }
 
 fn invalid(binding: &PodIdentityBinding) -> Option<String> {
@@ -110,7 +167,6 @@ fn earlier_roles(binding: &PodIdentityBinding) -> Vec<String> {
     let status = binding.status.as_ref();
     let known = status.map(|status| [&status.role_arn, &status.last_verified_role_arn]);
     let mut roles: Vec<String> = known.into_iter().flatten().flatten().cloned().collect();
-    roles.retain(|role| *role != binding.spec.role_arn);
     roles.dedup();
     roles
 }

@@ -127,7 +127,7 @@ fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
 /// The workloads to roll now. Until one workload has proven that the identity arrives, only one is rolled: the canary.
 fn next_rolls(case: &Case, slots: usize) -> impl Iterator<Item = &crate::rollout::WorkloadVerdict> {
     let rollout = &case.binding.spec.rollout;
-    let halted = rollout.on_failure == FailurePolicy::Halt && case.workloads.iter().any(|workload| workload.failed);
+    let halted = rollout.on_failure != FailurePolicy::Continue && case.workloads.iter().any(|workload| workload.failed);
     let proven = case.workloads.iter().any(crate::rollout::WorkloadVerdict::proves_injection);
     let limit = if halted {
         0

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use podidentity_api::names::condition;
 use podidentity_api::{PodIdentityBinding, RolloutPolicy, WorkloadState, names};
 
 use crate::account::AccountState;
@@ -23,6 +25,10 @@ const FIRST_RETRY_DELAY: SignedDuration = SignedDuration::from_secs(5);
 /// A workload that is in a rollout of its own whose new pods can never become ready is not waited for; its pods are
 /// given this long to become ready.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_secs(30);
+/// After so many rolls in a row that another manager undid, it is left at that for a while.
+const REVERTS_BEFORE_WAITING: i32 = 3;
+/// For this long.
+const WAIT_AFTER_REVERTS: SignedDuration = SignedDuration::from_mins(10);
 
 /// What is to be done about a workload.
 #[derive(Clone, Debug)]
@@ -66,6 +72,8 @@ pub enum Wait {
     HeldBack,
     /// The binding is suspended.
     Suspended,
+    /// Another manager has undone several rolls; it is tried again later.
+    Reverted,
     /// A free slot.
     Slot,
 }
@@ -74,6 +82,13 @@ impl WorkloadVerdict {
     /// Whether all live pods have the identity.
     pub fn is_verified(&self) -> bool {
         self.pods.iter().all(|judged| judged.verdict.is_verified())
+    }
+
+    /// Whether a roll of ours for this identity was undone: pods carry its mark, and the template has lost it.
+    pub fn is_reverted(&self, hash: &str) -> bool {
+        let mark_of = |judged: &JudgedPod| RollMark::parse(judged.pod.annotation(names::IDENTITY_ANNOTATION)?);
+        self.workload.template_annotation(names::IDENTITY_ANNOTATION).is_none()
+            && self.pods.iter().filter_map(mark_of).any(|mark| mark.hash == hash)
     }
 
     /// Whether the workload shows that injection works: it is done, and it has pods with the identity.
@@ -123,7 +138,7 @@ impl Judge<'_> {
             verdict.message = Some(format!("a restart would not help: {message}"));
         } else if verdict.workload.desired == 0 && verdict.pods.is_empty() {
             verdict.state = WorkloadState::ScaledToZero;
-        } else if ours && !verdict.workload.settled && !self.was_proven() {
+        } else if ours && !verdict.workload.settled && !self.was_done() {
             return self.in_flight(verdict);
         }
         verdict
@@ -204,6 +219,11 @@ impl Judge<'_> {
         if verdict.check_at.is_some() {
             return Wait::Retry;
         }
+        if let Some(at) = self.reverted_until(verdict) {
+            verdict.check_at = Some(at);
+            say(verdict, "was restarted several times, and another manager undid it each time");
+            return Wait::Reverted;
+        }
         if let Some(at) = self.settled_at().filter(|at| *at > self.now) {
             verdict.check_at = Some(at);
             return Wait::Settling;
@@ -243,11 +263,20 @@ impl Judge<'_> {
         (mark.hash == self.case.wanted.hash()).then_some(mark)
     }
 
-    /// Whether the whole binding was proven with this role before: then a workload that is not settled has not been
-    /// unsettled by us.
-    fn was_proven(&self) -> bool {
-        let proven = self.binding.status.as_ref().and_then(|status| status.last_verified_role_arn.as_deref());
-        proven == Some(&self.case.wanted.role_arn)
+    /// Whether all workloads were done with this role before: then one that is not settled was not unsettled by us.
+    fn was_done(&self) -> bool {
+        self.binding.status.as_ref().is_some_and(|status| {
+            let rolled = |it: &Condition| it.type_ == condition::WORKLOADS_ROLLED && it.status == "True";
+            status.role_arn.as_ref() == Some(&self.case.wanted.role_arn) && status.conditions.iter().any(rolled)
+        })
+    }
+
+    /// Until when a workload without our mark is left alone because rolls of this binding keep being undone.
+    fn reverted_until(&self, verdict: &WorkloadVerdict) -> Option<Timestamp> {
+        let unmarked = verdict.workload.template_annotation(names::IDENTITY_ANNOTATION).is_none();
+        let reverted = self.binding.status.as_ref()?.reverted.as_ref().filter(|_| unmarked)?;
+        let until = reverted.at.as_ref()?.0 + WAIT_AFTER_REVERTS;
+        (reverted.count >= REVERTS_BEFORE_WAITING && until > self.now).then_some(until)
     }
 
     fn predates_annotation(&self, judged: &JudgedPod) -> bool {
@@ -280,6 +309,13 @@ impl Judge<'_> {
         }
         Some(latest? + STUCK_AFTER)
     }
+}
+
+/// How many rolls in a row were undone, counting the one that is being repeated now.
+pub(crate) fn reverts_with_this_one(binding: &PodIdentityBinding, now: Timestamp) -> i32 {
+    let seen = binding.status.as_ref().and_then(|status| status.reverted.as_ref());
+    let recent = seen.filter(|seen| seen.at.as_ref().is_some_and(|at| at.0 + WAIT_AFTER_REVERTS > now));
+    recent.map_or(1, |seen| seen.count.saturating_add(1))
 }
 
 /// Whether the binding's release annotation names its present generation.

@@ -6,12 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
 use podidentity_api::names::reason;
-use podidentity_cluster::act::{Acted, act};
+use podidentity_cluster::act::act;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_cluster::report;
-use podidentity_core::account::AccountState;
 use podidentity_core::assess::Assessment;
-use podidentity_core::outcome::ProblemKind;
+use podidentity_core::outcome::{Outcome, ProblemKind};
 use podidentity_core::plan::Step;
 use podidentity_core::status::{Report, Transition, reports, transitions};
 use tokio::time::Instant;
@@ -24,79 +23,65 @@ const FAILURES_WORTH_TELLING: u32 = 3;
 /// Looks at one identity, does what is to be done, and reports. Returns when it is due again without any event.
 pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option<Instant> {
     let Decision { snapshot, assessment, plan } = context.decide(&key)?;
-    let mut acted = act(&context.client, &key.namespace, &plan).await;
-    let restored = restored(&assessment, &acted);
-    publish_release(&context, &assessment, &acted).await;
+    let acted = act(&context.client, &key.namespace, &plan).await;
+    let mut outcome = Outcome::of(&assessment, acted.done, acted.problems);
+    publish_release(&context, &assessment, &outcome).await;
 
     // The status speaks of the time after: what was written is known already.
-    for object in acted.written.drain(..) {
+    for object in acted.written {
         context.index.refresh(object);
     }
-    let progressed = !acted.done.is_empty();
+    let progressed = !outcome.done.is_empty();
     let (snapshot, assessment) = if progressed { context.look_again(&key)? } else { (snapshot, assessment) };
-    let problem = acted.outcome.problems.first().map(|problem| problem.kind);
+    let problem = outcome.problems.first().map(|problem| problem.kind);
     if context.failures(&key) < FAILURES_WORTH_TELLING {
-        acted.outcome.problems.retain(|problem| problem.kind != ProblemKind::Failed);
+        outcome.problems.retain(|problem| problem.kind != ProblemKind::Failed);
     }
-    let reports = reports(&snapshot, &assessment, &acted.outcome, restored.is_some());
-    let reported = write_reports(&context, &key, &snapshot.bindings, &reports, &acted.done, restored.as_deref()).await;
+    let reports = reports(&snapshot, &assessment, &outcome);
+    let reported = write_reports(&context, &key, &snapshot.bindings, &reports, &outcome).await;
 
-    if let Some(kind) = problem.or(reported.problem) {
+    let reported_problem = reported.as_ref().err().copied();
+    if let Some(kind) = problem.or(reported_problem) {
         return Some(Instant::now() + context.failed(&key, kind));
     }
     context.succeeded(&key);
     let now = Instant::now();
     let due = plan.check_at.map(|at| now + until(at));
-    [progressed.then_some(now), reported.again_at, due].into_iter().flatten().min()
+    [progressed.then_some(now), reported.ok().flatten(), due].into_iter().flatten().min()
 }
 
-struct Reported {
-    problem: Option<ProblemKind>,
-    /// When counts that were held back may be written.
-    again_at: Option<Instant>,
-}
-
+/// Writes statuses and the events that go with them. Returns when to look again: at once after a change of substance,
+/// which the next decision may build on; later if counts were held back.
 async fn write_reports(
     context: &Context,
     key: &IdentityKey,
     bindings: &[Arc<PodIdentityBinding>],
     reports: &[Report],
-    done: &[Step],
-    restored: Option<&str>,
-) -> Reported {
+    outcome: &Outcome,
+) -> Result<Option<Instant>, ProblemKind> {
     if reports.is_empty() {
-        return Reported { problem: None, again_at: None };
+        return Ok(None);
     }
-    if reports.iter().all(|report| !report.urgent)
-        && let Some(again_at) = context.may_report_counts_at(key)
-    {
-        return Reported { problem: None, again_at: Some(again_at) };
+    let urgent = reports.iter().any(|report| report.urgent);
+    if !urgent && let Some(again_at) = context.may_report_counts_at(key) {
+        return Ok(Some(again_at));
     }
     let written = report::write(&context.client, &context.index, &key.namespace, reports).await;
     context.reported(key);
-    if let Err(problem) = written {
-        return Reported { problem: Some(problem.kind), again_at: None };
-    }
+    written.map_err(|problem| problem.kind)?;
     for report in reports {
         let name = Some(&report.binding.name);
         if let Some(binding) = bindings.iter().find(|binding| binding.metadata.name.as_ref() == name) {
-            let events = transitions(binding.status.as_ref(), &report.status, done, restored);
+            let events = transitions(binding.status.as_ref(), &report.status, outcome);
             report::publish(&context.recorder, binding, events).await;
         }
     }
-    Reported { problem: None, again_at: None }
-}
-
-/// What had happened to the annotation, if carrying out the plan restored it.
-fn restored(assessment: &Assessment, acted: &Acted) -> Option<String> {
-    let AccountState::Outdated { drift, .. } = &assessment.case.as_ref()?.account.state else { return None };
-    let annotated = acted.done.iter().any(|step| matches!(step, Step::Annotate { .. }));
-    drift.clone().filter(|_| annotated)
+    Ok(urgent.then(Instant::now))
 }
 
 /// Says that a deleted binding has released its service account; no status will say it.
-async fn publish_release(context: &Context, assessment: &Assessment, acted: &Acted) {
-    let released = acted.done.iter().find_map(|step| match step {
+async fn publish_release(context: &Context, assessment: &Assessment, outcome: &Outcome) {
+    let released = outcome.done.iter().find_map(|step| match step {
         Step::Annotate { account, annotations, .. } if annotations.is_empty() => Some(account),
         Step::Annotate { .. } | Step::SetFinalizer { .. } | Step::Roll { .. } => None,
     });

@@ -66,6 +66,7 @@ fn trials(runtime: &Arc<Runtime>, worlds: &Arc<Worlds>) -> Vec<Trial> {
         exclusive("a_converged_binding_causes_no_requests", |w, n| Box::pin(process::quiet(w, n))),
         exclusive("killed_after_annotating_it_rolls_once", |w, n| Box::pin(process::killed_after_annotating(w, n))),
         exclusive("killed_while_rolling_it_rolls_once", |w, n| Box::pin(process::killed_while_rolling(w, n))),
+        exclusive("without_injection_it_is_never_ready", |w, n| Box::pin(process::without_injection(w, n))),
         exclusive("asked_to_end_it_ends_cleanly", |w, n| Box::pin(process::ends_when_asked(w, n))),
         shared("bound_before_the_deployment_exists", |w, n| Box::pin(lifecycle::bound_first(w, n))),
         shared("running_pods_are_rolled_exactly_once", |w, n| Box::pin(lifecycle::running_pods(w, n))),

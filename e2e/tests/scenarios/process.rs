@@ -10,6 +10,8 @@ use e2e::fixtures::{self, ROLE};
 use e2e::{ControlPlane, Namespace, READY_AFTER, wait};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
+use podidentity_api::PodIdentityBinding;
+use podidentity_api::names::{condition, reason};
 use serde_json::json;
 
 use crate::world::World;
@@ -39,9 +41,8 @@ pub(crate) async fn quiet(world: Arc<World>, namespace: Namespace) -> Result<()>
 
     // The silence was not deafness, and the audit log does see the operator.
     namespace.create(fixtures::binding("other", "other", ROLE)?).await?;
-    let kind = podidentity_api::names::condition::READY;
-    let missing = podidentity_api::names::reason::SERVICE_ACCOUNT_NOT_FOUND;
-    expect::reason(&namespace, "other", kind, "False", missing).await?;
+    let missing = reason::SERVICE_ACCOUNT_NOT_FOUND;
+    expect::reason(&namespace, "other", condition::SERVICE_ACCOUNT_ANNOTATED, "False", missing).await?;
     ensure!(!requests_since(control_plane, began)?.is_empty(), "the audit log does not show the operator's requests");
     Ok(())
 }
@@ -110,6 +111,34 @@ pub(crate) async fn killed_while_rolling(world: Arc<World>, namespace: Namespace
     let identity = identity(&after).context("the identity annotation is gone")?;
     ensure!(identity == started, "the identity changed from {started} to {identity}");
     Ok(())
+}
+
+/// In the exclusive world, because it takes the injection away from everybody.
+pub(crate) async fn without_injection(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    let control_plane = &world.control_plane;
+    control_plane.remove_injection().await?;
+    let result = not_verified(&namespace).await;
+    control_plane.install_injection().await?;
+    result
+}
+
+async fn not_verified(namespace: &Namespace) -> Result<()> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    namespace.create(fixtures::deployment("app", "app", 1)?).await?;
+    expect::rolled_out(namespace, "app").await?;
+    namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
+    // Rolled, and the new pod still has no role.
+    let what = "a pod that missed the injection is reported";
+    wait::object(&namespace.api(), "app", what, |binding: Option<&PodIdentityBinding>| {
+        let status = binding.and_then(|binding| binding.status.clone()).unwrap_or_default();
+        let reasons: Vec<_> = status.findings.iter().map(|finding| finding.reason.as_str()).collect();
+        let is_ready = status.conditions.iter().any(|found| found.type_ == condition::READY && found.status == "True");
+        if !is_ready && status.pods_verified == 0 && reasons.contains(&"InjectionMissed") {
+            return Ok(());
+        }
+        Err(format!("ready: {is_ready}, verified: {}, findings: {reasons:?}", status.pods_verified))
+    })
+    .await
 }
 
 pub(crate) async fn ends_when_asked(world: Arc<World>, _: Namespace) -> Result<()> {

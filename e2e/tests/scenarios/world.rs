@@ -74,11 +74,9 @@ impl World {
     async fn run(self: Arc<Self>, scenario: Scenario) -> Result<()> {
         let namespace = self.control_plane.namespace("scenario").await?;
         let name = namespace.name.clone();
-        let Err(error) = scenario(self.clone(), namespace).await else { return Ok(()) };
-        // The cause may be that a process is gone.
-        let health = self.control_plane.check().and_then(|()| self.operator.check());
-        let health = health.err().map(|gone| format!("\n{gone:#}")).unwrap_or_default();
+        let work = scenario(self.clone(), namespace);
+        let Err(error) = self.operator.while_alive(&self.control_plane, work).await else { return Ok(()) };
         let log = self.operator.log_about(&name);
-        bail!("{error:#}\nin namespace {name}{health}\nthe operator's log about it:\n{log}")
+        bail!("{error:#}\nin namespace {name}\nthe operator's log about it:\n{log}")
     }
 }

@@ -6,7 +6,6 @@ use super::{LIST_LIMIT, count};
 use crate::assess::Case;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::rollout::WorkloadVerdict;
-use crate::wanted::RollMark;
 
 /// The findings for the status, worst first, and how many there are in all.
 pub(super) fn listed(case: &Case, namespace: &str) -> (Vec<FindingStatus>, i32) {
@@ -38,14 +37,7 @@ fn listed_finding(finding: Finding) -> FindingStatus {
 
 /// Pods carry the mark of our roll, but the template has lost it.
 fn reverted(verdict: &WorkloadVerdict, hash: &str) -> Option<Finding> {
-    if verdict.workload.template_annotation(names::IDENTITY_ANNOTATION).is_some() {
-        return None;
-    }
-    let marked = verdict.pods.iter().any(|judged| {
-        let mark = judged.pod.annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse);
-        mark.is_some_and(|mark| mark.hash == hash)
-    });
-    marked.then(|| Finding {
+    verdict.is_reverted(hash).then(|| Finding {
         severity: Severity::Warning,
         reason: FindingReason::RolloutReverted,
         object: verdict.workload.id().to_string(),

@@ -12,7 +12,7 @@ mod transitions;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::{
-    PodIdentityBinding, PodIdentityBindingStatus, ServiceAccountStatus, WorkloadState, WorkloadStatus,
+    PodIdentityBinding, PodIdentityBindingStatus, RevertedStatus, ServiceAccountStatus, WorkloadState, WorkloadStatus,
 };
 
 use crate::account::{self, AccountState};
@@ -20,6 +20,7 @@ use crate::assess::{Assessment, Case, JudgedPod};
 use crate::objects::ControllerRef;
 use crate::outcome::Outcome;
 use crate::plan::Target;
+use crate::rollout;
 use crate::snapshot::Snapshot;
 
 pub use story::{Progress, Story};
@@ -39,10 +40,10 @@ pub struct Report {
     pub urgent: bool,
 }
 
-/// The statuses to write. `snapshot` and `assessment` are of the time after the plan was carried out; `restored` tells
-/// that carrying it out restored an annotation that another manager had removed or changed.
-pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome, restored: bool) -> Vec<Report> {
-    let owned = assessment.case.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome, restored)));
+/// The statuses to write. `snapshot` and `assessment` are of the time after the plan was carried out, `outcome` tells how
+/// that went.
+pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) -> Vec<Report> {
+    let owned = assessment.case.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
     let lost = assessment.claim.losers.iter().map(|binding| {
         let story = story::of_loser(snapshot, assessment.claim.owner.as_deref());
         (binding, bare(snapshot, binding, &story))
@@ -66,7 +67,14 @@ fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingSta
             .iter()
             .map(|condition| (condition.type_.clone(), condition.status.clone(), condition.reason.clone()))
             .collect();
-        (conditions, status.observed_generation, status.role_arn.clone(), status.service_account.clone())
+        (
+            conditions,
+            status.observed_generation,
+            status.role_arn.clone(),
+            status.service_account.clone(),
+            status.rollback.clone(),
+            status.reverted.clone(),
+        )
     };
     essence(old) != essence(new)
 }
@@ -83,7 +91,7 @@ fn bare(snapshot: &Snapshot, binding: &PodIdentityBinding, story: &Story) -> Pod
     }
 }
 
-fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome, restored: bool) -> PodIdentityBindingStatus {
+fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityBindingStatus {
     let binding = &case.binding;
     let old = binding.status.clone().unwrap_or_default();
     let generation = binding.metadata.generation;
@@ -102,7 +110,9 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome, restored: bool)
         subject: Some(format!("system:serviceaccount:{}:{}", snapshot.namespace, snapshot.service_account_name)),
         audience: Some(case.wanted.effective_audience(settings).to_owned()),
         issuer: snapshot.config.issuer.clone(),
-        service_account: service_account(snapshot, case, restored),
+        service_account: service_account(snapshot, case, outcome.restored.is_some()),
+        rollback: case.rollback.as_ref().map(|rollback| rollback.recorded().clone()),
+        reverted: reverted(snapshot, case, outcome.repeated),
         workloads,
         workloads_truncated,
         workloads_total: counts.workloads,
@@ -131,6 +141,14 @@ fn service_account(snapshot: &Snapshot, case: &Case, restored: bool) -> Option<S
         restored,
         restored_at,
     })
+}
+
+fn reverted(snapshot: &Snapshot, case: &Case, repeated: bool) -> Option<RevertedStatus> {
+    if !repeated {
+        return case.binding.status.as_ref()?.reverted.clone();
+    }
+    let count = rollout::reverts_with_this_one(&case.binding, snapshot.now);
+    Some(RevertedStatus { count, at: Some(Time(whole_seconds(snapshot.now))) })
 }
 
 /// Times on the wire have whole seconds; with more, a status would never equal its stored self.

@@ -4,7 +4,7 @@ use podidentity_api::{PodIdentityBinding, RolloutPolicy, WorkloadState, names::r
 
 use super::Counts;
 use crate::account::{AccountState, ForeignOwner};
-use crate::assess::Case;
+use crate::assess::{Case, Rollback};
 use crate::finding::{Finding, Severity};
 use crate::objects::ControllerRef;
 use crate::outcome::{Outcome, ProblemKind};
@@ -49,6 +49,7 @@ const CHECKS: &[Check] = &[
     rollout_waits_for_operator,
     rollout_waits_for_person,
     pods_not_verified,
+    rolled_back,
     no_pods,
 ];
 
@@ -203,6 +204,10 @@ fn account_outdated(view: &View) -> Option<Story> {
 }
 
 fn rollout_halted(view: &View) -> Option<Story> {
+    if let Some(Rollback::Due(rollback)) = &view.case.rollback {
+        let message = format!("{} failed, returning to {}: {}", rollback.from, rollback.to, rollback.message);
+        return Some(reconciling(reason::ROLLING_BACK, message));
+    }
     let failed = view.case.workloads.iter().find(|verdict| verdict.failed)?;
     let message = failed.message.clone().unwrap_or_default();
     let waiting = view.in_state(WorkloadState::Pending).len();
@@ -271,11 +276,12 @@ fn rollout_waits_for_person(view: &View) -> Option<Story> {
             ),
         ),
         (Wait::HeldBack, reason::ROLLOUT_PENDING, String::new()),
+        (Wait::Reverted, reason::ROLLOUT_REVERTED, String::new()),
     ];
     waits.iter().find_map(|(wait, reason, text)| {
         let workloads = view.waiting(*wait);
         let first = workloads.first()?;
-        let message = if *wait == Wait::HeldBack {
+        let message = if text.is_empty() {
             format!("{} {}", first.workload.id(), first.message.as_deref().unwrap_or_default())
         } else {
             text.replace("{}", &names_of(&workloads))
@@ -299,6 +305,15 @@ fn pods_not_verified(view: &View) -> Option<Story> {
     let short_lived = view.case.strays.iter().any(|(owner, pods)| is_job(owner.as_ref()) && has_error(pods));
     let hint = if short_lived { "; a Job's next pods will get the role" } else { "" };
     Some(stalled(reason::VERIFICATION_FAILED, format!("{}{more}{hint}", first.message)))
+}
+
+fn rolled_back(view: &View) -> Option<Story> {
+    let rollback = view.case.rolled_back()?;
+    let message = format!(
+        "{} failed, and {} is in force again: {}; correct the role or its trust policy, then change the spec to try again",
+        rollback.from, rollback.to, rollback.message
+    );
+    Some(stalled(reason::ROLLED_BACK, message))
 }
 
 fn is_job(owner: Option<&ControllerRef>) -> bool {

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use podidentity_api::PodIdentityBindingStatus;
 use podidentity_api::names::{condition, reason};
 
+use crate::outcome::Outcome;
 use crate::plan::Step;
 
 /// One event about a binding.
@@ -22,28 +23,30 @@ const TROUBLES: &[&str] = &[
     reason::ANNOTATION_CONFLICT,
     reason::CONTESTED,
     reason::ROLLOUT_HALTED,
+    reason::ROLLED_BACK,
+    reason::ROLLOUT_REVERTED,
     reason::ROLE_NOT_ALLOWED,
     reason::SERVICE_ACCOUNT_CLAIMED,
     reason::VERIFICATION_FAILED,
     reason::WRITE_REFUSED,
 ];
 
-/// The events of going from one status to the next, given the steps that were carried out in between.
+/// The events of going from one status to the next, given what was done in between.
 pub fn transitions(
     old: Option<&PodIdentityBindingStatus>,
     new: &PodIdentityBindingStatus,
-    done: &[Step],
-    restored: Option<&str>,
+    outcome: &Outcome,
 ) -> Vec<Transition> {
     let normal = |reason, note| Transition { warning: false, reason, note };
     let warning = |reason, note| Transition { warning: true, reason, note };
     let mut events = Vec::new();
-    if let Some(drift) = restored {
+    if let Some(drift) = &outcome.restored {
         events.push(warning(reason::ANNOTATION_REMOVED, format!("restored: {drift}")));
     } else if let Some(annotated) = became_true(old, new, condition::SERVICE_ACCOUNT_ANNOTATED) {
         events.push(normal(reason::ANNOTATED, format!("service account {}", annotated.message)));
     }
-    let rolled: Vec<String> = done
+    let rolled: Vec<String> = outcome
+        .done
         .iter()
         .filter_map(|step| match step {
             Step::Roll { workload, .. } => Some(workload.to_string()),

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::env::{Env, Seen};
 use super::token::{Found, Mounts, Os};
-use crate::finding::Severity;
 use crate::injection::{ROLE_ARN, STS_ENDPOINTS, TOKEN_FILE, Target};
 use crate::objects::{Container, PodSpec, ServiceAccountToken, Volume};
 use crate::settings::Settings;
@@ -60,8 +59,8 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    /// How bad it is.
-    pub(super) fn severity(&self) -> Severity {
+    /// Whether the container does not have the identity for it.
+    pub(super) fn is_error(&self) -> bool {
         match self {
             Self::NoIdentity
             | Self::RoleMissing
@@ -70,11 +69,15 @@ impl Problem {
             | Self::TokenElsewhere { .. }
             | Self::NotMounted { .. }
             | Self::Foreign { .. }
-            | Self::Audience { .. } => Severity::Error,
-            Self::Lifetime { .. } | Self::Frozen { .. } | Self::StsEndpoint(_) | Self::SkippedPod | Self::Static(_) => {
-                Severity::Warning
-            }
-            Self::Unreadable { .. } | Self::Skipped | Self::Opaque(_) => Severity::Info,
+            | Self::Audience { .. } => true,
+            Self::Lifetime { .. }
+            | Self::Frozen { .. }
+            | Self::StsEndpoint(_)
+            | Self::SkippedPod
+            | Self::Static(_)
+            | Self::Unreadable { .. }
+            | Self::Skipped
+            | Self::Opaque(_) => false,
         }
     }
 }

@@ -19,9 +19,9 @@ use container::{Judge, Problem};
 use message::Words;
 use predict::Prediction;
 
-use crate::finding::{Finding, FindingReason, Severity};
+use crate::finding::{Finding, Severity};
 use crate::injection::Target;
-use crate::objects::{Pod, PodTemplate};
+use crate::objects::{Container, Pod, PodTemplate};
 use crate::settings::Settings;
 use crate::wanted::Wanted;
 
@@ -61,24 +61,19 @@ pub fn verify_pod(pod: &Pod, template: Option<&PodTemplate>, wanted: &Wanted, se
                 skipped = true;
                 continue;
             }
-            let (preset, roll_cures) = outcome(&problem, &container.name, &prediction, &words, container);
+            let (preset, roll_cures) = outcome(&problem, container, &prediction, &words);
             found.push((Some(index), words.finding(&problem, container, preset, roll_cures)));
         }
     }
-    let of_pod = message::of_pod(&words, skipped).into_iter();
+    let of_pod = words.of_pod(skipped).into_iter();
     found.extend(of_pod.map(|finding| (None, finding)));
     found.sort_by_key(|(index, finding)| (finding.severity, *index, finding.reason));
     PodVerdict { findings: found.into_iter().map(|(_, finding)| finding).collect() }
 }
 
 /// Whether the template itself sets the wrong role, and whether a restart cures the problem.
-fn outcome(
-    problem: &Problem,
-    name: &str,
-    prediction: &Prediction<'_>,
-    words: &Words<'_>,
-    container: &crate::objects::Container,
-) -> (bool, bool) {
+fn outcome(problem: &Problem, container: &Container, prediction: &Prediction<'_>, words: &Words<'_>) -> (bool, bool) {
+    let name = &container.name;
     let preset = match problem {
         Problem::RoleDiffers(seen) => match prediction.sets_wrong_role(name) {
             Some(sets) => sets,
@@ -88,13 +83,8 @@ fn outcome(
     };
     let cures = match problem {
         Problem::Lifetime { .. } | Problem::StsEndpoint(_) => prediction.cures(name, Some(problem)),
-        _ if problem.severity() == Severity::Error => prediction.cures(name, None),
+        _ if problem.is_error() => prediction.cures(name, None),
         _ => false,
     };
     (preset, cures)
-}
-
-/// The severity is part of what is known of a reason; problems agree with it.
-fn severity(reason: FindingReason) -> Severity {
-    reason.about().severity
 }

@@ -4,7 +4,6 @@ use std::cell::OnceCell;
 use std::mem::discriminant;
 
 use super::container::{Judge, Problem};
-use crate::finding::Severity;
 use crate::injection::{Target, inject};
 use crate::objects::{Container, PodSpec, PodTemplate};
 use crate::settings::Settings;
@@ -32,10 +31,8 @@ impl<'a> Prediction<'a> {
         let spec = self.spec.get().unwrap_or(&template.spec);
         let target = Target { spec, ..Target::from(template) };
         let left = Judge::new(target, self.wanted, self.settings).problems(container);
-        left.iter().all(|left| {
-            left.severity() != Severity::Error
-                && problem.is_none_or(|problem| discriminant(left) != discriminant(problem))
-        })
+        left.iter()
+            .all(|left| !left.is_error() && problem.is_none_or(|problem| discriminant(left) != discriminant(problem)))
     }
 
     /// Whether the container would be given another role than the wanted one by the template; `None` if the template

@@ -67,18 +67,26 @@ impl<'a> Mounts<'a, '_> {
         }
     }
 
-    /// Where else the container has a token of this audience, for messages.
+    /// Where else the container has a token of this audience that no other mount covers, for messages.
     pub(super) fn elsewhere(&self, audience: &str) -> Option<String> {
-        self.container.volume_mounts.iter().find_map(|mount| {
-            let volume = self.volume(mount)?;
-            let inner = self.sub_path(mount, false)?;
-            tokens(volume).filter(|token| token.audience.as_deref().unwrap_or_default() == audience).find_map(|token| {
-                let file = clean(&token.path, false);
-                let below = file.strip_prefix(inner.as_slice())?.join("/");
-                let at = mount.mount_path.trim_end_matches('/');
-                Some(if below.is_empty() { at.to_owned() } else { format!("{at}/{below}") })
-            })
+        let mut paths = self.container.volume_mounts.iter().flat_map(|mount| self.token_paths(mount));
+        paths.find(|path| {
+            let Found::Token { token, .. } = self.find(path) else { return false };
+            token.audience.as_deref().unwrap_or_default() == audience
         })
+    }
+
+    /// The paths of the tokens that a mount brings.
+    fn token_paths(&self, mount: &VolumeMount) -> Vec<String> {
+        let (Some(volume), Some(inner)) = (self.volume(mount), self.sub_path(mount, false)) else {
+            return Vec::new();
+        };
+        let at = mount.mount_path.trim_end_matches('/');
+        let below = tokens(volume).filter_map(|token| {
+            let file = clean(&token.path, false);
+            Some(file.strip_prefix(inner.as_slice())?.join("/"))
+        });
+        below.map(|below| if below.is_empty() { at.to_owned() } else { format!("{at}/{below}") }).collect()
     }
 
     fn is_windows(&self, path: &str) -> bool {
@@ -123,7 +131,7 @@ fn files(source: &ProjectedSource) -> impl Iterator<Item = &str> {
 }
 
 /// All tokens that a volume projects.
-pub(super) fn tokens(volume: &Volume) -> impl Iterator<Item = &ServiceAccountToken> {
+fn tokens(volume: &Volume) -> impl Iterator<Item = &ServiceAccountToken> {
     volume
         .projected
         .iter()

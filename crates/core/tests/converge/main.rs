@@ -2,19 +2,21 @@
 //! injections, crashes between steps and stale views, once things are quiet the operator converges, the next plan is
 //! empty, and what the status says is true.
 
-mod cluster;
+#![allow(clippy::unwrap_used)]
 
-use cluster::Cluster;
+#[path = "../sim/mod.rs"]
+mod sim;
+
 use jiff::SignedDuration;
 use podidentity_api::names::condition;
 use podidentity_api::{ConflictPolicy, PodIdentityBindingStatus};
-use podidentity_core::account::AccountState;
 use podidentity_core::assess::Assessment;
 use podidentity_core::outcome::Outcome;
 use podidentity_core::plan::{Plan, Step, plan};
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::reports;
 use proptest::prelude::*;
+use sim::Cluster;
 
 const ROLES: [&str; 2] = ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b"];
 const FOREIGN: &str = "arn:aws:iam::111122223333:role/foreign";
@@ -100,13 +102,13 @@ impl World {
             Event::CreateAccount => cluster.create_account(),
             Event::DeleteAccount => cluster.account = None,
             Event::RemoveAnnotation => cluster.remove_annotation(),
-            Event::OverwriteAnnotation => cluster.overwrite_annotation(FOREIGN),
+            Event::OverwriteAnnotation => cluster.overwrite_annotation("kubectl-annotate", FOREIGN),
             Event::Deploy(name, replicas) => cluster.deploy(DEPLOYMENTS[name], replicas),
             Event::DeleteDeployment(name) => {
                 cluster.deployments.remove(DEPLOYMENTS[name]);
             }
-            Event::UserRollout(name) => cluster.edit_template(DEPLOYMENTS[name], |_| {}),
-            Event::Preset(name, on) => cluster.edit_template(DEPLOYMENTS[name], |it| it.preset = on),
+            Event::UserRollout(name) => cluster.edit_template(DEPLOYMENTS[name], |it| it.template.revision += 1),
+            Event::Preset(name, on) => cluster.edit_template(DEPLOYMENTS[name], |it| it.template.preset = on),
             Event::Pause(name, on) => cluster.touch(DEPLOYMENTS[name], |it| it.paused = on),
             Event::PodProgress(name) => {
                 cluster.progress(DEPLOYMENTS[name]);
@@ -135,7 +137,7 @@ impl World {
     fn reconcile(&mut self, view: &Snapshot, steps: usize) -> Plan {
         let assessment = Assessment::of(view);
         let plan = plan(view, &assessment);
-        let mut annotated = false;
+        let mut done = Vec::new();
         let claimed = view.bindings.iter().any(|binding| binding.metadata.deletion_timestamp.is_none());
         let gives_up = |step: &Step| matches!(step, Step::Annotate { annotations, .. } if annotations.is_empty());
         assert!(!claimed || !plan.steps.iter().any(gives_up), "a claimed account keeps its annotation");
@@ -143,15 +145,12 @@ impl World {
             if self.cluster.apply(step).is_err() {
                 break;
             }
-            annotated |= matches!(step, Step::Annotate { .. });
+            done.push(step.clone());
         }
         if steps >= plan.steps.len() {
-            let drift = assessment
-                .case
-                .as_ref()
-                .is_some_and(|case| matches!(case.account.state, AccountState::Outdated { drift: Some(_), .. }));
+            let outcome = Outcome::of(&assessment, done, Vec::new());
             let after = self.cluster.snapshot();
-            for report in reports(&after, &Assessment::of(&after), &Outcome::default(), drift && annotated) {
+            for report in reports(&after, &Assessment::of(&after), &outcome) {
                 self.cluster.store_status(&report);
             }
         }
@@ -167,7 +166,7 @@ impl World {
             let view = self.cluster.snapshot();
             let plan = self.reconcile(&view, usize::MAX);
             let progressed = self.cluster.progress_all();
-            let due = plan.check_at.map(|at| at.duration_since(self.cluster.now)).unwrap_or(SignedDuration::ZERO);
+            let due = plan.check_at.map_or(SignedDuration::ZERO, |at| at.duration_since(self.cluster.now));
             self.cluster.pass(due.as_secs().max(1));
             let quiet = plan.steps.is_empty() && plan.check_at.is_none() && !progressed;
             if quiet && before == format!("{:?}", self.cluster.bindings) {
@@ -205,9 +204,9 @@ fn check(world: &mut World) -> Result<(), TestCaseError> {
         prop_assert!(ready(status) ^ (has(status, condition::STALLED) || has(status, condition::RECONCILING)));
         if ready(status) {
             let wanted = Some(&binding.spec.role_arn);
-            let roles = world.cluster.deployments.values().flat_map(|it| &it.pods).map(|pod| pod.role.as_ref());
-            for role in roles {
-                prop_assert_eq!(role, wanted, "Ready, so every pod has the role");
+            let held = world.cluster.deployments.values().flat_map(|it| &it.pods).map(sim::PodState::role);
+            for role in held {
+                prop_assert_eq!(role, wanted.map(String::as_str), "Ready, so every pod has the role");
             }
             let account = world.cluster.account.as_ref().map(|it| &it.annotations);
             prop_assert_eq!(account.and_then(|it| it.get("eks.amazonaws.com/role-arn")), wanted);

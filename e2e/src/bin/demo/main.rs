@@ -59,11 +59,7 @@ async fn show(screen: &Screen, control_plane: &ControlPlane) -> Result<Promises>
     let mut promises = Promises::default();
 
     let operator = demo.start_operator().await?;
-    let before = demo.deploy().await?;
-    let first = demo.bind(&before, &mut promises).await?;
-    demo.change_role(&first, &mut promises).await?;
-    demo.show_result().await?;
-    operator.check()?;
+    operator.while_alive(control_plane, Box::pin(demo.tell(&mut promises))).await?;
     if keep() {
         demo.keep(&promises).await;
     }
@@ -78,6 +74,14 @@ struct Demo<'a> {
 }
 
 impl Demo<'_> {
+    /// What is shown, from the application to the second role.
+    async fn tell(&self, promises: &mut Promises) -> Result<()> {
+        let before = self.deploy().await?;
+        let first = self.bind(&before, promises).await?;
+        self.change_role(&first, promises).await?;
+        self.show_result().await
+    }
+
     async fn start_operator(&self) -> Result<Operator> {
         self.screen.step("Installing the custom resource, the operator's rights and the injection policy");
         self.screen.command("kubectl apply --server-side -k config/default");

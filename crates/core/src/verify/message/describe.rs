@@ -1,0 +1,161 @@
+//! Problems other than a missing or wrong role: what was seen and what it means, and what to do where a restart does not
+//! help.
+
+use super::Words;
+use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, STS_ENDPOINTS, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME};
+use crate::verify::container::Problem;
+use crate::verify::env::Seen;
+use crate::verify::text::{list, shown};
+
+/// What SDKs do that find one half of the identity.
+const NO_TOKEN: &str = "Meanwhile its AWS calls fail, or with some SDKs fall back to the node's role.";
+
+/// What was seen and what it means, and what to do.
+type Described = (String, String);
+
+impl Words<'_> {
+    /// Describes a problem.
+    pub(super) fn describe(&self, problem: &Problem) -> Described {
+        let role = shown(&self.wanted.role_arn);
+        let leave_out =
+            || format!("Leave {ROLE_ARN} and {TOKEN_FILE} out of the pod's template: then the webhook sets both.");
+        match problem {
+            Problem::RoleMissing => {
+                (format!("sets {TOKEN_FILE} but no {ROLE_ARN}; wanted is {role}. {NO_TOKEN}"), leave_out())
+            }
+            Problem::TokenFileMissing => {
+                (format!("has the role {role} but {TOKEN_FILE} is not set. {NO_TOKEN}"), leave_out())
+            }
+            Problem::TokenElsewhere { seen, token } => token_elsewhere(seen, token.as_deref()),
+            Problem::NotMounted { path, covering } => not_mounted(path, covering.as_deref()),
+            Problem::Foreign { path, volume } => foreign(path, volume),
+            Problem::Audience { seen } => self.audience(seen),
+            Problem::Lifetime { seen } => self.lifetime(*seen),
+            Problem::Frozen { path } => frozen(path),
+            Problem::StsEndpoint(seen) => self.sts_endpoint(seen),
+            Problem::Unreadable { mode } => unreadable(*mode),
+            Problem::Skipped => (
+                format!("has no AWS identity, as the pod's annotation {} asks.", self.settings.key(SKIP_CONTAINERS)),
+                "Take it out of the annotation if it needs the role.".to_owned(),
+            ),
+            Problem::Static(names) => (
+                format!("sets {}, which SDKs use before the role {role}.", list(names)),
+                "Take that out of the pod's template.".to_owned(),
+            ),
+            Problem::Opaque(sources) => (
+                format!("takes all keys of {} as environment, where AWS variables cannot be seen.", list(sources)),
+                "Nothing is to be done if no key begins with AWS_.".to_owned(),
+            ),
+            // These have words of their own.
+            Problem::NoIdentity | Problem::RoleDiffers(_) | Problem::SkippedPod => (String::new(), String::new()),
+        }
+    }
+
+    fn audience(&self, seen: &str) -> Described {
+        let seen = if seen.is_empty() {
+            "the Kubernetes API server".to_owned()
+        } else {
+            format!("the audience {}", shown(seen))
+        };
+        let wanted = shown(self.wanted.effective_audience(self.settings));
+        (
+            format!(
+                "has a token for {seen}; wanted is the audience {wanted}. Meanwhile STS refuses the token, unless the \
+                 identity provider and the role's trust policy allow that audience."
+            ),
+            "Set the audience of the volume in the pod's template, or remove the volume.".to_owned(),
+        )
+    }
+
+    fn lifetime(&self, seen: i64) -> Described {
+        let wanted = self.wanted.token_expiration.unwrap_or_default();
+        let key = self.settings.key(TOKEN_EXPIRATION);
+        (
+            format!(
+                "has a token that lives {seen} seconds; wanted are {wanted}. Meanwhile it works, with that lifetime."
+            ),
+            format!("Remove the annotation {key} or the volume from the pod's template."),
+        )
+    }
+
+    fn sts_endpoint(&self, seen: &Seen) -> Described {
+        let seen = match seen {
+            Seen::Absent => format!("does not set {STS_ENDPOINTS}"),
+            Seen::Known(value) => format!("sets {STS_ENDPOINTS} to \"{}\"", shown(value)),
+            Seen::Unknown(source) => format!("takes {STS_ENDPOINTS} from {}, which cannot be seen", shown(source)),
+        };
+        let regional = self.wanted.sts_regional_endpoints == Some(true);
+        let wanted = if regional { "regional" } else { "anything but regional" };
+        (
+            format!("{seen}; wanted is {wanted}. Meanwhile its calls to STS may go to another endpoint than declared."),
+            format!("Remove {STS_ENDPOINTS} from the pod's template."),
+        )
+    }
+}
+
+fn token_elsewhere(seen: &Seen, token: Option<&str>) -> Described {
+    let names = match seen {
+        Seen::Unknown(source) => format!("takes {TOKEN_FILE} from {}, which cannot be seen", shown(source)),
+        Seen::Known(path) => format!("looks for its token at {}", shown(path)),
+        Seen::Absent => format!("does not set {TOKEN_FILE}"),
+    };
+    let is = match token {
+        Some(path) => format!("its token is mounted at {}", shown(path)),
+        None => "no token for the wanted audience is mounted in it".to_owned(),
+    };
+    (
+        format!("{names}; {is}. {NO_TOKEN}"),
+        format!("Make {TOKEN_FILE} and the mount agree in the pod's template, or remove both."),
+    )
+}
+
+fn not_mounted(path: &str, covering: Option<&str>) -> Described {
+    let covering = match covering {
+        Some(volume) => format!("there is only the volume {}, which has no token there", shown(volume)),
+        None => "no volume is mounted there".to_owned(),
+    };
+    (
+        format!("looks for its token at {}, but {covering}. {NO_TOKEN}", shown(path)),
+        format!(
+            "Mount a projected serviceAccountToken there, or remove one of {ROLE_ARN}, AWS_REGION and {STS_ENDPOINTS} from \
+             the pod's template: where all are set the webhook adds no mount."
+        ),
+    )
+}
+
+fn foreign(path: &str, volume: &str) -> Described {
+    (
+        format!(
+            "looks for its token at {}, but the volume {} that is mounted there projects no token of the service account \
+             at that path. Meanwhile its AWS calls fail, or use whatever token is there.",
+            shown(path),
+            shown(volume)
+        ),
+        if volume == VOLUME {
+            format!("Rename that volume in the pod's template, so that the webhook adds {VOLUME}.")
+        } else {
+            "Mount a projected serviceAccountToken there instead.".to_owned()
+        },
+    )
+}
+
+fn frozen(path: &str) -> Described {
+    (
+        format!(
+            "has its token at {} by subPath, where the kubelet never renews it. It works until the first token expires; \
+             then its AWS calls fail until it restarts.",
+            shown(path)
+        ),
+        "Mount the whole volume instead.".to_owned(),
+    )
+}
+
+fn unreadable(mode: i32) -> Described {
+    (
+        format!(
+            "may not be able to read its token: the file's mode is {mode:04o} and nothing tells whose it is. If it runs as \
+             another user than root, its AWS calls fail."
+        ),
+        "Set securityContext.fsGroup in the pod's template.".to_owned(),
+    )
+}

@@ -1,0 +1,185 @@
+//! Problems put into words: what was seen, what was wanted, what the pod does meanwhile, and what to do.
+
+mod describe;
+mod pod;
+
+use jiff::Timestamp;
+
+use super::container::{Problem, STATIC};
+use super::env::{Env, Seen};
+use super::text::shown;
+use crate::finding::{Finding, FindingReason};
+use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, TOKEN_FILE, Target, VOLUME, token_file};
+use crate::objects::{Container, Pod};
+use crate::settings::Settings;
+use crate::wanted::Wanted;
+
+/// What messages about a pod draw on.
+pub(super) struct Words<'a> {
+    pub(super) pod: &'a Pod,
+    pub(super) wanted: &'a Wanted,
+    pub(super) settings: &'a Settings,
+    pub(super) has_template: bool,
+}
+
+impl Words<'_> {
+    /// The finding for a problem of a container. `preset`: the template itself sets the wrong role.
+    pub(super) fn finding(&self, problem: &Problem, container: &Container, preset: bool, roll_cures: bool) -> Finding {
+        let reason = self.reason(problem, preset);
+        let text = match problem {
+            Problem::NoIdentity => self.no_identity(reason, container, roll_cures),
+            Problem::RoleDiffers(seen) => self.role_differs(seen, preset, roll_cures),
+            _ => {
+                let (seen, action) = self.describe(problem);
+                format!("{seen} {}", if roll_cures { Self::restart() } else { action })
+            }
+        };
+        Finding {
+            severity: reason.about().severity,
+            reason,
+            object: format!("Pod/{}", shown(self.pod.name())),
+            container: Some(shown(&container.name)),
+            message: format!("container {} of pod {} {text}", shown(&container.name), shown(self.pod.name())),
+            roll_cures,
+        }
+    }
+
+    /// Whether a role that is not the wanted one looks like injected from an earlier annotation: for pods without a
+    /// template to ask.
+    pub(super) fn was_injected(&self, seen: &Seen, container: &Container) -> bool {
+        let Some(role) = seen.known().filter(|role| !role.is_empty()) else {
+            return false;
+        };
+        let file = Env::of(container).get(TOKEN_FILE);
+        let injected_file = file.known() == Some(&token_file(&Target::from(self.pod), self.settings));
+        let injected_mount = container.volume_mounts.iter().any(|mount| mount.name == VOLUME);
+        self.wanted.earlier_roles.iter().any(|earlier| earlier == role) || injected_file && injected_mount
+    }
+
+    fn reason(&self, problem: &Problem, preset: bool) -> FindingReason {
+        match problem {
+            Problem::NoIdentity if self.predates() => FindingReason::PodPredatesBinding,
+            Problem::NoIdentity => FindingReason::InjectionMissed,
+            Problem::RoleMissing => FindingReason::RoleEnvMissing,
+            Problem::RoleDiffers(_) if preset => FindingReason::RoleEnvPreset,
+            Problem::RoleDiffers(_) => FindingReason::StaleRole,
+            Problem::TokenFileMissing => FindingReason::TokenEnvMissing,
+            Problem::TokenElsewhere { .. } => FindingReason::TokenEnvMismatch,
+            Problem::NotMounted { .. } => FindingReason::MountMissing,
+            Problem::Foreign { .. } => FindingReason::ForeignTokenVolume,
+            Problem::Audience { .. } => FindingReason::AudienceMismatch,
+            Problem::Lifetime { .. } => FindingReason::TokenExpirationMismatch,
+            Problem::Frozen { .. } => FindingReason::TokenNotRefreshed,
+            Problem::StsEndpoint(_) => FindingReason::StsEndpointMismatch,
+            Problem::Unreadable { .. } => FindingReason::TokenMayBeUnreadable,
+            Problem::Skipped => FindingReason::ContainerSkipped,
+            Problem::SkippedPod => FindingReason::WebhookSkipped,
+            Problem::Static(_) => FindingReason::StaticCredentialsShadow,
+            Problem::Opaque(_) => FindingReason::EnvFromOpaque,
+        }
+    }
+
+    fn created(&self) -> Option<Timestamp> {
+        self.pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
+    }
+
+    /// Whether the annotation came after the pod. Creation times have whole seconds, so a pod of the same second counts
+    /// as newer; one without a time is about to be created.
+    fn predates(&self) -> bool {
+        match (self.created(), self.wanted.annotated_at) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(created), Some(annotated)) => created.as_second() < annotated.as_second(),
+        }
+    }
+
+    fn no_identity(&self, reason: FindingReason, container: &Container, roll_cures: bool) -> String {
+        let role = shown(&self.wanted.role_arn);
+        let action = if roll_cures && self.wanted.annotated_at.is_none() {
+            "Restart the workload once the service account is annotated.".to_owned()
+        } else if roll_cures {
+            Self::restart()
+        } else if self.has_template {
+            format!(
+                "The workload's template as it is would not give this container the role: look at its env, labels and \
+                 annotations; if something else adds the container, or it needs no role, name it in the pod's \
+                 annotation {}.",
+                self.settings.key(SKIP_CONTAINERS)
+            )
+        } else {
+            "Delete the pod: one that is created anew gets the role.".to_owned()
+        };
+        let opaque = !Env::of(container).opaque_sources(&[ROLE_ARN, TOKEN_FILE]).is_empty();
+        let opaque = if opaque { ", unless envFrom does, which cannot be seen" } else { "" };
+        format!(
+            "has no AWS identity: {ROLE_ARN} and {TOKEN_FILE} are not set{opaque}; {}; wanted is {role}. {} {action}",
+            self.when(reason),
+            self.without_role(container)
+        )
+    }
+
+    /// How the pod's creation and the annotation lie in time.
+    fn when(&self, reason: FindingReason) -> String {
+        match (reason, self.created(), self.wanted.annotated_at) {
+            (FindingReason::PodPredatesBinding, Some(created), Some(annotated)) => {
+                format!("the pod was created at {created}, before the service account was annotated at {annotated}")
+            }
+            (FindingReason::PodPredatesBinding, ..) => {
+                "the annotation of the service account is not in force, or it is not known since when".to_owned()
+            }
+            (_, Some(created), Some(annotated)) => format!(
+                "the pod was created at {created}, not before the service account was annotated at {annotated}, so the \
+                 webhook missed it"
+            ),
+            _ => "the pod is newer than the annotation of the service account, so the webhook missed it".to_owned(),
+        }
+    }
+
+    /// What AWS calls of a container without the role do.
+    fn without_role(&self, container: &Container) -> &'static str {
+        let env = Env::of(container);
+        if STATIC.iter().any(|name| !env.get(name).is_unset()) {
+            "Meanwhile its AWS calls use the static credentials or the profile that it sets."
+        } else if self.pod.spec.host_network == Some(true) {
+            "Meanwhile its AWS calls use the node's role, which it reaches by hostNetwork."
+        } else {
+            "Meanwhile its AWS calls use the node's role, if the instance metadata service can be reached, and fail \
+             otherwise."
+        }
+    }
+
+    fn role_differs(&self, seen: &Seen, preset: bool, roll_cures: bool) -> String {
+        let role = shown(&self.wanted.role_arn);
+        let (what, meanwhile) = match seen {
+            Seen::Known(value) if value.is_empty() => (
+                format!("has an empty {ROLE_ARN}, which keeps the webhook from setting it"),
+                "Meanwhile its AWS calls use the node's role, if the instance metadata service can be reached, and \
+                 fail otherwise."
+                    .to_owned(),
+            ),
+            Seen::Unknown(source) => (
+                format!("takes {ROLE_ARN} from {}, which cannot be seen", shown(source)),
+                "Meanwhile its AWS calls act as whatever role that is.".to_owned(),
+            ),
+            Seen::Known(_) | Seen::Absent => {
+                let value = shown(seen.known().unwrap_or_default());
+                (format!("has the role {value}"), format!("Meanwhile its AWS calls act as {value}."))
+            }
+        };
+        let why = if preset && self.has_template { " (the template sets it)" } else { "" };
+        let action = if roll_cures {
+            Self::restart()
+        } else if preset {
+            format!("Remove {ROLE_ARN} and {TOKEN_FILE} from the pod's template, so that the webhook sets them.")
+        } else if self.has_template {
+            "The workload's template as it is would not give it the wanted role: look at its env.".to_owned()
+        } else {
+            "Delete the pod: one that is created anew gets the role.".to_owned()
+        };
+        format!("{what}{why}; wanted is {role}. {meanwhile} {action}")
+    }
+
+    fn restart() -> String {
+        "Restart the workload: new pods of its template will not have this.".to_owned()
+    }
+}

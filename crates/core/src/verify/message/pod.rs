@@ -1,0 +1,78 @@
+//! Findings about a pod as a whole.
+
+use super::Words;
+use crate::finding::{Finding, FindingReason};
+use crate::injection::{ROLE_ARN, SKIP_LABEL};
+use crate::objects::Pod;
+use crate::verify::container::CONTAINER_CREDENTIALS;
+use crate::verify::env::Env;
+use crate::verify::text::{list, shown};
+
+/// The label that says that EKS Pod Identity was injected.
+const POD_IDENTITY_LABEL: &str = "eks.amazonaws.com/pod-identity";
+/// The volume that EKS Pod Identity injects.
+const POD_IDENTITY_VOLUME: &str = "eks-pod-identity-token";
+
+impl Words<'_> {
+    /// Findings about the pod as a whole. `skipped`: its label is why a container has no identity.
+    pub(in crate::verify) fn of_pod(&self, skipped: bool) -> Vec<Finding> {
+        let host_network = self.pod.spec.host_network == Some(true);
+        let all = [
+            skipped.then(|| self.webhook_skipped()),
+            self.pod_identity_active(),
+            host_network.then(|| self.node_role_reachable()),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    fn webhook_skipped(&self) -> Finding {
+        let text = format!(
+            "has the label {SKIP_LABEL}, so the webhook leaves it alone and it has no AWS identity. Its AWS calls use the \
+             node's role, if the instance metadata service can be reached. Remove the label if it needs the role, or let \
+             it run as another service account."
+        );
+        self.pod_finding(FindingReason::WebhookSkipped, &text)
+    }
+
+    fn pod_identity_active(&self) -> Option<Finding> {
+        let signs = pod_identity_signs(self.pod);
+        let text = format!(
+            "has signs of EKS Pod Identity ({}). Containers that get their credentials from it and do not have {ROLE_ARN} \
+             act as the association's role, not as {}. Delete the association or the binding.",
+            list(&signs),
+            shown(&self.wanted.role_arn)
+        );
+        (!signs.is_empty()).then(|| self.pod_finding(FindingReason::PodIdentityActive, &text))
+    }
+
+    fn node_role_reachable(&self) -> Finding {
+        let text = "shares the node's network (hostNetwork) and can reach the node's role whatever its own is. Do without \
+                    hostNetwork, or keep the node's role minimal.";
+        self.pod_finding(FindingReason::NodeRoleReachable, text)
+    }
+
+    fn pod_finding(&self, reason: FindingReason, text: &str) -> Finding {
+        Finding {
+            severity: reason.about().severity,
+            reason,
+            object: format!("Pod/{}", shown(self.pod.name())),
+            container: None,
+            message: format!("pod {} {text}", shown(self.pod.name())),
+            roll_cures: false,
+        }
+    }
+}
+
+/// By what EKS Pod Identity shows in the pod.
+fn pod_identity_signs(pod: &Pod) -> Vec<String> {
+    let label = pod.metadata.labels.as_ref().and_then(|labels| labels.get(POD_IDENTITY_LABEL));
+    let label = (label.map(String::as_str) == Some("enabled")).then(|| format!("label {POD_IDENTITY_LABEL}"));
+    let volume = pod.spec.volumes.iter().any(|volume| volume.name == POD_IDENTITY_VOLUME);
+    let volume = volume.then(|| format!("volume {POD_IDENTITY_VOLUME}"));
+    let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+    let containers = containers.filter(|container| {
+        let env = Env::of(container);
+        CONTAINER_CREDENTIALS.iter().any(|name| !env.get(name).is_unset())
+    });
+    label.into_iter().chain(volume).chain(containers.map(|container| format!("container {}", container.name))).collect()
+}

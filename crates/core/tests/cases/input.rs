@@ -1,0 +1,76 @@
+//! The documents of a case, sorted by kind.
+
+use std::fs;
+use std::path::Path;
+
+use podidentity_api::PodIdentityBinding;
+use podidentity_core::objects::{DaemonSet, Deployment, Pod, ServiceAccount, StatefulSet, Workload};
+use podidentity_core::settings::Settings;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// All that a case may consist of.
+#[derive(Default)]
+pub struct Input {
+    pub bindings: Vec<PodIdentityBinding>,
+    pub service_accounts: Vec<ServiceAccount>,
+    pub workloads: Vec<Workload>,
+    pub pods: Vec<Pod>,
+    /// The pods again, as they were written.
+    pub pod_documents: Vec<Value>,
+    /// The webhook's flags, from a document of kind `WebhookFlags`.
+    pub settings: Settings,
+}
+
+impl Input {
+    /// Reads a file; a document of a kind that is not known is an error.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = fs::read_to_string(path).map_err(|error| format!("input.yaml: {error}"))?;
+        let documents: Vec<Value> =
+            serde_saphyr::from_multiple(&text).map_err(|error| format!("input.yaml: {error}"))?;
+        let mut input = Self::default();
+        for document in documents {
+            input.add(document)?;
+        }
+        Ok(input)
+    }
+
+    fn add(&mut self, document: Value) -> Result<(), String> {
+        match document["kind"].as_str().unwrap_or_default() {
+            "PodIdentityBinding" => self.bindings.push(decode(document)?),
+            "ServiceAccount" => self.service_accounts.push(decode(document)?),
+            "Deployment" => self.workloads.push(decode::<Deployment>(document)?.into()),
+            "StatefulSet" => self.workloads.push(decode::<StatefulSet>(document)?.into()),
+            "DaemonSet" => self.workloads.push(decode::<DaemonSet>(document)?.into()),
+            "Pod" => {
+                self.pod_documents.push(document.clone());
+                self.pods.push(decode(document)?);
+            }
+            "WebhookFlags" => self.settings = settings(&document)?,
+            kind => return Err(format!("input.yaml: unknown kind {kind:?}")),
+        }
+        Ok(())
+    }
+}
+
+fn decode<T: DeserializeOwned>(document: Value) -> Result<T, String> {
+    let kind = document["kind"].clone();
+    serde_json::from_value(document).map_err(|error| format!("input.yaml: {kind}: {error}"))
+}
+
+fn settings(document: &Value) -> Result<Settings, String> {
+    let mut settings = Settings::default();
+    for (flag, value) in document.as_object().into_iter().flatten().filter(|(flag, _)| *flag != "kind") {
+        let text = value.as_str().unwrap_or_default().to_owned();
+        match flag.as_str() {
+            "annotation-prefix" => settings.annotation_domain = text,
+            "token-audience" => settings.audience = text,
+            "token-mount-path" => settings.mount_path = text,
+            "token-expiration" => settings.token_expiration = value.as_i64().unwrap_or_default(),
+            "aws-default-region" => settings.region = Some(text),
+            "sts-regional-endpoint" => settings.sts_regional_endpoints = value.as_bool().unwrap_or_default(),
+            _ => return Err(format!("input.yaml: the webhook has no flag {flag}")),
+        }
+    }
+    Ok(settings)
+}

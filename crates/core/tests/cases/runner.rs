@@ -1,0 +1,80 @@
+//! Runs the cases of a family and lists those that fail by name.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::input::Input;
+
+/// What a family makes of the documents: the text of `expected.yaml`.
+pub type Case = fn(&Input) -> Result<String, String>;
+
+/// Runs every case of the family.
+pub fn run(family: &str, case: Case) {
+    let update = std::env::var_os("UPDATE").is_some();
+    let folders = entries(&root().join(family));
+    assert!(!folders.is_empty(), "no cases in {family}");
+    let mut failures = String::new();
+    for folder in &folders {
+        if let Err(failure) = run_case(folder, case, update) {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            let _ = writeln!(failures, "\n{family}/{name}\n{failure}");
+        }
+    }
+    assert!(failures.is_empty(), "{failures}\nUPDATE=1 writes what was found as expected; then read the difference");
+}
+
+/// Fails if there are folders that no test runs.
+pub fn only_families(families: &[&str]) {
+    let folders = entries(&root()).into_iter().filter(|path| path.is_dir());
+    let found: BTreeSet<String> = folders.map(|path| name(&path)).collect();
+    let known: BTreeSet<String> = families.iter().map(|family| (*family).to_owned()).collect();
+    assert_eq!(found, known);
+}
+
+fn run_case(folder: &Path, case: Case, update: bool) -> Result<(), String> {
+    for file in entries(folder) {
+        if !["input.yaml", "expected.yaml"].contains(&name(&file).as_str()) {
+            return Err(format!("unknown file {}", name(&file)));
+        }
+    }
+    let input = Input::read(&folder.join("input.yaml"))?;
+    let found = case(&input)?;
+    let path = folder.join("expected.yaml");
+    if update {
+        return fs::write(&path, found).map_err(|error| error.to_string());
+    }
+    let expected = fs::read_to_string(&path).map_err(|error| format!("expected.yaml: {error}"))?;
+    let parse = |text: &str| serde_saphyr::from_str::<Value>(text).map_err(|error| format!("{error}\n{text}"));
+    if parse(&expected)? == parse(&found)? { Ok(()) } else { Err(differences(&expected, &found)) }
+}
+
+/// Lines that only one of the two has.
+fn differences(expected: &str, found: &str) -> String {
+    let mut text = String::new();
+    for (mark, lines, others) in [("- expected", expected, found), ("+ found   ", found, expected)] {
+        let others: BTreeSet<&str> = others.lines().collect();
+        for line in lines.lines().filter(|line| !others.contains(line)) {
+            let _ = writeln!(text, "  {mark}: {line}");
+        }
+    }
+    if text.is_empty() { "  the same lines in another order".to_owned() } else { text }
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
+}

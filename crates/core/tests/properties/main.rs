@@ -1,0 +1,150 @@
+//! What holds for every pod: of the injection model, of verdicts, and of both together.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod odd;
+mod pods;
+
+use jiff::Timestamp;
+use podidentity_core::finding::Severity;
+use podidentity_core::injection::inject;
+use podidentity_core::objects::{Pod, PodSpec, PodTemplate};
+use podidentity_core::settings::Settings;
+use podidentity_core::verify::{PodVerdict, verify_pod};
+use podidentity_core::wanted::Wanted;
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// What the webhook makes of the template.
+fn injected(template: &PodTemplate, wanted: &Wanted, settings: &Settings) -> PodSpec {
+    let mut spec = template.spec.clone();
+    inject(template, &wanted.annotations(settings), settings).apply(&mut spec);
+    spec
+}
+
+/// A pod of the template with this spec.
+fn pod_of(template: &PodTemplate, spec: PodSpec) -> Pod {
+    let mut pod = Pod { spec, ..Pod::default() };
+    pod.metadata.name = Some("web-1".to_owned());
+    pod.metadata.labels = Some(template.metadata.labels.clone());
+    pod.metadata.annotations = Some(template.metadata.annotations.clone());
+    pod
+}
+
+fn template_of(document: &Value) -> PodTemplate {
+    serde_json::from_value(document.clone()).unwrap()
+}
+
+fn has_error(verdict: &PodVerdict, container: &str) -> bool {
+    let mut findings = verdict.findings.iter();
+    findings.any(|finding| finding.severity == Severity::Error && finding.container.as_deref() == Some(container))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn injection_is_idempotent(document in pods::wild(), wanted in pods::wanted(), settings in pods::settings()) {
+        let mut template = template_of(&document);
+        template.spec = injected(&template, &wanted, &settings);
+        prop_assert!(inject(&template, &wanted.annotations(&settings), &settings).is_empty());
+    }
+
+    #[test]
+    fn a_document_and_its_judged_fields_are_injected_alike(
+        document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
+    ) {
+        let template = template_of(&document);
+        let mut raw = document["spec"].clone();
+        inject(&template, &wanted.annotations(&settings), &settings).apply_to_value(&mut raw).unwrap();
+        prop_assert_eq!(serde_json::from_value::<PodSpec>(raw).unwrap(), injected(&template, &wanted, &settings));
+    }
+
+    #[test]
+    fn a_clean_template_is_verified_once_injected(
+        document in pods::clean(), wanted in pods::wanted(), settings in pods::settings(),
+    ) {
+        let template = template_of(&document);
+        let pod = pod_of(&template, injected(&template, &wanted, &settings));
+        let verdict = verify_pod(&pod, Some(&template), &wanted, &settings);
+        prop_assert!(verdict.is_verified() && !verdict.roll_cures(), "{verdict:#?}");
+    }
+
+    #[test]
+    fn a_clean_template_is_an_error_until_injected_and_cured_by_a_restart(
+        document in pods::clean(), wanted in pods::wanted(), settings in pods::settings(),
+    ) {
+        let template = template_of(&document);
+        let pod = pod_of(&template, template.spec.clone());
+        let verdict = verify_pod(&pod, Some(&template), &wanted, &settings);
+        prop_assert!(!verdict.is_verified() && verdict.roll_cures(), "{verdict:#?}");
+        prop_assert!(!verify_pod(&pod, None, &wanted, &settings).roll_cures());
+    }
+
+    /// Without this the operator could restart a workload for ever.
+    #[test]
+    fn a_fresh_pod_is_never_said_to_be_cured_by_a_restart(
+        document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
+    ) {
+        let template = template_of(&document);
+        let pod = pod_of(&template, injected(&template, &wanted, &settings));
+        let verdict = verify_pod(&pod, Some(&template), &wanted, &settings);
+        prop_assert!(verdict.findings.iter().all(|finding| !finding.roll_cures), "{verdict:#?}");
+    }
+
+    #[test]
+    fn a_restart_keeps_its_promise(
+        before in pods::wild(), document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
+    ) {
+        let (before, template) = (template_of(&before), template_of(&document));
+        let old = pod_of(&before, injected(&before, &wanted, &settings));
+        let fresh = pod_of(&template, injected(&template, &wanted, &settings));
+        let fresh = verify_pod(&fresh, Some(&template), &wanted, &settings);
+        for finding in verify_pod(&old, Some(&template), &wanted, &settings).findings {
+            let container = finding.container.as_deref().unwrap_or_default();
+            prop_assert!(!finding.roll_cures || !has_error(&fresh, container), "{finding:#?}\n{fresh:#?}");
+        }
+    }
+
+    #[test]
+    fn verdicts_are_ordered_and_repeatable(
+        document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
+    ) {
+        let template = template_of(&document);
+        let pod = pod_of(&template, template.spec.clone());
+        let verdict = verify_pod(&pod, Some(&template), &wanted, &settings);
+        prop_assert!(verdict.findings.is_sorted_by_key(|finding| finding.severity));
+        prop_assert!(verdict.findings.iter().all(|finding| finding.severity == finding.reason.about().severity));
+        prop_assert_eq!(&verdict, &verify_pod(&pod, Some(&template), &wanted, &settings));
+    }
+}
+
+/// Whatever a document holds, judging it ends, and what is said of it is bounded.
+#[test]
+fn a_hundred_thousand_odd_documents_are_judged() {
+    let settings = Settings::default();
+    let wanted = Wanted {
+        role_arn: pods::ROLE.to_owned(),
+        audience: None,
+        token_expiration: Some(3600),
+        sts_regional_endpoints: Some(true),
+        annotated_at: Some(Timestamp::UNIX_EPOCH),
+        earlier_roles: Vec::new(),
+    };
+    let mut random = odd::Random::new(0x5eed);
+    let mut decoded = 0;
+    for _ in 0..100_000 {
+        let Ok(pod) = serde_json::from_value::<Pod>(odd::pod(&mut random)) else { continue };
+        decoded += 1;
+        let template = PodTemplate { spec: pod.spec.clone(), ..PodTemplate::default() };
+        let verdict = verify_pod(&pod, Some(&template), &wanted, &settings);
+        let containers = pod.spec.init_containers.len() + pod.spec.containers.len();
+        assert!(verdict.findings.len() <= 3 + 7 * containers, "{verdict:#?}");
+        for finding in verdict.findings {
+            let longest = finding.object.chars().count().max(finding.container.map_or(0, |name| name.chars().count()));
+            assert!(longest <= 3000 && finding.message.chars().count() <= 3000, "{}", finding.message);
+            assert!(!finding.message.contains(char::is_control), "{:?}", finding.message);
+        }
+    }
+    assert!(decoded > 30_000, "only {decoded} documents were pods at all");
+}

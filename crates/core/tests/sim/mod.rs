@@ -1,0 +1,293 @@
+//! A cluster in memory: an API server with field managers and resource versions, a deployment controller, and a
+//! webhook that may be away.
+
+mod account;
+mod deployment;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
+use podidentity_api::{PodIdentityBinding, PodIdentityBindingSpec, names};
+use podidentity_core::plan::{Step, Target};
+use podidentity_core::snapshot::{Config, Snapshot};
+
+pub use account::Account;
+pub use deployment::{Deployment, PodState};
+
+pub const NAMESPACE: &str = "default";
+pub const ACCOUNT: &str = "my-app";
+const ROLE_KEY: &str = "eks.amazonaws.com/role-arn";
+
+/// Why the API server did not do a step.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    Stale,
+    Conflict,
+}
+
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    pub now: Timestamp,
+    counter: u64,
+    pub account: Option<Account>,
+    pub bindings: BTreeMap<String, PodIdentityBinding>,
+    pub deployments: BTreeMap<String, Deployment>,
+    /// Whether new pods get what the service account says.
+    pub webhook: bool,
+    /// Template changes by the operator, in all.
+    pub rolls: usize,
+    /// Writes of the operator to the service account, in all.
+    pub account_writes: usize,
+}
+
+impl Cluster {
+    pub fn new() -> Self {
+        Self {
+            now: Timestamp::from_second(1_800_000_000).unwrap(),
+            counter: 0,
+            account: None,
+            bindings: BTreeMap::new(),
+            deployments: BTreeMap::new(),
+            webhook: true,
+            rolls: 0,
+            account_writes: 0,
+        }
+    }
+
+    fn count(&mut self) -> u64 {
+        self.counter += 1;
+        self.counter
+    }
+
+    pub fn pass(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+    }
+
+    // What users and other managers do.
+
+    pub fn create_account(&mut self) {
+        if self.account.is_none() {
+            let version = self.count();
+            self.account = Some(Account::new(version));
+        }
+    }
+
+    pub fn remove_annotation(&mut self) {
+        let version = self.count();
+        if let Some(account) = &mut self.account
+            && account.annotations.remove(ROLE_KEY).is_some()
+        {
+            account.owners.remove(ROLE_KEY);
+            account.version = version;
+        }
+    }
+
+    /// `kubectl annotate --overwrite`: takes the field from whoever had it.
+    pub fn overwrite_annotation(&mut self, manager: &str, role: &str) {
+        let (version, now) = (self.count(), self.now);
+        if let Some(account) = &mut self.account {
+            account.annotations.insert(ROLE_KEY.into(), role.into());
+            account.owners.insert(ROLE_KEY.into(), BTreeMap::from([(manager.into(), now)]));
+            account.version = version;
+        }
+    }
+
+    /// Helm, say, applies the value that is there already.
+    pub fn co_own_annotation(&mut self) {
+        let (version, now) = (self.count(), self.now);
+        if let Some(account) = &mut self.account
+            && account.annotations.contains_key(ROLE_KEY)
+        {
+            account.owners.entry(ROLE_KEY.into()).or_default().insert("helm".into(), now);
+            account.version = version;
+        }
+    }
+
+    pub fn bind(&mut self, name: &str, role: &str) {
+        let version = self.count();
+        let now = Time(self.now);
+        let binding = self.bindings.entry(name.to_owned()).or_insert_with(|| {
+            let spec = serde_json::json!({"serviceAccountName": ACCOUNT, "roleArn": role});
+            let spec: PodIdentityBindingSpec = serde_json::from_value(spec).unwrap();
+            let mut binding = PodIdentityBinding::new(name, spec);
+            binding.metadata.namespace = Some(NAMESPACE.into());
+            binding.metadata.uid = Some(format!("binding-{version}"));
+            binding.metadata.creation_timestamp = Some(now);
+            binding.metadata.generation = Some(1);
+            binding
+        });
+        if binding.spec.role_arn != role {
+            binding.spec.role_arn = role.into();
+            binding.metadata.generation = binding.metadata.generation.map(|generation| generation + 1);
+        }
+        binding.metadata.resource_version = Some(version.to_string());
+    }
+
+    pub fn edit_binding(&mut self, name: &str, edit: impl FnOnce(&mut PodIdentityBindingSpec)) {
+        let version = self.count();
+        if let Some(binding) = self.bindings.get_mut(name) {
+            edit(&mut binding.spec);
+            binding.metadata.generation = binding.metadata.generation.map(|generation| generation + 1);
+            binding.metadata.resource_version = Some(version.to_string());
+        }
+    }
+
+    pub fn delete_binding(&mut self, name: &str) {
+        let version = self.count();
+        let now = self.now;
+        if let Some(binding) = self.bindings.get_mut(name) {
+            binding.metadata.deletion_timestamp.get_or_insert(Time(now));
+            binding.metadata.resource_version = Some(version.to_string());
+        }
+        self.collect_bindings();
+    }
+
+    fn collect_bindings(&mut self) {
+        self.bindings.retain(|_, binding| {
+            binding.metadata.deletion_timestamp.is_none() || binding.metadata.finalizers.iter().flatten().count() > 0
+        });
+    }
+
+    pub fn deploy(&mut self, name: &str, replicas: usize) {
+        let version = self.count();
+        let deployment = self.deployments.entry(name.to_owned()).or_insert_with(|| Deployment::new(name, version));
+        deployment.replicas = replicas;
+        deployment.version = version;
+    }
+
+    pub fn edit_template(&mut self, name: &str, edit: impl FnOnce(&mut Deployment)) {
+        let version = self.count();
+        if let Some(deployment) = self.deployments.get_mut(name) {
+            edit(deployment);
+            deployment.template_changed();
+            deployment.version = version;
+        }
+    }
+
+    pub fn touch(&mut self, name: &str, edit: impl FnOnce(&mut Deployment)) {
+        let version = self.count();
+        if let Some(deployment) = self.deployments.get_mut(name) {
+            edit(deployment);
+            deployment.version = version;
+        }
+    }
+
+    // What the deployment controller and the webhook do: one pod at a time.
+
+    /// One step of the deployment controller; false if there is nothing to do.
+    pub fn progress(&mut self, name: &str) -> bool {
+        let (id, now) = (self.count(), self.now);
+        let known = self.account.as_ref().filter(|_| self.webhook).map(|account| account.annotations.clone());
+        let Some(deployment) = self.deployments.get_mut(name) else { return false };
+        let progressed = deployment.progress(id, now, &known.unwrap_or_default());
+        if progressed {
+            deployment.version = id;
+        }
+        progressed
+    }
+
+    /// Lets all deployments come to rest; false if they were.
+    pub fn progress_all(&mut self) -> bool {
+        let names: Vec<String> = self.deployments.keys().cloned().collect();
+        let mut progressed = false;
+        for name in names {
+            while self.progress(&name) {
+                progressed = true;
+            }
+        }
+        progressed
+    }
+
+    // The API server.
+
+    pub fn apply(&mut self, step: &Step) -> Result<(), Refusal> {
+        match step {
+            Step::SetFinalizer { binding, present } => self.set_finalizer(binding, *present),
+            Step::Annotate { account, annotations, force } => self.annotate(account, annotations, *force),
+            Step::Roll { workload, target, mark } => self.roll(&workload.name, target, mark),
+        }
+    }
+
+    fn set_finalizer(&mut self, target: &Target, present: bool) -> Result<(), Refusal> {
+        let version = self.count();
+        let binding = self.bindings.get_mut(&target.name).ok_or(Refusal::Stale)?;
+        if Target::of(&binding.metadata) != *target {
+            return Err(Refusal::Stale);
+        }
+        binding.metadata.finalizers = present.then(|| vec![names::FINALIZER.into()]);
+        binding.metadata.resource_version = Some(version.to_string());
+        self.collect_bindings();
+        Ok(())
+    }
+
+    fn annotate(
+        &mut self,
+        target: &Target,
+        annotations: &BTreeMap<String, String>,
+        force: bool,
+    ) -> Result<(), Refusal> {
+        let (version, now) = (self.count(), self.now);
+        let account = self.account.as_mut().ok_or(Refusal::Stale)?;
+        account.apply(target, annotations, force, now)?;
+        account.version = version;
+        self.account_writes += 1;
+        Ok(())
+    }
+
+    fn roll(&mut self, name: &str, target: &Target, mark: &str) -> Result<(), Refusal> {
+        let (version, now) = (self.count(), self.now);
+        let deployment = self.deployments.get_mut(name).ok_or(Refusal::Stale)?;
+        if deployment.uid != target.uid || deployment.version.to_string() != target.resource_version {
+            return Err(Refusal::Stale);
+        }
+        if deployment.template.mark.as_deref() != Some(mark) {
+            deployment.template.mark = Some(mark.to_owned());
+            deployment.marked_at = Some(now);
+            deployment.template_changed();
+            deployment.version = version;
+            self.rolls += 1;
+        }
+        Ok(())
+    }
+
+    /// What a watch would have shown.
+    pub fn snapshot(&self) -> Snapshot {
+        let workloads: Vec<_> = self.deployments.values().map(|it| Arc::new(it.workload())).collect();
+        let pods = self.deployments.values().flat_map(|it| it.pods.iter().map(|pod| Arc::new(it.pod(pod)))).collect();
+        Snapshot {
+            namespace: NAMESPACE.into(),
+            service_account_name: ACCOUNT.into(),
+            now: self.now,
+            config: Arc::new(Config::default()),
+            namespace_object: None,
+            bindings: self.bindings.values().cloned().map(Arc::new).collect(),
+            service_account: self.account.as_ref().map(|account| Arc::new(account.object())),
+            workloads,
+            pods,
+            rollout_slots: usize::MAX,
+        }
+    }
+
+    /// Stores a status, unless the binding has changed since.
+    pub fn store_status(&mut self, report: &podidentity_core::status::Report) {
+        let version = self.count();
+        if let Some(binding) = self.bindings.get_mut(&report.binding.name)
+            && Target::of(&binding.metadata) == report.binding
+        {
+            binding.status = Some(report.status.clone());
+            binding.metadata.resource_version = Some(version.to_string());
+        }
+    }
+}
+
+fn managed_fields_entry(manager: &str, time: Option<Timestamp>, fields: serde_json::Value) -> ManagedFieldsEntry {
+    ManagedFieldsEntry {
+        manager: Some(manager.into()),
+        operation: Some("Apply".into()),
+        time: time.map(Time),
+        fields_v1: Some(FieldsV1(fields)),
+        ..ManagedFieldsEntry::default()
+    }
+}
