@@ -116,3 +116,17 @@ manifest_reasons! {
     Suspended: Info, "The binding is suspended: nothing is annotated or restarted until it is resumed.";
     ServiceAccountNotFound: Info, "The service account that the binding names is not among the files.";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_for_users_lists_every_reason_about_manifests() {
+        let page = include_str!("../../../docs/cli.md");
+        for reason in ManifestReason::ALL {
+            let row = format!("| `{}` | {:?} | {} |\n", reason.as_str(), reason.severity(), reason.summary());
+            assert!(page.contains(&row), "docs/cli.md lacks {row}");
+        }
+    }
+}

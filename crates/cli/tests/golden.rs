@@ -11,7 +11,8 @@ use run::{Outcome, run};
 
 fn cases(command: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(command);
-    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<_> =
+        fs::read_dir(folder).expect("no cases").map(|entry| entry.expect("no entry").path()).collect();
     cases.sort();
     assert!(!cases.is_empty());
     cases
@@ -40,7 +41,7 @@ fn compare(path: &Path, found: &str) -> Option<String> {
         if found.is_empty() {
             let _ = fs::remove_file(path);
         } else {
-            fs::write(path, found).unwrap();
+            fs::write(path, found).expect("cannot write");
         }
         return None;
     }
