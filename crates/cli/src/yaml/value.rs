@@ -15,13 +15,22 @@ pub(super) fn to_value(node: &Node) -> Result<Value, DecodeError> {
         Kind::Mapping(entries) => {
             let mut map = Map::new();
             for (key, value) in entries {
-                let name = key.text().ok_or_else(|| error("a key has to be a text".to_owned(), key.at))?;
-                if map.insert(name.to_owned(), to_value(value)?).is_some() {
+                let name = name(key).ok_or_else(|| error("a key has to be a text".to_owned(), key.at))?;
+                if map.insert(name.clone(), to_value(value)?).is_some() {
                     return Err(error(format!("the key {name:?} is there twice"), key.at));
                 }
             }
             Value::Object(map)
         }
+    })
+}
+
+/// A key as JSON has it: `on` without quotes is the key `true`.
+fn name(key: &Node) -> Option<String> {
+    let Kind::Scalar { text, style } = &key.kind else { return None };
+    Some(match scalar(text, *style, key.tag.as_deref()) {
+        Value::String(text) => text,
+        other => other.to_string(),
     })
 }
 
@@ -57,7 +66,17 @@ fn number(text: &str) -> Option<Number> {
         && unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && unsigned.contains(|c: char| c.is_ascii_digit())
         && unsigned.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
-    is_float.then(|| text.parse().ok().and_then(Number::from_f64)).flatten()
+    is_float.then(|| text.parse().ok().and_then(float)).flatten()
+}
+
+/// JSON does not tell 1e3 from 1000.
+fn float(number: f64) -> Option<Number> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[allow(clippy::cast_possible_truncation)] // it is whole and small enough
+    if number.fract() == 0.0 && number.abs() < EXACT {
+        return Some(Number::from(number as i64));
+    }
+    Number::from_f64(number)
 }
 
 fn integer(text: &str) -> Option<Number> {
