@@ -31,7 +31,7 @@ pub(crate) struct Accounts<'a> {
 /// What the input has of one service account.
 #[derive(Default)]
 pub(crate) struct Account<'a> {
-    /// The last one counts, as with `kubectl apply`.
+    /// Usually one; of several, as in Kustomize patches, the annotations add up, the last one winning.
     pub(crate) objects: Vec<Object<'a>>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) bindings: Vec<Binding<'a>>,

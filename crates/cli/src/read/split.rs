@@ -26,35 +26,30 @@ fn json(text: &str) -> Option<Vec<Piece<'_>>> {
     if !text.trim_start().starts_with('{') {
         return None;
     }
-    let mut pieces = Vec::new();
+    let mut cutter = Cutter::new(text, true);
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
-    let mut start = 0;
     while let Some(value) = values.next() {
         value.ok()?;
         let end = values.byte_offset();
-        pieces.extend(piece(text, start, end, true));
-        start = end;
+        cutter.cut(end, end);
     }
-    Some(pieces)
+    Some(cutter.pieces)
 }
 
 fn yaml(text: &str) -> Vec<Piece<'_>> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
+    let mut cutter = Cutter::new(text, false);
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
         if let Some(marker) = marker(line) {
-            let before = &text[start..offset];
             // Directives belong to the document after the marker.
-            if marker.ends || !is_directives(before) {
-                pieces.extend(piece(text, start, offset, false));
-                start = offset + marker.length;
+            if marker.ends || !is_directives(&text[cutter.start..offset]) {
+                cutter.cut(offset, offset + marker.length);
             }
         }
         offset += line.len();
     }
-    pieces.extend(piece(text, start, text.len(), false));
-    pieces
+    cutter.cut(text.len(), text.len());
+    cutter.pieces
 }
 
 struct Marker {
@@ -87,15 +82,38 @@ fn content_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-fn piece(text: &str, start: usize, end: usize, json: bool) -> Option<Piece<'_>> {
-    let part = &text[start..end];
-    if part.trim().is_empty() {
-        return None;
+/// Goes through the text once, counting lines.
+struct Cutter<'a> {
+    text: &'a str,
+    json: bool,
+    pieces: Vec<Piece<'a>>,
+    /// Where the present piece begins.
+    start: usize,
+    /// Lines before it.
+    lines: usize,
+}
+
+impl<'a> Cutter<'a> {
+    fn new(text: &'a str, json: bool) -> Self {
+        Self { text, json, pieces: Vec::new(), start: 0, lines: 0 }
     }
-    let lines_before = text[..start].matches('\n').count();
-    let content = content_lines(part).next();
-    let first_line = lines_before + 1 + content.map_or(0, |(index, _)| index);
-    Some(Piece { text: part, lines_before, first_line, has_content: content.is_some(), json })
+
+    /// Ends the present piece; the next one begins at `next`. A piece without anything is left out.
+    fn cut(&mut self, end: usize, next: usize) {
+        let text = &self.text[self.start..end];
+        if !text.trim().is_empty() {
+            let content = content_lines(text).next();
+            self.pieces.push(Piece {
+                text,
+                lines_before: self.lines,
+                first_line: self.lines + 1 + content.map_or(0, |(index, _)| index),
+                has_content: content.is_some(),
+                json: self.json,
+            });
+        }
+        self.lines += self.text[self.start..next].matches('\n').count();
+        self.start = next;
+    }
 }
 
 #[cfg(test)]
