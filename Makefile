@@ -35,6 +35,8 @@ lint: check-layers check-generated ## Format, lints, layers, generated files
 unit: ## Unit, golden and property tests
 	@echo "== unit, golden and property tests"
 	@cargo test
+	@echo "== a million steps of the simulated cluster"
+	@cargo test -p podidentity-core --test converge -- --ignored --nocapture
 
 .PHONY: e2e
 e2e: controlplane ## End-to-end tests on a real control plane

@@ -87,10 +87,13 @@ fn event() -> impl Strategy<Value = Event> {
 struct World {
     cluster: Cluster,
     frozen: Option<Snapshot>,
+    /// Things that happened and reconciles, in all.
+    steps: u64,
 }
 
 impl World {
     fn happen(&mut self, event: &Event) {
+        self.steps += 1;
         let cluster = &mut self.cluster;
         match *event {
             Event::Bind(name, role) => cluster.bind(BINDINGS[name], ROLES[role]),
@@ -135,6 +138,7 @@ impl World {
 
     /// One reconcile; a crash after `steps` steps also loses the status.
     fn reconcile(&mut self, view: &Snapshot, steps: usize) -> Plan {
+        self.steps += 1;
         let assessment = Assessment::of(view);
         let plan = plan(view, &assessment);
         let mut done = Vec::new();
@@ -162,14 +166,14 @@ impl World {
     fn quiesce(&mut self) -> bool {
         self.cluster.webhook = true;
         for _ in 0..200 {
-            let before = format!("{:?}", self.cluster.bindings);
+            let before = self.cluster.bindings.clone();
             let view = self.cluster.snapshot();
             let plan = self.reconcile(&view, usize::MAX);
             let progressed = self.cluster.progress_all();
             let due = plan.check_at.map_or(SignedDuration::ZERO, |at| at.duration_since(self.cluster.now));
             self.cluster.pass(due.as_secs().max(1));
             let quiet = plan.steps.is_empty() && plan.check_at.is_none() && !progressed;
-            if quiet && before == format!("{:?}", self.cluster.bindings) {
+            if quiet && before == self.cluster.bindings {
                 return true;
             }
         }
@@ -219,17 +223,44 @@ fn check(world: &mut World) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    proptest::collection::vec(event(), 1..60)
+}
+
+/// Lets the events happen, lets things come to rest, and checks what has to hold then. Returns how many steps it took.
+fn converges(events: &[Event]) -> Result<u64, TestCaseError> {
+    let mut world = World { cluster: Cluster::new(), frozen: None, steps: 0 };
+    for event in events {
+        world.happen(event);
+    }
+    prop_assert!(world.quiesce(), "does not come to rest");
+    check(&mut world)?;
+    Ok(world.steps)
+}
+
+/// The same for a million steps; `make test` runs it.
+#[test]
+#[ignore = "takes a minute: cargo test -p podidentity-core --test converge -- --ignored"]
+fn a_million_steps_converge() {
+    let config = ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() };
+    let steps = std::cell::Cell::new(0);
+    while steps.get() < 1_000_000 {
+        // A runner counts its cases, so each thousand has one of its own.
+        let run = proptest::test_runner::TestRunner::new(config.clone()).run(&events(), |events| {
+            steps.set(steps.get() + converges(&events)?);
+            Ok(())
+        });
+        assert!(run.is_ok(), "{}", run.unwrap_err());
+    }
+    println!("{} steps", steps.get());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
-    fn converges_from_any_state(events in proptest::collection::vec(event(), 1..60)) {
-        let mut world = World { cluster: Cluster::new(), frozen: None };
-        for event in &events {
-            world.happen(event);
-        }
-        prop_assert!(world.quiesce(), "does not come to rest");
-        check(&mut world)?;
+    fn converges_from_any_state(events in events()) {
+        converges(&events)?;
     }
 
     /// Whatever crashes in between: one change of the role rolls each workload once.
@@ -237,7 +268,7 @@ proptest! {
     fn one_change_rolls_once(
         crashes in proptest::collection::vec((0..3_usize, 0..6_i64, 0..DEPLOYMENTS.len()), 0..40),
     ) {
-        let mut world = World { cluster: Cluster::new(), frozen: None };
+        let mut world = World { cluster: Cluster::new(), frozen: None, steps: 0 };
         world.cluster.create_account();
         for name in DEPLOYMENTS {
             world.cluster.deploy(name, 3);

@@ -1,0 +1,85 @@
+//! An injection written into nodes. Only ever adds.
+
+use podidentity_core::injection::{ContainerInjection, Injection};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::yaml::{Kind, Node, Style};
+
+/// Adds the injection to the pod template at the path in an object. It was made for this template.
+pub(super) fn apply(object: &mut Node, path: &[&str], injection: &Injection) {
+    let template = path.iter().try_fold(object, |node, key| node.get_mut(key));
+    let Some(spec) = template.and_then(|template| template.get_mut("spec")) else { return };
+    for (field, added) in [("initContainers", &injection.init_containers), ("containers", &injection.containers)] {
+        let Some(Kind::Sequence(containers)) = spec.get_mut(field).map(|node| &mut node.kind) else { continue };
+        for (container, added) in containers.iter_mut().zip(added) {
+            add(container, added);
+        }
+    }
+    if let Some(volume) = &injection.volume {
+        extend(spec, "volumes", |items| items.insert(0, node(volume)));
+    }
+}
+
+fn add(container: &mut Node, added: &ContainerInjection) {
+    extend(container, "env", |items| items.extend(added.env.iter().map(node)));
+    extend(container, "volumeMounts", |items| items.extend(added.mount.iter().map(node)));
+}
+
+/// Changes the list at the key; an absent or null one is empty, and what stays empty stays as it was. What else it may
+/// be was found when it was decoded.
+fn extend(object: &mut Node, key: &str, change: impl FnOnce(&mut Vec<Node>)) {
+    let Kind::Mapping(entries) = &mut object.kind else { return };
+    let index = entries.iter().rposition(|(name, _)| name.text() == Some(key));
+    let mut items = index.map_or_else(Vec::new, |index| entries[index].1.items().to_vec());
+    change(&mut items);
+    if items.is_empty() {
+        return;
+    }
+    match index {
+        Some(index) => entries[index].1.kind = Kind::Sequence(items),
+        None => entries.push((Node::string(key), Node::new(Kind::Sequence(items)))),
+    }
+}
+
+/// One of core's types as nodes. They are plain structs, which always have a JSON form.
+fn node(part: &impl Serialize) -> Node {
+    of_value(&serde_json::to_value(part).unwrap_or_default())
+}
+
+fn of_value(value: &Value) -> Node {
+    match value {
+        Value::String(text) => Node::string(text),
+        Value::Array(items) => Node::new(Kind::Sequence(items.iter().map(of_value).collect())),
+        Value::Object(map) => {
+            // The order of kubectl, whatever order serde_json keeps in this build.
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_unstable_by_key(|(key, _)| key.as_str());
+            Node::new(Kind::Mapping(
+                entries.into_iter().map(|(key, value)| (Node::string(key), of_value(value))).collect(),
+            ))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            Node::new(Kind::Scalar { text: value.to_string(), style: Style::Plain })
+        }
+    }
+}
+
+/// Takes the quotes of JSON from texts that need none in YAML.
+pub(super) fn unquote(node: &mut Node) {
+    match &mut node.kind {
+        Kind::Scalar { text, style: style @ Style::DoubleQuoted } => {
+            if let Kind::Scalar { style: needed, .. } = Node::string(text).kind {
+                *style = needed;
+            }
+        }
+        Kind::Scalar { .. } => {}
+        Kind::Sequence(items) => items.iter_mut().for_each(unquote),
+        Kind::Mapping(entries) => {
+            for (key, value) in entries {
+                unquote(key);
+                unquote(value);
+            }
+        }
+    }
+}

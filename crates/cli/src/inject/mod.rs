@@ -1,0 +1,152 @@
+//! `inject`: what the webhook would add, written into manifests.
+
+mod add;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use podidentity_core::finding::Severity;
+use podidentity_core::injection::{Injection, inject};
+use podidentity_core::objects::PodTemplate;
+use podidentity_core::settings::Settings;
+
+use crate::accounts::{Accounts, Identity, key, unreadable};
+use crate::args::{InjectArgs, Injector};
+use crate::exit::Exit;
+use crate::manifest::{self, Object, Role, objects};
+use crate::messages::Messages;
+use crate::predict::{Predicted, judge};
+use crate::read::{Document, Input, Problem, read};
+use crate::yaml::emit;
+
+/// Runs the command: manifests to `out`, what is wrong to standard error.
+pub(crate) fn run(args: &InjectArgs, out: &mut dyn Write) -> io::Result<Exit> {
+    let input = read(&args.input.files);
+    let done = work(args, &input);
+    out.write_all(done.printed.as_bytes())?;
+
+    let mut messages = Messages::new();
+    messages.notes(&input.notes);
+    if done.no_role && done.problems.is_empty() {
+        messages.note(NO_ROLE);
+    }
+    messages.warnings(&done.warnings);
+    messages.problems(&done.problems);
+    Ok(if done.problems.is_empty() { Exit::Ok } else { Exit::Unreadable })
+}
+
+const NO_ROLE: &str = "nothing was injected: among the manifests is no ServiceAccount with a role and no \
+                       PodIdentityBinding (see --role-arn)";
+
+/// All that comes of the input.
+struct Done {
+    printed: String,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+    /// Whether nothing in the input asks for a role, although there are objects.
+    no_role: bool,
+}
+
+fn work(args: &InjectArgs, input: &Input) -> Done {
+    let settings = args.webhook.settings();
+    let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
+    let accounts = Accounts::of(&all, args.input.namespace.as_deref());
+    let mut work =
+        Work { args, settings: &settings, accounts: &accounts, problems: input.problems.clone(), warnings: Vec::new() };
+    let mut printed = String::new();
+    for document in input.documents() {
+        append(&mut printed, &work.document(document));
+    }
+    let Work { mut problems, warnings, .. } = work;
+    problems.extend(accounts.problems.iter().cloned());
+    for (object, violations) in &accounts.refused {
+        problems.extend(violations.iter().map(|violation| Problem {
+            place: object.place.with(violation.at),
+            message: format!("{} breaks the schema and counts for nothing: {}", object.title(), violation.message),
+        }));
+    }
+    problems.sort_by(|a, b| a.place.cmp(&b.place));
+    let roles = accounts.by_key.values().any(|account| account.identity(&settings).is_some());
+    Done { printed, problems, warnings, no_role: !all.is_empty() && !roles && !args.role.is_given() }
+}
+
+/// Adds a document to the stream.
+fn append(printed: &mut String, text: &str) {
+    if !printed.is_empty() {
+        if !printed.ends_with('\n') {
+            printed.push('\n');
+        }
+        // Directives must follow the end of a document.
+        let directives = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        let directives = directives.is_some_and(|line| line.starts_with('%'));
+        printed.push_str(if directives { "...\n" } else { "---\n" });
+    }
+    printed.push_str(text);
+}
+
+struct Work<'a> {
+    args: &'a InjectArgs,
+    settings: &'a Settings,
+    accounts: &'a Accounts<'a>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Work<'_> {
+    /// The document with injections; its own text if there are none.
+    fn document(&mut self, document: &Document) -> String {
+        let edits: Vec<_> = objects(document).into_iter().filter_map(|object| self.edit(&object)).collect();
+        let Some(root) = document.root.as_ref().filter(|_| document.json || !edits.is_empty()) else {
+            return document.text.clone();
+        };
+        let mut root = root.clone();
+        if document.json {
+            add::unquote(&mut root);
+        }
+        for (items, path, injection) in edits {
+            if let Some(object) = manifest::node_mut(&mut root, &items) {
+                add::apply(object, path, &injection);
+            }
+        }
+        emit(&root)
+    }
+
+    /// What is to be added to an object, and where.
+    fn edit(&mut self, object: &Object<'_>) -> Option<(Vec<usize>, &'static [&'static str], Injection)> {
+        let Role::Workload(path) = object.role else { return None };
+        if self.args.injector == Injector::Webhook && !path.is_empty() {
+            return None;
+        }
+        let template = match object.template()? {
+            Ok(template) => template,
+            Err(error) => {
+                self.problems.push(unreadable(object, &error));
+                return None;
+            }
+        };
+        let identity = self.identity(object, &template)?;
+        let injection = inject(&template, &identity.annotations, self.settings);
+        self.warn(object, &template, &identity);
+        (!injection.is_empty()).then(|| (object.items.clone(), path, injection))
+    }
+
+    fn identity(&self, object: &Object<'_>, template: &PodTemplate) -> Option<Identity> {
+        let name = template.spec.service_account();
+        let account = self.accounts.by_key.get(&key(object, name, self.args.input.namespace.as_deref()));
+        match self.args.role.wanted(name) {
+            Some(wanted) => Some(Identity::of(wanted, &BTreeMap::new(), self.settings)),
+            None => account?.identity(self.settings),
+        }
+    }
+
+    /// What still keeps containers from having the role.
+    fn warn(&mut self, object: &Object<'_>, template: &PodTemplate, identity: &Identity) {
+        let predicted = Predicted::new(object, template, identity, self.settings, true);
+        let findings = judge(object, &predicted, identity, self.settings);
+        self.warnings.extend(findings.into_iter().filter(|found| found.severity != Severity::Info).map(|found| {
+            Problem { message: format!("{}: {}: {}", object.title(), found.reason, found.message), place: found.place }
+        }));
+    }
+}

@@ -1,0 +1,147 @@
+//! Findings about bindings and service accounts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use podidentity_core::arn::RoleArn;
+use podidentity_core::finding::Severity;
+use podidentity_core::injection::inject;
+use podidentity_core::objects::{Container, PodSpec, PodTemplate};
+use podidentity_core::settings::Settings;
+
+use crate::accounts::{Account, Accounts, Key};
+use crate::findings::{Finding, ManifestReason, Reason};
+use crate::manifest::Object;
+use crate::read::Place;
+
+/// Everything that is wrong with them.
+pub(super) fn check(accounts: &Accounts<'_>, settings: &Settings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (object, violations) in &accounts.refused {
+        findings.extend(violations.iter().map(|violation| {
+            let place = object.place.with(violation.at);
+            finding(ManifestReason::InvalidSpec, object, place, violation.message.clone())
+        }));
+    }
+    for (key, account) in &accounts.by_key {
+        claims(key, account, &mut findings);
+        suspended(account, &mut findings);
+        conflict(account, settings, &mut findings);
+        role(account, settings, &mut findings);
+        ignored(account, settings, &mut findings);
+    }
+    findings
+}
+
+fn finding(reason: ManifestReason, object: &Object<'_>, place: Place, message: String) -> Finding {
+    Finding {
+        severity: reason.severity(),
+        reason: Reason::Manifest(reason),
+        object: object.title(),
+        namespace: object.namespace.map(str::to_owned),
+        container: None,
+        message,
+        place,
+    }
+}
+
+/// The place of a field of a binding's spec.
+fn field(object: &Object<'_>, name: &str) -> Place {
+    let key = object.node.get("spec").and_then(|spec| spec.entry(name));
+    key.map_or_else(|| object.place.clone(), |(key, _)| object.place.with(key.at))
+}
+
+fn claims(key: &Key, account: &Account<'_>, findings: &mut Vec<Finding>) {
+    let Some(owner) = account.owner() else { return };
+    let name = &key.1;
+    for other in account.bindings.iter().filter(|other| !Arc::ptr_eq(&other.binding, &owner.binding)) {
+        let message = format!(
+            "service account {name} is bound by {} as well ({}). The oldest binding owns it, and the others wait; of \
+             bindings created together it is the first by name. Keep one of them.",
+            owner.object.title(),
+            owner.object.place,
+        );
+        let place = field(&other.object, "serviceAccountName");
+        findings.push(finding(ManifestReason::ServiceAccountClaimed, &other.object, place, message));
+    }
+    if account.objects.is_empty() {
+        let message = format!(
+            "service account {name} is not among the files. If nothing else creates it, the binding waits for it, and \
+             its workloads cannot start."
+        );
+        let place = field(&owner.object, "serviceAccountName");
+        findings.push(finding(ManifestReason::ServiceAccountNotFound, &owner.object, place, message));
+    }
+}
+
+fn suspended(account: &Account<'_>, findings: &mut Vec<Finding>) {
+    for binding in account.bindings.iter().filter(|binding| binding.binding.spec.suspend) {
+        let message = "nothing is annotated or restarted while spec.suspend is true. Its workloads are judged here as \
+                       they will be once it is resumed.";
+        let place = field(&binding.object, "suspend");
+        findings.push(finding(ManifestReason::Suspended, &binding.object, place, message.to_owned()));
+    }
+}
+
+fn conflict(account: &Account<'_>, settings: &Settings, findings: &mut Vec<Finding>) {
+    let (Some(conflict), Some(object)) = (account.conflict(settings), account.objects.last()) else { return };
+    let place = account.annotation_place(&conflict.key).unwrap_or_else(|| object.place.clone());
+    let binding = &conflict.binding.object;
+    let outcome = if conflict.overridden {
+        "onConflict is Override: the operator takes the annotation over, and whatever applies this manifest sets it \
+         back."
+    } else {
+        "The operator leaves the annotation alone, so pods get what the annotation says, not the binding."
+    };
+    let message = format!(
+        "annotation {} is {:?}, but {} ({}) wants {:?}. {outcome} Remove the annotation from the manifest.",
+        conflict.key,
+        conflict.seen,
+        binding.title(),
+        binding.place,
+        conflict.wanted,
+    );
+    let mut found = finding(ManifestReason::AnnotationConflict, object, place, message);
+    if conflict.overridden {
+        found.severity = Severity::Warning;
+    }
+    findings.push(found);
+}
+
+/// The webhook injects whatever the annotation says; STS then refuses it.
+fn role(account: &Account<'_>, settings: &Settings, findings: &mut Vec<Finding>) {
+    let key = settings.key("role-arn");
+    let (Some(value), Some(object)) = (account.annotations.get(&key), account.objects.last()) else { return };
+    if let Some(error) = value.parse::<RoleArn>().err().filter(|_| !value.is_empty()) {
+        let place = account.annotation_place(&key).unwrap_or_else(|| object.place.clone());
+        let message = format!("annotation {key}: {error}. Pods get it all the same, and STS refuses it.");
+        findings.push(finding(ManifestReason::InvalidRoleArn, object, place, message));
+    }
+}
+
+/// Annotations that the webhook passes over: where the default still decides, the value was not understood.
+fn ignored(account: &Account<'_>, settings: &Settings, findings: &mut Vec<Finding>) {
+    let Some(object) = account.objects.last() else { return };
+    let expirations = [1200, 2400].map(|token_expiration| Settings { token_expiration, ..settings.clone() });
+    let endpoints = [true, false].map(|sts_regional_endpoints| Settings { sts_regional_endpoints, ..settings.clone() });
+    for (name, defaults, expected) in [
+        ("token-expiration", expirations, "a whole number of seconds, for example \"86400\""),
+        ("sts-regional-endpoints", endpoints, "\"true\" or \"false\""),
+    ] {
+        let key = settings.key(name);
+        let Some(value) = account.annotations.get(&key) else { continue };
+        let annotations = BTreeMap::from([(settings.key("role-arn"), "any".to_owned()), (key.clone(), value.clone())]);
+        let [one, other] = defaults.map(|defaults| inject(&probe(), &annotations, &defaults));
+        if one != other {
+            let place = account.annotation_place(&key).unwrap_or_else(|| object.place.clone());
+            let message = format!("annotation {key} is {value:?}, which the webhook ignores: write {expected}.");
+            findings.push(finding(ManifestReason::AnnotationIgnored, object, place, message));
+        }
+    }
+}
+
+/// A pod with one plain container, to ask the model about.
+fn probe() -> PodTemplate {
+    let spec = PodSpec { containers: vec![Container::default()], ..PodSpec::default() };
+    PodTemplate { spec, ..PodTemplate::default() }
+}

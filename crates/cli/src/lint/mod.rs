@@ -1,0 +1,78 @@
+//! `lint`: what will be wrong, before anything is applied.
+//!
+//! ```text
+//! read ──► objects ──► accounts (bindings + service accounts) ──► declarations: findings about these
+//!                 └──► workloads ──► predicted pods ──► core's verification: findings about pods ──► output
+//! ```
+
+mod declarations;
+
+use std::io::{self, Write};
+
+use podidentity_core::settings::Settings;
+
+use crate::accounts::{Accounts, key, unreadable};
+use crate::args::LintArgs;
+use crate::exit::Exit;
+use crate::findings::Finding;
+use crate::manifest::{Object, Role, objects};
+use crate::messages::Messages;
+use crate::output::{self, Report, Totals};
+use crate::predict::{Predicted, is_error, judge};
+use crate::read::{Input, Problem, read};
+
+/// Runs the command: findings to `out`.
+pub(crate) fn run(args: &LintArgs, out: &mut dyn Write, colour: bool) -> io::Result<Exit> {
+    let input = read(&args.input.files);
+    let report = Linter { args, settings: args.webhook.settings() }.report(&input);
+    let mut messages = Messages::new();
+    messages.notes(&input.notes);
+    messages.problems(&report.problems);
+    output::write(&report, args.output, out, colour)?;
+    Ok(match (report.problems.is_empty(), report.findings.iter().any(is_error)) {
+        (false, _) => Exit::Unreadable,
+        (true, true) => Exit::Findings,
+        (true, false) => Exit::Ok,
+    })
+}
+
+struct Linter<'a> {
+    args: &'a LintArgs,
+    settings: Settings,
+}
+
+impl Linter<'_> {
+    fn report(&self, input: &Input) -> Report {
+        let namespace = self.args.input.namespace.as_deref();
+        let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
+        let accounts = Accounts::of(&all, namespace);
+        let mut findings = declarations::check(&accounts, &self.settings);
+        let mut problems: Vec<Problem> = input.problems.iter().chain(&accounts.problems).cloned().collect();
+        let mut totals = Totals { files: input.files.len(), objects: all.len(), ..Totals::default() };
+        for object in all.iter().filter(|object| matches!(object.role, Role::Workload(_))) {
+            match self.workload(object, &accounts) {
+                Err(problem) => problems.push(problem),
+                Ok(None) => totals.workloads_without_role += 1,
+                Ok(Some(found)) => {
+                    totals.workloads_with_role += 1;
+                    findings.extend(found);
+                }
+            }
+        }
+        findings.sort_by(|a, b| a.order().cmp(&b.order()));
+        problems.sort_by(|a, b| a.place.cmp(&b.place));
+        Report { findings, problems, totals }
+    }
+
+    /// What will be found in the pods of a workload; `None` if they are to have no role.
+    fn workload(&self, object: &Object<'_>, accounts: &Accounts<'_>) -> Result<Option<Vec<Finding>>, Problem> {
+        let Some(template) = object.template() else { return Ok(None) };
+        let template = template.map_err(|error| unreadable(object, &error))?;
+        let key = key(object, template.spec.service_account(), self.args.input.namespace.as_deref());
+        let identity = accounts.by_key.get(&key).and_then(|account| account.identity(&self.settings));
+        let Some(identity) = identity else { return Ok(None) };
+        let injects = !self.args.without_webhook;
+        let predicted = Predicted::new(object, &template, &identity, &self.settings, injects);
+        Ok(Some(judge(object, &predicted, &identity, &self.settings)))
+    }
+}

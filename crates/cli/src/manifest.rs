@@ -1,0 +1,121 @@
+//! The Kubernetes objects of a document.
+
+use podidentity_core::objects::PodTemplate;
+
+use crate::read::{Document, Place};
+use crate::yaml::{DecodeError, Kind, Node, decode};
+
+/// What an object is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It is a pod or makes pods, by the template at this path.
+    Workload(&'static [&'static str]),
+    ServiceAccount,
+    Binding,
+    Other,
+}
+
+/// An object of a document.
+#[derive(Clone, Debug)]
+pub(crate) struct Object<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) place: Place,
+    pub(crate) kind: String,
+    pub(crate) role: Role,
+    pub(crate) name: &'a str,
+    /// As it is written in the object; `None`: wherever it is applied.
+    pub(crate) namespace: Option<&'a str>,
+    /// Where it is in the document: indices of items of lists.
+    pub(crate) items: Vec<usize>,
+}
+
+impl<'a> Object<'a> {
+    /// For messages, for example `Deployment/web`.
+    pub(crate) fn title(&self) -> String {
+        format!("{}/{}", self.kind, self.name)
+    }
+
+    /// The node of the pod template; for a pod the pod itself.
+    pub(crate) fn template_node(&self) -> Option<&'a Node> {
+        match self.role {
+            Role::Workload(path) => self.node.at_path(path).filter(|node| !node.is_null()),
+            _ => None,
+        }
+    }
+
+    /// The pod template of a workload.
+    pub(crate) fn template(&self) -> Option<Result<PodTemplate, DecodeError>> {
+        self.template_node().map(decode)
+    }
+}
+
+/// The objects of a document, those in lists as well.
+pub(crate) fn objects(document: &Document) -> Vec<Object<'_>> {
+    let mut found = Vec::new();
+    if let Some(root) = &document.root {
+        collect(root, document, None, &mut Vec::new(), &mut found);
+    }
+    found
+}
+
+/// Kind and group that the items of a typed list may leave out.
+type Hint<'a> = Option<(&'a str, &'a str)>;
+
+fn collect<'a>(
+    node: &'a Node,
+    document: &Document,
+    hint: Hint<'_>,
+    items: &mut Vec<usize>,
+    found: &mut Vec<Object<'a>>,
+) {
+    let (hinted_version, hinted_kind) = hint.unwrap_or_default();
+    let version = node.text_at(&["apiVersion"]).unwrap_or(hinted_version);
+    let kind = node.text_at(&["kind"]).unwrap_or(hinted_kind);
+    if version.is_empty() || kind.is_empty() {
+        return;
+    }
+    let list = kind.strip_suffix("List").and_then(|of| Some((of, node.get("items")?)));
+    if let Some((of, list)) = list {
+        let hint = (!of.is_empty()).then_some((version, of));
+        for (index, item) in list.items().iter().enumerate() {
+            items.push(index);
+            collect(item, document, hint, items, found);
+            items.pop();
+        }
+        return;
+    }
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let name = node.text_at(&["metadata", "name"]).or_else(|| node.text_at(&["metadata", "generateName"]));
+    found.push(Object {
+        node,
+        place: document.place.with(node.at),
+        kind: kind.to_owned(),
+        role: role(group, kind),
+        name: name.unwrap_or_default(),
+        namespace: node.text_at(&["metadata", "namespace"]),
+        items: items.clone(),
+    });
+}
+
+fn role(group: &str, kind: &str) -> Role {
+    match (group, kind) {
+        ("", "Pod") => Role::Workload(&[]),
+        ("", "PodTemplate") => Role::Workload(&["template"]),
+        ("apps" | "extensions", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+        | ("", "ReplicationController")
+        | ("batch", "Job")
+        | ("argoproj.io", "Rollout") => Role::Workload(&["spec", "template"]),
+        ("batch", "CronJob") => Role::Workload(&["spec", "jobTemplate", "spec", "template"]),
+        ("", "ServiceAccount") => Role::ServiceAccount,
+        ("podidentity.dev", "PodIdentityBinding") => Role::Binding,
+        _ => Role::Other,
+    }
+}
+
+/// The node of an object, to change it.
+pub(crate) fn node_mut<'a>(root: &'a mut Node, items: &[usize]) -> Option<&'a mut Node> {
+    items.iter().try_fold(root, |node, index| match &mut node.get_mut("items")?.kind {
+        Kind::Sequence(list) => list.get_mut(*index),
+        _ => None,
+    })
+}

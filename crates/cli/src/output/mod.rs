@@ -1,0 +1,56 @@
+//! The findings of `lint`, printed.
+
+mod github;
+mod json;
+mod sarif;
+mod text;
+
+use std::io::{self, Write};
+
+use podidentity_core::finding::Severity;
+
+use crate::args::Format;
+use crate::findings::Finding;
+use crate::read::Problem;
+
+/// All that is to be said.
+pub(crate) struct Report {
+    /// In the order of the files.
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) totals: Totals,
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) files: usize,
+    pub(crate) objects: usize,
+    pub(crate) workloads_with_role: usize,
+    pub(crate) workloads_without_role: usize,
+}
+
+impl Report {
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+}
+
+/// Prints the report. Problems are on standard error already; formats for machines repeat them.
+pub(crate) fn write(report: &Report, format: Format, out: &mut dyn Write, colour: bool) -> io::Result<()> {
+    match format {
+        Format::Text => text::write(report, out, colour),
+        Format::Json => json::write(report, out),
+        Format::Sarif => sarif::write(report, out),
+        Format::Github => github::write(report, out),
+    }
+}
+
+/// In lower case, as most formats have it.
+fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
+    }
+}

@@ -1,0 +1,79 @@
+//! The pod that a manifest will make, judged as the operator would judge it.
+
+mod locate;
+
+use podidentity_core::finding::{Finding as Found, FindingReason, Severity};
+use podidentity_core::injection::inject;
+use podidentity_core::objects::{Pod, PodTemplate};
+use podidentity_core::settings::Settings;
+use podidentity_core::verify::verify_pod;
+
+use crate::accounts::Identity;
+use crate::findings::{Finding, Reason};
+use crate::manifest::Object;
+
+/// A pod to come, and the template that it comes from.
+pub(crate) struct Predicted<'a> {
+    template: &'a PodTemplate,
+    pod: Pod,
+    injects: bool,
+}
+
+impl<'a> Predicted<'a> {
+    /// `injects`: whether the cluster's webhook, or `inject`, adds its part.
+    pub(crate) fn new(
+        object: &Object<'_>,
+        template: &'a PodTemplate,
+        identity: &Identity,
+        settings: &Settings,
+        injects: bool,
+    ) -> Self {
+        let mut pod = Pod { spec: template.spec.clone(), ..Pod::default() };
+        // It has no creation time: it is about to be created.
+        pod.metadata.name = Some(object.name.to_owned());
+        pod.metadata.labels = Some(template.metadata.labels.clone());
+        pod.metadata.annotations = Some(template.metadata.annotations.clone());
+        if injects {
+            inject(template, &identity.annotations, settings).apply(&mut pod.spec);
+        }
+        Self { template, pod, injects }
+    }
+}
+
+/// What will be found in the pod, with the places in the manifest that it comes from.
+pub(crate) fn judge(
+    object: &Object<'_>,
+    predicted: &Predicted<'_>,
+    identity: &Identity,
+    settings: &Settings,
+) -> Vec<Finding> {
+    let verdict = verify_pod(&predicted.pod, Some(predicted.template), &identity.wanted, settings);
+    let located = verdict.findings.into_iter().map(|found| Finding {
+        severity: found.severity,
+        reason: Reason::Pod(found.reason),
+        object: object.title(),
+        namespace: object.namespace.map(str::to_owned),
+        place: object.place.with(locate::position(object, &found, settings)),
+        message: message(object, predicted, identity, &found),
+        container: found.container,
+    });
+    located.collect()
+}
+
+/// Core speaks of clusters with a webhook.
+fn message(object: &Object<'_>, predicted: &Predicted<'_>, identity: &Identity, found: &Found) -> String {
+    match (&found.container, found.reason) {
+        (Some(container), FindingReason::InjectionMissed) if !predicted.injects => format!(
+            "container {container} of {} has no AWS identity, and no webhook gives it one; wanted is {}. Run \
+             `kubectl podidentity inject` on the manifest.",
+            object.title(),
+            identity.wanted.role_arn
+        ),
+        _ => found.message.clone(),
+    }
+}
+
+/// Whether a finding makes `lint` fail.
+pub(crate) fn is_error(finding: &Finding) -> bool {
+    finding.severity == Severity::Error
+}

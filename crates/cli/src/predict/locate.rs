@@ -1,0 +1,74 @@
+//! The place in a manifest that a finding comes from.
+
+use podidentity_core::finding::{Finding, FindingReason};
+use podidentity_core::injection::{
+    ROLE_ARN, SKIP_CONTAINERS, SKIP_LABEL, STS_ENDPOINTS, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME,
+};
+use podidentity_core::settings::Settings;
+
+use crate::manifest::Object;
+use crate::yaml::{Node, Position};
+
+/// Where to look, best first; what is not in the manifest is passed over.
+pub(super) fn position(object: &Object<'_>, finding: &Finding, settings: &Settings) -> Position {
+    let Some(template) = object.template_node() else { return object.node.at };
+    let places = Places { template, container: container(template, finding.container.as_deref()) };
+    let found = match finding.reason {
+        FindingReason::RoleEnvPreset | FindingReason::StaleRole | FindingReason::TokenEnvMissing => {
+            places.env(&[ROLE_ARN])
+        }
+        FindingReason::RoleEnvMissing | FindingReason::TokenEnvMismatch | FindingReason::MountMissing => {
+            places.env(&[TOKEN_FILE, ROLE_ARN])
+        }
+        FindingReason::ForeignTokenVolume | FindingReason::AudienceMismatch => places.volume(),
+        FindingReason::TokenExpirationMismatch => {
+            places.meta("annotations", &settings.key(TOKEN_EXPIRATION)).or_else(|| places.volume())
+        }
+        FindingReason::TokenNotRefreshed => places.key("volumeMounts"),
+        FindingReason::StsEndpointMismatch => places.env(&[STS_ENDPOINTS]),
+        FindingReason::StaticCredentialsShadow => {
+            places.env(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"])
+        }
+        FindingReason::EnvFromOpaque => places.key("envFrom"),
+        FindingReason::ContainerSkipped => places.meta("annotations", &settings.key(SKIP_CONTAINERS)),
+        FindingReason::WebhookSkipped => places.meta("labels", SKIP_LABEL),
+        FindingReason::PodIdentityActive => places.meta("labels", "eks.amazonaws.com/pod-identity"),
+        FindingReason::NodeRoleReachable => places.spec("hostNetwork"),
+        _ => None,
+    };
+    found.or_else(|| places.container.map(|container| container.at)).unwrap_or(object.node.at)
+}
+
+fn container<'a>(template: &'a Node, name: Option<&str>) -> Option<&'a Node> {
+    let name = name?;
+    let lists = ["containers", "initContainers"];
+    lists.into_iter().find_map(|list| template.at_path(&["spec", list])?.named(name))
+}
+
+struct Places<'a> {
+    template: &'a Node,
+    container: Option<&'a Node>,
+}
+
+impl Places<'_> {
+    fn env(&self, names: &[&str]) -> Option<Position> {
+        let env = self.container?.get("env")?;
+        names.iter().find_map(|name| env.named(name)).map(|var| var.at)
+    }
+
+    fn key(&self, key: &str) -> Option<Position> {
+        self.container?.entry(key).map(|(key, _)| key.at)
+    }
+
+    fn volume(&self) -> Option<Position> {
+        self.template.at_path(&["spec", "volumes"])?.named(VOLUME).map(|volume| volume.at)
+    }
+
+    fn meta(&self, field: &str, key: &str) -> Option<Position> {
+        self.template.at_path(&["metadata", field])?.entry(key).map(|(key, _)| key.at)
+    }
+
+    fn spec(&self, key: &str) -> Option<Position> {
+        self.template.get("spec")?.entry(key).map(|(key, _)| key.at)
+    }
+}

@@ -1,0 +1,44 @@
+//! The manifests of a folder.
+
+use std::path::{Path, PathBuf};
+
+use walkdir::{DirEntry, WalkDir};
+
+/// The manifests below the folder in the order of their names. Hidden folders are left out, and so are the templates of
+/// Helm charts, which are no YAML before they are rendered.
+pub(super) fn manifests(folder: &Path, notes: &mut Vec<String>) -> Vec<walkdir::Result<PathBuf>> {
+    let mut found = Vec::new();
+    let mut entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
+    while let Some(entry) = entries.next() {
+        match entry {
+            Err(error) => found.push(Err(error)),
+            Ok(entry) if entry.depth() > 0 && is_left_out(&entry, notes) => {
+                if entry.file_type().is_dir() {
+                    entries.skip_current_dir();
+                }
+            }
+            Ok(entry) if entry.file_type().is_file() && is_manifest(entry.path()) => found.push(Ok(entry.into_path())),
+            Ok(_) => {}
+        }
+    }
+    found
+}
+
+fn is_left_out(entry: &DirEntry, notes: &mut Vec<String>) -> bool {
+    if entry.file_name().to_string_lossy().starts_with('.') {
+        return true;
+    }
+    let in_chart = entry.file_type().is_dir()
+        && entry.file_name() == "templates"
+        && entry.path().parent().is_some_and(|parent| parent.join("Chart.yaml").is_file());
+    if in_chart {
+        let path = super::shown(entry.path());
+        notes.push(format!("{path}: left out, it holds the templates of a Helm chart: render it with `helm template`"));
+    }
+    in_chart
+}
+
+fn is_manifest(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+}

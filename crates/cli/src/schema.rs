@@ -1,0 +1,252 @@
+//! The rules of the binding's schema, applied without an API server.
+//!
+//! They are taken from the `CustomResourceDefinition` itself, so a rule that is changed there is changed here.
+
+use podidentity_api::crd::crd;
+use podidentity_core::arn::RoleArn;
+use regex::Regex;
+use serde_json::Value;
+
+use crate::yaml::{self, Kind, Node, Position};
+
+/// What the API server would refuse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) message: String,
+    pub(crate) at: Position,
+}
+
+/// The schema of bindings.
+pub(crate) struct Schema {
+    spec: Value,
+}
+
+impl Schema {
+    pub(crate) fn of_bindings() -> Self {
+        let crd = serde_json::to_value(crd()).unwrap_or_default();
+        let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        Self { spec: root["properties"]["spec"].clone() }
+    }
+
+    /// All that is wrong with a binding; an update's rules (`oldSelf`) cannot be checked.
+    pub(crate) fn check(&self, binding: &Node) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        let spec = binding.get("spec").filter(|spec| !spec.is_null());
+        match (spec, yaml::json(spec.unwrap_or(binding))) {
+            (_, Err(error)) => violations.push(Violation { message: error.message, at: error.at }),
+            (None, Ok(_)) => violations.push(Violation { message: "spec: is required".to_owned(), at: binding.at }),
+            (Some(node), Ok(value)) => check(&self.spec, node, &value, "spec", &mut violations),
+        }
+        violations
+    }
+}
+
+/// The value has the node's shape: it is made of it.
+fn check(schema: &Value, node: &Node, value: &Value, path: &str, found: &mut Vec<Violation>) {
+    let mut add = |message: String| found.push(Violation { message: format!("{path}: {message}"), at: node.at });
+    if let Some(expected) = schema["type"].as_str()
+        && !has_type(value, expected)
+    {
+        add(format!("must be of type {expected}, not {}", type_name(value)));
+        return;
+    }
+    if let Some(message) = bounds(schema, value) {
+        add(message);
+        return; // a second message about the same value would only repeat the first
+    }
+    for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
+        if let Some(message) = violated(rule, value) {
+            add(message);
+        }
+    }
+    match (&node.kind, value) {
+        (Kind::Mapping(_), Value::Object(object)) => fields(schema, node, object, path, found),
+        (Kind::Sequence(items), Value::Array(values)) => {
+            for (index, (item, value)) in items.iter().zip(values).enumerate() {
+                check(&schema["items"], item, value, &format!("{path}[{index}]"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn fields(
+    schema: &Value,
+    node: &Node,
+    object: &serde_json::Map<String, Value>,
+    path: &str,
+    found: &mut Vec<Violation>,
+) {
+    for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if object.get(required).is_none_or(Value::is_null) {
+            found.push(Violation { message: format!("{path}.{required}: is required"), at: node.at });
+        }
+    }
+    for (name, value) in object {
+        let Some((key, child)) = node.entry(name) else { continue };
+        let known = &schema["properties"][name];
+        let more = &schema["additionalProperties"];
+        if value.is_null() {
+            continue; // a key without a value is as if it were not there
+        }
+        if known.is_object() || more.is_object() {
+            let schema = if known.is_object() { known } else { more };
+            check(schema, child, value, &format!("{path}.{name}"), found);
+        } else {
+            found.push(Violation { message: format!("{path}.{name}: is not a field of a binding"), at: key.at });
+        }
+    }
+}
+
+fn has_type(value: &Value, expected: &str) -> bool {
+    match expected {
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "array" => value.is_array(),
+        _ => value.is_object(),
+    }
+}
+
+fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn bounds(schema: &Value, value: &Value) -> Option<String> {
+    let length = value.as_str().map(|text| text.chars().count() as u64);
+    if let (Some(length), Some(min)) = (length, schema["minLength"].as_u64())
+        && length < min
+    {
+        return Some("must not be empty".to_owned());
+    }
+    if let (Some(length), Some(max)) = (length, schema["maxLength"].as_u64())
+        && length > max
+    {
+        return Some(format!("must have at most {max} characters, has {length}"));
+    }
+    if let Some(number) = value.as_f64() {
+        let (min, max) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
+        if min.is_some_and(|min| number < min) || max.is_some_and(|max| number > max) {
+            let range = [min.map(|min| format!("at least {min}")), max.map(|max| format!("at most {max}"))];
+            return Some(format!(
+                "must be {}, is {number}",
+                range.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+            ));
+        }
+    }
+    let allowed = schema["enum"].as_array()?;
+    let names: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
+    (!allowed.contains(value)).then(|| format!("must be one of {}, is {value}", names.join(", ")))
+}
+
+/// The message of a rule that the value breaks. Rules are CEL; those that the schema has are known here by their form.
+fn violated(rule: &Value, value: &Value) -> Option<String> {
+    let text = rule["rule"].as_str()?;
+    let broken = match known(text)? {
+        Rule::Matches(pattern) => !pattern.is_match(value.as_str()?),
+        Rule::OperatorAndValues => {
+            let takes_values = matches!(value["operator"].as_str(), Some("In" | "NotIn"));
+            let has_values = value["values"].as_array().is_some_and(|values| !values.is_empty());
+            takes_values != has_values
+        }
+        Rule::OfUpdates => false,
+    };
+    let message = || match (rule["message"].as_str(), value.as_str().map(str::parse::<RoleArn>)) {
+        (Some(message), _) => message.to_owned(),
+        (None, Some(Err(error))) => error.to_string(),
+        _ => format!("must satisfy {text}"),
+    };
+    broken.then(message)
+}
+
+enum Rule {
+    Matches(Regex),
+    OperatorAndValues,
+    OfUpdates,
+}
+
+fn known(rule: &str) -> Option<Rule> {
+    if rule == "self == oldSelf" {
+        return Some(Rule::OfUpdates);
+    }
+    if rule.starts_with("self.operator in ['In', 'NotIn'] ?") {
+        return Some(Rule::OperatorAndValues);
+    }
+    let pattern = rule.strip_prefix("self.matches('")?.strip_suffix("')")?;
+    Regex::new(pattern).ok().map(Rule::Matches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules<'a>(schema: &'a Value, found: &mut Vec<&'a str>) {
+        match schema {
+            Value::Object(object) => {
+                for rule in object.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+                    found.extend(rule["rule"].as_str());
+                }
+                object.values().for_each(|value| rules(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| rules(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_rule_of_the_schema_is_known() {
+        let schema = Schema::of_bindings();
+        let mut found = Vec::new();
+        rules(&schema.spec, &mut found);
+        assert!(found.len() >= 5, "{found:?}");
+        for rule in found {
+            assert!(known(rule).is_some(), "{rule}");
+        }
+    }
+
+    fn messages(spec: &str) -> Vec<String> {
+        let node = yaml::parse(&format!("spec:\n{spec}"), 0).unwrap().unwrap();
+        let violations = Schema::of_bindings().check(&node);
+        violations.iter().map(|violation| format!("{}: {}", violation.at.line, violation.message)).collect()
+    }
+
+    #[test]
+    fn violations_name_field_and_line() {
+        let good = "  serviceAccountName: app\n  roleArn: arn:aws:iam::111122223333:role/r\n";
+        assert_eq!(messages(good), [""; 0]);
+        for (more, message) in [
+            (
+                "  tokenExpirationSeconds: 60\n",
+                "4: spec.tokenExpirationSeconds: must be at least 600 and at most 86400, is 60",
+            ),
+            (
+                "  tokenExpirationSeconds: \"600\"\n",
+                "4: spec.tokenExpirationSeconds: must be of type integer, not string",
+            ),
+            ("  audience: a b\n", "4: spec.audience: must not contain spaces"),
+            ("  onConflict: Fight\n", "4: spec.onConflict: must be one of Report, Override, is \"Fight\""),
+            ("  rolearn: x\n", "4: spec.rolearn: is not a field of a binding"),
+            ("  rollout:\n    maxConcurrent: 0\n", "5: spec.rollout.maxConcurrent: must be at least 1"),
+            (
+                "  rollout:\n    workloadSelector:\n      matchExpressions:\n      - {key: a, operator: In}\n",
+                "7: spec.rollout.workloadSelector.matchExpressions[0]: values must be set",
+            ),
+        ] {
+            let found = messages(&format!("{good}{more}"));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with(message), "{found:?}");
+        }
+        assert_eq!(messages("  serviceAccountName: app\n"), ["2: spec.roleArn: is required"]);
+        let found = messages("  serviceAccountName: App\n  roleArn: my-role\n");
+        assert!(found.iter().any(|message| message.contains("lower-case")), "{found:?}");
+        assert!(found.iter().any(|message| message.contains("begin with arn:")), "{found:?}");
+    }
+}

@@ -1,0 +1,129 @@
+//! A document as a tree.
+
+/// Where something begins, both from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+/// How a scalar was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Without quotes: may be a number, a boolean or null.
+    Plain,
+    SingleQuoted,
+    DoubleQuoted,
+    /// `|` or `>`.
+    Block,
+}
+
+/// A node, aliases and merge keys resolved.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) kind: Kind,
+    /// As it is written, for example `!!str`.
+    pub(crate) tag: Option<String>,
+    /// Where it begins; for a node from an alias, where the anchor is.
+    pub(crate) at: Position,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    Scalar { text: String, style: Style },
+    Sequence(Vec<Node>),
+    Mapping(Vec<(Node, Node)>),
+}
+
+/// Nodes are equal if they say the same; where they are does not matter.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        let same = match (&self.kind, &other.kind) {
+            (Kind::Scalar { text: a, style: x }, Kind::Scalar { text: b, style: y }) => {
+                a == b && (*x == Style::Plain) == (*y == Style::Plain)
+            }
+            (Kind::Sequence(a), Kind::Sequence(b)) => a == b,
+            (Kind::Mapping(a), Kind::Mapping(b)) => a == b,
+            _ => false,
+        };
+        same && self.tag == other.tag
+    }
+}
+
+impl Node {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self { kind, tag: None, at: Position::default() }
+    }
+
+    /// A string that no YAML reader takes for anything else.
+    pub(crate) fn string(text: &str) -> Self {
+        let style = if is_safe_plain(text) { Style::Plain } else { Style::DoubleQuoted };
+        Self::new(Kind::Scalar { text: text.to_owned(), style })
+    }
+
+    /// The text of a scalar.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it is null or nothing at all.
+    pub(crate) fn is_null(&self) -> bool {
+        self.tag.is_none()
+            && matches!(&self.kind, Kind::Scalar { text, style: Style::Plain }
+                if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// The value of a key; of two the last.
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        self.entry(key).map(|(_, value)| value)
+    }
+
+    /// Key and value; of two with this key the last.
+    pub(crate) fn entry(&self, key: &str) -> Option<(&Self, &Self)> {
+        let Kind::Mapping(entries) = &self.kind else { return None };
+        entries.iter().rev().find(|(name, _)| name.text() == Some(key)).map(|(name, value)| (name, value))
+    }
+
+    /// The value of a key, to change it.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        let Kind::Mapping(entries) = &mut self.kind else { return None };
+        entries.iter_mut().rev().find(|(name, _)| name.text() == Some(key)).map(|(_, value)| value)
+    }
+
+    /// The value at the end of a path of keys.
+    pub(crate) fn at_path(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// The text at the end of a path of keys, unless it is empty or null.
+    pub(crate) fn text_at(&self, path: &[&str]) -> Option<&str> {
+        let node = self.at_path(path).filter(|node| !node.is_null())?;
+        node.text().filter(|text| !text.is_empty())
+    }
+
+    /// The items of a sequence; none of anything else.
+    pub(crate) fn items(&self) -> &[Self] {
+        match &self.kind {
+            Kind::Sequence(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The item of a sequence whose `name` this is; of two the last.
+    pub(crate) fn named(&self, name: &str) -> Option<&Self> {
+        self.items().iter().rev().find(|item| item.text_at(&["name"]) == Some(name))
+    }
+}
+
+/// Whether a text may stand without quotes in YAML 1.1 and 1.2 alike. Rather too strict: quotes never hurt.
+fn is_safe_plain(text: &str) -> bool {
+    let reserved = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
+    starts_well
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-./:@+=".contains(c))
+        && !text.ends_with(':')
+        && !reserved.iter().any(|word| text.eq_ignore_ascii_case(word))
+}

@@ -1,0 +1,212 @@
+//! What is printed again says the same.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::value::to_value;
+use super::*;
+
+fn read(text: &str) -> Node {
+    parse(text, 0).unwrap_or_else(|error| panic!("{error} at {:?} in:\n{text}", error.at)).unwrap()
+}
+
+#[track_caller]
+fn round_trip(text: &str) {
+    let node = read(text);
+    let printed = emit(&node);
+    assert_eq!(read(&printed), node, "printed as:\n{printed}");
+    assert_eq!(emit(&read(&printed)), printed);
+}
+
+#[test]
+fn scalars_that_look_like_others_keep_their_quotes() {
+    let text = "\
+a: \"yes\"
+b: yes
+c: '1e3'
+d: 1e3
+e: \"0o7\"
+f: 0o7
+g: 123456789012345678901234567890
+h: 1.10
+i: 'null'
+j: null
+k: ~
+l: \"\"
+m: 2001-12-14
+n: '0x10'
+o: 0x10
+p: 1_000
+q: !!str 12
+r: ! 12
+s: !custom thing
+t: !!binary aGk=
+u: [1, '2', \"3\", {a: b, c: }]
+v: {}
+w: []
+x: 12:30:45
+y: .inf
+z: =
+";
+    round_trip(text);
+    let printed = emit(&read(text));
+    for line in text.lines().filter(|line| !line.starts_with('u')) {
+        assert!(printed.contains(&format!("{line}\n")), "{line} in:\n{printed}");
+    }
+}
+
+#[test]
+fn nothing_at_all_is_null() {
+    assert_eq!(emit(&read("a:\nb:\n- \n- x\n")), "a: null\nb:\n- null\n- x\n");
+}
+
+#[test]
+fn keys_keep_their_order_and_their_quotes() {
+    let text = "z: 1\na: 2\n\"on\": 3\n'1': 4\nm.n/o: 5\n\"\": 6\n\"a: b\": 7\n";
+    assert_eq!(emit(&read(text)), text);
+}
+
+#[test]
+fn texts_of_several_lines_keep_every_character() {
+    for text in [
+        "a: |\n  one\n  two\n",
+        "a: |-\n  one\n",
+        "a: |+\n  one\n\n\n",
+        "a: |2\n    indented\n  less\n",
+        "a: |\n\n\n  late\n",
+        "a: |\n  \ttab\n",
+        "a: |\n  with trailing  \n  spaces\n",
+        "a: >\n  folded\n  text\n\n  more\n",
+        "a: >-\n   x\n\n    y\n",
+        "a: \"x\\n  y\\n\"\n",
+        "a: 'it''s\n  two'\n",
+        "a: plain\n  goes on\n",
+        "a: |\n  # no comment\n  --- \n  key: value\n",
+        "- |2\n    x\n- - |2-\n      x\n",
+        "a:\n- b: |2\n      x\n",
+        "a: \"\\t\\0\\e\\u263a\\U0001F600\\x85\\u2028\\ufeff\"\n",
+        "a: |\n  \u{85}x\n",
+        "a: \"\\n\"\n",
+        "a: \"\\n\\n  \\n x\"\n",
+    ] {
+        round_trip(text);
+    }
+}
+
+#[test]
+fn aliases_and_merge_keys_are_resolved() {
+    let node = read(
+        "base: &b {x: 1, v: 2}\nmore: &m {v: 3, z: 4}\none: *b\nmerged: {<<: *b, v: 9}\nboth:\n  <<: [*b, *m]\n  w: 0\nquoted: {\"<<\": 1}\n",
+    );
+    let value = to_value(&node).unwrap();
+    assert_eq!(value["one"], json!({"x": 1, "v": 2}));
+    assert_eq!(value["merged"], json!({"x": 1, "v": 9}));
+    assert_eq!(value["both"], json!({"x": 1, "v": 2, "z": 4, "w": 0}));
+    assert_eq!(value["quoted"], json!({"<<": 1}));
+}
+
+#[test]
+fn aliases_that_multiply_are_refused() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..10 {
+        let before = format!("*a{}, ", level - 1).repeat(10);
+        text.extend(["a", &level.to_string(), ": &a", &level.to_string(), " [", &before, "]\n"]);
+    }
+    assert!(parse(&text, 0).unwrap_err().message.contains("too large"));
+    assert!(parse("a: &a [*a]\n", 0).unwrap_err().message.contains("itself"));
+}
+
+#[test]
+fn errors_tell_the_place() {
+    let error = parse("a: 1\nb: [1, 2\nc: 3\n", 0).unwrap_err();
+    assert!(error.at.line >= 2, "{error:?}");
+    let error = parse("a: *nowhere\n", 10).unwrap_err();
+    assert_eq!(error.at, Position { line: 11, column: 4 });
+}
+
+#[test]
+fn values_are_those_that_kubectl_reads() {
+    for (text, value) in [
+        ("yes", json!(true)),
+        ("off", json!(false)),
+        ("0600", json!(384)),
+        ("0o17", json!(15)),
+        ("0x1F", json!(31)),
+        ("1_000", json!(1000)),
+        ("-5", json!(-5)),
+        ("1e3", json!(1000)),
+        ("08", json!(8)),
+        ("{on: 1, 'on': 2, 0600: 3}", json!({"true": 1, "on": 2, "384": 3})),
+        ("1.5", json!(1.5)),
+        ("1.2.3", json!("1.2.3")),
+        ("10-20", json!("10-20")),
+        ("111122223333", json!(111_122_223_333_u64)),
+        ("'1'", json!("1")),
+        ("!!str 1", json!("1")),
+        ("-", Value::Array(vec![Value::Null])),
+        ("100m", json!("100m")),
+        ("0xyz", json!("0xyz")),
+        ("+-1", json!("+-1")),
+    ] {
+        assert_eq!(to_value(&read(text)).unwrap(), value, "{text}");
+    }
+}
+
+#[test]
+fn json_is_read_with_its_escapes_and_tabs() {
+    let node = read("{\n\t\"a\": \"\\ud83d\\ude00\\/\",\n\t\"b\": [1, null, true],\n\t\"c\":{\"d\":1.0}\n}");
+    let value = to_value(&node).unwrap();
+    assert_eq!(value, json!({"a": "\u{1f600}/", "b": [1, null, true], "c": {"d": 1}}));
+    assert!(emit(&node).contains("\"d\": 1.0\n"));
+}
+
+fn arbitrary_node() -> impl Strategy<Value = Node> {
+    let text = prop_oneof![
+        "[ -~]{0,12}",
+        "[a-z \\n\\t#:'\"\\\\-]{0,16}",
+        any::<String>(),
+        Just("yes".to_owned()),
+        Just("1e3".to_owned()),
+    ];
+    let quoted = (text, prop_oneof![Just(Style::SingleQuoted), Just(Style::DoubleQuoted), Just(Style::Block)])
+        .prop_map(|(text, style)| Node::new(Kind::Scalar { text, style }));
+    let plain = prop_oneof!["[a-z][a-z0-9 ]{0,6}[a-z]", "[0-9]{1,30}", Just("null".to_owned())]
+        .prop_map(|text| Node::new(Kind::Scalar { text, style: Style::Plain }));
+    let scalar = prop_oneof![quoted, plain];
+    let key = scalar.clone();
+    scalar.prop_recursive(4, 32, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|items| Node::new(Kind::Sequence(items))),
+            prop::collection::vec((key.clone(), inner), 0..4).prop_map(|entries| Node::new(Kind::Mapping(entries))),
+        ]
+    })
+}
+
+fn as_json(node: &Node) -> Value {
+    match &node.kind {
+        Kind::Scalar { text, style } => json!([text, *style == Style::Plain]),
+        Kind::Sequence(items) => items.iter().map(as_json).collect(),
+        Kind::Mapping(entries) => entries.iter().map(|(key, value)| json!([as_json(key), as_json(value)])).collect(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_tree_reads_as_it_was_printed(node in arbitrary_node()) {
+        // A document that is one scalar is no manifest.
+        let node = Node::new(Kind::Mapping(vec![(Node::string("root"), node)]));
+        let printed = emit(&node);
+        let read = parse(&printed, 0);
+        prop_assert!(read.is_ok(), "{:?}\n{}", read, printed);
+        let read = read.unwrap().unwrap();
+        prop_assert_eq!(as_json(&read), as_json(&node), "{}", printed);
+    }
+
+    /// The strings that we write ourselves are strings to another reader, too.
+    #[test]
+    fn our_strings_are_strings_to_others(text in any::<String>()) {
+        let printed = emit(&Node::new(Kind::Mapping(vec![(Node::string("a"), Node::string(&text))])));
+        let value: Value = serde_saphyr::from_str(&printed).unwrap();
+        prop_assert_eq!(value, json!({"a": text}), "{}", printed);
+    }
+}
