@@ -13,7 +13,9 @@ use kube::api::{Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use podidentity_api::{PodIdentityBinding, names};
-use podidentity_core::objects::{DaemonSet, Deployment, ServiceAccount, StatefulSet, WorkloadId, WorkloadKind};
+use podidentity_core::objects::{
+    DaemonSet, Deployment, Rollout, ServiceAccount, StatefulSet, WorkloadId, WorkloadKind,
+};
 use podidentity_core::outcome::{Problem, ProblemKind};
 use podidentity_core::plan::{Plan, Step, Target};
 use serde::de::DeserializeOwned;
@@ -109,6 +111,7 @@ impl Write<'_> {
         let workload = match workload.kind {
             WorkloadKind::Deployment => self.apply::<Deployment>(target, body, true, false).await?.into(),
             WorkloadKind::StatefulSet => self.apply::<StatefulSet>(target, body, true, false).await?.into(),
+            WorkloadKind::Rollout => self.apply::<Rollout>(target, body, true, false).await?.into(),
             WorkloadKind::DaemonSet => self.apply::<DaemonSet>(target, body, true, false).await?.into(),
         };
         Ok(Object::Workload(Arc::new(workload)))

@@ -32,7 +32,7 @@ pub enum Object {
     Binding(Arc<PodIdentityBinding>),
     /// A service account.
     ServiceAccount(Arc<ServiceAccount>),
-    /// A Deployment, StatefulSet or DaemonSet.
+    /// A Deployment, StatefulSet, DaemonSet or Rollout.
     Workload(Arc<Workload>),
     /// A pod.
     Pod(Arc<Pod>),
@@ -47,7 +47,7 @@ pub enum Kind {
     Binding,
     /// ServiceAccount
     ServiceAccount,
-    /// Deployment, StatefulSet or DaemonSet
+    /// Deployment, StatefulSet, DaemonSet or Rollout
     Workload(WorkloadKind),
     /// Pod
     Pod,
@@ -100,7 +100,7 @@ impl Object {
         match self {
             Self::Binding(binding) => Some(&binding.spec.service_account_name),
             Self::ServiceAccount(account) => account.metadata.name.as_deref(),
-            Self::Workload(workload) => Some(workload.template.spec.service_account()),
+            Self::Workload(workload) => workload.service_account(),
             Self::Pod(pod) => Some(pod.spec.service_account()),
             Self::Namespace(_) => None,
         }
@@ -268,7 +268,7 @@ impl State {
             self.namespaces.insert(id.name.clone(), namespace);
             return self.bound_in(&id.name).collect();
         }
-        let Some(place) = object.service_account().map(str::to_owned) else { return Vec::new() };
+        let Some(place) = object.service_account().map(str::to_owned) else { return self.delete(&id, None) };
         let mut affected = Vec::new();
         if let Some(before) = self.places.get(&id).cloned() {
             let filed = self.identity(&id.namespace, &before).get(&id);

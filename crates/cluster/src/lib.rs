@@ -7,6 +7,7 @@
 //! ```
 
 pub mod client;
+mod optional;
 pub mod watch;
 
 pub mod index;

@@ -38,6 +38,9 @@ pub fn streams(
     builder.add::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), |it| Object::Workload(Arc::new(it.into())));
     builder.add::<Pod>(Kind::Pod, |pod| Object::Pod(Arc::new(pod)));
     builder.add::<Namespace>(Kind::Namespace, |namespace| Object::Namespace(Arc::new(namespace)));
+    let (optional, looked) = crate::optional::rollouts(client, index, notify);
+    builder.streams.push(optional);
+    builder.listed.push(looked);
     let listed = join_all(builder.listed).map(|_| ()).boxed();
     (builder.streams, listed)
 }
@@ -55,19 +58,33 @@ impl Builder<'_> {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let api = Api::<DeserializeGuard<K>>::all(self.client.clone());
-        let (sender, receiver) = oneshot::channel();
-        let keeper = Keeper {
-            kind,
-            object,
-            index: self.index.clone(),
-            notify: Arc::clone(self.notify),
-            listing: HashSet::new(),
-            listed: Some(sender),
-        };
-        self.streams.push(keeper.run(api).boxed());
-        self.listed.push(receiver);
+        let (stream, listed) = stream(self.client, self.index, self.notify, kind, object);
+        self.streams.push(stream);
+        self.listed.push(listed);
     }
+}
+
+/// A stream that keeps the objects of one kind, and what is told of its first full list.
+pub(crate) fn stream<K>(
+    client: &Client,
+    index: &Index,
+    notify: &Notify,
+    kind: Kind,
+    object: fn(K) -> Object,
+) -> (BoxFuture<'static, ()>, oneshot::Receiver<()>)
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let (sender, listed) = oneshot::channel();
+    let keeper = Keeper {
+        kind,
+        object,
+        index: index.clone(),
+        notify: Arc::clone(notify),
+        listing: HashSet::new(),
+        listed: Some(sender),
+    };
+    (keeper.run(Api::all(client.clone())).boxed(), listed)
 }
 
 /// Keeps the objects of one kind in the index.

@@ -36,7 +36,10 @@ pub(crate) fn next(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revocat
     let mut free = usize::try_from(binding.spec.rollout.max_concurrent).unwrap_or(1);
     let deadline = SignedDuration::from_secs(binding.spec.rollout.progress_deadline_seconds.into());
     for workload in &snapshot.workloads {
-        if !has_role(snapshot, workload, role) || workload.paused || workload.strategy == UpdateStrategy::OnDelete {
+        if !has_role(snapshot, workload, role)
+            || workload.paused
+            || matches!(workload.strategy, UpdateStrategy::OnDelete | UpdateStrategy::Elsewhere)
+        {
             continue;
         }
         let marked = workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&mark);

@@ -14,7 +14,7 @@ use podidentity_api::{PodIdentityBinding, RolloutPolicy, WorkloadState, names};
 use crate::account::AccountState;
 use crate::assess::{Case, JudgedPod};
 use crate::finding::Severity;
-use crate::objects::{UpdateStrategy, Workload, field_owners};
+use crate::objects::{UpdateStrategy, Workload, WorkloadKind, field_owners};
 use crate::reverts;
 use crate::selector;
 use crate::wanted::RollMark;
@@ -253,7 +253,10 @@ impl Judge<'_> {
             verdict.failed = true;
             let seconds = self.binding.spec.rollout.progress_deadline_seconds;
             verdict.message = Some(if verdict.workload.deadline_exceeded {
-                "its restart made no progress (ProgressDeadlineExceeded): look at its new pods".to_owned()
+                match verdict.workload.kind {
+                    WorkloadKind::Rollout => "its restart has failed (Degraded): look at its new pods".to_owned(),
+                    _ => "its restart made no progress (ProgressDeadlineExceeded): look at its new pods".to_owned(),
+                }
             } else {
                 format!("its restart did not complete within {seconds} s: look at its new pods")
             });
@@ -288,7 +291,11 @@ impl Judge<'_> {
         Some(at.unwrap_or(self.now))
     }
 
+    /// None for a Rollout: its steps may take days, and it says itself when it has failed.
     fn deadline(&self, workload: &Workload) -> Option<Timestamp> {
+        if workload.kind == WorkloadKind::Rollout {
+            return None;
+        }
         let seconds = self.binding.spec.rollout.progress_deadline_seconds;
         Some(rolled_at(workload)? + SignedDuration::from_secs(seconds.into()))
     }
@@ -355,11 +362,15 @@ fn rolled_at(workload: &Workload) -> Option<Timestamp> {
 
 /// Why a changed template would not reach the pods that need it.
 fn held_back(verdict: &WorkloadVerdict) -> Option<String> {
+    if verdict.workload.paused && verdict.workload.kind == WorkloadKind::Rollout {
+        return Some("needs a restart, but is paused: resume it, or promote the step that it waits at".to_owned());
+    }
     if verdict.workload.paused {
         return Some("needs a restart, but is paused (spec.paused): resume it".to_owned());
     }
     match verdict.workload.strategy {
         UpdateStrategy::Replace => None,
+        UpdateStrategy::Elsewhere => Some("needs a restart, but its template is another workload's".to_owned()),
         UpdateStrategy::OnDelete => {
             Some("needs a restart, but its updateStrategy is OnDelete: delete its pods one by one".to_owned())
         }

@@ -1,11 +1,13 @@
 //! The Kubernetes objects that are judged, with only the fields that are: a watch decodes these, so whatever is not
 //! here is skipped while parsing and never held in memory.
 
+mod argo;
 mod meta;
 mod owner;
 mod pod;
 mod workload;
 
+pub use argo::Rollout;
 pub use meta::{Namespace, ServiceAccount};
 pub use owner::{ControllerRef, FieldOwner, field_owners};
 pub use pod::{

@@ -1,4 +1,4 @@
-//! Workloads: Deployments, StatefulSets and DaemonSets in one shape, with the questions that a rollout asks.
+//! Workloads: Deployments, StatefulSets, DaemonSets and Argo's Rollouts in one shape, with the questions that a rollout asks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +20,8 @@ pub enum WorkloadKind {
     StatefulSet,
     /// apps/v1 DaemonSet
     DaemonSet,
+    /// argoproj.io/v1alpha1 Rollout
+    Rollout,
 }
 
 impl WorkloadKind {
@@ -29,6 +31,7 @@ impl WorkloadKind {
             Self::Deployment => "Deployment",
             Self::StatefulSet => "StatefulSet",
             Self::DaemonSet => "DaemonSet",
+            Self::Rollout => "Rollout",
         }
     }
 }
@@ -50,6 +53,7 @@ impl fmt::Display for WorkloadId {
 
 /// A workload in the one shape that is judged.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // each is observed by itself
 pub struct Workload {
     /// Kind.
     pub kind: WorkloadKind,
@@ -84,12 +88,19 @@ pub enum UpdateStrategy {
     Partition(i32),
     /// Pods are replaced when somebody deletes them.
     OnDelete,
+    /// The pods are made from another workload's template (`workloadRef` of a Rollout).
+    Elsewhere,
 }
 
 impl Workload {
     /// Kind and name.
     pub fn id(&self) -> WorkloadId {
         WorkloadId { kind: self.kind, name: self.metadata.name.clone().unwrap_or_default() }
+    }
+
+    /// The service account that its template names; `None` if the template is another workload's.
+    pub fn service_account(&self) -> Option<&str> {
+        (self.strategy != UpdateStrategy::Elsewhere).then(|| self.template.spec.service_account())
     }
 
     /// The value of an annotation of the pod template.
@@ -267,7 +278,7 @@ impl From<StatefulSet> for Workload {
         let to_update = match strategy {
             UpdateStrategy::Replace => desired,
             UpdateStrategy::Partition(partition) => (desired - partition).max(0),
-            UpdateStrategy::OnDelete => 0,
+            UpdateStrategy::OnDelete | UpdateStrategy::Elsewhere => 0,
         };
         let all_up =
             status.replicas == desired && status.updated_replicas >= to_update && status.available_replicas >= desired;

@@ -5,6 +5,7 @@ use podidentity_api::{FindingStatus, names};
 use super::{LIST_LIMIT, count};
 use crate::assess::Case;
 use crate::finding::{Finding, FindingReason, Severity};
+use crate::objects::WorkloadKind;
 use crate::reverts;
 use crate::rollout::WorkloadVerdict;
 
@@ -55,17 +56,19 @@ fn reverted(verdict: &WorkloadVerdict, hash: &str) -> Option<Finding> {
 fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
     case.strays.iter().flat_map(|(owner, pods)| {
         let objects: Vec<(String, &str)> = match owner {
-            Some(owner) => vec![(format!("{}/{}", owner.kind, owner.name), "its controller")],
+            Some(owner) if owner.kind == WorkloadKind::Rollout.as_str() => {
+                vec![(
+                    format!("{}/{}", owner.kind, owner.name),
+                    "its pod template is another workload's (spec.workloadRef): change or restart it there",
+                )]
+            }
+            Some(owner) => vec![(format!("{}/{}", owner.kind, owner.name), "its controller is not one that is")],
             None => pods.iter().map(|judged| (format!("Pod/{}", judged.pod.name()), "it has no controller")).collect(),
         };
         objects.into_iter().map(|(object, why)| Finding {
             severity: Severity::Info,
             reason: FindingReason::WorkloadUnmanaged,
-            message: if owner.is_some() {
-                format!("{object} runs as the service account and is verified, but {why} is not one that is restarted")
-            } else {
-                format!("{object} runs as the service account and is verified, but never restarted: {why}")
-            },
+            message: format!("{object} runs as the service account and is verified, but never restarted: {why}"),
             object,
             container: None,
             roll_cures: false,

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
-use podidentity_core::objects::{DaemonSet, Deployment, Namespace, Pod, ServiceAccount, StatefulSet, Workload};
+use podidentity_core::objects::{
+    DaemonSet, Deployment, Namespace, Pod, Rollout, ServiceAccount, StatefulSet, Workload,
+};
 use podidentity_core::settings::Settings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -36,6 +38,8 @@ impl Input {
         for document in documents {
             input.add(document)?;
         }
+        // As the index does: one whose template is another workload's names no service account.
+        input.workloads.retain(|workload| workload.service_account().is_some());
         Ok(input)
     }
 
@@ -45,6 +49,7 @@ impl Input {
             "ServiceAccount" => self.service_accounts.push(decode(document)?),
             "Deployment" => self.workloads.push(decode::<Deployment>(document)?.into()),
             "StatefulSet" => self.workloads.push(decode::<StatefulSet>(document)?.into()),
+            "Rollout" => self.workloads.push(decode::<Rollout>(document)?.into()),
             "DaemonSet" => self.workloads.push(decode::<DaemonSet>(document)?.into()),
             "Pod" => {
                 self.pod_documents.push(document.clone());
