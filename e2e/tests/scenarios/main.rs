@@ -8,6 +8,7 @@
 //! ```
 
 mod bad_input;
+mod injection;
 mod lifecycle;
 mod process;
 mod schema;
@@ -76,6 +77,8 @@ fn trials(runtime: &Arc<Runtime>, worlds: &Arc<Worlds>) -> Vec<Trial> {
         shared("an_annotation_removed_by_hand_is_restored", |w, n| Box::pin(lifecycle::removed_by_hand(w, n))),
         shared("a_workload_in_its_own_rollout_is_not_rolled", |w, n| Box::pin(lifecycle::in_its_own_rollout(w, n))),
         shared("a_deleted_binding_releases_the_annotation", |w, n| Box::pin(lifecycle::deleted(w, n))),
+        shared("the_injection_policy_does_what_the_model_says", |w, n| Box::pin(injection::as_the_model_says(w, n))),
+        shared("the_injection_policy_differs_only_as_documented", |w, n| Box::pin(injection::known_differences(w, n))),
         shared("bad_input_is_refused_with_advice", |w, n| Box::pin(bad_input::refused(w, n))),
         shared("good_input_is_accepted", |w, n| Box::pin(bad_input::accepted(w, n))),
         shared("service_account_name_is_immutable", |w, n| Box::pin(bad_input::immutable(w, n))),
