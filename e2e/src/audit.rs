@@ -70,6 +70,11 @@ impl Request {
         !matches!(self.verb.as_str(), "get" | "list" | "watch" | "head" | "options")
     }
 
+    /// Whether it is about this resource in this namespace.
+    pub fn is_about(&self, namespace: &str, resource: &str) -> bool {
+        self.object_ref.as_ref().is_some_and(|object| object.namespace == namespace && object.resource == resource)
+    }
+
     /// `patch deployments my-ns/my-app (200)`.
     pub fn summary(&self) -> String {
         let code = self.response_status.as_ref().map_or(0, |status| status.code);

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Resource;
 use kube::api::ListParams;
 use podidentity_api::names::{IDENTITY_ANNOTATION, condition};
-use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus};
+use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, WorkloadState, WorkloadStatus};
 
 use crate::{Namespace, fixtures, injection, wait};
 
@@ -109,9 +111,8 @@ pub async fn annotated(namespace: &Namespace, name: &str, role: Option<&str>) ->
     let what = format!("the role annotation is {role:?}");
     wait::object(&namespace.api(), name, &what, |account: Option<&ServiceAccount>| {
         let account = account.ok_or("it does not exist")?;
-        let key = fixtures::role_annotation();
-        let found = account.metadata.annotations.as_ref().and_then(|annotations| annotations.get(&key));
-        if found.map(String::as_str) == role { Ok(account.clone()) } else { Err(format!("it is {found:?}")) }
+        let found = role_of(account);
+        if found == role { Ok(account.clone()) } else { Err(format!("it is {found:?}")) }
     })
     .await
 }
@@ -125,14 +126,54 @@ fn template_annotations(deployment: &Deployment) -> Option<&BTreeMap<String, Str
     deployment.spec.template.metadata.as_ref()?.annotations.as_ref()
 }
 
-/// The Deployment's template was changed exactly `times` since `before`.
-pub fn rolled(before: &Deployment, after: &Deployment, times: i64) -> Result<()> {
-    let (old, new) = (before.metadata.generation.unwrap_or(0), after.metadata.generation.unwrap_or(0));
+/// The workload was changed exactly `times` since `before`.
+pub fn rolled<K: Resource<DynamicType = ()>>(before: &K, after: &K, times: i64) -> Result<()> {
+    let generation = |object: &K| object.meta().generation.unwrap_or(0);
+    let (old, new) = (generation(before), generation(after));
     ensure!(
         new - old == times,
-        "the Deployment was to be rolled {times} times, but its generation went from {old} to {new}"
+        "{} {:?} was to be rolled {times} times, but its generation went from {old} to {new}",
+        K::kind(&()),
+        before.meta().name
     );
     Ok(())
+}
+
+/// Waits until the binding's status has the workload, written as `Kind/name`, in this state.
+pub async fn workload(namespace: &Namespace, binding: &str, id: &str, state: WorkloadState) -> Result<WorkloadStatus> {
+    let what = format!("{id} is {state:?}");
+    wait::object(&namespace.api(), binding, &what, |binding: Option<&PodIdentityBinding>| {
+        let binding = binding.ok_or("the binding does not exist")?;
+        observed(binding)?;
+        let listed = binding.status.iter().flat_map(|status| &status.workloads);
+        let found = listed.clone().find(|it| format!("{}/{}", it.kind, it.name) == id);
+        let found = found.ok_or("the workload is not listed")?;
+        if found.state == state { Ok(found.clone()) } else { Err(format!("it is {:?}", found.state)) }
+    })
+    .await
+}
+
+/// Waits until the binding needs a person, for this reason.
+pub async fn stalled(namespace: &Namespace, name: &str, because: &str) -> Result<String> {
+    let binding = reason(namespace, name, condition::STALLED, "True", because).await?;
+    let ready = condition_of(&binding, condition::READY).map(|ready| ready.status.as_str());
+    ensure!(ready == Some("False"), "stalled and yet ready: {ready:?}");
+    Ok(condition_of(&binding, condition::STALLED).map(|stalled| stalled.message.clone()).unwrap_or_default())
+}
+
+/// Waits until an event of this reason lies in the namespace.
+pub async fn event(namespace: &Namespace, reason: &str) -> Result<Event> {
+    let what = format!("there is an event {reason}");
+    wait::objects(&namespace.api(), "", &what, |events: &[&Event]| {
+        let found = events.iter().find(|event| event.reason.as_deref() == Some(reason));
+        found.map(|event| (*event).clone()).ok_or_else(|| "there is none".to_owned())
+    })
+    .await
+}
+
+/// The role on a service account.
+pub fn role_of(account: &ServiceAccount) -> Option<&str> {
+    account.metadata.annotations.as_ref()?.get(&fixtures::role_annotation()).map(String::as_str)
 }
 
 /// The status names this role as the one in force and verified, and counts this many pods, all verified.

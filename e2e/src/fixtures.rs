@@ -1,8 +1,9 @@
 //! Objects as users write them. The names say what is special about each.
 
 use anyhow::Result;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use podidentity_api::{PodIdentityBinding, names};
 use serde_json::{Value, json};
 
@@ -34,31 +35,99 @@ pub fn deployment(name: &str, service_account: &str, replicas: i32) -> Result<De
 
 /// The same with annotations on its pods, for example [`crate::READY_AFTER`].
 pub fn deployment_with(name: &str, service_account: &str, replicas: i32, annotations: &Value) -> Result<Deployment> {
-    from(json!({
+    from(workload(name, service_account, annotations, &json!({"replicas": replicas})))
+}
+
+/// The same with further fields of its spec.
+pub fn deployment_like(name: &str, service_account: &str, annotations: &Value, spec: &Value) -> Result<Deployment> {
+    from(workload(name, service_account, annotations, spec))
+}
+
+/// A StatefulSet, with further fields of its spec.
+pub fn stateful_set(name: &str, service_account: &str, replicas: i32, spec: &Value) -> Result<StatefulSet> {
+    let mut object = workload(name, service_account, &json!({}), &json!({"replicas": replicas, "serviceName": name}));
+    merge(&mut object["spec"], spec);
+    from(object)
+}
+
+/// A DaemonSet, with further fields of its spec.
+pub fn daemon_set(name: &str, service_account: &str, spec: &Value) -> Result<DaemonSet> {
+    from(workload(name, service_account, &json!({}), spec))
+}
+
+/// A ReplicaSet that belongs to no Deployment.
+pub fn replica_set(name: &str, service_account: &str, replicas: i32) -> Result<ReplicaSet> {
+    from(workload(name, service_account, &json!({}), &json!({"replicas": replicas})))
+}
+
+/// A Job whose pod does not get as far as to finish.
+pub fn job(name: &str, service_account: &str) -> Result<Job> {
+    from(json!({"metadata": {"name": name}, "spec": job_spec(name, service_account)}))
+}
+
+/// A CronJob that never becomes due by itself; its Jobs are like [`job`].
+pub fn cron_job(name: &str, service_account: &str) -> Result<CronJob> {
+    let spec = json!({"schedule": "0 0 29 2 *", "jobTemplate": {"spec": job_spec(name, service_account)}});
+    from(json!({"metadata": {"name": name}, "spec": spec}))
+}
+
+/// A pod without controller.
+pub fn pod(name: &str, service_account: &str) -> Result<Pod> {
+    let template = template(name, service_account, &json!({}));
+    from(json!({"metadata": {"name": name, "labels": {"app": name}}, "spec": template["spec"]}))
+}
+
+fn job_spec(name: &str, service_account: &str) -> Value {
+    let mut template = template(name, service_account, &json!({crate::NEVER_READY: "true"}));
+    template["spec"]["restartPolicy"] = json!("Never");
+    json!({"template": template})
+}
+
+fn workload(name: &str, service_account: &str, annotations: &Value, spec: &Value) -> Value {
+    let mut object = json!({
         "metadata": {"name": name, "labels": {"app": name}},
         "spec": {
-            "replicas": replicas,
             "selector": {"matchLabels": {"app": name}},
-            "template": {
-                "metadata": {"labels": {"app": name}, "annotations": annotations},
-                "spec": {
-                    "serviceAccountName": service_account,
-                    "containers": [{"name": "main", "image": "registry.example.com/app:1"}],
-                },
-            },
+            "template": template(name, service_account, annotations),
         },
-    }))
+    });
+    merge(&mut object["spec"], spec);
+    object
+}
+
+fn template(name: &str, service_account: &str, annotations: &Value) -> Value {
+    json!({
+        "metadata": {"labels": {"app": name}, "annotations": annotations},
+        "spec": {
+            "serviceAccountName": service_account,
+            "containers": [{"name": "main", "image": "registry.example.com/app:1"}],
+        },
+    })
 }
 
 /// A binding with the required fields only.
 pub fn binding(name: &str, service_account: &str, role: &str) -> Result<PodIdentityBinding> {
-    let api_version = "podidentity.dev/v1alpha1";
-    from(json!({
-        "apiVersion": api_version,
+    binding_with(name, service_account, role, &json!({}))
+}
+
+/// A binding with further fields of its spec.
+pub fn binding_with(name: &str, service_account: &str, role: &str, spec: &Value) -> Result<PodIdentityBinding> {
+    let mut object = json!({
+        "apiVersion": "podidentity.dev/v1alpha1",
         "kind": "PodIdentityBinding",
         "metadata": {"name": name},
         "spec": {"serviceAccountName": service_account, "roleArn": role},
-    }))
+    });
+    merge(&mut object["spec"], spec);
+    from(object)
+}
+
+fn merge(base: &mut Value, more: &Value) {
+    if let Some(more) = more.as_object() {
+        for (key, value) in more {
+            base[key] = value.clone();
+        }
+    }
 }
 
 fn from<K: serde::de::DeserializeOwned>(value: Value) -> Result<K> {

@@ -17,13 +17,14 @@ pub mod audit;
 pub mod controlplane;
 pub mod expect;
 pub mod fixtures;
+pub mod history;
 pub mod injection;
 mod kubectl;
 mod namespace;
 pub mod operator;
 pub mod wait;
 
-pub use controlplane::{Component, ControlPlane, NEVER_READY, Options, READY_AFTER};
+pub use controlplane::{Component, ControlPlane, NEVER_READY, NEVER_READY_AS, Options, READY_AFTER};
 pub use namespace::Namespace;
 pub use operator::Operator;
 

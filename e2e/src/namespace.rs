@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, Result};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1 as core;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
@@ -60,5 +60,32 @@ impl Namespace {
         let what = format!("{} {}/{name}", K::kind(&()), self.name);
         let params = PatchParams { field_manager: Some("a-user".to_owned()), ..PatchParams::default() };
         self.api().patch(name, &params, &Patch::Merge(patch)).await.with_context(|| format!("cannot change {what}"))
+    }
+
+    /// Applies a part of an object by force, as this field manager.
+    pub async fn take_over<K: Watched + kube::Resource<Scope = NamespaceResourceScope>>(
+        &self,
+        manager: &str,
+        name: &str,
+        mut part: Value,
+    ) -> Result<K> {
+        let what = format!("{} {}/{name}", K::kind(&()), self.name);
+        part["apiVersion"] = json!(K::api_version(&()));
+        part["kind"] = json!(K::kind(&()));
+        part["metadata"]["name"] = json!(name);
+        let params = PatchParams::apply(manager).force();
+        self.api().patch(name, &params, &Patch::Apply(part)).await.with_context(|| format!("cannot apply {what}"))
+    }
+
+    /// Deletes an object.
+    pub async fn delete<K: Watched + kube::Resource<Scope = NamespaceResourceScope>>(&self, name: &str) -> Result<()> {
+        let what = format!("{} {}/{name}", K::kind(&()), self.name);
+        let deleted = self.api::<K>().delete(name, &DeleteParams::default()).await;
+        deleted.map(|_| ()).with_context(|| format!("cannot delete {what}"))
+    }
+
+    /// A client for this namespace's cluster.
+    pub fn client(&self) -> Client {
+        self.client.clone()
     }
 }

@@ -14,6 +14,9 @@ pub const NEVER_READY: &str = "e2e.podidentity.dev/never-ready";
 /// Annotation of a pod that becomes ready after a while, for example `3s`.
 pub const READY_AFTER: &str = "e2e.podidentity.dev/ready-after";
 
+/// Annotation of a pod that never becomes ready with this role, as with an application that lacks a permission.
+pub const NEVER_READY_AS: &str = "e2e.podidentity.dev/never-ready-as";
+
 const STAGES: [&str; 3] = ["node-fast.yaml", "node-heartbeat-with-lease.yaml", "pod-fast.yaml"];
 
 /// The configuration file: kwok does nothing without its stages.
@@ -47,6 +50,7 @@ fn adapted(mut stage: Value) -> Value {
     if stage["metadata"]["name"] == "pod-ready" {
         if let Some(expressions) = stage["spec"]["selector"]["matchExpressions"].as_array_mut() {
             expressions.push(json!({"key": annotation(NEVER_READY), "operator": "DoesNotExist"}));
+            expressions.push(json!({"key": has_the_role_of(NEVER_READY_AS), "operator": "DoesNotExist"}));
         }
         stage["spec"]["delay"] = json!({
             "durationMilliseconds": 0,
@@ -58,6 +62,14 @@ fn adapted(mut stage: Value) -> Value {
 
 fn annotation(key: &str) -> String {
     format!(".metadata.annotations[\"{key}\"]")
+}
+
+/// The role that the annotation names, if a container has it.
+fn has_the_role_of(key: &str) -> String {
+    format!(
+        "{} as $role | .spec.containers[].env[]? | select($role != null and .value == $role) | .value",
+        annotation(key)
+    )
 }
 
 /// Creates the nodes; kwok makes them ready.

@@ -16,40 +16,51 @@ pub(crate) struct World {
 /// A scenario gets the world and a fresh namespace.
 pub(crate) type Scenario = fn(Arc<World>, Namespace) -> BoxFuture<'static, Result<()>>;
 
-/// The shared world, and a second one for scenarios that need the operator for themselves; started at first use.
+/// The shared world, and two others for scenarios that need the operator for themselves; these are started at first
+/// use.
 #[derive(Default)]
 pub(crate) struct Worlds {
     shared: OnceCell<Arc<World>>,
     exclusive: Mutex<Option<Arc<World>>>,
+    narrow: Mutex<Option<Arc<World>>>,
 }
+
+/// Where a scenario runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// Together with many others.
+    Shared,
+    /// Alone, in the second world.
+    Exclusive,
+    /// Alone, in the third world, whose operator may roll [`NARROW`] workloads at the same time.
+    Narrow,
+}
+
+/// The limit on rollouts across all bindings in the narrow world.
+pub(crate) const NARROW: usize = 2;
 
 impl Worlds {
     /// Starts the shared world.
     pub(crate) async fn start(&self) -> Result<()> {
-        self.shared.get_or_try_init(World::start).await?;
+        self.shared.get_or_try_init(|| World::start(&[])).await?;
         Ok(())
     }
 
-    /// Runs a scenario in the shared world.
-    pub(crate) async fn shared(&self, scenario: Scenario) -> Result<()> {
-        let world = self.shared.get().context("the control plane was not started")?.clone();
-        world.run(scenario).await
-    }
-
-    /// Runs a scenario alone in the second world.
-    pub(crate) async fn exclusive(&self, scenario: Scenario) -> Result<()> {
-        let mut exclusive = self.exclusive.lock().await;
-        let world = match &*exclusive {
-            Some(world) => world.clone(),
-            None => exclusive.insert(World::start().await?).clone(),
-        };
-        world.run(scenario).await
+    /// Runs a scenario where it belongs.
+    pub(crate) async fn run(&self, place: Place, scenario: Scenario) -> Result<()> {
+        match place {
+            Place::Shared => {
+                self.shared.get().context("the control plane was not started")?.clone().run(scenario).await
+            }
+            Place::Exclusive => alone(&self.exclusive, &[], scenario).await,
+            Place::Narrow => alone(&self.narrow, &[&format!("--max-concurrent-rollouts={NARROW}")], scenario).await,
+        }
     }
 
     /// Ends everything; keeps and names the logs if something failed.
     pub(crate) async fn end(&self, failed: bool) {
-        let exclusive = self.exclusive.lock().await.take();
-        for world in self.shared.get().into_iter().chain(&exclusive) {
+        let (exclusive, narrow) = (self.exclusive.lock().await.take(), self.narrow.lock().await.take());
+        for world in self.shared.get().into_iter().chain(&exclusive).chain(&narrow) {
             world.operator.kill();
             if failed {
                 world.control_plane.keep_logs();
@@ -59,10 +70,19 @@ impl Worlds {
     }
 }
 
+async fn alone(world: &Mutex<Option<Arc<World>>>, args: &[&str], scenario: Scenario) -> Result<()> {
+    let mut world = world.lock().await;
+    let world = match &*world {
+        Some(world) => world.clone(),
+        None => world.insert(World::start(args).await?).clone(),
+    };
+    world.run(scenario).await
+}
+
 impl World {
-    async fn start() -> Result<Arc<Self>> {
+    async fn start(args: &[&str]) -> Result<Arc<Self>> {
         let control_plane = ControlPlane::start().await?;
-        match Operator::start(&control_plane, &[]).await {
+        match Operator::start(&control_plane, args).await {
             Ok(operator) => Ok(Arc::new(Self { control_plane, operator })),
             Err(error) => {
                 control_plane.keep_logs();

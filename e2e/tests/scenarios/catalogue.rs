@@ -1,0 +1,84 @@
+//! All scenarios, by name.
+
+use crate::world::Place::{self, Exclusive, Narrow, Shared};
+use crate::world::Scenario;
+use crate::{
+    bad_input, deletion, disturbed, injection, kinds, lifecycle, ownership, process, rollouts, schema, workloads,
+};
+
+/// Name, place and scenario.
+#[rustfmt::skip] // one line for each
+pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
+    vec![
+        // First, because they take longest.
+        ("a_contested_annotation_is_left_alone_for_a_while", Shared, |w, n| Box::pin(ownership::contested(w, n))),
+        ("a_converged_binding_causes_no_requests", Exclusive, |w, n| Box::pin(process::quiet(w, n))),
+        ("killed_after_annotating_it_rolls_once", Exclusive, |w, n| Box::pin(process::killed_after_annotating(w, n))),
+        ("killed_while_rolling_it_rolls_once", Exclusive, |w, n| Box::pin(process::killed_while_rolling(w, n))),
+        ("without_injection_it_is_never_ready", Exclusive, |w, n| Box::pin(process::without_injection(w, n))),
+        ("asked_to_end_it_ends_cleanly", Exclusive, |w, n| Box::pin(process::ends_when_asked(w, n))),
+        ("killed_at_random_it_rolls_once", Narrow, |w, n| Box::pin(disturbed::killed_at_random(w, n))),
+        ("the_limit_holds_across_bindings", Narrow, |w, n| Box::pin(disturbed::limited_across_bindings(w, n))),
+        ("injection_that_comes_back_heals_a_rollout", Narrow, |w, n| Box::pin(disturbed::injection_interrupted(w, n))),
+        ("a_deleted_definition_releases_and_may_come_back", Narrow, |w, n| Box::pin(disturbed::definition_deleted(w, n))),
+        ("a_canary_that_fails_halts_nineteen_others", Shared, |w, n| Box::pin(rollouts::halted(w, n))),
+        ("a_canary_that_fails_is_rolled_back", Shared, |w, n| Box::pin(rollouts::canary_rolled_back(w, n))),
+        ("all_that_were_rolled_are_rolled_back", Shared, |w, n| Box::pin(rollouts::all_rolled_back(w, n))),
+        ("with_continue_the_others_go_on", Shared, |w, n| Box::pin(rollouts::continued(w, n))),
+        ("the_canary_goes_first_then_two_at_a_time", Shared, |w, n| Box::pin(rollouts::canary_first(w, n))),
+        ("manual_waits_for_the_release_of_this_generation", Shared, |w, n| Box::pin(rollouts::manual(w, n))),
+        ("never_only_reports", Shared, |w, n| Box::pin(rollouts::never(w, n))),
+        ("a_roll_that_is_undone_each_time_is_given_up", Shared, |w, n| Box::pin(rollouts::reverted(w, n))),
+        // Who owns the service account.
+        ("the_younger_binding_takes_over_without_a_gap", Shared, |w, n| Box::pin(ownership::handed_over(w, n))),
+        ("another_owner_is_named_and_overridden_if_asked", Shared, |w, n| Box::pin(ownership::conflict(w, n))),
+        ("another_owner_who_gives_up_is_succeeded", Shared, |w, n| Box::pin(ownership::conflict_given_up(w, n))),
+        ("an_annotation_changed_by_another_is_restored", Shared, |w, n| Box::pin(ownership::drift(w, n))),
+        ("a_suspended_binding_writes_nothing", Shared, |w, n| Box::pin(ownership::suspended(w, n))),
+        ("suspended_while_rolling_it_starts_no_more", Shared, |w, n| Box::pin(ownership::suspended_while_rolling(w, n))),
+        ("a_service_account_created_anew_is_annotated_anew", Shared, |w, n| Box::pin(ownership::account_created_anew(w, n))),
+        // Deletion.
+        ("released_and_told_in_events", Shared, |w, n| Box::pin(deletion::released(w, n))),
+        ("released_to_another_owner_the_value_stays", Shared, |w, n| Box::pin(deletion::released_to_another(w, n))),
+        ("revoked_no_pod_keeps_the_role", Shared, |w, n| Box::pin(deletion::revoked(w, n))),
+        ("retained_everything_stays", Shared, |w, n| Box::pin(deletion::retained(w, n))),
+        ("where_nothing_is_left_a_binding_goes_at_once", Shared, |w, n| Box::pin(deletion::nothing_left(w, n))),
+        ("deleted_while_rolling_it_goes", Shared, |w, n| Box::pin(deletion::while_rolling(w, n))),
+        ("a_deleted_namespace_goes_with_its_bindings", Shared, |w, n| Box::pin(deletion::namespace_deleted(w, n))),
+        // Workloads.
+        ("what_the_selector_leaves_out_is_not_rolled", Shared, |w, n| Box::pin(workloads::selected(w, n))),
+        ("a_paused_deployment_waits_for_a_person", Shared, |w, n| Box::pin(workloads::paused(w, n))),
+        ("scaled_to_zero_it_is_right_when_scaled_up", Shared, |w, n| Box::pin(workloads::scaled_to_zero(w, n))),
+        ("min_ready_seconds_are_waited_for", Shared, |w, n| Box::pin(workloads::min_ready_seconds(w, n))),
+        ("recreated_pods_are_waited_for", Shared, |w, n| Box::pin(workloads::recreated(w, n))),
+        ("a_rollout_of_its_own_that_failed_is_superseded", Shared, |w, n| Box::pin(workloads::deadline_exceeded(w, n))),
+        ("a_stateful_set_is_rolled", Shared, |w, n| Box::pin(kinds::stateful_set(w, n))),
+        ("a_stateful_set_is_rolled_down_to_its_partition", Shared, |w, n| Box::pin(kinds::partitioned(w, n))),
+        ("a_stateful_set_on_delete_waits_for_a_person", Shared, |w, n| Box::pin(kinds::stateful_set_on_delete(w, n))),
+        ("a_daemon_set_is_rolled", Shared, |w, n| Box::pin(kinds::daemon_set(w, n))),
+        ("a_daemon_set_on_delete_waits_for_a_person", Shared, |w, n| Box::pin(kinds::daemon_set_on_delete(w, n))),
+        ("a_bare_pod_is_never_restarted", Shared, |w, n| Box::pin(kinds::bare_pod(w, n))),
+        ("a_replica_set_is_never_restarted", Shared, |w, n| Box::pin(kinds::replica_set(w, n))),
+        ("a_job_is_never_restarted", Shared, |w, n| Box::pin(kinds::job(w, n))),
+        ("a_cron_jobs_job_is_never_restarted", Shared, |w, n| Box::pin(kinds::cron_job(w, n))),
+        // A binding's life.
+        ("bound_before_the_deployment_exists", Shared, |w, n| Box::pin(lifecycle::bound_first(w, n))),
+        ("running_pods_are_rolled_exactly_once", Shared, |w, n| Box::pin(lifecycle::running_pods(w, n))),
+        ("service_account_created_after_the_binding", Shared, |w, n| Box::pin(lifecycle::account_later(w, n))),
+        ("role_changed_and_changed_back", Shared, |w, n| Box::pin(lifecycle::role_changed(w, n))),
+        ("a_correct_cluster_is_adopted_untouched", Shared, |w, n| Box::pin(lifecycle::adopted(w, n))),
+        ("an_annotation_removed_by_hand_is_restored", Shared, |w, n| Box::pin(lifecycle::removed_by_hand(w, n))),
+        ("a_workload_in_its_own_rollout_is_not_rolled", Shared, |w, n| Box::pin(lifecycle::in_its_own_rollout(w, n))),
+        ("a_deleted_binding_releases_the_annotation", Shared, |w, n| Box::pin(lifecycle::deleted(w, n))),
+        // What users see of the custom resource.
+        ("bad_input_is_refused_with_advice", Shared, |w, n| Box::pin(bad_input::refused(w, n))),
+        ("good_input_is_accepted", Shared, |w, n| Box::pin(bad_input::accepted(w, n))),
+        ("service_account_name_is_immutable", Shared, |w, n| Box::pin(bad_input::immutable(w, n))),
+        ("a_new_binding_is_not_taken_for_observed", Shared, |w, n| Box::pin(schema::new_binding(w, n))),
+        ("kubectl_explains_every_field", Shared, |w, n| Box::pin(schema::explained(w, n))),
+        ("kubectl_get_shows_the_columns", Shared, |w, n| Box::pin(schema::columns(w, n))),
+        // The policy that injects.
+        ("the_injection_policy_does_what_the_model_says", Shared, |w, n| Box::pin(injection::as_the_model_says(w, n))),
+        ("the_injection_policy_differs_only_as_documented", Shared, |w, n| Box::pin(injection::known_differences(w, n))),
+    ]
+}

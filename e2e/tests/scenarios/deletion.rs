@@ -1,0 +1,126 @@
+//! What a deleted binding leaves behind, and what it never blocks.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use e2e::expect::{self, identity, rolled};
+use e2e::fixtures::{self, OTHER_ROLE, ROLE, role_annotation};
+use e2e::{NEVER_READY_AS, Namespace, injection, wait};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{self as core, Pod, ServiceAccount};
+use kube::Api;
+use kube::api::DeleteParams;
+use podidentity_api::names::reason;
+use podidentity_api::{PodIdentityBinding, WorkloadState};
+use serde_json::json;
+
+use crate::steps::{bound, running_with};
+use crate::world::World;
+
+async fn deleted(namespace: &Namespace) -> Result<()> {
+    namespace.delete::<PodIdentityBinding>("app").await?;
+    expect::gone::<PodIdentityBinding>(namespace, "app").await
+}
+
+pub(crate) async fn released(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    let before = bound(&namespace, &json!({})).await?;
+    deleted(&namespace).await?;
+    expect::annotated(&namespace, "app", None).await?;
+    rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)?;
+    expect::pods_have(&namespace, "app", 2, ROLE).await?;
+
+    let reasons =
+        [reason::ANNOTATED, reason::ROLLOUT_STARTED, reason::ROLLOUT_COMPLETED, reason::VERIFIED, reason::RELEASED];
+    for reason in reasons {
+        expect::event(&namespace, reason).await?;
+    }
+    let table = world.control_plane.kubectl(&["get", "events", "-n", &namespace.name]).await?;
+    for reason in reasons {
+        ensure!(table.contains(reason), "kubectl get events does not show {reason}:\n{table}");
+    }
+    Ok(())
+}
+
+/// What Helm sets too stays.
+pub(crate) async fn released_to_another(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    bound(&namespace, &json!({})).await?;
+    let same = json!({"metadata": {"annotations": {role_annotation(): ROLE}}});
+    namespace.take_over::<ServiceAccount>("helm", "app", same).await?;
+    deleted(&namespace).await?;
+    expect::annotated(&namespace, "app", Some(ROLE)).await?;
+    Ok(())
+}
+
+pub(crate) async fn revoked(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    let before = bound(&namespace, &json!({"deletionPolicy": "Revoke"})).await?;
+    deleted(&namespace).await?;
+    expect::annotated(&namespace, "app", None).await?;
+    let after = expect::rolled_out(&namespace, "app").await?;
+    rolled(&before, &after, 1)?;
+    wait::objects(&namespace.api(), "app=app", "no pod has the role", |pods: &[&Pod]| {
+        let live = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        let roles: Vec<_> = live.flat_map(|pod| injection::roles(pod)).collect();
+        if roles.len() == 2 && roles.iter().all(|(_, role)| role.is_none()) {
+            Ok(())
+        } else {
+            Err(format!("{roles:?}"))
+        }
+    })
+    .await
+}
+
+pub(crate) async fn retained(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    let before = bound(&namespace, &json!({"deletionPolicy": "Retain"})).await?;
+    let binding: PodIdentityBinding = namespace.api().get("app").await?;
+    ensure!(binding.metadata.finalizers.is_none(), "it has a finalizer: {:?}", binding.metadata.finalizers);
+    let pods = expect::pod_uids(&namespace, "app").await?;
+    deleted(&namespace).await?;
+    expect::annotated(&namespace, "app", Some(ROLE)).await?;
+    rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)?;
+    ensure!(pods == expect::pod_uids(&namespace, "app").await?, "pods were restarted");
+    Ok(())
+}
+
+pub(crate) async fn nothing_left(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    bound(&namespace, &json!({"deletionPolicy": "Revoke"})).await?;
+    namespace.delete::<Deployment>("app").await?;
+    namespace.delete::<ServiceAccount>("app").await?;
+    expect::gone::<ServiceAccount>(&namespace, "app").await?;
+    deleted(&namespace).await
+}
+
+/// A rollout that cannot come to an end holds neither the deletion nor the next binding back.
+pub(crate) async fn while_rolling(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    running_with(&namespace, "app", 1, &json!({NEVER_READY_AS: ROLE})).await?;
+    namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
+    expect::workload(&namespace, "app", "Deployment/app", WorkloadState::Rolling).await?;
+    deleted(&namespace).await?;
+    expect::annotated(&namespace, "app", None).await?;
+
+    namespace.create(fixtures::binding("app", "app", OTHER_ROLE)?).await?;
+    expect::ready(&namespace, "app").await?;
+    expect::pods_have(&namespace, "app", 1, OTHER_ROLE).await
+}
+
+/// The namespace holds an owner, a binding that waits for it, and one whose revocation is under way.
+pub(crate) async fn namespace_deleted(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    let first = bound(&namespace, &json!({"deletionPolicy": "Revoke"})).await?;
+    ensure!(identity(&first).is_some(), "it was not rolled");
+    namespace.create(fixtures::binding("another", "app", OTHER_ROLE)?).await?;
+    expect::stalled(&namespace, "another", reason::SERVICE_ACCOUNT_CLAIMED).await?;
+    namespace.create(fixtures::service_account("stuck")?).await?;
+    let stuck = fixtures::deployment_with("stuck", "stuck", 1, &json!({NEVER_READY_AS: ROLE}))?;
+    namespace.create(stuck).await?;
+    expect::rolled_out(&namespace, "stuck").await?;
+    namespace.create(fixtures::binding_with("stuck", "stuck", ROLE, &json!({"deletionPolicy": "Revoke"}))?).await?;
+    expect::workload(&namespace, "stuck", "Deployment/stuck", WorkloadState::Rolling).await?;
+
+    let api = Api::<core::Namespace>::all(world.control_plane.client());
+    api.delete(&namespace.name, &DeleteParams::default()).await.context("cannot delete the namespace")?;
+    let gone = |found: Option<&core::Namespace>| {
+        let conditions = found.and_then(|it| it.status.as_ref()?.conditions.clone());
+        if found.is_none() { Ok(()) } else { Err(format!("it exists: {conditions:?}")) }
+    };
+    wait::object(&api, &namespace.name, "the namespace is gone", gone).await
+}

@@ -1,0 +1,81 @@
+//! What several scenarios begin with.
+
+use anyhow::Result;
+use e2e::audit::Request;
+use e2e::expect;
+use e2e::fixtures::{self, ROLE};
+use e2e::{Namespace, wait};
+use futures::future::try_join_all;
+use k8s_openapi::api::apps::v1::Deployment;
+use podidentity_api::PodIdentityBinding;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// A Deployment that runs already.
+pub(crate) async fn running(namespace: &Namespace, name: &str, replicas: i32) -> Result<Deployment> {
+    running_with(namespace, name, replicas, &json!({})).await
+}
+
+/// The same with annotations on its pods.
+pub(crate) async fn running_with(
+    namespace: &Namespace,
+    name: &str,
+    replicas: i32,
+    annotations: &Value,
+) -> Result<Deployment> {
+    namespace.create(fixtures::deployment_with(name, "app", replicas, annotations)?).await?;
+    expect::rolled_out(namespace, name).await
+}
+
+/// So many Deployments of one pod each that run already: `app-00`, `app-01`, ...
+pub(crate) async fn several(
+    namespace: &Namespace,
+    count: usize,
+    annotations: impl Fn(usize) -> Value,
+) -> Result<Vec<Deployment>> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    let all = (0..count).map(|n| {
+        let (name, annotations) = (name(n), annotations(n));
+        async move { running_with(namespace, &name, 1, &annotations).await }
+    });
+    try_join_all(all).await
+}
+
+/// The name of one of [`several`].
+pub(crate) fn name(n: usize) -> String {
+    format!("app-{n:02}")
+}
+
+/// Service account, Deployment and binding, converged; the Deployment as it is then.
+pub(crate) async fn bound(namespace: &Namespace, spec: &Value) -> Result<Deployment> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    running(namespace, "app", 2).await?;
+    namespace.create(fixtures::binding_with("app", "app", ROLE, spec)?).await?;
+    expect::ready(namespace, "app").await?;
+    expect::rolled_out(namespace, "app").await
+}
+
+/// Changes the spec of the binding `app`.
+pub(crate) async fn change(namespace: &Namespace, spec: Value) -> Result<()> {
+    namespace.change::<PodIdentityBinding>("app", &json!({"spec": spec})).await?;
+    Ok(())
+}
+
+/// Waits until the binding `app` is ready and counts this many pods: it may have been ready before they existed.
+pub(crate) async fn verified(namespace: &Namespace, pods: i32) -> Result<PodIdentityBinding> {
+    let what = format!("{pods} pods are verified");
+    wait::object(&namespace.api(), "app", &what, |binding: Option<&PodIdentityBinding>| {
+        let count = binding.and_then(|binding| binding.status.as_ref()).map(|status| status.pods_verified);
+        if count == Some(pods) { Ok(()) } else { Err(format!("{count:?} are")) }
+    })
+    .await?;
+    expect::ready(namespace, "app").await
+}
+
+/// The operator's writes to this resource of the namespace so far.
+pub(crate) fn writes(world: &World, namespace: &Namespace, resource: &str) -> Result<Vec<Request>> {
+    let mut requests = world.control_plane.operator_requests()?;
+    requests.retain(|request| request.is_write() && request.is_about(&namespace.name, resource));
+    Ok(requests)
+}
