@@ -1,17 +1,12 @@
 //! What matters of a stored pod, and where two differ.
 
-use podidentity_core::injection::SKIP_LABEL;
 use serde_json::{Value, json};
 
 /// The API server's own volume, whose name is random and which it adds before any policy is asked.
 const API_ACCESS: &str = "kube-api-access-";
 
-/// Labels, annotations and the whole specification, without the volume of the API server. The skip label is removed
-/// unless it is the pod's own.
-pub(super) fn essence(mut pod: Value, own_label: bool) -> Value {
-    if let Some(labels) = pod["metadata"]["labels"].as_object_mut().filter(|_| !own_label) {
-        labels.remove(SKIP_LABEL);
-    }
+/// Labels, annotations and the whole specification, without the volume of the API server.
+pub(super) fn essence(mut pod: Value) -> Value {
     let mut spec = pod["spec"].take();
     without_api_access(&mut spec["volumes"]);
     for field in ["initContainers", "containers"] {

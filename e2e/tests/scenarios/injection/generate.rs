@@ -20,9 +20,8 @@ pub(super) struct Case {
 
 pub(super) fn generate(seed: u64, accounts: usize, pods: usize) -> (Vec<Account>, Vec<Case>) {
     let mut dice = Dice(seed);
-    let names = ["default".to_owned()].into_iter().chain((1..accounts).map(|n| format!("account-{n}")));
-    let accounts: Vec<Account> = names.map(|name| account(&mut dice, name)).collect();
-    let cases = (0..pods).map(|n| case(&mut dice, format!("pod-{n}"), &accounts)).collect();
+    let accounts: Vec<Account> = (0..accounts).map(account).collect();
+    let cases = (0..pods).map(|n| case(&mut dice, format!("pod-{n}"), &accounts[n % accounts.len()].name)).collect();
     (accounts, cases)
 }
 
@@ -137,30 +136,33 @@ const AWS_NAMES: &[&str] =
 
 const OTHER_NAMES: &[&str] = &["A", "B", "aws_role_arn", "AWS_ROLE_ARN_2", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"];
 
-fn account(dice: &mut Dice, name: String) -> Account {
+/// Not by chance: so every value occurs several times, with and without others.
+fn account(number: usize) -> Account {
     let mut annotations = BTreeMap::new();
     let mut set = |key: &str, value: &str| annotations.insert(format!("eks.amazonaws.com/{key}"), value.to_owned());
-    match dice.below(12) {
-        0 if name != "default" => {}
-        1 if name != "default" => drop(set("role-arn", "")),
-        2 => drop(set("role-arn", dice.pick(ROLES))),
+    match number % 11 {
+        1 => {}
+        2 => drop(set("role-arn", "")),
+        3 | 4 => drop(set("role-arn", ROLES[number % ROLES.len()])),
         _ => drop(set("role-arn", ROLES[0])),
     }
-    for (key, values, chances) in
-        [("audience", AUDIENCES, 3), ("token-expiration", LIFETIMES, 2), ("sts-regional-endpoints", BOOLEANS, 2)]
+    for (key, values) in
+        [("audience", AUDIENCES), ("token-expiration", LIFETIMES), ("sts-regional-endpoints", BOOLEANS)]
     {
-        if dice.one_in(chances) {
-            set(key, dice.pick(values));
+        // The other half of the time it is absent.
+        if let Some(value) = values.get(number % (2 * values.len())) {
+            set(key, value);
         }
     }
     // Means something on a pod only.
-    if dice.one_in(8) {
+    if number % 8 == 5 {
         set("skip-containers", "main");
     }
+    let name = if number == 0 { "default".to_owned() } else { format!("account-{number}") };
     Account { name, annotations }
 }
 
-fn case(dice: &mut Dice, name: String, accounts: &[Account]) -> Case {
+fn case(dice: &mut Dice, name: String, account: &str) -> Case {
     let mut spec = containers(dice);
     spec["schedulerName"] = json!("nobody");
     // The token of the API server itself.
@@ -176,13 +178,12 @@ fn case(dice: &mut Dice, name: String, accounts: &[Account]) -> Case {
         spec = json!({"nodeName": "no-such-node", "containers": [{"name": "main", "image": "app"}]});
         String::new()
     } else {
-        service_account(dice, &mut spec, accounts)
+        service_account(dice, &mut spec, account)
     };
     Case { name, account, pod: json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}) }
 }
 
-fn service_account(dice: &mut Dice, spec: &mut Value, accounts: &[Account]) -> String {
-    let account = accounts[dice.below(accounts.len())].name.clone();
+fn service_account(dice: &mut Dice, spec: &mut Value, account: &str) -> String {
     match dice.below(16) {
         0 => return "default".to_owned(),
         1 => {
@@ -193,7 +194,7 @@ fn service_account(dice: &mut Dice, spec: &mut Value, accounts: &[Account]) -> S
         2 => spec["serviceAccount"] = json!(account),
         _ => spec["serviceAccountName"] = json!(account),
     }
-    account
+    account.to_owned()
 }
 
 fn labels(dice: &mut Dice) -> Value {

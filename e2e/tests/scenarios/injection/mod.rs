@@ -2,11 +2,12 @@
 //! stored is what the model says.
 //!
 //! ```text
-//! generate ─► pod as written ─────────────────────────► API server with the policy ─► stored ┐
-//!         └─► pod as written ─► model ─► + skip label ─► API server, dry run ───────► wanted ┴► equal
+//! generate ─► pod as written ─────────► namespace with annotated service accounts ─► stored ┐
+//!         └─► pod as written ─► model ─► namespace with bare ones, dry run ──────► wanted ┴► equal
 //! ```
 //!
-//! The model's pod goes through the API server, too, so both have its defaults and both may be refused by it.
+//! The model's pod goes through the API server, too, so both have its defaults and both may be refused by it. Where the
+//! service accounts are not annotated the policy adds nothing.
 
 mod compare;
 mod differences;
@@ -16,10 +17,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use e2e::{Namespace, fixtures, injection};
+use e2e::{ControlPlane, Namespace, fixtures, injection};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
-use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
 use kube::core::Status;
 use podidentity_core::settings::Settings;
@@ -32,7 +32,7 @@ use generate::{Account, Case};
 
 /// Another seed gives other pods; a failure names the pod, so it need not change to look into one.
 const SEED: u64 = 4;
-const ACCOUNTS: usize = 60;
+const ACCOUNTS: usize = 120;
 const PODS: usize = 400;
 /// Fewer would not be worth the name.
 const ENOUGH: usize = 200;
@@ -44,7 +44,7 @@ type Outcome = Result<Value, String>;
 
 pub(crate) async fn as_the_model_says(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let (accounts, cases) = generate::generate(SEED, ACCOUNTS, PODS);
-    let bench = Bench::new(world.control_plane.client(), namespace, &accounts).await?;
+    let bench = Bench::new(&world.control_plane, namespace, &accounts).await?;
     let bench = &bench;
     let work = cases.into_iter().map(|case| async move { bench.compare(&case).await });
     let results: Vec<Compared> = stream::iter(work).buffer_unordered(CONCURRENCY).try_collect().await?;
@@ -65,7 +65,7 @@ pub(crate) async fn as_the_model_says(world: Arc<World>, namespace: Namespace) -
 pub(crate) async fn known_differences(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let known = differences::known();
     let accounts: Vec<Account> = known.iter().map(|difference| difference.account.clone()).collect();
-    let bench = Bench::new(world.control_plane.client(), namespace, &accounts).await?;
+    let bench = Bench::new(&world.control_plane, namespace, &accounts).await?;
     for difference in &known {
         let what = difference.what;
         let (stored, wanted) = bench.outcomes(&difference.case, &difference.settings).await?;
@@ -76,10 +76,11 @@ pub(crate) async fn known_differences(world: Arc<World>, namespace: Namespace) -
     Ok(())
 }
 
-/// A namespace with annotated service accounts, all of them known to the policy.
+/// A namespace with annotated service accounts, all of them known to the policy, and one with the same service accounts
+/// without annotations.
 struct Bench {
-    client: Client,
-    namespace: Namespace,
+    pods: Api<DynamicObject>,
+    bare_pods: Api<DynamicObject>,
     accounts: BTreeMap<String, BTreeMap<String, String>>,
 }
 
@@ -97,7 +98,8 @@ enum Kind {
 }
 
 impl Bench {
-    async fn new(client: Client, namespace: Namespace, accounts: &[Account]) -> Result<Self> {
+    async fn new(control_plane: &ControlPlane, namespace: Namespace, accounts: &[Account]) -> Result<Self> {
+        let bare = control_plane.namespace("bare").await?;
         for Account { name, annotations } in accounts {
             if name == "default" {
                 let annotations = json!({"metadata": {"annotations": annotations}});
@@ -105,13 +107,17 @@ impl Bench {
             } else {
                 let account = json!({"metadata": {"name": name, "annotations": annotations}});
                 namespace.create::<ServiceAccount>(serde_json::from_value(account)?).await?;
+                bare.create(fixtures::service_account(name)?).await?;
             }
         }
         // The policy learns of service accounts in the order of their changes: once it knows the last, it knows all.
         namespace.create(fixtures::annotated_service_account("last", fixtures::ROLE)?).await?;
         injection::in_force(&namespace, "last", fixtures::ROLE).await?;
         let accounts = accounts.iter().map(|account| (account.name.clone(), account.annotations.clone())).collect();
-        Ok(Self { client, namespace, accounts })
+        // Not typed, so that no field gets lost on the way.
+        let kind = ApiResource::erase::<Pod>(&());
+        let pods = |name: &str| Api::namespaced_with(control_plane.client(), name, &kind);
+        Ok(Self { pods: pods(&namespace.name), bare_pods: pods(&bare.name), accounts })
     }
 
     async fn compare(&self, case: &Case) -> Result<Compared> {
@@ -140,29 +146,25 @@ impl Bench {
 
     /// What the API server stored, and what it would have stored of the model's pod.
     async fn outcomes(&self, case: &Case, settings: &Settings) -> Result<(Outcome, Outcome)> {
-        let wanted = self.create(&self.injected(case, settings)?, true).await?;
-        let created = self.create(&case.pod, false).await?;
-        let stored = match created {
+        let injected = self.injected(case, settings)?;
+        let wanted = create(&self.bare_pods, &injected, true).await?;
+        if let Ok(wanted) = &wanted {
+            ensure!(mentions(wanted) == mentions(&injected), "the policy added to a pod without a role: {wanted}");
+        }
+        let stored = match create(&self.pods, &case.pod, false).await? {
             Err(refusal) => Err(refusal),
-            Ok(_) => Ok(serde_json::to_value(self.pods().get(&case.name).await?)?),
+            Ok(_) => Ok(serde_json::to_value(self.pods.get(&case.name).await?)?),
         };
-        let own_label = case.pod["metadata"]["labels"].get(model::SKIP_LABEL).is_some();
-        Ok((stored.map(|pod| essence(pod, own_label)), wanted.map(|pod| essence(pod, own_label))))
+        Ok((stored.map(essence), wanted.map(essence)))
     }
 
-    /// The pod with all that the model adds, and with the label that keeps the policy from adding anything.
+    /// The pod with all that the model adds.
     fn injected(&self, case: &Case, settings: &Settings) -> Result<Value> {
         let mut value = case.pod.clone();
         let pod: objects::Pod = serde_json::from_value(value.clone())?;
         // What runs without a service account, as mirror pods do, has no annotations of one.
         let annotations = self.accounts.get(&case.account).cloned().unwrap_or_default();
         model::inject(&pod, &annotations, settings).apply_to_value(&mut value["spec"])?;
-        if value["metadata"]["labels"].is_null() {
-            value["metadata"]["labels"] = json!({});
-        }
-        if value["metadata"]["labels"].get(model::SKIP_LABEL).is_none() {
-            value["metadata"]["labels"][model::SKIP_LABEL] = json!("");
-        }
         Ok(value)
     }
 
@@ -172,25 +174,26 @@ impl Bench {
         pod["apiVersion"] = json!("v1");
         pod["kind"] = json!("Pod");
         pod["metadata"]["generateName"] = json!("again-");
-        match self.create(&pod, true).await? {
-            Ok(again) => Ok(essence(again, true)),
+        match create(&self.pods, &pod, true).await? {
+            Ok(again) => Ok(essence(again)),
             Err(refusal) => bail!("{} was stored, but not again: {refusal}", case.name),
         }
     }
+}
 
-    async fn create(&self, pod: &Value, dry_run: bool) -> Result<Outcome> {
-        let object: DynamicObject = serde_json::from_value(pod.clone()).context("not an object")?;
-        match self.pods().create(&PostParams { dry_run, field_manager: None }, &object).await {
-            Ok(created) => Ok(Ok(serde_json::to_value(created)?)),
-            Err(kube::Error::Api(status)) if [403, 422].contains(&status.code) => Ok(Err(causes(&status))),
-            Err(error) => Err(error).with_context(|| format!("cannot create {pod}")),
-        }
+async fn create(pods: &Api<DynamicObject>, pod: &Value, dry_run: bool) -> Result<Outcome> {
+    let object: DynamicObject = serde_json::from_value(pod.clone()).context("not an object")?;
+    match pods.create(&PostParams { dry_run, field_manager: None }, &object).await {
+        Ok(created) => Ok(Ok(serde_json::to_value(created)?)),
+        Err(kube::Error::Api(status)) if [403, 422].contains(&status.code) => Ok(Err(causes(&status))),
+        Err(error) => Err(error).with_context(|| format!("cannot create {pod}")),
     }
+}
 
-    /// Not typed, so that no field gets lost on the way.
-    fn pods(&self) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.namespace.name, &ApiResource::erase::<Pod>(&()))
-    }
+/// How often the specification names something that is injected.
+fn mentions(pod: &Value) -> usize {
+    let spec = pod["spec"].to_string();
+    ["AWS_", model::VOLUME].iter().map(|text| spec.matches(text).count()).sum()
 }
 
 fn brief(outcome: &Outcome) -> String {
