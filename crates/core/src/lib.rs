@@ -24,6 +24,7 @@ pub mod account;
 
 pub mod verify;
 
+mod reverts;
 pub mod rollout;
 
 pub mod assess;

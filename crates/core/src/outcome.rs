@@ -2,7 +2,9 @@
 
 use crate::account::AccountState;
 use crate::assess::Assessment;
+use crate::objects::WorkloadId;
 use crate::plan::Step;
+use crate::reverts;
 
 /// What became of a plan's steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Set if an annotation was restored: what another manager had done to it.
     pub restored: Option<String>,
+    /// Set if a workload was rolled once more after another manager had undone its last roll.
+    pub rolled_again: bool,
 }
 
 /// A step that did not go well.
@@ -48,7 +52,18 @@ impl Outcome {
             AccountState::Outdated { drift, .. } if annotated => drift.clone(),
             _ => None,
         };
-        Self { done, problems, restored }
+        let mut outcome = Self { done, problems, restored, rolled_again: false };
+        outcome.rolled_again = reverts::rolled_again(case, &outcome.rolled());
+        outcome
+    }
+
+    /// The workloads that were rolled.
+    pub fn rolled(&self) -> Vec<&WorkloadId> {
+        let rolled = self.done.iter().filter_map(|step| match step {
+            Step::Roll { workload, .. } => Some(workload),
+            Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
+        });
+        rolled.collect()
     }
 
     /// The first problem of this kind.

@@ -7,16 +7,16 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use podidentity_api::names::condition;
-use podidentity_api::{PodIdentityBinding, RevertedStatus, RolloutPolicy, WorkloadState, names};
+use podidentity_api::{PodIdentityBinding, RolloutPolicy, WorkloadState, names};
 
 use crate::account::AccountState;
 use crate::assess::{Case, JudgedPod};
 use crate::finding::Severity;
 use crate::objects::{UpdateStrategy, Workload, field_owners};
+use crate::reverts;
 use crate::selector;
-use crate::status::whole_seconds;
 use crate::wanted::RollMark;
 
 /// A missed injection is re-rolled so many times.
@@ -26,11 +26,6 @@ const FIRST_RETRY_DELAY: SignedDuration = SignedDuration::from_secs(5);
 /// A workload that is in a rollout of its own whose new pods can never become ready is not waited for; its pods are
 /// given this long to become ready.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_secs(30);
-/// After so many rolls in a row that another manager undid, it is left at that for a while.
-const REVERTS_BEFORE_WAITING: i32 = 3;
-/// For this long.
-const WAIT_AFTER_REVERTS: SignedDuration = SignedDuration::from_mins(10);
-
 /// What is to be done about a workload.
 #[derive(Clone, Debug)]
 pub struct WorkloadVerdict {
@@ -85,13 +80,6 @@ impl WorkloadVerdict {
         self.pods.iter().all(|judged| judged.verdict.is_verified())
     }
 
-    /// Whether a roll of ours for this identity was undone: pods carry its mark, and the template has lost it.
-    pub fn is_reverted(&self, hash: &str) -> bool {
-        let mark_of = |judged: &JudgedPod| RollMark::parse(judged.pod.annotation(names::IDENTITY_ANNOTATION)?);
-        self.workload.template_annotation(names::IDENTITY_ANNOTATION).is_none()
-            && self.pods.iter().filter_map(mark_of).any(|mark| mark.hash == hash)
-    }
-
     /// Whether the workload shows that injection works: it is done, and it has pods with the identity.
     pub fn proves_injection(&self) -> bool {
         self.state == WorkloadState::Current && !self.pods.is_empty() && self.is_verified()
@@ -139,10 +127,31 @@ impl Judge<'_> {
             verdict.message = Some(format!("a restart would not help: {message}"));
         } else if verdict.workload.desired == 0 && verdict.pods.is_empty() {
             verdict.state = WorkloadState::ScaledToZero;
-        } else if ours && !verdict.workload.settled && !self.was_done() {
-            return self.in_flight(verdict);
+        } else if ours && !self.was_done() {
+            return self.rolled_out(verdict);
         }
         verdict
+    }
+
+    /// A workload whose pods are all right since our roll: is it complete?
+    fn rolled_out(&self, verdict: WorkloadVerdict) -> WorkloadVerdict {
+        let deadline = self.deadline(&verdict.workload);
+        let late = deadline.is_some_and(|deadline| deadline <= self.now);
+        let rolling = |verdict, check_at| WorkloadVerdict {
+            state: WorkloadState::Rolling,
+            in_flight: !late,
+            check_at,
+            ..verdict
+        };
+        if verdict.workload.rolled_out {
+            // Kinds are watched one by one: a workload may be seen complete before its new pods are seen.
+            return if verdict.pods.is_empty() { rolling(verdict, None) } else { verdict };
+        }
+        match self.bearable_at(&verdict) {
+            Some(at) if at <= self.now => verdict,
+            Some(at) => rolling(verdict, Some(at)),
+            None => self.in_flight(verdict),
+        }
     }
 
     fn needs_roll(&self, mut verdict: WorkloadVerdict) -> WorkloadVerdict {
@@ -155,7 +164,7 @@ impl Judge<'_> {
         let next = match current {
             None => RollMark::first(self.case.wanted.hash()),
             // The pods that lack it are older than our roll: it is still replacing them.
-            Some(_) if !lacking.iter().any(|judged| born_of_mark(judged)) && !is_held_back(&verdict) => {
+            Some(_) if !lacking.iter().any(|judged| born_of_mark(judged)) && self.reaches_pods(&verdict) => {
                 return self.in_flight(verdict);
             }
             Some(mark) if lacking.iter().all(|judged| self.predates_annotation(judged)) => {
@@ -208,7 +217,7 @@ impl Judge<'_> {
             return Wait::Release;
         }
         if !retrying && !verdict.workload.settled {
-            match self.stuck_at(verdict) {
+            match self.stuck_at(verdict).or_else(|| self.bearable_at(verdict)) {
                 Some(at) if at <= self.now => {}
                 at => {
                     verdict.check_at = at;
@@ -220,9 +229,12 @@ impl Judge<'_> {
         if verdict.check_at.is_some() {
             return Wait::Retry;
         }
-        if let Some(at) = self.reverted_until(verdict) {
+        if let Some(at) = reverts::left_alone_until(self.binding, &verdict.workload, self.now) {
             verdict.check_at = Some(at);
-            say(verdict, "was restarted several times, and another manager undid it each time");
+            say(
+                verdict,
+                "was restarted several times, and another manager undid it each time: let that manager ignore podidentity.dev/identity in the pod template",
+            );
             return Wait::Reverted;
         }
         if let Some(at) = self.settled_at().filter(|at| *at > self.now) {
@@ -253,6 +265,29 @@ impl Judge<'_> {
         verdict
     }
 
+    /// Whether a template that has our mark is still on its way to pods.
+    fn reaches_pods(&self, verdict: &WorkloadVerdict) -> bool {
+        match verdict.workload.strategy {
+            // Pods from the partition on are replaced while those below it lack the identity.
+            UpdateStrategy::Partition(_) if !verdict.workload.rolled_out => {
+                self.deadline(&verdict.workload).is_some_and(|deadline| deadline > self.now)
+            }
+            _ => held_back(verdict).is_none(),
+        }
+    }
+
+    /// When a workload that is complete but for a tolerable number of pods is taken for complete. Pods that do not
+    /// become ready get a while; those that are not there at all (a node that is down keeps the old one terminating for
+    /// ever) get the whole deadline.
+    fn bearable_at(&self, verdict: &WorkloadVerdict) -> Option<Timestamp> {
+        if !verdict.workload.nearly_rolled_out {
+            return None;
+        }
+        let unready = verdict.pods.iter().filter(|judged| !judged.pod.is_ready()).filter_map(created).max();
+        let at = unready.map(|created| created + STUCK_AFTER).or_else(|| self.deadline(&verdict.workload));
+        Some(at.unwrap_or(self.now))
+    }
+
     fn deadline(&self, workload: &Workload) -> Option<Timestamp> {
         let seconds = self.binding.spec.rollout.progress_deadline_seconds;
         Some(rolled_at(workload)? + SignedDuration::from_secs(seconds.into()))
@@ -270,14 +305,6 @@ impl Judge<'_> {
             let rolled = |it: &Condition| it.type_ == condition::WORKLOADS_ROLLED && it.status == "True";
             status.role_arn.as_ref() == Some(&self.case.wanted.role_arn) && status.conditions.iter().any(rolled)
         })
-    }
-
-    /// Until when a workload without our mark is left alone because rolls of this binding keep being undone.
-    fn reverted_until(&self, verdict: &WorkloadVerdict) -> Option<Timestamp> {
-        let unmarked = verdict.workload.template_annotation(names::IDENTITY_ANNOTATION).is_none();
-        let reverted = self.binding.status.as_ref()?.reverted.as_ref().filter(|_| unmarked)?;
-        let until = reverted.at.as_ref()?.0 + WAIT_AFTER_REVERTS;
-        (reverted.count >= REVERTS_BEFORE_WAITING && until > self.now).then_some(until)
     }
 
     fn predates_annotation(&self, judged: &JudgedPod) -> bool {
@@ -310,20 +337,6 @@ impl Judge<'_> {
     }
 }
 
-/// What is remembered of rolls that were undone: the count goes up each time that it is seen to happen again.
-pub(crate) fn reverts(case: &Case, now: Timestamp) -> Option<RevertedStatus> {
-    let hash = case.wanted.hash();
-    let active = case.workloads.iter().any(|workload| workload.is_reverted(&hash));
-    let seen = case.binding.status.as_ref().and_then(|status| status.reverted.clone());
-    let was_active = seen.as_ref().is_some_and(|seen| seen.active);
-    if !active || was_active {
-        return seen.map(|seen| RevertedStatus { active, ..seen });
-    }
-    let recent = seen.filter(|seen| seen.at.as_ref().is_some_and(|at| at.0 + WAIT_AFTER_REVERTS > now));
-    let count = recent.map_or(1, |seen| seen.count.saturating_add(1));
-    Some(RevertedStatus { count, at: Some(Time(whole_seconds(now))), active })
-}
-
 /// Whether the binding's release annotation names its present generation.
 fn is_released(binding: &PodIdentityBinding) -> bool {
     let released = binding.metadata.annotations.as_ref().and_then(|all| all.get(names::RELEASE_ANNOTATION));
@@ -336,10 +349,6 @@ fn rolled_at(workload: &Workload) -> Option<Timestamp> {
     field_owners(&workload.metadata, names::IDENTITY_ANNOTATION, true)
         .find(|owner| owner.manager == names::FIELD_MANAGER)?
         .time
-}
-
-fn is_held_back(verdict: &WorkloadVerdict) -> bool {
-    held_back(verdict).is_some()
 }
 
 /// Why a changed template would not reach the pods that need it.

@@ -11,7 +11,8 @@ use podidentity_cluster::index::IdentityKey;
 use podidentity_cluster::report;
 use podidentity_core::assess::Assessment;
 use podidentity_core::outcome::{Outcome, ProblemKind};
-use podidentity_core::plan::Step;
+use podidentity_core::plan::{Step, plan};
+use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::{Report, Transition, reports, transitions};
 use tokio::time::Instant;
 
@@ -33,6 +34,9 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     }
     let progressed = !outcome.done.is_empty();
     let (snapshot, assessment) = if progressed { context.look_again(&key)? } else { (snapshot, assessment) };
+    if more_follows_at_once(&snapshot, &assessment, &outcome) {
+        return Some(Instant::now());
+    }
     let problem = outcome.problems.first().map(|problem| problem.kind);
     if context.failures(&key) < FAILURES_WORTH_TELLING {
         outcome.problems.retain(|problem| problem.kind != ProblemKind::Failed);
@@ -48,6 +52,12 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     let now = Instant::now();
     let due = plan.check_at.map(|at| now + until(at));
     [progressed.then_some(now), reported.ok().flatten(), due].into_iter().flatten().min()
+}
+
+/// Whether a status would only say what is out of date in a moment. Not where rolls or a restoration have to be told.
+fn more_follows_at_once(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) -> bool {
+    let worth_telling = !outcome.problems.is_empty() || outcome.restored.is_some() || !outcome.rolled().is_empty();
+    !outcome.done.is_empty() && !worth_telling && !plan(snapshot, assessment).steps.is_empty()
 }
 
 /// Writes statuses and the events that go with them. Returns when to look again: at once after a change of substance,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use e2e::expect::{self, rolled};
 use e2e::fixtures::{self, ROLE};
-use e2e::{NEVER_READY, Namespace};
+use e2e::{NEVER_READY, Namespace, wait};
 use k8s_openapi::api::apps::v1::Deployment;
 use podidentity_api::WorkloadState;
 use podidentity_api::names::reason;
@@ -85,6 +85,13 @@ pub(crate) async fn deadline_exceeded(_: Arc<World>, namespace: Namespace) -> Re
     let spec = json!({"replicas": 1, "progressDeadlineSeconds": 1});
     let before = fixtures::deployment_like("app", "app", &json!({NEVER_READY: "true"}), &spec)?;
     let before = namespace.create(before).await?;
+    wait::object(&namespace.api(), "app", "its rollout has failed", |it: Option<&Deployment>| {
+        let conditions =
+            it.iter().flat_map(|it| it.status.iter().flat_map(|status| status.conditions.iter().flatten()));
+        let mut reasons = conditions.filter_map(|it| it.reason.as_deref());
+        if reasons.any(|it| it == "ProgressDeadlineExceeded") { Ok(()) } else { Err("it has not".to_owned()) }
+    })
+    .await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
     let halted = expect::workload(&namespace, "app", "Deployment/app", WorkloadState::Halted).await?;
     let message = halted.message.unwrap_or_default();

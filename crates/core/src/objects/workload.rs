@@ -5,6 +5,7 @@ use std::fmt;
 
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_derive::Resource;
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +64,13 @@ pub struct Workload {
     /// Pods that should exist.
     pub desired: i32,
     /// Whether the rollout of this generation is complete: its controller has seen it and brought up all pods of it.
+    /// What becomes of the pods afterwards does not undo it, where the controller remembers.
+    pub rolled_out: bool,
+    /// Whether it is at rest: no rollout and no creation of its pods is under way.
     pub settled: bool,
+    /// Whether it would be complete but for as many pods as its strategy lets be missing (DaemonSet): one node that is
+    /// down keeps a DaemonSet from ever being complete.
+    pub nearly_rolled_out: bool,
     /// Whether the workload's controller gave up on its rollout.
     pub deadline_exceeded: bool,
 }
@@ -176,9 +183,12 @@ impl From<Deployment> for Workload {
             Some(reason) => reason == "NewReplicaSetAvailable",
             None => status.available_replicas >= desired,
         };
+        let rolled_out = observed && completed && status.updated_replicas == status.replicas;
         Self {
             kind: WorkloadKind::Deployment,
-            settled: observed && completed && status.updated_replicas == status.replicas,
+            rolled_out,
+            settled: rolled_out,
+            nearly_rolled_out: false,
             deadline_exceeded: observed && progress == Some("ProgressDeadlineExceeded"),
             strategy: UpdateStrategy::Replace,
             paused: spec.paused.unwrap_or(false),
@@ -211,6 +221,26 @@ struct StrategySpec {
 #[serde(rename_all = "camelCase", default)]
 struct RollingUpdate {
     partition: Option<i32>,
+    max_unavailable: Option<IntOrString>,
+    max_surge: Option<IntOrString>,
+}
+
+impl RollingUpdate {
+    /// How many of a DaemonSet's pods may be missing while it is rolled.
+    fn tolerated(&self, desired: i32) -> i32 {
+        let scaled = |value: &IntOrString| match value {
+            IntOrString::Int(number) => *number,
+            IntOrString::String(text) => {
+                let percent = text.strip_suffix('%').and_then(|text| text.parse::<i32>().ok()).unwrap_or(0);
+                // Rounded up, as its controller does.
+                desired.saturating_mul(percent).saturating_add(99) / 100
+            }
+        };
+        if self.max_surge.as_ref().is_some_and(|surge| scaled(surge) > 0) {
+            return 0;
+        }
+        self.max_unavailable.as_ref().map_or(1, scaled).max(1)
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -220,6 +250,8 @@ struct StatefulSetStatus {
     replicas: i32,
     updated_replicas: i32,
     available_replicas: i32,
+    current_revision: Option<String>,
+    update_revision: Option<String>,
 }
 
 impl From<StatefulSet> for Workload {
@@ -237,12 +269,18 @@ impl From<StatefulSet> for Workload {
             UpdateStrategy::Partition(partition) => (desired - partition).max(0),
             UpdateStrategy::OnDelete => 0,
         };
+        let all_up =
+            status.replicas == desired && status.updated_replicas >= to_update && status.available_replicas >= desired;
+        // The controller makes the two revisions equal when an update is complete, and they stay so until the next one,
+        // whatever becomes of the pods. Under a partition they stay different.
+        let completed = status.current_revision.is_some() && status.current_revision == status.update_revision;
+        let completed = completed && status.updated_replicas == status.replicas;
+        let rolled_out = observed(&metadata, status.observed_generation) && (completed || all_up);
         Self {
             kind: WorkloadKind::StatefulSet,
-            settled: observed(&metadata, status.observed_generation)
-                && status.replicas == desired
-                && status.updated_replicas >= to_update
-                && status.available_replicas >= desired,
+            rolled_out,
+            settled: rolled_out && status.replicas == desired,
+            nearly_rolled_out: false,
             deadline_exceeded: false,
             strategy,
             paused: false,
@@ -275,11 +313,18 @@ impl From<DaemonSet> for Workload {
     fn from(DaemonSet { metadata, spec, status }: DaemonSet) -> Self {
         let on_delete = spec.update_strategy.type_.as_deref() == Some("OnDelete");
         let desired = status.desired_number_scheduled;
+        let observed = observed(&metadata, status.observed_generation);
+        let all_but = |missing: i32| {
+            observed
+                && (on_delete || status.updated_number_scheduled >= desired - missing)
+                && status.number_available >= desired - missing
+        };
+        let tolerated = spec.update_strategy.rolling_update.unwrap_or_default().tolerated(desired);
         Self {
             kind: WorkloadKind::DaemonSet,
-            settled: observed(&metadata, status.observed_generation)
-                && (on_delete || status.updated_number_scheduled >= desired)
-                && status.number_available >= desired,
+            rolled_out: all_but(0),
+            settled: all_but(0),
+            nearly_rolled_out: all_but(tolerated) && status.number_available > 0,
             deadline_exceeded: false,
             strategy: if on_delete { UpdateStrategy::OnDelete } else { UpdateStrategy::Replace },
             paused: false,

@@ -5,6 +5,7 @@ use podidentity_api::{FindingStatus, names};
 use super::{LIST_LIMIT, count};
 use crate::assess::Case;
 use crate::finding::{Finding, FindingReason, Severity};
+use crate::reverts;
 use crate::rollout::WorkloadVerdict;
 
 /// The findings for the status, worst first, and how many there are in all.
@@ -37,7 +38,7 @@ fn listed_finding(finding: Finding) -> FindingStatus {
 
 /// Pods carry the mark of our roll, but the template has lost it.
 fn reverted(verdict: &WorkloadVerdict, hash: &str) -> Option<Finding> {
-    verdict.is_reverted(hash).then(|| Finding {
+    reverts::has_pods_of_undone_roll(verdict, hash).then(|| Finding {
         severity: Severity::Warning,
         reason: FindingReason::RolloutReverted,
         object: verdict.workload.id().to_string(),

@@ -20,7 +20,7 @@ use crate::assess::{Assessment, Case, JudgedPod};
 use crate::objects::ControllerRef;
 use crate::outcome::Outcome;
 use crate::plan::Target;
-use crate::rollout;
+use crate::reverts;
 use crate::snapshot::Snapshot;
 
 pub use story::{Progress, Story};
@@ -112,7 +112,7 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
         issuer: snapshot.config.issuer.clone(),
         service_account: service_account(snapshot, case, outcome.restored.is_some()),
         rollback: case.rollback.as_ref().map(|rollback| rollback.recorded().clone()),
-        reverted: rollout::reverts(case, snapshot.now),
+        reverted: reverts::counted(case, outcome, snapshot.now),
         workloads,
         workloads_truncated,
         workloads_total: counts.workloads,

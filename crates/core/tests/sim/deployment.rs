@@ -152,7 +152,9 @@ impl Deployment {
             strategy: UpdateStrategy::Replace,
             paused: self.paused,
             desired: i32::try_from(self.replicas).unwrap(),
+            rolled_out: self.completed,
             settled: self.completed,
+            nearly_rolled_out: false,
             deadline_exceeded: false,
         }
     }
