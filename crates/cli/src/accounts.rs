@@ -172,7 +172,10 @@ fn annotation<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
 
 impl Identity {
     /// What is wanted, written over other annotations of the service account.
-    pub(crate) fn of(wanted: Wanted, others: &BTreeMap<String, String>, settings: &Settings) -> Self {
+    pub(crate) fn of(mut wanted: Wanted, others: &BTreeMap<String, String>, settings: &Settings) -> Self {
+        if wanted.audience.is_none() {
+            wanted.foreign_audience = others.get(&settings.key("audience")).filter(|it| !it.is_empty()).cloned();
+        }
         let mut annotations = others.clone();
         annotations.extend(wanted.annotations(settings));
         Self { annotations, wanted: in_force(wanted) }
@@ -184,6 +187,7 @@ impl Identity {
         let wanted = Wanted {
             role_arn: get("role-arn")?,
             audience: get("audience"),
+            foreign_audience: None,
             token_expiration: None,
             sts_regional_endpoints: None,
             annotated_at: None,

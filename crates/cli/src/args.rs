@@ -159,6 +159,7 @@ impl RoleArgs {
         Some(Wanted {
             role_arn,
             audience: self.audience.clone(),
+            foreign_audience: None,
             token_expiration: self.token_expiration,
             sts_regional_endpoints: self.sts_regional_endpoints,
             annotated_at: None,

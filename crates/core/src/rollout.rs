@@ -328,21 +328,19 @@ impl Judge<'_> {
     }
 
     /// When a rollout that we did not start counts as one that cannot finish: its controller says so, or every pod
-    /// that is not ready lacks the identity, and only a roll gives it to them.
+    /// that is not ready lacks the identity and only a roll gives it to them, or nothing has moved for as long as a
+    /// restart of ours may take.
     fn stuck_at(&self, verdict: &WorkloadVerdict) -> Option<Timestamp> {
         if verdict.workload.deadline_exceeded {
             return Some(self.now);
         }
-        let mut unready = verdict.pods.iter().filter(|judged| !judged.pod.is_ready()).peekable();
-        unready.peek()?;
-        let mut latest = None;
-        for judged in unready {
-            if !judged.verdict.roll_cures() {
-                return None;
-            }
-            latest = latest.max(created(judged));
+        let unready = || verdict.pods.iter().filter(|judged| !judged.pod.is_ready());
+        let crashing = unready().next().is_some() && unready().all(|judged| judged.verdict.roll_cures());
+        if crashing {
+            return Some(unready().filter_map(created).max()? + STUCK_AFTER);
         }
-        Some(latest? + STUCK_AFTER)
+        let seconds = self.binding.spec.rollout.progress_deadline_seconds;
+        Some(verdict.pods.iter().filter_map(created).max()? + SignedDuration::from_secs(seconds.into()))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::world::Place::{self, Exclusive, Narrow, Shared};
 use crate::world::Scenario;
-use crate::{bad_input, deletion, disturbed, kinds, lifecycle, ownership, process, rollouts, schema, workloads};
+use crate::{
+    bad_input, deletion, disturbed, injection, kinds, lifecycle, ownership, process, rollouts, schema, workloads,
+};
 
 /// Name, place and scenario.
 #[rustfmt::skip] // one line for each
@@ -75,5 +77,8 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_new_binding_is_not_taken_for_observed", Shared, |w, n| Box::pin(schema::new_binding(w, n))),
         ("kubectl_explains_every_field", Shared, |w, n| Box::pin(schema::explained(w, n))),
         ("kubectl_get_shows_the_columns", Shared, |w, n| Box::pin(schema::columns(w, n))),
+        // The policy that injects.
+        ("the_injection_policy_does_what_the_model_says", Shared, |w, n| Box::pin(injection::as_the_model_says(w, n))),
+        ("the_injection_policy_differs_only_as_documented", Shared, |w, n| Box::pin(injection::known_differences(w, n))),
     ]
 }

@@ -11,6 +11,7 @@ mod bad_input;
 mod catalogue;
 mod deletion;
 mod disturbed;
+mod injection;
 mod kinds;
 mod lifecycle;
 mod ownership;

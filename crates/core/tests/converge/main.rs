@@ -9,7 +9,7 @@ mod sim;
 
 use jiff::SignedDuration;
 use podidentity_api::names::condition;
-use podidentity_api::{ConflictPolicy, PodIdentityBindingStatus};
+use podidentity_api::{ConflictPolicy, FailurePolicy, PodIdentityBindingStatus};
 use podidentity_core::assess::Assessment;
 use podidentity_core::outcome::Outcome;
 use podidentity_core::plan::{Plan, Step, plan};
@@ -39,6 +39,11 @@ enum Event {
     UserRollout(usize),
     Preset(usize, bool),
     Pause(usize, bool),
+    /// New pods never become ready, or do again.
+    Broken(usize, bool),
+    NeedsRole(usize),
+    OnFailure(usize, FailurePolicy),
+    Revert(usize),
     PodProgress(usize),
     RolloutFinishes(usize),
     /// Everything comes to rest in between.
@@ -58,6 +63,9 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     let deployment = 0..DEPLOYMENTS.len();
     let binding = 0..BINDINGS.len();
+    let binding_again = binding.clone();
+    let on_failure =
+        prop_oneof![Just(FailurePolicy::Halt), Just(FailurePolicy::Continue), Just(FailurePolicy::Rollback)];
     prop_oneof![
         3 => (binding.clone(), 0..ROLES.len()).prop_map(|(name, role)| Event::Bind(name, role)),
         1 => binding.clone().prop_map(Event::DeleteBinding),
@@ -72,6 +80,10 @@ fn event() -> impl Strategy<Value = Event> {
         1 => deployment.clone().prop_map(Event::UserRollout),
         1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Preset(name, on)),
         1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Pause(name, on)),
+        1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Broken(name, on)),
+        1 => deployment.clone().prop_map(Event::NeedsRole),
+        1 => deployment.clone().prop_map(Event::Revert),
+        1 => (binding_again, on_failure).prop_map(|(name, policy)| Event::OnFailure(name, policy)),
         6 => deployment.prop_map(Event::PodProgress),
         3 => (0..DEPLOYMENTS.len()).prop_map(Event::RolloutFinishes),
         3 => Just(Event::Quiet),
@@ -113,6 +125,12 @@ impl World {
             Event::UserRollout(name) => cluster.edit_template(DEPLOYMENTS[name], |it| it.template.revision += 1),
             Event::Preset(name, on) => cluster.edit_template(DEPLOYMENTS[name], |it| it.template.preset = on),
             Event::Pause(name, on) => cluster.touch(DEPLOYMENTS[name], |it| it.paused = on),
+            Event::Broken(name, on) => cluster.touch(DEPLOYMENTS[name], |it| it.broken = on),
+            Event::NeedsRole(name) => cluster.touch(DEPLOYMENTS[name], |it| it.needs_role = true),
+            Event::OnFailure(name, policy) => {
+                cluster.edit_binding(BINDINGS[name], |spec| spec.rollout.on_failure = policy);
+            }
+            Event::Revert(name) => cluster.revert(DEPLOYMENTS[name]),
             Event::PodProgress(name) => {
                 cluster.progress(DEPLOYMENTS[name]);
             }

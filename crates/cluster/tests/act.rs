@@ -1,0 +1,147 @@
+//! What goes over the wire for each step, and what each answer means.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+
+use http::{Request, Response};
+use kube::Client;
+use kube::client::Body;
+use podidentity_cluster::act::{Acted, act};
+use podidentity_core::objects::{WorkloadId, WorkloadKind};
+use podidentity_core::outcome::ProblemKind;
+use podidentity_core::plan::{Plan, Step, Target};
+use serde_json::{Value, json};
+
+type Handle = tower_test::mock::Handle<Request<Body>, Response<Body>>;
+
+struct Seen {
+    method: String,
+    uri: String,
+    body: Value,
+}
+
+/// Answers one request and tells what it was.
+async fn answer(handle: &mut Handle, code: u16, body: Value) -> Seen {
+    let (request, respond) = handle.next_request().await.unwrap();
+    let (parts, content) = request.into_parts();
+    let bytes = content.collect_bytes().await.unwrap();
+    respond.send_response(Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap());
+    Seen {
+        method: parts.method.to_string(),
+        uri: parts.uri.to_string(),
+        body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+    }
+}
+
+/// Carries out steps against these answers.
+async fn carry_out(steps: Vec<Step>, answers: Vec<(u16, Value)>) -> (Acted, Vec<Seen>) {
+    let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+    let client = Client::new(service, "default");
+    let server = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        for (code, body) in answers {
+            seen.push(answer(&mut handle, code, body).await);
+        }
+        seen
+    });
+    let acted = act(&client, "shop", &Plan { steps, check_at: None }).await;
+    (acted, server.await.unwrap())
+}
+
+fn target(name: &str) -> Target {
+    Target { name: name.into(), uid: "the-uid".into(), resource_version: "42".into() }
+}
+
+fn annotate(force: bool) -> Step {
+    let annotations = BTreeMap::from([("eks.amazonaws.com/role-arn".to_owned(), "the-role".to_owned())]);
+    Step::Annotate { account: target("my-app"), annotations, force }
+}
+
+fn roll(name: &str) -> Step {
+    let workload = WorkloadId { kind: WorkloadKind::Deployment, name: name.into() };
+    Step::Roll { workload, target: target(name), mark: "abc".into() }
+}
+
+fn account() -> Value {
+    json!({"metadata": {"name": "my-app", "namespace": "shop", "uid": "the-uid", "resourceVersion": "43"}})
+}
+
+fn status(code: u16, reason: &str, message: &str, causes: &Value) -> (u16, Value) {
+    let details = json!({"causes": causes});
+    (code, json!({"status": "Failure", "code": code, "reason": reason, "message": message, "details": details}))
+}
+
+#[tokio::test]
+async fn annotating_applies_our_keys_alone_on_the_object_as_it_was_seen() {
+    let (acted, seen) = carry_out(vec![annotate(false)], vec![(200, account())]).await;
+    assert_eq!(acted.problems, []);
+    assert_eq!(seen[0].method, "PATCH");
+    assert_eq!(seen[0].uri, "/api/v1/namespaces/shop/serviceaccounts/my-app?&fieldManager=podidentity-operator");
+    let expected = json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "name": "my-app", "namespace": "shop", "uid": "the-uid", "resourceVersion": "42",
+            "annotations": {"eks.amazonaws.com/role-arn": "the-role"},
+        },
+    });
+    assert_eq!(seen[0].body, expected);
+}
+
+#[tokio::test]
+async fn rolling_applies_one_annotation_of_the_template() {
+    let (acted, seen) = carry_out(vec![roll("web")], vec![(200, json!({"metadata": {"name": "web"}}))]).await;
+    assert_eq!(acted.done, [roll("web")]);
+    let template = json!({"template": {"metadata": {"annotations": {"podidentity.dev/identity": "abc"}}}});
+    assert_eq!(seen[0].body["spec"], template);
+    assert_eq!(seen[0].body["metadata"]["resourceVersion"], "42");
+}
+
+#[tokio::test]
+async fn every_refusal_is_told_apart() {
+    let conflict = json!([{
+        "reason": "FieldManagerConflict",
+        "message": "conflict with \"helm\"",
+        "field": ".metadata.annotations.eks.amazonaws.com/role-arn",
+    }]);
+    for (answer, kind) in [
+        (status(409, "Conflict", "conflict", &conflict), ProblemKind::Conflict),
+        (status(409, "Conflict", "the object has been modified", &json!([])), ProblemKind::Stale),
+        (status(404, "NotFound", "not found", &json!([])), ProblemKind::Stale),
+        (status(403, "Forbidden", "not allowed", &json!([])), ProblemKind::Refused),
+        (status(422, "Invalid", "invalid", &json!([])), ProblemKind::Refused),
+        (status(429, "TooManyRequests", "slow down", &json!([])), ProblemKind::Failed),
+        (status(500, "InternalError", "oops", &json!([])), ProblemKind::Failed),
+        (status(503, "ServiceUnavailable", "later", &json!([])), ProblemKind::Failed),
+    ] {
+        let shown = answer.1.to_string();
+        let (acted, _) = carry_out(vec![annotate(false)], vec![answer]).await;
+        assert_eq!(acted.problems[0].kind, kind, "{shown}");
+        assert_eq!(acted.problems[0].what, "ServiceAccount shop/my-app");
+    }
+}
+
+#[tokio::test]
+async fn the_conflicting_manager_and_field_are_named() {
+    let causes = json!([{"reason": "FieldManagerConflict", "message": "conflict with \"helm\"", "field": ".metadata"}]);
+    let (acted, _) = carry_out(vec![annotate(false)], vec![status(409, "Conflict", "conflict", &causes)]).await;
+    assert_eq!(acted.problems[0].message, "conflict with \"helm\" (.metadata)");
+}
+
+#[tokio::test]
+async fn a_failed_step_ends_the_run_but_rolls_are_independent() {
+    let failed = || status(500, "InternalError", "oops", &json!([]));
+    let (acted, seen) = carry_out(vec![annotate(true), roll("a")], vec![failed()]).await;
+    assert_eq!((acted.done.len(), seen.len()), (0, 1));
+
+    let web = json!({"metadata": {"name": "b"}});
+    let (acted, seen) = carry_out(vec![roll("a"), roll("b")], vec![failed(), (200, web)]).await;
+    assert_eq!((acted.done, seen.len()), (vec![roll("b")], 2));
+}
+
+#[tokio::test]
+async fn an_empty_plan_sends_nothing() {
+    let (acted, seen) = carry_out(Vec::new(), Vec::new()).await;
+    assert!(acted.done.is_empty() && acted.problems.is_empty() && seen.is_empty());
+}

@@ -1,0 +1,112 @@
+//! The index: filed by identity, never going back in time, telling whom a change concerns.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use podidentity_cluster::index::{IdentityKey, Index, Kind, Object, ObjectId};
+use serde_json::{Value, json};
+
+fn meta(name: &str, version: u64) -> Value {
+    json!({"name": name, "namespace": "shop", "uid": format!("uid-{name}"), "resourceVersion": version.to_string()})
+}
+
+fn binding(account: &str) -> Object {
+    let binding = json!({
+        "apiVersion": "podidentity.dev/v1alpha1", "kind": "PodIdentityBinding", "metadata": meta("binding", 1),
+        "spec": {"serviceAccountName": account, "roleArn": "arn:aws:iam::111122223333:role/r"},
+    });
+    Object::binding(serde_json::from_value(binding).unwrap())
+}
+
+fn pod(name: &str, account: &str, version: u64) -> Object {
+    let pod = json!({"metadata": meta(name, version), "spec": {"serviceAccountName": account, "containers": []}});
+    Object::Pod(Arc::new(serde_json::from_value(pod).unwrap()))
+}
+
+fn deployment(account: &str, version: u64) -> Object {
+    let template = json!({"spec": {"serviceAccountName": account, "containers": []}});
+    let deployment = json!({"metadata": meta("web", version), "spec": {"template": template}});
+    let deployment: podidentity_core::objects::Deployment = serde_json::from_value(deployment).unwrap();
+    Object::Workload(Arc::new(deployment.into()))
+}
+
+fn key(account: &str) -> IdentityKey {
+    IdentityKey { namespace: "shop".into(), service_account: account.into() }
+}
+
+fn pods(index: &Index, account: &str) -> Vec<String> {
+    let snapshot = index.snapshot(&key(account), &Arc::default(), Timestamp::UNIX_EPOCH).unwrap();
+    snapshot
+        .pods
+        .iter()
+        .map(|pod| format!("{}@{}", pod.name(), pod.metadata.resource_version.as_ref().unwrap()))
+        .collect()
+}
+
+#[test]
+fn only_bound_identities_are_told_of() {
+    let index = Index::default();
+    assert_eq!(index.apply(pod("a", "app", 1)), []);
+    assert_eq!(index.apply(binding("app")), [key("app")]);
+    assert_eq!(index.apply(pod("a", "app", 2)), [key("app")]);
+    assert_eq!(index.apply(pod("b", "other", 1)), []);
+    assert_eq!(pods(&index, "app"), ["a@2"]);
+    assert!(index.snapshot(&key("other"), &Arc::default(), Timestamp::UNIX_EPOCH).is_none());
+}
+
+#[test]
+fn it_does_not_go_back_in_time() {
+    let index = Index::default();
+    index.apply(binding("app"));
+    index.apply(pod("a", "app", 5));
+    assert_eq!(index.apply(pod("a", "app", 4)), [], "older");
+    assert_eq!(index.apply(pod("a", "app", 5)), [], "the same");
+    assert_eq!(pods(&index, "app"), ["a@5"]);
+}
+
+#[test]
+fn an_answer_that_its_objects_deletion_has_overtaken_is_dropped() {
+    let index = Index::default();
+    index.apply(binding("app"));
+    index.apply(pod("a", "app", 1));
+    let id = pod("a", "app", 1).id();
+    index.refresh(pod("a", "app", 2));
+    assert_eq!(pods(&index, "app"), ["a@2"]);
+    assert_eq!(index.delete(&id, Some("uid-a")), [key("app")]);
+    index.refresh(pod("a", "app", 3));
+    assert_eq!(pods(&index, "app"), Vec::<String>::new());
+}
+
+#[test]
+fn a_late_deletion_does_not_remove_the_successor() {
+    let index = Index::default();
+    index.apply(binding("app"));
+    index.apply(pod("a", "app", 1));
+    assert_eq!(index.delete(&pod("a", "app", 1).id(), Some("another-uid")), []);
+    assert_eq!(pods(&index, "app"), ["a@1"]);
+}
+
+#[test]
+fn a_workload_that_moves_to_another_account_is_news_for_both() {
+    let index = Index::default();
+    index.apply(binding("app"));
+    index.apply(deployment("app", 1));
+    let moved = index.apply(deployment("other", 2));
+    assert_eq!(moved, [key("app")]);
+    let snapshot = index.snapshot(&key("app"), &Arc::default(), Timestamp::UNIX_EPOCH).unwrap();
+    assert!(snapshot.workloads.is_empty());
+}
+
+#[test]
+fn what_a_complete_list_does_not_have_is_gone() {
+    let index = Index::default();
+    index.apply(binding("app"));
+    index.apply(pod("a", "app", 1));
+    index.apply(pod("b", "app", 1));
+    let listed: HashSet<ObjectId> = HashSet::from([pod("b", "app", 1).id()]);
+    assert_eq!(index.retain(Kind::Pod, &listed), [key("app")]);
+    assert_eq!(pods(&index, "app"), ["b@1"]);
+}
