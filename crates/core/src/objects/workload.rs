@@ -194,7 +194,9 @@ impl From<Deployment> for Workload {
             Some(reason) => reason == "NewReplicaSetAvailable",
             None => status.available_replicas >= desired,
         };
-        let rolled_out = observed && completed && status.updated_replicas == status.replicas;
+        // Under the strategy Recreate there is a moment without any pod, when the condition still is the old one.
+        let has_pods = desired == 0 || status.updated_replicas > 0;
+        let rolled_out = observed && completed && has_pods && status.updated_replicas == status.replicas;
         Self {
             kind: WorkloadKind::Deployment,
             rolled_out,
