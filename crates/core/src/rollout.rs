@@ -328,19 +328,16 @@ impl Judge<'_> {
     }
 
     /// When a rollout that we did not start counts as one that cannot finish: its controller says so, or every pod
-    /// that is not ready lacks the identity and only a roll gives it to them, or nothing has moved for as long as a
-    /// restart of ours may take.
+    /// that is not ready lacks the identity, and only a roll gives it to them. How long it has been going on cannot be
+    /// told from its pods, so time alone is no reason.
     fn stuck_at(&self, verdict: &WorkloadVerdict) -> Option<Timestamp> {
         if verdict.workload.deadline_exceeded {
             return Some(self.now);
         }
         let unready = || verdict.pods.iter().filter(|judged| !judged.pod.is_ready());
-        let crashing = unready().next().is_some() && unready().all(|judged| judged.verdict.roll_cures());
-        if crashing {
-            return Some(unready().filter_map(created).max()? + STUCK_AFTER);
-        }
-        let seconds = self.binding.spec.rollout.progress_deadline_seconds;
-        Some(verdict.pods.iter().filter_map(created).max()? + SignedDuration::from_secs(seconds.into()))
+        let crashing = unready().all(|judged| judged.verdict.roll_cures());
+        let latest = unready().filter_map(created).max()?;
+        crashing.then(|| latest + STUCK_AFTER)
     }
 }
 

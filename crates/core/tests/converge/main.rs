@@ -188,9 +188,10 @@ impl World {
             let view = self.cluster.snapshot();
             let plan = self.reconcile(&view, usize::MAX);
             let progressed = self.cluster.progress_all();
-            let due = plan.check_at.map_or(SignedDuration::ZERO, |at| at.duration_since(self.cluster.now));
+            let at = [plan.check_at, self.cluster.next_deadline()].into_iter().flatten().min();
+            let due = at.map_or(SignedDuration::ZERO, |at| at.duration_since(self.cluster.now));
             self.cluster.pass(due.as_secs().max(1));
-            let quiet = plan.steps.is_empty() && plan.check_at.is_none() && !progressed;
+            let quiet = plan.steps.is_empty() && at.is_none() && !progressed;
             if quiet && before == self.cluster.bindings {
                 return true;
             }

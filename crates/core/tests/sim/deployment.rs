@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use podidentity_api::names;
 use podidentity_core::injection::inject;
@@ -14,6 +14,8 @@ use serde_json::json;
 
 use super::{ACCOUNT, NAMESPACE, ROLE_KEY, managed_fields_entry};
 
+/// The deployment controller's default.
+const PROGRESS_DEADLINE: SignedDuration = SignedDuration::from_secs(600);
 const PRESET: &str = "arn:aws:iam::111122223333:role/preset";
 
 /// What a pod is made from: pods of an equal template are of one ReplicaSet.
@@ -44,6 +46,8 @@ pub struct Deployment {
     pub needs_role: bool,
     /// Whether the rollout of the present template is complete.
     completed: bool,
+    /// When the present template was set.
+    changed_at: Timestamp,
     pub pods: Vec<PodState>,
 }
 
@@ -64,7 +68,7 @@ impl PodState {
 }
 
 impl Deployment {
-    pub(super) fn new(name: &str, version: u64) -> Self {
+    pub(super) fn new(name: &str, version: u64, now: Timestamp) -> Self {
         Self {
             name: name.to_owned(),
             uid: format!("deployment-{version}"),
@@ -77,13 +81,15 @@ impl Deployment {
             broken: false,
             needs_role: false,
             completed: false,
+            changed_at: now,
             pods: Vec::new(),
         }
     }
 
-    pub(super) fn template_changed(&mut self) {
+    pub(super) fn template_changed(&mut self, now: Timestamp) {
         self.generation += 1;
         self.completed = false;
+        self.changed_at = now;
     }
 
     /// The operator owns nothing of the template any more.
@@ -129,7 +135,12 @@ impl Deployment {
         crashing.or_else(|| if stuck { None } else { self.pods.iter().position(outdated) })
     }
 
-    pub(super) fn workload(&self) -> Workload {
+    /// When its controller gives up on the rollout that is under way.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        (!self.completed && !self.paused).then(|| self.changed_at + PROGRESS_DEADLINE)
+    }
+
+    pub(super) fn workload(&self, now: Timestamp) -> Workload {
         let fields = json!({"f:spec": {"f:template": {"f:metadata": {"f:annotations": {
             format!("f:{}", names::IDENTITY_ANNOTATION): {}}}}}});
         let mut template = PodTemplate { spec: spec(&self.template), ..PodTemplate::default() };
@@ -155,7 +166,7 @@ impl Deployment {
             rolled_out: self.completed,
             settled: self.completed,
             nearly_rolled_out: false,
-            deadline_exceeded: false,
+            deadline_exceeded: self.deadline().is_some_and(|deadline| deadline <= now),
         }
     }
 

@@ -170,17 +170,17 @@ impl Cluster {
     }
 
     pub fn deploy(&mut self, name: &str, replicas: usize) {
-        let version = self.count();
-        let deployment = self.deployments.entry(name.to_owned()).or_insert_with(|| Deployment::new(name, version));
+        let (version, now) = (self.count(), self.now);
+        let deployment = self.deployments.entry(name.to_owned()).or_insert_with(|| Deployment::new(name, version, now));
         deployment.replicas = replicas;
         deployment.version = version;
     }
 
     pub fn edit_template(&mut self, name: &str, edit: impl FnOnce(&mut Deployment)) {
-        let version = self.count();
+        let (version, now) = (self.count(), self.now);
         if let Some(deployment) = self.deployments.get_mut(name) {
             edit(deployment);
-            deployment.template_changed();
+            deployment.template_changed(now);
             deployment.version = version;
         }
     }
@@ -213,6 +213,11 @@ impl Cluster {
             deployment.version = id;
         }
         progressed
+    }
+
+    /// When the next rollout that does not come to an end is given up.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deployments.values().filter_map(Deployment::deadline).filter(|deadline| *deadline > self.now).min()
     }
 
     /// Lets all deployments come to rest; false if they were.
@@ -272,7 +277,7 @@ impl Cluster {
         if deployment.template.mark.as_deref() != Some(mark) {
             deployment.template.mark = Some(mark.to_owned());
             deployment.marked_at = Some(now);
-            deployment.template_changed();
+            deployment.template_changed(now);
             deployment.version = version;
             self.rolls += 1;
         }
@@ -281,7 +286,7 @@ impl Cluster {
 
     /// What a watch would have shown.
     pub fn snapshot(&self) -> Snapshot {
-        let workloads: Vec<_> = self.deployments.values().map(|it| Arc::new(it.workload())).collect();
+        let workloads: Vec<_> = self.deployments.values().map(|it| Arc::new(it.workload(self.now))).collect();
         let pods = self.deployments.values().flat_map(|it| it.pods.iter().map(|pod| Arc::new(it.pod(pod)))).collect();
         Snapshot {
             namespace: NAMESPACE.into(),
