@@ -222,6 +222,7 @@ impl WebhookArgs {
             token_expiration: self.default_token_expiration,
             region: self.aws_default_region.clone(),
             sts_regional_endpoints: self.default_sts_regional_endpoint,
+            imds_open_to_pods: false,
         }
     }
 }

@@ -142,9 +142,10 @@ reasons! {
          annotation, and containers without `AWS_ROLE_ARN` get the association's role.",
         "Keep one of the two: delete the association or the binding.";
     NodeRoleReachable: Warning, NO,
-        "The pod shares the node's network and can reach the node's role.",
-        "`hostNetwork: true`: a hop limit on the instance metadata service does not keep such pods from it.",
-        "Do without hostNetwork, or keep the node's role minimal.";
+        "The pod can reach the node's role.",
+        "`hostNetwork: true`: a hop limit on the instance metadata service does not keep such pods from it. With the \
+         operator's flag `--imds-open-to-pods`, all other pods are reported as well, as Info.",
+        "Do without hostNetwork, keep pods from the instance metadata service, or keep the node's role minimal.";
     TokenMayBeUnreadable: Info, NO,
         "The container's user may not be able to read the token.",
         "The volume's `defaultMode` is not readable for everyone, and neither `fsGroup` nor one `runAsUser` for all \

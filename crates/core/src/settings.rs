@@ -18,6 +18,9 @@ pub struct Settings {
     pub region: Option<String>,
     /// Whether SDKs are told to use the regional STS endpoint where the service account does not say, false.
     pub sts_regional_endpoints: bool,
+    /// Whether a pod without hostNetwork is reported as able to reach the node's role: for clusters whose nodes do not
+    /// keep pods from the instance metadata service. Not a setting of the webhook; false.
+    pub imds_open_to_pods: bool,
 }
 
 impl Default for Settings {
@@ -29,6 +32,7 @@ impl Default for Settings {
             token_expiration: 86400,
             region: None,
             sts_regional_endpoints: false,
+            imds_open_to_pods: false,
         }
     }
 }

@@ -48,6 +48,11 @@ pub(crate) struct Args {
     #[arg(long, env = "PODIDENTITY_STS_REGIONAL_ENDPOINT")]
     sts_regional_endpoint: bool,
 
+    /// Report every pod as able to reach the node's role: for clusters whose nodes do not keep pods from the instance
+    /// metadata service.
+    #[arg(long, env = "PODIDENTITY_IMDS_OPEN_TO_PODS")]
+    imds_open_to_pods: bool,
+
     /// How logs are written. What is logged is set by RUST_LOG, for example RUST_LOG=info,podidentity_cluster=debug.
     #[arg(long, env = "PODIDENTITY_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -84,6 +89,7 @@ impl Args {
             token_expiration: self.token_expiration,
             region: self.aws_default_region.clone(),
             sts_regional_endpoints: self.sts_regional_endpoint,
+            imds_open_to_pods: self.imds_open_to_pods,
         }
     }
 }

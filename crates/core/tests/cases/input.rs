@@ -80,6 +80,8 @@ fn settings(document: &Value) -> Result<Settings, String> {
             "token-expiration" => settings.token_expiration = value.as_i64().unwrap_or_default(),
             "aws-default-region" => settings.region = Some(text),
             "sts-regional-endpoint" => settings.sts_regional_endpoints = value.as_bool().unwrap_or_default(),
+            // A flag of the operator.
+            "imds-open-to-pods" => settings.imds_open_to_pods = value.as_bool().unwrap_or_default(),
             _ => return Err(format!("input.yaml: the webhook has no flag {flag}")),
         }
     }

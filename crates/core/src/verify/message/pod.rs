@@ -1,7 +1,7 @@
 //! Findings about a pod as a whole.
 
 use super::Words;
-use crate::finding::{Finding, FindingReason};
+use crate::finding::{Finding, FindingReason, Severity};
 use crate::injection::{ROLE_ARN, SKIP_LABEL};
 use crate::objects::Pod;
 use crate::verify::container::CONTAINER_CREDENTIALS;
@@ -20,7 +20,7 @@ impl Words<'_> {
         let all = [
             skipped.then(|| self.webhook_skipped()),
             self.pod_identity_active(),
-            host_network.then(|| self.node_role_reachable()),
+            if host_network { Some(self.node_role_reachable()) } else { self.imds_open() },
         ];
         all.into_iter().flatten().collect()
     }
@@ -49,6 +49,14 @@ impl Words<'_> {
         let text = "shares the node's network (hostNetwork) and can reach the node's role whatever its own is. Do without \
                     hostNetwork, or keep the node's role minimal.";
         self.pod_finding(FindingReason::NodeRoleReachable, text)
+    }
+
+    fn imds_open(&self) -> Option<Finding> {
+        let text = "can reach the node's role: nothing is known to keep pods of this cluster from the instance metadata \
+                    service. Set its hop limit to 1 on the nodes, or block 169.254.169.254 by a network policy.";
+        let finding =
+            || Finding { severity: Severity::Info, ..self.pod_finding(FindingReason::NodeRoleReachable, text) };
+        self.settings.imds_open_to_pods.then(finding)
     }
 
     fn pod_finding(&self, reason: FindingReason, text: &str) -> Finding {
