@@ -3,7 +3,7 @@
 use crate::world::Place::{self, Exclusive, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
-    bad_input, deletion, disturbed, injection, kinds, lifecycle, ownership, process, rollouts, schema, workloads,
+    argo, bad_input, deletion, disturbed, injection, kinds, lifecycle, ownership, process, rollouts, schema, workloads,
 };
 
 /// Name, place and scenario.
@@ -21,6 +21,8 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("the_limit_holds_across_bindings", Narrow, |w, n| Box::pin(disturbed::limited_across_bindings(w, n))),
         ("injection_that_comes_back_heals_a_rollout", Narrow, |w, n| Box::pin(disturbed::injection_interrupted(w, n))),
         ("a_deleted_definition_releases_and_may_come_back", Narrow, |w, n| Box::pin(disturbed::definition_deleted(w, n))),
+        ("an_argo_rollout_is_rolled_while_its_definition_is_there", Exclusive, |w, n| Box::pin(argo::rollouts(w, n))),
+        ("an_argo_rollout_without_template_is_verified", Exclusive, |w, n| Box::pin(argo::template_elsewhere(w, n))),
         ("a_canary_that_fails_halts_nineteen_others", Shared, |w, n| Box::pin(rollouts::halted(w, n))),
         ("a_canary_that_fails_is_rolled_back", Shared, |w, n| Box::pin(rollouts::canary_rolled_back(w, n))),
         ("all_that_were_rolled_are_rolled_back", Shared, |w, n| Box::pin(rollouts::all_rolled_back(w, n))),

@@ -7,6 +7,7 @@
 //! cargo build -p podidentity-operator && cargo test -p e2e --test scenarios [-- FILTER]
 //! ```
 
+mod argo;
 mod bad_input;
 mod catalogue;
 mod deletion;
