@@ -4,6 +4,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use podidentity_core::settings::Settings;
 use podidentity_core::wanted::Wanted;
 
+use crate::explain::ExplainArgs;
+use crate::status::StatusArgs;
+
 /// Pods that act as AWS IAM roles: what is wrong with them, before and after they run.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-podidentity", bin_name = "kubectl podidentity", version, about, propagate_version = true)]
@@ -14,8 +17,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Inject(InjectArgs),
+    Status(StatusArgs),
+    Explain(ExplainArgs),
     Lint(LintArgs),
+    Inject(InjectArgs),
 }
 
 /// Print manifests with role and token set by hand, for clusters without a webhook

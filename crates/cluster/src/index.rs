@@ -96,7 +96,7 @@ impl Object {
     }
 
     /// The service account that the object bears on.
-    fn service_account(&self) -> Option<&str> {
+    pub(crate) fn service_account(&self) -> Option<&str> {
         match self {
             Self::Binding(binding) => Some(&binding.spec.service_account_name),
             Self::ServiceAccount(account) => account.metadata.name.as_deref(),
@@ -234,13 +234,25 @@ impl Index {
         state.identities.keys().flat_map(|namespace| state.bound_in(namespace)).collect()
     }
 
+    /// All identities of which anything is known, bound or not.
+    pub fn known(&self) -> Vec<IdentityKey> {
+        let state = self.lock();
+        let named = |(namespace, accounts): (&String, &HashMap<String, Identity>)| {
+            let key = |account: &String| IdentityKey { namespace: namespace.clone(), service_account: account.clone() };
+            accounts.keys().map(key).collect::<Vec<_>>()
+        };
+        state.identities.iter().flat_map(named).collect()
+    }
+
     /// Everything about one identity, or `None` if no binding names it.
     pub fn snapshot(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
+        self.look(key, config, now).filter(|snapshot| !snapshot.bindings.is_empty())
+    }
+
+    /// Everything about one identity, bound or not; `None` if nothing is known of it.
+    pub fn look(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
         let state = self.lock();
         let identity = state.identities.get(&key.namespace)?.get(&key.service_account)?;
-        if identity.bindings.is_empty() {
-            return None;
-        }
         Some(Snapshot {
             namespace: key.namespace.clone(),
             service_account_name: key.service_account.clone(),

@@ -4,13 +4,20 @@
 //! watch ──► index ──► Snapshot ──► (podidentity_core: plan) ──► act ──► Outcome ──► report
 //!             │                                                  │
 //!             └──────────────► queue (which identity is due)     └──► index (what was written is known at once)
+//!
+//! read (once, page by page) ──► Snapshot ──► a caller's judgement, for commands that look at a cluster and end
 //! ```
 
 pub mod client;
+pub mod connect;
 mod optional;
 pub mod watch;
 
 pub mod index;
+
+pub mod read;
+
+pub mod edit;
 
 pub mod queue;
 

@@ -1,5 +1,6 @@
 //! The findings of `lint`, printed.
 
+pub(crate) mod document;
 mod github;
 mod json;
 mod sarif;

@@ -10,6 +10,8 @@ mod findings;
 mod story;
 mod transitions;
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::{
     PodIdentityBinding, PodIdentityBindingStatus, ServiceAccountStatus, WorkloadState, WorkloadStatus,
@@ -17,6 +19,7 @@ use podidentity_api::{
 
 use crate::account::{self, AccountState};
 use crate::assess::{Assessment, Case, JudgedPod};
+use crate::finding::Finding;
 use crate::objects::ControllerRef;
 use crate::outcome::Outcome;
 use crate::plan::Target;
@@ -43,13 +46,8 @@ pub struct Report {
 /// The statuses to write. `snapshot` and `assessment` are of the time after the plan was carried out, `outcome` tells how
 /// that went.
 pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) -> Vec<Report> {
-    let owned = assessment.case.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
-    let lost = assessment.claim.losers.iter().map(|binding| {
-        let story = story::of_loser(snapshot, assessment.claim.owner.as_deref());
-        (binding, bare(snapshot, binding, &story))
-    });
-    owned
-        .chain(lost)
+    statuses(snapshot, assessment, outcome)
+        .into_iter()
         .filter(|(binding, status)| binding.status.as_ref() != Some(status))
         .map(|(binding, status)| Report {
             binding: Target::of(&binding.metadata),
@@ -57,6 +55,30 @@ pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) 
             status,
         })
         .collect()
+}
+
+/// The status of every binding that is not being deleted, the owner's first.
+pub fn statuses<'a>(
+    snapshot: &Snapshot,
+    assessment: &'a Assessment,
+    outcome: &Outcome,
+) -> Vec<(&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
+    let owned = assessment.case.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
+    let lost = assessment.claim.losers.iter().map(|binding| {
+        let story = story::of_loser(snapshot, assessment.claim.owner.as_deref());
+        (binding, bare(snapshot, binding, &story))
+    });
+    owned.chain(lost).collect()
+}
+
+/// The one thing to say about the binding that owns the service account.
+pub fn story(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> Story {
+    story::of_owner(snapshot, case, &Counts::of(case), outcome)
+}
+
+/// The findings that only show when all pods are looked at together, in no particular order.
+pub fn findings_of_workloads(case: &Case, namespace: &str) -> Vec<Finding> {
+    findings::of_workloads(case, namespace).collect()
 }
 
 fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> bool {

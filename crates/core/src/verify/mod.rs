@@ -11,9 +11,14 @@
 mod container;
 mod env;
 mod message;
+mod observe;
 mod predict;
 mod text;
 mod token;
+
+pub use env::Seen;
+pub use observe::{Observed, Source, SourceKind, SourceState, TokenSeen, observe, renewed_after};
+pub use text::shown;
 
 use container::{Judge, Problem};
 use message::Words;
