@@ -31,24 +31,38 @@ mod complete;
 
 mod age;
 mod paint;
+mod table;
 mod view;
 
+mod adopt;
 mod explain;
+mod plan;
 mod status;
+mod verify;
+mod write;
 
 mod messages;
 mod output;
 
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod man;
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser as _};
+use clap_complete::CompleteEnv;
+use podidentity_cluster::edit::Edit;
 
 use args::{Cli, Command};
 use cluster::Failure;
 use exit::Exit;
 
 fn main() -> ExitCode {
+    // Answers the shell and ends if it is one that asks.
+    CompleteEnv::with_factory(Cli::command).complete();
     let cli = Cli::parse();
     let stdout = io::stdout();
     let colour = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
@@ -59,6 +73,13 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(args, &mut out, colour).map_err(Failure::from),
         Command::Status(args) => status::run(args, &mut out),
         Command::Explain(args) => explain::run(args, &mut out),
+        Command::Verify(args) => verify::run(args, &mut out),
+        Command::Plan(args) => plan::run(args, &mut out),
+        Command::Adopt(args) => adopt::run(args, &mut out),
+        Command::Complete(args) => complete::run(args, &mut out),
+        Command::Release(args) => write::run(&args.write, Edit::Release, &mut out),
+        Command::Suspend(args) => write::run(&args.write, Edit::Suspend(true), &mut out),
+        Command::Resume(args) => write::run(&args.write, Edit::Suspend(false), &mut out),
     };
     match result.and_then(|exit| Ok(out.flush().map(|()| exit)?)) {
         Ok(exit) => exit.into(),

@@ -31,8 +31,10 @@ impl Paint {
     /// For standard output.
     pub(crate) fn of_stdout() -> Self {
         let colour = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
-        let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0).max(NARROWEST));
-        Self { colour, width }
+        // As other programs have it: COLUMNS says it where there is no terminal to ask.
+        let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let seen = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        Self { colour, width: seen.or(said).unwrap_or(WIDTH).max(NARROWEST) }
     }
 
     /// Without colours, for files and tests.

@@ -31,13 +31,43 @@ pub async fn edit(
     binding: &PodIdentityBinding,
     edit: Edit,
     dry_run: bool,
-) -> Result<PodIdentityBinding, kube::Error> {
+) -> Result<PodIdentityBinding, EditError> {
     let meta = binding.meta();
     let namespace = meta.namespace.as_deref().unwrap_or_default();
     let api = Api::<PodIdentityBinding>::namespaced(client.clone(), namespace);
     let params = PatchParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let name = meta.name.as_deref().unwrap_or_default();
-    api.patch(name, &params, &Patch::Merge(patch(binding, edit))).await
+    api.patch(name, &params, &Patch::Merge(patch(binding, edit))).await.map_err(EditError::of)
+}
+
+/// Why a binding was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// The user lacks a right.
+    #[error(
+        "you may not do that: {0}\nAsk for a Role with {{apiGroups: [podidentity.dev], resources: \
+         [podidentitybindings], verbs: [get, patch]}}."
+    )]
+    Forbidden(String),
+    /// It is another one than was looked at.
+    #[error("it has changed meanwhile; look at it again, then repeat the command")]
+    Changed,
+    /// The API server refuses it, or does not answer.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl EditError {
+    fn of(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => match status.code {
+                403 => Self::Forbidden(status.message.clone()),
+                409 => Self::Changed,
+                _ => Self::Other(status.message.clone()),
+            },
+            error => Self::Other(error.to_string()),
+        }
+    }
 }
 
 /// The patch; it holds for the generation that was observed and no other.

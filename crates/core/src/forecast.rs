@@ -4,6 +4,7 @@
 //! Snapshot ──► what is annotated ──► the snapshot after that ──► verdict of each workload ──► who restarts, in which turn
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -66,7 +67,7 @@ pub enum Fate {
         /// Whether it goes first and alone, to prove that the identity arrives.
         canary: bool,
         /// What has to happen first, if something has to.
-        after: Option<String>,
+        after: Option<After>,
     },
     /// It is being restarted already.
     Restarting,
@@ -74,6 +75,28 @@ pub enum Fate {
     LeftAlone(String),
     /// It needs no restart: why.
     Untouched(&'static str),
+}
+
+/// What has to happen before a workload is restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Somebody resumes the binding.
+    Resumed,
+    /// Somebody releases the restarts.
+    Released,
+    /// A rollout of its own has finished.
+    OwnRollout,
+}
+
+impl After {
+    /// For example `when it is released`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resumed => "when the binding is resumed",
+            Self::Released => "when it is released",
+            Self::OwnRollout => "when its own rollout has finished",
+        }
+    }
 }
 
 impl Forecast {
@@ -102,9 +125,18 @@ impl Forecast {
         self.workloads.iter().filter(|workload| matches!(workload.fate, Fate::Restart { .. }))
     }
 
-    /// Whether anything is written.
+    /// The workloads that are restarted without anybody's doing.
+    pub fn restarts_unasked(&self) -> impl Iterator<Item = &WorkloadForecast> {
+        let blocked = self.blocked.is_some();
+        self.restarts().filter(move |workload| {
+            let asked = |after: Option<After>| matches!(after, Some(After::Resumed | After::Released));
+            !blocked && matches!(workload.fate, Fate::Restart { after, .. } if !asked(after))
+        })
+    }
+
+    /// Whether nothing is written unless somebody does something first.
     pub fn is_quiet(&self) -> bool {
-        self.annotations.is_empty() && (self.blocked.is_some() || self.restarts().next().is_none())
+        self.annotations.is_empty() && self.restarts_unasked().next().is_none()
     }
 }
 
@@ -124,21 +156,26 @@ fn annotated(snapshot: &Snapshot, case: &Case) -> Snapshot {
 }
 
 /// The service account with annotations that the operator alone owns.
-fn written(
-    mut account: ServiceAccount,
-    annotations: std::collections::BTreeMap<String, String>,
-    now: Timestamp,
-) -> ServiceAccount {
-    let fields: serde_json::Map<_, _> = annotations.keys().map(|key| (format!("f:{key}"), json!({}))).collect();
-    account.metadata.managed_fields = Some(vec![ManagedFieldsEntry {
-        manager: Some(names::FIELD_MANAGER.to_owned()),
+fn written(mut account: ServiceAccount, annotations: BTreeMap<String, String>, now: Timestamp) -> ServiceAccount {
+    account.metadata.managed_fields = None;
+    owned_by(&mut account, names::FIELD_MANAGER, annotations.keys().cloned(), now);
+    account.metadata.annotations.get_or_insert_default().extend(annotations);
+    account
+}
+
+/// Makes annotations of a service account the field manager's.
+pub fn owned_by(account: &mut ServiceAccount, manager: &str, keys: impl Iterator<Item = String>, now: Timestamp) {
+    let fields: serde_json::Map<_, _> = keys.map(|key| (format!("f:{key}"), json!({}))).collect();
+    if fields.is_empty() {
+        return;
+    }
+    account.metadata.managed_fields.get_or_insert_default().push(ManagedFieldsEntry {
+        manager: Some(manager.to_owned()),
         operation: Some("Apply".to_owned()),
         fields_v1: Some(FieldsV1(json!({"f:metadata": {"f:annotations": fields}}))),
         time: Some(Time(now)),
         ..ManagedFieldsEntry::default()
-    }]);
-    account.metadata.annotations.get_or_insert_default().extend(annotations);
-    account
+    });
 }
 
 fn changes(snapshot: &Snapshot, case: &Case) -> Vec<AnnotationChange> {
@@ -161,9 +198,12 @@ fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(&'static str, String)> {
     let cannot = snapshot.namespace_terminating()
         || matches!(
             case.account.state,
-            AccountState::Missing | AccountState::Terminating | AccountState::Conflict(_) | AccountState::Contested { .. }
+            AccountState::Missing
+                | AccountState::Terminating
+                | AccountState::Conflict(_)
+                | AccountState::Contested { .. }
         );
-    let forbidden = case.binding.spec.suspend || case.invalid.is_some();
+    let forbidden = case.binding.spec.suspend || case.invalid.is_some() || !case.grant.permits();
     let stops = story.progress != Progress::Done && (cannot || forbidden);
     stops.then_some((story.reason, story.message))
 }
@@ -198,13 +238,13 @@ fn workloads(case: &Case) -> Vec<WorkloadForecast> {
 }
 
 fn fate(verdict: &WorkloadVerdict) -> Fate {
-    let restart = |after: Option<&str>| Fate::Restart { turn: 1, canary: false, after: after.map(str::to_owned) };
+    let restart = |after| Fate::Restart { turn: 1, canary: false, after };
     let why = || verdict.message.clone().unwrap_or_default();
     match verdict.wait {
         Some(Wait::Account | Wait::Settling | Wait::Slot | Wait::Retry) => return restart(None),
-        Some(Wait::Suspended) => return restart(Some("when the binding is resumed")),
-        Some(Wait::Release) => return restart(Some("when it is released")),
-        Some(Wait::OwnRollout) => return restart(Some("when its own rollout has finished")),
+        Some(Wait::Suspended) => return restart(Some(After::Resumed)),
+        Some(Wait::Release) => return restart(Some(After::Released)),
+        Some(Wait::OwnRollout) => return restart(Some(After::OwnRollout)),
         Some(Wait::Policy | Wait::HeldBack | Wait::Reverted) => return Fate::LeftAlone(why()),
         None => {}
     }

@@ -1,37 +1,64 @@
 //! What a role's trust policy has to contain, so that pods may act as the role.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 
 use crate::arn::RoleArn;
 
 /// Stands for the issuer where it is not known.
 pub const UNKNOWN_ISSUER: &str = "ISSUER";
 
-/// The trust policy of the role that lets the pods of one service account act as it, as a JSON document.
+/// A trust policy, which serializes to the JSON document that IAM takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TrustPolicy {
+    version: &'static str,
+    statement: [Statement; 1],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    effect: &'static str,
+    principal: Principal,
+    action: &'static str,
+    condition: Condition,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Principal {
+    federated: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Condition {
+    string_equals: BTreeMap<String, String>,
+}
+
+/// The trust policy of the role that lets the pods of one service account act as it.
 ///
 /// `issuer` is the cluster's OIDC issuer, for example `https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE`; where it is
 /// not known the document says [`UNKNOWN_ISSUER`]. `subject` is `system:serviceaccount:NAMESPACE:NAME`. The identity
 /// provider is taken to be in the role's own account and partition.
 ///
 /// Source: "Assign IAM roles to Kubernetes service accounts", Amazon EKS User Guide.
-pub fn policy(role: &RoleArn, issuer: Option<&str>, subject: &str, audience: &str) -> Value {
+pub fn policy(role: &RoleArn, issuer: Option<&str>, subject: &str, audience: &str) -> TrustPolicy {
     let issuer = issuer.map_or(UNKNOWN_ISSUER, provider_name);
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": {
-                "Federated": format!("arn:{}:iam::{}:oidc-provider/{issuer}", role.partition(), role.account()),
-            },
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Condition": {
-                "StringEquals": {
-                    format!("{issuer}:aud"): audience,
-                    format!("{issuer}:sub"): subject,
-                },
-            },
+    let federated = format!("arn:{}:iam::{}:oidc-provider/{issuer}", role.partition(), role.account());
+    let string_equals =
+        BTreeMap::from([(format!("{issuer}:aud"), audience.to_owned()), (format!("{issuer}:sub"), subject.to_owned())]);
+    TrustPolicy {
+        version: "2012-10-17",
+        statement: [Statement {
+            effect: "Allow",
+            principal: Principal { federated },
+            action: "sts:AssumeRoleWithWebIdentity",
+            condition: Condition { string_equals },
         }],
-    })
+    }
 }
 
 /// The name of the IAM identity provider of an issuer: the URL without scheme and final slash.
@@ -43,10 +70,19 @@ pub fn provider_name(issuer: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn json(policy: &TrustPolicy) -> serde_json::Value {
+        serde_json::to_value(policy).unwrap()
+    }
+
     #[test]
     fn the_policy_names_provider_subject_and_audience() {
         let role: RoleArn = "arn:aws-cn:iam::111122223333:role/path/my-role".parse().unwrap();
-        let found = policy(&role, Some("https://oidc.example.com/id/1/"), "system:serviceaccount:a:b", "sts.amazonaws.com");
+        let found = json(&policy(
+            &role,
+            Some("https://oidc.example.com/id/1/"),
+            "system:serviceaccount:a:b",
+            "sts.amazonaws.com",
+        ));
         let statement = &found["Statement"][0];
         let provider = "arn:aws-cn:iam::111122223333:oidc-provider/oidc.example.com/id/1";
         assert_eq!(statement["Principal"]["Federated"], provider);
@@ -58,7 +94,7 @@ mod tests {
     #[test]
     fn without_an_issuer_there_is_a_place_for_it() {
         let role: RoleArn = "arn:aws:iam::111122223333:role/my-role".parse().unwrap();
-        let found = policy(&role, None, "system:serviceaccount:a:b", "sts.amazonaws.com");
+        let found = json(&policy(&role, None, "system:serviceaccount:a:b", "sts.amazonaws.com"));
         assert!(found.to_string().contains("oidc-provider/ISSUER"));
     }
 }

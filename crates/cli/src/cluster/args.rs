@@ -43,7 +43,12 @@ pub(crate) struct ConnectionArgs {
     pub(crate) webhook: WebhookArgs,
 
     /// The cluster's OIDC issuer; default: that of its discovery document
-    #[arg(long, value_name = "URL", env = "PODIDENTITY_ISSUER", help_heading = "How the cluster's webhook is configured")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PODIDENTITY_ISSUER",
+        help_heading = "How the cluster's webhook is configured"
+    )]
     pub(crate) issuer: Option<String>,
 }
 

@@ -38,6 +38,9 @@ pub(crate) enum Failure {
     Output(#[from] std::io::Error),
 }
 
+/// As good as none.
+const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Runs what waits for the cluster.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     // Of the threads one decodes what another receives.
@@ -64,7 +67,6 @@ pub(crate) struct Views {
 impl Session {
     /// Connects; nothing is read yet.
     pub(crate) async fn open(connection: &ConnectionArgs, scope: &ScopeArgs) -> Result<Self, Failure> {
-        let no_limit = Some(Duration::from_secs(24 * 60 * 60));
         let options = Options {
             kubeconfig: connection.kubeconfig.clone(),
             context: connection.context.clone(),
@@ -72,7 +74,7 @@ impl Session {
             user: connection.user.clone(),
             impersonate: connection.impersonate.clone(),
             impersonate_groups: connection.impersonate_groups.clone(),
-            request_timeout: connection.request_timeout.map_or(None, |it| if it.is_zero() { no_limit } else { Some(it) }),
+            request_timeout: connection.request_timeout.map(|it| if it.is_zero() { NO_LIMIT } else { it }),
             user_agent: concat!("kubectl-podidentity/", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let settings = connection.webhook.settings();
@@ -81,6 +83,11 @@ impl Session {
         let own = scope.namespace.clone().unwrap_or_else(|| connection.namespace.clone());
         let namespace = (!scope.all_namespaces).then_some(own);
         Ok(Self { connection, namespace, config: Arc::new(config), selector: scope.selector.clone() })
+    }
+
+    /// The same cluster, but another part of it.
+    pub(crate) fn across(&self, namespace: Option<String>) -> Self {
+        Self { connection: self.connection.clone(), namespace, config: Arc::clone(&self.config), selector: None }
     }
 
     /// Asks the cluster for its issuer, where the user has not given it.
@@ -121,9 +128,10 @@ impl Session {
     }
 
     /// What the label selector selects; `None`: there is none.
-    async fn selected(&self) -> Result<Option<Selected>, Failure> {
+    pub(crate) async fn selected(&self) -> Result<Option<Selected>, Failure> {
         let Some(selector) = &self.selector else { return Ok(None) };
-        let lister = Lister { client: &self.connection.client, namespace: self.namespace.as_deref(), progress: &Silent };
+        let lister =
+            Lister { client: &self.connection.client, namespace: self.namespace.as_deref(), progress: &Silent };
         let bindings = match lister.selected::<PodIdentityBinding>("podidentitybindings", selector).await {
             Err(ReadError::Absent(_)) => Vec::new(),
             bindings => bindings?,
@@ -140,7 +148,10 @@ impl Session {
         if all.is_empty() || all.contains(name) {
             return Ok(());
         }
-        Err(Failure::Other(format!("there is no namespace {name}{}", did_you_mean(name, all.iter().map(String::as_str)))))
+        Err(Failure::Other(format!(
+            "there is no namespace {name}{}",
+            did_you_mean(name, all.iter().map(String::as_str))
+        )))
     }
 
     /// In which part of the cluster, for messages.
@@ -153,18 +164,25 @@ impl Session {
 }
 
 /// Names by namespace.
-struct Selected {
+pub(crate) struct Selected {
     bindings: HashSet<(String, String)>,
     accounts: HashSet<(String, String)>,
 }
 
 impl Selected {
     fn contains(&self, view: &View) -> bool {
-        let key = |name: &str| (view.namespace.clone(), name.to_owned());
         match &view.binding {
-            Some(binding) => self.bindings.contains(&key(binding)),
-            None => self.accounts.contains(&key(&view.service_account)),
+            Some(binding) => self.has_binding(&view.namespace, binding),
+            None => self.has_account(&view.namespace, &view.service_account),
         }
+    }
+
+    pub(crate) fn has_binding(&self, namespace: &str, name: &str) -> bool {
+        self.bindings.contains(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    pub(crate) fn has_account(&self, namespace: &str, name: &str) -> bool {
+        self.accounts.contains(&(namespace.to_owned(), name.to_owned()))
     }
 }
 

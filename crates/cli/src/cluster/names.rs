@@ -24,7 +24,7 @@ mod tests {
     #[test]
     fn the_most_alike_are_offered() {
         let known = ["my-app", "my-api", "database"];
-        assert_eq!(did_you_mean("my-ap", known.into_iter()), "; did you mean my-app, my-api?");
+        assert_eq!(did_you_mean("my-ap", known.into_iter()), "; did you mean my-api, my-app?");
         assert_eq!(did_you_mean("data", known.into_iter()), "; did you mean database?");
         assert_eq!(did_you_mean("xyz", known.into_iter()), "");
     }

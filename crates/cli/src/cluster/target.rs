@@ -17,8 +17,14 @@ const KINDS: &[(TargetKind, &[&str])] = &[
     (TargetKind::Binding, &["pib", "podidentitybinding", "podidentitybindings", "podidentitybindings.podidentity.dev"]),
     (TargetKind::ServiceAccount, &["sa", "serviceaccount", "serviceaccounts"]),
     (TargetKind::Pod, &["pod", "pods", "po"]),
-    (TargetKind::Workload("Deployment"), &["deploy", "deployment", "deployments", "deployment.apps", "deployments.apps"]),
-    (TargetKind::Workload("StatefulSet"), &["sts", "statefulset", "statefulsets", "statefulset.apps", "statefulsets.apps"]),
+    (
+        TargetKind::Workload("Deployment"),
+        &["deploy", "deployment", "deployments", "deployment.apps", "deployments.apps"],
+    ),
+    (
+        TargetKind::Workload("StatefulSet"),
+        &["sts", "statefulset", "statefulsets", "statefulset.apps", "statefulsets.apps"],
+    ),
     (TargetKind::Workload("DaemonSet"), &["ds", "daemonset", "daemonsets", "daemonset.apps", "daemonsets.apps"]),
     (TargetKind::Workload("Rollout"), &["ro", "rollout", "rollouts", "rollouts.argoproj.io"]),
     (TargetKind::Workload("Job"), &["job", "jobs", "jobs.batch"]),

@@ -9,17 +9,19 @@ use podidentity_core::status;
 
 use super::{Cause, Subject};
 use crate::paint::Mark;
+use crate::view::views;
 
 /// No binding and no annotation: this is not among the operator's reasons, since it never looks at these.
 pub(super) const NOT_ANNOTATED: &str = "NotAnnotated";
 /// The annotation is not the ARN of a role.
-const INVALID_ROLE_ARN: &str = "InvalidRoleArn";
+pub(super) const INVALID_ROLE_ARN: &str = "InvalidRoleArn";
 /// The pod has ended, or is about to.
 const NOT_LIVE: &str = "PodNotLive";
 
 /// The cause, in the order of the story: what comes earlier explains what comes later.
 pub(super) fn of(subject: &Subject<'_>) -> Cause {
     not_live(subject)
+        .or_else(|| not_the_owner(subject))
         .or_else(|| no_account(subject))
         .or_else(|| of_account(subject))
         .or_else(|| of_pod(subject))
@@ -28,8 +30,8 @@ pub(super) fn of(subject: &Subject<'_>) -> Cause {
         .unwrap_or_else(|| right(subject))
 }
 
-fn wrong(reason: &str, message: impl Into<String>) -> Option<Cause> {
-    Some(Cause { mark: Mark::Wrong, reason: reason.to_owned(), message: message.into() })
+fn wrong(reason: &str, message: impl Into<String>) -> Cause {
+    Cause { mark: Mark::Wrong, reason: reason.to_owned(), message: message.into() }
 }
 
 fn not_live(subject: &Subject<'_>) -> Option<Cause> {
@@ -42,11 +44,22 @@ fn not_live(subject: &Subject<'_>) -> Option<Cause> {
     })
 }
 
+/// The binding that is asked for is not the one that counts.
+fn not_the_owner(subject: &Subject<'_>) -> Option<Cause> {
+    let asked = subject.asked.as_ref()?;
+    let owner = subject.assessment.claim.owner.as_ref().and_then(|owner| owner.metadata.name.as_ref());
+    if owner == Some(asked) {
+        return None;
+    }
+    let view = views(subject.snapshot).into_iter().find(|view| view.binding.as_ref() == Some(asked))?;
+    Some(Cause { mark: Mark::from(view.state), reason: view.reason, message: view.message })
+}
+
 fn no_account(subject: &Subject<'_>) -> Option<Cause> {
     let account = subject.account_name();
     if subject.snapshot.service_account.is_none() {
         let message = format!("service account {account} does not exist");
-        return wrong(reason::SERVICE_ACCOUNT_NOT_FOUND, message);
+        return Some(wrong(reason::SERVICE_ACCOUNT_NOT_FOUND, message));
     }
     if subject.case().is_none() && subject.annotated_role().is_none() {
         let message = format!(
@@ -63,19 +76,23 @@ fn no_account(subject: &Subject<'_>) -> Option<Cause> {
 fn of_account(subject: &Subject<'_>) -> Option<Cause> {
     let case = subject.case()?;
     if let Some(problem) = &case.invalid {
-        let reason = if subject.bound { reason::INVALID_SPEC } else { INVALID_ROLE_ARN };
-        return wrong(reason, problem);
+        return Some(if subject.bound {
+            wrong(reason::INVALID_SPEC, problem)
+        } else {
+            wrong(INVALID_ROLE_ARN, problem.trim_start_matches("spec.roleArn: "))
+        });
     }
-    let blocked = matches!(
-        case.account.state,
-        AccountState::Terminating | AccountState::Conflict(_) | AccountState::Contested { .. }
-    );
+    let blocked = !case.grant.permits()
+        || matches!(
+            case.account.state,
+            AccountState::Terminating | AccountState::Conflict(_) | AccountState::Contested { .. }
+        );
     let suspended = matches!(case.account.state, AccountState::Outdated { .. }) && case.binding.spec.suspend;
     if !subject.bound || !(blocked || suspended) {
         return None;
     }
     let story = status::story(subject.snapshot, case, &Outcome::default());
-    wrong(story.reason, story.message)
+    Some(wrong(story.reason, story.message))
 }
 
 fn of_pod(subject: &Subject<'_>) -> Option<Cause> {

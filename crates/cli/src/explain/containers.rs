@@ -15,7 +15,8 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Step> {
         let observed = observe(pod, container);
         let worst = worst(subject, &container.name);
         let used = observed.credentials().into_iter().find(|source| source.state == SourceState::Used);
-        let text = used.map_or_else(String::new, |used| format!("an SDK uses the {}: {}", used.kind.as_str(), used.detail));
+        let text =
+            used.map_or_else(String::new, |used| format!("an SDK uses the {}: {}", used.kind.as_str(), used.detail));
         Step {
             mark: match subject.judged {
                 Some(_) => Mark::from(worst),

@@ -17,8 +17,8 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use podidentity_core::snapshot::Snapshot;
+use podidentity_core::trust::TrustPolicy;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::cluster::args::{ConnectionArgs, ScopeArgs};
 use crate::cluster::{Failure, Session, Target, block_on, did_you_mean, notes, target};
@@ -28,7 +28,7 @@ use crate::messages::Messages;
 use crate::output::document;
 use crate::paint::{Mark, Paint};
 
-pub(crate) use subject::Subject;
+pub(crate) use subject::{Subject, contains};
 
 /// Tell why a pod has its role, or has not
 ///
@@ -81,7 +81,7 @@ pub(crate) struct Story {
     pub(crate) steps: Vec<Step>,
     /// The role's trust policy as it has to be; absent where no role is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) trust_policy: Option<Value>,
+    pub(crate) trust_policy: Option<TrustPolicy>,
     /// The one thing to do next.
     pub(crate) next: String,
 }
@@ -124,7 +124,7 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, Failu
         let reading = session
             .read(true, |snapshot| {
                 names.borrow_mut().extend(subject::names(&snapshot, target.kind));
-                subject::contains(&snapshot, target).then_some(snapshot)
+                contains(&snapshot, target).then_some(snapshot)
             })
             .await?;
         let mut messages = Messages::new();
@@ -155,10 +155,8 @@ pub(crate) fn tell(snapshot: &Snapshot, target: &Target) -> Story {
 pub(crate) fn write(story: &Story, output: Output, paint: Paint, out: &mut dyn Write) -> Result<(), Failure> {
     match output {
         Output::Text => write!(out, "{}", render::text(story, paint))?,
-        Output::Json | Output::Yaml => {
-            let value = serde_json::to_value(story).map_err(std::io::Error::from)?;
-            if output == Output::Json { document::json(&value, out)? } else { document::yaml(&value, out)? }
-        }
+        Output::Json => document::json(story, out)?,
+        Output::Yaml => document::yaml(story, out)?,
     }
     Ok(())
 }

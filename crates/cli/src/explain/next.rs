@@ -4,7 +4,7 @@ use podidentity_api::names::reason;
 use podidentity_core::finding::{Finding, FindingReason};
 use podidentity_core::rollout::Wait;
 
-use super::cause::NOT_ANNOTATED;
+use super::cause::{INVALID_ROLE_ARN, NOT_ANNOTATED};
 use super::{Cause, Subject};
 
 /// The next step that the cause asks for.
@@ -20,6 +20,31 @@ pub(super) fn of(subject: &Subject<'_>, cause: &Cause) -> String {
         ),
         reason::SUSPENDED => {
             format!("Resume it: kubectl podidentity -n {namespace} resume pib/{}", binding(subject))
+        }
+        INVALID_ROLE_ARN => {
+            let key = subject.snapshot.config.settings.key("role-arn");
+            format!("Correct it: kubectl -n {namespace} annotate --overwrite serviceaccount {account} {key}=ARN")
+        }
+        reason::INVALID_SPEC => format!("Correct it: kubectl -n {namespace} edit pib {}", binding(subject)),
+        reason::ANNOTATION_CONFLICT => {
+            let binding = binding(subject);
+            format!(
+                "Make both agree, or let the binding take the annotation over: kubectl -n {namespace} patch pib {binding} \
+                 --type merge -p '{{\"spec\":{{\"onConflict\":\"Override\"}}}}'"
+            )
+        }
+        reason::SERVICE_ACCOUNT_CLAIMED => {
+            let asked = subject.asked.as_deref().unwrap_or_default();
+            format!(
+                "Delete the one that is not wanted, {asked} or {}: kubectl -n {namespace} delete pib {asked}",
+                binding(subject)
+            )
+        }
+        reason::ROLE_NOT_ALLOWED => {
+            "Name another role, or ask an administrator for the grant that the cause names.".to_owned()
+        }
+        reason::CONTESTED => {
+            "Stop the other manager from writing the annotation; the operator goes on by itself.".to_owned()
         }
         reason::VERIFIED => verified(subject),
         reason::NO_PODS => "Nothing: pods that are created now get the role.".to_owned(),
@@ -60,13 +85,15 @@ fn of_finding(subject: &Subject<'_>, finding: &Finding) -> String {
     if finding.roll_cures {
         return restart(subject);
     }
-    let owned = subject.controller();
+    let controller = subject.controller();
     let missed = [FindingReason::InjectionMissed, FindingReason::PodPredatesBinding, FindingReason::StaleRole];
     if missed.contains(&finding.reason) && subject.workload.is_none() {
         let pod = subject.pod.as_ref().map(|pod| pod.name().to_owned()).unwrap_or_default();
         let namespace = &subject.snapshot.namespace;
-        return match owned {
-            Some(owner) => format!("Have {owner} create the pod anew: kubectl -n {namespace} delete pod {pod}"),
+        return match controller {
+            Some(controller) => {
+                format!("Have {controller} create the pod anew: kubectl -n {namespace} delete pod {pod}")
+            }
             None => format!("Delete the pod and create it again: kubectl -n {namespace} delete pod {pod}"),
         };
     }
@@ -87,9 +114,12 @@ fn restart(subject: &Subject<'_>) -> String {
     }
     let binding = binding(subject);
     let message = || verdict.message.clone().unwrap_or_default();
-    let operator_looked = subject.assessment.claim.owner.as_ref().is_some_and(|owner| {
-        owner.status.as_ref().is_some_and(|status| !status.conditions.is_empty())
-    });
+    let operator_looked = subject
+        .assessment
+        .claim
+        .owner
+        .as_ref()
+        .is_some_and(|owner| owner.status.as_ref().is_some_and(|status| !status.conditions.is_empty()));
     match verdict.wait {
         Some(Wait::Release) => format!("Release it: kubectl podidentity -n {namespace} release pib/{binding}"),
         Some(Wait::Suspended) => format!("Resume it: kubectl podidentity -n {namespace} resume pib/{binding}"),
@@ -100,6 +130,8 @@ fn restart(subject: &Subject<'_>) -> String {
             "The operator would restart {id}, but has not looked at the binding: see whether it runs, or restart by \
              hand: {by_hand}"
         ),
-        _ => format!("Nothing: the operator restarts {id}; follow it with kubectl podidentity -n {namespace} status {binding} -w"),
+        _ => format!(
+            "Nothing: the operator restarts {id}; follow it with kubectl podidentity -n {namespace} status {binding} -w"
+        ),
     }
 }

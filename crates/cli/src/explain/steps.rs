@@ -1,17 +1,15 @@
 //! The questions in their order, each with its answer.
 
+use super::{Step, Subject, containers};
+use crate::age::age;
+use crate::paint::Mark;
 use jiff::Timestamp;
 use podidentity_core::arn::RoleArn;
 use podidentity_core::injection::{Reasons, reasons};
 use podidentity_core::objects::{FieldOwner, field_owners};
 use podidentity_core::owners::owners;
-use podidentity_core::trust;
+use podidentity_core::trust::{self, TrustPolicy};
 use podidentity_core::verify::shown;
-use serde_json::Value;
-
-use super::{Step, Subject, containers};
-use crate::age::age;
-use crate::paint::Mark;
 
 /// All steps.
 pub(super) fn of(subject: &Subject<'_>) -> Vec<Step> {
@@ -33,7 +31,7 @@ fn step(mark: Mark, heading: &str, text: impl Into<String>) -> Step {
 fn service_account(subject: &Subject<'_>) -> Step {
     let heading = "Service account";
     let name = &subject.snapshot.service_account_name;
-    let by = match (&subject.workload, subject.controller(), &subject.pod) {
+    let by = match (subject.workload(), subject.controller(), &subject.pod) {
         (Some(_), Some(controller), _) => format!("the template of {controller} names it"),
         (None, Some(controller), _) => format!("the pods of {controller} run as it"),
         (_, None, Some(pod)) => format!("pod {} names it", pod.name()),
@@ -66,6 +64,10 @@ fn annotation(subject: &Subject<'_>) -> Step {
     let mut annotation = step(if wanted && valid { Mark::Right } else { Mark::Wrong }, heading, text);
     let writers = field_owners(&account.metadata, &key, false);
     annotation.details.extend(writers.map(|owner| ("written by".to_owned(), writer(&owner, now))));
+    if annotation.details.is_empty() {
+        // That is so for every account that was created without labels and annotations.
+        annotation.details.push(("written by".to_owned(), "not recorded by the API server, nor when".to_owned()));
+    }
     for owner in owners(&account.metadata) {
         annotation.details.push(("kept by".to_owned(), owner.to_string()));
     }
@@ -126,7 +128,9 @@ fn order(subject: &Subject<'_>) -> Option<Step> {
     Some(match annotated {
         None => step(Mark::Note, heading, format!("{pod_age}; since when the annotation is there is not known")),
         Some(annotated) if created.as_second() < annotated.as_second() => {
-            step(Mark::Wrong, heading, format!("{pod_age}, before the annotation was written: webhooks see pods at creation only"))
+            let right = subject.judged.as_ref().is_some_and(|judged| judged.verdict.is_verified());
+            let text = "before the annotation was last written: webhooks see pods at creation only";
+            step(if right { Mark::Note } else { Mark::Wrong }, heading, format!("{pod_age}, {text}"))
         }
         Some(_) => step(Mark::Right, heading, format!("{pod_age}, after the annotation was written")),
     })
@@ -142,7 +146,8 @@ fn webhook(subject: &Subject<'_>) -> Option<Step> {
     // What the account has; a role that it is still to be given is asked about as if it had it.
     let mut annotations = offered.unwrap_or_default();
     annotations.extend(annotated.unwrap_or_default());
-    let source = if subject.workload.is_some() { "a pod of the template as it is now" } else { "a pod like this one" };
+    let source =
+        if subject.workload().is_some() { "a pod of the template as it is now" } else { "a pod like this one" };
     Some(match reasons(target, &annotations, settings) {
         Reasons::Nothing(why) => step(Mark::Wrong, heading, format!("leaves {source} alone: {why}")),
         Reasons::Containers(all) => {
@@ -187,19 +192,20 @@ fn trusted(subject: &Subject<'_>) -> Option<Step> {
         }
     };
     let account = role.account();
-    let text = format!("the trust policy of {} has to contain this, and account {account} the provider{issuer}:", role.role());
+    let text =
+        format!("the trust policy of {} has to contain this, and account {account} the provider{issuer}:", role.role());
     let mut step = step(Mark::Note, "Trust policy", text);
     step.details.push((String::new(), serde_json::to_string_pretty(&policy).unwrap_or_default()));
     Some(step)
 }
 
 /// The trust policy that the role has to have.
-pub(super) fn trust_policy(subject: &Subject<'_>) -> Option<Value> {
+pub(super) fn trust_policy(subject: &Subject<'_>) -> Option<TrustPolicy> {
     let role: RoleArn = subject.role()?.parse().ok()?;
     let config = &subject.snapshot.config;
-    let audience = subject.case().map_or(config.settings.audience.as_str(), |case| {
-        case.wanted.effective_audience(&config.settings)
-    });
+    let audience = subject
+        .case()
+        .map_or(config.settings.audience.as_str(), |case| case.wanted.effective_audience(&config.settings));
     let account = &subject.snapshot.service_account_name;
     let pods = format!("system:serviceaccount:{}:{account}", subject.snapshot.namespace);
     Some(trust::policy(&role, config.issuer.as_deref(), &pods, audience))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use podidentity_core::assess::{Assessment, Case, JudgedPod};
 use podidentity_core::injection;
-use podidentity_core::objects::{ControllerRef, Pod, PodSpec};
+use podidentity_core::objects::{ControllerRef, Pod, PodSpec, Workload};
 use podidentity_core::rollout::WorkloadVerdict;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::unbound::{annotated_role, as_if_bound};
@@ -19,6 +19,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) assessment: Assessment,
     /// Whether there is a binding.
     pub(crate) bound: bool,
+    /// The binding that is asked for.
+    pub(crate) asked: Option<String>,
     /// The pod; none if there is no live one.
     pub(crate) pod: Option<Arc<Pod>>,
     /// What was found in the pod; `None` if there is no role to judge by, or the pod does not count any more.
@@ -34,6 +36,7 @@ impl<'a> Subject<'a> {
         let mut subject = Self {
             snapshot,
             bound: !snapshot.bindings.is_empty(),
+            asked: (target.kind == TargetKind::Binding).then(|| target.name.clone()),
             pod: None,
             judged: None,
             workload: None,
@@ -60,9 +63,8 @@ impl<'a> Subject<'a> {
 
     /// The pods of a workload that cannot be restarted are found by their controller.
     fn choose_workload(&mut self, kind: &str, name: &str) {
-        let of = |pod: &Pod| {
-            ControllerRef::of(&pod.metadata).is_some_and(|owner| owner.kind == kind && owner.name == name)
-        };
+        let of =
+            |pod: &Pod| ControllerRef::of(&pod.metadata).is_some_and(|owner| owner.kind == kind && owner.name == name);
         let judged = self.case().map(|case| case.pods().filter(|judged| of(&judged.pod)).cloned().collect::<Vec<_>>());
         self.take(judged.unwrap_or_default());
         if self.pod.is_none() {
@@ -118,10 +120,20 @@ impl<'a> Subject<'a> {
         format!("{}/{}", self.snapshot.namespace, self.snapshot.service_account_name)
     }
 
+    /// The workload, whether or not there is a role to judge it by.
+    pub(crate) fn workload(&self) -> Option<&Workload> {
+        if let Some(verdict) = &self.workload {
+            return Some(&verdict.workload);
+        }
+        let owner = ControllerRef::of(&self.pod.as_ref()?.metadata)?;
+        let is = |it: &&Arc<Workload>| it.kind.as_str() == owner.kind && it.metadata.name.as_ref() == Some(&owner.name);
+        self.snapshot.workloads.iter().find(is).map(Arc::as_ref)
+    }
+
     /// What the webhook is or was given: the template, or the pod where that is all there is.
     pub(crate) fn admitted(&self) -> Option<(injection::Target<'_>, &PodSpec)> {
-        if let Some(verdict) = &self.workload {
-            let template = &verdict.workload.template;
+        if let Some(workload) = self.workload() {
+            let template = &workload.template;
             return Some((injection::Target::from(template), &template.spec));
         }
         let pod = self.pod.as_deref()?;
@@ -155,9 +167,7 @@ pub(crate) fn contains(snapshot: &Snapshot, target: &Target) -> bool {
 /// The names of all objects of the kind in the snapshot.
 pub(crate) fn names(snapshot: &Snapshot, kind: TargetKind) -> Box<dyn Iterator<Item = String> + '_> {
     match kind {
-        TargetKind::Binding => {
-            Box::new(snapshot.bindings.iter().filter_map(|binding| binding.metadata.name.clone()))
-        }
+        TargetKind::Binding => Box::new(snapshot.bindings.iter().filter_map(|binding| binding.metadata.name.clone())),
         // A binding or a workload may name one that does not exist: that is worth a story.
         TargetKind::ServiceAccount => Box::new(std::iter::once(snapshot.service_account_name.clone())),
         TargetKind::Pod => Box::new(snapshot.pods.iter().map(|pod| pod.name().to_owned())),

@@ -3,7 +3,7 @@
 pub(crate) mod document;
 mod github;
 mod json;
-mod sarif;
+pub(crate) mod sarif;
 mod text;
 
 use std::io::{self, Write};

@@ -4,6 +4,7 @@
 //! cluster ──► views ──► those that are named ──► tree, JSON or YAML
 //! ```
 
+mod live;
 mod tree;
 
 use std::io::Write;
@@ -49,7 +50,7 @@ pub(crate) struct StatusArgs {
     pub(crate) output: Output,
 
     /// Go on showing it as it changes, until Ctrl-C
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "output")]
     pub(crate) watch: bool,
 
     #[command(flatten)]
@@ -73,9 +74,12 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failur
     block_on(async {
         let targets = target::parse(&args.names, Some(TargetKind::Binding)).map_err(Failure::Other)?;
         let session = Session::open(&args.connection, &args.scope).await?;
-        let read = session.views().await?;
-        Messages::new().notes(&read.notes);
-        let Views { mut views, .. } = read;
+        let detail = Detail { namespaces: args.scope.all_namespaces, everything: !targets.is_empty() };
+        if args.watch {
+            return live::show(&session, &targets, detail, out).await;
+        }
+        let Views { mut views, notes } = session.views().await?;
+        Messages::new().notes(&notes);
         if views.is_empty() && targets.is_empty() {
             Messages::new().note(&format!("no bindings and no annotated service accounts {}", session.place()));
             if args.output == Output::Tree {
@@ -83,7 +87,6 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failur
             }
         }
         let wanted = named(&mut views, &targets, &session.place())?;
-        let detail = Detail { namespaces: args.scope.all_namespaces, everything: !targets.is_empty() };
         write(&wanted, args.output, detail, Paint::of_stdout(), out)?;
         Ok(Exit::Ok)
     })

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use podidentity_core::finding::Severity;
+
 use crate::paint::{Mark, Paint};
 use crate::view::{FindingView, PodView, Totals, View, WorkloadView, counted};
 
@@ -29,8 +31,12 @@ pub(crate) fn tree(views: &[View], detail: Detail, paint: Paint) -> String {
         }
         Tree { out: &mut out, detail, paint }.view(view, columns);
     }
-    let gap = if views.iter().all(View::is_right) && !detail.everything { "" } else { "\n" };
-    let _ = writeln!(out, "{gap}{}", paint.dim(Totals::of(views)));
+    let _ = writeln!(out, "\n{}", paint.dim(Totals::of(views)));
+    let unseen = views.iter().filter(|view| !view.observed).count();
+    if unseen > 0 {
+        let text = format!("No operator has looked at {} yet: does it run?", counted(unseen, "binding"));
+        let _ = writeln!(out, "{}", paint.like(Mark::Warning, text));
+    }
     out
 }
 
@@ -42,7 +48,7 @@ struct Columns {
 }
 
 /// Longer texts do not push the columns of all others aside.
-const WIDEST: usize = 40;
+const WIDEST: usize = 44;
 
 impl Columns {
     fn of(views: &[View]) -> Self {
@@ -68,6 +74,20 @@ fn role(view: &View) -> String {
     short.unwrap_or_else(|| view.role_arn.clone())
 }
 
+/// The reason, the first warning beside it, and the mark for both.
+fn headline(view: &View, mark: Mark) -> (Mark, String) {
+    let warning = view.all_findings().find(|finding| finding.severity == Severity::Warning);
+    let warning = warning.filter(|_| view.is_right());
+    let mut reason = view.reason.clone();
+    if let Some(warning) = warning {
+        reason = format!("{reason}, {}", warning.reason);
+    }
+    if view.binding.is_none() {
+        reason += ", no binding";
+    }
+    (if warning.is_some() { Mark::Warning } else { mark }, reason)
+}
+
 struct Tree<'a> {
     out: &'a mut String,
     detail: Detail,
@@ -81,7 +101,7 @@ impl Tree<'_> {
         let title = format!("{:width$}", names(view), width = columns.title);
         let role = format!("{:width$}", role(view), width = columns.role);
         let pods = format!("{:>9}", format!("{}/{} pods", view.pods_verified, view.pods_total));
-        let reason = if view.binding.is_none() { format!("{}, no binding", view.reason) } else { view.reason.clone() };
+        let (mark, reason) = headline(view, mark);
         let _ = writeln!(
             self.out,
             "{} {}  {role}  {pods}  {}",
@@ -97,7 +117,7 @@ impl Tree<'_> {
         if self.detail.everything || !view.is_right() {
             self.text(bar, &view.message);
         }
-        let hidden = view.workloads.len() - shown.len();
+        let hidden = if view.is_right() && !self.detail.everything { 0 } else { view.workloads.len() - shown.len() };
         let findings: Vec<_> = view.findings.iter().filter(|_| self.detail.everything).collect();
         let last = shown.len() + findings.len() + usize::from(hidden > 0);
         for (index, workload) in shown.iter().enumerate() {
@@ -111,14 +131,19 @@ impl Tree<'_> {
         }
         if hidden > 0 {
             let (branch, _) = branches(true);
-            let _ = writeln!(self.out, "{branch}{}", paint.dim(format!("{} with nothing to say", counted(hidden, "workload"))));
+            let _ = writeln!(
+                self.out,
+                "{branch}{}",
+                paint.dim(format!("{} with nothing to say", counted(hidden, "workload")))
+            );
         }
     }
 
     /// All workloads of a view that is asked for or has something wrong; of the others none.
     fn shown_workloads<'v>(&self, view: &'v View) -> Vec<&'v WorkloadView> {
         let all = self.detail.everything;
-        let worth = |workload: &&WorkloadView| all || workload.verified() < workload.pods.len() || workload.message.is_some();
+        let worth =
+            |workload: &&WorkloadView| all || workload.verified() < workload.pods.len() || workload.message.is_some();
         if all || !view.is_right() { view.workloads.iter().filter(worth).collect() } else { Vec::new() }
     }
 
@@ -164,7 +189,11 @@ impl Tree<'_> {
         let containers = pod.containers.iter().map(|name| {
             let reasons: Vec<&str> = of_container(pod, name).map(|finding| finding.reason.as_str()).collect();
             let reasons = if reasons.is_empty() { String::new() } else { format!(" {}", reasons.join(", ")) };
-            format!("{} {name}{}", paint.mark(Mark::from(pod.worst(name))), paint.like(Mark::from(pod.worst(name)), reasons))
+            format!(
+                "{} {name}{}",
+                paint.mark(Mark::from(pod.worst(name))),
+                paint.like(Mark::from(pod.worst(name)), reasons)
+            )
         });
         let of_pod = pod.findings.iter().filter(|finding| finding.container.is_none());
         let of_pod = of_pod.map(|finding| {
@@ -172,13 +201,8 @@ impl Tree<'_> {
             format!("{} {}", paint.mark(mark), paint.like(mark, &finding.reason))
         });
         let parts: Vec<String> = containers.chain(of_pod).collect();
-        let _ = writeln!(
-            self.out,
-            "{indent}{branch}{} {}  {}",
-            paint.mark(Mark::from(worst)),
-            pod.name,
-            parts.join("  ")
-        );
+        let _ =
+            writeln!(self.out, "{indent}{branch}{} {}  {}", paint.mark(Mark::from(worst)), pod.name, parts.join("  "));
         if !self.detail.everything {
             return;
         }

@@ -86,16 +86,21 @@ fn unbound(assumed: &Snapshot) -> Option<View> {
     }
     let error = view.all_findings().find(|finding| finding.severity == Severity::Error);
     let (state, reason, message) = if let Some(problem) = &case.invalid {
-        (State::Failing, "InvalidRoleArn".to_owned(), format!("the service account's annotation: {problem}"))
+        (
+            State::Failing,
+            "InvalidRoleArn".to_owned(),
+            format!("the service account's annotation: {}", problem.trim_start_matches("spec.roleArn: ")),
+        )
     } else if let Some(error) = error {
         (State::Failing, error.reason.clone(), error.message.clone())
     } else if view.pods_total == 0 {
         (State::Idle, reason::NO_PODS.to_owned(), "no pod runs as the service account yet".to_owned())
     } else {
-        let pods = if view.pods_total == 1 { "the pod acts".to_owned() } else { format!("all {} pods act", view.pods_total) };
+        let pods =
+            if view.pods_total == 1 { "the pod acts".to_owned() } else { format!("all {} pods act", view.pods_total) };
         (State::Verified, reason::VERIFIED.to_owned(), format!("{pods} as {}", view.role_arn))
     };
-    Some(View { state, reason, message, ..view })
+    Some(View { state, observed: true, reason, message, ..view })
 }
 
 fn deleted(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
@@ -110,6 +115,7 @@ fn empty(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
         service_account: snapshot.service_account_name.clone(),
         role_arn: binding.spec.role_arn.clone(),
         state: State::Working,
+        observed: is_observed(binding),
         reason: String::new(),
         message: String::new(),
         created: created(&binding.metadata),
@@ -137,6 +143,11 @@ fn filled(view: View, snapshot: &Snapshot, case: &Case, status: &PodIdentityBind
         findings: others.into_iter().map(FindingView::from).collect(),
         ..view
     }
+}
+
+/// Whether an operator has reported on the binding as it is now.
+fn is_observed(binding: &PodIdentityBinding) -> bool {
+    binding.status.as_ref().is_some_and(|status| status.observed_generation == binding.metadata.generation)
 }
 
 /// When the role that is on the service account was written, whoever did it.

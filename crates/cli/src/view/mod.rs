@@ -28,6 +28,8 @@ pub(crate) struct View {
     /// The role that is wanted.
     pub(crate) role_arn: String,
     pub(crate) state: State,
+    /// Whether an operator has reported on the binding as it is now; true where there is none.
+    pub(crate) observed: bool,
     /// CamelCase: that of the condition `Ready`, or of the worst finding.
     pub(crate) reason: String,
     /// What is wrong and what to do.
@@ -181,5 +183,28 @@ impl PodView {
     pub(crate) fn worst(&self, container: &str) -> Option<Severity> {
         let of_container = |finding: &&FindingView| finding.container.as_deref() == Some(container);
         self.findings.iter().filter(of_container).map(|finding| finding.severity).min()
+    }
+}
+
+/// A view for tests.
+#[cfg(test)]
+pub(crate) fn sample() -> View {
+    View {
+        namespace: "shop".to_owned(),
+        binding: Some("web".to_owned()),
+        service_account: "web".to_owned(),
+        role_arn: "arn:aws:iam::111122223333:role/web".to_owned(),
+        state: State::Verified,
+        observed: true,
+        reason: "Verified".to_owned(),
+        message: String::new(),
+        created: None,
+        annotated_at: None,
+        workloads_total: 0,
+        workloads_current: 0,
+        pods_total: 0,
+        pods_verified: 0,
+        workloads: Vec::new(),
+        findings: Vec::new(),
     }
 }

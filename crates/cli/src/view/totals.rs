@@ -53,8 +53,11 @@ impl fmt::Display for Totals {
             (self.idle, "without pods"),
         ];
         let states = states.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
-        write!(f, ": {}", states.collect::<Vec<_>>().join(", "))?;
-        write!(f, "; {} of {} have their role", self.pods_verified, counted(self.pods, "pod"))
+        let states: Vec<String> = states.collect();
+        if !states.is_empty() {
+            write!(f, ": {}", states.join(", "))?;
+        }
+        write!(f, "; {} of {} pods have their role", self.pods_verified, self.pods)
     }
 }
 

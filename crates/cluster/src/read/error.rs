@@ -83,7 +83,11 @@ impl ReadError {
             error @ (kube::Error::HyperError(_) | kube::Error::Service(_)) => {
                 let message = chain(&error);
                 if message.contains("timed out") || message.contains("deadline") {
-                    if message.contains("onnect") { Self::Unreachable(message) } else { Self::TimedOut(resource.to_owned()) }
+                    if message.contains("onnect") {
+                        Self::Unreachable(message)
+                    } else {
+                        Self::TimedOut(resource.to_owned())
+                    }
                 } else {
                     Self::Unreachable(message)
                 }
