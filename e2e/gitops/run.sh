@@ -15,12 +15,15 @@ build() {
   export CGO_ENABLED=0
   local module
   for module in . argocd; do (cd "$module" && go test -trimpath -ldflags '-s -w' -c -o "$bin/" ./...); done
+  ../tools/build.sh helm > /dev/null
 }
 
 test_all() {
+  HELM=$(../tools/build.sh helm)/helm
+  export HELM
   local package failed=0
   declare -A running
-  for package in kstatus flux helm argocd; do
+  for package in kstatus flux helm argocd pages; do
     (cd "$package" && "$bin/$package.test" -test.timeout=10m "$@") > "$bin/$package.log" 2>&1 &
     running[$package]=$!
   done

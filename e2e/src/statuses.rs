@@ -56,7 +56,8 @@ impl Log {
     /// Each control plane has its own file.
     fn create(folder: &Path, port: u16) -> Result<Self> {
         let path = folder.join(format!("{port}.jsonl"));
-        let file = std::fs::create_dir_all(folder).and_then(|()| OpenOptions::new().create(true).append(true).open(&path));
+        let file =
+            std::fs::create_dir_all(folder).and_then(|()| OpenOptions::new().create(true).append(true).open(&path));
         Ok(Self { file: file.with_context(|| format!("cannot write {}", path.display()))?, seen: HashSet::new() })
     }
 

@@ -55,8 +55,13 @@ fn object(page: &mut String, path: &str, schema: &JSONSchemaProps) {
     let required = schema.required.clone().unwrap_or_default();
     for (name, field) in schema.properties.iter().flatten() {
         let mark = if required.contains(name) && path.starts_with("spec") { " (required)" } else { "" };
-        let _ =
-            writeln!(page, "| `{name}`{mark} | {} | {} | {} |", type_of(path, name, field), default(field), cell(field));
+        let _ = writeln!(
+            page,
+            "| `{name}`{mark} | {} | {} | {} |",
+            type_of(path, name, field),
+            default(field),
+            cell(field)
+        );
     }
     for (name, field) in schema.properties.iter().flatten() {
         let (child, suffix) = element(field);
@@ -94,7 +99,8 @@ fn type_of(path: &str, name: &str, field: &JSONSchemaProps) -> String {
         text = format!("{text} ({format})");
     }
     if let Some(values) = &child.enum_ {
-        let values: Vec<String> = values.iter().filter_map(|value| value.0.as_str().map(|it| format!("`{it}`"))).collect();
+        let values: Vec<String> =
+            values.iter().filter_map(|value| value.0.as_str().map(|it| format!("`{it}`"))).collect();
         text = values.join(", ");
     }
     text.push_str(&bounds(child));

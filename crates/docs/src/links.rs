@@ -35,11 +35,8 @@ fn problem(pages: &BTreeMap<PathBuf, Page>, from: &Path, link: &str) -> Option<S
         return None;
     }
     let (file, anchor) = link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
-    let target = if file.is_empty() {
-        from.to_path_buf()
-    } else {
-        normal(&from.parent().unwrap_or(Path::new("")).join(file))
-    };
+    let target =
+        if file.is_empty() { from.to_path_buf() } else { normal(&from.parent().unwrap_or(Path::new("")).join(file)) };
     if !target.exists() {
         return Some(format!("{link} leads to no file"));
     }

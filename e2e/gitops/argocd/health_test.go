@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
@@ -16,19 +19,24 @@ import (
 	"podidentity.dev/e2e/gitops/support"
 )
 
-const (
-	customizations = "config/argocd/resource_customizations/podidentity.dev/PodIdentityBinding"
-	key            = "podidentity.dev/PodIdentityBinding"
-)
+const customizations = "config/argocd/resource_customizations/podidentity.dev/PodIdentityBinding"
 
 // As Argo CD does in production: the script from argocd-cm, without standard libraries.
-func overrides(t *testing.T) lua.ResourceHealthOverrides {
+func overrides(t *testing.T, kustomization string) lua.ResourceHealthOverrides {
 	t.Helper()
-	script, err := os.ReadFile(support.Repository(filepath.Join(customizations, "health.lua")))
-	if err != nil {
+	var object struct {
+		Metadata struct{ Name, Namespace string }
+		Data     map[string]string
+	}
+	rendered := support.Kubectl(t, "kustomize", support.Repository(kustomization))
+	if err := yaml.Unmarshal([]byte(rendered), &object); err != nil {
 		t.Fatal(err)
 	}
-	return lua.ResourceHealthOverrides{key: v1alpha1.ResourceOverride{HealthLua: string(script)}}
+	if object.Metadata.Name != "argocd-cm" || object.Metadata.Namespace != "argocd" {
+		t.Fatalf("not the ConfigMap that Argo CD reads:\n%s", rendered)
+	}
+	script := object.Data["resource.customizations.health.podidentity.dev_PodIdentityBinding"]
+	return lua.ResourceHealthOverrides{"podidentity.dev/PodIdentityBinding": v1alpha1.ResourceOverride{HealthLua: script}}
 }
 
 // As Argo CD's own test of resource_customizations/ does.
@@ -60,6 +68,17 @@ func TestTheCasesBesideTheScript(t *testing.T) {
 	}
 }
 
+// The component adds the same key to a ConfigMap of the user's, and takes none of its keys away.
+func TestTheComponentAddsTheKey(t *testing.T) {
+	const folder = "e2e/gitops/argocd/testdata/own-argocd-cm"
+	if found := overrides(t, folder); !reflect.DeepEqual(found, shipped(t)) {
+		t.Errorf("the component has another script:\n%v", found)
+	}
+	if rendered := support.Kubectl(t, "kustomize", support.Repository(folder)); !strings.Contains(rendered, "url: https://argocd.example.com") {
+		t.Errorf("a key of the user's is gone:\n%s", rendered)
+	}
+}
+
 func TestEveryStatusHasTheHealthThatWeClaim(t *testing.T) {
 	claims, outcome := support.Claims(t), support.Outcome{}
 	for _, binding := range support.Statuses(t) {
@@ -83,9 +102,21 @@ func TestEveryStatusHasTheHealthThatWeClaim(t *testing.T) {
 	outcome.Log(t, claims)
 }
 
+// shipped is the key that config/argocd adds; rendered once.
+func shipped(t *testing.T) lua.ResourceHealthOverrides {
+	t.Helper()
+	once.Do(func() { script = overrides(t, "config/argocd") })
+	return script
+}
+
+var (
+	once   sync.Once
+	script lua.ResourceHealthOverrides
+)
+
 func assess(t *testing.T, object *unstructured.Unstructured) health.HealthStatus {
 	t.Helper()
-	found, err := health.GetResourceHealth(object, overrides(t))
+	found, err := health.GetResourceHealth(object, shipped(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -266,7 +266,7 @@ func TestArgoCDsReplaceStripsWhatIsOurs(t *testing.T) {
 }
 
 func TestThePageShowsWhatArgoCDAccepts(t *testing.T) {
-	for _, document := range support.YAMLBlocks(t, "docs/argocd.md") {
+	for _, document := range support.Blocks(t, support.Repository("docs/argocd.md"), "yaml") {
 		if !bytes.Contains([]byte(document), []byte("kind: Application\n")) {
 			continue
 		}

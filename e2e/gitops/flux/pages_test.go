@@ -15,7 +15,7 @@ const page = "docs/flux.md"
 
 // Every field that the page shows exists.
 func TestThePageShowsWhatFluxAccepts(t *testing.T) {
-	for _, document := range support.YAMLBlocks(t, page) {
+	for _, document := range support.Blocks(t, support.Repository(page), "yaml") {
 		var object any
 		switch kind(t, document) {
 		case "Kustomization":
@@ -33,7 +33,7 @@ func TestThePageShowsWhatFluxAccepts(t *testing.T) {
 
 func healthChecksOfThePage(t *testing.T) []kustomize.CustomHealthCheck {
 	t.Helper()
-	for _, document := range support.YAMLBlocks(t, page) {
+	for _, document := range support.Blocks(t, support.Repository(page), "yaml") {
 		var kustomization kustomizev1.Kustomization
 		if kind(t, document) != "Kustomization" {
 			continue

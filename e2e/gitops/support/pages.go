@@ -7,21 +7,20 @@ import (
 	"testing"
 )
 
-var block = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
+var block = regexp.MustCompile("(?ms)^ *```(\\w*)\n(.*?)^ *```$")
 
-// YAMLBlocks are the YAML documents that a page shows.
-func YAMLBlocks(t *testing.T, page string) []string {
+// Blocks are the documents that a page shows in blocks of this language.
+func Blocks(t *testing.T, page, language string) []string {
 	t.Helper()
-	text, err := os.ReadFile(Repository(page))
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var documents []string
 	for _, match := range block.FindAllStringSubmatch(string(text), -1) {
-		documents = append(documents, strings.Split(match[1], "\n---\n")...)
-	}
-	if len(documents) == 0 {
-		t.Fatalf("%s shows no YAML", page)
+		if match[1] == language {
+			documents = append(documents, strings.Split(match[2], "\n---\n")...)
+		}
 	}
 	return documents
 }
