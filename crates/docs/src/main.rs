@@ -21,7 +21,9 @@ fn main() -> ExitCode {
         Some("check") => match check(&repository()) {
             Ok(problems) if problems.is_empty() => ExitCode::SUCCESS,
             Ok(problems) => {
-                problems.iter().for_each(|problem| eprintln!("{problem}"));
+                for problem in problems {
+                    eprintln!("{problem}");
+                }
                 ExitCode::FAILURE
             }
             Err(error) => {
