@@ -8,6 +8,7 @@ use crate::adopt::AdoptArgs;
 use crate::complete::CompleteArgs;
 use crate::explain::ExplainArgs;
 use crate::plan::PlanArgs;
+use crate::report::ReportArgs;
 use crate::status::StatusArgs;
 use crate::verify::VerifyArgs;
 use crate::write::{ReleaseArgs, ResumeArgs, SuspendArgs};
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Plan(PlanArgs),
     Adopt(AdoptArgs),
+    Report(ReportArgs),
     Release(ReleaseArgs),
     Suspend(SuspendArgs),
     Resume(ResumeArgs),

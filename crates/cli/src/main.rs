@@ -37,6 +37,7 @@ mod view;
 mod adopt;
 mod explain;
 mod plan;
+mod report;
 mod status;
 mod verify;
 mod write;
@@ -77,6 +78,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => plan::run(args, &mut out),
         Command::Adopt(args) => adopt::run(args, &mut out),
         Command::Complete(args) => complete::run(args, &mut out),
+        Command::Report(args) => report::run(args, &mut out),
         Command::Release(args) => write::run(&args.write, Edit::Release, &mut out),
         Command::Suspend(args) => write::run(&args.write, Edit::Suspend(true), &mut out),
         Command::Resume(args) => write::run(&args.write, Edit::Suspend(false), &mut out),

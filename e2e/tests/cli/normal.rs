@@ -7,6 +7,8 @@ pub(crate) fn normal(text: &str) -> String {
     let rules = [
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
         (r"\((\d+[smhd])+ ago\)", "(AGE ago)"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TIME"),
+        (r">(\d+[smhd])+</td></tr>", ">AGE</td></tr>"),
         // Deployments: NAME-HASH-RANDOM; Jobs: NAME-RANDOM. Both alphabets have no vowels.
         (r"-[bcdf-hj-np-tv-z2456789]{6,10}-[bcdf-hj-np-tv-z2456789]{5}\b", "-POD"),
         (r"(workload-unmanaged)-[bcdf-hj-np-tv-z2456789]{5}\b", "$1-POD"),
