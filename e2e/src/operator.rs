@@ -1,5 +1,6 @@
 //! The operator as a real process, with the rights of `config/rbac/` and no others.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use kube::api::{Api, PostParams};
 use serde_json::json;
 
 use crate::kubeconfig::{self, User};
+use crate::ports::Port;
 use crate::process::Process;
 use crate::wait::DEADLINE;
 use crate::{ControlPlane, audit};
@@ -33,6 +35,7 @@ const GRACE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct Operator {
     process: Process,
+    port: Port,
 }
 
 impl ControlPlane {
@@ -86,8 +89,15 @@ impl Operator {
             ("RUST_LOG".to_owned(), level),
             ("NO_COLOR".to_owned(), "1".to_owned()),
         ];
-        let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        Ok(Self { process: control_plane.spawn("podidentity-operator", program, args, env)? })
+        let port = Port::reserve()?;
+        let listen = format!("--listen=127.0.0.1:{}", port.number());
+        let args = args.iter().map(|&arg| arg.to_owned()).chain([listen]).collect();
+        Ok(Self { process: control_plane.spawn("podidentity-operator", program, args, env)?, port })
+    }
+
+    /// Where it serves `/metrics`, `/livez` and `/readyz`.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port.number()).into()
     }
 
     /// Ends it at once, as a crash does.
