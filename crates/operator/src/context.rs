@@ -68,7 +68,11 @@ impl Context {
             client,
             index,
             metrics,
-            config: Arc::new(Config { settings: args.injection.settings(), issuer }),
+            config: Arc::new(Config {
+                settings: args.injection.settings(),
+                issuer,
+                require_grants: args.require_grants,
+            }),
             sender,
             budget: Mutex::new(Budget::new(args.max_concurrent_rollouts)),
             memory: Mutex::default(),

@@ -65,6 +65,9 @@ async fn run(args: Args) -> Result<(), Problem> {
     let sources = Sources { index: index.clone(), load, pulses: pulses.clone(), leads: leadership.leads() };
     http::serve(args.listen, health.clone(), Exposition::new(&metrics, &sources)).await?;
 
+    if args.require_grants {
+        client::may_list_namespaces(&client).await?;
+    }
     let issuer = match args.injection.issuer.clone() {
         Some(issuer) => Some(issuer),
         None => client::discover_issuer(&client).await,

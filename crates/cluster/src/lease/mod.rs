@@ -51,7 +51,7 @@ pub struct Candidate {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "cannot read lease {namespace}/{name}: {error}; leader election needs get, list, watch, create and patch on \
-     leases there (config/rbac), or turn it off with --leader-elect=false if only one replica ever runs"
+     leases there (config/account), or turn it off with --leader-elect=false if only one replica ever runs"
 )]
 pub struct Unreadable {
     namespace: String,

@@ -31,6 +31,10 @@ pub(crate) struct Args {
     #[arg(long, env = "PODIDENTITY_CONCURRENCY", value_name = "NUMBER", default_value_t = 16, value_parser = values::positive)]
     pub(crate) concurrency: usize,
 
+    /// Act only on bindings whose role the namespace grants by its annotation podidentity.dev/allowed-role-arns.
+    #[arg(long, env = "PODIDENTITY_REQUIRE_GRANTS")]
+    pub(crate) require_grants: bool,
+
     /// Only show what would be done.
     #[arg(long, env = "PODIDENTITY_DRY_RUN", value_name = "MODE", default_value = "off", num_args = 0..=1, default_missing_value = "report", require_equals = true)]
     pub(crate) dry_run: DryRun,
