@@ -128,7 +128,7 @@ where
             match event {
                 Ok(event) => self.keep(event),
                 Err(error) => {
-                    warn!(kind = ?self.kind, %error, "watch failed, trying again");
+                    warn!(kind = self.kind.as_str(), %error, "watch failed, trying again");
                     self.listeners.observer.watch_failed(self.kind.as_str());
                 }
             }
@@ -147,7 +147,7 @@ where
             }
             Event::InitDone => {
                 let gone = self.index.retain(self.kind, &self.listing);
-                info!(kind = ?self.kind, objects = self.listing.len(), "listed");
+                info!(kind = self.kind.as_str(), objects = self.listing.len(), "listed");
                 self.undecodable.retain(|id| self.listing.contains(id));
                 self.listeners.observer.listed(self.kind.as_str());
                 self.listeners.observer.undecodable(self.kind.as_str(), self.undecodable.len());
@@ -187,8 +187,13 @@ where
             }
             Err(invalid) => {
                 let id = ObjectId::of(self.kind, &invalid.metadata);
-                warn!(kind = ?self.kind, namespace = id.namespace, name = id.name, error = invalid.error,
-                    "object cannot be decoded and is left out");
+                warn!(
+                    kind = self.kind.as_str(),
+                    namespace = id.namespace,
+                    name = id.name,
+                    error = invalid.error,
+                    "object cannot be decoded and is left out"
+                );
                 self.undecodable.insert(id);
                 self.listeners.observer.undecodable(self.kind.as_str(), self.undecodable.len());
                 Vec::new()

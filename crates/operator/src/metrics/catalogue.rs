@@ -3,7 +3,7 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -138,6 +138,12 @@ impl fmt::Debug for Scraped {
     }
 }
 
+impl Scraped {
+    fn encode_value(&self, metric: MetricEncoder, value: f64) -> fmt::Result {
+        if self.counts { ConstCounter::new(value).encode(metric) } else { ConstGauge::new(value).encode(metric) }
+    }
+}
+
 impl Collector for Scraped {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let type_ = if self.counts { MetricType::Counter } else { MetricType::Gauge };
@@ -146,12 +152,11 @@ impl Collector for Scraped {
         for (values, value) in (self.read)() {
             let labels: Vec<(&str, &str)> =
                 self.labels.iter().copied().zip(values.iter().map(String::as_str)).collect();
-            let metric = metric.encode_family(&labels)?;
-            if self.counts {
-                ConstCounter::new(value).encode(metric)?;
-            } else {
-                ConstGauge::new(value).encode(metric)?;
+            if labels.is_empty() {
+                // A metric without labels is written once, and as itself.
+                return self.encode_value(metric, value);
             }
+            self.encode_value(metric.encode_family(&labels)?, value)?;
         }
         Ok(())
     }
