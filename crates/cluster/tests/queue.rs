@@ -1,5 +1,7 @@
 //! The queue: nothing starts while it is closed, nothing is lost, nothing runs twice at the same time.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
