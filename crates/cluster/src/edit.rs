@@ -22,7 +22,7 @@ pub enum Edit {
 /// Reads a binding.
 pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<Option<PodIdentityBinding>, ReadError> {
     let api = Api::<PodIdentityBinding>::namespaced(client.clone(), namespace);
-    api.get_opt(name).await.map_err(|error| ReadError::of(error, "podidentitybindings", Some(namespace)))
+    api.get_opt(name).await.map_err(|error| ReadError::of(error, "get", "podidentitybindings", Some(namespace)))
 }
 
 /// Writes to a binding as it was observed; with `dry_run` the API server checks everything and stores nothing.

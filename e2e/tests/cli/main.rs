@@ -56,8 +56,11 @@ async fn start() -> Result<ControlPlane> {
     Ok(control_plane)
 }
 
+/// What a trial does.
+type Work = Box<dyn Fn(&Plugin) -> Result<()> + Send>;
+
 fn trials(runtime: &Arc<Runtime>, plugin: &Arc<Plugin>) -> Vec<Trial> {
-    let trial = |name: String, work: Box<dyn Fn(&Plugin) -> Result<()> + Send>| {
+    let trial = |name: String, work: Work| {
         let (runtime, plugin) = (runtime.clone(), plugin.clone());
         Trial::test(name, move || {
             let _entered = runtime.enter();

@@ -129,7 +129,10 @@ pub(crate) fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure>
         if let Some(selected) = selected.filter(|_| !with_files) {
             planned.retain(|planned| selected.has_binding(&planned.namespace, &planned.binding));
         }
-        write(&planned, args.output, Paint::of_stdout(), out)?;
+        // Of files that cannot be read there is no plan, and "no restarts" would be a lie.
+        if !planned.is_empty() || overlay.problems.is_empty() {
+            write(&planned, args.output, Paint::of_stdout(), out)?;
+        }
         let quiet = planned.iter().all(|planned| planned.change == Change::None && planned.forecast.is_quiet());
         Ok(match (overlay.problems.is_empty(), quiet) {
             (false, _) => Exit::Unreadable,

@@ -110,16 +110,16 @@ impl Tree<'_> {
             paint.like(mark, reason)
         );
         let shown = self.shown_workloads(view);
-        let bar = if shown.is_empty() && view.findings.is_empty() { "  " } else { "\u{2502} " };
+        let hidden = if view.is_right() && !self.detail.everything { 0 } else { view.workloads.len() - shown.len() };
+        let findings: Vec<_> = view.findings.iter().filter(|_| self.detail.everything).collect();
+        let last = shown.len() + findings.len() + usize::from(hidden > 0);
+        let bar = if last == 0 { "  " } else { "\u{2502} " };
         if self.detail.everything {
             self.text(bar, &format!("{} by service account {}", view.role_arn, view.service_account));
         }
         if self.detail.everything || !view.is_right() {
             self.text(bar, &view.message);
         }
-        let hidden = if view.is_right() && !self.detail.everything { 0 } else { view.workloads.len() - shown.len() };
-        let findings: Vec<_> = view.findings.iter().filter(|_| self.detail.everything).collect();
-        let last = shown.len() + findings.len() + usize::from(hidden > 0);
         for (index, workload) in shown.iter().enumerate() {
             self.workload(workload, index + 1 == last);
         }
@@ -142,8 +142,10 @@ impl Tree<'_> {
     /// All workloads of a view that is asked for or has something wrong; of the others none.
     fn shown_workloads<'v>(&self, view: &'v View) -> Vec<&'v WorkloadView> {
         let all = self.detail.everything;
-        let worth =
-            |workload: &&WorkloadView| all || workload.verified() < workload.pods.len() || workload.message.is_some();
+        let at_rest = ["Current", "ScaledToZero", "Excluded", "Unmanaged"];
+        let worth = |workload: &&WorkloadView| {
+            all || workload.verified() < workload.pods.len() || !at_rest.contains(&workload.state.as_str())
+        };
         if all || !view.is_right() { view.workloads.iter().filter(worth).collect() } else { Vec::new() }
     }
 

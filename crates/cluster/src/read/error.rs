@@ -7,11 +7,13 @@ use std::error::Error;
 pub enum ReadError {
     /// The user lacks a right.
     #[error(
-        "you may not list {resource} {}: {message}\n{}",
+        "you may not {verb} {resource} {}: {message}\n{}",
         place(namespace.as_deref()),
-        remedy(resource, namespace.as_deref())
+        remedy(verb, resource, namespace.as_deref())
     )]
     Forbidden {
+        /// What for, for example `list`.
+        verb: &'static str,
         /// The resource, as it is named in a role.
         resource: String,
         /// The namespace; `None`: all.
@@ -49,7 +51,7 @@ fn place(namespace: Option<&str>) -> String {
 }
 
 /// What to ask for: the right as it stands in a role.
-fn remedy(resource: &str, namespace: Option<&str>) -> String {
+fn remedy(verb: &str, resource: &str, namespace: Option<&str>) -> String {
     let group = match resource {
         "podidentitybindings" => "podidentity.dev",
         "deployments" | "statefulsets" | "daemonsets" => "apps",
@@ -58,19 +60,19 @@ fn remedy(resource: &str, namespace: Option<&str>) -> String {
     };
     let role = if namespace.is_some() { "Role" } else { "ClusterRole" };
     let narrower = if namespace.is_none() { ", or look at one namespace with -n" } else { "" };
-    format!("Ask for a {role} with {{apiGroups: [\"{group}\"], resources: [{resource}], verbs: [list]}}{narrower}.")
+    format!("Ask for a {role} with {{apiGroups: [\"{group}\"], resources: [{resource}], verbs: [{verb}]}}{narrower}.")
 }
 
 impl ReadError {
     /// What an error of the client means for a list.
-    pub(crate) fn of(error: kube::Error, resource: &str, namespace: Option<&str>) -> Self {
+    pub(crate) fn of(error: kube::Error, verb: &'static str, resource: &str, namespace: Option<&str>) -> Self {
         match error {
             kube::Error::Api(status) => {
                 let message = status.message.clone();
                 match status.code {
                     403 => {
                         let namespace = namespace.map(str::to_owned);
-                        Self::Forbidden { resource: resource.to_owned(), namespace, message }
+                        Self::Forbidden { verb, resource: resource.to_owned(), namespace, message }
                     }
                     404 => Self::Absent(resource.to_owned()),
                     401 => Self::Unauthorized(message),
@@ -117,7 +119,12 @@ mod tests {
 
     #[test]
     fn a_missing_right_is_named_as_a_role_has_it() {
-        let error = ReadError::Forbidden { resource: "deployments".into(), namespace: None, message: "no".into() };
+        let error = ReadError::Forbidden {
+            verb: "list",
+            resource: "deployments".into(),
+            namespace: None,
+            message: "no".into(),
+        };
         let text = error.to_string();
         assert!(text.starts_with("you may not list deployments in all namespaces: no\n"), "{text}");
         assert!(text.contains(r#"ClusterRole with {apiGroups: ["apps"], resources: [deployments], verbs: [list]}"#));

@@ -61,7 +61,7 @@ impl<'a> Lister<'a> {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
             // Discovery is closed to this user: listing will tell.
             Err(kube::Error::Api(status)) if status.code == 403 => Ok(false),
-            Err(error) => Err(ReadError::of(error, "API resources", self.namespace)),
+            Err(error) => Err(ReadError::of(error, "get", "API resources", self.namespace)),
         }
     }
 
@@ -177,7 +177,7 @@ where
             } else if let Some(pause) = overloaded(&error).filter(|_| tries < TRIES) {
                 tokio::time::sleep(pause).await;
             } else {
-                return Err(ReadError::of(error, self.kind, self.lister.namespace));
+                return Err(ReadError::of(error, "list", self.kind, self.lister.namespace));
             }
         };
         self.so_far += list.items.len();
