@@ -209,6 +209,8 @@ type App struct {
 	AccountRole string
 	// Suspend the binding.
 	Suspend bool
+	// OnConflict of the binding.
+	OnConflict string
 }
 
 // Manifests as YAML documents.
@@ -220,8 +222,11 @@ func (a App) Manifests(namespace string) string {
 	if a.Image == "" {
 		a.Image = "registry.example.com/app:1"
 	}
+	if a.OnConflict == "" {
+		a.OnConflict = "Report"
+	}
 	replacer := strings.NewReplacer("$namespace", namespace, "$account", account, "$image", a.Image, "$role", a.Role,
-		"$suspend", fmt.Sprint(a.Suspend))
+		"$suspend", fmt.Sprint(a.Suspend), "$onConflict", a.OnConflict)
 	return replacer.Replace(manifests)
 }
 
@@ -262,4 +267,5 @@ spec:
   serviceAccountName: app
   roleArn: $role
   suspend: $suspend
+  onConflict: $onConflict
 `
