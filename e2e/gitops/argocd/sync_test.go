@@ -82,6 +82,17 @@ func (a *argo) synced(app support.App) {
 	a.namespace.Bound(app.Role)
 }
 
+// restarted binds an application that runs already, so that the operator has to restart it.
+func (a *argo) restarted(app support.App) {
+	a.t.Helper()
+	a.sync(support.App{Unbound: true})
+	a.namespace.Running()
+	a.synced(app)
+	if template, _ := a.namespace.Template(); template[support.IdentityKey] == "" {
+		a.t.Fatalf("the operator has not restarted it: %v", template)
+	}
+}
+
 func (a *argo) objects(app support.App) []*unstructured.Unstructured {
 	a.t.Helper()
 	var objects []*unstructured.Unstructured
@@ -169,7 +180,7 @@ func both(t *testing.T, test func(t *testing.T, namespace support.Namespace, arg
 func TestArgoCDKeepsWhatIsOurs(t *testing.T) {
 	both(t, func(t *testing.T, namespace support.Namespace, argo *argo) {
 		app := support.App{Role: support.Role}
-		argo.synced(app)
+		argo.restarted(app)
 		argo.inSync(app)
 
 		// Self-heal: what is in sync is applied again when anything else of the application is not.
@@ -298,7 +309,7 @@ func TestThePageShowsWhatArgoCDAccepts(t *testing.T) {
 func TestArgoCDsReplaceStripsWhatIsOurs(t *testing.T) {
 	namespace := support.NewNamespace(t)
 	argo, app := newArgo(t, namespace, false), support.App{Role: support.Role}
-	argo.synced(app)
+	argo.restarted(app)
 	for _, object := range argo.objects(app) {
 		if object.GetKind() != "Deployment" {
 			continue

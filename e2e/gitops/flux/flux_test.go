@@ -119,6 +119,16 @@ func (f flux) applied(app support.App) {
 	f.namespace.Bound(app.Role)
 }
 
+// restarted binds an application that runs already, so that the operator has to restart it.
+func (f flux) restarted(app support.App) {
+	f.t.Helper()
+	f.applied(support.App{Unbound: true})
+	f.applied(app)
+	if template, _ := f.namespace.Template(); template[support.IdentityKey] == "" {
+		f.t.Fatalf("the operator has not restarted it: %v", template)
+	}
+}
+
 func (f flux) unchanged(app support.App) {
 	f.t.Helper()
 	_, before := f.namespace.Template()
@@ -134,7 +144,7 @@ func (f flux) unchanged(app support.App) {
 func TestFluxKeepsWhatIsOurs(t *testing.T) {
 	namespace := support.NewNamespace(t)
 	flux, app := newFlux(t, namespace), support.App{Role: support.Role}
-	flux.applied(app)
+	flux.restarted(app)
 	for range 3 {
 		flux.unchanged(app)
 	}
@@ -162,7 +172,7 @@ func TestFluxKeepsWhatIsOurs(t *testing.T) {
 func TestFluxStripsWhatKubectlWrites(t *testing.T) {
 	namespace := support.NewNamespace(t)
 	flux, app := newFlux(t, namespace), support.App{Role: support.Role}
-	flux.applied(app)
+	flux.restarted(app)
 
 	namespace.Kubectl("annotate", "serviceaccount", "app", "eks.amazonaws.com/audience=by-hand")
 	namespace.Kubectl("rollout", "restart", "deployment/app")
@@ -239,7 +249,7 @@ func TestFluxAndASuspendedBinding(t *testing.T) {
 func TestFluxPrunesABinding(t *testing.T) {
 	namespace := support.NewNamespace(t)
 	flux, app := newFlux(t, namespace), support.App{Role: support.Role}
-	flux.applied(app)
+	flux.restarted(app)
 	_, before := namespace.Template()
 	var bindings []*unstructured.Unstructured
 	for _, object := range flux.objects(app) {

@@ -158,16 +158,13 @@ func annotations(object map[string]any) map[string]string {
 	return found
 }
 
-// Bound fails the test unless everything is in place: the annotations, and the role in every running pod.
+// Bound fails the test unless everything is in place: the annotation, and the role in every running pod.
 func (n Namespace) Bound(role string) {
 	n.t.Helper()
 	if found := n.AccountRole(); found != role {
 		n.t.Errorf("the service account is annotated with %q, expected %q", found, role)
 	}
-	if template, _ := n.Template(); template[IdentityKey] == "" {
-		n.t.Errorf("the pod template has lost %s: %v", IdentityKey, template)
-	}
-	n.Kubectl("rollout", "status", "deployment/app", "--timeout=120s")
+	n.Running()
 	path := `jsonpath={range .items[?(@.status.phase=="Running")]}{.metadata.deletionTimestamp} {.spec.containers[0].env[?(@.name=="AWS_ROLE_ARN")].value}{"\n"}{end}`
 	pods := 0
 	for line := range strings.Lines(n.Kubectl("get", "pods", "-l", "app=app", "-o", path)) {
@@ -183,6 +180,12 @@ func (n Namespace) Bound(role string) {
 	if pods == 0 {
 		n.t.Error("no pod runs")
 	}
+}
+
+// Running waits until the Deployment's rollout is complete.
+func (n Namespace) Running() {
+	n.t.Helper()
+	n.Kubectl("rollout", "status", "deployment/app", "--timeout=120s")
 }
 
 // Manages says whether a field manager owns a field of the object, for example
@@ -211,6 +214,8 @@ type App struct {
 	Suspend bool
 	// OnConflict of the binding.
 	OnConflict string
+	// Unbound: there is no binding yet.
+	Unbound bool
 }
 
 // Manifests as YAML documents.
@@ -227,10 +232,13 @@ func (a App) Manifests(namespace string) string {
 	}
 	replacer := strings.NewReplacer("$namespace", namespace, "$account", account, "$image", a.Image, "$role", a.Role,
 		"$suspend", fmt.Sprint(a.Suspend), "$onConflict", a.OnConflict)
-	return replacer.Replace(manifests)
+	if a.Unbound {
+		return replacer.Replace(workload)
+	}
+	return replacer.Replace(workload + binding)
 }
 
-const manifests = `apiVersion: v1
+const workload = `apiVersion: v1
 kind: ServiceAccount
 metadata:
   name: app
@@ -257,7 +265,9 @@ spec:
       containers:
       - name: main
         image: $image
----
+`
+
+const binding = `---
 apiVersion: podidentity.dev/v1alpha1
 kind: PodIdentityBinding
 metadata:
