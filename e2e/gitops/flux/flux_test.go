@@ -245,6 +245,30 @@ func TestFluxAndASuspendedBinding(t *testing.T) {
 	flux.applied(app)
 }
 
+// A release by kubectl's own field manager is stripped before it is carried out; by the page's it is not.
+func TestFluxAndARelease(t *testing.T) {
+	namespace := support.NewNamespace(t)
+	flux, app := newFlux(t, namespace), support.App{Role: support.Role, Policy: "Manual"}
+	flux.applied(support.App{Unbound: true})
+	flux.apply(app)
+	namespace.ReadyBecause("AwaitingRelease")
+	generation := namespace.Kubectl("get", "pib", "app", "-o", "jsonpath={.metadata.generation}")
+	release := "podidentity.dev/release=" + generation
+
+	namespace.Kubectl("annotate", "pib", "app", "podidentity.dev/release=0")
+	if changed := flux.apply(app); changed != "PodIdentityBinding configured" {
+		t.Errorf("expected Flux to strip the annotation, it changed: %s", changed)
+	}
+	namespace.Kubectl("annotate", "--field-manager=release", "--overwrite", "pib", "app", release)
+	if changed := flux.apply(app); changed != "" {
+		t.Errorf("Flux changed: %s", changed)
+	}
+	if err := flux.wait(app); err != nil {
+		t.Error(err)
+	}
+	namespace.Bound(support.Role)
+}
+
 // What is taken out of Git is pruned.
 func TestFluxPrunesABinding(t *testing.T) {
 	namespace := support.NewNamespace(t)

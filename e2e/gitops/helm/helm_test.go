@@ -117,3 +117,16 @@ func TestHelmAndAnotherRoleInTheChart(t *testing.T) {
 	// The cure: the chart does not annotate.
 	upgraded(t, namespace, support.OtherRole)
 }
+
+// What the page warns of. It costs restarts, and it ends well.
+func TestHelmsForceReplaceIsRepaired(t *testing.T) {
+	namespace := support.NewNamespace(t)
+	upgraded(t, namespace, "", "--server-side=false")
+	upgraded(t, namespace, support.Role, "--server-side=false")
+	if output, err := upgrade(namespace, "--force-replace", "--server-side=false", "--set", "role="+support.Role); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	namespace.AnnotatedWith(support.Role)
+	namespace.Ready()
+	namespace.Bound(support.Role)
+}

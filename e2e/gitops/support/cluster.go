@@ -140,6 +140,13 @@ func (n Namespace) AccountRole() string {
 	return annotations(n.Object("serviceaccount", "app"))[RoleKey]
 }
 
+// AnnotatedWith waits until the service account has the role.
+func (n Namespace) AnnotatedWith(role string) {
+	n.t.Helper()
+	path := `--for=jsonpath={.metadata.annotations.eks\.amazonaws\.com/role-arn}=` + role
+	n.Kubectl("wait", path, "serviceaccount/app", "--timeout=120s")
+}
+
 // Template is the pod template's annotations and the Deployment's generation.
 func (n Namespace) Template() (map[string]string, int) {
 	n.t.Helper()
@@ -214,6 +221,8 @@ type App struct {
 	Suspend bool
 	// OnConflict of the binding.
 	OnConflict string
+	// Policy of the rollout.
+	Policy string
 	// Unbound: there is no binding yet.
 	Unbound bool
 }
@@ -230,8 +239,11 @@ func (a App) Manifests(namespace string) string {
 	if a.OnConflict == "" {
 		a.OnConflict = "Report"
 	}
+	if a.Policy == "" {
+		a.Policy = "Automatic"
+	}
 	replacer := strings.NewReplacer("$namespace", namespace, "$account", account, "$image", a.Image, "$role", a.Role,
-		"$suspend", fmt.Sprint(a.Suspend), "$onConflict", a.OnConflict)
+		"$suspend", fmt.Sprint(a.Suspend), "$onConflict", a.OnConflict, "$policy", a.Policy)
 	if a.Unbound {
 		return replacer.Replace(workload)
 	}
@@ -278,4 +290,6 @@ spec:
   roleArn: $role
   suspend: $suspend
   onConflict: $onConflict
+  rollout:
+    policy: $policy
 `
