@@ -231,7 +231,7 @@ mod tests {
     use super::*;
     use crate::objects::Pod;
 
-    fn observed(container: serde_json::Value, volumes: serde_json::Value) -> Observed {
+    fn observed(container: &serde_json::Value, volumes: &serde_json::Value) -> Observed {
         let pod: Pod =
             serde_json::from_value(json!({"metadata": {}, "spec": {"containers": [container], "volumes": volumes}}))
                 .unwrap();
@@ -254,14 +254,14 @@ mod tests {
     #[test]
     fn the_first_place_that_has_credentials_is_used() {
         let none = json!([]);
-        assert_eq!(used(&observed(env(&[]), none.clone())), SourceKind::NodeRole);
-        assert_eq!(used(&observed(env(&[ROLE]), none.clone())), SourceKind::NodeRole);
-        assert_eq!(used(&observed(env(&[ROLE, FILE]), none.clone())), SourceKind::WebIdentity);
-        assert_eq!(used(&observed(env(&[ROLE, FILE, KEYS[0]]), none.clone())), SourceKind::WebIdentity);
-        assert_eq!(used(&observed(env(&[ROLE, FILE, KEYS[0], KEYS[1]]), none.clone())), SourceKind::StaticKeys);
-        assert_eq!(used(&observed(env(&[ROLE, FILE, ("AWS_PROFILE", "p")]), none.clone())), SourceKind::Profile);
+        assert_eq!(used(&observed(&env(&[]), &none)), SourceKind::NodeRole);
+        assert_eq!(used(&observed(&env(&[ROLE]), &none)), SourceKind::NodeRole);
+        assert_eq!(used(&observed(&env(&[ROLE, FILE]), &none)), SourceKind::WebIdentity);
+        assert_eq!(used(&observed(&env(&[ROLE, FILE, KEYS[0]]), &none)), SourceKind::WebIdentity);
+        assert_eq!(used(&observed(&env(&[ROLE, FILE, KEYS[0], KEYS[1]]), &none)), SourceKind::StaticKeys);
+        assert_eq!(used(&observed(&env(&[ROLE, FILE, ("AWS_PROFILE", "p")]), &none)), SourceKind::Profile);
         let both = [(CONTAINER_CREDENTIALS[0], "u"), (CONTAINER_CREDENTIALS[1], "f")];
-        assert_eq!(used(&observed(env(&both), none)), SourceKind::PodIdentity);
+        assert_eq!(used(&observed(&env(&both), &none)), SourceKind::PodIdentity);
     }
 
     #[test]
@@ -269,7 +269,7 @@ mod tests {
         let mut container = env(&[ROLE, FILE]);
         container["volumeMounts"] = json!([{"name": "t", "mountPath": "/token"}]);
         let token = json!({"serviceAccountToken": {"audience": "a", "path": "token"}});
-        let found = observed(container, json!([{"name": "t", "projected": {"sources": [token]}}]));
+        let found = observed(&container, &json!([{"name": "t", "projected": {"sources": [token]}}]));
         let expected =
             TokenSeen::Token { audience: "a".to_owned(), lifetime: 3600, volume: "t".to_owned(), frozen: false };
         assert_eq!(found.token, expected);
