@@ -9,7 +9,6 @@
 //! names of pods) is replaced first.
 
 mod cases;
-mod docs;
 mod normal;
 mod plugin;
 
