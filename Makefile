@@ -22,7 +22,7 @@ demo: ## Show the whole job on a control plane of its own; KEEP=1 leaves it runn
 .PHONY: test
 test: ## Everything that CI checks: format, lints, layers, unit, golden and end-to-end tests
 	@echo "== control plane: built in the background if this machine has not built it yet"
-	@e2e/controlplane/build.sh > /dev/null & build=$$!; \
+	@(e2e/controlplane/build.sh > /dev/null && e2e/gitops/run.sh build) & build=$$!; \
 	trap 'kill $$build 2> /dev/null || true' EXIT; \
 	$(MAKE) lint unit; \
 	echo "== control plane: waiting until it is built"; wait $$build; trap - EXIT; \
@@ -48,6 +48,7 @@ e2e: controlplane ## End-to-end tests on a real control plane
 	@cargo build -p podidentity-operator
 	@rm -rf $(STATUSES)
 	@E2E_STATUSES=$(STATUSES) cargo test -p e2e
+	@$(MAKE) gitops
 
 .PHONY: gitops
 gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; over the statuses that the last make e2e saw
