@@ -13,7 +13,6 @@ use podidentity_cluster::queue::Sender;
 use podidentity_core::assess::Assessment;
 use podidentity_core::outcome::ProblemKind;
 use podidentity_core::plan::{Plan, Step, plan};
-use podidentity_core::rollout::Wait;
 use podidentity_core::snapshot::{Config, Snapshot};
 use tokio::time::Instant;
 
@@ -81,11 +80,7 @@ impl Context {
         let assessment = Assessment::of(&snapshot);
         let plan = plan(&snapshot, &assessment);
         let rolls = plan.steps.iter().filter(|step| matches!(step, Step::Roll { .. })).count();
-        let workloads = || assessment.case.iter().flat_map(|case| &case.workloads);
-        let in_flight = workloads().filter(|workload| workload.in_flight).count();
-        let ready = workloads().filter(|workload| workload.wait == Some(Wait::Slot)).count();
-        let wants_more = ready > rolls && rolls == snapshot.rollout_slots;
-        self.wake(budget.note(key, in_flight + rolls, wants_more));
+        self.wake(budget.note(key, plan.in_flight + rolls, plan.wants_slots));
         Some(Decision { snapshot, assessment, plan })
     }
 

@@ -109,7 +109,7 @@ pub(crate) async fn partitioned(_: Arc<World>, namespace: Namespace) -> Result<(
     bound(&namespace).await?;
     let state = expect::workload(&namespace, "app", "StatefulSet/app", WorkloadState::Paused).await?;
     let message = state.message.unwrap_or_default();
-    ensure!(message.contains("partition 2"), "the message does not say why: {message}");
+    ensure!(message.contains("number 2, its partition"), "the message does not say why: {message}");
     ensure!(
         (state.pods_verified, state.pods_total) == (1, 3),
         "verified: {} of {}",

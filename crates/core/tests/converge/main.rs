@@ -11,10 +11,11 @@ use jiff::SignedDuration;
 use podidentity_api::names::condition;
 use podidentity_api::{ConflictPolicy, FailurePolicy, PodIdentityBindingStatus};
 use podidentity_core::assess::Assessment;
+use podidentity_core::claim::Claim;
 use podidentity_core::outcome::Outcome;
 use podidentity_core::plan::{Plan, Step, plan};
 use podidentity_core::snapshot::Snapshot;
-use podidentity_core::status::reports;
+use podidentity_core::status::{Report, reports};
 use proptest::prelude::*;
 use sim::Cluster;
 
@@ -42,6 +43,13 @@ enum Event {
     /// New pods never become ready, or do again.
     Broken(usize, bool),
     NeedsRole(usize),
+    /// New pods with this role never become ready.
+    BrokenAs(usize, usize),
+    /// The template names another service account, or this one again.
+    Elsewhere(usize, bool),
+    /// A node is drained.
+    Drain(usize),
+    Audience(usize, bool),
     OnFailure(usize, FailurePolicy),
     Revert(usize),
     PodProgress(usize),
@@ -83,6 +91,10 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Broken(name, on)),
         1 => deployment.clone().prop_map(Event::NeedsRole),
         1 => deployment.clone().prop_map(Event::Revert),
+        1 => (deployment.clone(), 0..ROLES.len()).prop_map(|(name, role)| Event::BrokenAs(name, role)),
+        1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Elsewhere(name, on)),
+        1 => deployment.clone().prop_map(Event::Drain),
+        1 => (0..BINDINGS.len(), any::<bool>()).prop_map(|(name, on)| Event::Audience(name, on)),
         1 => (binding_again, on_failure).prop_map(|(name, policy)| Event::OnFailure(name, policy)),
         6 => deployment.prop_map(Event::PodProgress),
         3 => (0..DEPLOYMENTS.len()).prop_map(Event::RolloutFinishes),
@@ -124,9 +136,17 @@ impl World {
             }
             Event::UserRollout(name) => cluster.edit_template(DEPLOYMENTS[name], |it| it.template.revision += 1),
             Event::Preset(name, on) => cluster.edit_template(DEPLOYMENTS[name], |it| it.template.preset = on),
-            Event::Pause(name, on) => cluster.touch(DEPLOYMENTS[name], |it| it.paused = on),
+            Event::Pause(name, on) => cluster.pause(DEPLOYMENTS[name], on),
             Event::Broken(name, on) => cluster.touch(DEPLOYMENTS[name], |it| it.broken = on),
             Event::NeedsRole(name) => cluster.touch(DEPLOYMENTS[name], |it| it.needs_role = true),
+            Event::BrokenAs(name, role) => {
+                cluster.touch(DEPLOYMENTS[name], |it| it.broken_as = Some(ROLES[role].to_owned()));
+            }
+            Event::Elsewhere(name, on) => cluster.edit_template(DEPLOYMENTS[name], |it| it.template.elsewhere = on),
+            Event::Drain(name) => cluster.drain(DEPLOYMENTS[name]),
+            Event::Audience(name, on) => cluster.edit_binding(BINDINGS[name], |spec| {
+                spec.audience = on.then(|| "a.example".to_owned());
+            }),
             Event::OnFailure(name, policy) => {
                 cluster.edit_binding(BINDINGS[name], |spec| spec.rollout.on_failure = policy);
             }
@@ -163,6 +183,7 @@ impl World {
         let claimed = view.bindings.iter().any(|binding| binding.metadata.deletion_timestamp.is_none());
         let gives_up = |step: &Step| matches!(step, Step::Annotate { annotations, .. } if annotations.is_empty());
         assert!(!claimed || !plan.steps.iter().any(gives_up), "a claimed account keeps its annotation");
+        keeps_the_rules(view, &assessment, &plan);
         for step in plan.steps.iter().take(steps) {
             if self.cluster.apply(step).is_err() {
                 break;
@@ -173,10 +194,22 @@ impl World {
             let outcome = Outcome::of(&assessment, done, Vec::new());
             let after = self.cluster.snapshot();
             for report in reports(&after, &Assessment::of(&after), &outcome) {
+                self.proof_is_none_too_early(&report);
                 self.cluster.store_status(&report);
             }
         }
         plan
+    }
+
+    /// A role counts as proven only once every workload that was rolled for it has come up: a rollback returns to it.
+    fn proof_is_none_too_early(&self, report: &Report) {
+        let Some(binding) = self.cluster.bindings.get(&report.binding.name) else { return };
+        let before = binding.status.as_ref().and_then(|status| status.last_verified_role_arn.as_ref());
+        let proven = report.status.last_verified_role_arn.as_ref();
+        let here = self.cluster.deployments.values().filter(|it| !it.template.elsewhere);
+        let up =
+            here.filter(|it| it.replicas > 0).all(|it| it.is_completed() || it.pods.iter().all(|pod| pod.is_ready()));
+        assert!(proven == before || up, "{proven:?} is proven while a workload is not up");
     }
 
     /// Lets things settle: everything works, nobody interferes. Returns whether they did within a bounded number of
@@ -197,6 +230,40 @@ impl World {
             }
         }
         false
+    }
+}
+
+/// What holds for every plan, whatever has happened before.
+fn keeps_the_rules(view: &Snapshot, assessment: &Assessment, plan: &Plan) {
+    let Some(case) = &assessment.case else { return };
+    let binding = &case.binding;
+    let rolled: Vec<&str> = plan.steps.iter().filter_map(rolled).collect();
+    let annotates = |step: &Step| matches!(step, Step::Annotate { .. });
+    if binding.spec.suspend {
+        assert!(rolled.is_empty() && !plan.steps.iter().any(annotates), "suspended, and yet {:?}", plan.steps);
+    }
+    let status = binding.status.as_ref();
+    let rollback = status.and_then(|status| status.rollback.as_ref());
+    let rollback = rollback.filter(|rollback| Some(rollback.generation) == binding.metadata.generation);
+    let wanted = rollback.map_or(&binding.spec.role_arn, |rollback| &rollback.to);
+    for step in &plan.steps {
+        let Step::Annotate { annotations, .. } = step else { continue };
+        let role = annotations.get("eks.amazonaws.com/role-arn");
+        assert_eq!(role, Some(wanted), "only the role that is wanted now is ever written");
+    }
+    let under_way = case.workloads.iter().filter(|verdict| verdict.in_flight).count() + rolled.len();
+    let proven = case.workloads.iter().any(podidentity_core::rollout::WorkloadVerdict::proves_injection);
+    let limit = if proven { binding.spec.rollout.max_concurrent.try_into().unwrap() } else { 1 };
+    assert!(rolled.is_empty() || under_way <= limit, "{under_way} under way, {limit} allowed");
+    for workload in view.workloads.iter().filter(|it| rolled.contains(&it.id().name.as_str())) {
+        assert!(!workload.paused && workload.desired > 0, "{} is not to be rolled", workload.id());
+    }
+}
+
+fn rolled(step: &Step) -> Option<&str> {
+    match step {
+        Step::Roll { workload, .. } => Some(&workload.name),
+        Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
     }
 }
 
@@ -227,7 +294,8 @@ fn check(world: &mut World) -> Result<(), TestCaseError> {
         prop_assert!(ready(status) ^ (has(status, condition::STALLED) || has(status, condition::RECONCILING)));
         if ready(status) {
             let wanted = Some(&binding.spec.role_arn);
-            let held = world.cluster.deployments.values().flat_map(|it| &it.pods).map(sim::PodState::role);
+            let pods = world.cluster.deployments.values().flat_map(|it| &it.pods);
+            let held = pods.filter(|pod| !pod.is_elsewhere()).map(sim::PodState::role);
             for role in held {
                 prop_assert_eq!(role, wanted.map(String::as_str), "Ready, so every pod has the role");
             }
@@ -236,9 +304,29 @@ fn check(world: &mut World) -> Result<(), TestCaseError> {
             prop_assert_eq!(status.role_arn.as_ref(), wanted, "and it is there by our hand");
         }
     }
+    claims_are_told(world)?;
     // One owner at most.
     prop_assert!(world.cluster.bindings.values().filter(|it| it.status.as_ref().is_some_and(ready)).count() <= 1);
     prop_assert!(world.quiesce() && world.cluster.rolls == rolls, "quiet stays quiet");
+    Ok(())
+}
+
+/// The oldest binding owns; the others say so; and what the owner says of the service account is true.
+fn claims_are_told(world: &World) -> Result<(), TestCaseError> {
+    let claim = Claim::of(&world.cluster.snapshot().bindings);
+    let Some(owner) = &claim.owner else { return Ok(()) };
+    for loser in &claim.losers {
+        let stalled =
+            loser.status.iter().flat_map(|status| &status.conditions).find(|it| it.type_ == condition::STALLED);
+        let named = format!("{}: delete one of the two", owner.metadata.name.as_deref().unwrap());
+        let told = stalled.is_some_and(|it| it.reason == "ServiceAccountClaimed" && it.message.ends_with(&named));
+        prop_assert!(told, "{:?} is not told of {}", loser.metadata.name, named);
+    }
+    let status = owner.status.as_ref().unwrap();
+    if has(status, condition::SERVICE_ACCOUNT_ANNOTATED) {
+        let rollback = status.rollback.as_ref().map(|rollback| rollback.to.as_str());
+        prop_assert_eq!(world.cluster.role(), Some(rollback.unwrap_or(&owner.spec.role_arn)));
+    }
     Ok(())
 }
 
@@ -280,6 +368,73 @@ proptest! {
     #[test]
     fn converges_from_any_state(events in events()) {
         converges(&events)?;
+    }
+
+    /// Whatever crashes in between: a role that fails in one workload is rolled back everywhere, and what had not been
+    /// rolled is not touched.
+    #[test]
+    fn a_failed_role_is_rolled_back(
+        failing in 0..DEPLOYMENTS.len(),
+        replicas in proptest::collection::vec(1..4_usize, DEPLOYMENTS.len()),
+        max_concurrent in 1..4_i32,
+        crashes in proptest::collection::vec((0..4_usize, 0..90_i64, 0..DEPLOYMENTS.len()), 0..40),
+    ) {
+        let mut world = World { cluster: Cluster::new(), frozen: None, steps: 0 };
+        world.cluster.create_account();
+        world.cluster.bind("first", ROLES[0]);
+        world.cluster.edit_binding("first", |spec| {
+            spec.rollout.on_failure = FailurePolicy::Rollback;
+            spec.rollout.max_concurrent = max_concurrent;
+            spec.rollout.progress_deadline_seconds = 60;
+        });
+        for (name, replicas) in DEPLOYMENTS.into_iter().zip(replicas) {
+            world.cluster.deploy(name, replicas);
+        }
+        prop_assert!(world.quiesce());
+        let good = world.cluster.deployments.clone();
+        world.cluster.touch(DEPLOYMENTS[failing], |it| it.broken_as = Some(ROLES[1].to_owned()));
+        world.cluster.bind("first", ROLES[1]);
+        for (steps, seconds, progress) in crashes {
+            let view = world.cluster.snapshot();
+            world.reconcile(&view, steps);
+            world.cluster.pass(seconds);
+            world.cluster.progress(DEPLOYMENTS[progress]);
+        }
+        prop_assert!(world.quiesce());
+        check(&mut world)?;
+        let status = world.cluster.bindings["first"].status.clone().unwrap();
+        let stalled = status.conditions.iter().find(|it| it.type_ == condition::STALLED);
+        prop_assert_eq!(stalled.map(|it| it.reason.as_str()), Some("RolledBack"), "{:?}", status);
+        prop_assert_eq!(world.cluster.role(), Some(ROLES[0]));
+        for (name, deployment) in &world.cluster.deployments {
+            prop_assert!(deployment.pods.iter().all(|pod| pod.role() == Some(ROLES[0])));
+            let times = deployment.generation - good[name].generation;
+            prop_assert!(times <= 2, "{} was rolled {} times", name, times);
+        }
+    }
+
+    /// Bindings come and go, and the operator with them: the annotation stays as long as somebody claims it.
+    #[test]
+    fn a_claimed_service_account_keeps_a_role(
+        changes in proptest::collection::vec((0..4_usize, 0..BINDINGS.len(), any::<bool>(), 0..ROLES.len()), 1..40),
+    ) {
+        let mut world = World { cluster: Cluster::new(), frozen: None, steps: 0 };
+        world.cluster.create_account();
+        world.cluster.bind("always", ROLES[0]);
+        prop_assert!(world.quiesce());
+        for (steps, name, deletes, role) in changes {
+            if deletes {
+                world.cluster.delete_binding(BINDINGS[name]);
+            } else {
+                world.cluster.pass(1);
+                world.cluster.bind(BINDINGS[name], ROLES[role]);
+            }
+            let view = world.cluster.snapshot();
+            world.reconcile(&view, steps);
+            prop_assert!(world.cluster.role().is_some(), "a gap");
+        }
+        prop_assert!(world.quiesce());
+        check(&mut world)?;
     }
 
     /// Whatever crashes in between: one change of the role rolls each workload once.
