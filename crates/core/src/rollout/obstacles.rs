@@ -48,7 +48,7 @@ impl Judge<'_> {
                 }
             }
         }
-        if let Some((pod, at)) = self.blocked_at(verdict) {
+        if let Some((pod, at)) = blocked_at(verdict) {
             if at > self.now {
                 verdict.check_at = Some(at);
                 say(verdict, &format!("needs a restart, which waits for Pod/{pod} to become ready"));
@@ -85,14 +85,6 @@ impl Judge<'_> {
         Some(written + SignedDuration::from_secs(i64::from(settle) + 1))
     }
 
-    /// The pod that, not being ready, keeps a StatefulSet from replacing any, itself included; and until when it is given
-    /// a chance to become ready.
-    fn blocked_at(&self, verdict: &WorkloadVerdict) -> Option<(String, Timestamp)> {
-        let lacking = verdict.pods.iter().filter(|judged| judged.verdict.roll_cures() && !judged.pod.is_ready());
-        let (pod, created) = lacking.filter_map(|judged| Some((judged.pod.name(), created(judged)?))).min()?;
-        verdict.workload.ordered.then(|| (pod.to_owned(), created + STUCK_AFTER))
-    }
-
     /// When a rollout that we did not start counts as one that cannot finish: its controller says so, or every pod
     /// that is not ready lacks the identity, and only a roll gives it to them. How long it has been going on cannot be
     /// told from its pods, so time alone is no reason.
@@ -112,6 +104,14 @@ fn is_released(binding: &PodIdentityBinding) -> bool {
     let released = binding.metadata.annotations.as_ref().and_then(|all| all.get(names::RELEASE_ANNOTATION));
     let generation = binding.metadata.generation.map(|generation| generation.to_string());
     released.is_some() && released == generation.as_ref()
+}
+
+/// The pod that, not being ready, keeps a StatefulSet from replacing any, itself included; and until when it is given
+/// a chance to become ready.
+fn blocked_at(verdict: &WorkloadVerdict) -> Option<(String, Timestamp)> {
+    let lacking = verdict.pods.iter().filter(|judged| judged.verdict.roll_cures() && !judged.pod.is_ready());
+    let (pod, created) = lacking.filter_map(|judged| Some((judged.pod.name(), created(judged)?))).min()?;
+    verdict.workload.ordered.then(|| (pod.to_owned(), created + STUCK_AFTER))
 }
 
 /// What to do about a pod that a StatefulSet waits for.

@@ -207,8 +207,9 @@ impl World {
         let before = binding.status.as_ref().and_then(|status| status.last_verified_role_arn.as_ref());
         let proven = report.status.last_verified_role_arn.as_ref();
         let here = self.cluster.deployments.values().filter(|it| !it.template.elsewhere);
-        let up =
-            here.filter(|it| it.replicas > 0).all(|it| it.is_completed() || it.pods.iter().all(|pod| pod.is_ready()));
+        let up = here
+            .filter(|it| it.replicas > 0)
+            .all(|it| it.is_completed() || it.pods.iter().all(sim::PodState::is_ready));
         assert!(proven == before || up, "{proven:?} is proven while a workload is not up");
     }
 
