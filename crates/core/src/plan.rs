@@ -94,7 +94,7 @@ fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
     let binding = &case.binding;
     let in_flight = case.workloads.iter().filter(|workload| workload.in_flight).count();
     plan.in_flight += in_flight;
-    if binding.spec.suspend || case.invalid.is_some() {
+    if binding.spec.suspend || case.invalid.is_some() || !case.grant.permits() {
         return;
     }
     let wants_finalizer = binding.spec.deletion_policy != DeletionPolicy::Retain;
