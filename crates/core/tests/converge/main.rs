@@ -281,12 +281,16 @@ fn a_million_steps_converge() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
     fn converges_from_any_state(events in events()) {
         converges(&events)?;
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 250, ..ProptestConfig::default() })]
 
     /// Whatever crashes in between: a role that fails in one workload is rolled back everywhere, and what had not been
     /// rolled is not touched.
