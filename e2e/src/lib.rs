@@ -22,6 +22,8 @@ pub mod injection;
 mod kubectl;
 mod namespace;
 pub mod operator;
+pub mod proxy;
+pub mod scrape;
 pub mod statuses;
 pub mod wait;
 

@@ -25,6 +25,7 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     let Decision { snapshot, assessment, plan } = context.decide(&key)?;
     let acted = act(&context.client, &key.namespace, &plan).await;
     let mut outcome = Outcome::of(&assessment, acted.done, acted.problems);
+    context.acted(&key, &outcome);
     for (binding, farewell) in farewells(&snapshot, &assessment, &outcome) {
         report::publish(&context.recorder, &binding, vec![farewell]).await;
     }
