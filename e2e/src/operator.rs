@@ -44,7 +44,7 @@ impl ControlPlane {
 
     /// Installs the custom resource and the operator's rights.
     pub async fn install_operator(&self) -> Result<()> {
-        self.apply_folder("config/default").await?;
+        self.apply_folder("config/base").await?;
         let crd = "crd/podidentitybindings.podidentity.dev";
         self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
         self.discoverable().await?;
