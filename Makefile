@@ -22,7 +22,7 @@ test: ## Everything that CI checks: format, lints, layers, unit, golden and end-
 	trap 'kill $$build 2> /dev/null || true' EXIT; \
 	$(MAKE) lint unit; \
 	echo "== control plane: waiting until it is built"; wait $$build; trap - EXIT; \
-	$(MAKE) e2e
+	$(MAKE) e2e bench-smoke
 
 .PHONY: lint
 lint: check-layers check-generated ## Format, lints, layers, generated files
@@ -43,6 +43,17 @@ e2e: controlplane ## End-to-end tests on a real control plane
 	@echo "== end-to-end tests"
 	@cargo build -p podidentity-operator
 	@cargo test -p e2e
+
+.PHONY: bench
+bench: controlplane ## Measure on a real API server, for example ARGS="--bindings 1000"; docs/benchmarks says what
+	@cargo build --release -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
+	@target/release/bench run $(ARGS)
+
+.PHONY: bench-smoke
+bench-smoke: controlplane
+	@echo "== benchmarks: the harness at a small size; counts are checked, times are not"
+	@cargo build -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
+	@target/debug/bench run --bindings 6 --replicas 2 --seconds 3 --rate 20 --by-hand 1 --attempts 1 --check --out target/bench-smoke
 
 .PHONY: controlplane
 controlplane: ## Build etcd, the Kubernetes control plane and kwok from source (once, about 13 minutes)

@@ -10,7 +10,9 @@ pub mod client;
 mod optional;
 pub mod watch;
 
+mod identity;
 pub mod index;
+mod places;
 
 pub mod queue;
 

@@ -72,10 +72,8 @@ fn mark(binding: &PodIdentityBinding) -> String {
 
 fn has_role(snapshot: &Snapshot, workload: &Workload, role: &str) -> bool {
     let id = workload.id();
-    let belongs = |pod: &Pod| {
-        crate::objects::ControllerRef::of(&pod.metadata)
-            .is_some_and(|owner| owner.kind == id.kind.as_str() && owner.name == id.name)
-    };
+    let belongs =
+        |pod: &Pod| pod.controller().is_some_and(|owner| owner.kind == id.kind.as_str() && owner.name == id.name);
     snapshot.pods.iter().filter(|pod| pod.is_live() && belongs(pod)).any(|pod| injected_role(pod, workload, role))
 }
 

@@ -70,6 +70,7 @@ async fn write_reports(
     outcome: &Outcome,
 ) -> Result<Option<Instant>, ProblemKind> {
     if reports.is_empty() {
+        context.reported(key);
         return Ok(None);
     }
     let urgent = reports.iter().any(|report| report.urgent);

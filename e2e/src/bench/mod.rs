@@ -29,6 +29,7 @@ mod startup;
 pub mod requests;
 pub mod results;
 
+pub mod checks;
 pub mod curves;
 pub mod plots;
 pub mod table;

@@ -121,9 +121,9 @@ impl Player {
             let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
             let generation = metadata.generation.unwrap_or_default();
             // Before its first status it is being created, pods and all, by the population.
-            let newest = seen.entry((namespace.clone(), name.clone())).or_insert(status.observed_generation);
+            let newest = seen.entry((namespace.clone(), name.clone())).or_default();
+            *newest = (*newest).max(status.observed_generation);
             if status.observed_generation == 0 || generation <= *newest {
-                *newest = (*newest).max(status.observed_generation);
                 continue;
             }
             let before = std::mem::replace(newest, generation);

@@ -42,6 +42,11 @@ pub fn succeeded(request: &Request) -> bool {
     request.response_status.as_ref().is_some_and(|status| status.code < 300)
 }
 
+/// Whether the request is about leadership, which goes on whatever else happens.
+pub fn is_lease(request: &Request) -> bool {
+    request.object_ref.as_ref().is_some_and(|object| object.resource == "leases")
+}
+
 /// `serviceaccounts`, `podidentitybindings/status`, ...
 pub fn resource(request: &Request) -> String {
     let Some(object) = &request.object_ref else { return request.uri.clone() };
@@ -55,6 +60,7 @@ pub fn counted(requests: &[Request]) -> Requests {
     for request in requests {
         let resource = resource(request);
         match request.verb.as_str() {
+            _ if is_lease(request) => counted.leases += 1,
             "list" => counted.lists += 1,
             "get" => counted.gets += 1,
             "watch" => counted.watches += 1,

@@ -99,6 +99,8 @@ pub struct Requests {
     pub events: usize,
     /// Requests that were refused, for example because an object had changed.
     pub refused: usize,
+    /// Requests about the Lease, where the operator elects a leader.
+    pub leases: usize,
     /// LIST
     pub lists: usize,
     /// GET

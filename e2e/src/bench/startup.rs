@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::load;
 use super::objects::{self, Identity};
 use super::process::usage;
-use super::requests::{Log, counted, succeeded};
+use super::requests::{Log, counted, is_lease, succeeded};
 use super::results::Startup;
 use super::world::World;
 use crate::Operator;
@@ -54,7 +54,7 @@ async fn first_write(world: &World, operator: &Operator, log: &mut Log, all: &mu
     loop {
         operator.check()?;
         let requests = log.read(world)?;
-        let first = requests.iter().find(|request| request.is_write() && succeeded(request));
+        let first = requests.iter().find(|request| request.is_write() && succeeded(request) && !is_lease(request));
         let at = first.map(|request| request.stage_timestamp);
         all.extend(requests);
         if let Some(at) = at {

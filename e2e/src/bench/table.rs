@@ -120,6 +120,9 @@ fn alone(runs: &[Run]) -> Vec<Row> {
         row("**silence: requests**", runs, |run| {
             run.silence.as_ref().map(|it| format!("**{}** in {:.0} s", others(&it.requests), it.seconds))
         }),
+        row("silence: renewals of the Lease", runs, |run| {
+            run.silence.as_ref().map(|it| it.requests.leases.to_string())
+        }),
         row("silence: watches opened anew", runs, |run| run.silence.as_ref().map(|it| it.requests.watches.to_string())),
         row("**silence: share of a core**", runs, |run| {
             run.silence.as_ref().map(|it| format!("**{}**", share(it.cpu, it.seconds)))

@@ -11,7 +11,7 @@ use super::objects::Size;
 use super::process::{Sampler, Usage, usage};
 use super::ready::Readiness;
 use super::replicas::Replicas;
-use super::requests::Log;
+use super::requests::{Log, is_lease};
 use crate::kubeconfig::{self, User};
 use crate::operator::{NAMESPACE, SERVICE_ACCOUNT, token};
 use crate::{Component, ControlPlane, Operator, Options, audit};
@@ -100,7 +100,7 @@ impl World {
             tokio::time::sleep(REST).await;
             operator.check()?;
             self.replicas.check()?;
-            if log.read(self)?.is_empty() {
+            if log.read(self)?.iter().all(is_lease) {
                 return Ok(());
             }
             ensure!(began.elapsed() < RESTLESS, "the operator does not come to rest within {RESTLESS:?}");

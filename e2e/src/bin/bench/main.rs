@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use e2e::bench::objects::Size;
 use e2e::bench::phases::{self, Phase, Plan};
-use e2e::bench::{plots, results, table};
+use e2e::bench::{checks, plots, results, table};
 
 /// Measures what the operator costs on a real API server, and compares it with a client that knows what to write.
 #[derive(Debug, Parser)]
@@ -66,6 +66,9 @@ struct RunArgs {
         default_value = "--max-concurrent-rollouts=1000000"
     )]
     flags: Vec<String>,
+    /// Fail if a count is not as promised. Times are never judged.
+    #[arg(long)]
+    check: bool,
     /// Folder of the results.
     #[arg(long, default_value_os_t = folder())]
     out: PathBuf,
@@ -96,8 +99,12 @@ async fn execute(command: Command) -> Result<()> {
             );
             let began = Instant::now();
             let say = move |what: &str| eprintln!("[{:7.1} s] {what}", began.elapsed().as_secs_f64());
+            let check = args.check;
             let (plan, out) = args.plan();
             let run = phases::run(&plan, &say).await?;
+            if check {
+                checks::check(&run)?;
+            }
             let path = run.write(&out.join("results"))?;
             say(&format!("wrote {}", path.display()));
             out
