@@ -6,7 +6,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
-#[path = "../../core/benches/fixture.rs"]
+#[path = "../../core/benches/fixture/mod.rs"]
 mod fixture;
 
 use std::hint::black_box;

@@ -6,7 +6,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
-#[path = "../../core/benches/fixture.rs"]
+#[path = "../../core/benches/fixture/mod.rs"]
 mod fixture;
 
 use std::sync::Arc;

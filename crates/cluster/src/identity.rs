@@ -48,11 +48,10 @@ impl Identity {
         }
     }
 
-    pub(crate) fn insert(&mut self, name: String, object: Object) {
+    /// Files an object; returns the binding that it replaces.
+    pub(crate) fn insert(&mut self, name: String, object: Object) -> Option<Arc<PodIdentityBinding>> {
         match object {
-            Object::Binding(binding) => {
-                self.bindings.insert(name, binding);
-            }
+            Object::Binding(binding) => return self.bindings.insert(name, binding),
             Object::ServiceAccount(account) => self.service_account = Some(account),
             Object::Workload(workload) => {
                 self.workloads.insert(workload.id(), workload);
@@ -66,13 +65,13 @@ impl Identity {
             }
             Object::Namespace(_) => {}
         }
+        None
     }
 
-    pub(crate) fn remove(&mut self, id: &ObjectId) {
+    /// Removes an object; returns it if it is a binding.
+    pub(crate) fn remove(&mut self, id: &ObjectId) -> Option<Arc<PodIdentityBinding>> {
         match id.kind {
-            Kind::Binding => {
-                self.bindings.remove(&id.name);
-            }
+            Kind::Binding => return self.bindings.remove(&id.name),
             Kind::ServiceAccount => self.service_account = None,
             Kind::Workload(kind) => {
                 self.workloads.remove(&WorkloadId { kind, name: id.name.clone() });
@@ -87,6 +86,7 @@ impl Identity {
             }
             Kind::Namespace => {}
         }
+        None
     }
 
     fn place(&self, name: &str) -> Result<usize, usize> {

@@ -12,6 +12,7 @@ use podidentity_core::snapshot::{Config, Snapshot};
 
 use crate::identity::Identity;
 use crate::places::Places;
+use crate::tally::Tally;
 
 /// Namespace and name of a service account: the unit of every decision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +57,19 @@ pub enum Kind {
     Pod,
     /// Namespace
     Namespace,
+}
+
+impl Kind {
+    /// The kind as it stands in `kind:`, for example `Deployment`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Binding => "PodIdentityBinding",
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Workload(kind) => kind.as_str(),
+            Self::Pod => "Pod",
+            Self::Namespace => "Namespace",
+        }
+    }
 }
 
 /// Kind, namespace (empty for namespaces) and name of an object.
@@ -164,6 +178,7 @@ struct State {
     identities: HashMap<String, HashMap<Arc<str>, Identity>>,
     /// Where each object is filed.
     places: Places,
+    tally: Tally,
 }
 
 /// The index. Cheap to clone; all clones are the same index.
@@ -214,6 +229,11 @@ impl Index {
         state.identities.keys().flat_map(|namespace| state.bound_in(namespace)).collect()
     }
 
+    /// What the statuses of all bindings say, added up.
+    pub fn tally(&self) -> Tally {
+        self.lock().tally.clone()
+    }
+
     /// Everything about one identity, or `None` if no binding names it.
     pub fn snapshot(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
         let state = self.lock();
@@ -261,7 +281,12 @@ impl State {
             }
         }
         self.places.set(&id, Arc::clone(&place));
-        self.identity(&id.namespace, &place).insert(id.name, object);
+        if let Object::Binding(binding) = &object {
+            self.tally.add(binding);
+        }
+        if let Some(replaced) = self.identity(&id.namespace, &place).insert(id.name, object) {
+            self.tally.remove(&replaced);
+        }
         affected.extend(self.if_bound(&id.namespace, &place));
         affected
     }
@@ -277,8 +302,11 @@ impl State {
         if uid.is_some() && filed != uid {
             return Vec::new();
         }
-        identity.remove(id);
+        let removed = identity.remove(id);
         let emptied = identity.is_empty();
+        if let Some(binding) = removed {
+            self.tally.remove(&binding);
+        }
         self.places.remove(id);
         let affected = self.if_bound(&id.namespace, &place).into_iter().collect();
         if emptied && let Some(accounts) = self.identities.get_mut(&id.namespace) {

@@ -7,13 +7,21 @@
 //! ```
 
 pub mod client;
+pub mod fence;
+pub mod layers;
+pub mod lease;
+pub mod observe;
+
 mod optional;
+pub mod pulse;
 pub mod watch;
 
 mod identity;
 pub mod index;
 mod places;
+pub mod tally;
 
+pub mod load;
 pub mod queue;
 
 pub mod act;

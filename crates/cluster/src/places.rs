@@ -10,8 +10,10 @@ use crate::index::{Kind, ObjectId};
 /// namespaces and accounts are not repeated.
 #[derive(Default)]
 pub(crate) struct Places {
-    namespaces: HashMap<String, HashMap<Kind, HashMap<Box<str>, Arc<str>>>>,
+    namespaces: HashMap<String, HashMap<Kind, AccountsByName>>,
 }
+
+type AccountsByName = HashMap<Box<str>, Arc<str>>;
 
 impl Places {
     /// Where the object is filed.

@@ -50,8 +50,10 @@ fn snapshot(pods: usize) -> Snapshot {
     }
 }
 
+type Decide = fn(&Snapshot);
+
 /// Each measured function, given a snapshot.
-fn functions() -> Vec<(&'static str, fn(&Snapshot))> {
+fn functions() -> Vec<(&'static str, Decide)> {
     vec![
         ("inject", |snapshot| {
             let annotations = snapshot.service_account.as_ref().unwrap().metadata.annotations.clone().unwrap();
@@ -97,7 +99,7 @@ fn main() {
 /// The exponent of time as a power of the number of pods, from ten to a thousand: at one pod the rest counts.
 #[allow(clippy::print_stdout, clippy::cast_precision_loss)]
 fn growth(snapshots: &[(usize, Snapshot)]) {
-    let time = |function: fn(&Snapshot), snapshot: &Snapshot, times: u32| {
+    let time = |function: Decide, snapshot: &Snapshot, times: u32| {
         // The fastest of several: whatever else the machine does only makes it slower.
         let run = || {
             let began = Instant::now();

@@ -75,7 +75,7 @@ pub async fn bind(world: &World) -> Result<HashMap<Identity, Timestamp>> {
     for_each(0..world.size.bindings, |number| {
         let identity = Identity::of(number);
         let collection = path("podidentitybindings", &identity.namespace, "");
-        let binding = objects::binding(&identity.name, 0);
+        let binding = objects::binding(&identity.name, 0, world.size.settle);
         lock(&sent).insert(identity, Timestamp::now());
         async move { http::create(&world.load, &collection, &binding).await }
     })

@@ -17,6 +17,8 @@ pub struct Size {
     pub replicas: usize,
     /// Pods that run as service accounts that no binding names.
     pub bystanders: usize,
+    /// Seconds that bindings wait between annotating and restarting.
+    pub settle: u32,
 }
 
 impl Size {
@@ -70,13 +72,13 @@ pub fn service_account(name: &str) -> Value {
     json!({"metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "Helm"}}})
 }
 
-/// A binding.
-pub fn binding(name: &str, round: usize) -> Value {
+/// A binding; it waits so many seconds between annotating and restarting.
+pub fn binding(name: &str, round: usize, settle: u32) -> Value {
     json!({
         "apiVersion": "podidentity.dev/v1alpha1",
         "kind": "PodIdentityBinding",
         "metadata": {"name": name},
-        "spec": {"serviceAccountName": name, "roleArn": role(round)},
+        "spec": {"serviceAccountName": name, "roleArn": role(round), "rollout": {"settleSeconds": settle}},
     })
 }
 

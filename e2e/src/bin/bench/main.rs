@@ -43,6 +43,10 @@ struct RunArgs {
     /// Pods that run as service accounts that no binding names.
     #[arg(long, default_value_t = 0)]
     bystanders: usize,
+    /// Seconds that bindings wait between annotating and restarting (`rollout.settleSeconds`). By default none, since
+    /// the raw client waits for nothing; the product's own default is there for the webhook's cache.
+    #[arg(long, default_value_t = 0)]
+    settle: u32,
     /// What to measure.
     #[arg(long, value_delimiter = ',', default_values_t = [Phase::Rounds, Phase::Startup, Phase::Silence, Phase::Churn, Phase::Drift, Phase::Kubectl], value_enum)]
     phases: Vec<Phase>,
@@ -125,6 +129,7 @@ impl RunArgs {
             workloads: self.workloads,
             replicas: self.replicas,
             bystanders: self.bystanders,
+            settle: self.settle,
         };
         let Self { phases, seconds, rate, by_hand, attempts, flags, out, .. } = self;
         (Plan { size, phases, seconds, rate, by_hand, attempts, flags }, out)
