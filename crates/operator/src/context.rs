@@ -15,7 +15,6 @@ use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::objects::WorkloadId;
 use podidentity_core::outcome::{Outcome, ProblemKind};
 use podidentity_core::plan::{Plan, Step, plan};
-use podidentity_core::rollout::Wait;
 use podidentity_core::snapshot::{Config, Snapshot};
 use tokio::time::Instant;
 use tracing::info;
@@ -99,11 +98,7 @@ impl Context {
         let assessment = Assessment::of(&snapshot);
         let plan = plan(&snapshot, &assessment);
         let rolls = plan.steps.iter().filter(|step| matches!(step, Step::Roll { .. })).count();
-        let workloads = || assessment.case.iter().flat_map(|case| &case.workloads);
-        let in_flight = workloads().filter(|workload| workload.in_flight).count();
-        let ready = workloads().filter(|workload| workload.wait == Some(Wait::Slot)).count();
-        let wants_more = ready > rolls && rolls == snapshot.rollout_slots;
-        self.wake(budget.note(key, in_flight + rolls, wants_more));
+        self.wake(budget.note(key, plan.in_flight + rolls, plan.wants_slots));
         self.metrics.rollouts_in_flight(budget.total());
         drop(budget);
         if let Some(case) = &assessment.case {
