@@ -14,7 +14,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::connect::{Connection, Options, connect, contexts as known_contexts};
 use podidentity_cluster::read::{Lister, ReadError, Silent};
-use podidentity_core::objects::{DaemonSet, Deployment, Namespace, Pod, Rollout, ServiceAccount, StatefulSet};
+use podidentity_core::objects::{DaemonSet, Deployment, Namespace, ObservedPod, Rollout, ServiceAccount, StatefulSet};
 
 use crate::cluster::{Failure, TargetKind, block_on};
 use crate::exit::Exit;
@@ -100,7 +100,7 @@ fn names(kind: &str) -> Vec<String> {
             "sts" => lister.selected::<StatefulSet>("statefulsets", "").await,
             "ds" => lister.selected::<DaemonSet>("daemonsets", "").await,
             "rollout" => lister.selected::<Rollout>("rollouts", "").await,
-            "pod" => lister.selected::<Pod>("pods", "").await,
+            "pod" => lister.selected::<ObservedPod>("pods", "").await,
             _ => Ok(Vec::new()),
         };
         Ok(found?.into_iter().map(|(_, name)| name).collect())

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use clap::Parser as _;
 use jiff::Timestamp;
-use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::index::{Index, Object};
-use podidentity_core::objects::{DaemonSet, Deployment, Namespace, Pod, ServiceAccount, StatefulSet, Workload};
+use podidentity_core::objects::{
+    DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, ServiceAccount, StatefulSet,
+};
 use podidentity_core::snapshot::{Config, Snapshot};
 
 use crate::args::{Cli, Command};
@@ -30,12 +31,12 @@ fn filed(object: &manifest::Object<'_>) -> Object {
         decode(object.node).unwrap_or_else(|error| panic!("{}: {}", object.title(), error.message))
     }
     match object.kind.as_str() {
-        "PodIdentityBinding" => Object::binding(read::<PodIdentityBinding>(object)),
+        "PodIdentityBinding" => Object::binding(read::<ObservedBinding>(object)),
         "ServiceAccount" => Object::ServiceAccount(Arc::new(read::<ServiceAccount>(object))),
-        "Deployment" => Object::Workload(Arc::new(Workload::from(read::<Deployment>(object)))),
-        "StatefulSet" => Object::Workload(Arc::new(Workload::from(read::<StatefulSet>(object)))),
-        "DaemonSet" => Object::Workload(Arc::new(Workload::from(read::<DaemonSet>(object)))),
-        "Pod" => Object::Pod(Arc::new(read::<Pod>(object))),
+        "Deployment" => Object::workload(read::<Deployment>(object)),
+        "StatefulSet" => Object::workload(read::<StatefulSet>(object)),
+        "DaemonSet" => Object::workload(read::<DaemonSet>(object)),
+        "Pod" => Object::pod(read::<ObservedPod>(object)),
         "Namespace" => Object::Namespace(Arc::new(read::<Namespace>(object))),
         other => panic!("{other} is not known here"),
     }

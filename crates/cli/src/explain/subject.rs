@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use podidentity_core::assess::{Assessment, Case, JudgedPod};
 use podidentity_core::injection;
-use podidentity_core::objects::{ControllerRef, Pod, PodSpec, Workload};
+use podidentity_core::objects::{Pod, PodSpec, Workload};
 use podidentity_core::rollout::WorkloadVerdict;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::unbound::{annotated_role, as_if_bound};
@@ -63,8 +63,7 @@ impl<'a> Subject<'a> {
 
     /// The pods of a workload that cannot be restarted are found by their controller.
     fn choose_workload(&mut self, kind: &str, name: &str) {
-        let of =
-            |pod: &Pod| ControllerRef::of(&pod.metadata).is_some_and(|owner| owner.kind == kind && owner.name == name);
+        let of = |pod: &Pod| pod.controller().is_some_and(|owner| owner.kind == kind && owner.name == name);
         let judged = self.case().map(|case| case.pods().filter(|judged| of(&judged.pod)).cloned().collect::<Vec<_>>());
         self.take(judged.unwrap_or_default());
         if self.pod.is_none() {
@@ -96,7 +95,7 @@ impl<'a> Subject<'a> {
     }
 
     fn find_workload(&mut self) {
-        let Some(owner) = self.pod.as_ref().and_then(|pod| ControllerRef::of(&pod.metadata)) else { return };
+        let Some(owner) = self.pod.as_ref().and_then(|pod| pod.controller().cloned()) else { return };
         let workload = self.case().and_then(|case| {
             let is = |it: &&WorkloadVerdict| {
                 it.workload.kind.as_str() == owner.kind && it.workload.metadata.name.as_ref() == Some(&owner.name)
@@ -125,7 +124,7 @@ impl<'a> Subject<'a> {
         if let Some(verdict) = &self.workload {
             return Some(&verdict.workload);
         }
-        let owner = ControllerRef::of(&self.pod.as_ref()?.metadata)?;
+        let owner = self.pod.as_ref()?.controller()?;
         let is = |it: &&Arc<Workload>| it.kind.as_str() == owner.kind && it.metadata.name.as_ref() == Some(&owner.name);
         self.snapshot.workloads.iter().find(is).map(Arc::as_ref)
     }
@@ -142,7 +141,7 @@ impl<'a> Subject<'a> {
 
     /// For example `Deployment/web`, as the pod itself tells.
     pub(crate) fn controller(&self) -> Option<String> {
-        let owner = self.pod.as_ref().and_then(|pod| ControllerRef::of(&pod.metadata));
+        let owner = self.pod.as_ref().and_then(|pod| pod.controller().cloned());
         match (&self.workload, owner) {
             (Some(verdict), _) => Some(verdict.workload.id().to_string()),
             (None, Some(owner)) => Some(format!("{}/{}", owner.kind, owner.name)),
@@ -174,7 +173,7 @@ pub(crate) fn names(snapshot: &Snapshot, kind: TargetKind) -> Box<dyn Iterator<I
         TargetKind::Workload(kind) => {
             let managed = snapshot.workloads.iter().map(|workload| workload.id());
             let managed = managed.filter(move |id| id.kind.as_str() == kind).map(|id| id.name);
-            let owners = snapshot.pods.iter().filter_map(|pod| ControllerRef::of(&pod.metadata));
+            let owners = snapshot.pods.iter().filter_map(|pod| pod.controller().cloned());
             Box::new(managed.chain(owners.filter(move |owner| owner.kind == kind).map(|owner| owner.name)))
         }
     }

@@ -194,7 +194,7 @@ fn pod(judged: &JudgedPod) -> PodView {
     PodView {
         name: judged.pod.name().to_owned(),
         verified: judged.verdict.is_verified(),
-        created: created(&judged.pod.metadata),
+        created: judged.pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
         containers: containers.map(|container| container.name.clone()).collect(),
         findings: judged.verdict.findings.iter().cloned().map(FindingView::from).collect(),
     }

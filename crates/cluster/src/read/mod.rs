@@ -17,9 +17,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Client;
-use podidentity_api::PodIdentityBinding;
 use podidentity_core::objects::{
-    DaemonSet, Deployment, Namespace, Pod, Rollout, ServiceAccount, StatefulSet, Workload,
+    DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, Pod, Rollout, ServiceAccount, StatefulSet,
 };
 use podidentity_core::settings::Settings;
 use podidentity_core::snapshot::{Config, Snapshot};
@@ -73,14 +72,14 @@ pub async fn read<T>(
         }
     };
     let mut sorter = Sorter::new(&base.identities, scope.without_role);
-    let mut pages = lister.pages::<Pod>("pods");
+    let mut pages = lister.pages::<ObservedPod>("pods");
     while let Some(page) = pages.next().await? {
         base.undecodable.extend(page.undecodable);
         for pod in page.items {
-            if !sorter.add(pod, &mut show) {
+            if !sorter.add(Pod::from(pod).slim(), &mut show) {
                 // The order of namespaces is not what it always was: once more, keeping all pods to the end.
                 sorter = Sorter::for_unsorted(&base.identities, scope.without_role);
-                pages = lister.pages::<Pod>("pods");
+                pages = lister.pages::<ObservedPod>("pods");
                 break;
             }
         }
@@ -123,7 +122,7 @@ impl Base {
             lister.serves("argoproj.io/v1alpha1", "rollouts"),
         )?;
         let (bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts, namespaces) = futures::try_join!(
-            lister.all_if::<PodIdentityBinding>(bindings_known, "podidentitybindings"),
+            lister.all_if::<ObservedBinding>(bindings_known, "podidentitybindings"),
             lister.all::<ServiceAccount>("serviceaccounts"),
             lister.all::<Deployment>("deployments"),
             lister.all::<StatefulSet>("statefulsets"),
@@ -139,10 +138,10 @@ impl Base {
         };
         base.file(bindings, scope, Object::binding);
         base.file(accounts, scope, |account| Object::ServiceAccount(Arc::new(account)));
-        base.file(deployments, scope, |it| Object::Workload(Arc::new(Workload::from(it))));
-        base.file(stateful_sets, scope, |it| Object::Workload(Arc::new(Workload::from(it))));
-        base.file(daemon_sets, scope, |it| Object::Workload(Arc::new(Workload::from(it))));
-        base.file(rollouts, scope, |it| Object::Workload(Arc::new(Workload::from(it))));
+        base.file(deployments, scope, Object::workload);
+        base.file(stateful_sets, scope, Object::workload);
+        base.file(daemon_sets, scope, Object::workload);
+        base.file(rollouts, scope, Object::workload);
         base.file(namespaces, scope, |it| Object::Namespace(Arc::new(it)));
         if scope.without_role {
             for key in base.index.known() {
@@ -169,7 +168,7 @@ impl Base {
 }
 
 /// The service accounts that a binding names or that are annotated with a role.
-fn with_role(bindings: &[PodIdentityBinding], accounts: &[ServiceAccount], settings: &Settings) -> Identities {
+fn with_role(bindings: &[ObservedBinding], accounts: &[ServiceAccount], settings: &Settings) -> Identities {
     let mut found = Identities::new();
     let mut add = |namespace: &Option<String>, name: &str| {
         found.entry(namespace.clone().unwrap_or_default()).or_default().insert(name.to_owned());

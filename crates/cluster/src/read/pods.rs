@@ -90,7 +90,7 @@ mod tests {
         let mut pod = Pod::default();
         pod.metadata.namespace = Some(namespace.to_owned());
         pod.metadata.name = Some(name.to_owned());
-        pod.spec.service_account_name = Some(account.to_owned());
+        Arc::make_mut(&mut pod.spec).service_account_name = Some(account.to_owned());
         pod
     }
 

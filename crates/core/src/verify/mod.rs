@@ -17,6 +17,7 @@ mod text;
 mod token;
 
 pub use env::Seen;
+pub(crate) use message::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
 pub use observe::{Observed, Source, SourceKind, SourceState, TokenSeen, observe, renewed_after};
 pub use text::shown;
 
