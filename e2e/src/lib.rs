@@ -22,6 +22,7 @@ pub mod injection;
 mod kubectl;
 mod namespace;
 pub mod operator;
+pub mod policies;
 pub mod wait;
 
 pub use controlplane::{Component, ControlPlane, NEVER_READY, NEVER_READY_AS, Options, READY_AFTER};
