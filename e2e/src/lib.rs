@@ -23,6 +23,7 @@ mod kubectl;
 mod namespace;
 pub mod operator;
 pub mod policies;
+pub mod statuses;
 pub mod wait;
 
 pub use controlplane::{Component, ControlPlane, NEVER_READY, NEVER_READY_AS, Options, READY_AFTER};
