@@ -37,6 +37,7 @@ async fn grants_cannot_be_required_where_namespaces_cannot_be_listed() {
 #[tokio::test]
 async fn an_api_server_in_trouble_is_waited_for() {
     assert_eq!(asked(503, refusal(503, "not now")).await, Ok(()));
-    let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": []});
+    let list =
+        json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": []});
     assert_eq!(asked(200, list).await, Ok(()));
 }

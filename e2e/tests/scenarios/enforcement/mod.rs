@@ -281,8 +281,8 @@ async fn refused_while_away(namespace: &Namespace) -> Result<()> {
     expect::pods_have(namespace, "app", 2, ROLE).await
 }
 
-/// The custom resource's definition is deleted: who did not ask for enforcement notices nothing, and there is a way out
-/// for the others.
+/// The custom resource's definition is deleted, and the policy set up anew, as by an API server that restarts: who did
+/// not ask for enforcement notices nothing, and there is a way out for the others.
 pub(crate) async fn without_definition(world: Arc<World>, namespace: Namespace) -> Result<()> {
     const CRD: &str = "podidentitybindings.podidentity.dev";
     let control_plane = &world.control_plane;
@@ -293,8 +293,11 @@ pub(crate) async fn without_definition(world: Arc<World>, namespace: Namespace) 
     let api = Api::<CustomResourceDefinition>::all(control_plane.client());
     api.delete(CRD, &DeleteParams::default()).await.context("cannot delete the definition")?;
     let result = async {
+        let folder = e2e::repository().join("config/enforcement");
+        control_plane.kubectl(&["delete", "-k", &folder.display().to_string()]).await?;
+        control_plane.install_enforcement().await?;
         let message = refused(&namespace, &plain("default")?).await?;
-        ensure!(message.contains("pod-identity-enforcement"), "the message does not name the policy: {message}");
+        ensure!(message.contains("failed to configure policy"), "refused for another reason: {message}");
         ensure!(attempt(&other, &preset("app")?).await?.is_ok(), "a pod of another namespace was refused");
         let exempt = marked(plain("default")?, &[(ENFORCE_LABEL, "false")], &[]);
         ensure!(attempt(&namespace, &exempt).await?.is_ok(), "an exempt pod was refused");
