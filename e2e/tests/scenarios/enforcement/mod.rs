@@ -7,10 +7,10 @@ mod flood;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
 use e2e::policies::{self, admitted, attempt, enforce, plain, pod_with, preset, refused};
-use e2e::{NEVER_READY_AS, Namespace, expect, injection, wait};
+use e2e::{ControlPlane, NEVER_READY_AS, Namespace, expect, injection, wait};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
@@ -292,25 +292,36 @@ pub(crate) async fn without_definition(world: Arc<World>, namespace: Namespace) 
     enforce(control_plane, &namespace).await?;
     let api = Api::<CustomResourceDefinition>::all(control_plane.client());
     api.delete(CRD, &DeleteParams::default()).await.context("cannot delete the definition")?;
-    let result = async {
-        let folder = e2e::repository().join("config/enforcement");
-        control_plane.kubectl(&["delete", "-k", &folder.display().to_string()]).await?;
-        control_plane.install_enforcement().await?;
-        let message = refused(&namespace, &plain("default")?).await?;
-        ensure!(message.contains("failed to configure policy"), "refused for another reason: {message}");
-        ensure!(attempt(&other, &preset("app")?).await?.is_ok(), "a pod of another namespace was refused");
-        let exempt = marked(plain("default")?, &[(ENFORCE_LABEL, "false")], &[]);
-        ensure!(attempt(&namespace, &exempt).await?.is_ok(), "an exempt pod was refused");
-        println!("enforcement: without the definition: {message}");
-        anyhow::Ok(())
-    }
-    .await;
+    let result = set_up_without_definition(control_plane, &namespace, &other).await;
     control_plane.install().await?;
     result?;
     admitted(&namespace, &plain("default")?).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
     expect::ready(&namespace, "app").await?;
     refused(&namespace, &preset("app")?).await.map(|_| ())
+}
+
+/// Sets copies of the policy up until the API server has noticed that their parameters are gone.
+async fn set_up_without_definition(
+    control_plane: &ControlPlane,
+    enforced: &Namespace,
+    other: &Namespace,
+) -> Result<()> {
+    let (probe, exempt) = (plain("default")?, marked(plain("default")?, &[(ENFORCE_LABEL, "false")], &[]));
+    for number in 0..20 {
+        let copy = format!("pod-identity-enforcement-anew-{number}");
+        control_plane.install_copy("config/enforcement", "pod-identity-enforcement", &copy).await?;
+        let refusal = policies::soon_refused(enforced, &probe).await?;
+        let others = (attempt(other, &preset("app")?).await?, attempt(enforced, &exempt).await?);
+        let kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings";
+        control_plane.kubectl(&["delete", kinds, &copy]).await?;
+        let Some(message) = refusal else { continue };
+        ensure!(message.contains("failed to configure policy"), "refused for another reason: {message}");
+        ensure!(others.0.is_ok(), "a pod of another namespace was refused: {:?}", others.0);
+        ensure!(others.1.is_ok(), "an exempt pod was refused: {:?}", others.1);
+        return Ok(());
+    }
+    bail!("a policy without its parameters refuses nothing");
 }
 
 /// The API server finds nothing wrong with the types in the expressions.
