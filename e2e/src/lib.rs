@@ -23,6 +23,8 @@ mod kubectl;
 mod namespace;
 pub mod operator;
 pub mod policies;
+pub mod proxy;
+pub mod scrape;
 pub mod statuses;
 pub mod wait;
 
