@@ -292,7 +292,7 @@ pub(crate) async fn without_definition(world: Arc<World>, namespace: Namespace) 
     enforce(control_plane, &namespace).await?;
     let api = Api::<CustomResourceDefinition>::all(control_plane.client());
     api.delete(CRD, &DeleteParams::default()).await.context("cannot delete the definition")?;
-    let result = set_up_without_definition(control_plane, &namespace, &other).await;
+    let result = Box::pin(set_up_without_definition(control_plane, &namespace, &other)).await;
     control_plane.install().await?;
     result?;
     admitted(&namespace, &plain("default")?).await?;
