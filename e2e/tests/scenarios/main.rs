@@ -14,7 +14,6 @@ mod catalogue;
 mod deletion;
 mod disturbed;
 mod enforcement;
-mod grants;
 mod injection;
 mod kinds;
 mod lifecycle;
