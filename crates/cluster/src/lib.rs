@@ -16,7 +16,9 @@ mod optional;
 pub mod pulse;
 pub mod watch;
 
+mod identity;
 pub mod index;
+mod places;
 pub mod tally;
 
 pub mod load;

@@ -13,8 +13,9 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
-use podidentity_api::PodIdentityBinding;
-use podidentity_core::objects::{DaemonSet, Deployment, Namespace, Pod, ServiceAccount, StatefulSet, WorkloadKind};
+use podidentity_core::objects::{
+    DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, ServiceAccount, StatefulSet, WorkloadKind,
+};
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -45,12 +46,12 @@ pub fn streams(
     listeners: &Listeners,
 ) -> (Vec<BoxFuture<'static, ()>>, BoxFuture<'static, ()>) {
     let mut builder = Builder { client, index, listeners, streams: Vec::new(), listed: Vec::new() };
-    builder.add::<PodIdentityBinding>(Kind::Binding, Object::binding);
+    builder.add::<ObservedBinding>(Kind::Binding, Object::binding);
     builder.add::<ServiceAccount>(Kind::ServiceAccount, |account| Object::ServiceAccount(Arc::new(account)));
-    builder.add::<Deployment>(Kind::Workload(WorkloadKind::Deployment), |it| Object::Workload(Arc::new(it.into())));
-    builder.add::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), |it| Object::Workload(Arc::new(it.into())));
-    builder.add::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), |it| Object::Workload(Arc::new(it.into())));
-    builder.add::<Pod>(Kind::Pod, |pod| Object::Pod(Arc::new(pod)));
+    builder.add::<Deployment>(Kind::Workload(WorkloadKind::Deployment), Object::workload);
+    builder.add::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), Object::workload);
+    builder.add::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), Object::workload);
+    builder.add::<ObservedPod>(Kind::Pod, Object::pod);
     builder.add::<Namespace>(Kind::Namespace, |namespace| Object::Namespace(Arc::new(namespace)));
     let (optional, looked) = crate::optional::rollouts(client, index, listeners);
     builder.streams.push(optional);
