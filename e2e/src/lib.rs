@@ -24,6 +24,7 @@ pub mod injection;
 mod kubectl;
 mod namespace;
 pub mod operator;
+pub mod policies;
 pub mod proxy;
 pub mod scrape;
 pub mod statuses;
