@@ -106,7 +106,6 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("under_enforcement_pods_of_a_stalled_binding_keep_coming", Guarded, |w, n| Box::pin(enforcement::stalled(w, n))),
         ("under_enforcement_the_younger_of_two_bindings_has_no_say", Shared, |w, n| Box::pin(enforcement::two_bindings(w, n))),
         ("under_enforcement_missed_injections_heal_by_themselves", Exclusive, |w, n| Box::pin(enforcement::missed_injections(w, n))),
-        ("without_its_definition_enforcement_concerns_no_others", Narrow, |w, n| Box::pin(enforcement::without_definition(w, n))),
         ("the_types_in_the_policies_are_right", Shared, |w, n| Box::pin(enforcement::types_are_right(w, n))),
         // Grants.
         ("a_role_that_is_not_granted_is_refused_by_policy", Shared, |w, n| Box::pin(grants::refused_by_policy(w, n))),
