@@ -1,10 +1,10 @@
 //! All scenarios, by name.
 
-use crate::world::Place::{self, Exclusive, Narrow, Shared};
+use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
-    argo, bad_input, deletion, disturbed, injection, kinds, lifecycle, observed, ownership, process, replicas,
-    rollouts, schema, workloads,
+    argo, bad_input, deletion, disturbed, enforcement, injection, kinds, lifecycle, observed, ownership, process,
+    replicas, rollouts, schema, workloads,
 };
 
 /// Name, place and scenario.
@@ -89,5 +89,16 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         // The policy that injects.
         ("the_injection_policy_does_what_the_model_says", Shared, |w, n| Box::pin(injection::as_the_model_says(w, n))),
         ("the_injection_policy_differs_only_as_documented", Shared, |w, n| Box::pin(injection::known_differences(w, n))),
+        // The policy that enforces.
+        ("enforcement_refuses_pods_without_the_role", Shared, |w, n| Box::pin(enforcement::what_is_refused(w, n))),
+        ("enforcement_honours_what_verification_honours", Shared, |w, n| Box::pin(enforcement::what_is_let_in(w, n))),
+        ("enforcement_agrees_with_the_verification", Shared, |w, n| Box::pin(enforcement::compare::as_verification_says(w, n))),
+        ("enforcement_never_concerns_kube_system", Shared, |w, n| Box::pin(enforcement::never_in_kube_system(w, n))),
+        ("under_enforcement_a_change_of_role_keeps_no_pod_away", Shared, |w, n| Box::pin(enforcement::role_changed(w, n))),
+        ("under_enforcement_a_rollback_keeps_no_pod_away", Shared, |w, n| Box::pin(enforcement::rolled_back(w, n))),
+        ("under_enforcement_pods_of_a_suspended_binding_keep_coming", Shared, |w, n| Box::pin(enforcement::suspended(w, n))),
+        ("under_enforcement_pods_of_a_stalled_binding_keep_coming", Guarded, |w, n| Box::pin(enforcement::stalled(w, n))),
+        ("under_enforcement_the_younger_of_two_bindings_has_no_say", Shared, |w, n| Box::pin(enforcement::two_bindings(w, n))),
+        ("under_enforcement_missed_injections_heal_by_themselves", Exclusive, |w, n| Box::pin(enforcement::missed_injections(w, n))),
     ]
 }
