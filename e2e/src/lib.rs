@@ -15,6 +15,7 @@ mod workdir;
 
 pub mod audit;
 pub mod bench;
+pub mod broken;
 pub mod controlplane;
 pub mod expect;
 pub mod fixtures;
