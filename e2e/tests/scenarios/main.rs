@@ -14,6 +14,7 @@ mod catalogue;
 mod deletion;
 mod disturbed;
 mod enforcement;
+mod grants;
 mod injection;
 mod kinds;
 mod lifecycle;
