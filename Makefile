@@ -18,7 +18,7 @@ demo: ## Show the whole job on a control plane of its own; KEEP=1 leaves it runn
 .PHONY: test
 test: ## Everything that CI checks: format, lints, layers, unit, golden and end-to-end tests
 	@echo "== control plane: built in the background if this machine has not built it yet"
-	@e2e/controlplane/build.sh > /dev/null & build=$$!; \
+	@{ e2e/controlplane/build.sh && e2e/tools/build.sh; } > /dev/null & build=$$!; \
 	trap 'kill $$build 2> /dev/null || true' EXIT; \
 	$(MAKE) lint unit; \
 	echo "== control plane: waiting until it is built"; wait $$build; trap - EXIT; \
@@ -39,7 +39,7 @@ unit: ## Unit, golden and property tests
 	@cargo test -p podidentity-core --test converge -- --ignored --nocapture
 
 .PHONY: e2e
-e2e: controlplane ## End-to-end tests on a real control plane
+e2e: controlplane tools ## End-to-end tests on a real control plane
 	@echo "== end-to-end tests"
 	@cargo build -p podidentity-operator
 	@cargo test -p e2e
@@ -48,17 +48,29 @@ e2e: controlplane ## End-to-end tests on a real control plane
 controlplane: ## Build etcd, the Kubernetes control plane and kwok from source (once, about 13 minutes)
 	@e2e/controlplane/build.sh > /dev/null
 
+.PHONY: tools
+tools: ## Build helm and helm-docs from source (once, about 3 minutes)
+	@e2e/tools/build.sh > /dev/null
+
+IMAGE ?= podidentity-operator:0.1.0
+
+.PHONY: image
+image: ## Build the image IMAGE=NAME:TAG without a daemon (needs buildah and cargo-cyclonedx)
+	@image/build.sh "$(IMAGE)"
+
 .PHONY: generate
-generate: ## Write what is generated from the Rust types: config/crd
+generate: ## Write what is generated: config/crd, and parts of charts/
 	@cargo run --quiet -p podidentity-api --example crd > $(CRD).new
 	@mv $(CRD).new $(CRD)
 	@echo "wrote $(CRD)"
+	@charts/generate.sh
 
 .PHONY: check-generated
 check-generated: ## Fail if what is generated is stale
 	@echo "== generated files"
 	@cargo run --quiet -p podidentity-api --example crd | diff -u $(CRD) - \
 	  || { echo "$(CRD) is stale: run make generate and commit it" >&2; exit 1; }
+	@charts/generate.sh --check
 
 .PHONY: check-layers
 check-layers: ## Fail if core could do I/O

@@ -19,6 +19,7 @@ pub mod expect;
 pub mod fixtures;
 pub mod history;
 pub mod injection;
+mod installed;
 mod kubectl;
 mod namespace;
 pub mod operator;

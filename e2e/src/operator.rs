@@ -39,10 +39,7 @@ impl ControlPlane {
     /// Installs the custom resource, the operator's rights and the injection policy.
     pub async fn install(&self) -> Result<()> {
         self.apply_folder("config/base").await?;
-        let crd = "crd/podidentitybindings.podidentity.dev";
-        self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
-        self.discoverable().await?;
-        self.forget_kinds();
+        self.recognised().await?;
         self.install_injection().await
     }
 
@@ -57,6 +54,20 @@ impl ControlPlane {
             ensure!(began.elapsed() < DEADLINE, "the API server's discovery does not list podidentitybindings");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Waits until the custom resource can be used, by kubectl too.
+    pub async fn recognised(&self) -> Result<()> {
+        let crd = "crd/podidentitybindings.podidentity.dev";
+        self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
+        self.discoverable().await?;
+        self.forget_kinds();
+        Ok(())
+    }
+
+    /// The kubeconfig file that speaks for the operator, once it was started.
+    pub fn operator_kubeconfig(&self) -> PathBuf {
+        self.folder().join("operator.kubeconfig")
     }
 
     /// The requests of the operator so far.
@@ -76,16 +87,26 @@ impl Operator {
 
     /// Starts the operator's binary where everything is installed.
     pub async fn start_installed(control_plane: &ControlPlane, args: &[&str]) -> Result<Self> {
+        Self::start_with(control_plane, args, Vec::new()).await
+    }
+
+    /// The same with further environment variables.
+    pub(crate) async fn start_with(
+        control_plane: &ControlPlane,
+        args: &[&str],
+        more: Vec<(String, String)>,
+    ) -> Result<Self> {
         let program = binary()?;
-        let kubeconfig = control_plane.folder().join("operator.kubeconfig");
+        let kubeconfig = control_plane.operator_kubeconfig();
         let token = token(control_plane).await?;
         kubeconfig::write(&kubeconfig, control_plane.server(), &control_plane.authority(), &User::Token(&token))?;
         let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-        let env = vec![
+        let mut env = more;
+        env.extend([
             ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
             ("RUST_LOG".to_owned(), level),
             ("NO_COLOR".to_owned(), "1".to_owned()),
-        ];
+        ]);
         let args = args.iter().map(|&arg| arg.to_owned()).collect();
         Ok(Self { process: control_plane.spawn("podidentity-operator", program, args, env)? })
     }

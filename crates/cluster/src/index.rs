@@ -116,6 +116,10 @@ impl ObjectId {
             name: meta.name.clone().unwrap_or_default(),
         }
     }
+
+    pub(crate) fn of_namespace(name: &str) -> Self {
+        Self { kind: Kind::Namespace, namespace: String::new(), name: name.to_owned() }
+    }
 }
 
 #[derive(Default)]
@@ -216,14 +220,15 @@ impl Index {
         self.lock().delete(id, uid)
     }
 
-    /// Removes the objects of a kind that a complete list did not have.
-    pub fn retain(&self, kind: Kind, listed: &HashSet<ObjectId>) -> Vec<IdentityKey> {
+    /// Removes the objects of a kind that a complete list, of one namespace or of all, did not have.
+    pub fn retain(&self, kind: Kind, within: Option<&str>, listed: &HashSet<ObjectId>) -> Vec<IdentityKey> {
         let mut state = self.lock();
+        let concerned = |id: &ObjectId| id.kind == kind && within.is_none_or(|namespace| id.namespace == namespace);
         let mut gone: Vec<ObjectId> =
-            state.places.keys().filter(|id| id.kind == kind && !listed.contains(*id)).cloned().collect();
+            state.places.keys().filter(|id| concerned(id) && !listed.contains(*id)).cloned().collect();
         if kind == Kind::Namespace {
-            let named = |name: &String| ObjectId { kind, namespace: String::new(), name: name.clone() };
-            gone.extend(state.namespaces.keys().map(named).filter(|id| !listed.contains(id)));
+            let named = state.namespaces.keys().map(|name| ObjectId::of_namespace(name));
+            gone.extend(named.filter(|id| !listed.contains(id)));
         }
         gone.iter().flat_map(|id| state.delete(id, None)).collect()
     }

@@ -8,6 +8,7 @@
 
 pub mod client;
 mod optional;
+pub mod scope;
 pub mod watch;
 
 pub mod index;

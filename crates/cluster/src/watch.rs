@@ -9,17 +9,20 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt, pin_mut};
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
 use podidentity_api::PodIdentityBinding;
-use podidentity_core::objects::{DaemonSet, Deployment, Namespace, Pod, ServiceAccount, StatefulSet, WorkloadKind};
+use podidentity_core::objects::{
+    DaemonSet, Deployment, Namespace, Pod, ServiceAccount, StatefulSet, Workload, WorkloadKind,
+};
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
+use crate::scope::{self, Scope};
 
 /// Told of every bound identity about which something has changed.
 pub type Notify = Arc<dyn Fn(IdentityKey) + Send + Sync>;
@@ -29,67 +32,97 @@ pub fn streams(
     client: &Client,
     index: &Index,
     notify: &Notify,
+    scope: &Scope,
 ) -> (Vec<BoxFuture<'static, ()>>, BoxFuture<'static, ()>) {
-    let mut builder = Builder { client, index, notify, streams: Vec::new(), listed: Vec::new() };
-    builder.add::<PodIdentityBinding>(Kind::Binding, Object::binding);
-    builder.add::<ServiceAccount>(Kind::ServiceAccount, |account| Object::ServiceAccount(Arc::new(account)));
-    builder.add::<Deployment>(Kind::Workload(WorkloadKind::Deployment), |it| Object::Workload(Arc::new(it.into())));
-    builder.add::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), |it| Object::Workload(Arc::new(it.into())));
-    builder.add::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), |it| Object::Workload(Arc::new(it.into())));
-    builder.add::<Pod>(Kind::Pod, |pod| Object::Pod(Arc::new(pod)));
-    builder.add::<Namespace>(Kind::Namespace, |namespace| Object::Namespace(Arc::new(namespace)));
-    let (optional, looked) = crate::optional::rollouts(client, index, notify);
-    builder.streams.push(optional);
-    builder.listed.push(looked);
-    let listed = join_all(builder.listed).map(|_| ()).boxed();
-    (builder.streams, listed)
+    let source =
+        Source { client: client.clone(), index: index.clone(), notify: Arc::clone(notify), scope: scope.clone() };
+    let mut all = source.watch::<PodIdentityBinding>(Kind::Binding, Object::binding);
+    all.extend(source.watch::<ServiceAccount>(Kind::ServiceAccount, |it| Object::ServiceAccount(Arc::new(it))));
+    all.extend(source.watch::<Deployment>(Kind::Workload(WorkloadKind::Deployment), workload));
+    all.extend(source.watch::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), workload));
+    all.extend(source.watch::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), workload));
+    all.extend(source.watch::<Pod>(Kind::Pod, |pod| Object::Pod(Arc::new(pod))));
+    all.extend(source.namespaces());
+    all.push(crate::optional::rollouts(&source));
+    let (streams, listed): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    (streams, join_all(listed).map(|_| ()).boxed())
 }
 
-struct Builder<'a> {
-    client: &'a Client,
-    index: &'a Index,
-    notify: &'a Notify,
-    streams: Vec<BoxFuture<'static, ()>>,
-    listed: Vec<oneshot::Receiver<()>>,
+pub(crate) fn workload<K: Into<Workload>>(object: K) -> Object {
+    Object::Workload(Arc::new(object.into()))
 }
 
-impl Builder<'_> {
-    fn add<K>(&mut self, kind: Kind, object: fn(K) -> Object)
+/// A stream, and what is told of its first full list.
+pub(crate) type Stream = (BoxFuture<'static, ()>, oneshot::Receiver<()>);
+
+/// What is watched, and who gets to know.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) client: Client,
+    pub(crate) index: Index,
+    pub(crate) notify: Notify,
+    pub(crate) scope: Scope,
+}
+
+impl Source {
+    /// The streams that keep the objects of one kind.
+    pub(crate) fn watch<K>(&self, kind: Kind, object: fn(K) -> Object) -> Vec<Stream>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + 'static,
+    {
+        let stream = |part: Option<String>| {
+            let api = scope::api(&self.client, part.as_deref());
+            self.stream(api, part, kind, object)
+        };
+        self.scope.parts().into_iter().map(stream).collect()
+    }
+
+    fn namespaces(&self) -> Vec<Stream> {
+        let look = |part: Option<String>| {
+            let Some(name) = part else {
+                let object = |it: Namespace| Object::Namespace(Arc::new(it));
+                return self.stream(Api::all(self.client.clone()), None, Kind::Namespace, object);
+            };
+            let (sender, listed) = oneshot::channel();
+            (scope::look_at_namespace(self.clone(), name, sender).boxed(), listed)
+        };
+        self.scope.parts().into_iter().map(look).collect()
+    }
+
+    fn stream<K>(
+        &self,
+        api: Api<DeserializeGuard<K>>,
+        namespace: Option<String>,
+        kind: Kind,
+        object: fn(K) -> Object,
+    ) -> Stream
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let (stream, listed) = stream(self.client, self.index, self.notify, kind, object);
-        self.streams.push(stream);
-        self.listed.push(listed);
+        let (sender, listed) = oneshot::channel();
+        let keeper = Keeper {
+            kind,
+            namespace,
+            object,
+            index: self.index.clone(),
+            notify: Arc::clone(&self.notify),
+            listing: HashSet::new(),
+            listed: Some(sender),
+        };
+        (keeper.run(api).boxed(), listed)
     }
-}
-
-/// A stream that keeps the objects of one kind, and what is told of its first full list.
-pub(crate) fn stream<K>(
-    client: &Client,
-    index: &Index,
-    notify: &Notify,
-    kind: Kind,
-    object: fn(K) -> Object,
-) -> (BoxFuture<'static, ()>, oneshot::Receiver<()>)
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
-{
-    let (sender, listed) = oneshot::channel();
-    let keeper = Keeper {
-        kind,
-        object,
-        index: index.clone(),
-        notify: Arc::clone(notify),
-        listing: HashSet::new(),
-        listed: Some(sender),
-    };
-    (keeper.run(Api::all(client.clone())).boxed(), listed)
 }
 
 /// Keeps the objects of one kind in the index.
 struct Keeper<K> {
     kind: Kind,
+    /// Where it watches; everywhere if it is not said.
+    namespace: Option<String>,
     object: fn(K) -> Object,
     index: Index,
     notify: Notify,
@@ -109,7 +142,9 @@ where
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => self.keep(event),
-                Err(error) => warn!(kind = ?self.kind, %error, "watch failed, trying again"),
+                Err(error) => {
+                    warn!(kind = ?self.kind, namespace = self.namespace, %error, "watch failed, trying again");
+                }
             }
         }
     }
@@ -125,8 +160,8 @@ where
                 self.apply(object)
             }
             Event::InitDone => {
-                let gone = self.index.retain(self.kind, &self.listing);
-                info!(kind = ?self.kind, objects = self.listing.len(), "listed");
+                let gone = self.index.retain(self.kind, self.namespace.as_deref(), &self.listing);
+                info!(kind = ?self.kind, namespace = self.namespace, objects = self.listing.len(), "listed");
                 self.listing = HashSet::new();
                 if let Some(listed) = self.listed.take() {
                     // The receiver is only gone when the process is shutting down.

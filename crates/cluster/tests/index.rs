@@ -107,6 +107,6 @@ fn what_a_complete_list_does_not_have_is_gone() {
     index.apply(pod("a", "app", 1));
     index.apply(pod("b", "app", 1));
     let listed: HashSet<ObjectId> = HashSet::from([pod("b", "app", 1).id()]);
-    assert_eq!(index.retain(Kind::Pod, &listed), [key("app")]);
+    assert_eq!(index.retain(Kind::Pod, None, &listed), [key("app")]);
     assert_eq!(pods(&index, "app"), ["b@1"]);
 }

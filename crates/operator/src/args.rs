@@ -1,13 +1,21 @@
 //! Flags. Each can also be given as an environment variable.
 
 use clap::{Parser, ValueEnum};
+use podidentity_cluster::scope::Scope;
 use podidentity_core::settings::Settings;
 use tracing_subscriber::EnvFilter;
 
+use crate::version;
+
 /// Links service accounts to AWS IAM roles and proves that running pods have them.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, long_version = version::long(), about)]
 pub(crate) struct Args {
+    /// Namespaces to look after, separated by commas. Needs rights in these and nowhere else: see config/namespaced.
+    /// Without it the operator looks after the whole cluster.
+    #[arg(long, env = "PODIDENTITY_NAMESPACES", value_name = "NAME,...", value_delimiter = ',', value_parser = namespace)]
+    namespaces: Vec<String>,
+
     /// How many workloads of the whole cluster may be in a restart of ours at the same time.
     #[arg(long, env = "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS", default_value_t = 10, value_parser = positive)]
     pub(crate) max_concurrent_rollouts: usize,
@@ -71,7 +79,23 @@ fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+fn namespace(text: &str) -> Result<String, String> {
+    let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let allowed = text.chars().all(|c| letters(c) || c == '-') && text.len() <= 63;
+    if allowed && text.starts_with(letters) && text.ends_with(letters) {
+        return Ok(text.to_owned());
+    }
+    Err("is not the name of a namespace; for the whole cluster leave the flag, or the variable, out".to_owned())
+}
+
 impl Args {
+    pub(crate) fn scope(&self) -> Scope {
+        if self.namespaces.is_empty() {
+            return Scope::Cluster;
+        }
+        Scope::Namespaces(self.namespaces.iter().cloned().collect())
+    }
+
     pub(crate) fn init_logging(&self) {
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
         let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -109,5 +133,18 @@ mod tests {
     fn defaults_are_those_of_the_webhook() {
         let args = Args::parse_from(["podidentity-operator"]);
         assert_eq!(args.settings(), Settings::default());
+    }
+
+    #[test]
+    fn namespaces_are_separated_by_commas() {
+        let args = |flag: &str| Args::try_parse_from(["podidentity-operator", flag]);
+        let scope = |flag: &str| args(flag).map(|args| args.scope());
+        assert_eq!(Args::parse_from(["podidentity-operator"]).scope(), Scope::Cluster);
+        let two = ["team-a", "team-b"].map(str::to_owned).into();
+        assert_eq!(scope("--namespaces=team-b,team-a,team-b").ok(), Some(Scope::Namespaces(two)));
+        for wrong in ["--namespaces=", "--namespaces=a,", "--namespaces=A", "--namespaces=a.b", "--namespaces=*"] {
+            let error = args(wrong).map(|_| ()).unwrap_err().to_string();
+            assert!(error.contains("for the whole cluster leave"), "{wrong}: {error}");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod args;
 mod budget;
 mod context;
 mod reconcile;
+mod version;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         let sender = sender.clone();
         Arc::new(move |key| sender.now(key))
     };
-    let (streams, listed) = watch::streams(&client, &index, &notify);
+    let (streams, listed) = watch::streams(&client, &index, &notify, &args.scope());
     for stream in streams {
         tokio::spawn(stream);
     }

@@ -80,7 +80,7 @@ async fn alone(world: &Mutex<Option<Arc<World>>>, args: &[&str], scenario: Scena
 }
 
 impl World {
-    async fn start(args: &[&str]) -> Result<Arc<Self>> {
+    pub(crate) async fn start(args: &[&str]) -> Result<Arc<Self>> {
         let control_plane = ControlPlane::start().await?;
         match Operator::start(&control_plane, args).await {
             Ok(operator) => Ok(Arc::new(Self { control_plane, operator })),
