@@ -22,7 +22,8 @@ test: ## Everything that CI checks: format, lints, layers, unit, golden and end-
 	trap 'kill $$build 2> /dev/null || true' EXIT; \
 	$(MAKE) lint unit; \
 	echo "== control plane: waiting until it is built"; wait $$build; trap - EXIT; \
-	$(MAKE) e2e
+	$(MAKE) e2e; \
+	echo "== image"; if image/tools.sh --check; then $(MAKE) image-test; else echo "the image is not tested"; fi
 
 .PHONY: lint
 lint: check-layers check-generated ## Format, lints, layers, generated files
@@ -55,8 +56,13 @@ tools: ## Build helm and helm-docs from source (once, about 3 minutes)
 IMAGE ?= podidentity-operator:0.1.0
 
 .PHONY: image
-image: ## Build the image IMAGE=NAME:TAG without a daemon (needs buildah and cargo-cyclonedx)
+image: ## Build the image IMAGE=NAME:TAG without a daemon (image/tools.sh installs what that needs)
 	@image/build.sh "$(IMAGE)"
+
+.PHONY: image-test
+image-test: image controlplane ## Build the image and run it in front of a real control plane
+	@PODIDENTITY_IMAGE="$(CURDIR)/target/image/oci:$(lastword $(subst :, ,$(IMAGE)))" \
+	  cargo test -p e2e --test scenarios -- the_image_runs_the_operator
 
 .PHONY: generate
 generate: ## Write what is generated: config/crd, and parts of charts/

@@ -18,6 +18,7 @@ copies=(
   "injection $config/injection"
   "enforcement $config/enforcement"
   "grants $config/grants"
+  "guard $config/guard"
 )
 
 objects() {

@@ -2,14 +2,14 @@
 # Builds the image without a daemon and writes it as an OCI layout, which `skopeo copy` pushes.
 #
 #   build.sh NAME:TAG      -> target/image/oci
-# Needs buildah (apt-get install buildah) and cargo-cyclonedx (cargo install cargo-cyclonedx).
+# Needs buildah and cargo-cyclonedx; tools.sh installs them on Debian.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=$1
 tag=${name##*:}
 out=target/image
 for tool in buildah cargo-cyclonedx; do
-  command -v "$tool" >/dev/null || { echo "$tool is needed: $0 says where it is from" >&2; exit 1; }
+  command -v "$tool" >/dev/null || { echo "$tool is needed: image/tools.sh installs it on Debian" >&2; exit 1; }
 done
 
 rm -rf "$out" && mkdir -p "$out"

@@ -12,16 +12,20 @@ use crate::{ControlPlane, Namespace, Operator, expect, operator};
 impl Operator {
     /// Waits until the Deployment's rollout is complete and starts the binary in the place of one of its pods.
     pub async fn start_as_deployed(control_plane: &ControlPlane) -> Result<Self> {
-        let namespace = control_plane.existing_namespace(operator::NAMESPACE);
-        expect::rolled_out(&namespace, operator::SERVICE_ACCOUNT).await?;
-        let (pod, container) = one_of(&namespace).await?;
-        ensure!(container.command.is_none(), "the image says what to run");
-        let args = container.args.unwrap_or_default();
+        let (args, env) = args_and_env(control_plane).await?;
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        let env =
-            container.env.unwrap_or_default().iter().map(|variable| value(variable, &pod)).collect::<Result<_>>()?;
         Self::start_with(control_plane, &args, env).await
     }
+}
+
+/// Arguments and environment of one of the operator's pods.
+pub(crate) async fn args_and_env(control_plane: &ControlPlane) -> Result<(Vec<String>, Vec<(String, String)>)> {
+    let namespace = control_plane.existing_namespace(operator::NAMESPACE);
+    expect::rolled_out(&namespace, operator::SERVICE_ACCOUNT).await?;
+    let (pod, container) = one_of(&namespace).await?;
+    ensure!(container.command.is_none(), "the image says what to run");
+    let env = container.env.iter().flatten().map(|variable| value(variable, &pod)).collect::<Result<_>>()?;
+    Ok((container.args.unwrap_or_default(), env))
 }
 
 async fn one_of(namespace: &Namespace) -> Result<(Pod, Container)> {

@@ -36,9 +36,10 @@ pub struct Operator {
 }
 
 impl ControlPlane {
-    /// Installs the custom resource, the operator's rights and the injection policy.
+    /// Installs the custom resource, the operator's rights and its guard, and the injection policy.
     pub async fn install(&self) -> Result<()> {
         self.apply_folder("config/base").await?;
+        self.apply_folder("config/guard").await?;
         self.recognised().await?;
         self.install_injection().await
     }
@@ -75,6 +76,12 @@ impl ControlPlane {
         let mut requests = self.audit()?;
         requests.retain(|request| request.user.username == USER);
         Ok(requests)
+    }
+}
+
+impl From<Process> for Operator {
+    fn from(process: Process) -> Self {
+        Self { process }
     }
 }
 
@@ -177,7 +184,7 @@ fn binary() -> Result<PathBuf> {
     Ok(program)
 }
 
-async fn token(control_plane: &ControlPlane) -> Result<String> {
+pub(crate) async fn token(control_plane: &ControlPlane) -> Result<String> {
     let api = Api::<ServiceAccount>::namespaced(control_plane.client(), NAMESPACE);
     let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 86400}}))?;
     let answer = api.create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request).await;

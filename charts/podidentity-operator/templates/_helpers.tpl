@@ -35,6 +35,7 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
   "PODIDENTITY_LOG_FORMAT" $settings.logFormat
   "RUST_LOG" $settings.logLevel
   "PODIDENTITY_NAMESPACES" (join "," .Values.namespaces)
+  "PODIDENTITY_REQUIRE_GRANTS" .Values.grants.required
   "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS" $settings.maxConcurrentRollouts
   "PODIDENTITY_CONCURRENCY" $settings.concurrency
   "PODIDENTITY_ISSUER" $settings.issuer

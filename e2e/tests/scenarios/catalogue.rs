@@ -7,6 +7,9 @@ use crate::{
     rollouts, schema, workloads,
 };
 
+/// Needs an image; ignored where there is none.
+pub(crate) const IMAGE: &str = "the_image_runs_the_operator";
+
 /// Name, place and scenario.
 #[rustfmt::skip] // one line for each
 pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
@@ -28,9 +31,11 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("no_right_is_spare", Shared, |w, n| Box::pin(rights::none_is_spare(w, n))),
         ("no_right_is_spare_in_a_namespace", Shared, |w, n| Box::pin(rights::none_is_spare_in_a_namespace(w, n))),
         ("what_is_denied_to_the_operator", Shared, |w, n| Box::pin(denied::to_the_operator(w, n))),
+        ("a_stolen_token_changes_no_image", Shared, |w, n| Box::pin(denied::by_the_guard(w, n))),
         ("installed_with_kubectl_and_removed", Shared, |w, n| Box::pin(install::kubectl::whole_life(w, n))),
         ("installed_with_helm_and_removed", Shared, |w, n| Box::pin(install::chart::whole_life(w, n))),
         ("installed_for_two_namespaces_of_three", Shared, |w, n| Box::pin(install::namespaced::two_of_three(w, n))),
+        (IMAGE, Shared, |w, n| Box::pin(install::image::works(w, n))),
         ("the_chart_renders_what_kustomize_does", Shared, |w, n| Box::pin(install::rendering::same_objects(w, n))),
         ("the_chart_passes_its_linter", Shared, |w, n| Box::pin(install::rendering::without_complaints(w, n))),
         ("every_value_of_the_chart_is_honoured", Shared, |w, n| Box::pin(install::values::each_is_honoured(w, n))),

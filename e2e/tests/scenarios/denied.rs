@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use e2e::fixtures;
+use e2e::wait::DEADLINE;
 use e2e::{Namespace, kubeconfig, operator};
 use http::{Method, Request};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::ListParams;
 use kube::{Client, Error, ResourceExt};
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant, sleep};
 
-use crate::steps::running;
+use crate::steps::{bound, running};
 use crate::world::World;
+
+/// Between two tries of what cannot be watched: whether a policy is in force.
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// What is tried, as `METHOD path`; `NS` is a namespace with a workload `app`, its pod `POD` and a Secret `secret`.
 #[rustfmt::skip] // one line for each
@@ -79,6 +84,54 @@ pub(crate) async fn to_the_operator(world: Arc<World>, namespace: Namespace) -> 
     Ok(())
 }
 
+/// Patches that its rights allow, and the guard does not: resource, name, patch.
+#[rustfmt::skip] // one line for each
+fn patches() -> Vec<(&'static str, Value)> {
+    let deployment = "apis/apps/v1/namespaces/NS/deployments/app";
+    let account = "api/v1/namespaces/NS/serviceaccounts/app";
+    let binding = "apis/podidentity.dev/v1alpha1/namespaces/NS/podidentitybindings/app";
+    vec![
+        (deployment, json!({"spec": {"template": {"spec": {"$setElementOrder/containers": [{"name": "main"}], "containers": [{"name": "main", "image": "registry.example.com/evil:1"}]}}}})),
+        (deployment, json!({"spec": {"template": {"spec": {"serviceAccountName": "default"}}}})),
+        (deployment, json!({"spec": {"template": {"spec": {"hostNetwork": true}}}})),
+        (deployment, json!({"spec": {"template": {"metadata": {"annotations": {"other": "annotation"}}}}})),
+        (deployment, json!({"spec": {"template": {"metadata": {"labels": {"other": "label"}}}}})),
+        (deployment, json!({"spec": {"replicas": 0}})),
+        (deployment, json!({"spec": {"paused": true}})),
+        (deployment, json!({"metadata": {"labels": {"other": "label"}}})),
+        (deployment, json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "none"}]}})),
+        (account, json!({"metadata": {"annotations": {"other": "annotation"}}})),
+        (account, json!({"metadata": {"labels": {"other": "label"}}})),
+        (account, json!({"imagePullSecrets": [{"name": "secret"}]})),
+        (binding, json!({"spec": {"roleArn": fixtures::OTHER_ROLE}})),
+        (binding, json!({"metadata": {"annotations": {"podidentity.dev/release": "1"}}})),
+    ]
+}
+
+/// With a stolen token one can do what the operator does, and no more. That the operator itself is not hindered is seen
+/// by every other scenario.
+pub(crate) async fn by_the_guard(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    bound(&namespace, &json!({})).await?;
+    let client = kubeconfig::client(&world.control_plane.operator_kubeconfig()).await?;
+    for (path, patch) in patches() {
+        let path = path.replace("NS", &namespace.name);
+        let began = Instant::now();
+        // A policy is in force a moment after it was installed.
+        while try_patch(&client, &path, &patch).await? != 422 {
+            ensure!(began.elapsed() < DEADLINE, "the operator's token can apply {patch} to {path}");
+            sleep(INTERVAL).await;
+        }
+    }
+    Ok(())
+}
+
+async fn try_patch(client: &Client, object: &str, patch: &Value) -> Result<u16> {
+    let content_type = if object.contains("podidentity") { "merge-patch" } else { "strategic-merge-patch" };
+    let request = Request::patch(format!("/{object}?dryRun=All"));
+    let request = request.header("Content-Type", format!("application/{content_type}+json"));
+    status(client, request.body(serde_json::to_vec(patch)?)?).await
+}
+
 /// The status that the API server answers with. The body asks for nothing: whoever has the right gets another error.
 async fn send(client: &Client, request: &str) -> Result<u16> {
     let (method, path) = request.split_once(' ').context("no path")?;
@@ -90,7 +143,11 @@ async fn send(client: &Client, request: &str) -> Result<u16> {
     if impersonated {
         request = request.header("Impersonate-User", "kubernetes-admin").header("Impersonate-Group", "system:masters");
     }
-    match client.request::<Value>(request.body(body)?).await {
+    status(client, request.body(body)?).await
+}
+
+async fn status(client: &Client, request: Request<Vec<u8>>) -> Result<u16> {
+    match client.request::<Value>(request).await {
         Ok(_) => Ok(200),
         Err(Error::Api(status)) => Ok(status.code),
         Err(error) => bail!("the API server did not answer: {error}"),

@@ -13,6 +13,7 @@ pub(crate) mod rendering;
 pub(crate) mod values;
 
 pub(crate) mod chart;
+pub(crate) mod image;
 pub(crate) mod kubectl;
 pub(crate) mod namespaced;
 mod user;

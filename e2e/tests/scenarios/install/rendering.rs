@@ -18,9 +18,10 @@ const SAME: &[(&[&str], &[&str])] = &[
     (&["default", "injection"], &["injection.enabled=true"]),
     (&["default", "enforcement"], &["enforcement.enabled=true"]),
     (&["default", "grants"], &["grants.enabled=true"]),
+    (&["default", "guard"], &["guard.enabled=true"]),
     (
-        &["default", "injection", "enforcement", "grants"],
-        &["injection.enabled=true", "enforcement.enabled=true", "grants.enabled=true"],
+        &["default", "injection", "enforcement", "grants", "guard"],
+        &["injection.enabled=true", "enforcement.enabled=true", "grants.enabled=true", "guard.enabled=true"],
     ),
 ];
 
