@@ -24,6 +24,7 @@ mod installed;
 mod kubectl;
 mod namespace;
 pub mod operator;
+pub mod statuses;
 pub mod wait;
 
 pub use controlplane::{Component, ControlPlane, NEVER_READY, NEVER_READY_AS, Options, READY_AFTER};
