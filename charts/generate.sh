@@ -19,6 +19,7 @@ copies=(
   "enforcement $config/enforcement"
   "grants $config/grants"
   "guard $config/guard"
+  "alerts $config/prometheus/alerts.yaml"
 )
 
 objects() {
@@ -35,6 +36,7 @@ write() {
   rm -rf "$1/files" && mkdir "$1/files"
   local copy
   for copy in "${copies[@]}"; do objects "${copy#* }" >"$1/files/${copy%% *}.yaml"; done
+  cp $config/prometheus/dashboard.json "$1/files/"
   "$(../e2e/tools/build.sh helm-docs)/helm-docs" --chart-search-root "$1" --template-files README.md.gotmpl \
     --sort-values-order file --log-level warning
   if grep -E '\| *\|$' "$1/README.md"; then echo "these values have no comment in values.yaml" >&2; exit 1; fi

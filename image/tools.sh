@@ -7,7 +7,7 @@ for tool in buildah umoci runc cargo-cyclonedx; do command -v "$tool" >/dev/null
 if [ "${1:-}" = --check ]; then echo "missing: ${missing[*]} (image/tools.sh installs them on Debian)"; exit 1; fi
 for tool in "${missing[@]}"; do
   case $tool in
-    cargo-cyclonedx) cargo install --quiet --locked --version 0.5.9 cargo-cyclonedx ;;
+    cargo-cyclonedx) cargo install --quiet --debug --locked --version 0.5.9 cargo-cyclonedx ;;
     *) packages+=("$tool") ;;
   esac
 done

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::kubeconfig::{self, User};
+use crate::ports::Port;
 use crate::{ControlPlane, Operator, installed, operator};
 
 const ID: &str = "podidentity-operator";
@@ -59,6 +60,7 @@ impl Image {
     /// Starts it in the place of one of the operator's pods. The network is the host's, where the API server is.
     pub async fn start(mut self, control_plane: &ControlPlane) -> Result<(Operator, Container)> {
         let (args, env) = installed::args_and_env(control_plane).await?;
+        let port = Port::reserve()?;
         let kube = self.bundle.join("kube");
         credentials(control_plane, &kube).await?;
         let process = &mut self.config["process"];
@@ -66,7 +68,9 @@ impl Image {
         process["noNewPrivileges"] = json!(true);
         process["capabilities"] = json!({});
         let env = env.iter().map(|(name, value)| format!("{name}={value}"));
-        process["env"] = env.chain([format!("KUBECONFIG={MOUNT}/config")]).collect();
+        process["env"] = env
+            .chain([format!("KUBECONFIG={MOUNT}/config"), format!("PODIDENTITY_LISTEN=127.0.0.1:{}", port.number())])
+            .collect();
         if let Some(command) = process["args"].as_array_mut() {
             command.extend(args.into_iter().map(Value::from));
         }
@@ -83,7 +87,7 @@ impl Image {
         let bundle = self.bundle.display().to_string();
         let args = ["--root", &state, "run", "--bundle", &bundle, ID].map(str::to_owned).into();
         let process = control_plane.spawn(ID, "runc".into(), args, Vec::new())?;
-        Ok((Operator::from(process), Container { state }))
+        Ok((Operator::started(process, port), Container { state }))
     }
 }
 

@@ -14,7 +14,7 @@ impl Operator {
     pub async fn start_as_deployed(control_plane: &ControlPlane) -> Result<Self> {
         let (args, env) = args_and_env(control_plane).await?;
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        Self::start_with(control_plane, &args, env).await
+        Self::start_with(operator::SERVICE_ACCOUNT, control_plane, control_plane.server(), &args, env).await
     }
 }
 
@@ -24,7 +24,11 @@ pub(crate) async fn args_and_env(control_plane: &ControlPlane) -> Result<(Vec<St
     expect::rolled_out(&namespace, operator::SERVICE_ACCOUNT).await?;
     let (pod, container) = one_of(&namespace).await?;
     ensure!(container.command.is_none(), "the image says what to run");
-    let env = container.env.iter().flatten().map(|variable| value(variable, &pod)).collect::<Result<_>>()?;
+    let mut env = container.env.iter().flatten().map(|it| value(it, &pod)).collect::<Result<Vec<_>>>()?;
+    // What a pod sees by itself: it is in a cluster, and in which namespace.
+    for (name, value) in [("LEADER_ELECT", "true"), ("LEASE_NAMESPACE", operator::NAMESPACE)] {
+        env.push((format!("PODIDENTITY_{name}"), value.to_owned()));
+    }
     Ok((container.args.unwrap_or_default(), env))
 }
 

@@ -24,6 +24,8 @@ mod installed;
 mod kubectl;
 mod namespace;
 pub mod operator;
+pub mod proxy;
+pub mod scrape;
 pub mod statuses;
 pub mod wait;
 

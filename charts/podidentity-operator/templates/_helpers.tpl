@@ -37,6 +37,7 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
   "PODIDENTITY_NAMESPACES" (join "," .Values.namespaces)
   "PODIDENTITY_REQUIRE_GRANTS" .Values.grants.required
   "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS" $settings.maxConcurrentRollouts
+  "PODIDENTITY_DRY_RUN" (ternary "" $settings.dryRun (eq $settings.dryRun "off"))
   "PODIDENTITY_CONCURRENCY" $settings.concurrency
   "PODIDENTITY_ISSUER" $settings.issuer
   "PODIDENTITY_ANNOTATION_DOMAIN" $settings.annotationDomain

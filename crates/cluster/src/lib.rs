@@ -7,12 +7,20 @@
 //! ```
 
 pub mod client;
+pub mod fence;
+pub mod layers;
+pub mod lease;
+pub mod observe;
+
 mod optional;
+pub mod pulse;
 pub mod scope;
 pub mod watch;
 
 pub mod index;
+pub mod tally;
 
+pub mod load;
 pub mod queue;
 
 pub mod act;

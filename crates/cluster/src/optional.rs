@@ -28,6 +28,7 @@ use crate::scope::{LOOK_EVERY, Scope};
 use crate::watch::{Source, Stream, workload};
 
 const DEFINITION: &str = "rollouts.argoproj.io";
+const WATCHED: &str = "CustomResourceDefinition";
 const API_VERSION: &str = "argoproj.io/v1alpha1";
 const PLURAL: &str = "rollouts";
 /// A definition that is there but cannot be used (not accepted, being deleted) keeps nobody from working for longer.
@@ -54,8 +55,8 @@ struct Keeper {
 impl Keeper {
     async fn run(mut self) {
         let mut served = match self.source.scope {
-            Scope::Cluster => defined(&self.source.client),
-            Scope::Namespaces(_) => discovered(&self.source.client),
+            Scope::Cluster => defined(self.source.felt(WATCHED)),
+            Scope::Namespaces(_) => discovered(self.source.felt(WATCHED)),
         };
         let patience = tokio::time::sleep(PATIENCE);
         pin_mut!(patience);
@@ -71,6 +72,7 @@ impl Keeper {
                     }
                     Some(Err(error)) => {
                         warn!(%error, "it cannot be seen whether Argo Rollouts is installed, trying again");
+                        self.source.listeners.observer.watch_failed(WATCHED);
                         self.need_not_be_waited_for();
                     }
                     None => return,
@@ -101,7 +103,7 @@ impl Keeper {
         }
         self.listed = None;
         for key in self.source.index.retain(KIND, None, &HashSet::new()) {
-            (self.source.notify)(key);
+            (self.source.listeners.notify)(key);
         }
     }
 
@@ -116,9 +118,9 @@ impl Keeper {
 type Served = BoxStream<'static, Result<bool, watcher::Error>>;
 
 /// Whether the definition exists, as its watch shows it.
-fn defined(client: &Client) -> Served {
+fn defined(client: Client) -> Served {
     // Metadata only: the definition itself is large.
-    let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(client.clone());
+    let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(client);
     let config = watcher::Config::default().fields(&format!("metadata.name={DEFINITION}"));
     let mut listed = false;
     let served = watch(api, config).default_backoff().map(move |event| {
@@ -141,10 +143,10 @@ fn defined(client: &Client) -> Served {
 }
 
 /// Whether the API server says that it serves them, asked again and again: everybody may ask that.
-fn discovered(client: &Client) -> Served {
+fn discovered(client: Client) -> Served {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let asked = stream::unfold((client.clone(), ticks), async |(client, mut ticks)| {
+    let asked = stream::unfold((client, ticks), async |(client, mut ticks)| {
         ticks.tick().await;
         let served = match client.list_api_group_resources(API_VERSION).await {
             Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == PLURAL)),

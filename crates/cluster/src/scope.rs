@@ -10,7 +10,7 @@ use podidentity_core::objects::Namespace;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::index::{IdentityKey, Index, Object, ObjectId};
+use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
 use crate::watch::Source;
 
 /// How often that is looked at which cannot be watched without a right in the whole cluster.
@@ -51,7 +51,7 @@ where
 /// Keeps one namespace object in the index by looking at it every minute: a role in a namespace allows to get the
 /// namespace, but not to watch it.
 pub(crate) async fn look_at_namespace(source: Source, name: String, listed: oneshot::Sender<()>) {
-    let api = Api::<Namespace>::all(source.client);
+    let api = Api::<Namespace>::all(source.felt(Kind::Namespace.as_str()));
     let mut listed = Some(listed);
     let mut seen = None;
     loop {
@@ -61,7 +61,7 @@ pub(crate) async fn look_at_namespace(source: Source, name: String, listed: ones
                 if version != seen {
                     seen = version;
                     for key in file(&source.index, &name, found) {
-                        (source.notify)(key);
+                        (source.listeners.notify)(key);
                     }
                 }
                 if let Some(listed) = listed.take() {
@@ -71,6 +71,7 @@ pub(crate) async fn look_at_namespace(source: Source, name: String, listed: ones
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             Err(error) => {
+                source.listeners.observer.watch_failed(Kind::Namespace.as_str());
                 warn!(namespace = name, %error, "the namespace cannot be looked at, trying again");
                 tokio::time::sleep(AFTER_FAILURE).await;
             }

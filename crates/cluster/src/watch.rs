@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt, pin_mut};
@@ -22,20 +22,34 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
+use crate::layers;
+use crate::observe::Observer;
+use crate::pulse::Pulses;
 use crate::scope::{self, Scope};
 
 /// Told of every bound identity about which something has changed.
 pub type Notify = Arc<dyn Fn(IdentityKey) + Send + Sync>;
 
+/// Who is told of what the streams see.
+#[derive(Clone)]
+pub struct Listeners {
+    /// Of changes.
+    pub notify: Notify,
+    /// Of failures and lists.
+    pub observer: Arc<dyn Observer>,
+    /// Of signs of life.
+    pub pulses: Pulses,
+}
+
 /// The streams of all kinds, and a future that is ready when each of them has delivered its first full list.
 pub fn streams(
     client: &Client,
     index: &Index,
-    notify: &Notify,
+    listeners: &Listeners,
     scope: &Scope,
 ) -> (Vec<BoxFuture<'static, ()>>, BoxFuture<'static, ()>) {
     let source =
-        Source { client: client.clone(), index: index.clone(), notify: Arc::clone(notify), scope: scope.clone() };
+        Source { client: client.clone(), index: index.clone(), listeners: listeners.clone(), scope: scope.clone() };
     let mut all = source.watch::<PodIdentityBinding>(Kind::Binding, Object::binding);
     all.extend(source.watch::<ServiceAccount>(Kind::ServiceAccount, |it| Object::ServiceAccount(Arc::new(it))));
     all.extend(source.watch::<Deployment>(Kind::Workload(WorkloadKind::Deployment), workload));
@@ -52,6 +66,9 @@ pub(crate) fn workload<K: Into<Workload>>(object: K) -> Object {
     Object::Workload(Arc::new(object.into()))
 }
 
+/// The objects of one kind that cannot be decoded and are left out.
+type Undecodable = Arc<Mutex<HashSet<ObjectId>>>;
+
 /// A stream, and what is told of its first full list.
 pub(crate) type Stream = (BoxFuture<'static, ()>, oneshot::Receiver<()>);
 
@@ -60,7 +77,7 @@ pub(crate) type Stream = (BoxFuture<'static, ()>, oneshot::Receiver<()>);
 pub(crate) struct Source {
     pub(crate) client: Client,
     pub(crate) index: Index,
-    pub(crate) notify: Notify,
+    pub(crate) listeners: Listeners,
     pub(crate) scope: Scope,
 }
 
@@ -75,18 +92,26 @@ impl Source {
             + Send
             + 'static,
     {
+        let undecodable = Undecodable::default();
         let stream = |part: Option<String>| {
-            let api = scope::api(&self.client, part.as_deref());
-            self.stream(api, part, kind, object)
+            let client = self.felt(kind.as_str());
+            let api = scope::api(&client, part.as_deref());
+            self.stream(api, part, kind, object, &undecodable)
         };
         self.scope.parts().into_iter().map(stream).collect()
+    }
+
+    /// The client for one stream of a kind, whose signs of life are noted.
+    pub(crate) fn felt(&self, kind: &'static str) -> Client {
+        layers::felt(&self.client, &Arc::new(self.listeners.pulses.begin(kind)))
     }
 
     fn namespaces(&self) -> Vec<Stream> {
         let look = |part: Option<String>| {
             let Some(name) = part else {
                 let object = |it: Namespace| Object::Namespace(Arc::new(it));
-                return self.stream(Api::all(self.client.clone()), None, Kind::Namespace, object);
+                let api = Api::all(self.felt(Kind::Namespace.as_str()));
+                return self.stream(api, None, Kind::Namespace, object, &Undecodable::default());
             };
             let (sender, listed) = oneshot::channel();
             (scope::look_at_namespace(self.clone(), name, sender).boxed(), listed)
@@ -100,6 +125,7 @@ impl Source {
         namespace: Option<String>,
         kind: Kind,
         object: fn(K) -> Object,
+        undecodable: &Undecodable,
     ) -> Stream
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -110,8 +136,9 @@ impl Source {
             namespace,
             object,
             index: self.index.clone(),
-            notify: Arc::clone(&self.notify),
+            listeners: self.listeners.clone(),
             listing: HashSet::new(),
+            undecodable: Arc::clone(undecodable),
             listed: Some(sender),
         };
         (keeper.run(api).boxed(), listed)
@@ -125,9 +152,11 @@ struct Keeper<K> {
     namespace: Option<String>,
     object: fn(K) -> Object,
     index: Index,
-    notify: Notify,
+    listeners: Listeners,
     /// What the list that is under way has shown so far.
     listing: HashSet<ObjectId>,
+    /// Shared by all streams of the kind: what is told is their number.
+    undecodable: Undecodable,
     /// Told of the first full list.
     listed: Option<oneshot::Sender<()>>,
 }
@@ -143,7 +172,8 @@ where
             match event {
                 Ok(event) => self.keep(event),
                 Err(error) => {
-                    warn!(kind = ?self.kind, namespace = self.namespace, %error, "watch failed, trying again");
+                    warn!(kind = self.kind.as_str(), namespace = self.namespace, %error, "watch failed, trying again");
+                    self.listeners.observer.watch_failed(self.kind.as_str());
                 }
             }
         }
@@ -161,7 +191,13 @@ where
             }
             Event::InitDone => {
                 let gone = self.index.retain(self.kind, self.namespace.as_deref(), &self.listing);
-                info!(kind = ?self.kind, namespace = self.namespace, objects = self.listing.len(), "listed");
+                info!(kind = self.kind.as_str(), namespace = self.namespace, objects = self.listing.len(), "listed");
+                self.listeners.observer.listed(self.kind.as_str());
+                self.undecodable(|ids| {
+                    let elsewhere = |id: &ObjectId| self.namespace.as_ref().is_some_and(|own| *own != id.namespace);
+                    ids.retain(|id| elsewhere(id) || self.listing.contains(id));
+                    true
+                });
                 self.listing = HashSet::new();
                 if let Some(listed) = self.listed.take() {
                     // The receiver is only gone when the process is shutting down.
@@ -172,21 +208,42 @@ where
             Event::Apply(object) => self.apply(object),
             Event::Delete(object) => {
                 let meta = object.meta();
-                self.index.delete(&ObjectId::of(self.kind, meta), meta.uid.as_deref())
+                let id = ObjectId::of(self.kind, meta);
+                self.undecodable(|ids| ids.remove(&id));
+                self.index.delete(&id, meta.uid.as_deref())
             }
         };
         for key in affected {
-            (self.notify)(key);
+            (self.listeners.notify)(key);
+        }
+    }
+
+    /// Changes what cannot be decoded, and tells how much it is if the change says that this is news.
+    fn undecodable(&self, change: impl FnOnce(&mut HashSet<ObjectId>) -> bool) {
+        // A panic while it was held leaves a set all the same.
+        let mut ids = self.undecodable.lock().unwrap_or_else(PoisonError::into_inner);
+        if change(&mut ids) {
+            self.listeners.observer.undecodable(self.kind.as_str(), ids.len());
         }
     }
 
     fn apply(&mut self, object: DeserializeGuard<K>) -> Vec<IdentityKey> {
         match object.0 {
-            Ok(object) => self.index.apply((self.object)(object)),
+            Ok(object) => {
+                let object = (self.object)(object);
+                self.undecodable(|ids| ids.remove(&object.id()));
+                self.index.apply(object)
+            }
             Err(invalid) => {
                 let id = ObjectId::of(self.kind, &invalid.metadata);
-                warn!(kind = ?self.kind, namespace = id.namespace, name = id.name, error = invalid.error,
-                    "object cannot be decoded and is left out");
+                warn!(
+                    kind = self.kind.as_str(),
+                    namespace = id.namespace,
+                    name = id.name,
+                    error = invalid.error,
+                    "object cannot be decoded and is left out"
+                );
+                self.undecodable(|ids| ids.insert(id));
                 Vec::new()
             }
         }

@@ -9,15 +9,17 @@ use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
 use podidentity_cluster::index::Index;
+use podidentity_cluster::observe::Nobody;
+use podidentity_cluster::pulse::Pulses;
 use podidentity_cluster::scope::Scope;
-use podidentity_cluster::watch::{self, Notify};
+use podidentity_cluster::watch::{self, Listeners};
 
 /// The paths of the first requests of all streams.
 async fn asked(scope: Scope) -> BTreeSet<String> {
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
     let client = Client::new(service, "default");
-    let notify: Notify = Arc::new(|_| {});
-    let (streams, _listed) = watch::streams(&client, &Index::default(), &notify, &scope);
+    let listeners = Listeners { notify: Arc::new(|_| {}), observer: Arc::new(Nobody), pulses: Pulses::default() };
+    let (streams, _listed) = watch::streams(&client, &Index::default(), &listeners, &scope);
     let count = streams.len();
     for stream in streams {
         tokio::spawn(stream);

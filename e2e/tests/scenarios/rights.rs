@@ -77,19 +77,38 @@ impl Right {
     }
 }
 
-/// A role under test, and the place where the operator works.
-struct Proof {
-    world: Arc<World>,
-    namespace: Namespace,
-    in_namespace: bool,
+/// A role under test: whose, and where the operator works.
+struct Proof<'a> {
+    control_plane: &'a ControlPlane,
+    operator: &'a Operator,
+    namespace: &'a Namespace,
+    role: Place,
 }
+
+/// Where the role under test is.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Cluster,
+    Namespace,
+    /// The role for the lease, in the operator's own namespace.
+    Lease,
+}
+
+/// As in a pod, where the operator stands for election.
+const ELECTION: [&str; 2] = ["--leader-elect=true", "--lease-namespace=podidentity-system"];
 
 /// Takes each right away in turn and sees the operator ask for it and be refused.
 pub(crate) async fn none_is_spare(_: Arc<World>, _: Namespace) -> Result<()> {
-    let world = World::start(&[]).await?;
-    argo::install(&world.control_plane).await?;
-    let namespace = world.control_plane.namespace("rights").await?;
-    proven(Proof { world, namespace, in_namespace: false }).await
+    let control_plane = ControlPlane::start().await?;
+    let operator = Operator::start(&control_plane, &[]).await?;
+    argo::install(&control_plane).await?;
+    let namespace = control_plane.namespace("rights").await?;
+    let proof =
+        Proof { control_plane: &control_plane, operator: &operator, namespace: &namespace, role: Place::Cluster };
+    proven(&proof, 20).await?;
+
+    let operator = Operator::start_installed(&control_plane, &ELECTION).await?;
+    proven(&Proof { operator: &operator, role: Place::Lease, ..proof }, 5).await
 }
 
 /// The same for the rights in one namespace.
@@ -100,44 +119,62 @@ pub(crate) async fn none_is_spare_in_a_namespace(_: Arc<World>, _: Namespace) ->
     let namespace = control_plane.namespace("rights").await?;
     let folder = e2e::repository().join("config/namespaced/rights").display().to_string();
     control_plane.kubectl(&["apply", "--namespace", &namespace.name, "-k", &folder]).await?;
+    argo::install(&control_plane).await?;
     let flag = format!("--namespaces={}", namespace.name);
     let operator = Operator::start_installed(&control_plane, &[&flag]).await?;
-    let world = Arc::new(World { control_plane, operator });
-    argo::install(&world.control_plane).await?;
-    proven(Proof { world, namespace, in_namespace: true }).await
+    let role = Place::Namespace;
+    proven(&Proof { control_plane: &control_plane, operator: &operator, namespace: &namespace, role }, 18).await
 }
 
-async fn proven(proof: Proof) -> Result<()> {
+/// `least`: so many rights the role has at least, or it was not read.
+async fn proven(proof: &Proof<'_>, least: usize) -> Result<()> {
     let shipped = proof.rules().await?;
     let rights = Right::all(&shipped);
-    ensure!(rights.len() > 15, "the role was not read: {rights:?}");
+    ensure!(rights.len() >= least, "only {} rights: {rights:?}", rights.len());
     for (n, right) in rights.iter().enumerate() {
         let others = rights.iter().enumerate().filter(|(other, _)| *other != n).map(|(_, right)| right.rule());
         proof.set_rules(&others.collect::<Vec<_>>()).await?;
         proof.in_force(right).await?;
         proof.refused(n, right).await.with_context(|| format!("without the right to {right}"))?;
     }
-    proof.world.operator.kill();
-    Ok(())
+    println!("{} rights, none of them spare: {}", rights.len(), operator::SERVICE_ACCOUNT);
+    proof.operator.kill();
+    proof.set_rules(&shipped).await
 }
 
-impl Proof {
+impl Proof<'_> {
+    /// The role's namespace; none if it is of the whole cluster.
+    fn namespace(&self) -> Option<&str> {
+        match self.role {
+            Place::Cluster => None,
+            Place::Namespace => Some(&self.namespace.name),
+            Place::Lease => Some(operator::NAMESPACE),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        if self.role == Place::Lease { "podidentity-operator-lease" } else { operator::SERVICE_ACCOUNT }
+    }
+
     async fn rules(&self) -> Result<Vec<PolicyRule>> {
-        let (client, name) = (self.world.control_plane.client(), operator::SERVICE_ACCOUNT);
-        Ok(if self.in_namespace {
-            self.namespace.api::<Role>().get(name).await?.rules.unwrap_or_default()
-        } else {
-            Api::<ClusterRole>::all(client).get(name).await?.rules.unwrap_or_default()
-        })
+        let client = self.control_plane.client();
+        Ok(match self.namespace() {
+            Some(namespace) => Api::<Role>::namespaced(client, namespace).get(self.name()).await?.rules,
+            None => Api::<ClusterRole>::all(client).get(self.name()).await?.rules,
+        }
+        .unwrap_or_default())
     }
 
     async fn set_rules(&self, rules: &[PolicyRule]) -> Result<()> {
+        let client = self.control_plane.client();
         let (params, patch) = (PatchParams::default(), Patch::Merge(json!({"rules": rules})));
-        let (client, name) = (self.world.control_plane.client(), operator::SERVICE_ACCOUNT);
-        if self.in_namespace {
-            self.namespace.api::<Role>().patch(name, &params, &patch).await?;
-        } else {
-            Api::<ClusterRole>::all(client).patch(name, &params, &patch).await?;
+        match self.namespace() {
+            Some(namespace) => {
+                Api::<Role>::namespaced(client, namespace).patch(self.name(), &params, &patch).await?;
+            }
+            None => {
+                Api::<ClusterRole>::all(client).patch(self.name(), &params, &patch).await?;
+            }
         }
         Ok(())
     }
@@ -146,13 +183,13 @@ impl Proof {
     async fn in_force(&self, right: &Right) -> Result<()> {
         let (resource, subresource) = right.parts();
         let attributes = json!({
-            "namespace": self.in_namespace.then_some(&self.namespace.name),
+            "namespace": self.namespace(),
             "group": right.group, "resource": resource, "subresource": subresource, "verb": right.verb,
             "name": right.names.as_ref().and_then(|names| names.first()),
         });
         let spec = json!({"user": operator::USER, "resourceAttributes": attributes});
         let review: SubjectAccessReview = serde_json::from_value(json!({"spec": spec}))?;
-        let api = Api::<SubjectAccessReview>::all(self.world.control_plane.client());
+        let api = Api::<SubjectAccessReview>::all(self.control_plane.client());
         let began = Instant::now();
         while api.create(&PostParams::default(), &review).await?.status.is_none_or(|status| status.allowed) {
             ensure!(began.elapsed() < DEADLINE, "the right to {right} was taken away and is still there");
@@ -163,10 +200,15 @@ impl Proof {
 
     /// Starts the operator anew, gives it work for which it needs the right, and waits until it is refused.
     async fn refused(&self, n: usize, right: &Right) -> Result<()> {
-        let control_plane = &self.world.control_plane;
+        let control_plane = self.control_plane;
         let earlier = control_plane.operator_requests()?.len();
-        self.world.operator.restart()?;
-        if !matches!(right.verb.as_str(), "list" | "watch" | "get") {
+        self.operator.restart()?;
+        if self.role == Place::Lease {
+            // The lease is asked for at once; without one it is created, with one it is renewed.
+            if right.verb == "create" {
+                control_plane.kubectl(&["delete", "lease", "--all", "--namespace", operator::NAMESPACE]).await?;
+            }
+        } else if !matches!(right.verb.as_str(), "list" | "watch" | "get") {
             self.work(&format!("app-{n}"), right).await?;
         }
         let began = Instant::now();
@@ -175,7 +217,7 @@ impl Proof {
             if requests.iter().any(|request| right.was_refused(request)) {
                 return Ok(());
             }
-            self.world.operator.check()?;
+            self.operator.check()?;
             ensure!(began.elapsed() < DEADLINE, "nothing was refused: is it spare?\n{}", audit::summary(&requests));
             sleep(INTERVAL).await;
         }
@@ -183,7 +225,7 @@ impl Proof {
 
     /// A binding, and a workload of the kind that the right is about, whose pods lack the role.
     async fn work(&self, name: &str, right: &Right) -> Result<()> {
-        let namespace = &self.namespace;
+        let namespace = self.namespace;
         if right.resource == "rollouts" {
             namespace.create(fixtures::service_account("app")?).await?;
             return argo::bound(namespace).await;
@@ -210,12 +252,12 @@ impl Proof {
 
     /// An event that happens a second time is counted, by a patch.
     async fn disturbed_twice(&self, name: &str) -> Result<()> {
-        expect::ready(&self.namespace, name).await?;
+        expect::ready(self.namespace, name).await?;
         for _ in 0..2 {
             let other = json!({"metadata": {"annotations": {fixtures::role_annotation(): fixtures::OTHER_ROLE}}});
             self.namespace.take_over::<ServiceAccount>("somebody", name, other).await?;
-            expect::annotated(&self.namespace, name, Some(ROLE)).await?;
-            expect::event(&self.namespace, reason::ANNOTATION_REMOVED).await?;
+            expect::annotated(self.namespace, name, Some(ROLE)).await?;
+            expect::event(self.namespace, reason::ANNOTATION_REMOVED).await?;
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     operator.terminate().await?;
     install.upgrade(&["settings.concurrency=3"]).await?;
     let operator = Operator::start_as_deployed(&control_plane).await?;
-    user.is_ready(&control_plane, &operator).await?;
+    user.is_looked_after(&control_plane, &operator).await?;
 
     // Uninstalled, the bindings stay and the pods keep their roles; installed again, nobody is restarted.
     operator.terminate().await?;
@@ -33,7 +33,7 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     ensure!(!left.contains(RELEASE), "objects of the chart are left: {left}");
     install.upgrade(&[]).await?;
     let operator = Operator::start_as_deployed(&control_plane).await?;
-    user.is_ready(&control_plane, &operator).await?;
+    user.is_looked_after(&control_plane, &operator).await?;
     ensure!(pods == user.pods().await?, "pods were restarted");
 
     // For good: without `crds.keep` the definition goes with the release.

@@ -1,7 +1,7 @@
 //! What belongs to users, and whether it is as it was.
 
 use anyhow::{Context, Result, ensure};
-use e2e::fixtures::{self, ROLE};
+use e2e::fixtures::{self, OTHER_ROLE, ROLE};
 use e2e::{ControlPlane, Namespace, Operator, expect};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
@@ -46,6 +46,15 @@ impl User {
             expect::pods_have(&self.namespace, "app", 2, ROLE).await
         };
         operator.while_alive(control_plane, ready).await
+    }
+
+    /// Somebody changes the annotation; waits until the operator has changed it back.
+    pub(super) async fn is_looked_after(&self, control_plane: &ControlPlane, operator: &Operator) -> Result<()> {
+        let other = json!({"metadata": {"annotations": {fixtures::role_annotation(): OTHER_ROLE}}});
+        self.namespace.take_over::<ServiceAccount>("somebody", "app", other).await?;
+        let restored = expect::annotated(&self.namespace, "app", Some(ROLE));
+        operator.while_alive(control_plane, restored).await?;
+        self.is_ready(control_plane, operator).await
     }
 
     /// Names of the pods: a restart changes them.

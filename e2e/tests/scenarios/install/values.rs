@@ -11,7 +11,7 @@ use super::helm::{chart, run, template};
 use super::objects::{differences, parse};
 use crate::world::World;
 
-/// Another value for each, and what then is in the objects that was not there before.
+/// Another value for each, after those that it depends on, and what then is in the objects that was not there before.
 #[rustfmt::skip] // one line for each
 const OTHERS: &[(&str, &str)] = &[
     (r#"fullnameOverride="other""#, "Deployment podidentity-system/other"),
@@ -25,6 +25,7 @@ const OTHERS: &[(&str, &str)] = &[
     (r#"settings.logFormat="text""#, "text"),
     (r#"settings.logLevel="debug""#, "RUST_LOG"),
     ("settings.maxConcurrentRollouts=7", "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS"),
+    (r#"settings.dryRun="report""#, "PODIDENTITY_DRY_RUN"),
     ("settings.concurrency=7", "PODIDENTITY_CONCURRENCY"),
     (r#"settings.issuer="https://issuer.example.com""#, "PODIDENTITY_ISSUER"),
     (r#"settings.annotationDomain="pods.example.com""#, "PODIDENTITY_ANNOTATION_DOMAIN"),
@@ -43,6 +44,8 @@ const OTHERS: &[(&str, &str)] = &[
     ("injection.enabled=true", "MutatingAdmissionPolicy /pod-identity-injection"),
     ("enforcement.enabled=true", "ValidatingAdmissionPolicy /pod-identity-enforcement"),
     ("grants.enabled=true", "ValidatingAdmissionPolicy /"),
+    ("prometheus.enabled=true", "ServiceMonitor podidentity-system/podidentity-operator"),
+    (r#"prometheus.enabled=true prometheus.labels={"release":"monitoring"}"#, "monitoring"),
     ("guard.enabled=true", "ValidatingAdmissionPolicy /podidentity-operator-guard-workloads"),
     ("grants.required=true", "PODIDENTITY_REQUIRE_GRANTS"),
     (r#"resources={"limits":{"memory":"1Gi"}}"#, "1Gi"),
@@ -66,14 +69,15 @@ const SEEN_ELSEWHERE: &str = "crds.keep";
 pub(crate) async fn each_is_honoured(_: Arc<World>, _: Namespace) -> Result<()> {
     let before = parse(&template(&[]).await?)?;
     for (value, expected) in OTHERS {
-        let after = parse(&template(&[value]).await?)?;
+        let values: Vec<&str> = value.split(' ').collect();
+        let after = parse(&template(&values).await?)?;
         let different = differences(&before, &after);
         ensure!(different.contains(expected), "{value} does not lead to {expected}:\n{different}");
     }
     let file = std::fs::read_to_string(format!("{}/values.yaml", chart()))?;
     let mut all = BTreeSet::new();
     leaves("", &serde_saphyr::from_str(&file)?, &mut all);
-    let tried = OTHERS.iter().filter_map(|(value, _)| value.split('=').next());
+    let tried = OTHERS.iter().filter_map(|(value, _)| value.rsplit(' ').next()?.split('=').next());
     for key in tried.chain([SEEN_ELSEWHERE]) {
         // `resources` is replaced as a whole.
         let before = all.len();
@@ -92,7 +96,9 @@ fn leaves(path: &str, value: &Value, all: &mut BTreeSet<String>) {
                 leaves(&format!("{path}{dot}{key}"), value, all);
             }
         }
-        _ => drop(all.insert(path.to_owned())),
+        _ => {
+            all.insert(path.to_owned());
+        }
     }
 }
 
