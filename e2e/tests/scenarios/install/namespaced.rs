@@ -29,7 +29,8 @@ pub(crate) async fn two_of_three(_: Arc<World>, _: Namespace) -> Result<()> {
     argo::bound(&b).await?;
     argo::marked(&b, 2).await?;
 
-    // A namespace that goes takes its bindings along, though its own end cannot be watched.
+    // Bindings first: the namespace takes the operator's role along, in no order that one could rely on.
+    control_plane.kubectl(&["delete", "podidentitybindings", "--all", "--namespace", "team-b"]).await?;
     control_plane.kubectl(&["delete", "namespace", "team-b", "--timeout=120s"]).await?;
     other.is_as_before().await?;
     let unseen: PodIdentityBinding = other.namespace.api().get("app").await?;
