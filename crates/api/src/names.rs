@@ -91,6 +91,8 @@ pub mod reason {
     pub const ROLE_NOT_ALLOWED: &str = "RoleNotAllowed";
     /// The binding's namespace has not been seen, so what it grants is not known.
     pub const NAMESPACE_NOT_FOUND: &str = "NamespaceNotFound";
+    /// The operator only shows what it would do (its flag `--dry-run`).
+    pub const DRY_RUN: &str = "DryRun";
     /// `spec.suspend` is set.
     pub const SUSPENDED: &str = "Suspended";
     /// The API server refused a write for a reason that only a person can change.
@@ -101,6 +103,12 @@ pub mod reason {
     pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
     /// The service account was released on deletion (event).
     pub const RELEASED: &str = "Released";
+    /// The role is being taken from running pods: `deletionPolicy: Revoke`.
+    pub const REVOKING: &str = "Revoking";
+    /// A binding with `deletionPolicy: Revoke` is gone, and pods that the operator cannot restart keep the role (event).
+    pub const ROLE_KEPT: &str = "RoleKept";
+    /// A suspended binding is gone, and everything is left as it is (event).
+    pub const RETAINED: &str = "Retained";
     /// The stored spec is not valid (written before validation existed).
     pub const INVALID_SPEC: &str = "InvalidSpec";
 }

@@ -22,7 +22,7 @@ use crate::process::{Process, Spec};
 use crate::workdir::Workdir;
 
 pub use components::Component;
-pub use kwok::{NEVER_READY, NEVER_READY_AS, READY_AFTER};
+pub use kwok::{NEEDS_ROLE, NEVER_READY, NEVER_READY_AS, READY_AFTER};
 
 /// How to run the control plane.
 #[derive(Clone, Debug)]

@@ -55,7 +55,8 @@ fn annotations<'a>(entry: &'a ManagedFieldsEntry, path: &[&str]) -> Option<&'a s
 /// The controller of a pod, as far as the pod itself tells.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ControllerRef {
-    /// Kind: the Deployment of a pod whose ReplicaSet belongs to one, otherwise the kind of the owner reference.
+    /// Kind: the Deployment of a pod whose ReplicaSet belongs to one, otherwise the kind of the owner reference, with its
+    /// group where it is named like a kind of Kubernetes itself.
     pub kind: String,
     /// Name.
     pub name: String,
@@ -68,6 +69,11 @@ impl ControllerRef {
     /// label; so the Deployment is known without looking at ReplicaSets. The same holds for Argo Rollouts.
     pub fn of(meta: &ObjectMeta) -> Option<Self> {
         let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
+        // Others have kinds of these names too; kubectl tells them apart in the same way.
+        let group = owner.api_version.split_once('/').map_or("apps", |(group, _)| group);
+        if ["ReplicaSet", "StatefulSet", "DaemonSet"].contains(&owner.kind.as_str()) && group != "apps" {
+            return Some(Self { kind: format!("{}.{group}", owner.kind), name: owner.name.clone() });
+        }
         if owner.kind == "ReplicaSet" {
             for (label, kind) in [("pod-template-hash", "Deployment"), ("rollouts-pod-template-hash", "Rollout")] {
                 let hash = meta.labels.as_ref().and_then(|labels| labels.get(label));

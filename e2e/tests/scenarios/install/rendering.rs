@@ -18,6 +18,7 @@ const SAME: &[(&[&str], &[&str])] = &[
     (&["default", "injection"], &["injection.enabled=true"]),
     (&["default", "enforcement"], &["enforcement.enabled=true"]),
     (&["default", "grants"], &["grants.enabled=true"]),
+    (&["default", "prometheus"], &["prometheus.enabled=true"]),
     (&["default", "guard"], &["guard.enabled=true"]),
     (
         &["default", "injection", "enforcement", "grants", "guard"],
