@@ -72,7 +72,7 @@ impl ControlPlane {
 
     /// The kubeconfig file that speaks for the operator, once it was started.
     pub fn operator_kubeconfig(&self) -> PathBuf {
-        self.folder().join("operator.kubeconfig")
+        self.folder().join("podidentity-operator.kubeconfig")
     }
 
     /// The requests of the operator so far.
