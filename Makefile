@@ -26,7 +26,7 @@ test: ## Everything that CI checks: format, lints, layers, unit, golden and end-
 	trap 'kill $$build 2> /dev/null || true' EXIT; \
 	$(MAKE) lint alerts unit; \
 	echo "== control plane: waiting until it is built"; wait $$build; trap - EXIT; \
-	$(MAKE) e2e
+	$(MAKE) e2e bench-smoke
 
 .PHONY: lint
 lint: check-layers check-generated check-docs ## Format, lints, layers, generated files, links
@@ -63,6 +63,17 @@ gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; ov
 	@cargo test --quiet -p e2e --no-run
 	@e2e/gitops/run.sh build
 	@E2E_STATUSES=$(STATUSES) timeout 20m $${CARGO_TARGET_DIR:-target}/debug/with-cluster e2e/gitops/run.sh test
+
+.PHONY: bench
+bench: controlplane ## Measure on a real API server, for example ARGS="--bindings 1000"; docs/benchmarks says what
+	@cargo build --release -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
+	@target/release/bench run $(ARGS)
+
+.PHONY: bench-smoke
+bench-smoke: controlplane
+	@echo "== benchmarks: the harness at a small size; counts are checked, times are not"
+	@cargo build -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
+	@target/debug/bench run --bindings 6 --replicas 2 --seconds 3 --rate 20 --by-hand 1 --attempts 1 --check --out target/bench-smoke
 
 .PHONY: controlplane
 controlplane: ## Build etcd, the Kubernetes control plane and kwok from source (once, about 13 minutes)

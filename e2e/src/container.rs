@@ -109,7 +109,7 @@ async fn credentials(control_plane: &ControlPlane, folder: &Path) -> Result<()> 
     fs::create_dir(folder)?;
     let (authority, config) = (folder.join("ca.crt"), folder.join("config"));
     fs::copy(control_plane.authority(), &authority)?;
-    let token = operator::token(control_plane).await?;
+    let token = operator::token(control_plane, operator::SERVICE_ACCOUNT).await?;
     let authority_inside = Path::new(MOUNT).join("ca.crt");
     kubeconfig::write(&config, control_plane.server(), &authority_inside, &User::Token(&token))?;
     for file in [&authority, &config] {

@@ -14,6 +14,7 @@ pub mod signals;
 mod workdir;
 
 pub mod audit;
+pub mod bench;
 pub mod container;
 pub mod controlplane;
 pub mod expect;

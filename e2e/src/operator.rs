@@ -42,10 +42,15 @@ pub struct Operator {
 impl ControlPlane {
     /// Installs the custom resource, the operator's rights and its guard, and the injection policy.
     pub async fn install(&self) -> Result<()> {
-        self.apply_folder("config/base").await?;
+        self.install_operator().await?;
         self.apply_folder("config/guard").await?;
-        self.recognised().await?;
         self.install_injection().await
+    }
+
+    /// Installs the custom resource and the operator's rights.
+    pub async fn install_operator(&self) -> Result<()> {
+        self.apply_folder("config/base").await?;
+        self.recognised().await
     }
 
     /// Waits until `kubectl` would find the kind: discovery follows the custom resource after about a second.
@@ -115,7 +120,7 @@ impl Operator {
     ) -> Result<Self> {
         let program = binary()?;
         let kubeconfig = control_plane.folder().join(format!("{name}.kubeconfig"));
-        let token = token(control_plane).await?;
+        let token = token(control_plane, SERVICE_ACCOUNT).await?;
         kubeconfig::write(&kubeconfig, server, &control_plane.authority(), &User::Token(&token))?;
         let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
         let mut env = more;
@@ -133,6 +138,11 @@ impl Operator {
     /// Where it serves `/metrics`, `/livez` and `/readyz`.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port.number()).into()
+    }
+
+    /// The process id while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
     }
 
     /// Ends it at once, as a crash does.
@@ -211,10 +221,11 @@ fn binary() -> Result<PathBuf> {
     Ok(program)
 }
 
-pub(crate) async fn token(control_plane: &ControlPlane) -> Result<String> {
+/// A token of a service account in the operator's namespace.
+pub(crate) async fn token(control_plane: &ControlPlane, service_account: &str) -> Result<String> {
     let api = Api::<ServiceAccount>::namespaced(control_plane.client(), NAMESPACE);
     let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 86400}}))?;
-    let answer = api.create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request).await;
-    let answer = answer.context("cannot get a token for the operator's service account")?;
+    let answer = api.create_token_request(service_account, &PostParams::default(), &request).await;
+    let answer = answer.with_context(|| format!("cannot get a token for service account {service_account}"))?;
     answer.status.and_then(|status| status.token).context("the API server gave no token")
 }

@@ -12,9 +12,9 @@ use std::time::Duration;
 use kube::api::{Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
-use podidentity_api::{PodIdentityBinding, names};
+use podidentity_api::names;
 use podidentity_core::objects::{
-    DaemonSet, Deployment, Rollout, ServiceAccount, StatefulSet, WorkloadId, WorkloadKind,
+    DaemonSet, Deployment, ObservedBinding, Rollout, ServiceAccount, StatefulSet, WorkloadId, WorkloadKind,
 };
 use podidentity_core::outcome::{Problem, ProblemKind};
 use podidentity_core::plan::{Plan, Step, Target};
@@ -74,7 +74,7 @@ impl Write<'_> {
             Step::SetFinalizer { binding, present } => {
                 let finalizers: &[&str] = if *present { &[names::FINALIZER] } else { &[] };
                 let body = json!({"metadata": {"finalizers": finalizers}});
-                self.apply::<PodIdentityBinding>(binding, body, false, false).await.map(Object::binding)
+                self.apply::<ObservedBinding>(binding, body, false, false).await.map(Object::binding)
             }
             Step::Annotate { account, annotations, force } => self.annotate(account, annotations, *force).await,
             Step::Roll { workload, target, mark } => self.roll(workload, target, mark).await,
@@ -96,13 +96,12 @@ impl Write<'_> {
         let annotations = json!({names::IDENTITY_ANNOTATION: mark});
         let body = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
         // The key is ours by name; whoever else wrote it copied it from us.
-        let workload = match workload.kind {
-            WorkloadKind::Deployment => self.apply::<Deployment>(target, body, true, false).await?.into(),
-            WorkloadKind::StatefulSet => self.apply::<StatefulSet>(target, body, true, false).await?.into(),
-            WorkloadKind::Rollout => self.apply::<Rollout>(target, body, true, false).await?.into(),
-            WorkloadKind::DaemonSet => self.apply::<DaemonSet>(target, body, true, false).await?.into(),
-        };
-        Ok(Object::Workload(Arc::new(workload)))
+        Ok(match workload.kind {
+            WorkloadKind::Deployment => Object::workload(self.apply::<Deployment>(target, body, true, false).await?),
+            WorkloadKind::StatefulSet => Object::workload(self.apply::<StatefulSet>(target, body, true, false).await?),
+            WorkloadKind::Rollout => Object::workload(self.apply::<Rollout>(target, body, true, false).await?),
+            WorkloadKind::DaemonSet => Object::workload(self.apply::<DaemonSet>(target, body, true, false).await?),
+        })
     }
 
     /// Applies `body`, completed with type, name and preconditions, and returns the object as it is now.
@@ -148,7 +147,7 @@ pub async fn write_status(
     let body = json!({"status": status});
     // The status is ours alone; the default that the schema gives belongs to whoever created the binding.
     let write = Write { client, namespace };
-    write.apply::<PodIdentityBinding>(binding, body, true, true).await.map(Object::binding)
+    write.apply::<ObservedBinding>(binding, body, true, true).await.map(Object::binding)
 }
 
 /// Sorts out what an error means.

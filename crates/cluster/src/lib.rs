@@ -17,7 +17,9 @@ pub mod pulse;
 pub mod scope;
 pub mod watch;
 
+mod identity;
 pub mod index;
+mod places;
 pub mod tally;
 
 pub mod load;

@@ -23,9 +23,9 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use crate::index::Kind;
+use crate::index::{Kind, Object};
 use crate::scope::{LOOK_EVERY, Scope};
-use crate::watch::{Source, Stream, workload};
+use crate::watch::{Source, Stream};
 
 const DEFINITION: &str = "rollouts.argoproj.io";
 const WATCHED: &str = "CustomResourceDefinition";
@@ -92,7 +92,8 @@ impl Keeper {
             return;
         }
         info!("Argo Rollouts is installed: its Rollouts are watched");
-        let (running, listed): (Vec<_>, Vec<_>) = self.source.watch::<Rollout>(KIND, workload).into_iter().unzip();
+        let (running, listed): (Vec<_>, Vec<_>) =
+            self.source.watch::<Rollout>(KIND, Object::workload).into_iter().unzip();
         self.running = Some(join_all(running).map(|_| ()).boxed());
         self.listed = Some(join_all(listed).map(|_| ()).boxed());
     }

@@ -13,9 +13,8 @@ use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
-use podidentity_api::PodIdentityBinding;
 use podidentity_core::objects::{
-    DaemonSet, Deployment, Namespace, Pod, ServiceAccount, StatefulSet, Workload, WorkloadKind,
+    DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, ServiceAccount, StatefulSet, WorkloadKind,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
@@ -50,20 +49,16 @@ pub fn streams(
 ) -> (Vec<BoxFuture<'static, ()>>, BoxFuture<'static, ()>) {
     let source =
         Source { client: client.clone(), index: index.clone(), listeners: listeners.clone(), scope: scope.clone() };
-    let mut all = source.watch::<PodIdentityBinding>(Kind::Binding, Object::binding);
+    let mut all = source.watch::<ObservedBinding>(Kind::Binding, Object::binding);
     all.extend(source.watch::<ServiceAccount>(Kind::ServiceAccount, |it| Object::ServiceAccount(Arc::new(it))));
-    all.extend(source.watch::<Deployment>(Kind::Workload(WorkloadKind::Deployment), workload));
-    all.extend(source.watch::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), workload));
-    all.extend(source.watch::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), workload));
-    all.extend(source.watch::<Pod>(Kind::Pod, |pod| Object::Pod(Arc::new(pod))));
+    all.extend(source.watch::<Deployment>(Kind::Workload(WorkloadKind::Deployment), Object::workload));
+    all.extend(source.watch::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), Object::workload));
+    all.extend(source.watch::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), Object::workload));
+    all.extend(source.watch::<ObservedPod>(Kind::Pod, Object::pod));
     all.extend(source.namespaces());
     all.push(crate::optional::rollouts(&source));
     let (streams, listed): (Vec<_>, Vec<_>) = all.into_iter().unzip();
     (streams, join_all(listed).map(|_| ()).boxed())
-}
-
-pub(crate) fn workload<K: Into<Workload>>(object: K) -> Object {
-    Object::Workload(Arc::new(object.into()))
 }
 
 /// The objects of one kind that cannot be decoded and are left out.

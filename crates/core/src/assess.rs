@@ -201,11 +201,11 @@ fn group_pods(snapshot: &Snapshot) -> (PodsByWorkload, PodsByController) {
     let mut by_workload = PodsByWorkload::new();
     let mut strays = PodsByController::new();
     for pod in snapshot.pods.iter().filter(|pod| pod.is_live()) {
-        let controller = ControllerRef::of(&pod.metadata);
-        let id = controller.as_ref().and_then(|owner| ids.get(&(owner.kind.as_str(), owner.name.clone())));
+        let controller = pod.controller();
+        let id = controller.and_then(|owner| ids.get(&(owner.kind.as_str(), owner.name.clone())));
         match id {
             Some(id) => by_workload.entry(id.clone()).or_default().push(Arc::clone(pod)),
-            None => strays.entry(controller).or_default().push(Arc::clone(pod)),
+            None => strays.entry(controller.cloned()).or_default().push(Arc::clone(pod)),
         }
     }
     (by_workload, strays)

@@ -23,8 +23,9 @@ use crate::args::{Args, DryRun};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
 
-/// Counts of coming and going pods are written at most this often.
-const COUNTS_EVERY: Duration = Duration::from_secs(1);
+/// Counts of coming and going pods are written once they have differed for so long: a pod that comes and goes meanwhile
+/// costs nothing.
+const COUNTS_AFTER: Duration = Duration::from_secs(2);
 
 pub(crate) struct Context {
     pub(crate) client: Client,
@@ -42,8 +43,8 @@ pub(crate) struct Context {
 struct Memory {
     /// Failures in a row.
     failures: u32,
-    /// When a status was last written.
-    reported: Option<Instant>,
+    /// Since when the stored status differs by counts only.
+    counts_differ_since: Option<Instant>,
     /// Workloads that were in a restart of ours.
     in_flight: BTreeSet<WorkloadId>,
     /// What a dry run has shown last.
@@ -190,12 +191,18 @@ impl Context {
 
     /// Until when a status that differs by counts only has to wait.
     pub(crate) fn may_report_counts_at(&self, key: &IdentityKey) -> Option<Instant> {
-        let next = lock(&self.memory).get(key)?.reported? + COUNTS_EVERY;
-        (next > Instant::now()).then_some(next)
+        let now = Instant::now();
+        let mut memory = lock(&self.memory);
+        let since = memory.entry(key.clone()).or_default().counts_differ_since.get_or_insert(now);
+        let at = *since + COUNTS_AFTER;
+        (at > now).then_some(at)
     }
 
+    /// The stored status is as it should be.
     pub(crate) fn reported(&self, key: &IdentityKey) {
-        lock(&self.memory).entry(key.clone()).or_default().reported = Some(Instant::now());
+        if let Some(memory) = lock(&self.memory).get_mut(key) {
+            memory.counts_differ_since = None;
+        }
     }
 
     fn wake(&self, keys: Vec<IdentityKey>) {

@@ -75,6 +75,9 @@ async fn write_reports(
     reports: &[Report],
     outcome: &Outcome,
 ) -> Result<Option<Instant>, ProblemKind> {
+    if reports.is_empty() {
+        context.reported(key);
+    }
     if reports.is_empty() || !context.reports() {
         return Ok(None);
     }

@@ -12,6 +12,7 @@ mod story;
 mod transitions;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use podidentity_api::names::condition;
 use podidentity_api::{
     PodIdentityBinding, PodIdentityBindingStatus, ServiceAccountStatus, WorkloadState, WorkloadStatus,
 };
@@ -39,7 +40,8 @@ pub struct Report {
     pub binding: Target,
     /// Its new status.
     pub status: PodIdentityBindingStatus,
-    /// Whether conditions, roles or the observed generation changed, and not only counts, lists and messages.
+    /// Whether `Ready`, `Reconciling`, `Stalled`, roles or the observed generation changed, and not only details, counts
+    /// and messages.
     pub urgent: bool,
 }
 
@@ -64,12 +66,17 @@ pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) 
         .collect()
 }
 
+/// The conditions that people and tools wait for. The others may lag a moment while these stay as they are: during a
+/// rollout the pods are verified just before it counts as complete.
+const SUMMARIES: [&str; 3] = [condition::READY, condition::RECONCILING, condition::STALLED];
+
 fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> bool {
     let Some(old) = old else { return true };
     let essence = |status: &PodIdentityBindingStatus| {
         let conditions: Vec<_> = status
             .conditions
             .iter()
+            .filter(|condition| SUMMARIES.contains(&condition.type_.as_str()))
             .map(|condition| (condition.type_.clone(), condition.status.clone(), condition.reason.clone()))
             .collect();
         (

@@ -57,7 +57,8 @@ impl Input {
             "DaemonSet" => self.workloads.push(decode::<DaemonSet>(document)?.into()),
             "Pod" => {
                 self.pod_documents.push(document.clone());
-                self.pods.push(decode(document)?);
+                // As the index keeps them.
+                self.pods.push(decode::<Pod>(document)?.slim());
             }
             "Namespace" => self.namespace = Some(decode(document)?),
             "Moment" => {

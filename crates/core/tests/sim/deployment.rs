@@ -7,7 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference,
 use podidentity_api::names;
 use podidentity_core::injection::inject;
 use podidentity_core::objects::{
-    Container, EnvVar, Pod, PodCondition, PodSpec, PodStatus, PodTemplate, UpdateStrategy, Workload, WorkloadKind,
+    Container, EnvVar, ObservedPod, Pod, PodCondition, PodSpec, PodStatus, PodTemplate, UpdateStrategy, Workload,
+    WorkloadKind,
 };
 use podidentity_core::settings::Settings;
 use serde_json::json;
@@ -221,7 +222,7 @@ impl Deployment {
         let mut template = PodTemplate { spec: spec(&pod.template), ..PodTemplate::default() };
         inject(&template, &pod.admitted_with, &Settings::default()).apply(&mut template.spec);
         let ready = PodCondition { type_: "Ready".into(), status: if pod.ready { "True" } else { "False" }.into() };
-        Pod {
+        let observed = ObservedPod {
             metadata: ObjectMeta {
                 name: Some(pod.name.clone()),
                 namespace: Some(NAMESPACE.into()),
@@ -233,7 +234,8 @@ impl Deployment {
             },
             spec: template.spec,
             status: PodStatus { phase: Some("Running".into()), conditions: vec![ready] },
-        }
+        };
+        Pod::from(observed).slim()
     }
 }
 
