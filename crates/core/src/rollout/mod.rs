@@ -189,8 +189,11 @@ impl Judge<'_> {
             Some(mark) if mark.attempt >= MAX_ATTEMPTS => {
                 verdict.state = WorkloadState::Halted;
                 verdict.failed = true;
-                let error = lacking.iter().find_map(|judged| first_problem(judged)).unwrap_or_default();
-                verdict.message = Some(format!("{} restarts did not help: {error}", mark.attempt + 1));
+                let found = lacking.iter().find_map(|judged| first_problem(judged)).unwrap_or_default();
+                verdict.message = Some(format!(
+                    "{} restarts did not help: {found}; look whether the pod identity webhook answers, then restart it",
+                    mark.attempt + 1
+                ));
                 return verdict;
             }
             Some(mark) => {
@@ -244,6 +247,8 @@ fn first_error(judged: &JudgedPod) -> Option<String> {
     Some(error.message.clone())
 }
 
+/// What a restart was to cure, in short: the finding has the rest.
 fn first_problem(judged: &JudgedPod) -> Option<String> {
-    Some(judged.verdict.findings.iter().find(|finding| finding.roll_cures)?.message.clone())
+    let finding = judged.verdict.findings.iter().find(|finding| finding.roll_cures)?;
+    Some(format!("{} still has the finding {}", finding.object, finding.reason))
 }

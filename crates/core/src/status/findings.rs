@@ -82,7 +82,7 @@ fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
 }
 
 /// Re-rolls were used up and not one pod has the identity: nothing injects in this cluster.
-fn webhook_not_found(case: &Case, namespace: &str) -> Option<Finding> {
+pub(super) fn webhook_not_found(case: &Case, namespace: &str) -> Option<Finding> {
     let missed = |verdict: &&WorkloadVerdict| {
         verdict.failed
             && verdict.pods.iter().any(|judged| {

@@ -3,7 +3,7 @@
 use podidentity_api::names::{self, reason};
 use podidentity_api::{PodIdentityBinding, RolloutPolicy, WorkloadState};
 
-use super::Counts;
+use super::{Counts, findings};
 use crate::account::AccountState;
 use crate::assess::{Case, Rollback, last_verified};
 use crate::finding::{Finding, Severity};
@@ -273,7 +273,11 @@ fn rollout_halted(view: &View) -> Option<Story> {
         return Some(reconciling(reason::ROLLING_BACK, message));
     }
     let failed = view.case.workloads.iter().find(|verdict| verdict.failed)?;
-    let message = failed.message.clone().unwrap_or_default();
+    let nothing_injects = findings::webhook_not_found(view.case, &view.snapshot.namespace);
+    let message = match nothing_injects {
+        Some(finding) => finding.message,
+        None => failed.message.clone().unwrap_or_default(),
+    };
     let waiting = view.in_state(WorkloadState::Pending).len();
     let rest = match waiting {
         0 => String::new(),
