@@ -15,6 +15,7 @@ mod workdir;
 
 pub mod audit;
 pub mod bench;
+pub mod broken;
 pub mod container;
 pub mod controlplane;
 pub mod expect;
@@ -25,6 +26,7 @@ mod installed;
 mod kubectl;
 mod namespace;
 pub mod operator;
+pub mod policies;
 pub mod proxy;
 pub mod scrape;
 pub mod statuses;

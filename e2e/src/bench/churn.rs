@@ -82,11 +82,9 @@ async fn event(client: kube::Client, size: objects::Size, identities: usize, tur
             let earlier = number - LIFE * identities;
             http::delete(&client, &path("pods", namespace, &extra(earlier))).await
         }
-        _ if number >= 1 => {
-            let identity = Identity::of(1 + (number - 1) % identities);
-            let Some(workload) = identity.workloads(&size).into_iter().next() else { return Ok(()) };
-            // A pod that was created in an earlier turn and lives on for a while.
-            let pod = path("pods", &identity.namespace, &objects::pod_name(&workload, 0, number - 1));
+        _ if number >= identities => {
+            // A pod that the identity got a turn ago, and that lives for another.
+            let pod = path("pods", namespace, &extra(number - identities));
             http::merge(&client, &format!("{pod}/status"), &objects::pod_status(turn)).await
         }
         _ => Ok(()),
