@@ -3,7 +3,7 @@
 use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
-    argo, bad_input, deletion, denied, disturbed, enforcement, injection, install, kinds, lifecycle, observed,
+    argo, bad_input, deletion, denied, disturbed, enforcement, grants, injection, install, kinds, lifecycle, observed,
     ownership, process, replicas, rights, rollouts, schema, workloads,
 };
 
@@ -116,5 +116,12 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("under_enforcement_pods_of_a_stalled_binding_keep_coming", Guarded, |w, n| Box::pin(enforcement::stalled(w, n))),
         ("under_enforcement_the_younger_of_two_bindings_has_no_say", Shared, |w, n| Box::pin(enforcement::two_bindings(w, n))),
         ("under_enforcement_missed_injections_heal_by_themselves", Exclusive, |w, n| Box::pin(enforcement::missed_injections(w, n))),
+        ("the_types_in_the_policies_are_right", Shared, |w, n| Box::pin(enforcement::types_are_right(w, n))),
+        // Grants.
+        ("a_role_that_is_not_granted_is_refused_by_policy", Shared, |w, n| Box::pin(grants::refused_by_policy(w, n))),
+        ("grants_are_changed_by_those_who_may_grant", Shared, |w, n| Box::pin(grants::who_may_grant(w, n))),
+        ("grants_are_read_alike_by_policy_and_operator", Shared, |w, n| Box::pin(grants::read_alike(w, n))),
+        ("grants_required_a_role_waits_for_its_grant", Guarded, |w, n| Box::pin(grants::required(w, n))),
+        ("a_grant_that_is_withdrawn_freezes_what_is_in_force", Guarded, |w, n| Box::pin(grants::withdrawn(w, n))),
     ]
 }

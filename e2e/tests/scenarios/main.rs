@@ -15,6 +15,7 @@ mod deletion;
 mod denied;
 mod disturbed;
 mod enforcement;
+mod grants;
 mod injection;
 mod install;
 mod kinds;
