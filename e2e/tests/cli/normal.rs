@@ -23,6 +23,18 @@ pub(crate) fn normal(text: &str) -> String {
     )
 }
 
+/// The same for readers: times and names that look like some and are as long, so that lines break alike.
+pub(crate) fn pretty(text: &str) -> String {
+    replaced(
+        text,
+        &[
+            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "2026-01-02T03:04:05Z"),
+            (r"\((\d+[smhd])+ ago\)", "(2m ago)"),
+            (POD, "-$1-x2x7k"),
+        ],
+    )
+}
+
 fn replaced(text: &str, rules: &[(&str, &str)]) -> String {
     let mut text = text.to_owned();
     for (pattern, replacement) in rules {
