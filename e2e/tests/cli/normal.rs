@@ -6,11 +6,13 @@ use regex::Regex;
 /// `NAME-RANDOM`.
 const POD: &str = r"-([bcdf-hj-np-tv-z2456789]{6,10})-[bcdf-hj-np-tv-z2456789]{5}\b";
 
-/// Times, ages, names of pods, addresses.
+/// Times, ages, names of pods, addresses; and how a page looks and is filtered, which are files of their own.
 pub(crate) fn normal(text: &str) -> String {
     replaced(
         text,
         &[
+            (r"(?s)<style>.*?</style>", "<style>STYLE</style>"),
+            (r"(?s)<script>.*?</script>", "<script>SCRIPT</script>"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
             (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TIME"),
             (r"\((\d+[smhd])+ ago\)", "(AGE ago)"),
