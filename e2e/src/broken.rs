@@ -138,6 +138,7 @@ impl Broken {
 
     /// What is changed after pods are there, so that they do not have it.
     async fn change_what_they_got(&self) -> Result<()> {
+        self.pods_are_older().await?;
         self.annotate("pod-predates-binding", &json!({role_annotation(): ROLE})).await?;
         self.annotate("stale-role", &json!({role_annotation(): ROLE})).await?;
         let key = |name: &str| format!("{}/{name}", names::EKS_DOMAIN);
@@ -195,8 +196,11 @@ impl Broken {
         Ok(())
     }
 
+    /// Without time to settle: what is seen must not depend on when one looks.
     async fn bind(&self, name: &str, spec: &Value) -> Result<()> {
-        self.namespace.create(fixtures::binding_with(name, name, ROLE, spec)?).await?;
+        let mut spec = spec.clone();
+        spec["rollout"]["settleSeconds"] = json!(0);
+        self.namespace.create(fixtures::binding_with(name, name, ROLE, &spec)?).await?;
         Ok(())
     }
 

@@ -53,6 +53,8 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         }),
         ("adopt_what_is_bound", |it| it.compare("adopt-bound", &["adopt", "sa/verified"])),
         ("what_is_adopted_restarts_nothing", adopted_restarts_nothing),
+        ("a_report_to_read", |it| it.compare("report", &["report", "-o", "html"])),
+        ("a_report_to_process", |it| it.compare("report-json", &["report", "-n", "kube-public", "-o", "json"])),
         ("release_as_a_dry_run", |it| it.compare("release", &["release", "pib/manual", "--dry-run=server"])),
         ("release_what_needs_none", |it| it.compare("release-automatic", &["release", "verified", "--dry-run=server"])),
         ("suspend_as_a_dry_run", |it| it.compare("suspend", &["suspend", "verified", "manual", "--dry-run=server"])),
@@ -63,6 +65,7 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         ("no_access_to_write", |it| it.compare("no-access-release", &["release", "manual", "--as", "nobody"])),
         ("no_such_context", |it| it.compare("no-context", &["status", "--context", "production"])),
         ("no_cluster", no_cluster),
+        ("the_outputs_in_the_documentation", crate::docs::recorded),
     ]
 }
 

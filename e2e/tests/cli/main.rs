@@ -9,6 +9,7 @@
 //! names of pods) is replaced first.
 
 mod cases;
+mod docs;
 mod normal;
 mod plugin;
 

@@ -6,11 +6,13 @@ use regex::Regex;
 /// `NAME-RANDOM`.
 const POD: &str = r"-([bcdf-hj-np-tv-z2456789]{6,10})-[bcdf-hj-np-tv-z2456789]{5}\b";
 
-/// Times, ages, names of pods, addresses.
+/// Times, ages, names of pods, addresses; and how a page looks and is filtered, which are files of their own.
 pub(crate) fn normal(text: &str) -> String {
     replaced(
         text,
         &[
+            (r"(?s)<style>.*?</style>", "<style>STYLE</style>"),
+            (r"(?s)<script>.*?</script>", "<script>SCRIPT</script>"),
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"),
             (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TIME"),
             (r"\((\d+[smhd])+ ago\)", "(AGE ago)"),
@@ -19,6 +21,18 @@ pub(crate) fn normal(text: &str) -> String {
             (r"(workload-unmanaged)-[bcdf-hj-np-tv-z2456789]{5}\b", "$1-POD"),
             (r"127\.0\.0\.1:\d+", "SERVER"),
             (r"/tmp/podidentity-e2e-\w+", "/FOLDER"),
+        ],
+    )
+}
+
+/// The same for readers: times and names that look like some and are as long, so that lines break alike.
+pub(crate) fn pretty(text: &str) -> String {
+    replaced(
+        text,
+        &[
+            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "2026-01-02T03:04:05Z"),
+            (r"\((\d+[smhd])+ ago\)", "(2m ago)"),
+            (POD, "-$1-x2x7k"),
         ],
     )
 }

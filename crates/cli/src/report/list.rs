@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use podidentity_core::finding::Severity;
 
 use super::matrix::reasons;
-use super::page::Text;
+use super::page::{Arn, Text};
 use crate::age::age;
 use crate::view::{State, View};
 
@@ -72,7 +72,7 @@ fn row(view: &View, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "</td><td>{}</td><td class=\"number\">{}/{}</td><td class=\"number\">{age}</td></tr>",
-        Text(&view.role_arn),
+        Arn(&view.role_arn),
         view.pods_verified,
         view.pods_total
     )

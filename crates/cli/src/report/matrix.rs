@@ -68,9 +68,9 @@ pub(super) fn reasons(view: &View) -> BTreeMap<&str, Severity> {
     for finding in view.all_findings() {
         reasons.entry(&finding.reason).or_insert(finding.severity);
     }
-    if !view.is_right() && !reasons.values().any(|severity| *severity == Severity::Error) {
+    if !view.is_right() {
         let severity = if view.state == State::Failing { Severity::Error } else { Severity::Info };
-        reasons.insert(&view.reason, severity);
+        reasons.entry(&view.reason).or_insert(severity);
     }
     reasons
 }

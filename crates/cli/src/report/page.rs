@@ -44,6 +44,19 @@ impl Display for Text<'_> {
     }
 }
 
+/// The ARN of a role, which may break after a colon or slash, and not within the number of an account.
+pub(super) struct Arn<'a>(pub(super) &'a str);
+
+impl Display for Arn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.0.split_inclusive([':', '/']) {
+            let end = if part.ends_with([':', '/']) { "<wbr>" } else { "" };
+            write!(f, "{}{end}", Text(part))?;
+        }
+        Ok(())
+    }
+}
+
 /// Writes the page. `views` are sorted: what needs somebody first.
 pub(crate) fn page(views: &[View], about: &About, out: &mut dyn Write) -> io::Result<()> {
     // The page may load nothing from anywhere.
@@ -101,6 +114,12 @@ mod tests {
         let text = r#"<script>alert("1" & '2')</script>é"#;
         let shown = Text(text).to_string();
         assert_eq!(shown, "&lt;script&gt;alert(&quot;1&quot; &amp; &#39;2&#39;)&lt;/script&gt;é");
+    }
+
+    #[test]
+    fn an_arn_breaks_between_its_parts() {
+        let shown = Arn("arn:aws:iam::1:role/a<b").to_string();
+        assert_eq!(shown, "arn:<wbr>aws:<wbr>iam:<wbr>:<wbr>1:<wbr>role/<wbr>a&lt;b");
     }
 
     #[test]

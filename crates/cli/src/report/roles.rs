@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use super::page::Text;
+use super::page::{Arn, Text};
 use crate::view::View;
 
 /// So many users of a role are named.
@@ -52,7 +52,7 @@ fn row(role: &str, usage: &Usage<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "<tr><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}{more}</td></tr>",
-        Text(role),
+        Arn(role),
         usage.users.len(),
         usage.namespaces.len(),
         usage.pods,

@@ -121,7 +121,8 @@ impl Base {
             lister.serves("podidentity.dev/v1alpha1", "podidentitybindings"),
             lister.serves("argoproj.io/v1alpha1", "rollouts"),
         )?;
-        let (bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts, namespaces) = futures::try_join!(
+        // All are waited for: of several rights that are missing it is always the same that is named.
+        let (bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts, namespaces) = futures::join!(
             lister.all_if::<ObservedBinding>(bindings_known, "podidentitybindings"),
             lister.all::<ServiceAccount>("serviceaccounts"),
             lister.all::<Deployment>("deployments"),
@@ -129,7 +130,11 @@ impl Base {
             lister.all::<DaemonSet>("daemonsets"),
             lister.all_if::<Rollout>(rollouts_known, "rollouts"),
             lister.namespaces::<Namespace>(),
-        )?;
+        );
+        let (bindings, accounts) = (bindings?, accounts?);
+        let (deployments, stateful_sets, daemon_sets, rollouts) =
+            (deployments?, stateful_sets?, daemon_sets?, rollouts?);
+        let namespaces = namespaces?;
         let mut base = Self {
             index: Index::default(),
             identities: with_role(&bindings.items, &accounts.items, settings),
