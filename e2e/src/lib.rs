@@ -16,6 +16,7 @@ mod workdir;
 pub mod audit;
 pub mod controlplane;
 pub mod expect;
+pub mod faults;
 pub mod fixtures;
 pub mod history;
 pub mod injection;

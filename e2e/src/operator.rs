@@ -90,6 +90,32 @@ impl Operator {
         Ok(Self { process: control_plane.spawn("podidentity-operator", program, args, env)? })
     }
 
+    /// Starts one more operator, which talks to `server` (a proxy, without TLS) with a token of its own. `name` is that of
+    /// its log and kubeconfig.
+    pub async fn start_behind(
+        control_plane: &ControlPlane,
+        name: &str,
+        server: &str,
+        args: &[String],
+        more_env: Vec<(String, String)>,
+    ) -> Result<Self> {
+        let kubeconfig = control_plane.folder().join(format!("{name}.kubeconfig"));
+        let token = token(control_plane).await?;
+        kubeconfig::write(&kubeconfig, server, &control_plane.authority(), &User::Token(&token))?;
+        let mut env = vec![
+            ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
+            ("RUST_LOG".to_owned(), "info".to_owned()),
+            ("NO_COLOR".to_owned(), "1".to_owned()),
+        ];
+        env.extend(more_env);
+        Ok(Self { process: control_plane.spawn(name, binary()?, args.to_vec(), env)? })
+    }
+
+    /// The process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// Ends it at once, as a crash does.
     pub fn kill(&self) {
         self.process.kill();
@@ -154,6 +180,19 @@ fn binary() -> Result<PathBuf> {
         bail!("{} is missing; build it first:\n  cargo build{release} -p podidentity-operator", program.display());
     }
     Ok(program)
+}
+
+/// A client with the rights of the operator's service account.
+pub async fn client(control_plane: &ControlPlane) -> Result<kube::Client> {
+    let kubeconfig = control_plane.folder().join("operator-rights.kubeconfig");
+    let token = token(control_plane).await?;
+    kubeconfig::write(&kubeconfig, control_plane.server(), &control_plane.authority(), &User::Token(&token))?;
+    kubeconfig::client_without_retries(&kubeconfig).await
+}
+
+/// The binary that operators run.
+pub fn program() -> Result<PathBuf> {
+    binary()
 }
 
 async fn token(control_plane: &ControlPlane) -> Result<String> {
