@@ -62,8 +62,8 @@ pub enum Step {
     CreateAccount,
     /// Creates the Deployment `app` with two pods, as soon as pods would get this role.
     CreateDeployment(String),
-    /// Takes the role from the service account.
-    Strip,
+    /// Sets the clock of the operator's machine, as an offset in seconds.
+    Clock(String),
     /// Something that also happens at bad moments.
     Do(Deed),
     /// Waits until a binding is ready and this many pods are verified.
@@ -144,10 +144,7 @@ impl Step {
                 injection::in_force(namespace, "app", role).await?;
                 deployment(namespace, "app", 2, &json!({})).await
             }
-            Self::Strip => {
-                let patch = json!({"metadata": {"annotations": {role_annotation(): null}}});
-                namespace.change::<ServiceAccount>("app", &patch).await.map(|_| ())
-            }
+            Self::Clock(offset) => control_plane.set_clock(&namespace.name, offset),
             Self::Do(deed) => deed.happen(namespace, control_plane).await,
             Self::Ready(name, pods) => ready(namespace, name, *pods, patience).await,
             Self::Reason(name, kind, status, reason) => {
@@ -158,6 +155,11 @@ impl Step {
             Self::Pods(role) => pods(namespace, role.as_deref()).await,
         }
     }
+}
+
+async fn strip(namespace: &Namespace) -> Result<()> {
+    let patch = json!({"metadata": {"annotations": {role_annotation(): null}}});
+    namespace.change::<ServiceAccount>("app", &patch).await.map(|_| ())
 }
 
 async fn change(namespace: &Namespace, name: &str, spec: &Value) -> Result<()> {
@@ -230,6 +232,16 @@ impl Deed {
                 let version = deployment.resource_version().unwrap_or_default();
                 let patch = json!({"metadata": {"labels": {"touched-at": version}}});
                 namespace.change::<Deployment>("app", &patch).await.map(|_| ())
+            }
+            Self::StripAccount => strip(namespace).await,
+            Self::UnrollDeployment => {
+                let annotations = json!({names::IDENTITY_ANNOTATION: null});
+                let patch = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
+                namespace.change::<Deployment>("app", &patch).await.map(|_| ())
+            }
+            Self::Compact => {
+                control_plane.compact().await?;
+                control_plane.process(Component::ApiServer)?.restart()
             }
             // They come back while the operator goes on; nobody waits for them here.
             Self::RestartApiServer => control_plane.process(Component::ApiServer)?.restart(),

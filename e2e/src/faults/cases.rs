@@ -4,6 +4,7 @@ use podidentity_api::names::{condition, reason};
 use serde_json::{Value, json};
 
 use super::case::{Case, Step, World};
+use super::rules::Deed;
 use crate::fixtures::{OTHER_ROLE, ROLE};
 
 fn case(name: &str, world: World, rolls: usize, roles: &[&str], steps: Vec<Step>) -> Case {
@@ -65,7 +66,7 @@ pub fn revoked() -> Case {
 /// Two bindings want the service account; the older one is deleted.
 pub fn handed_over() -> Case {
     let heir = || "heir".to_owned();
-    let kind = condition::SERVICE_ACCOUNT_ANNOTATED.to_owned();
+    let kind = condition::READY.to_owned();
     let steps = vec![
         bind(json!({})),
         ready(2),
@@ -96,7 +97,7 @@ pub fn manual() -> Case {
 /// Somebody takes the annotation away; it is restored.
 pub fn stripped() -> Case {
     let restored = Step::Restored("app".to_owned(), 1);
-    case("stripped", World::Running, 1, &[ROLE], vec![bind(json!({})), ready(2), Step::Strip, restored, ready(2)])
+    case("stripped", World::Running, 1, &[ROLE], vec![bind(json!({})), ready(2), Step::Do(Deed::StripAccount), restored, ready(2)])
 }
 
 /// The role changes while the binding is suspended.

@@ -18,6 +18,10 @@ pub struct Journal {
     pub faults: Vec<Fault>,
     /// Requests by verb and resource.
     pub counts: BTreeMap<String, usize>,
+    /// Requests by second since the first one.
+    pub seconds: BTreeMap<u64, usize>,
+    /// The most writes that were under way at the same time.
+    pub most_at_once: usize,
     /// Answers of the API server, and of rules, that were errors.
     pub errors: Vec<(Instant, String)>,
 }
@@ -75,6 +79,11 @@ impl Journal {
             self.events[at + 1..].iter().any(|other| other.resource == event.resource && other.name == event.name)
         };
         self.events.iter().enumerate().filter(move |(at, event)| follows(*at, event)).map(|(_, event)| event)
+    }
+
+    /// The most requests in any second.
+    pub fn busiest_second(&self) -> usize {
+        self.seconds.values().copied().max().unwrap_or_default()
     }
 
     /// All requests so far.

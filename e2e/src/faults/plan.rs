@@ -77,6 +77,11 @@ impl Plan {
         Duration::from_secs(self.patience)
     }
 
+    /// Whether the operator's clock is not that of this machine.
+    pub fn has_its_own_clock(&self) -> bool {
+        self.case.steps.iter().any(|step| matches!(step, Step::Clock(_)))
+    }
+
     /// Whether it bears on the whole control plane, so that nothing else may run beside it.
     pub fn is_exclusive(&self) -> bool {
         let by_rule = self.rules.iter().any(|rule| match rule.action {

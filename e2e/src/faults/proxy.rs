@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -72,6 +72,11 @@ pub(super) struct Shared {
     past: Mutex<Option<Past>>,
     /// Connections that were made under an older number are silent.
     silence: AtomicU64,
+    began: Instant,
+    /// Writes that are under way.
+    busy: AtomicUsize,
+    #[cfg(feature = "planted-bugs")]
+    written: super::planted::Seen,
 }
 
 /// A rule and how often it has matched.
@@ -108,6 +113,10 @@ impl Proxy {
             newest: AtomicU64::new(0),
             past: Mutex::default(),
             silence: AtomicU64::new(0),
+            began: Instant::now(),
+            busy: AtomicUsize::new(0),
+            #[cfg(feature = "planted-bugs")]
+            written: super::planted::Seen::default(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { server, shared, accepting })
@@ -171,12 +180,29 @@ impl Shared {
         }
         let past = self.newest.load(Ordering::SeqCst);
         let uri = self.uri(&asked, parts.uri.path(), &query);
-        let answered = self.forward(&parts.method, &uri, &parts.headers, body).await;
+        #[cfg(feature = "planted-bugs")]
+        let bent = super::planted::bend(&asked, &parts.method, &body);
+        #[cfg(not(feature = "planted-bugs"))]
+        let bent: Option<http::Method> = None;
+        let method = bent.unwrap_or(parts.method);
+        let busy = self.busy.fetch_add(usize::from(asked.is_write()), Ordering::SeqCst) + 1;
+        let answered = self.forward(&method, &uri, &parts.headers, body.clone()).await;
+        self.busy.fetch_sub(usize::from(asked.is_write()), Ordering::SeqCst);
+        if asked.is_write() {
+            let mut journal = lock(&self.journal);
+            journal.most_at_once = journal.most_at_once.max(busy);
+        }
         let Ok(answered) = answered else {
             self.note_error(format!("{asked}: no answer from the API server"));
             return Err(Broken);
         };
         self.note_answer(&asked, noted, answered.status());
+        #[cfg(feature = "planted-bugs")]
+        if answered.status().is_success() {
+            self.written.note(&asked, &uri, &body);
+            let crashed = !lock(&self.journal).faults.is_empty();
+            super::planted::besides(&self.upstream, &asked, &uri, &self.written, crashed).await;
+        }
         self.after(action.as_ref(), &asked, past).await?;
         if self.is_silent(born) {
             return pending().await;
@@ -306,6 +332,7 @@ impl Shared {
         let nth = self.count(&asked.to_string());
         let mut journal = lock(&self.journal);
         *journal.counts.entry(format!("{} {}", asked.verb, asked.resource)).or_default() += 1;
+        *journal.seconds.entry(self.began.elapsed().as_secs()).or_default() += 1;
         if !asked.is_write() {
             return None;
         }

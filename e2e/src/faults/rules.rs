@@ -103,6 +103,12 @@ pub enum Deed {
     Touch,
     /// Deletes all pods.
     DeletePods,
+    /// Takes the role from the service account `app`.
+    StripAccount,
+    /// Takes our annotation from the pod template of the Deployment `app`, as an apply of a whole object does.
+    UnrollDeployment,
+    /// Compacts etcd, and restarts the API server so that it forgets what it remembers: resource versions are too old.
+    Compact,
     /// Kills the API server with SIGKILL and starts it again.
     RestartApiServer,
     /// Kills etcd with SIGKILL and starts it again.
@@ -113,7 +119,10 @@ pub enum Deed {
     InstallInjection,
 }
 
-const DEEDS: [(Deed, &str); 9] = [
+const DEEDS: [(Deed, &str); 12] = [
+    (Deed::StripAccount, "strip account"),
+    (Deed::UnrollDeployment, "unroll deployment"),
+    (Deed::Compact, "compact"),
     (Deed::RestartApiServer, "restart kube-apiserver"),
     (Deed::RestartEtcd, "restart etcd"),
     (Deed::RemoveInjection, "remove injection"),
@@ -295,7 +304,7 @@ impl Deed {
     pub fn is_global(self) -> bool {
         matches!(
             self,
-            Self::RestartApiServer | Self::RestartEtcd | Self::RemoveInjection | Self::InstallInjection
+            Self::Compact | Self::RestartApiServer | Self::RestartEtcd | Self::RemoveInjection | Self::InstallInjection
         )
     }
 }

@@ -102,7 +102,7 @@ impl Rig {
         for number in 0..plan.operators {
             // Faults are the first one's; the others are well.
             let rules = if number == 0 { plan.rules.as_slice() } else { &[] };
-            crew.add(self, &namespace, number, rules).await?;
+            crew.add(self, &namespace, number, rules, plan.has_its_own_clock()).await?;
         }
         let done = self.story(plan, expected, &namespace, &crew).await;
         let done = done.with_context(|| format!("in namespace {}\nthe operator's log:\n{}", namespace.name, crew.tail()));
@@ -202,7 +202,7 @@ impl Helper for Member {
 }
 
 impl Crew {
-    async fn add(&mut self, rig: &Rig, namespace: &Namespace, number: usize, rules: &[Rule]) -> Result<()> {
+    async fn add(&mut self, rig: &Rig, namespace: &Namespace, number: usize, rules: &[Rule], clock: bool) -> Result<()> {
         let member = Arc::new(Member {
             control_plane: Arc::clone(&rig.control_plane),
             namespace: namespace.clone(),
@@ -212,7 +212,10 @@ impl Crew {
         let helper: Arc<dyn Helper> = Arc::clone(&member) as _;
         let proxy = Proxy::start(upstream, Some(&namespace.name), rules, helper).await?;
         let name = format!("operator-{}-{number}", namespace.name);
-        let env = vec![("TOKIO_WORKER_THREADS".to_owned(), "2".to_owned())];
+        let mut env = vec![("TOKIO_WORKER_THREADS".to_owned(), "2".to_owned())];
+        if clock {
+            env.extend(rig.control_plane.clock(&namespace.name)?);
+        }
         let operator = Operator::start_behind(&rig.control_plane, &name, proxy.server(), &[], env).await?;
         let _ = member.operator.set(operator);
         self.proxies.push(proxy);

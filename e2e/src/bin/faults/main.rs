@@ -1,15 +1,18 @@
 //! The fault campaign; `make faults` runs it. See `docs/reliability.md`.
 
+mod subset;
+mod worlds;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Parser;
 use e2e::faults::campaign::{self, Campaign, Progress};
 use e2e::faults::plan::Plan;
 use e2e::faults::store::Store;
-use e2e::faults::{cases, generate, report};
-use futures::future::try_join_all;
+use e2e::faults::{cases, fixed, generate, report, specs};
+use futures::future::join_all;
 
 /// Breaks things around the operator and looks whether it does its job all the same. What was done is remembered:
 /// started again, it goes on.
@@ -26,6 +29,19 @@ struct Args {
     /// Runs only a fixed part, in a few minutes.
     #[arg(long)]
     subset: bool,
+
+    /// Runs the world of 200 odd objects instead of plans.
+    #[arg(long)]
+    malformed: bool,
+
+    /// Creates this many bindings at once instead of running plans, a third of all requests being refused.
+    #[arg(long)]
+    overload: Option<usize>,
+
+    /// Plants bugs, one after the other; succeeds if the campaign notices each of them.
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long)]
+    planted: bool,
 
     /// Forgets what was done before.
     #[arg(long)]
@@ -44,6 +60,13 @@ struct Args {
     folder: PathBuf,
 }
 
+impl Args {
+    fn wants(&self, plan: &Plan) -> bool {
+        let named = self.only.as_ref().is_none_or(|only| plan.id.contains(only.as_str()));
+        named && (!self.subset || subset::has(plan))
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Args::parse()).await {
@@ -57,6 +80,16 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<bool> {
+    if args.malformed {
+        return worlds::malformed().await;
+    }
+    if let Some(bindings) = args.overload {
+        return worlds::overload(bindings).await;
+    }
+    #[cfg(feature = "planted-bugs")]
+    if args.planted {
+        return worlds::planted().await;
+    }
     let store = Store::open(args.folder.clone(), &[e2e::operator::program()?, std::env::current_exe()?])?;
     eprintln!("starting a control plane");
     let campaign = Campaign::start().await?;
@@ -65,7 +98,7 @@ async fn run(args: Args) -> Result<bool> {
         (Some(file), _) => vec![campaign::plan_from(file)?],
         (None, Some(plans)) => plans,
         (None, None) => {
-            let plans = generated(&campaign).await?;
+            let plans = [generated(&campaign).await?, specs::plans(), fixed::plans()].concat();
             store.keep_plans(&plans)?;
             plans
         }
@@ -75,9 +108,8 @@ async fn run(args: Args) -> Result<bool> {
         return Ok(true);
     }
     let passed = if args.plan.is_some() { std::collections::HashSet::new() } else { store.passed() };
-    let wanted = |plan: &Plan| args.only.as_ref().is_none_or(|only| plan.id.contains(only.as_str()));
     let all = plans.len();
-    let todo: Vec<Plan> = plans.into_iter().filter(|plan| wanted(plan) && !passed.contains(&plan.id)).collect();
+    let todo: Vec<Plan> = plans.into_iter().filter(|plan| args.wants(plan) && !passed.contains(&plan.id)).collect();
     println!("{all} plans, {} passed before, {} to run", passed.len(), todo.len());
     let progress = Progress::new(&store, todo.len());
     let failed = campaign::run(&campaign, todo, args.jobs, progress).await?;
@@ -92,7 +124,15 @@ async fn run(args: Args) -> Result<bool> {
 async fn generated(campaign: &Campaign) -> Result<Vec<Plan>> {
     eprintln!("reference runs without faults");
     let cases = cases::all();
-    let references = try_join_all(cases.iter().map(|case| campaign.reference(case))).await?;
-    let pairs = cases.iter().zip(&references);
-    Ok(pairs.flat_map(|(case, reference)| generate::plans(case, &reference.journal)).collect())
+    let references = join_all(cases.iter().map(|case| campaign.reference(case))).await;
+    let mut plans = Vec::new();
+    let mut troubled = Vec::new();
+    for (case, reference) in cases.iter().zip(references) {
+        match reference {
+            Ok(reference) => plans.extend(generate::plans(case, &reference.journal)),
+            Err(error) => troubled.push(format!("{error:#}")),
+        }
+    }
+    ensure!(troubled.is_empty(), "{}", troubled.join("\n"));
+    Ok(plans)
 }
