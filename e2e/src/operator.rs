@@ -38,7 +38,7 @@ pub struct Operator {
 impl ControlPlane {
     /// Installs the custom resource, the operator's rights and the injection policy.
     pub async fn install(&self) -> Result<()> {
-        self.apply_folder("config/default").await?;
+        self.apply_folder("config/base").await?;
         let crd = "crd/podidentitybindings.podidentity.dev";
         self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
         self.discoverable().await?;

@@ -15,6 +15,9 @@ pub const RELEASE_ANNOTATION: &str = "podidentity.dev/release";
 /// Namespace annotation: comma-separated role ARNs, `*` allowed, that bindings of the namespace may use.
 pub const ALLOWED_ROLES_ANNOTATION: &str = "podidentity.dev/allowed-role-arns";
 
+/// Namespace label whose value `true` opts in to `config/enforcement`, and pod label whose value `false` opts out of it.
+pub const ENFORCE_LABEL: &str = "podidentity.dev/enforce";
+
 /// The annotation domain of the EKS pod identity webhook.
 pub const EKS_DOMAIN: &str = "eks.amazonaws.com";
 
@@ -86,6 +89,8 @@ pub mod reason {
     pub const VERIFYING: &str = "Verifying";
     /// The namespace does not grant the role.
     pub const ROLE_NOT_ALLOWED: &str = "RoleNotAllowed";
+    /// The binding's namespace has not been seen, so what it grants is not known.
+    pub const NAMESPACE_NOT_FOUND: &str = "NamespaceNotFound";
     /// `spec.suspend` is set.
     pub const SUSPENDED: &str = "Suspended";
     /// The API server refused a write for a reason that only a person can change.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use kube::{Client, Config};
+use kube::api::ListParams;
+use kube::{Api, Client, Config};
+use podidentity_core::objects::Namespace;
 use tracing::info;
 
 /// No answer takes longer. Watches end before that: the watcher asks the API server for 290 seconds.
@@ -39,6 +41,20 @@ pub async fn discover_issuer(client: &Client) -> Option<String> {
     }
 }
 
+/// An error if the API server refuses to list namespaces, of which `--require-grants` reads the grants: without them no
+/// reconcile would ever begin. Any other trouble is left to the watch, which tries again.
+pub async fn may_list_namespaces(client: &Client) -> Result<(), ClientError> {
+    let namespaces = Api::<Namespace>::all(client.clone());
+    match namespaces.list_metadata(&ListParams::default().limit(1)).await {
+        Err(kube::Error::Api(refusal)) if refusal.code == 403 => Err(ClientError::NoGrants(refusal.message.clone())),
+        Err(error) => {
+            info!(%error, "cannot list namespaces yet");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -48,6 +64,12 @@ pub enum ClientError {
     /// The configuration cannot be used.
     #[error("the cluster's configuration cannot be used: {0}")]
     Setup(#[source] Box<kube::Error>),
+    /// Grants are required, but the annotations of namespaces cannot be read.
+    #[error(
+        "--require-grants reads the annotations of namespaces, which the API server refuses: {0}; give the operator's \
+         service account the verbs list and watch on namespaces by a ClusterRole (no Role can), or leave the flag out"
+    )]
+    NoGrants(String),
     /// The user agent has characters that no header may have.
     #[error("the user agent is not valid in a header")]
     UserAgent,

@@ -8,6 +8,7 @@ use podidentity_api::{FailurePolicy, PodIdentityBinding, RollbackStatus};
 use crate::account::{self, Account};
 use crate::arn::RoleArn;
 use crate::claim::Claim;
+use crate::grants::Grant;
 use crate::objects::{ControllerRef, Pod, WorkloadId};
 use crate::rollout::{self, WorkloadVerdict};
 use crate::snapshot::Snapshot;
@@ -32,6 +33,8 @@ pub struct Case {
     pub invalid: Option<String>,
     /// What it wants; during and after a rollback, of the role that was verified before.
     pub wanted: Wanted,
+    /// Whether the namespace grants the wanted role.
+    pub grant: Grant,
     /// The rollback that is in force for this generation, or that has become due and is to be recorded first.
     pub rollback: Option<Rollback>,
     /// The service account.
@@ -100,6 +103,7 @@ impl Case {
         let (by_workload, strays) = group_pods(snapshot);
         let mut case = Self {
             invalid: invalid(&binding),
+            grant: Grant::of(snapshot, &wanted.role_arn),
             rollback: recorded.map(Rollback::InForce),
             workloads: Vec::new(),
             strays: BTreeMap::new(),

@@ -1,8 +1,8 @@
 //! Pure decisions: no client, no clock, no I/O.
 //!
 //! ```text
-//! Snapshot ──► claim ──► account ──► verify (by injection) ──► rollout ──► plan ──► status
-//!              └──────────────── assess ───────────────────────────┘
+//! Snapshot ──► claim ──► grants ──► account ──► verify (by injection) ──► rollout ──► plan ──► status
+//!              └───────────────────── assess ─────────────────────────────────┘
 //! ```
 //!
 //! A [`snapshot`] holds all that is known of one identity, that is, of one service account. Everything that happens is
@@ -19,6 +19,7 @@ pub mod wanted;
 pub mod snapshot;
 
 pub mod claim;
+pub mod grants;
 
 pub mod account;
 

@@ -88,7 +88,7 @@ pub fn plan(snapshot: &Snapshot, assessment: &Assessment) -> Plan {
 
 fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
     let binding = &case.binding;
-    if binding.spec.suspend || case.invalid.is_some() {
+    if binding.spec.suspend || case.invalid.is_some() || !case.grant.permits() {
         return;
     }
     let wants_finalizer = binding.spec.deletion_policy != DeletionPolicy::Retain;

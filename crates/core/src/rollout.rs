@@ -210,7 +210,8 @@ impl Judge<'_> {
         if self.binding.spec.suspend {
             return Wait::Suspended;
         }
-        if self.case.invalid.is_some() || self.case.account.state != AccountState::InForce {
+        let may_act = self.case.invalid.is_none() && self.case.grant.permits();
+        if !may_act || self.case.account.state != AccountState::InForce {
             return Wait::Account;
         }
         if rollout.policy == RolloutPolicy::Manual && !is_released(self.binding) {

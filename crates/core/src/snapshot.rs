@@ -15,6 +15,8 @@ pub struct Config {
     pub settings: Settings,
     /// The cluster's OIDC issuer, where it is known.
     pub issuer: Option<String>,
+    /// Whether a binding's role has to be granted by its namespace (`--require-grants`), false.
+    pub require_grants: bool,
 }
 
 /// One service account with everything that bears on its identity.

@@ -16,6 +16,10 @@ pub(crate) struct Args {
     #[arg(long, env = "PODIDENTITY_CONCURRENCY", default_value_t = 16, value_parser = positive)]
     pub(crate) concurrency: usize,
 
+    /// Act only on bindings whose role the namespace grants by its annotation podidentity.dev/allowed-role-arns.
+    #[arg(long, env = "PODIDENTITY_REQUIRE_GRANTS")]
+    pub(crate) require_grants: bool,
+
     /// The cluster's OIDC issuer, published in every status. Asked of the API server where not given.
     #[arg(long, env = "PODIDENTITY_ISSUER")]
     pub(crate) issuer: Option<String>,

@@ -61,7 +61,7 @@ impl Context {
             recorder: Recorder::new(client.clone(), reporter),
             client,
             index,
-            config: Arc::new(Config { settings: args.settings(), issuer }),
+            config: Arc::new(Config { settings: args.settings(), issuer, require_grants: args.require_grants }),
             sender,
             budget: Mutex::new(Budget::new(args.max_concurrent_rollouts)),
             memory: Mutex::default(),

@@ -36,6 +36,9 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     let client = client::from_environment(concat!("podidentity-operator/", env!("CARGO_PKG_VERSION"))).await?;
+    if args.require_grants {
+        client::may_list_namespaces(&client).await?;
+    }
     let issuer = match args.issuer.clone() {
         Some(issuer) => Some(issuer),
         None => client::discover_issuer(&client).await,

@@ -1,11 +1,13 @@
 //! The one thing to say about a binding: ordered checks, of which the first that applies gives reason and message.
 
-use podidentity_api::{PodIdentityBinding, RolloutPolicy, WorkloadState, names::reason};
+use podidentity_api::names::{self, reason};
+use podidentity_api::{PodIdentityBinding, RolloutPolicy, WorkloadState};
 
 use super::Counts;
 use crate::account::{AccountState, ForeignOwner};
 use crate::assess::{Case, Rollback};
 use crate::finding::{Finding, Severity};
+use crate::grants::Grant;
 use crate::objects::ControllerRef;
 use crate::outcome::{Outcome, ProblemKind};
 use crate::rollout::{Wait, WorkloadVerdict};
@@ -39,6 +41,7 @@ type Check = fn(&View) -> Option<Story>;
 const CHECKS: &[Check] = &[
     namespace_terminating,
     invalid_spec,
+    role_not_granted,
     write_refused,
     write_failed,
     account_missing,
@@ -126,6 +129,33 @@ fn namespace_terminating(view: &View) -> Option<Story> {
 fn invalid_spec(view: &View) -> Option<Story> {
     let problem = view.case.invalid.as_ref()?;
     Some(stalled(reason::INVALID_SPEC, format!("{problem}: correct the binding")))
+}
+
+fn role_not_granted(view: &View) -> Option<Story> {
+    let namespace = &view.snapshot.namespace;
+    let granted = match &view.case.grant {
+        Grant::NotRequired | Grant::Given => return None,
+        Grant::Unknown => {
+            let message = format!("namespace {namespace} has not been seen yet, so what it grants is not known");
+            return Some(reconciling(reason::NAMESPACE_NOT_FOUND, message));
+        }
+        Grant::Missing(grants) => grants.entries(),
+    };
+    let (role, key) = (&view.case.wanted.role_arn, names::ALLOWED_ROLES_ANNOTATION);
+    let all: Vec<&str> = granted.iter().chain([role]).map(String::as_str).collect();
+    let grants = if granted.is_empty() { "none".to_owned() } else { granted.join(", ") };
+    let kept = match &view.case.account.role_in_force {
+        Some(kept) => format!("; {} keeps {kept}", view.account_name()),
+        None => String::new(),
+    };
+    Some(stalled(
+        reason::ROLE_NOT_ALLOWED,
+        format!(
+            "namespace {namespace} does not grant the role {role} (it grants {grants}): nothing is written{kept}. Name \
+             another role, or let an administrator grant it: kubectl annotate --overwrite namespace {namespace} {key}='{}'",
+            all.join(",")
+        ),
+    ))
 }
 
 fn write_refused(view: &View) -> Option<Story> {
@@ -270,7 +300,7 @@ fn rollout_waits_for_person(view: &View) -> Option<Story> {
             reason::AWAITING_RELEASE,
             format!(
                 "would restart {{}}; release it with: kubectl -n {namespace} annotate --overwrite pib {name} {}={generation}",
-                podidentity_api::names::RELEASE_ANNOTATION
+                names::RELEASE_ANNOTATION
             ),
         ),
         (Wait::Suspended, reason::SUSPENDED, "suspended; when resumed: restarting {}".to_owned()),

@@ -26,6 +26,8 @@ pub struct Input {
     pub now: Timestamp,
     /// The webhook's flags, from a document of kind `WebhookFlags`.
     pub settings: Settings,
+    /// The operator's `--require-grants`, from a document of kind `OperatorFlags`.
+    pub require_grants: bool,
 }
 
 impl Input {
@@ -58,6 +60,7 @@ impl Input {
             "Namespace" => self.namespace = Some(decode(document)?),
             "Moment" => self.now = decode(document["now"].clone())?,
             "WebhookFlags" => self.settings = settings(&document)?,
+            "OperatorFlags" => self.require_grants = decode(document["require-grants"].clone())?,
             kind => return Err(format!("input.yaml: unknown kind {kind:?}")),
         }
         Ok(())

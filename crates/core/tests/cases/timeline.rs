@@ -53,6 +53,8 @@ enum Entry {
     Progress(String, usize),
     /// The deployment controller does all that it can.
     Finish(String),
+    /// The operator requires grants, and the namespace grants these roles.
+    Grants(Vec<String>),
     /// Injection goes away or comes back.
     Webhook(bool),
     /// Seconds go by.
@@ -132,6 +134,10 @@ impl Story {
                 }
             }
             Entry::Finish(name) => while cluster.progress(&name) {},
+            Entry::Grants(roles) => {
+                let roles: Vec<String> = roles.iter().map(|role| arn(role)).collect();
+                cluster.grants = Some(roles.join(","));
+            }
             Entry::Webhook(there) => cluster.webhook = there,
             Entry::Pass(seconds) => cluster.pass(seconds),
         }

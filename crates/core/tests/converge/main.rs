@@ -9,8 +9,9 @@ mod sim;
 
 use jiff::SignedDuration;
 use podidentity_api::names::condition;
-use podidentity_api::{ConflictPolicy, FailurePolicy, PodIdentityBindingStatus};
+use podidentity_api::{ConflictPolicy, FailurePolicy, PodIdentityBinding, PodIdentityBindingStatus};
 use podidentity_core::assess::Assessment;
+use podidentity_core::claim::Claim;
 use podidentity_core::outcome::Outcome;
 use podidentity_core::plan::{Plan, Step, plan};
 use podidentity_core::snapshot::Snapshot;
@@ -168,6 +169,7 @@ impl World {
                 break;
             }
             done.push(step.clone());
+            self.enforcement_admits();
         }
         if steps >= plan.steps.len() {
             let outcome = Outcome::of(&assessment, done, Vec::new());
@@ -177,6 +179,17 @@ impl World {
             }
         }
         plan
+    }
+
+    /// Under `config/enforcement` pods that get what the operator has put on the service account are let in at any time,
+    /// however far it has got: between two of its steps, after a crash, while a status is out of date.
+    fn enforcement_admits(&self) {
+        let Some(offered) = self.cluster.account.as_ref().and_then(sim::Account::role_by_our_hand) else { return };
+        // One that lost the service account to another of the same second demands its role until its status is written.
+        if let Some(binding) = Claim::of(&self.cluster.snapshot().bindings).owner {
+            let demanded = demanded_roles(&binding);
+            assert!(demanded.is_empty() || demanded.contains(&offered), "{offered} would be refused: {binding:?}");
+        }
     }
 
     /// Lets things settle: everything works, nobody interferes. Returns whether they did within a bounded number of
@@ -198,6 +211,14 @@ impl World {
         }
         false
     }
+}
+
+/// The roles that `config/enforcement` demands for a binding, one of which a pod has to have; none: it demands nothing.
+fn demanded_roles(binding: &PodIdentityBinding) -> Vec<&str> {
+    let Some(status) = &binding.status else { return Vec::new() };
+    let (None, Some(in_force)) = (&binding.metadata.deletion_timestamp, &status.role_arn) else { return Vec::new() };
+    let rolled_back = status.rollback.as_ref().filter(|it| Some(it.generation) == binding.metadata.generation);
+    vec![in_force, rolled_back.map_or(&binding.spec.role_arn, |it| &it.to)]
 }
 
 fn ready(status: &PodIdentityBindingStatus) -> bool {

@@ -26,6 +26,12 @@ impl Account {
         Self { uid, version, annotations: BTreeMap::new(), owners: BTreeMap::new() }
     }
 
+    /// The role, if the operator owns it.
+    pub fn role_by_our_hand(&self) -> Option<&str> {
+        let ours = self.owners.get(super::ROLE_KEY).is_some_and(|owners| owners.contains_key(names::FIELD_MANAGER));
+        self.annotations.get(super::ROLE_KEY).filter(|_| ours).map(String::as_str)
+    }
+
     /// Server-side apply by the operator.
     pub(super) fn apply(
         &mut self,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
 use podidentity_api::{PodIdentityBinding, PodIdentityBindingSpec, names};
+use podidentity_core::objects::Namespace;
 use podidentity_core::plan::{Step, Target};
 use podidentity_core::snapshot::{Config, Snapshot};
 
@@ -39,6 +40,8 @@ pub struct Cluster {
     pub deployments: BTreeMap<String, Deployment>,
     /// Whether new pods get what the service account says.
     pub webhook: bool,
+    /// The namespace's grants, where the operator requires them.
+    pub grants: Option<String>,
     /// Template changes by the operator, in all.
     pub rolls: usize,
     /// Writes of the operator to the service account, in all.
@@ -54,6 +57,7 @@ impl Cluster {
             bindings: BTreeMap::new(),
             deployments: BTreeMap::new(),
             webhook: true,
+            grants: None,
             rolls: 0,
             account_writes: 0,
         }
@@ -292,8 +296,8 @@ impl Cluster {
             namespace: NAMESPACE.into(),
             service_account_name: ACCOUNT.into(),
             now: self.now,
-            config: Arc::new(Config::default()),
-            namespace_object: None,
+            config: Arc::new(Config { require_grants: self.grants.is_some(), ..Config::default() }),
+            namespace_object: self.grants.as_deref().map(|grants| Arc::new(namespace(grants))),
             bindings: self.bindings.values().cloned().map(Arc::new).collect(),
             service_account: self.account.as_ref().map(|account| Arc::new(account.object())),
             workloads,
@@ -312,6 +316,11 @@ impl Cluster {
             binding.metadata.resource_version = Some(version.to_string());
         }
     }
+}
+
+fn namespace(grants: &str) -> Namespace {
+    let annotations = serde_json::json!({names::ALLOWED_ROLES_ANNOTATION: grants});
+    serde_json::from_value(serde_json::json!({"metadata": {"name": NAMESPACE, "annotations": annotations}})).unwrap()
 }
 
 fn managed_fields_entry(manager: &str, time: Option<Timestamp>, fields: serde_json::Value) -> ManagedFieldsEntry {

@@ -84,7 +84,7 @@ impl Demo<'_> {
 
     async fn start_operator(&self) -> Result<Operator> {
         self.screen.step("Installing the custom resource, the operator's rights and the injection policy");
-        self.screen.command("kubectl apply --server-side -k config/default");
+        self.screen.command("kubectl apply --server-side -k config/base");
         self.screen.command("kubectl apply --server-side -k config/injection");
         self.control_plane.install().await?;
         self.screen.step("Starting the operator, as its own service account");

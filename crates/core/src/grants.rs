@@ -1,0 +1,141 @@
+//! Which roles a namespace lets its bindings use: its annotation `podidentity.dev/allowed-role-arns`.
+//!
+//! The admission policies in `config/grants` read it in the same way; an end-to-end test compares the two.
+
+use podidentity_api::names;
+
+use crate::objects::Namespace;
+use crate::snapshot::Snapshot;
+
+/// A namespace's grants: ARNs of roles, of which each may have `*`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    entries: Vec<String>,
+}
+
+impl Grants {
+    /// The grants of a namespace; without the annotation there are none.
+    pub fn of(namespace: &Namespace) -> Self {
+        let annotations = namespace.metadata.annotations.as_ref();
+        annotations
+            .and_then(|all| all.get(names::ALLOWED_ROLES_ANNOTATION))
+            .map_or_else(Self::default, |text| Self::parse(text))
+    }
+
+    /// Reads the annotation: entries separated by commas, white space around them left out.
+    pub fn parse(text: &str) -> Self {
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        Self { entries: entries.map(str::to_owned).collect() }
+    }
+
+    /// Whether one of the entries grants the role. An entry `*` grants every role; elsewhere `*` stands for any
+    /// characters but colons, so it never leaves its part of the ARN (as `ArnLike` of IAM).
+    pub fn allow(&self, role: &str) -> bool {
+        self.entries.iter().any(|entry| entry == "*" || !entry.contains('\\') && matches(entry, role))
+    }
+
+    /// As they are written: `a, b`.
+    pub fn entries(&self) -> &[String] {
+        &self.entries
+    }
+}
+
+/// Part by part, as many parts on both sides.
+fn matches(pattern: &str, role: &str) -> bool {
+    pattern.split(':').count() == role.split(':').count()
+        && pattern.split(':').zip(role.split(':')).all(|(pattern, part)| matches_part(pattern, part))
+}
+
+/// The texts between the stars have to occur in their order, the first at the beginning and the last at the end.
+fn matches_part(pattern: &str, part: &str) -> bool {
+    let Some((first, others)) = pattern.split_once('*') else { return pattern == part };
+    let (middle, last) = others.rsplit_once('*').unwrap_or(("", others));
+    let rest = part.strip_prefix(first).and_then(|rest| rest.strip_suffix(last));
+    let found = rest
+        .and_then(|rest| middle.split('*').try_fold(rest, |rest, text| rest.split_once(text).map(|(_, after)| after)));
+    found.is_some()
+}
+
+/// What the namespace says of the role that a binding wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// The operator does not ask for one.
+    NotRequired,
+    /// It grants the role.
+    Given,
+    /// It does not; this is what it grants.
+    Missing(Grants),
+    /// The namespace has not been seen yet.
+    Unknown,
+}
+
+impl Grant {
+    /// Whether the namespace of a snapshot grants a role.
+    pub fn of(snapshot: &Snapshot, role: &str) -> Self {
+        if !snapshot.config.require_grants {
+            return Self::NotRequired;
+        }
+        let Some(namespace) = &snapshot.namespace_object else { return Self::Unknown };
+        let grants = Grants::of(namespace);
+        if grants.allow(role) { Self::Given } else { Self::Missing(grants) }
+    }
+
+    /// Whether the role may be written.
+    pub fn permits(&self) -> bool {
+        matches!(self, Self::NotRequired | Self::Given)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLE: &str = "arn:aws:iam::111122223333:role/team-a/web";
+
+    #[test]
+    fn stars_stand_for_anything_within_their_part_of_the_arn() {
+        for (text, allowed) in [
+            ("", false),
+            (" , ,", false),
+            (ROLE, true),
+            (" arn:aws:iam::999999999999:role/x ,\n arn:aws:iam::111122223333:role/team-a/web\t", true),
+            ("*", true),
+            ("**", false),
+            ("arn:aws:iam::111122223333:role/*", true),
+            ("arn:aws:iam::111122223333:*", true),
+            ("arn:aws:iam::*:role/team-a/*", true),
+            ("arn:*:iam::*:*", true),
+            ("arn:aws:iam::1111*3333:role/*/w*b", true),
+            ("arn:aws:iam::111122223333:role/team-a/web*", true),
+            ("arn:aws:iam::111122223333:role/*team-a*/*web*", true),
+            ("arn:aws:iam::111122223333:role/team-a/w*eb*b", false),
+            ("arn:aws:iam::111122223333:role/team-a/we", false),
+            ("arn:aws:iam::111122223333:role/team-a/web2", false),
+            ("arn:aws:iam::111122223333:role/team-b/*", false),
+            ("arn:aws:iam::111122223333:role/team-?/web", false),
+            ("arn:aws:iam::1111222233334:role/*", false),
+            ("arn:*:role/*", false),
+            ("arn:aws:iam:*/team-a/web", false),
+            ("ARN:aws:iam::111122223333:role/*", false),
+        ] {
+            assert_eq!(Grants::parse(text).allow(ROLE), allowed, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn texts_between_stars_do_not_overlap() {
+        for (pattern, part, expected) in [
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("ab*ba", "aba", false),
+            ("*ab*ab*", "abab", true),
+            ("*ab*ab*", "abb", false),
+            ("*b", "ab", true),
+            ("*", "", true),
+            ("a**b", "ab", true),
+            ("*a*", "bab", true),
+        ] {
+            assert_eq!(matches_part(pattern, part), expected, "{pattern} {part}");
+        }
+    }
+}
