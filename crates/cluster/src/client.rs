@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use http::Response;
 use kube::api::ListParams;
+use kube::client::ClientBuilder;
 use kube::{Api, Client, Config};
 use podidentity_core::objects::Namespace;
+use tower::util::MapResponseLayer;
 use tracing::info;
+
+use crate::clock;
 
 /// No answer takes longer. Watches end before that: the watcher asks the API server for 290 seconds.
 const READ_TIMEOUT: Duration = Duration::from_secs(295);
@@ -22,7 +27,12 @@ pub async fn from_environment(user_agent: &str) -> Result<Client, ClientError> {
     config.default_retry = false;
     let user_agent = user_agent.parse().map_err(|_| ClientError::UserAgent)?;
     config.headers.push((http::header::USER_AGENT, user_agent));
-    Client::try_from(config).map_err(|error| ClientError::Setup(Box::new(error)))
+    let builder = ClientBuilder::try_from(config).map_err(|error| ClientError::Setup(Box::new(error)))?;
+    let listening = MapResponseLayer::new(|answer: Response<_>| {
+        clock::hear(answer.headers());
+        answer
+    });
+    Ok(builder.with_layer(&listening).build())
 }
 
 /// The cluster's OIDC issuer, from its discovery document; `None` where the API server does not tell us.

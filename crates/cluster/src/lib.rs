@@ -7,6 +7,7 @@
 //! ```
 
 pub mod client;
+pub mod clock;
 mod optional;
 pub mod watch;
 

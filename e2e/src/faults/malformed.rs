@@ -399,6 +399,11 @@ fn odd_annotations() -> Vec<(String, String)> {
     for text in texts {
         all.push((role_annotation(), text.to_owned()));
     }
+    // An ARN that ends too early, and one with a character too many, at many places.
+    for at in (3..ROLE.len()).step_by(3) {
+        all.push((role_annotation(), ROLE[..at].to_owned()));
+        all.push((role_annotation(), format!("{}\u{200b}{}", &ROLE[..at], &ROLE[at..])));
+    }
     for text in ["", ",", "a,b", "\u{0}", "sts.amazonaws.com "] {
         all.push((of("audience"), text.to_owned()));
     }

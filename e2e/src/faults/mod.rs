@@ -10,6 +10,8 @@ pub mod journal;
 pub mod proxy;
 pub mod request;
 mod stream;
+#[cfg(test)]
+mod proxy_tests;
 
 pub mod campaign;
 pub mod case;
