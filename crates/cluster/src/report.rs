@@ -61,7 +61,10 @@ pub async fn publish(recorder: &Recorder, binding: &PodIdentityBinding, transiti
             Ok(Err(error)) => warn!(%error, reason = event.reason, "event not published"),
             Err(_) => {
                 let seconds = EVENT_TIMEOUT.as_secs();
-                warn!(reason = event.reason, "event not published: no answer within {seconds} s; the others are left out");
+                warn!(
+                    reason = event.reason,
+                    "event not published: no answer within {seconds} s; the others are left out"
+                );
                 return;
             }
         }

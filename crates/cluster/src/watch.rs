@@ -152,7 +152,8 @@ where
                 let id = ObjectId::of(self.kind, &invalid.metadata);
                 warn!(kind = ?self.kind, namespace = id.namespace, name = id.name, error = invalid.error,
                     "object cannot be decoded and is left out");
-                Vec::new()
+                // What it was before is no ground to act on any more.
+                self.index.delete(&id, None)
             }
         }
     }

@@ -68,6 +68,16 @@ enum LogFormat {
     Json,
 }
 
+/// What is logged. The client library calls every request that fails an error, also where a try follows that succeeds;
+/// whoever asked logs what the failure means. So the library is silent unless RUST_LOG names it.
+fn directives(rust_log: Option<&str>) -> String {
+    const CLIENT: &str = "kube_client::client::builder";
+    match rust_log.filter(|wanted| !wanted.trim().is_empty()).unwrap_or("info") {
+        wanted if wanted.contains("kube_client") => wanted.to_owned(),
+        wanted => format!("{wanted},{CLIENT}=off"),
+    }
+}
+
 fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("must be a whole number of at least 1".to_owned()),
@@ -77,7 +87,7 @@ fn positive(text: &str) -> Result<usize, String> {
 
 impl Args {
     pub(crate) fn init_logging(&self) {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+        let filter = EnvFilter::new(directives(std::env::var("RUST_LOG").ok().as_deref()));
         let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => logs.init(),
@@ -107,6 +117,13 @@ mod tests {
     #[test]
     fn flags_are_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_failed_request_is_logged_by_whoever_asked_and_not_as_an_error_of_the_library() {
+        assert_eq!(directives(None), "info,kube_client::client::builder=off");
+        assert_eq!(directives(Some("debug")), "debug,kube_client::client::builder=off");
+        assert_eq!(directives(Some("info,kube_client=debug")), "info,kube_client=debug");
     }
 
     #[test]

@@ -44,7 +44,8 @@ pub struct Campaign {
 impl Campaign {
     /// Starts a control plane and installs everything but the operator.
     pub async fn start() -> Result<Self> {
-        let control_plane = ControlPlane::start_with(&Options { nodes: NODES, audit: false, ..Options::default() }).await?;
+        let control_plane =
+            ControlPlane::start_with(&Options { nodes: NODES, audit: false, ..Options::default() }).await?;
         control_plane.install().await?;
         Ok(Self { rig: Rig::new(Arc::new(control_plane)).await?, references: Mutex::default() })
     }
@@ -167,10 +168,24 @@ impl<'a> Progress<'a> {
     pub fn tell(&mut self, plan: &Plan, verdict: &Verdict, story: &str) -> Result<()> {
         self.done += 1;
         self.store.note(verdict)?;
-        let left = self.began.elapsed().div_f64(f64::from(u32::try_from(self.done)?)) * u32::try_from(self.total - self.done)?;
+        let left =
+            self.began.elapsed().div_f64(f64::from(u32::try_from(self.done)?)) * u32::try_from(self.total - self.done)?;
         let (left, took) = (left.as_secs(), Duration::from_millis(verdict.took_ms).as_secs_f64());
-        let word = if verdict.failed() { "FAILED" } else if verdict.reached { "passed" } else { "not reached" };
-        println!("[{}/{}, {}:{:02} left] {word} {} ({took:.1} s)", self.done, self.total, left / 60, left % 60, plan.id);
+        let word = if verdict.failed() {
+            "FAILED"
+        } else if verdict.reached {
+            "passed"
+        } else {
+            "not reached"
+        };
+        println!(
+            "[{}/{}, {}:{:02} left] {word} {} ({took:.1} s)",
+            self.done,
+            self.total,
+            left / 60,
+            left % 60,
+            plan.id
+        );
         if verdict.failed() {
             self.failed += 1;
             let file = self.store.keep_failed(plan, story)?;
@@ -193,7 +208,15 @@ pub async fn run(campaign: &Campaign, plans: Vec<Plan>, jobs: usize, progress: P
             eprintln!("cannot note what became of {}: {error:#}", plan.id);
         }
     };
-    let together = side_by_side(shared, jobs, |plan| async { let done = campaign.run(&plan).await; (plan, done) }, tell);
+    let together = side_by_side(
+        shared,
+        jobs,
+        |plan| async {
+            let done = campaign.run(&plan).await;
+            (plan, done)
+        },
+        tell,
+    );
     let alone = async {
         if exclusive.is_empty() {
             return Ok(());

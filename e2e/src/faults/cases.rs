@@ -7,8 +7,8 @@ use super::case::{Case, Step, World};
 use super::rules::Deed;
 use crate::fixtures::{OTHER_ROLE, ROLE};
 
-fn case(name: &str, world: World, rolls: usize, roles: &[&str], steps: Vec<Step>) -> Case {
-    let roles = roles.iter().map(|&role| role.to_owned()).collect();
+fn case(name: &str, world: World, rolls: usize, order: &[&str], steps: Vec<Step>) -> Case {
+    let roles = order.iter().map(|&role| role.to_owned()).collect();
     Case { name: name.to_owned(), world, steps, roles, rolls }
 }
 
@@ -41,7 +41,19 @@ pub fn role_changed() -> Case {
 
 /// All cases that plans are generated from.
 pub fn all() -> Vec<Case> {
-    vec![bound(), role_changed(), fleet(), released(), revoked(), handed_over(), late(), manual(), stripped(), suspended(), adopted()]
+    vec![
+        bound(),
+        role_changed(),
+        fleet(),
+        released(),
+        revoked(),
+        handed_over(),
+        late(),
+        manual(),
+        stripped(),
+        suspended(),
+        adopted(),
+    ]
 }
 
 /// Three workloads, one after the other, the first one as the canary.
@@ -59,7 +71,8 @@ pub fn released() -> Case {
 /// A binding is deleted: no pod keeps the role.
 pub fn revoked() -> Case {
     let spec = json!({"deletionPolicy": "Revoke"});
-    let steps = vec![bind(spec), ready(2), Step::Unbind("app".to_owned()), Step::Gone("app".to_owned()), Step::Pods(None)];
+    let steps =
+        vec![bind(spec), ready(2), Step::Unbind("app".to_owned()), Step::Gone("app".to_owned()), Step::Pods(None)];
     case("revoked", World::Running, 2, &[ROLE], steps)
 }
 
@@ -82,8 +95,7 @@ pub fn handed_over() -> Case {
 /// The service account, and then the Deployment, come after the binding.
 pub fn late() -> Case {
     let missing = reasoned(condition::SERVICE_ACCOUNT_ANNOTATED, "False", reason::SERVICE_ACCOUNT_NOT_FOUND);
-    let steps =
-        vec![bind(json!({})), missing, Step::CreateAccount, Step::CreateDeployment(ROLE.to_owned()), ready(2)];
+    let steps = vec![bind(json!({})), missing, Step::CreateAccount, Step::CreateDeployment(ROLE.to_owned()), ready(2)];
     case("late", World::Empty, 0, &[ROLE], steps)
 }
 
@@ -97,7 +109,13 @@ pub fn manual() -> Case {
 /// Somebody takes the annotation away; it is restored.
 pub fn stripped() -> Case {
     let restored = Step::Restored("app".to_owned(), 1);
-    case("stripped", World::Running, 1, &[ROLE], vec![bind(json!({})), ready(2), Step::Do(Deed::StripAccount), restored, ready(2)])
+    case(
+        "stripped",
+        World::Running,
+        1,
+        &[ROLE],
+        vec![bind(json!({})), ready(2), Step::Do(Deed::StripAccount), restored, ready(2)],
+    )
 }
 
 /// The role changes while the binding is suspended.

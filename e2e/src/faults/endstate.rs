@@ -70,6 +70,7 @@ impl EndState {
     }
 
     /// The same without what counts only for an exact likeness.
+    #[must_use]
     pub fn at(&self, likeness: Likeness) -> Self {
         let mut state = self.clone();
         if likeness == Likeness::Loose {
@@ -237,7 +238,8 @@ mod tests {
 
     #[test]
     fn loosened_states_differ_in_what_counts_only() {
-        let mut before = json!({"metadata": {"generation": 2, "annotations": {names::IDENTITY_ANNOTATION: "x"}}, "n": 1});
+        let mut before =
+            json!({"metadata": {"generation": 2, "annotations": {names::IDENTITY_ANNOTATION: "x"}}, "n": 1});
         let mut after = json!({"metadata": {"generation": 3}, "n": 1});
         loosen(&mut before);
         loosen(&mut after);

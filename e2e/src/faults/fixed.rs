@@ -28,7 +28,17 @@ const UNTIL_A_DEAD_WATCH_IS_NOTICED: u64 = 420;
 
 /// All of them.
 pub fn plans() -> Vec<Plan> {
-    let groups = [bad_weather(), first_lists(), watches(), silence(), two_operators(), mid_way(), rivals(), control_plane(), clocks()];
+    let groups = [
+        bad_weather(),
+        first_lists(),
+        watches(),
+        silence(),
+        two_operators(),
+        mid_way(),
+        rivals(),
+        control_plane(),
+        clocks(),
+    ];
     groups.into_iter().flatten().collect()
 }
 
@@ -69,7 +79,11 @@ fn watches() -> Vec<Plan> {
     let mut plans = Vec::new();
     for resource in SPARE {
         for code in [403, 500] {
-            plans.push(plan("a watch refused for ever", &cases::bound(), &[&format!("watch {resource} #1..: answer {code}")]));
+            plans.push(plan(
+                "a watch refused for ever",
+                &cases::bound(),
+                &[&format!("watch {resource} #1..: answer {code}")],
+            ));
         }
     }
     let definitions = "read customresourcedefinitions #1..: answer 403";
@@ -84,13 +98,16 @@ fn silence() -> Vec<Plan> {
         plans.push(plan("watch frozen", &cases::bound(), &[&format!("event {frozen}: freeze")]));
     }
     plans.push(plan("watch frozen", &cases::role_changed(), &["event podidentitybindings/app #5: freeze"]));
-    for write in ["podidentitybindings/app", "serviceaccounts/app", "deployments/app", "podidentitybindings.status/app"] {
+    for write in ["podidentitybindings/app", "serviceaccounts/app", "deployments/app", "podidentitybindings.status/app"]
+    {
         plans.push(plan("connections half-open", &cases::bound(), &[&format!("patch {write}: half-open")]));
         plans.push(plan("write never answered", &cases::bound(), &[&format!("patch {write}: hang")]));
     }
     plans.push(plan("write never answered", &cases::bound(), &["create events: hang"]));
     plans.push(plan("write never answered", &cases::role_changed(), &["patch deployments/app #2: hang"]));
-    plans.iter_mut().for_each(|plan| plan.patience = UNTIL_A_DEAD_WATCH_IS_NOTICED);
+    for plan in &mut plans {
+        plan.patience = UNTIL_A_DEAD_WATCH_IS_NOTICED;
+    }
     plans
 }
 
@@ -167,7 +184,9 @@ fn control_plane() -> Vec<Plan> {
         plans.push(plan(&class, &cases::role_changed(), &[&format!("patch serviceaccounts/app #2: after it {deed}")]));
     }
     plans.push(without_injection());
-    plans.iter_mut().for_each(|plan| plan.patience = 240);
+    for plan in &mut plans {
+        plan.patience = 240;
+    }
     plans
 }
 

@@ -65,7 +65,8 @@ fn refusal(nth: usize) -> Action {
 
 fn at_event(case: &Case, event: &Event) -> Plan {
     // Pods are named anew in each run: those are counted together.
-    let (name, nth) = if event.resource == "pods" { (None, event.among) } else { (Some(event.name.as_str()), event.nth) };
+    let (name, nth) =
+        if event.resource == "pods" { (None, event.among) } else { (Some(event.name.as_str()), event.nth) };
     let rule = Rule::new("event", &event.resource, name, nth, Action::Coalesce);
     Plan::new("change not observed", case, &rule.to_string(), vec![rule])
 }

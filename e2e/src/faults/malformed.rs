@@ -104,7 +104,8 @@ async fn install_lax_definition(control_plane: &ControlPlane) -> Result<()> {
     let file = crate::repository().join(Path::new(DEFINITION));
     let mut definition: Value = serde_saphyr::from_str(&std::fs::read_to_string(&file)?)?;
     for version in definition["spec"]["versions"].as_array_mut().context("no versions")? {
-        version["schema"] = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+        version["schema"] =
+            json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
     }
     control_plane.apply_yaml(&serde_json::to_string(&definition)?).await?;
     let crd = "crd/podidentitybindings.podidentity.dev";
@@ -162,10 +163,14 @@ async fn create_others(namespace: &Namespace, odd: &Odd) -> Result<()> {
                 namespace.create::<Pod>(serde_json::from_value(body.clone())?).await?;
             }
             "deployment" => {
-                namespace.create::<k8s_openapi::api::apps::v1::Deployment>(serde_json::from_value(body.clone())?).await?;
+                namespace
+                    .create::<k8s_openapi::api::apps::v1::Deployment>(serde_json::from_value(body.clone())?)
+                    .await?;
             }
             "statefulset" => {
-                namespace.create::<k8s_openapi::api::apps::v1::StatefulSet>(serde_json::from_value(body.clone())?).await?;
+                namespace
+                    .create::<k8s_openapi::api::apps::v1::StatefulSet>(serde_json::from_value(body.clone())?)
+                    .await?;
             }
             _ => {}
         }
@@ -262,10 +267,10 @@ async fn delete_all(namespace: &Namespace, odd: &[Odd]) -> Result<Vec<String>> {
 fn all() -> Vec<Odd> {
     let mut all = Vec::new();
     for (what, spec) in odd_specs() {
-        all.push(binding(all.len(), &format!("spec {what}"), json!({"spec": spec})));
+        all.push(binding(all.len(), &format!("spec {what}"), &json!({"spec": spec})));
     }
     for (what, patch) in odd_bindings() {
-        all.push(binding(all.len(), &format!("binding with {what}"), patch));
+        all.push(binding(all.len(), &format!("binding with {what}"), &patch));
     }
     for (key, value) in odd_annotations() {
         let number = all.len();
@@ -303,10 +308,10 @@ fn all() -> Vec<Odd> {
 }
 
 /// An odd binding of an ordinary service account.
-fn binding(number: usize, what: &str, patch: Value) -> Odd {
+fn binding(number: usize, what: &str, patch: &Value) -> Odd {
     let name = format!("odd-{number}");
     let mut body = json!({"metadata": {"name": name}, "spec": {"serviceAccountName": name, "roleArn": ROLE}});
-    json_patch(&mut body, &patch);
+    json_patch(&mut body, patch);
     let account = json!({"metadata": {"name": name}});
     let objects = vec![("binding", body), ("account", account)];
     Odd { what: what.to_owned(), binding: name, objects, is_binding: true, deleted: true }
@@ -343,12 +348,28 @@ fn odd_specs() -> Vec<(String, Value)> {
         }
     };
     let long = "x".repeat(100_000);
-    add("roleArn", vec![json!(""), json!("my-role"), json!("arn:aws:iam::1:role/x"), json!(long), json!(7), json!(null)]);
-    add("roleArn", vec![json!("\u{0}\u{7}\n"), json!("arn:aws:iam::111122223333:user/x"), json!(["x"]), json!({"a": 1})]);
+    add(
+        "roleArn",
+        vec![json!(""), json!("my-role"), json!("arn:aws:iam::1:role/x"), json!(long), json!(7), json!(null)],
+    );
+    add(
+        "roleArn",
+        vec![json!("\u{0}\u{7}\n"), json!("arn:aws:iam::111122223333:user/x"), json!(["x"]), json!({"a": 1})],
+    );
     add("serviceAccountName", vec![json!(""), json!("UPPER"), json!("a/b"), json!("..%2f"), json!("x".repeat(300))]);
     add("serviceAccountName", vec![json!(null), json!(5), json!("\u{202e}gnp"), json!("a b")]);
     add("audience", vec![json!(""), json!(5), json!("a,b"), json!("x".repeat(5000)), json!("\u{1b}[31m")]);
-    let numbers = || vec![json!(0), json!(-1), json!(1e18), json!("600"), json!(1.5), json!(9_223_372_036_854_775_807_i64), json!(true)];
+    let numbers = || {
+        vec![
+            json!(0),
+            json!(-1),
+            json!(1e18),
+            json!("600"),
+            json!(1.5),
+            json!(9_223_372_036_854_775_807_i64),
+            json!(true),
+        ]
+    };
     add("tokenExpirationSeconds", numbers());
     add("stsRegionalEndpoints", vec![json!("true"), json!(1), json!({})]);
     add("rollout", vec![json!(null), json!("now"), json!([])]);
@@ -358,7 +379,16 @@ fn odd_specs() -> Vec<(String, Value)> {
     add("rollout.policy", vec![json!("Sometimes"), json!("automatic"), json!(""), json!(1)]);
     add("rollout.onFailure", vec![json!("Explode"), json!(null), json!(false)]);
     let requirement = |operator: &str, values: Value| json!({"matchExpressions": [{"key": "a", "operator": operator, "values": values}]});
-    add("rollout.workloadSelector", vec![requirement("Like", json!(["x"])), requirement("In", json!([])), requirement("Exists", json!(["x"])), json!("app=app"), json!({"matchLabels": {"a": 1}})]);
+    add(
+        "rollout.workloadSelector",
+        vec![
+            requirement("Like", json!(["x"])),
+            requirement("In", json!([])),
+            requirement("Exists", json!(["x"])),
+            json!("app=app"),
+            json!({"matchLabels": {"a": 1}}),
+        ],
+    );
     add("onConflict", vec![json!("Fight"), json!(0)]);
     add("deletionPolicy", vec![json!("Forget"), json!("release"), json!(3)]);
     add("suspend", vec![json!("yes"), json!(0), json!(null)]);
@@ -372,30 +402,62 @@ fn odd_bindings() -> Vec<(&'static str, Value)> {
         ("an empty spec", json!({"spec": null})),
         ("a spec that is a text", json!({"spec": "none"})),
         ("a spec that is a list", json!({"spec": [1, 2]})),
-        ("our finalizer and an unknown policy", json!({"metadata": {"finalizers": [finalizer]}, "spec": {"deletionPolicy": "Forget"}})),
+        (
+            "our finalizer and an unknown policy",
+            json!({"metadata": {"finalizers": [finalizer]}, "spec": {"deletionPolicy": "Forget"}}),
+        ),
         ("our finalizer and no role", json!({"metadata": {"finalizers": [finalizer]}, "spec": {"roleArn": 7}})),
         ("our finalizer and no spec", json!({"metadata": {"finalizers": [finalizer]}, "spec": "none"})),
         ("a status that is a text", json!({"status": {"conditions": "none"}})),
         ("conditions without a time", json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}})),
-        ("conditions with a wrong time", json!({"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "R", "message": "", "lastTransitionTime": "yesterday"}]}})),
+        (
+            "conditions with a wrong time",
+            json!({"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "R", "message": "", "lastTransitionTime": "yesterday"}]}}),
+        ),
         ("a generation from the future", json!({"status": {"observedGeneration": 9_000_000}})),
         ("a generation that is a text", json!({"status": {"observedGeneration": "one"}})),
         ("a negative count", json!({"status": {"podsTotal": -5, "podsVerified": 9}})),
         ("a count that is a text", json!({"status": {"podsTotal": "five"}})),
-        ("a rollback of nothing", json!({"status": {"rollback": {"generation": 1, "from": "", "to": "", "message": ""}}})),
+        (
+            "a rollback of nothing",
+            json!({"status": {"rollback": {"generation": 1, "from": "", "to": "", "message": ""}}}),
+        ),
         ("a rollback that is a text", json!({"status": {"rollback": "back"}})),
-        ("workloads of unknown state", json!({"status": {"workloads": [{"kind": "X", "name": "y", "state": "Dancing", "podsTotal": 0, "podsVerified": 0}]}})),
-        ("findings of unknown severity", json!({"status": {"findings": [{"severity": "Awful", "reason": "R", "object": "o", "message": "m"}]}})),
+        (
+            "workloads of unknown state",
+            json!({"status": {"workloads": [{"kind": "X", "name": "y", "state": "Dancing", "podsTotal": 0, "podsVerified": 0}]}}),
+        ),
+        (
+            "findings of unknown severity",
+            json!({"status": {"findings": [{"severity": "Awful", "reason": "R", "object": "o", "message": "m"}]}}),
+        ),
         ("an annotation of 200 KiB", json!({"metadata": {"annotations": {"example.com/big": "x".repeat(200_000)}}})),
-        ("a release that is nonsense", json!({"metadata": {"annotations": {podidentity_api::names::RELEASE_ANNOTATION: "\u{7}-1e9"}}, "spec": {"rollout": {"policy": "Manual"}}})),
-        ("an owner that does not exist", json!({"metadata": {"ownerReferences": [{"apiVersion": "x/v9", "kind": "X", "name": "x", "uid": "0"}]}})),
+        (
+            "a release that is nonsense",
+            json!({"metadata": {"annotations": {podidentity_api::names::RELEASE_ANNOTATION: "\u{7}-1e9"}}, "spec": {"rollout": {"policy": "Manual"}}}),
+        ),
+        (
+            "an owner that does not exist",
+            json!({"metadata": {"ownerReferences": [{"apiVersion": "x/v9", "kind": "X", "name": "x", "uid": "0"}]}}),
+        ),
     ]
 }
 
 fn odd_annotations() -> Vec<(String, String)> {
     let of = |key: &str| format!("{}/{key}", podidentity_api::names::EKS_DOMAIN);
     let mut all = Vec::new();
-    let texts = ["", " ", "\u{0}", "\u{1b}[2J", "my-role", "arn:aws:iam::111122223333:role/", "ARN:AWS:IAM::111122223333:ROLE/X", "💥", "a\nb", "\u{feff}x"];
+    let texts = [
+        "",
+        " ",
+        "\u{0}",
+        "\u{1b}[2J",
+        "my-role",
+        "arn:aws:iam::111122223333:role/",
+        "ARN:AWS:IAM::111122223333:ROLE/X",
+        "💥",
+        "a\nb",
+        "\u{feff}x",
+    ];
     for text in texts {
         all.push((role_annotation(), text.to_owned()));
     }
@@ -423,18 +485,42 @@ fn odd_pods() -> Vec<(&'static str, Value)> {
     let owner = |kind: &str, api: &str, controller: Value| json!([{"apiVersion": api, "kind": kind, "name": "o", "uid": "u", "controller": controller}]);
     let env = |value: Value| json!({"spec": {"containers": [{"name": "main", "image": "i", "env": [value]}]}});
     vec![
-        ("an owner of unknown kind", json!({"metadata": {"ownerReferences": owner("Gizmo", "example.com/v1", json!(true))}})),
-        ("an owner that is gone", json!({"metadata": {"ownerReferences": owner("Gizmo", "example.com/v1beta9", json!(true))}})),
-        ("an owner that does not control it", json!({"metadata": {"ownerReferences": owner("Gizmo", "example.com/v1", json!(false))}})),
-        ("an owner of another group", json!({"metadata": {"ownerReferences": owner("Deployment", "example.com/v1", json!(true))}})),
+        (
+            "an owner of unknown kind",
+            json!({"metadata": {"ownerReferences": owner("Gizmo", "example.com/v1", json!(true))}}),
+        ),
+        (
+            "an owner that is gone",
+            json!({"metadata": {"ownerReferences": owner("Gizmo", "example.com/v1beta9", json!(true))}}),
+        ),
+        (
+            "an owner that does not control it",
+            json!({"metadata": {"ownerReferences": owner("Gizmo", "example.com/v1", json!(false))}}),
+        ),
+        (
+            "an owner of another group",
+            json!({"metadata": {"ownerReferences": owner("Deployment", "example.com/v1", json!(true))}}),
+        ),
         ("finalizers of others", json!({"metadata": {"finalizers": ["example.com/never"]}})),
-        ("a mark that is nonsense", json!({"metadata": {"annotations": {podidentity_api::names::IDENTITY_ANNOTATION: "\u{7}.99999999999999999999-99999999999999999999"}}})),
-        ("a mark of 100 KiB", json!({"metadata": {"annotations": {podidentity_api::names::IDENTITY_ANNOTATION: "-".repeat(100_000)}}})),
+        (
+            "a mark that is nonsense",
+            json!({"metadata": {"annotations": {podidentity_api::names::IDENTITY_ANNOTATION: "\u{7}.99999999999999999999-99999999999999999999"}}}),
+        ),
+        (
+            "a mark of 100 KiB",
+            json!({"metadata": {"annotations": {podidentity_api::names::IDENTITY_ANNOTATION: "-".repeat(100_000)}}}),
+        ),
         ("an annotation of 200 KiB", json!({"metadata": {"annotations": {"example.com/big": "x".repeat(200_000)}}})),
         ("a role of its own", env(json!({"name": "AWS_ROLE_ARN", "value": "\u{1b}[0m"}))),
         ("an empty role of its own", env(json!({"name": "AWS_ROLE_ARN", "value": ""}))),
-        ("a role from a ConfigMap", env(json!({"name": "AWS_ROLE_ARN", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}))),
-        ("a role from a field", env(json!({"name": "AWS_ROLE_ARN", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}))),
+        (
+            "a role from a ConfigMap",
+            env(json!({"name": "AWS_ROLE_ARN", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}})),
+        ),
+        (
+            "a role from a field",
+            env(json!({"name": "AWS_ROLE_ARN", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})),
+        ),
         ("a token file of its own", env(json!({"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/dev/null"}))),
         ("a variable of 100 KiB", env(json!({"name": "AWS_ROLE_ARN", "value": "x".repeat(100_000)}))),
         ("static keys", env(json!({"name": "AWS_ACCESS_KEY_ID", "value": "\u{7}"}))),
@@ -444,13 +530,31 @@ fn odd_pods() -> Vec<(&'static str, Value)> {
         ("a node that does not exist", json!({"spec": {"nodeName": "nowhere"}})),
         ("a scheduler that does not exist", json!({"spec": {"schedulerName": "nobody"}})),
         ("a gate", json!({"spec": {"schedulingGates": [{"name": "example.com/never"}]}})),
-        ("forty containers", json!({"spec": {"containers": (0..40).map(|n| json!({"name": format!("c{n}"), "image": "i"})).collect::<Vec<_>>()}})),
-        ("init containers that never end", json!({"spec": {"initContainers": [{"name": "init", "image": "i", "restartPolicy": "Always"}]}})),
-        ("labels without end", json!({"metadata": {"labels": (0..200).map(|n| (format!("l{n}"), json!("v"))).collect::<serde_json::Map<_, _>>()}})),
+        (
+            "forty containers",
+            json!({"spec": {"containers": (0..40).map(|n| json!({"name": format!("c{n}"), "image": "i"})).collect::<Vec<_>>()}}),
+        ),
+        (
+            "init containers that never end",
+            json!({"spec": {"initContainers": [{"name": "init", "image": "i", "restartPolicy": "Always"}]}}),
+        ),
+        (
+            "labels without end",
+            json!({"metadata": {"labels": (0..200).map(|n| (format!("l{n}"), json!("v"))).collect::<serde_json::Map<_, _>>()}}),
+        ),
         ("a skip label", json!({"metadata": {"labels": {"eks.amazonaws.com/skip-pod-identity-webhook": "\u{6e}"}}})),
-        ("skipped containers", json!({"metadata": {"annotations": {"eks.amazonaws.com/skip-containers": "main,,\u{7},"}}})),
-        ("a token of its own", json!({"spec": {"volumes": [{"name": "aws-iam-token", "projected": {"sources": [{"serviceAccountToken": {"audience": "x", "path": "p", "expirationSeconds": 600}}]}}]}})),
-        ("another volume of the token's name", json!({"spec": {"volumes": [{"name": "aws-iam-token", "emptyDir": {}}]}})),
+        (
+            "skipped containers",
+            json!({"metadata": {"annotations": {"eks.amazonaws.com/skip-containers": "main,,\u{7},"}}}),
+        ),
+        (
+            "a token of its own",
+            json!({"spec": {"volumes": [{"name": "aws-iam-token", "projected": {"sources": [{"serviceAccountToken": {"audience": "x", "path": "p", "expirationSeconds": 600}}]}}]}}),
+        ),
+        (
+            "another volume of the token's name",
+            json!({"spec": {"volumes": [{"name": "aws-iam-token", "emptyDir": {}}]}}),
+        ),
     ]
 }
 
@@ -476,7 +580,11 @@ fn odd_workloads() -> Vec<(&'static str, &'static str, Value)> {
         ("no history", "deployment", json!({"spec": {"revisionHistoryLimit": 0}})),
         ("Recreate", "deployment", json!({"spec": {"strategy": {"type": "Recreate"}}})),
         ("OnDelete", "statefulset", json!({"spec": {"updateStrategy": {"type": "OnDelete"}}})),
-        ("a partition beyond its replicas", "statefulset", json!({"spec": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 99}}}})),
+        (
+            "a partition beyond its replicas",
+            "statefulset",
+            json!({"spec": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 99}}}}),
+        ),
     ]);
     all
 }

@@ -8,10 +8,10 @@ pub mod rules;
 
 pub mod journal;
 pub mod proxy;
-pub mod request;
-mod stream;
 #[cfg(test)]
 mod proxy_tests;
+pub mod request;
+mod stream;
 
 pub mod campaign;
 pub mod case;

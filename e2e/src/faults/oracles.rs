@@ -122,9 +122,14 @@ mod tests {
     use super::*;
     use crate::faults::case::{Case, World};
 
-    fn plan(roles: &[&str], rolls: usize) -> Plan {
-        let roles = roles.iter().map(|&role| role.to_owned()).collect();
-        Plan::new("class", &Case { name: "case".into(), world: World::Running, steps: Vec::new(), roles, rolls }, "", Vec::new())
+    fn plan(order: &[&str], rolls: usize) -> Plan {
+        let roles = order.iter().map(|&role| role.to_owned()).collect();
+        Plan::new(
+            "class",
+            &Case { name: "case".into(), world: World::Running, steps: Vec::new(), roles, rolls },
+            "",
+            Vec::new(),
+        )
     }
 
     fn seen(object: &str, value: Option<&str>) -> Seen {
@@ -143,7 +148,10 @@ mod tests {
     fn an_older_role_is_found() {
         let account = |role| seen("ServiceAccount/app", role);
         let plan = plan(&["a", "b"], 1);
-        assert_eq!(no_older_role(&plan, &[account(None), account(Some("a")), account(None), account(Some("b"))]), [""; 0]);
+        assert_eq!(
+            no_older_role(&plan, &[account(None), account(Some("a")), account(None), account(Some("b"))]),
+            [""; 0]
+        );
         assert_eq!(no_older_role(&plan, &[account(Some("b")), account(Some("a"))]).len(), 1);
         assert_eq!(no_older_role(&plan, &[account(Some("c"))]).len(), 1);
     }

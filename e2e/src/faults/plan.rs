@@ -48,7 +48,8 @@ fn patience() -> u64 {
 impl Plan {
     /// A case that one rule disturbs.
     pub fn new(class: &str, case: &Case, what: &str, rules: Vec<Rule>) -> Self {
-        let what: String = what.chars().map(|c| if c.is_ascii_alphanumeric() || "./#-".contains(c) { c } else { '-' }).collect();
+        let what: String =
+            what.chars().map(|c| if c.is_ascii_alphanumeric() || "./#-".contains(c) { c } else { '-' }).collect();
         Self {
             id: format!("{class}/{}/{}", case.name, what.replace('/', "-")),
             class: class.to_owned(),
@@ -62,6 +63,7 @@ impl Plan {
     }
 
     /// The same, compared loosely.
+    #[must_use]
     pub fn loosely(mut self) -> Self {
         self.likeness = Likeness::Loose;
         self

@@ -63,7 +63,9 @@ pub(super) fn bend(asked: &Asked, method: &Method, body: &Bytes) -> Option<Metho
 /// What the buggy operator asks for besides.
 pub(super) async fn besides(upstream: &kube::Client, asked: &Asked, uri: &str, seen: &Seen, crashed: bool) {
     let body = match present() {
-        Some(Bug::SecondRoll) if crashed && asked.resource == "podidentitybindings.status" => seen.take("deployments", true),
+        Some(Bug::SecondRoll) if crashed && asked.resource == "podidentitybindings.status" => {
+            seen.take("deployments", true)
+        }
         Some(Bug::StaleArn) if asked.resource == "serviceaccounts" => seen.take("serviceaccounts", false),
         _ => None,
     };
@@ -72,7 +74,8 @@ pub(super) async fn besides(upstream: &kube::Client, asked: &Asked, uri: &str, s
         metadata.remove("resourceVersion");
     }
     if present() == Some(Bug::SecondRoll) {
-        body["spec"]["template"]["metadata"]["annotations"] = json!({podidentity_api::names::IDENTITY_ANNOTATION: "again"});
+        body["spec"]["template"]["metadata"]["annotations"] =
+            json!({podidentity_api::names::IDENTITY_ANNOTATION: "again"});
     }
     let path = if path.is_empty() { uri.to_owned() } else { path };
     let request = Request::patch(path).header("Content-Type", "application/apply-patch+yaml");
@@ -89,7 +92,9 @@ impl Seen {
     /// Notes a write that the API server has accepted.
     pub(super) fn note(&self, asked: &Asked, uri: &str, body: &Bytes) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if asked.verb == "patch" && let Ok(body) = serde_json::from_slice(body) {
+        if asked.verb == "patch"
+            && let Ok(body) = serde_json::from_slice(body)
+        {
             seen.push((asked.resource.clone(), uri.to_owned(), body));
         }
     }
@@ -99,7 +104,8 @@ impl Seen {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_it: Vec<_> = seen.iter().filter(|(which, ..)| which == resource).cloned().collect();
         let (_, path, body) = of_it.first()?;
-        let another = of_it.iter().any(|(.., other)| other["metadata"]["annotations"] != body["metadata"]["annotations"]);
+        let another =
+            of_it.iter().any(|(.., other)| other["metadata"]["annotations"] != body["metadata"]["annotations"]);
         if !alone && !another {
             return None;
         }

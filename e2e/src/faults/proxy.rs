@@ -182,9 +182,10 @@ impl Shared {
         let uri = self.uri(&asked, parts.uri.path(), &query);
         #[cfg(feature = "planted-bugs")]
         let bent = super::planted::bend(&asked, &parts.method, &body);
-        #[cfg(not(feature = "planted-bugs"))]
-        let bent: Option<http::Method> = None;
+        #[cfg(feature = "planted-bugs")]
         let method = bent.unwrap_or(parts.method);
+        #[cfg(not(feature = "planted-bugs"))]
+        let method = parts.method;
         let busy = self.busy.fetch_add(usize::from(asked.is_write()), Ordering::SeqCst) + 1;
         let answered = self.forward(&method, &uri, &parts.headers, body.clone()).await;
         self.busy.fetch_sub(usize::from(asked.is_write()), Ordering::SeqCst);

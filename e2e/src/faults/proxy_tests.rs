@@ -19,7 +19,8 @@ use super::proxy::{Helper, Proxy};
 use super::rules::{Deed, Rule};
 
 /// Events that the API server shows: two objects, `a` and `b`.
-const EVENTS: [(&str, &str); 5] = [("ADDED", "a"), ("ADDED", "b"), ("MODIFIED", "a"), ("DELETED", "b"), ("MODIFIED", "a")];
+const EVENTS: [(&str, &str); 5] =
+    [("ADDED", "a"), ("ADDED", "b"), ("MODIFIED", "a"), ("DELETED", "b"), ("MODIFIED", "a")];
 
 /// An API server that answers writes with 200 and lists with their own path, and counts writes.
 fn api_server(writes: Arc<AtomicUsize>) -> Client {
@@ -36,7 +37,9 @@ fn api_server(writes: Arc<AtomicUsize>) -> Client {
                     ))))
                 });
                 let lines: Vec<_> = lines.collect();
-                return Ok::<_, std::io::Error>(Response::new(Either::Stream(StreamBody::new(futures::stream::iter(lines)))));
+                return Ok::<_, std::io::Error>(Response::new(Either::Stream(StreamBody::new(futures::stream::iter(
+                    lines,
+                )))));
             }
             if request.method() == http::Method::PATCH {
                 writes.fetch_add(1, Ordering::SeqCst);

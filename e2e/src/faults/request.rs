@@ -98,14 +98,14 @@ pub fn narrowed(asked: &Asked, path: &str, query: &str, namespace: &str) -> Stri
 mod tests {
     use super::*;
 
-    fn asked(method: Method, uri: &str) -> Asked {
+    fn asked(method: &Method, uri: &str) -> Asked {
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-        Asked::of(&method, path, query)
+        Asked::of(method, path, query)
     }
 
     #[test]
     fn requests_are_read_as_kubernetes_reads_them() {
-        let of = |method, uri| asked(method, uri).to_string();
+        let of = |method: Method, uri| asked(&method, uri).to_string();
         assert_eq!(of(Method::GET, "/api/v1/pods?limit=500"), "list pods");
         assert_eq!(of(Method::GET, "/api/v1/namespaces?watch=true&resourceVersion=1"), "watch namespaces");
         assert_eq!(of(Method::PATCH, "/apis/apps/v1/namespaces/a/deployments/app?force=true"), "patch deployments/app");

@@ -230,9 +230,9 @@ fn parse(text: &str) -> Result<Rule> {
     let mut rule = Rule::new(verb, resource, name, 1, action.trim().parse()?);
     while let Some(word) = words.next() {
         if let Some(range) = word.strip_prefix('#') {
-            let (first, last) = range.split_once("..").map_or((range, Some(range)), |(first, last)| {
-                (first, if last.is_empty() { None } else { Some(last) })
-            });
+            let (first, last) = range
+                .split_once("..")
+                .map_or((range, Some(range)), |(first, last)| (first, if last.is_empty() { None } else { Some(last) }));
             rule.first = first.parse().context("after # comes a number")?;
             rule.last = last.map(str::parse).transpose().context("after .. comes a number or nothing")?;
         } else if let Some(every) = word.strip_prefix('%') {
@@ -329,7 +329,11 @@ struct Span(Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.subsec_millis() == 0 { write!(f, "{}s", self.0.as_secs()) } else { write!(f, "{}ms", self.0.as_millis()) }
+        if self.0.subsec_millis() == 0 {
+            write!(f, "{}s", self.0.as_secs())
+        } else {
+            write!(f, "{}ms", self.0.as_millis())
+        }
     }
 }
 
@@ -367,7 +371,10 @@ mod tests {
             "patch deployments/app: after it delete pods",
             "write *: delay 250ms",
         ] {
-            assert_eq!(text.parse::<Rule>().map(|rule| rule.to_string()).unwrap_or_else(|error| error.to_string()), text);
+            assert_eq!(
+                text.parse::<Rule>().map_or_else(|error| error.to_string(), |rule| rule.to_string()),
+                text
+            );
         }
     }
 

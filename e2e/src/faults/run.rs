@@ -105,7 +105,8 @@ impl Rig {
             crew.add(self, &namespace, number, rules, plan.has_its_own_clock()).await?;
         }
         let done = self.story(plan, expected, &namespace, &crew).await;
-        let done = done.with_context(|| format!("in namespace {}\nthe operator's log:\n{}", namespace.name, crew.tail()));
+        let done =
+            done.with_context(|| format!("in namespace {}\nthe operator's log:\n{}", namespace.name, crew.tail()));
         let (restless, at_rest) = done?;
         let end = EndState::read(&namespace).await?;
         let journal = crew.journal();
@@ -202,7 +203,14 @@ impl Helper for Member {
 }
 
 impl Crew {
-    async fn add(&mut self, rig: &Rig, namespace: &Namespace, number: usize, rules: &[Rule], clock: bool) -> Result<()> {
+    async fn add(
+        &mut self,
+        rig: &Rig,
+        namespace: &Namespace,
+        number: usize,
+        rules: &[Rule],
+        clock: bool,
+    ) -> Result<()> {
         let member = Arc::new(Member {
             control_plane: Arc::clone(&rig.control_plane),
             namespace: namespace.clone(),
@@ -274,7 +282,8 @@ impl Crew {
     }
 
     fn log(&self) -> String {
-        let logs = self.operators().map(|operator| std::fs::read_to_string(operator.process().log()).unwrap_or_default());
+        let logs =
+            self.operators().map(|operator| std::fs::read_to_string(operator.process().log()).unwrap_or_default());
         logs.collect()
     }
 

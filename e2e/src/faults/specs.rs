@@ -176,10 +176,10 @@ fn mixed() -> Vec<Plan> {
         let mut after = json!({});
         let mut steps = Vec::new();
         for _ in 0..3 {
-            let (path, values) = &fields[numbers.below(fields.len())];
-            let patch = at(path, &values[numbers.below(values.len())]);
+            let (field, values) = &fields[numbers.below(fields.len())];
+            let patch = at(field, &values[numbers.below(values.len())]);
             // Roles go one way only in a plan: which is the older one has to be plain.
-            if *path == "roleArn" && patch["roleArn"] == ROLE {
+            if *field == "roleArn" && patch["roleArn"] == ROLE {
                 continue;
             }
             merge(&mut after, &patch);

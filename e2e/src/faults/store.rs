@@ -40,7 +40,8 @@ impl Store {
         for program in programs {
             hash.update(fs::read(program).with_context(|| format!("cannot read {}", program.display()))?);
         }
-        let fingerprint: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = hash.finalize();
+        let fingerprint = format!("{:016x}", hash.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)));
         Ok(Self { folder, fingerprint })
     }
 
@@ -70,7 +71,7 @@ impl Store {
 
     /// The plans that need not be run again.
     pub fn passed(&self) -> HashSet<String> {
-        self.verdicts().into_iter().filter(|verdict| verdict.passed()).map(|verdict| verdict.id).collect()
+        self.verdicts().into_iter().filter(Verdict::passed).map(|verdict| verdict.id).collect()
     }
 
     /// Notes what became of a plan.

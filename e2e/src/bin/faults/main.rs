@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use e2e::faults::campaign::{self, Campaign, Progress};
 use e2e::faults::plan::Plan;
 use e2e::faults::store::Store;
@@ -18,6 +18,9 @@ use futures::future::join_all;
 /// started again, it goes on.
 #[derive(Debug, Parser)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Other>,
+
     /// Runs this plan only, from a file such as those that are written about plans that failed.
     #[arg(long)]
     plan: Option<PathBuf>,
@@ -29,19 +32,6 @@ struct Args {
     /// Runs only a fixed part, in a few minutes.
     #[arg(long)]
     subset: bool,
-
-    /// Runs the world of 200 odd objects instead of plans.
-    #[arg(long)]
-    malformed: bool,
-
-    /// Creates this many bindings at once instead of running plans, a third of all requests being refused.
-    #[arg(long)]
-    overload: Option<usize>,
-
-    /// Plants bugs, one after the other; succeeds if the campaign notices each of them.
-    #[cfg(feature = "planted-bugs")]
-    #[arg(long)]
-    planted: bool,
 
     /// Forgets what was done before.
     #[arg(long)]
@@ -58,6 +48,22 @@ struct Args {
     /// Where plans, results and evidence are kept.
     #[arg(long, default_value = "target/faults")]
     folder: PathBuf,
+}
+
+/// What is not a plan.
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Other {
+    /// Starts the operator in a world of 200 odd objects.
+    Malformed,
+    /// Creates very many bindings at once while a third of all requests is refused.
+    Overload {
+        /// How many.
+        #[arg(default_value_t = 5000)]
+        bindings: usize,
+    },
+    /// Plants bugs, one after the other; succeeds if the campaign notices each of them.
+    #[cfg(feature = "planted-bugs")]
+    Planted,
 }
 
 impl Args {
@@ -80,15 +86,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<bool> {
-    if args.malformed {
-        return worlds::malformed().await;
-    }
-    if let Some(bindings) = args.overload {
-        return worlds::overload(bindings).await;
-    }
-    #[cfg(feature = "planted-bugs")]
-    if args.planted {
-        return worlds::planted().await;
+    match args.command {
+        Some(Other::Malformed) => return worlds::malformed().await,
+        Some(Other::Overload { bindings }) => return worlds::overload(bindings).await,
+        #[cfg(feature = "planted-bugs")]
+        Some(Other::Planted) => return worlds::planted().await,
+        None => {}
     }
     let store = Store::open(args.folder.clone(), &[e2e::operator::program()?, std::env::current_exe()?])?;
     eprintln!("starting a control plane");
@@ -104,7 +107,9 @@ async fn run(args: Args) -> Result<bool> {
         }
     };
     if args.list {
-        plans.iter().for_each(|plan| println!("{}", plan.id));
+        for plan in &plans {
+            println!("{}", plan.id);
+        }
         return Ok(true);
     }
     let passed = if args.plan.is_some() { std::collections::HashSet::new() } else { store.passed() };
