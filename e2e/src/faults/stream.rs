@@ -75,7 +75,12 @@ impl Pump {
 
     /// Shows one event, or does what a rule says; `None`: the watch is over.
     async fn pass(&mut self, line: Bytes) -> Option<()> {
-        let Some(seen) = Seen::of(&line) else { return self.send(line).await };
+        let Some(seen) = Seen::of(&line) else {
+            if is_error(&line) {
+                self.shared.note_error(format!("{}: the watch ends with an error", self.asked));
+            }
+            return self.send(line).await;
+        };
         self.shared.is_at(&seen.version);
         let resource = &self.asked.resource;
         let key = format!("event {resource}/{}", seen.name);
@@ -164,6 +169,10 @@ impl Seen {
         let text = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
         Some(Self { kind: kind.to_owned(), name: text("name"), version: text("resourceVersion") })
     }
+}
+
+fn is_error(line: &Bytes) -> bool {
+    serde_json::from_slice::<Value>(line).is_ok_and(|event| event["type"] == "ERROR")
 }
 
 fn gone() -> Bytes {
