@@ -4,6 +4,10 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 CRD := config/crd/podidentity.dev_podidentitybindings.yaml
+API := docs/reference/api.md
+HEALTH := config/argocd/resource_customizations/podidentity.dev/PodIdentityBinding/health.lua
+HEALTH_COPY := config/argocd/component/health.lua
+STATUSES := $(CURDIR)/target/e2e-statuses
 
 .PHONY: help
 help: ## Show this list
@@ -25,7 +29,7 @@ test: ## Everything that CI checks: format, lints, layers, unit, golden and end-
 	$(MAKE) e2e
 
 .PHONY: lint
-lint: check-layers check-generated ## Format, lints, layers, generated files
+lint: check-layers check-generated check-docs ## Format, lints, layers, generated files, links
 	@echo "== format"
 	@cargo fmt --all --check
 	@echo "== clippy"
@@ -42,23 +46,44 @@ unit: ## Unit, golden and property tests
 e2e: controlplane ## End-to-end tests on a real control plane
 	@echo "== end-to-end tests"
 	@cargo build -p podidentity-operator
-	@cargo test -p e2e
+	@rm -rf $(STATUSES)
+	@E2E_STATUSES=$(STATUSES) cargo test -p e2e
+
+.PHONY: gitops
+gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; over the statuses that the last make e2e saw
+	@echo "== Argo CD, Flux, Helm"
+	@cargo build -p podidentity-operator -p e2e --bins
+	@e2e/gitops/run.sh build
+	@E2E_STATUSES=$(STATUSES) timeout 20m cargo run --quiet -p e2e --bin with-cluster -- e2e/gitops/run.sh test
 
 .PHONY: controlplane
 controlplane: ## Build etcd, the Kubernetes control plane and kwok from source (once, about 13 minutes)
 	@e2e/controlplane/build.sh > /dev/null
 
 .PHONY: generate
-generate: ## Write what is generated from the Rust types: config/crd
+generate: ## Write what is generated from the Rust types: config/crd, docs/reference/api.md
 	@cargo run --quiet -p podidentity-api --example crd > $(CRD).new
 	@mv $(CRD).new $(CRD)
 	@echo "wrote $(CRD)"
+	@cargo run --quiet -p podidentity-docs -- api > $(API).new
+	@mv $(API).new $(API)
+	@echo "wrote $(API)"
+	@cp $(HEALTH) $(HEALTH_COPY)
+	@echo "wrote $(HEALTH_COPY)"
 
 .PHONY: check-generated
 check-generated: ## Fail if what is generated is stale
 	@echo "== generated files"
 	@cargo run --quiet -p podidentity-api --example crd | diff -u $(CRD) - \
 	  || { echo "$(CRD) is stale: run make generate and commit it" >&2; exit 1; }
+	@cargo run --quiet -p podidentity-docs -- api | diff -u $(API) - \
+	  || { echo "$(API) is stale: run make generate and commit it" >&2; exit 1; }
+	@diff -u $(HEALTH_COPY) $(HEALTH) || { echo "$(HEALTH_COPY) is stale: run make generate and commit it" >&2; exit 1; }
+
+.PHONY: check-docs
+check-docs: ## Fail if a link of a page leads nowhere, or a reason is not explained
+	@echo "== links of the pages"
+	@cargo run --quiet -p podidentity-docs -- check
 
 .PHONY: check-layers
 check-layers: ## Fail if core could do I/O

@@ -23,6 +23,9 @@ pub mod injection;
 mod kubectl;
 mod namespace;
 pub mod operator;
+pub mod proxy;
+pub mod scrape;
+pub mod statuses;
 pub mod wait;
 
 pub use controlplane::{Component, ControlPlane, NEVER_READY, NEVER_READY_AS, Options, READY_AFTER};

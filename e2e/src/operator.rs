@@ -1,5 +1,6 @@
 //! The operator as a real process, with the rights of `config/rbac/` and no others.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -7,9 +8,11 @@ use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::kubeconfig::{self, User};
+use crate::ports::Port;
 use crate::process::Process;
 use crate::wait::DEADLINE;
 use crate::{ControlPlane, audit};
@@ -33,6 +36,7 @@ const GRACE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct Operator {
     process: Process,
+    port: Port,
 }
 
 impl ControlPlane {
@@ -76,39 +80,41 @@ impl Operator {
 
     /// Starts the operator's binary where everything is installed.
     pub async fn start_installed(control_plane: &ControlPlane, args: &[&str]) -> Result<Self> {
-        let program = binary()?;
-        let kubeconfig = control_plane.folder().join("operator.kubeconfig");
-        let token = token(control_plane).await?;
-        kubeconfig::write(&kubeconfig, control_plane.server(), &control_plane.authority(), &User::Token(&token))?;
-        let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-        let env = vec![
-            ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
-            ("RUST_LOG".to_owned(), level),
-            ("NO_COLOR".to_owned(), "1".to_owned()),
-        ];
-        let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        Ok(Self { process: control_plane.spawn("podidentity-operator", program, args, env)? })
+        Self::start_as("podidentity-operator", control_plane, control_plane.server(), args).await
     }
 
-    /// Starts one more operator, which talks to `server` (a proxy, without TLS) with a token of its own. `name` is that of
-    /// its log and kubeconfig.
-    pub async fn start_behind(
-        control_plane: &ControlPlane,
+    /// Starts one more under a name of its own, which reaches the API server at this address.
+    pub async fn start_as(name: &str, control_plane: &ControlPlane, server: &str, args: &[&str]) -> Result<Self> {
+        let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+        Self::start_with(name, control_plane, server, args, vec![("RUST_LOG".to_owned(), level)]).await
+    }
+
+    /// The same with further environment variables.
+    pub async fn start_with(
         name: &str,
+        control_plane: &ControlPlane,
         server: &str,
-        args: &[String],
+        args: &[&str],
         more_env: Vec<(String, String)>,
     ) -> Result<Self> {
+        let program = binary()?;
         let kubeconfig = control_plane.folder().join(format!("{name}.kubeconfig"));
         let token = token(control_plane).await?;
         kubeconfig::write(&kubeconfig, server, &control_plane.authority(), &User::Token(&token))?;
         let mut env = vec![
             ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
-            ("RUST_LOG".to_owned(), "info".to_owned()),
             ("NO_COLOR".to_owned(), "1".to_owned()),
         ];
         env.extend(more_env);
-        Ok(Self { process: control_plane.spawn(name, binary()?, args.to_vec(), env)? })
+        let port = Port::reserve()?;
+        let listen = format!("--listen=127.0.0.1:{}", port.number());
+        let args = args.iter().map(|&arg| arg.to_owned()).chain([listen]).collect();
+        Ok(Self { process: control_plane.spawn(name, program, args, env)?, port })
+    }
+
+    /// Where it serves `/metrics`, `/livez` and `/readyz`.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port.number()).into()
     }
 
     /// The process.
@@ -119,6 +125,16 @@ impl Operator {
     /// Ends it at once, as a crash does.
     pub fn kill(&self) {
         self.process.kill();
+    }
+
+    /// Stops it in the middle of whatever it does, as a machine does that hangs.
+    pub fn freeze(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after [`Operator::freeze`].
+    pub fn thaw(&self) {
+        self.process.signal(Signal::CONT);
     }
 
     /// Asks it to end; an error if it does not end by itself or ends with a failure.

@@ -105,6 +105,13 @@ impl Process {
         lock(&GROUPS).remove(&child.id());
     }
 
+    /// Sends a signal to the process group.
+    pub fn signal(&self, what: Signal) {
+        if let Some(id) = self.id() {
+            signal(id, what);
+        }
+    }
+
     /// Asks the process to end with SIGTERM and waits; after `grace` it is killed and that is an error.
     pub async fn terminate(&self, grace: Duration) -> Result<ExitStatus> {
         let id = self.id().with_context(|| format!("{} does not run", self.name()))?;

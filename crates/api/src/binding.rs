@@ -109,11 +109,14 @@ pub struct PodIdentityBindingSpec {
     #[serde(default)]
     pub rollout: Rollout,
 
-    /// What to do when another field manager owns the service account's annotation with another value.
+    /// What to do when another field manager owns the service account's annotation with another value. `Report` leaves
+    /// it alone and says who owns it. `Override` takes it over.
     #[serde(default)]
     pub on_conflict: ConflictPolicy,
 
-    /// What happens to the service account's annotations when the binding is deleted.
+    /// What happens to the service account's annotations when the binding is deleted. `Release` gives them up (what
+    /// another manager also sets stays) and restarts nothing. `Revoke` gives them up and restarts the workloads, so that
+    /// no pod keeps the role. `Retain` leaves everything as it is.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
@@ -148,7 +151,9 @@ pub struct Rollout {
     #[schemars(range(min = 0, max = 3600))]
     pub settle_seconds: i32,
 
-    /// What a failed restart means for the workloads that have not been restarted yet.
+    /// What a failed restart means for the workloads that have not been restarted yet. `Halt` starts no further
+    /// restarts. `Continue` goes on with the others. `Rollback` returns the service account and the workloads to the
+    /// role that was verified last, and stays there until the spec changes; where none was verified before: as `Halt`.
     #[serde(default)]
     pub on_failure: FailurePolicy,
 

@@ -159,7 +159,9 @@ pub struct WorkloadStatus {
     pub kind: String,
     /// Name, in the binding's namespace.
     pub name: String,
-    /// Where the workload is on its way to the identity.
+    /// Where the workload is on its way to the identity: `Halted` (its restart failed, or would not help), `Pending` (waits
+    /// for its restart), `Rolling`, `Paused`, `Excluded` (not selected), `Unmanaged` (verified, never restarted),
+    /// `ScaledToZero` or `Current` (needs no restart).
     pub state: WorkloadState,
     /// Why it is in this state, where that is not plain from the state itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -195,7 +197,8 @@ pub enum WorkloadState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FindingStatus {
-    /// How bad it is.
+    /// How bad it is: `Error` (the pod does not have the identity), `Warning` (it has, but something is not as it should
+    /// be) or `Info`.
     pub severity: FindingSeverity,
     /// CamelCase reason, for example `StaleRole`.
     pub reason: String,

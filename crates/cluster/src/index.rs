@@ -10,6 +10,8 @@ use podidentity_api::PodIdentityBinding;
 use podidentity_core::objects::{Namespace, Pod, ServiceAccount, Workload, WorkloadId, WorkloadKind};
 use podidentity_core::snapshot::{Config, Snapshot};
 
+use crate::tally::Tally;
+
 /// Namespace and name of a service account: the unit of every decision.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdentityKey {
@@ -53,6 +55,19 @@ pub enum Kind {
     Pod,
     /// Namespace
     Namespace,
+}
+
+impl Kind {
+    /// The kind as it stands in `kind:`, for example `Deployment`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Binding => "PodIdentityBinding",
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Workload(kind) => kind.as_str(),
+            Self::Pod => "Pod",
+            Self::Namespace => "Namespace",
+        }
+    }
 }
 
 /// Kind, namespace (empty for namespaces) and name of an object.
@@ -143,11 +158,10 @@ impl Identity {
         }
     }
 
-    fn insert(&mut self, name: String, object: Object) {
+    /// Files an object; returns the binding that it replaces.
+    fn insert(&mut self, name: String, object: Object) -> Option<Arc<PodIdentityBinding>> {
         match object {
-            Object::Binding(binding) => {
-                self.bindings.insert(name, binding);
-            }
+            Object::Binding(binding) => return self.bindings.insert(name, binding),
             Object::ServiceAccount(account) => self.service_account = Some(account),
             Object::Workload(workload) => {
                 self.workloads.insert(workload.id(), workload);
@@ -157,13 +171,13 @@ impl Identity {
             }
             Object::Namespace(_) => {}
         }
+        None
     }
 
-    fn remove(&mut self, id: &ObjectId) {
+    /// Removes an object; returns it if it is a binding.
+    fn remove(&mut self, id: &ObjectId) -> Option<Arc<PodIdentityBinding>> {
         match id.kind {
-            Kind::Binding => {
-                self.bindings.remove(&id.name);
-            }
+            Kind::Binding => return self.bindings.remove(&id.name),
             Kind::ServiceAccount => self.service_account = None,
             Kind::Workload(kind) => {
                 self.workloads.remove(&WorkloadId { kind, name: id.name.clone() });
@@ -173,6 +187,7 @@ impl Identity {
             }
             Kind::Namespace => {}
         }
+        None
     }
 }
 
@@ -183,6 +198,7 @@ struct State {
     identities: HashMap<String, HashMap<String, Identity>>,
     /// Where each object is filed: a workload or binding may move from one service account to another.
     places: HashMap<ObjectId, String>,
+    tally: Tally,
 }
 
 /// The index. Cheap to clone; all clones are the same index.
@@ -234,6 +250,11 @@ impl Index {
         state.identities.keys().flat_map(|namespace| state.bound_in(namespace)).collect()
     }
 
+    /// What the statuses of all bindings say, added up.
+    pub fn tally(&self) -> Tally {
+        self.lock().tally.clone()
+    }
+
     /// Everything about one identity, or `None` if no binding names it.
     pub fn snapshot(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
         let state = self.lock();
@@ -280,7 +301,12 @@ impl State {
             }
         }
         self.places.insert(id.clone(), place.clone());
-        self.identity(&id.namespace, &place).insert(id.name.clone(), object);
+        if let Object::Binding(binding) = &object {
+            self.tally.add(binding);
+        }
+        if let Some(replaced) = self.identity(&id.namespace, &place).insert(id.name.clone(), object) {
+            self.tally.remove(&replaced);
+        }
         affected.extend(self.if_bound(&id.namespace, &place));
         affected
     }
@@ -296,8 +322,11 @@ impl State {
         if uid.is_some() && filed != uid {
             return Vec::new();
         }
-        identity.remove(id);
+        let removed = identity.remove(id);
         let emptied = identity.is_empty();
+        if let Some(binding) = removed {
+            self.tally.remove(&binding);
+        }
         self.places.remove(id);
         let affected = self.if_bound(&id.namespace, &place).into_iter().collect();
         if emptied && let Some(accounts) = self.identities.get_mut(&id.namespace) {

@@ -8,11 +8,19 @@
 
 pub mod client;
 pub mod clock;
+pub mod fence;
+pub mod layers;
+pub mod lease;
+pub mod observe;
+
 mod optional;
+pub mod pulse;
 pub mod watch;
 
 pub mod index;
+pub mod tally;
 
+pub mod load;
 pub mod queue;
 
 pub mod act;

@@ -20,9 +20,12 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::index::{Index, Kind, Object};
-use crate::watch::{Notify, stream};
+use crate::layers;
+use crate::pulse::Pulse;
+use crate::watch::{Listeners, stream};
 
 const DEFINITION: &str = "rollouts.argoproj.io";
+const WATCHED: &str = "CustomResourceDefinition";
 /// A definition that is there but cannot be used (not accepted, being deleted) keeps nobody from working for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 const KIND: Kind = Kind::Workload(WorkloadKind::Rollout);
@@ -32,13 +35,14 @@ const KIND: Kind = Kind::Workload(WorkloadKind::Rollout);
 pub(crate) fn rollouts(
     client: &Client,
     index: &Index,
-    notify: &Notify,
+    listeners: &Listeners,
 ) -> (BoxFuture<'static, ()>, oneshot::Receiver<()>) {
     let (looked, receiver) = oneshot::channel();
     let keeper = Keeper {
         client: client.clone(),
+        pulse: Arc::new(listeners.pulses.begin(WATCHED)),
         index: index.clone(),
-        notify: Arc::clone(notify),
+        listeners: listeners.clone(),
         looked: Some(looked),
         listed: None,
         running: None,
@@ -49,8 +53,9 @@ pub(crate) fn rollouts(
 
 struct Keeper {
     client: Client,
+    pulse: Arc<Pulse>,
     index: Index,
-    notify: Notify,
+    listeners: Listeners,
     /// Told once when nobody has to wait any more.
     looked: Option<oneshot::Sender<()>>,
     /// Told by the stream of its first full list.
@@ -63,7 +68,7 @@ struct Keeper {
 impl Keeper {
     async fn run(mut self) {
         // Metadata only: the definition itself is large.
-        let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(self.client.clone());
+        let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(layers::felt(&self.client, &self.pulse));
         let config = watcher::Config::default().fields(&format!("metadata.name={DEFINITION}"));
         let definitions = watch(api, config).default_backoff();
         let patience = tokio::time::sleep(PATIENCE);
@@ -76,6 +81,7 @@ impl Keeper {
                     Some(Ok(event)) => self.keep(&event),
                     Some(Err(error)) => {
                         warn!(%error, "it cannot be seen whether Argo Rollouts is installed, trying again");
+                        self.listeners.observer.watch_failed(WATCHED);
                         self.need_not_be_waited_for();
                     }
                     None => return,
@@ -114,7 +120,7 @@ impl Keeper {
         }
         info!("Argo Rollouts is installed: its Rollouts are watched");
         let object = |it: Rollout| Object::Workload(Arc::new(it.into()));
-        let (running, listed) = stream(&self.client, &self.index, &self.notify, KIND, object);
+        let (running, listed) = stream(&self.client, &self.index, &self.listeners, KIND, object);
         (self.running, self.listed) = (Some(running), Some(listed));
     }
 
@@ -124,7 +130,7 @@ impl Keeper {
         }
         self.listed = None;
         for key in self.index.retain(KIND, &HashSet::new()) {
-            (self.notify)(key);
+            (self.listeners.notify)(key);
         }
     }
 

@@ -5,15 +5,21 @@ use std::future::{Future, poll_fn};
 use std::hash::Hash;
 use std::pin::pin;
 
-use futures::Stream;
 use futures::channel::mpsc;
+use futures::{Stream, StreamExt};
 use kube::runtime::scheduler::{ScheduleRequest, scheduler};
+use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Duration, Instant};
-use tracing::error;
+use tracing::{error, warn};
+
+use crate::load::Load;
 
 /// How long a key waits whose work panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(60);
+
+/// How long what is under way at a shutdown may take to finish.
+const FINISH: Duration = Duration::from_secs(20);
 
 /// Asks for keys to be worked on. Cheap to clone.
 #[derive(Clone)]
@@ -25,6 +31,7 @@ pub struct Sender<K> {
 pub struct Queue<K> {
     requests: mpsc::UnboundedReceiver<ScheduleRequest<K>>,
     sender: Sender<K>,
+    load: Load<K>,
 }
 
 impl<K> Sender<K> {
@@ -44,42 +51,64 @@ impl<K> Sender<K> {
 pub fn channel<K: Clone>() -> (Sender<K>, Queue<K>) {
     let (sender, receiver) = mpsc::unbounded();
     let sender = Sender { requests: sender };
-    (sender.clone(), Queue { requests: receiver, sender })
+    (sender.clone(), Queue { requests: receiver, sender, load: Load::default() })
 }
 
 impl<K: Clone + Eq + Hash + Send + 'static> Queue<K> {
-    /// Works on keys until `shutdown` is ready, then lets what is under way finish. `work` returns when the key is due
-    /// again, if it is.
-    pub async fn run<F, W>(self, concurrency: usize, shutdown: impl Future<Output = ()>, work: F)
-    where
+    /// How much there is to do.
+    pub fn load(&self) -> Load<K> {
+        self.load.clone()
+    }
+
+    /// Works on keys while `open` is true, until `shutdown` is ready; then lets what is under way finish. What comes
+    /// meanwhile is kept, each key once. `work` returns when the key is due again, if it is.
+    pub async fn run<F, W>(
+        self,
+        concurrency: usize,
+        mut open: watch::Receiver<bool>,
+        shutdown: impl Future<Output = ()>,
+        work: F,
+    ) where
         F: Fn(K) -> W,
         W: Future<Output = Option<Instant>> + Send + 'static,
     {
-        let mut scheduler = pin!(scheduler(self.requests));
+        let load = self.load;
+        let requests = self.requests.inspect(|request| load.requested(request));
+        let mut scheduler = pin!(scheduler(requests));
         let mut shutdown = pin!(shutdown);
         let mut busy = Busy { tasks: JoinSet::new(), keys: HashMap::new(), running: HashSet::new() };
         loop {
-            let free = busy.running.len() < concurrency;
+            let free = *open.borrow_and_update() && busy.running.len() < concurrency;
+            // Requests are taken in also while nothing may start: they must not pile up.
             let due = poll_fn(|context| {
                 let running = &busy.running;
-                pin!(scheduler.as_mut().hold_unless(|key| !running.contains(key))).poll_next(context)
+                if free {
+                    pin!(scheduler.as_mut().hold_unless(|key| !running.contains(key))).poll_next(context)
+                } else {
+                    pin!(scheduler.as_mut().hold()).poll_next(context)
+                }
             });
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                Some(key) = due, if free => {
+                Ok(()) = open.changed() => {}
+                Some(key) = due => {
+                    load.started(&key);
                     let id = busy.tasks.spawn(work(key.clone())).id();
                     busy.running.insert(key.clone());
                     busy.keys.insert(id, key);
                 }
                 Some(finished) = busy.tasks.join_next_with_id() => {
-                    if let Some((key, at)) = busy.finish(finished) {
+                    if let Some((key, at)) = busy.finish(finished, &load) {
                         self.sender.at(key, at);
                     }
                 }
             }
         }
-        while busy.tasks.join_next().await.is_some() {}
+        let finish = async { while busy.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(FINISH, finish).await.is_err() {
+            warn!(within = ?FINISH, "what was under way has not finished");
+        }
     }
 }
 
@@ -91,7 +120,11 @@ struct Busy<K> {
 
 impl<K: Clone + Eq + Hash> Busy<K> {
     /// Frees the key of a finished task and says when it is due again.
-    fn finish(&mut self, finished: Result<(Id, Option<Instant>), tokio::task::JoinError>) -> Option<(K, Instant)> {
+    fn finish(
+        &mut self,
+        finished: Result<(Id, Option<Instant>), tokio::task::JoinError>,
+        load: &Load<K>,
+    ) -> Option<(K, Instant)> {
         let (id, again) = match finished {
             Ok(done) => done,
             Err(panicked) => {
@@ -101,6 +134,7 @@ impl<K: Clone + Eq + Hash> Busy<K> {
         };
         let key = self.keys.remove(&id)?;
         self.running.remove(&key);
+        load.finished(&key);
         Some((key, again?))
     }
 }

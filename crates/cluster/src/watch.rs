@@ -20,17 +20,31 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
+use crate::layers;
+use crate::observe::Observer;
+use crate::pulse::Pulses;
 
 /// Told of every bound identity about which something has changed.
 pub type Notify = Arc<dyn Fn(IdentityKey) + Send + Sync>;
+
+/// Who is told of what the streams see.
+#[derive(Clone)]
+pub struct Listeners {
+    /// Of changes.
+    pub notify: Notify,
+    /// Of failures and lists.
+    pub observer: Arc<dyn Observer>,
+    /// Of signs of life.
+    pub pulses: Pulses,
+}
 
 /// The streams of all kinds, and a future that is ready when each of them has delivered its first full list.
 pub fn streams(
     client: &Client,
     index: &Index,
-    notify: &Notify,
+    listeners: &Listeners,
 ) -> (Vec<BoxFuture<'static, ()>>, BoxFuture<'static, ()>) {
-    let mut builder = Builder { client, index, notify, streams: Vec::new(), listed: Vec::new() };
+    let mut builder = Builder { client, index, listeners, streams: Vec::new(), listed: Vec::new() };
     builder.add::<PodIdentityBinding>(Kind::Binding, Object::binding);
     builder.add::<ServiceAccount>(Kind::ServiceAccount, |account| Object::ServiceAccount(Arc::new(account)));
     builder.add::<Deployment>(Kind::Workload(WorkloadKind::Deployment), |it| Object::Workload(Arc::new(it.into())));
@@ -38,7 +52,7 @@ pub fn streams(
     builder.add::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), |it| Object::Workload(Arc::new(it.into())));
     builder.add::<Pod>(Kind::Pod, |pod| Object::Pod(Arc::new(pod)));
     builder.add::<Namespace>(Kind::Namespace, |namespace| Object::Namespace(Arc::new(namespace)));
-    let (optional, looked) = crate::optional::rollouts(client, index, notify);
+    let (optional, looked) = crate::optional::rollouts(client, index, listeners);
     builder.streams.push(optional);
     builder.listed.push(looked);
     let listed = join_all(builder.listed).map(|_| ()).boxed();
@@ -48,7 +62,7 @@ pub fn streams(
 struct Builder<'a> {
     client: &'a Client,
     index: &'a Index,
-    notify: &'a Notify,
+    listeners: &'a Listeners,
     streams: Vec<BoxFuture<'static, ()>>,
     listed: Vec<oneshot::Receiver<()>>,
 }
@@ -58,7 +72,7 @@ impl Builder<'_> {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let (stream, listed) = stream(self.client, self.index, self.notify, kind, object);
+        let (stream, listed) = stream(self.client, self.index, self.listeners, kind, object);
         self.streams.push(stream);
         self.listed.push(listed);
     }
@@ -68,7 +82,7 @@ impl Builder<'_> {
 pub(crate) fn stream<K>(
     client: &Client,
     index: &Index,
-    notify: &Notify,
+    listeners: &Listeners,
     kind: Kind,
     object: fn(K) -> Object,
 ) -> (BoxFuture<'static, ()>, oneshot::Receiver<()>)
@@ -80,11 +94,13 @@ where
         kind,
         object,
         index: index.clone(),
-        notify: Arc::clone(notify),
+        listeners: listeners.clone(),
         listing: HashSet::new(),
+        undecodable: HashSet::new(),
         listed: Some(sender),
     };
-    (keeper.run(Api::all(client.clone())).boxed(), listed)
+    let pulse = Arc::new(listeners.pulses.begin(kind.as_str()));
+    (keeper.run(Api::all(layers::felt(client, &pulse))).boxed(), listed)
 }
 
 /// Keeps the objects of one kind in the index.
@@ -92,9 +108,11 @@ struct Keeper<K> {
     kind: Kind,
     object: fn(K) -> Object,
     index: Index,
-    notify: Notify,
+    listeners: Listeners,
     /// What the list that is under way has shown so far.
     listing: HashSet<ObjectId>,
+    /// What cannot be decoded and is left out.
+    undecodable: HashSet<ObjectId>,
     /// Told of the first full list.
     listed: Option<oneshot::Sender<()>>,
 }
@@ -109,7 +127,10 @@ where
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => self.keep(event),
-                Err(error) => warn!(kind = ?self.kind, %error, "watch failed, trying again"),
+                Err(error) => {
+                    warn!(kind = self.kind.as_str(), %error, "watch failed, trying again");
+                    self.listeners.observer.watch_failed(self.kind.as_str());
+                }
             }
         }
     }
@@ -126,7 +147,10 @@ where
             }
             Event::InitDone => {
                 let gone = self.index.retain(self.kind, &self.listing);
-                info!(kind = ?self.kind, objects = self.listing.len(), "listed");
+                info!(kind = self.kind.as_str(), objects = self.listing.len(), "listed");
+                self.undecodable.retain(|id| self.listing.contains(id));
+                self.listeners.observer.listed(self.kind.as_str());
+                self.listeners.observer.undecodable(self.kind.as_str(), self.undecodable.len());
                 self.listing = HashSet::new();
                 if let Some(listed) = self.listed.take() {
                     // The receiver is only gone when the process is shutting down.
@@ -137,21 +161,41 @@ where
             Event::Apply(object) => self.apply(object),
             Event::Delete(object) => {
                 let meta = object.meta();
-                self.index.delete(&ObjectId::of(self.kind, meta), meta.uid.as_deref())
+                let id = ObjectId::of(self.kind, meta);
+                self.decodable(&id);
+                self.index.delete(&id, meta.uid.as_deref())
             }
         };
         for key in affected {
-            (self.notify)(key);
+            (self.listeners.notify)(key);
+        }
+    }
+
+    /// The object can be decoded (again), or is gone.
+    fn decodable(&mut self, id: &ObjectId) {
+        if !self.undecodable.is_empty() && self.undecodable.remove(id) {
+            self.listeners.observer.undecodable(self.kind.as_str(), self.undecodable.len());
         }
     }
 
     fn apply(&mut self, object: DeserializeGuard<K>) -> Vec<IdentityKey> {
         match object.0 {
-            Ok(object) => self.index.apply((self.object)(object)),
+            Ok(object) => {
+                let object = (self.object)(object);
+                self.decodable(&object.id());
+                self.index.apply(object)
+            }
             Err(invalid) => {
                 let id = ObjectId::of(self.kind, &invalid.metadata);
-                warn!(kind = ?self.kind, namespace = id.namespace, name = id.name, error = invalid.error,
-                    "object cannot be decoded and is left out");
+                warn!(
+                    kind = self.kind.as_str(),
+                    namespace = id.namespace,
+                    name = id.name,
+                    error = invalid.error,
+                    "object cannot be decoded and is left out"
+                );
+                self.undecodable.insert(id.clone());
+                self.listeners.observer.undecodable(self.kind.as_str(), self.undecodable.len());
                 // What it was before is no ground to act on any more.
                 self.index.delete(&id, None)
             }

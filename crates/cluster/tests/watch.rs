@@ -14,7 +14,9 @@ use hyper::body::Frame;
 use kube::Client;
 use kube::client::Body;
 use podidentity_cluster::index::{IdentityKey, Index};
-use podidentity_cluster::watch::streams;
+use podidentity_cluster::observe::Nobody;
+use podidentity_cluster::pulse::Pulses;
+use podidentity_cluster::watch::{Listeners, streams};
 use podidentity_core::snapshot::Snapshot;
 use serde_json::{Value, json};
 
@@ -65,7 +67,8 @@ fn deployment(name: &str, version: &str, replicas: &Value) -> Value {
 /// What is known of the service account once this is true of it.
 async fn known_when(client: &Client, is_true: impl Fn(&Snapshot) -> bool) -> Option<Snapshot> {
     let index = Index::default();
-    let (streams, _) = streams(client, &index, &(Arc::new(|_| {}) as _));
+    let listeners = Listeners { notify: Arc::new(|_| {}), observer: Arc::new(Nobody), pulses: Pulses::default() };
+    let (streams, _) = streams(client, &index, &listeners);
     let running: Vec<_> = streams.into_iter().map(tokio::spawn).collect();
     let key = IdentityKey { namespace: "shop".into(), service_account: "app".into() };
     let known = tokio::time::timeout(Duration::from_secs(30), async {

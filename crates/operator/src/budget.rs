@@ -28,6 +28,11 @@ impl Budget {
         }
     }
 
+    /// How many rollouts are under way or about to be started.
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
     /// Notes what the identity uses now and whether it wants more; returns who may go on because of it.
     pub(crate) fn note(&mut self, key: &IdentityKey, used: usize, wants_more: bool) -> Vec<IdentityKey> {
         let before = if used == 0 { self.used.remove(key) } else { self.used.insert(key.clone(), used) };

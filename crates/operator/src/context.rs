@@ -1,17 +1,18 @@
 //! What all reconciles share, and what is remembered between two of one identity. Losing it costs time, never truth.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
-use podidentity_api::names;
+use podidentity_api::{WorkloadState, names};
 use podidentity_cluster::clock;
 use podidentity_cluster::index::{IdentityKey, Index};
 use podidentity_cluster::queue::Sender;
-use podidentity_core::assess::Assessment;
-use podidentity_core::outcome::ProblemKind;
+use podidentity_core::assess::{Assessment, Case};
+use podidentity_core::objects::WorkloadId;
+use podidentity_core::outcome::{Outcome, ProblemKind};
 use podidentity_core::plan::{Plan, Step, plan};
 use podidentity_core::rollout::Wait;
 use podidentity_core::snapshot::{Config, Snapshot};
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::args::Args;
 use crate::budget::Budget;
+use crate::metrics::Metrics;
 
 /// Counts of coming and going pods are written at most this often.
 const COUNTS_EVERY: Duration = Duration::from_secs(1);
@@ -27,18 +29,21 @@ pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) index: Index,
     pub(crate) recorder: Recorder,
+    pub(crate) metrics: Metrics,
     config: Arc<Config>,
     sender: Sender<IdentityKey>,
     budget: Mutex<Budget>,
     memory: Mutex<HashMap<IdentityKey, Memory>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Memory {
     /// Failures in a row.
     failures: u32,
     /// When a status was last written.
     reported: Option<Instant>,
+    /// Workloads that were in a restart of ours.
+    in_flight: BTreeSet<WorkloadId>,
 }
 
 /// What was decided, and on what grounds.
@@ -53,6 +58,7 @@ impl Context {
         client: Client,
         index: Index,
         sender: Sender<IdentityKey>,
+        metrics: Metrics,
         args: &Args,
         issuer: Option<String>,
     ) -> Self {
@@ -61,7 +67,12 @@ impl Context {
             recorder: Recorder::new(client.clone(), reporter),
             client,
             index,
-            config: Arc::new(Config { settings: args.settings(), issuer, require_grants: args.require_grants }),
+            metrics,
+            config: Arc::new(Config {
+                settings: args.injection.settings(),
+                issuer,
+                require_grants: args.require_grants,
+            }),
             sender,
             budget: Mutex::new(Budget::new(args.max_concurrent_rollouts)),
             memory: Mutex::default(),
@@ -86,6 +97,11 @@ impl Context {
         let ready = workloads().filter(|workload| workload.wait == Some(Wait::Slot)).count();
         let wants_more = ready > rolls && rolls == snapshot.rollout_slots;
         self.wake(budget.note(key, in_flight + rolls, wants_more));
+        self.metrics.rollouts_in_flight(budget.total());
+        drop(budget);
+        if let Some(case) = &assessment.case {
+            self.count_ended_rollouts(key, case);
+        }
         Some(Decision { snapshot, assessment, plan })
     }
 
@@ -96,8 +112,37 @@ impl Context {
         Some((snapshot, assessment))
     }
 
+    fn count_ended_rollouts(&self, key: &IdentityKey, case: &Case) {
+        let in_flight = case.workloads.iter().filter(|it| it.in_flight).map(|it| it.workload.id()).collect();
+        let mut memory = lock(&self.memory);
+        let before = match memory.get_mut(key) {
+            Some(memory) => std::mem::replace(&mut memory.in_flight, in_flight),
+            None if in_flight.is_empty() => return,
+            None => {
+                memory.entry(key.clone()).or_default().in_flight = in_flight;
+                return;
+            }
+        };
+        drop(memory);
+        for workload in case.workloads.iter().filter(|it| !it.in_flight && before.contains(&it.workload.id())) {
+            if workload.failed || workload.state == WorkloadState::Current {
+                self.metrics.rollout_ended(!workload.failed);
+            }
+        }
+    }
+
+    /// Counts what was done.
+    pub(crate) fn acted(&self, key: &IdentityKey, outcome: &Outcome) {
+        self.metrics.acted(outcome);
+        let rolled = outcome.rolled();
+        if !rolled.is_empty() {
+            lock(&self.memory).entry(key.clone()).or_default().in_flight.extend(rolled.into_iter().cloned());
+        }
+    }
+
     /// Counts a failure and says how long to wait before the next try.
     pub(crate) fn failed(&self, key: &IdentityKey, kind: ProblemKind) -> Duration {
+        self.metrics.failed(kind);
         let mut memory = lock(&self.memory);
         let memory = memory.entry(key.clone()).or_default();
         memory.failures = memory.failures.saturating_add(1);

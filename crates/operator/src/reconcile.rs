@@ -26,6 +26,7 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     let Decision { snapshot, assessment, plan } = context.decide(&key)?;
     let acted = act(&context.client, &key.namespace, &plan).await;
     let mut outcome = Outcome::of(&assessment, acted.done, acted.problems);
+    context.acted(&key, &outcome);
     publish_release(&context, &assessment, &outcome).await;
 
     // The status speaks of the time after: what was written is known already.

@@ -85,8 +85,7 @@ async fn on(control_plane: &ControlPlane) -> Result<Judged> {
     terminating_namespace(control_plane).await?;
     let healthy = control_plane.namespace("healthy").await?;
     create_healthy(&healthy).await?;
-    let server = control_plane.server().to_owned();
-    let operator = Operator::start_behind(control_plane, "operator-malformed", &server, &[], Vec::new()).await?;
+    let operator = Operator::start_as("operator-malformed", control_plane, control_plane.server(), &[]).await?;
     let work = async {
         for number in 0..HEALTHY {
             expect::ready(&healthy, &format!("app-{number}")).await?;

@@ -78,10 +78,10 @@ pub async fn run(bindings: usize) -> Result<Measured> {
     let rules: Vec<Rule> = rules.iter().map(|rule| rule.parse()).collect::<Result<_>>()?;
     let upstream = operator::client(&control_plane).await?;
     let proxy = Proxy::start(upstream, None, &rules, Arc::new(Nobody)).await?;
-    let operator = Operator::start_behind(&control_plane, "operator-overload", proxy.server(), &[], Vec::new()).await?;
+    let operator = Operator::start_as("operator-overload", &control_plane, proxy.server(), &[]).await?;
     let process = operator.process().id().context("the operator does not run")?;
     let listed = async {
-        while !operator.log_about("starting to reconcile").contains("starting") {
+        while !operator.log_about("all kinds listed").contains("all kinds") {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         anyhow::Ok(())

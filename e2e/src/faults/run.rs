@@ -224,7 +224,7 @@ impl Crew {
         if clock {
             env.extend(rig.control_plane.clock(&namespace.name)?);
         }
-        let operator = Operator::start_behind(&rig.control_plane, &name, proxy.server(), &[], env).await?;
+        let operator = Operator::start_with(&name, &rig.control_plane, proxy.server(), &[], env).await?;
         let _ = member.operator.set(operator);
         self.proxies.push(proxy);
         self.members.push(member);

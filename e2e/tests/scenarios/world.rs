@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use e2e::{ControlPlane, Namespace, Operator};
+use e2e::{ControlPlane, Namespace, Operator, statuses};
 use futures::future::BoxFuture;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -82,7 +82,8 @@ async fn alone(world: &Mutex<Option<Arc<World>>>, args: &[&str], scenario: Scena
 impl World {
     async fn start(args: &[&str]) -> Result<Arc<Self>> {
         let control_plane = ControlPlane::start().await?;
-        match Operator::start(&control_plane, args).await {
+        let started = Operator::start(&control_plane, args).await;
+        match started.and_then(|operator| statuses::record(&control_plane).map(|()| operator)) {
             Ok(operator) => Ok(Arc::new(Self { control_plane, operator })),
             Err(error) => {
                 control_plane.keep_logs();

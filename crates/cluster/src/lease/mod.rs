@@ -1,0 +1,182 @@
+//! Leader election on a `coordination.k8s.io/v1` Lease.
+//!
+//! ```text
+//! watch on the one lease ──► Election (pure) ──► conditional write ──► fence opens until then
+//! ```
+//!
+//! A process that does not lead keeps a watch on the lease: it costs no requests, and a lease that is given up is
+//! taken over at once.
+
+mod election;
+mod requests;
+
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Api, Client};
+use tokio::sync::watch as channel;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+pub use election::{Election, Next, Record, Timing};
+
+use self::requests::Requests;
+use crate::fence::Fence;
+
+/// What to stand for.
+#[derive(Clone, Debug)]
+pub struct Candidacy {
+    /// Namespace of the lease.
+    pub namespace: String,
+    /// Name of the lease.
+    pub name: String,
+    /// Who stands; unique among all processes that ever stand.
+    pub identity: String,
+    /// The times.
+    pub timing: Timing,
+}
+
+/// One who stands for election.
+pub struct Candidate {
+    requests: Requests,
+    election: Election,
+    events: BoxStream<'static, watcher::Result<Event<Lease>>>,
+    fence: Fence,
+    leads: channel::Sender<bool>,
+}
+
+/// Why nobody can be elected here.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot read lease {namespace}/{name}: {error}; leader election needs get, list, watch, create and patch on \
+     leases there (config/account), or turn it off with --leader-elect=false if only one replica ever runs"
+)]
+pub struct Unreadable {
+    namespace: String,
+    name: String,
+    error: Box<kube::Error>,
+}
+
+impl Candidate {
+    /// Looks at the lease for the first time: an error here is one of setup. The receiver tells who leads: this
+    /// process, or not.
+    pub async fn new(
+        client: &Client,
+        candidacy: Candidacy,
+        fence: Fence,
+    ) -> Result<(Self, channel::Receiver<bool>), Unreadable> {
+        let api = Api::<Lease>::namespaced(client.clone(), &candidacy.namespace);
+        let config = watcher::Config::default().fields(&format!("metadata.name={}", candidacy.name));
+        let events = watch(api.clone(), config).default_backoff().boxed();
+        let election = Election::new(candidacy.identity.clone(), candidacy.timing);
+        let (leads, receiver) = channel::channel(false);
+        let mut candidate = Self { requests: Requests { api, candidacy }, election, events, fence, leads };
+        match candidate.look().await {
+            Ok(()) => Ok((candidate, receiver)),
+            Err(error) => {
+                let Candidacy { namespace, name, .. } = candidate.requests.candidacy;
+                Err(Unreadable { namespace, name, error: Box::new(error) })
+            }
+        }
+    }
+
+    /// Stands for election until `end` is ready, then gives the lease up if it holds it.
+    pub async fn run(mut self, end: impl Future<Output = ()>) {
+        let mut end = std::pin::pin!(end.fuse());
+        loop {
+            let now = Instant::now();
+            let next = self.election.next(now);
+            self.announce();
+            match next {
+                Next::Wait(until) => tokio::select! {
+                    () = &mut end => break,
+                    Some(event) = self.events.next() => self.hear(event),
+                    () = tokio::time::sleep_until(until) => {}
+                },
+                write => self.write(write, now).await,
+            }
+            if (&mut end).now_or_never().is_some() {
+                break;
+            }
+        }
+        self.give_up().await;
+    }
+
+    /// Opens or closes the fence and tells who has to know.
+    fn announce(&self) {
+        let until = self.election.leads_until(Instant::now());
+        self.fence.set(until);
+        let leads = until.is_some();
+        let changed = self.leads.send_if_modified(|before| std::mem::replace(before, leads) != leads);
+        if changed && leads {
+            info!(identity = self.requests.candidacy.identity, "leading");
+        } else if changed {
+            warn!(holder = self.election.holder(), "not leading any more: nothing is written from now on");
+        }
+    }
+
+    fn hear(&mut self, event: watcher::Result<Event<Lease>>) {
+        match event {
+            Ok(Event::InitApply(lease) | Event::Apply(lease)) => {
+                self.election.saw(requests::record(&lease), Instant::now());
+            }
+            // Whether it is still gone shows the next write, which is conditional on that.
+            Ok(Event::Delete(_)) => self.election.saw_none(),
+            Ok(Event::Init | Event::InitDone) => {}
+            Err(error) => debug!(%error, "the watch on the lease failed, trying again"),
+        }
+    }
+
+    /// Tries a write. Not for longer than its success would mean anything.
+    async fn write(&mut self, next: Next, began: Instant) {
+        let limit = self.requests.candidacy.timing.renew_deadline / 2;
+        let end = self.election.leads_until(began).unwrap_or(began + limit).min(began + limit);
+        let written = tokio::time::timeout_at(end, self.requests.send(&next)).await;
+        match written {
+            Ok(Ok(record)) => {
+                self.election.wrote(record, began);
+                return;
+            }
+            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {
+                debug!(status = status.message, "somebody else has written the lease");
+                if self.look_again().await && self.election.leads_until(Instant::now()).is_none() {
+                    return;
+                }
+            }
+            Ok(Err(error)) => warn!(%error, "the lease was not written, trying again"),
+            Err(_) => warn!(within = ?(end - began), "no answer to writing the lease, trying again"),
+        }
+        self.election.failed(Instant::now());
+    }
+
+    /// Reads the lease: the watch may lag behind.
+    async fn look(&mut self) -> kube::Result<()> {
+        match self.requests.get().await? {
+            Some(record) => self.election.saw(record, Instant::now()),
+            None => self.election.saw_none(),
+        }
+        Ok(())
+    }
+
+    /// Reads the lease after somebody else has written it; whether that went well.
+    async fn look_again(&mut self) -> bool {
+        let limit = self.requests.candidacy.timing.retry_period;
+        tokio::time::timeout(limit, self.look()).await.is_ok_and(|looked| looked.is_ok())
+    }
+
+    /// Gives the lease up, so that another one takes over at once instead of waiting for it to run out.
+    async fn give_up(self) {
+        self.fence.set(None);
+        let held = self.election.leads_until(Instant::now()).and(self.election.record());
+        self.leads.send_replace(false);
+        let Some(held) = held else { return };
+        let limit = self.requests.candidacy.timing.renew_deadline / 2;
+        match tokio::time::timeout(limit, self.requests.give_up(held)).await {
+            Ok(Ok(_)) => info!("gave the lease up"),
+            Ok(Err(error)) => warn!(%error, "the lease was not given up: others wait until it runs out"),
+            Err(_) => warn!("no answer to giving the lease up: others may have to wait until it runs out"),
+        }
+    }
+}

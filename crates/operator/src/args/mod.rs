@@ -1,0 +1,149 @@
+//! Flags. Each can also be given as an environment variable.
+
+mod election;
+mod injection;
+mod logs;
+mod values;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use podidentity_cluster::fence::Scope;
+
+pub(crate) use election::ElectionArgs;
+pub(crate) use injection::InjectionArgs;
+pub(crate) use logs::LogArgs;
+
+/// Links service accounts to AWS IAM roles and proves that running pods have them.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "The cluster is found as kubectl finds it (KUBECONFIG, ~/.kube/config), or by the pod's service account.",
+    max_term_width = 120
+)]
+pub(crate) struct Args {
+    /// How many workloads of the whole cluster may be in a restart of ours at the same time.
+    #[arg(long, env = "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS", value_name = "NUMBER", default_value_t = 10, value_parser = values::positive)]
+    pub(crate) max_concurrent_rollouts: usize,
+
+    /// How many identities are worked on at the same time.
+    #[arg(long, env = "PODIDENTITY_CONCURRENCY", value_name = "NUMBER", default_value_t = 16, value_parser = values::positive)]
+    pub(crate) concurrency: usize,
+
+    /// Act only on bindings whose role the namespace grants by its annotation podidentity.dev/allowed-role-arns.
+    #[arg(long, env = "PODIDENTITY_REQUIRE_GRANTS")]
+    pub(crate) require_grants: bool,
+
+    /// Only show what would be done.
+    #[arg(long, env = "PODIDENTITY_DRY_RUN", value_name = "MODE", default_value = "off", num_args = 0..=1, default_missing_value = "report", require_equals = true)]
+    pub(crate) dry_run: DryRun,
+
+    /// Address of the HTTP server: /metrics, /livez, /readyz.
+    #[arg(long, env = "PODIDENTITY_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080", value_parser = values::address, help_heading = "Health")]
+    pub(crate) listen: SocketAddr,
+
+    /// How long a watch may give no sign of life, not even a bookmark (about one a minute), or work wait or take, until
+    /// /livez says so.
+    #[arg(long, env = "PODIDENTITY_STALLED_AFTER", value_name = "DURATION", default_value = "5m", value_parser = values::duration, help_heading = "Health")]
+    pub(crate) stalled_after: Duration,
+
+    #[command(flatten)]
+    pub(crate) election: ElectionArgs,
+
+    #[command(flatten)]
+    pub(crate) injection: InjectionArgs,
+
+    #[command(flatten)]
+    pub(crate) logs: LogArgs,
+}
+
+/// What is written of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DryRun {
+    /// Everything: this is no dry run.
+    Off,
+    /// Statuses and events only; they and the log say what would be done.
+    Report,
+    /// Nothing; the log says what would be done. Takes no part in leader election, so it may run beside an operator
+    /// that works.
+    Silent,
+}
+
+impl DryRun {
+    pub(crate) fn scope(self) -> Scope {
+        match self {
+            Self::Off => Scope::Everything,
+            Self::Report => Scope::Reports,
+            Self::Silent => Scope::Nothing,
+        }
+    }
+}
+
+impl Args {
+    /// Checks what clap cannot: how the flags fit together.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.election.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use podidentity_core::settings::Settings;
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Args, String> {
+        let all = ["podidentity-operator"].iter().chain(args);
+        let args = Args::try_parse_from(all).map_err(|error| error.to_string())?;
+        args.check().map(|()| args)
+    }
+
+    #[test]
+    fn flags_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_webhook() {
+        assert_eq!(parse(&[]).unwrap().injection.settings(), Settings::default());
+    }
+
+    #[test]
+    fn every_flag_has_an_environment_variable() {
+        for argument in Args::command().get_arguments() {
+            let name = argument.get_long().unwrap();
+            let variable = argument.get_env().and_then(|name| name.to_str()).unwrap_or_default();
+            let expected = format!("PODIDENTITY_{}", name.to_uppercase().replace('-', "_"));
+            assert!(variable == expected || name == "log", "--{name} has {variable:?}");
+        }
+    }
+
+    #[test]
+    fn bad_values_are_refused_with_advice() {
+        for (args, advice) in [
+            (&["--concurrency=0"][..], "whole number of at least 1"),
+            (&["--listen=8080"], "for example 0.0.0.0:8080"),
+            (&["--stalled-after=5"], "for example 15s or 2m"),
+            (&["--dry-run=yes"], "possible values: off, report, silent"),
+            (&["--lease-duration=10s", "--lease-renew-deadline=10s"], "must be shorter than the lease duration"),
+            (&["--lease-retry-period=6s"], "at most half of the renew deadline"),
+            (&["--lease-name=My_Lease"], "lower case letters"),
+            (&["--log=podidentity=loud"], "for example info,podidentity_cluster=debug"),
+            (&["--issuer=oidc.example.com"], "https://"),
+            (&["--token-mount-path=var/run"], "absolute path"),
+            (&["--annotation-domain=eks.amazonaws.com/"], "domain"),
+            (&["--token-expiration=60"], "600"),
+        ] {
+            let error = parse(args).map(|_| ()).unwrap_err();
+            assert!(error.contains(advice), "{args:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn dry_run_alone_reports() {
+        assert_eq!(parse(&["--dry-run"]).unwrap().dry_run, DryRun::Report);
+        assert_eq!(parse(&["--dry-run=silent"]).unwrap().dry_run, DryRun::Silent);
+    }
+}

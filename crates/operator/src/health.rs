@@ -1,0 +1,132 @@
+//! Whether the process is alive, and whether it is ready.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use podidentity_cluster::index::IdentityKey;
+use podidentity_cluster::load::{Load, Reading};
+use podidentity_cluster::pulse::Pulses;
+use tokio::sync::watch;
+
+/// What the checks look at. A restart has to help: that the API server is away is no reason for one.
+#[derive(Clone)]
+pub(crate) struct Health {
+    pub(crate) pulses: Pulses,
+    pub(crate) load: Load<IdentityKey>,
+    pub(crate) leads: watch::Receiver<bool>,
+    pub(crate) stalled_after: Duration,
+    listed: Arc<AtomicBool>,
+}
+
+/// What was checked and, if it is not well, why.
+type Check = (&'static str, Result<(), String>);
+
+impl Health {
+    pub(crate) fn new(
+        pulses: Pulses,
+        load: Load<IdentityKey>,
+        leads: watch::Receiver<bool>,
+        stalled_after: Duration,
+    ) -> Self {
+        Self { pulses, load, leads, stalled_after, listed: Arc::default() }
+    }
+
+    /// The index is filled.
+    pub(crate) fn all_listed(&self) {
+        self.listed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process does its work, in its own time.
+    pub(crate) fn live(&self) -> (bool, String) {
+        let leads = *self.leads.borrow();
+        told(&[
+            ("watches", watches(&self.pulses.silent(), self.stalled_after)),
+            ("queue", if leads { queue(self.load.read(), self.stalled_after) } else { Ok(()) }),
+        ])
+    }
+
+    /// Whether the picture of the cluster is complete. A replica that does not lead is ready, too: to take over.
+    pub(crate) fn ready(&self) -> (bool, String) {
+        let listed = self.listed.load(Ordering::Relaxed);
+        told(&[("index", if listed { Ok(()) } else { Err("not every kind has been listed yet".to_owned()) })])
+    }
+}
+
+fn watches(silent: &[(&'static str, Duration)], limit: Duration) -> Result<(), String> {
+    let frozen: Vec<_> = silent.iter().filter(|(_, silence)| *silence > limit).collect();
+    let Some((_, longest)) = frozen.first() else { return Ok(()) };
+    let kinds: Vec<_> = frozen.iter().map(|(kind, _)| *kind).collect();
+    Err(format!("no sign of life from the watch of {} for {} s", kinds.join(", "), longest.as_secs()))
+}
+
+fn queue(load: Reading, limit: Duration) -> Result<(), String> {
+    // One reconcile may legitimately take long: up to 30 s for each of its writes.
+    if load.longest_run > limit * 3 {
+        return Err(format!("a reconcile has not ended for {} s", load.longest_run.as_secs()));
+    }
+    let silent = load.since_finish.is_none_or(|since| since > limit);
+    if load.longest_wait > limit && silent {
+        return Err(format!(
+            "{} identities wait, the first for {} s, and nothing is finished",
+            load.waiting,
+            load.longest_wait.as_secs()
+        ));
+    }
+    Ok(())
+}
+
+/// As the API server's own /livez?verbose tells it.
+fn told(checks: &[Check]) -> (bool, String) {
+    let mut text = String::new();
+    for (name, result) in checks {
+        let _ = match result {
+            Ok(()) => writeln!(text, "[+] {name} ok"),
+            Err(why) => writeln!(text, "[-] {name} failed: {why}"),
+        };
+    }
+    (checks.iter().all(|(_, result)| result.is_ok()), text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(300);
+
+    fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn a_silent_watch_is_named() {
+        assert_eq!(watches(&[("Pod", seconds(61)), ("Namespace", seconds(3))], LIMIT), Ok(()));
+        let frozen = watches(&[("Pod", seconds(400)), ("Namespace", seconds(301)), ("Deployment", seconds(2))], LIMIT);
+        assert_eq!(frozen, Err("no sign of life from the watch of Pod, Namespace for 400 s".to_owned()));
+    }
+
+    #[test]
+    fn a_queue_is_stuck_when_work_waits_and_none_is_finished() {
+        let busy = Reading { waiting: 9, longest_wait: seconds(900), running: 4, ..Reading::default() };
+        assert_eq!(queue(Reading { since_finish: Some(seconds(1)), ..busy }, LIMIT), Ok(()));
+        assert!(queue(Reading { since_finish: Some(seconds(301)), ..busy }, LIMIT).is_err());
+        assert!(queue(Reading { since_finish: None, ..busy }, LIMIT).is_err());
+        assert_eq!(queue(Reading::default(), LIMIT), Ok(()));
+    }
+
+    #[test]
+    fn a_reconcile_that_never_ends_is_noticed() {
+        let running =
+            |longest_run| Reading { running: 1, longest_run, since_finish: Some(seconds(1)), ..Reading::default() };
+        assert_eq!(queue(running(seconds(600)), LIMIT), Ok(()));
+        assert!(queue(running(seconds(901)), LIMIT).is_err());
+    }
+
+    #[test]
+    fn the_answer_says_what_is_wrong() {
+        let (well, text) = told(&[("watches", Ok(())), ("queue", Err("stuck".to_owned()))]);
+        assert!(!well);
+        assert_eq!(text, "[+] watches ok\n[-] queue failed: stuck\n");
+    }
+}

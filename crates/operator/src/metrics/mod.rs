@@ -1,0 +1,156 @@
+//! What the operator counts and measures. Names are stable: docs/metrics.md.
+
+mod catalogue;
+mod exposition;
+mod process;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use podidentity_cluster::observe::{Observer, RequestKind};
+use podidentity_core::outcome::{Outcome, ProblemKind};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+
+pub(crate) use exposition::{Exposition, Sources};
+
+/// Limits of the histograms' buckets, in seconds.
+const SECONDS: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+
+const STALE: &str = "Stale";
+const CONFLICT: &str = "Conflict";
+const REFUSED: &str = "Refused";
+const FAILED: &str = "Failed";
+const ANNOTATION: &str = "Annotation";
+const ROLLOUT: &str = "Rollout";
+
+/// Everything that is counted where it happens.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    reconciles: Counter,
+    failures: Family<KindLabel, Counter>,
+    reconcile_seconds: Histogram,
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Family<VerbLabel, Histogram, fn() -> Histogram>,
+    watch_failures: Family<KindLabel, Counter>,
+    watch_lists: Family<KindLabel, Counter>,
+    undecodable: Family<KindLabel, Gauge>,
+    rollouts_started: Counter,
+    rollouts_completed: Counter,
+    rollouts_failed: Counter,
+    rollouts_in_flight: Gauge,
+    repairs: Family<KindLabel, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerbLabel {
+    verb: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    verb: &'static str,
+    resource: String,
+    code: String,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let metrics = Self {
+            reconciles: Counter::default(),
+            failures: Family::default(),
+            reconcile_seconds: Histogram::new(SECONDS),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            watch_failures: Family::default(),
+            watch_lists: Family::default(),
+            undecodable: Family::default(),
+            rollouts_started: Counter::default(),
+            rollouts_completed: Counter::default(),
+            rollouts_failed: Counter::default(),
+            rollouts_in_flight: Gauge::default(),
+            repairs: Family::default(),
+        };
+        // A series that begins with its first event has an increase that nobody sees: these begin at zero.
+        for kind in [STALE, CONFLICT, REFUSED, FAILED] {
+            drop(metrics.failures.get_or_create(&KindLabel { kind }));
+        }
+        for kind in [ANNOTATION, ROLLOUT] {
+            drop(metrics.repairs.get_or_create(&KindLabel { kind }));
+        }
+        metrics
+    }
+
+    /// A reconcile has ended.
+    pub(crate) fn reconciled(&self, took: Duration) {
+        self.reconciles.inc();
+        self.reconcile_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A reconcile has met a problem and is repeated.
+    pub(crate) fn failed(&self, kind: ProblemKind) {
+        let kind = match kind {
+            ProblemKind::Stale => STALE,
+            ProblemKind::Conflict => CONFLICT,
+            ProblemKind::Refused => REFUSED,
+            ProblemKind::Failed => FAILED,
+        };
+        self.failures.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// Something was done that others had undone.
+    pub(crate) fn acted(&self, outcome: &Outcome) {
+        self.rollouts_started.inc_by(outcome.rolled().len() as u64);
+        if outcome.restored.is_some() {
+            self.repairs.get_or_create(&KindLabel { kind: ANNOTATION }).inc();
+        }
+        if outcome.rolled_again {
+            self.repairs.get_or_create(&KindLabel { kind: ROLLOUT }).inc();
+        }
+    }
+
+    /// A workload that was in a restart of ours is not any more.
+    pub(crate) fn rollout_ended(&self, well: bool) {
+        if well { &self.rollouts_completed } else { &self.rollouts_failed }.inc();
+    }
+
+    /// So many workloads are in a restart of ours.
+    pub(crate) fn rollouts_in_flight(&self, count: usize) {
+        self.rollouts_in_flight.set(as_i64(count));
+    }
+}
+
+impl Observer for Metrics {
+    fn request(&self, request: &RequestKind, code: Option<u16>, took: Duration) {
+        let RequestKind { verb, resource } = request;
+        let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        self.requests.get_or_create(&RequestLabels { verb, resource: resource.clone(), code }).inc();
+        self.request_seconds.get_or_create(&VerbLabel { verb }).observe(took.as_secs_f64());
+    }
+
+    fn watch_failed(&self, kind: &'static str) {
+        self.watch_failures.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    fn listed(&self, kind: &'static str) {
+        self.watch_lists.get_or_create(&KindLabel { kind }).inc();
+        drop(self.watch_failures.get_or_create(&KindLabel { kind }));
+    }
+
+    fn undecodable(&self, kind: &'static str, objects: usize) {
+        self.undecodable.get_or_create(&KindLabel { kind }).set(as_i64(objects));
+    }
+}
+
+fn as_i64(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,87 @@
+package support
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Claim is what docs/reference/conditions.md says of a binding in a state.
+type Claim struct{ KStatus, ArgoCD string }
+
+// Claims are the rows of the table in docs/reference/conditions.md, by reason and by who has to act.
+func Claims(t *testing.T) map[string]Claim {
+	t.Helper()
+	page, err := os.ReadFile(Repository("docs/reference/conditions.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := map[string]Claim{}
+	for _, row := range row.FindAllStringSubmatch(string(page), -1) {
+		claims[row[1]+" "+row[2]] = Claim{KStatus: row[3], ArgoCD: row[4]}
+	}
+	if len(claims) < 20 {
+		t.Fatalf("docs/reference/conditions.md has %d rows only: was the table changed?", len(claims))
+	}
+	return claims
+}
+
+// | `Rolling` | operator | InProgress | Progressing | ...
+var row = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (operator|person|nobody) \\| (\\w+) \\| (\\w+) \\|")
+
+// Key of the row that a binding belongs to.
+func Key(binding Binding) string {
+	who := "nobody"
+	if Condition(binding, "Stalled")["status"] == "True" {
+		who = "person"
+	} else if Condition(binding, "Reconciling")["status"] == "True" {
+		who = "operator"
+	}
+	return fmt.Sprintf("%v %s", Condition(binding, "Ready")["reason"], who)
+}
+
+// Of is what is claimed of a binding. The reason counts only if the status speaks of the present generation and the
+// binding is not being deleted.
+func Of(claims map[string]Claim, binding Binding) (Claim, error) {
+	switch {
+	case Deleted(binding):
+		return Claim{KStatus: "Terminating", ArgoCD: "Progressing"}, nil
+	case !Observed(binding):
+		return Claim{KStatus: "InProgress", ArgoCD: "Progressing"}, nil
+	}
+	claim, found := claims[Key(binding)]
+	if !found {
+		return Claim{}, fmt.Errorf("docs/reference/conditions.md has no row for %q", Key(binding))
+	}
+	return claim, nil
+}
+
+// Repository is the path of a file of the repository. Tests run in the folder of their package.
+func Repository(path string) string {
+	folder, err := os.Getwd()
+	for ; err == nil && folder != "/"; folder = filepath.Dir(folder) {
+		if _, err := os.Stat(filepath.Join(folder, "Cargo.lock")); err == nil {
+			return filepath.Join(folder, filepath.FromSlash(path))
+		}
+	}
+	panic("this is not run in a clone of the repository")
+}
+
+// Outcome counts what was seen of each row, for the log.
+type Outcome map[string]int
+
+// Log prints one line for each row: how many states were seen.
+func (o Outcome) Log(t *testing.T, claims map[string]Claim) {
+	t.Helper()
+	var missing []string
+	for key := range claims {
+		if o[key] == 0 {
+			missing = append(missing, key)
+		}
+	}
+	t.Logf("seen: %v", o)
+	t.Logf("not seen by the end-to-end tests: %s", strings.Join(missing, ", "))
+}

@@ -1,0 +1,3 @@
+module podidentity.dev/e2e/gitops/support
+
+go 1.26.0

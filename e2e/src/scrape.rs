@@ -1,0 +1,93 @@
+//! What the operator says over HTTP: metrics and health.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::Operator;
+use crate::wait::DEADLINE;
+
+/// An answer that takes longer is none.
+const PATIENCE: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_millis(20);
+
+/// Metrics at one moment, by name and labels as they are written.
+#[derive(Clone, Debug)]
+pub struct Scrape(BTreeMap<String, f64>);
+
+impl Scrape {
+    fn parse(text: &str) -> Result<Self> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let series = lines.map(|line| {
+            let (series, value) = line.rsplit_once(' ').with_context(|| format!("not a sample: {line}"))?;
+            Ok((series.to_owned(), value.parse().with_context(|| format!("not a number: {line}"))?))
+        });
+        Ok(Self(series.collect::<Result<_>>()?))
+    }
+
+    /// The sum of all series of this name whose labels contain all of these, written as `name="value"`.
+    pub fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+        let of_name = self.0.iter().filter(|(series, _)| series.split('{').next() == Some(name));
+        of_name.filter(|(series, _)| labels.iter().all(|label| series.contains(label))).map(|(_, value)| value).sum()
+    }
+
+    /// The names of all series.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().filter_map(|series| series.split('{').next())
+    }
+}
+
+impl Operator {
+    /// Asks for a path; returns the status code and the text.
+    pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+        let request = format!("GET {path} HTTP/1.0\r\nHost: operator\r\n\r\n");
+        let answer = async {
+            let mut stream = TcpStream::connect(self.address()).await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            anyhow::Ok(answer)
+        };
+        let answer = tokio::time::timeout(PATIENCE, answer).await.with_context(|| format!("no answer to {path}"))??;
+        let (head, body) = answer.split_once("\r\n\r\n").context("not an HTTP answer")?;
+        let code = head.split(' ').nth(1).context("no status code")?.parse()?;
+        Ok((code, body.to_owned()))
+    }
+
+    /// The metrics now.
+    pub async fn metrics(&self) -> Result<Scrape> {
+        match self.get("/metrics").await? {
+            (200, text) => Scrape::parse(&text),
+            (code, text) => bail!("/metrics answered {code}: {text}"),
+        }
+    }
+
+    /// Waits until a path answers with this code; returns the text.
+    pub async fn answers(&self, path: &str, code: u16) -> Result<String> {
+        let began = Instant::now();
+        loop {
+            let seen = self.get(path).await;
+            match seen {
+                Ok((found, text)) if found == code => return Ok(text),
+                _ if began.elapsed() < DEADLINE => tokio::time::sleep(EVERY).await,
+                seen => bail!("{path} did not answer {code} within {DEADLINE:?}, but {seen:?}"),
+            }
+        }
+    }
+
+    /// Waits until the metrics are as wanted.
+    pub async fn shows(&self, what: &str, is_so: impl Fn(&Scrape) -> bool) -> Result<Scrape> {
+        let began = Instant::now();
+        loop {
+            let seen = self.metrics().await;
+            match seen {
+                Ok(scrape) if is_so(&scrape) => return Ok(scrape),
+                _ if began.elapsed() < DEADLINE => tokio::time::sleep(EVERY).await,
+                seen => bail!("{what}: not so within {DEADLINE:?}; the metrics: {seen:#?}"),
+            }
+        }
+    }
+}
