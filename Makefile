@@ -56,6 +56,31 @@ gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; ov
 	@e2e/gitops/run.sh build
 	@E2E_STATUSES=$(STATUSES) timeout 20m cargo run --quiet -p e2e --bin with-cluster -- e2e/gitops/run.sh test
 
+# One plan: PLAN=target/faults/failed/....json. Some: ONLY="crash after". All anew: FRESH=1. More at a time: JOBS=16.
+.PHONY: faults
+faults: controlplane faults-tools ## The fault campaign: some 1,500 plans, a malformed world, overload; goes on where it was interrupted
+	@cargo build -p podidentity-operator -p e2e --bins
+	@target/debug/faults --jobs $(or $(JOBS),8) $(if $(PLAN),--plan "$(PLAN)") $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh)
+	@$(if $(PLAN)$(ONLY),true,target/debug/faults malformed && target/debug/faults overload && $(MAKE) faults-planted)
+
+.PHONY: faults-subset
+faults-subset: controlplane ## A fixed part of the fault campaign, in a few minutes
+	@echo "== fault campaign: the fixed subset"
+	@cargo build -p podidentity-operator -p e2e --bins
+	@target/debug/faults --subset --folder target/faults-subset
+
+.PHONY: faults-planted
+faults-planted: controlplane ## Plant bugs: the fault campaign has to notice each of them
+	@echo "== fault campaign: planted bugs"
+	@cargo build -p podidentity-operator
+	@cargo run --quiet -p e2e --features planted-bugs --bin faults -- planted
+
+# The clock of the operator's machine is set by libfaketime.
+.PHONY: faults-tools
+faults-tools:
+	@ls /usr/lib/*/faketime/libfaketime.so.1 > /dev/null 2>&1 || apt-get install -y libfaketime > /dev/null \
+	  || { echo "libfaketime is missing; install it: apt-get install libfaketime" >&2; exit 1; }
+
 .PHONY: controlplane
 controlplane: ## Build etcd, the Kubernetes control plane and kwok from source (once, about 13 minutes)
 	@e2e/controlplane/build.sh > /dev/null

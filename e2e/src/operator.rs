@@ -101,10 +101,8 @@ impl Operator {
         let kubeconfig = control_plane.folder().join(format!("{name}.kubeconfig"));
         let token = token(control_plane).await?;
         kubeconfig::write(&kubeconfig, server, &control_plane.authority(), &User::Token(&token))?;
-        let mut env = vec![
-            ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
-            ("NO_COLOR".to_owned(), "1".to_owned()),
-        ];
+        let mut env =
+            vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string()), ("NO_COLOR".to_owned(), "1".to_owned())];
         env.extend(more_env);
         let port = Port::reserve()?;
         let listen = format!("--listen=127.0.0.1:{}", port.number());

@@ -371,10 +371,7 @@ mod tests {
             "patch deployments/app: after it delete pods",
             "write *: delay 250ms",
         ] {
-            assert_eq!(
-                text.parse::<Rule>().map_or_else(|error| error.to_string(), |rule| rule.to_string()),
-                text
-            );
+            assert_eq!(text.parse::<Rule>().map_or_else(|error| error.to_string(), |rule| rule.to_string()), text);
         }
     }
 
