@@ -24,7 +24,7 @@ test: ## Everything that CI checks: format, lints, layers, unit, golden and end-
 	@echo "== control plane: built in the background if this machine has not built it yet"
 	@e2e/controlplane/build.sh > /dev/null & build=$$!; \
 	trap 'kill $$build 2> /dev/null || true' EXIT; \
-	$(MAKE) lint unit; \
+	$(MAKE) lint alerts unit; \
 	echo "== control plane: waiting until it is built"; wait $$build; trap - EXIT; \
 	$(MAKE) e2e
 
@@ -34,6 +34,11 @@ lint: check-layers check-generated check-docs ## Format, lints, layers, generate
 	@cargo fmt --all --check
 	@echo "== clippy"
 	@cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: alerts
+alerts: ## Unit tests of the Prometheus alerts
+	@echo "== alerts"
+	@config/prometheus/tests/run.sh
 
 .PHONY: unit
 unit: ## Unit, golden and property tests

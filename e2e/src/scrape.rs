@@ -34,6 +34,12 @@ impl Scrape {
         of_name.filter(|(series, _)| labels.iter().all(|label| series.contains(label))).map(|(_, value)| value).sum()
     }
 
+    /// The same of what is counted in whole numbers.
+    #[allow(clippy::cast_possible_truncation)] // counts in tests are small
+    pub fn count(&self, name: &str, labels: &[&str]) -> i64 {
+        self.sum(name, labels).round() as i64
+    }
+
     /// The names of all series.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().filter_map(|series| series.split('{').next())

@@ -13,7 +13,6 @@ if [ -z "$promtool" ] && [ ! -x "$cache/usr/bin/promtool" ]; then
   fi
   echo "promtool: unpacking Debian's package prometheus into $cache" >&2
   download=$(mktemp -d)
-  trap 'rm -rf "$download"' EXIT
   get() { (cd "$download" && apt-get -qq download prometheus 2> "$download/log"); }
   # A machine that has never asked for lists of packages knows none.
   get || { [ "$(id -u)" = 0 ] && apt-get -qq update && get; } || {
@@ -23,8 +22,21 @@ if [ -z "$promtool" ] && [ ! -x "$cache/usr/bin/promtool" ]; then
   }
   mkdir -p "$cache"
   dpkg -x "$download"/prometheus_*.deb "$cache"
+  rm -rf "$download"
 fi
 promtool=${promtool:-$cache/usr/bin/promtool}
 
 "$promtool" check rules ../alerts.yaml
+# The dashboard's queries, as rules: promtool knows no other way to parse one.
+queries=$(mktemp)
+trap 'rm -f "$queries"' EXIT
+python3 - > "$queries" << 'END'
+import json
+panels = json.load(open("../dashboard.json"))["panels"]
+queries = [target["expr"] for panel in panels for target in panel.get("targets", [])]
+queries = [query.replace("$__rate_interval", "5m").replace("$job", ".*") for query in queries]
+print(json.dumps({"groups": [{"name": "dashboard", "rules": [
+    {"record": f"query_{n}", "expr": query} for n, query in enumerate(queries)]}]}))
+END
+"$promtool" check rules "$queries"
 "$promtool" test rules alerts.yaml

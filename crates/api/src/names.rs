@@ -91,6 +91,8 @@ pub mod reason {
     pub const ROLE_NOT_ALLOWED: &str = "RoleNotAllowed";
     /// The binding's namespace has not been seen, so what it grants is not known.
     pub const NAMESPACE_NOT_FOUND: &str = "NamespaceNotFound";
+    /// The operator only shows what it would do (its flag `--dry-run`).
+    pub const DRY_RUN: &str = "DryRun";
     /// `spec.suspend` is set.
     pub const SUSPENDED: &str = "Suspended";
     /// The API server refused a write for a reason that only a person can change.

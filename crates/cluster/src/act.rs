@@ -36,6 +36,8 @@ pub struct Acted {
     pub written: Vec<Object>,
     /// What went wrong, in the order of the steps.
     pub problems: Vec<Problem>,
+    /// What was not even tried: a dry run.
+    pub withheld: Vec<Step>,
 }
 
 /// Carries out a plan. Steps build on each other, so the first failure ends the run; only rolls are independent.
@@ -45,12 +47,12 @@ pub async fn act(client: &Client, namespace: &str, plan: &Plan) -> Acted {
         let write = Write { client, namespace };
         match write.step(step).await {
             Ok(object) => {
-                info!(namespace, step = describe(step), "done");
+                info!(namespace, %step, "done");
                 acted.written.push(object);
                 acted.done.push(step.clone());
             }
             Err(problem) => {
-                warn!(namespace, step = describe(step), kind = ?problem.kind, error = problem.message, "not done");
+                warn!(namespace, %step, kind = ?problem.kind, error = problem.message, "not done");
                 acted.problems.push(problem);
                 if !matches!(step, Step::Roll { .. }) {
                     break;
@@ -59,20 +61,6 @@ pub async fn act(client: &Client, namespace: &str, plan: &Plan) -> Acted {
         }
     }
     acted
-}
-
-fn describe(step: &Step) -> String {
-    match step {
-        Step::SetFinalizer { binding, present: true } => format!("set finalizer of binding {}", binding.name),
-        Step::SetFinalizer { binding, present: false } => format!("remove finalizer of binding {}", binding.name),
-        Step::Annotate { account, annotations, .. } if annotations.is_empty() => {
-            format!("release service account {}", account.name)
-        }
-        Step::Annotate { account, annotations, .. } => {
-            format!("annotate service account {}: {annotations:?}", account.name)
-        }
-        Step::Roll { workload, mark, .. } => format!("roll {workload} as {mark}"),
-    }
 }
 
 struct Write<'a> {

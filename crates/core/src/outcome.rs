@@ -13,6 +13,8 @@ pub struct Outcome {
     pub done: Vec<Step>,
     /// What went wrong, in the order of the steps.
     pub problems: Vec<Problem>,
+    /// Steps that were planned and not carried out, because the operator only shows what it would do.
+    pub withheld: Vec<Step>,
     /// Set if an annotation was restored: what another manager had done to it.
     pub restored: Option<String>,
     /// Set if a workload was rolled once more after another manager had undone its last roll.
@@ -52,7 +54,7 @@ impl Outcome {
             AccountState::Outdated { drift, .. } if annotated => drift.clone(),
             _ => None,
         };
-        let mut outcome = Self { done, problems, restored, rolled_again: false };
+        let mut outcome = Self { done, problems, restored, ..Self::default() };
         outcome.rolled_again = reverts::rolled_again(case, &outcome.rolled());
         outcome
     }

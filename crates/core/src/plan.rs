@@ -1,6 +1,7 @@
 //! What to do next, as data.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -49,6 +50,32 @@ pub enum Step {
         /// Value of the annotation.
         mark: String,
     },
+}
+
+impl Step {
+    /// Whether it rolls this workload.
+    pub fn is_roll_of(&self, id: &WorkloadId) -> bool {
+        match self {
+            Self::Roll { workload, .. } => workload == id,
+            Self::SetFinalizer { .. } | Self::Annotate { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetFinalizer { binding, present: true } => write!(f, "set finalizer of binding {}", binding.name),
+            Self::SetFinalizer { binding, present: false } => write!(f, "remove finalizer of binding {}", binding.name),
+            Self::Annotate { account, annotations, .. } if annotations.is_empty() => {
+                write!(f, "release service account {}", account.name)
+            }
+            Self::Annotate { account, annotations, .. } => {
+                write!(f, "annotate service account {}: {annotations:?}", account.name)
+            }
+            Self::Roll { workload, mark, .. } => write!(f, "roll {workload} as {mark}"),
+        }
+    }
 }
 
 /// An object as it was observed.

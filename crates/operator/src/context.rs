@@ -7,7 +7,11 @@ use std::time::Duration;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use podidentity_api::{WorkloadState, names};
+<<<<<<< HEAD
 use podidentity_cluster::clock;
+=======
+use podidentity_cluster::act::Acted;
+>>>>>>> main
 use podidentity_cluster::index::{IdentityKey, Index};
 use podidentity_cluster::queue::Sender;
 use podidentity_core::assess::{Assessment, Case};
@@ -17,8 +21,9 @@ use podidentity_core::plan::{Plan, Step, plan};
 use podidentity_core::rollout::Wait;
 use podidentity_core::snapshot::{Config, Snapshot};
 use tokio::time::Instant;
+use tracing::info;
 
-use crate::args::Args;
+use crate::args::{Args, DryRun};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
 
@@ -31,6 +36,7 @@ pub(crate) struct Context {
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
     config: Arc<Config>,
+    dry_run: DryRun,
     sender: Sender<IdentityKey>,
     budget: Mutex<Budget>,
     memory: Mutex<HashMap<IdentityKey, Memory>>,
@@ -44,6 +50,8 @@ struct Memory {
     reported: Option<Instant>,
     /// Workloads that were in a restart of ours.
     in_flight: BTreeSet<WorkloadId>,
+    /// What a dry run has shown last.
+    shown: Vec<Step>,
 }
 
 /// What was decided, and on what grounds.
@@ -73,6 +81,7 @@ impl Context {
                 issuer,
                 require_grants: args.require_grants,
             }),
+            dry_run: args.dry_run,
             sender,
             budget: Mutex::new(Budget::new(args.max_concurrent_rollouts)),
             memory: Mutex::default(),
@@ -129,6 +138,28 @@ impl Context {
                 self.metrics.rollout_ended(!workload.failed);
             }
         }
+    }
+
+    /// In a dry run, what becomes of a plan: it is logged, each time that it has changed, and withheld.
+    pub(crate) fn only_shown(&self, key: &IdentityKey, plan: &Plan) -> Option<Acted> {
+        if self.dry_run == DryRun::Off {
+            return None;
+        }
+        let before = match lock(&self.memory).entry(key.clone()).or_default() {
+            memory if memory.shown == plan.steps => None,
+            memory => Some(std::mem::replace(&mut memory.shown, plan.steps.clone())),
+        };
+        if before.is_some() {
+            for step in &plan.steps {
+                info!(namespace = key.namespace, %step, "would be done");
+            }
+        }
+        Some(Acted { withheld: plan.steps.clone(), ..Acted::default() })
+    }
+
+    /// Whether statuses and events are written.
+    pub(crate) fn reports(&self) -> bool {
+        self.dry_run != DryRun::Silent
     }
 
     /// Counts what was done.

@@ -24,8 +24,12 @@ const FAILURES_WORTH_TELLING: u32 = 3;
 /// Looks at one identity, does what is to be done, and reports. Returns when it is due again without any event.
 pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option<Instant> {
     let Decision { snapshot, assessment, plan } = context.decide(&key)?;
-    let acted = act(&context.client, &key.namespace, &plan).await;
+    let acted = match context.only_shown(&key, &plan) {
+        Some(shown) => shown,
+        None => act(&context.client, &key.namespace, &plan).await,
+    };
     let mut outcome = Outcome::of(&assessment, acted.done, acted.problems);
+    outcome.withheld = acted.withheld;
     context.acted(&key, &outcome);
     publish_release(&context, &assessment, &outcome).await;
 
@@ -70,7 +74,7 @@ async fn write_reports(
     reports: &[Report],
     outcome: &Outcome,
 ) -> Result<Option<Instant>, ProblemKind> {
-    if reports.is_empty() {
+    if reports.is_empty() || !context.reports() {
         return Ok(None);
     }
     let urgent = reports.iter().any(|report| report.urgent);

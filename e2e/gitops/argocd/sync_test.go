@@ -1,7 +1,6 @@
 package argocd
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -81,6 +80,17 @@ func (a *argo) synced(app support.App) {
 	a.sync(app)
 	a.namespace.Ready()
 	a.namespace.Bound(app.Role)
+}
+
+// restarted binds an application that runs already, so that the operator has to restart it.
+func (a *argo) restarted(app support.App) {
+	a.t.Helper()
+	a.sync(support.App{Unbound: true})
+	a.namespace.Running()
+	a.synced(app)
+	if template, _ := a.namespace.Template(); template[support.IdentityKey] == "" {
+		a.t.Fatalf("the operator has not restarted it: %v", template)
+	}
 }
 
 func (a *argo) objects(app support.App) []*unstructured.Unstructured {
@@ -170,7 +180,7 @@ func both(t *testing.T, test func(t *testing.T, namespace support.Namespace, arg
 func TestArgoCDKeepsWhatIsOurs(t *testing.T) {
 	both(t, func(t *testing.T, namespace support.Namespace, argo *argo) {
 		app := support.App{Role: support.Role}
-		argo.synced(app)
+		argo.restarted(app)
 		argo.inSync(app)
 
 		// Self-heal: what is in sync is applied again when anything else of the application is not.
@@ -246,11 +256,60 @@ func TestArgoCDAndAnotherRoleInGit(t *testing.T) {
 	})
 }
 
+// Where the annotation cannot be taken out of Git, the page has Argo CD ignore it and the operator override it.
+func TestArgoCDIgnoresWhatThePageSays(t *testing.T) {
+	both(t, func(t *testing.T, namespace support.Namespace, argo *argo) {
+		app := support.App{Role: support.Role, AccountRole: support.OtherRole, OnConflict: "Override"}
+		argo.synced(app)
+		if len(argo.outOfSync(app)) == 0 {
+			t.Error("the service account should be out of sync")
+		}
+		argo.differences = ignoredOnThePage(t)
+		argo.inSync(app)
+	})
+}
+
+func ignoredOnThePage(t *testing.T) v1alpha1.IgnoreDifferences {
+	t.Helper()
+	for _, application := range applications(t) {
+		if ignored := application.Spec.IgnoreDifferences; len(ignored) > 0 {
+			// The page is about a shop, the test about an app.
+			ignored[0].Name = "app"
+			return ignored
+		}
+	}
+	t.Fatal("docs/argocd.md shows no ignoreDifferences")
+	return nil
+}
+
+// applications are those of the page; every field that it shows exists.
+func applications(t *testing.T) []v1alpha1.Application {
+	t.Helper()
+	var found []v1alpha1.Application
+	for _, document := range support.Blocks(t, support.Repository("docs/argocd.md"), "yaml") {
+		var application v1alpha1.Application
+		if !strings.Contains(document, "kind: Application\n") {
+			continue
+		}
+		if err := yaml.UnmarshalStrict([]byte(document), &application); err != nil {
+			t.Errorf("%v in\n%s", err, document)
+		}
+		found = append(found, application)
+	}
+	return found
+}
+
+func TestThePageShowsWhatArgoCDAccepts(t *testing.T) {
+	if len(applications(t)) < 2 {
+		t.Error("docs/argocd.md shows too few applications")
+	}
+}
+
 // What the page warns of: Replace=true puts the object as it is in Git in the place of what is there.
 func TestArgoCDsReplaceStripsWhatIsOurs(t *testing.T) {
 	namespace := support.NewNamespace(t)
 	argo, app := newArgo(t, namespace, false), support.App{Role: support.Role}
-	argo.synced(app)
+	argo.restarted(app)
 	for _, object := range argo.objects(app) {
 		if object.GetKind() != "Deployment" {
 			continue
@@ -263,15 +322,4 @@ func TestArgoCDsReplaceStripsWhatIsOurs(t *testing.T) {
 		t.Error("Replace=true keeps the key: docs/argocd.md is out of date")
 	}
 	namespace.Ready()
-}
-
-func TestThePageShowsWhatArgoCDAccepts(t *testing.T) {
-	for _, document := range support.Blocks(t, support.Repository("docs/argocd.md"), "yaml") {
-		if !bytes.Contains([]byte(document), []byte("kind: Application\n")) {
-			continue
-		}
-		if err := yaml.UnmarshalStrict([]byte(document), &v1alpha1.Application{}); err != nil {
-			t.Errorf("%v in\n%s", err, document)
-		}
-	}
 }

@@ -119,6 +119,16 @@ func (f flux) applied(app support.App) {
 	f.namespace.Bound(app.Role)
 }
 
+// restarted binds an application that runs already, so that the operator has to restart it.
+func (f flux) restarted(app support.App) {
+	f.t.Helper()
+	f.applied(support.App{Unbound: true})
+	f.applied(app)
+	if template, _ := f.namespace.Template(); template[support.IdentityKey] == "" {
+		f.t.Fatalf("the operator has not restarted it: %v", template)
+	}
+}
+
 func (f flux) unchanged(app support.App) {
 	f.t.Helper()
 	_, before := f.namespace.Template()
@@ -134,7 +144,7 @@ func (f flux) unchanged(app support.App) {
 func TestFluxKeepsWhatIsOurs(t *testing.T) {
 	namespace := support.NewNamespace(t)
 	flux, app := newFlux(t, namespace), support.App{Role: support.Role}
-	flux.applied(app)
+	flux.restarted(app)
 	for range 3 {
 		flux.unchanged(app)
 	}
@@ -162,7 +172,7 @@ func TestFluxKeepsWhatIsOurs(t *testing.T) {
 func TestFluxStripsWhatKubectlWrites(t *testing.T) {
 	namespace := support.NewNamespace(t)
 	flux, app := newFlux(t, namespace), support.App{Role: support.Role}
-	flux.applied(app)
+	flux.restarted(app)
 
 	namespace.Kubectl("annotate", "serviceaccount", "app", "eks.amazonaws.com/audience=by-hand")
 	namespace.Kubectl("rollout", "restart", "deployment/app")
@@ -235,11 +245,35 @@ func TestFluxAndASuspendedBinding(t *testing.T) {
 	flux.applied(app)
 }
 
+// A release by kubectl's own field manager is stripped before it is carried out; by the page's it is not.
+func TestFluxAndARelease(t *testing.T) {
+	namespace := support.NewNamespace(t)
+	flux, app := newFlux(t, namespace), support.App{Role: support.Role, Policy: "Manual"}
+	flux.applied(support.App{Unbound: true})
+	flux.apply(app)
+	namespace.ReadyBecause("AwaitingRelease")
+	generation := namespace.Kubectl("get", "pib", "app", "-o", "jsonpath={.metadata.generation}")
+	release := "podidentity.dev/release=" + generation
+
+	namespace.Kubectl("annotate", "pib", "app", "podidentity.dev/release=0")
+	if changed := flux.apply(app); changed != "PodIdentityBinding configured" {
+		t.Errorf("expected Flux to strip the annotation, it changed: %s", changed)
+	}
+	namespace.Kubectl("annotate", "--field-manager=release", "--overwrite", "pib", "app", release)
+	if changed := flux.apply(app); changed != "" {
+		t.Errorf("Flux changed: %s", changed)
+	}
+	if err := flux.wait(app); err != nil {
+		t.Error(err)
+	}
+	namespace.Bound(support.Role)
+}
+
 // What is taken out of Git is pruned.
 func TestFluxPrunesABinding(t *testing.T) {
 	namespace := support.NewNamespace(t)
 	flux, app := newFlux(t, namespace), support.App{Role: support.Role}
-	flux.applied(app)
+	flux.restarted(app)
 	_, before := namespace.Template()
 	var bindings []*unstructured.Unstructured
 	for _, object := range flux.objects(app) {

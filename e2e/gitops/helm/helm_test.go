@@ -49,8 +49,13 @@ func TestHelmKeepsWhatIsOurs(t *testing.T) {
 		t.Run("server-side="+apply, func(t *testing.T) {
 			namespace := support.NewNamespace(t)
 			serverSide := "--server-side=" + apply
+			// It runs before it is bound, so that the operator has to restart it.
+			upgraded(t, namespace, "", serverSide)
 			upgraded(t, namespace, support.Role, serverSide)
-			_, generation := namespace.Template()
+			template, generation := namespace.Template()
+			if template[support.IdentityKey] == "" {
+				t.Fatalf("the operator has not restarted it: %v", template)
+			}
 
 			upgraded(t, namespace, support.Role, serverSide)
 			generation = moved(t, namespace, "the same once more", generation, 0)
@@ -62,8 +67,8 @@ func TestHelmKeepsWhatIsOurs(t *testing.T) {
 			upgraded(t, namespace, support.OtherRole, serverSide, "--set", "image=registry.example.com/app:2")
 			generation = moved(t, namespace, "another image", generation, 1)
 
-			// Back to the first revision: another role and another image at once.
-			if output, err := helm(namespace, "rollback", "app", "1", "--wait", "--timeout", "2m"); err != nil {
+			// Back to the first role: another role and another image at once.
+			if output, err := helm(namespace, "rollback", "app", "2", "--wait", "--timeout", "2m"); err != nil {
 				t.Fatalf("%v\n%s", err, output)
 			}
 			namespace.Bound(support.Role)
@@ -111,4 +116,17 @@ func TestHelmAndAnotherRoleInTheChart(t *testing.T) {
 
 	// The cure: the chart does not annotate.
 	upgraded(t, namespace, support.OtherRole)
+}
+
+// What the page warns of. It costs restarts, and it ends well.
+func TestHelmsForceReplaceIsRepaired(t *testing.T) {
+	namespace := support.NewNamespace(t)
+	upgraded(t, namespace, "", "--server-side=false")
+	upgraded(t, namespace, support.Role, "--server-side=false")
+	if output, err := upgrade(namespace, "--force-replace", "--server-side=false", "--set", "role="+support.Role); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	namespace.AnnotatedWith(support.Role)
+	namespace.Ready()
+	namespace.Bound(support.Role)
 }

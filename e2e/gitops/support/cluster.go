@@ -140,6 +140,13 @@ func (n Namespace) AccountRole() string {
 	return annotations(n.Object("serviceaccount", "app"))[RoleKey]
 }
 
+// AnnotatedWith waits until the service account has the role.
+func (n Namespace) AnnotatedWith(role string) {
+	n.t.Helper()
+	path := `--for=jsonpath={.metadata.annotations.eks\.amazonaws\.com/role-arn}=` + role
+	n.Kubectl("wait", path, "serviceaccount/app", "--timeout=120s")
+}
+
 // Template is the pod template's annotations and the Deployment's generation.
 func (n Namespace) Template() (map[string]string, int) {
 	n.t.Helper()
@@ -158,16 +165,13 @@ func annotations(object map[string]any) map[string]string {
 	return found
 }
 
-// Bound fails the test unless everything is in place: the annotations, and the role in every running pod.
+// Bound fails the test unless everything is in place: the annotation, and the role in every running pod.
 func (n Namespace) Bound(role string) {
 	n.t.Helper()
 	if found := n.AccountRole(); found != role {
 		n.t.Errorf("the service account is annotated with %q, expected %q", found, role)
 	}
-	if template, _ := n.Template(); template[IdentityKey] == "" {
-		n.t.Errorf("the pod template has lost %s: %v", IdentityKey, template)
-	}
-	n.Kubectl("rollout", "status", "deployment/app", "--timeout=120s")
+	n.Running()
 	path := `jsonpath={range .items[?(@.status.phase=="Running")]}{.metadata.deletionTimestamp} {.spec.containers[0].env[?(@.name=="AWS_ROLE_ARN")].value}{"\n"}{end}`
 	pods := 0
 	for line := range strings.Lines(n.Kubectl("get", "pods", "-l", "app=app", "-o", path)) {
@@ -183,6 +187,12 @@ func (n Namespace) Bound(role string) {
 	if pods == 0 {
 		n.t.Error("no pod runs")
 	}
+}
+
+// Running waits until the Deployment's rollout is complete.
+func (n Namespace) Running() {
+	n.t.Helper()
+	n.Kubectl("rollout", "status", "deployment/app", "--timeout=120s")
 }
 
 // Manages says whether a field manager owns a field of the object, for example
@@ -209,6 +219,12 @@ type App struct {
 	AccountRole string
 	// Suspend the binding.
 	Suspend bool
+	// OnConflict of the binding.
+	OnConflict string
+	// Policy of the rollout.
+	Policy string
+	// Unbound: there is no binding yet.
+	Unbound bool
 }
 
 // Manifests as YAML documents.
@@ -220,12 +236,21 @@ func (a App) Manifests(namespace string) string {
 	if a.Image == "" {
 		a.Image = "registry.example.com/app:1"
 	}
+	if a.OnConflict == "" {
+		a.OnConflict = "Report"
+	}
+	if a.Policy == "" {
+		a.Policy = "Automatic"
+	}
 	replacer := strings.NewReplacer("$namespace", namespace, "$account", account, "$image", a.Image, "$role", a.Role,
-		"$suspend", fmt.Sprint(a.Suspend))
-	return replacer.Replace(manifests)
+		"$suspend", fmt.Sprint(a.Suspend), "$onConflict", a.OnConflict, "$policy", a.Policy)
+	if a.Unbound {
+		return replacer.Replace(workload)
+	}
+	return replacer.Replace(workload + binding)
 }
 
-const manifests = `apiVersion: v1
+const workload = `apiVersion: v1
 kind: ServiceAccount
 metadata:
   name: app
@@ -252,7 +277,9 @@ spec:
       containers:
       - name: main
         image: $image
----
+`
+
+const binding = `---
 apiVersion: podidentity.dev/v1alpha1
 kind: PodIdentityBinding
 metadata:
@@ -262,4 +289,7 @@ spec:
   serviceAccountName: app
   roleArn: $role
   suspend: $suspend
+  onConflict: $onConflict
+  rollout:
+    policy: $policy
 `

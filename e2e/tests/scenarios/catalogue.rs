@@ -3,7 +3,8 @@
 use crate::world::Place::{self, Exclusive, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
-    argo, bad_input, deletion, disturbed, injection, kinds, lifecycle, ownership, process, rollouts, schema, workloads,
+    argo, bad_input, deletion, disturbed, injection, kinds, lifecycle, observed, ownership, process, replicas,
+    rollouts, schema, workloads,
 };
 
 /// Name, place and scenario.
@@ -17,6 +18,12 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("killed_while_rolling_it_rolls_once", Exclusive, |w, n| Box::pin(process::killed_while_rolling(w, n))),
         ("without_injection_it_is_never_ready", Exclusive, |w, n| Box::pin(process::without_injection(w, n))),
         ("asked_to_end_it_ends_cleanly", Exclusive, |w, n| Box::pin(process::ends_when_asked(w, n))),
+        ("a_killed_leader_is_replaced_and_nothing_rolls_twice", Narrow, |w, n| Box::pin(replicas::leader_killed(w, n))),
+        ("a_leader_that_ends_hands_over", Narrow, |w, n| Box::pin(replicas::leader_terminated(w, n))),
+        ("a_frozen_leader_that_wakes_does_no_harm", Narrow, |w, n| Box::pin(replicas::leader_frozen(w, n))),
+        ("a_frozen_watch_turns_liveness_bad", Shared, |w, n| Box::pin(observed::frozen_watch(w, n))),
+        ("metrics_tell_what_happened", Exclusive, |w, n| Box::pin(observed::counted(w, n))),
+        ("a_dry_run_writes_nothing_or_only_reports", Exclusive, |w, n| Box::pin(observed::dry_run(w, n))),
         ("killed_at_random_it_rolls_once", Narrow, |w, n| Box::pin(disturbed::killed_at_random(w, n))),
         ("the_limit_holds_across_bindings", Narrow, |w, n| Box::pin(disturbed::limited_across_bindings(w, n))),
         ("injection_that_comes_back_heals_a_rollout", Narrow, |w, n| Box::pin(disturbed::injection_interrupted(w, n))),

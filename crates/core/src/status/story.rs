@@ -10,6 +10,7 @@ use crate::finding::{Finding, Severity};
 use crate::grants::Grant;
 use crate::objects::ControllerRef;
 use crate::outcome::{Outcome, ProblemKind};
+use crate::plan::Step;
 use crate::rollout::{Wait, WorkloadVerdict};
 use crate::snapshot::Snapshot;
 
@@ -41,6 +42,7 @@ type Check = fn(&View) -> Option<Story>;
 const CHECKS: &[Check] = &[
     namespace_terminating,
     invalid_spec,
+    only_shown,
     role_not_granted,
     write_refused,
     write_failed,
@@ -156,6 +158,23 @@ fn role_not_granted(view: &View) -> Option<Story> {
             all.join(",")
         ),
     ))
+}
+
+fn only_shown(view: &View) -> Option<Story> {
+    let withheld = &view.outcome.withheld;
+    if withheld.is_empty() {
+        return None;
+    }
+    let steps: Vec<String> = withheld.iter().map(Step::to_string).collect();
+    let rolls = |verdict: &&WorkloadVerdict| withheld.iter().any(|step| step.is_roll_of(&verdict.workload.id()));
+    let later: Vec<_> = view.in_state(WorkloadState::Pending).into_iter().filter(|verdict| !rolls(verdict)).collect();
+    let later = match later.len() {
+        0 => String::new(),
+        1 => format!("; after that a restart of {}", names_of(&later)),
+        n => format!("; after that restarts of {n} workloads: {}", names_of(&later)),
+    };
+    let message = format!("the operator only shows what it would do (--dry-run): {}{later}", steps.join("; "));
+    Some(stalled(reason::DRY_RUN, message))
 }
 
 fn write_refused(view: &View) -> Option<Story> {

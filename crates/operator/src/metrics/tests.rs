@@ -1,11 +1,13 @@
 //! docs/metrics.md, the dashboard and the alerts know the metrics that there are, and no others.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use podidentity_cluster::index::Index;
 use podidentity_cluster::load::Load;
 use podidentity_cluster::pulse::Pulses;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::*;
@@ -66,4 +68,79 @@ fn what_is_registered_is_what_is_exposed() {
     assert_eq!(exposed, registered);
     assert!(text.contains(&format!("podidentity_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))), "{text}");
     assert!(text.ends_with("# EOF\n"));
+}
+
+/// alerts.yaml as the Prometheus operator wants it.
+#[test]
+fn the_rule_object_has_the_alerts_of_the_plain_file() {
+    let folder = repository().join("config/prometheus");
+    let plain = std::fs::read_to_string(folder.join("alerts.yaml")).unwrap();
+    let groups = &plain[plain.find("groups:").unwrap()..];
+    let mut wanted =
+        "# Written by a test from alerts.yaml.\napiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\n\
+                      metadata:\n  name: podidentity-operator\n  namespace: podidentity-system\n  labels:\n    \
+                      app.kubernetes.io/name: podidentity-operator\nspec:\n"
+            .to_owned();
+    for line in groups.lines() {
+        let _ = writeln!(wanted, "  {line}");
+    }
+    let path = folder.join("prometheus_rule.yaml");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == wanted, "prometheus_rule.yaml is stale: run UPDATE=1 cargo test -p podidentity-operator metrics");
+}
+
+/// Every name of a metric that a text mentions, with the suffixes of histograms taken off.
+fn mentioned(text: &str) -> BTreeSet<String> {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let words = text.split(|character| !is_part(character));
+    let names = words.filter(|word| word.starts_with("podidentity_") || word.starts_with("process_"));
+    let stem = |name: &str| {
+        ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name).to_owned()
+    };
+    names.map(stem).collect()
+}
+
+#[test]
+fn alerts_and_dashboard_ask_only_for_metrics_that_exist() {
+    let folder = repository().join("config/prometheus");
+    let alerts = std::fs::read_to_string(folder.join("alerts.yaml")).unwrap();
+    let dashboard = std::fs::read_to_string(folder.join("dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+    let asked: Vec<&str> = dashboard["panels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().into_iter().flatten())
+        .map(|target| target["expr"].as_str().expect("a target asks for nothing"))
+        .collect();
+    assert!(asked.len() > 20, "the dashboard asks for {} things only", asked.len());
+    let exposition = exposition();
+    let known: BTreeSet<String> = exposition.rows().iter().map(|row| row.name.clone()).collect();
+    let asked = mentioned(&(alerts + &asked.join("\n")));
+    let unknown: Vec<_> = asked.difference(&known).collect();
+    assert!(unknown.is_empty(), "metrics that do not exist: {unknown:?}");
+    let unseen: Vec<_> = known.difference(&asked).filter(|name| name.starts_with("podidentity_")).collect();
+    assert!(unseen.is_empty(), "neither dashboard nor alerts show {unseen:?}");
+}
+
+/// Every label that alerts and dashboard select or group by belongs to one of our metrics, or to the scrape.
+#[test]
+fn alerts_and_dashboard_know_the_labels() {
+    let folder = repository().join("config/prometheus");
+    let exposition = exposition();
+    let labels = exposition.rows().iter().flat_map(|row| row.labels.iter().copied());
+    let known: BTreeSet<&str> = labels.chain(["job", "instance", "le"]).collect();
+    for file in ["alerts.yaml", "dashboard.json"] {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap();
+        let groups = ["by (", "on ("].into_iter().flat_map(|word| text.split(word).skip(1));
+        for group in groups {
+            let names = group.split(')').next().unwrap_or_default();
+            for name in names.split(',').map(str::trim) {
+                assert!(known.contains(name), "{file} groups by the unknown label {name:?}");
+            }
+        }
+    }
 }
