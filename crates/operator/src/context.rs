@@ -7,11 +7,8 @@ use std::time::Duration;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use podidentity_api::{WorkloadState, names};
-<<<<<<< HEAD
-use podidentity_cluster::clock;
-=======
 use podidentity_cluster::act::Acted;
->>>>>>> main
+use podidentity_cluster::clock;
 use podidentity_cluster::index::{IdentityKey, Index};
 use podidentity_cluster::queue::Sender;
 use podidentity_core::assess::{Assessment, Case};
