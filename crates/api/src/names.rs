@@ -12,6 +12,9 @@ pub const IDENTITY_ANNOTATION: &str = "podidentity.dev/identity";
 /// Binding annotation that releases rollouts under `policy: Manual`: the `metadata.generation` to release.
 pub const RELEASE_ANNOTATION: &str = "podidentity.dev/release";
 
+/// Never written: marks, in the operator's memory, a stored binding that cannot be read; its value says why.
+pub const UNREADABLE_ANNOTATION: &str = "podidentity.dev/unreadable";
+
 /// Namespace annotation: comma-separated role ARNs, `*` allowed, that bindings of the namespace may use.
 pub const ALLOWED_ROLES_ANNOTATION: &str = "podidentity.dev/allowed-role-arns";
 

@@ -15,6 +15,7 @@ pub mod observe;
 
 mod optional;
 pub mod pulse;
+mod stored;
 pub mod watch;
 
 pub mod index;

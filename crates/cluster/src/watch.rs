@@ -13,7 +13,6 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
-use podidentity_api::PodIdentityBinding;
 use podidentity_core::objects::{DaemonSet, Deployment, Namespace, Pod, ServiceAccount, StatefulSet, WorkloadKind};
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
@@ -23,6 +22,7 @@ use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
 use crate::layers;
 use crate::observe::Observer;
 use crate::pulse::Pulses;
+use crate::stored::Stored;
 
 /// Told of every bound identity about which something has changed.
 pub type Notify = Arc<dyn Fn(IdentityKey) + Send + Sync>;
@@ -45,7 +45,7 @@ pub fn streams(
     listeners: &Listeners,
 ) -> (Vec<BoxFuture<'static, ()>>, BoxFuture<'static, ()>) {
     let mut builder = Builder { client, index, listeners, streams: Vec::new(), listed: Vec::new() };
-    builder.add::<PodIdentityBinding>(Kind::Binding, Object::binding);
+    builder.add::<Stored>(Kind::Binding, |stored| Object::binding(stored.0));
     builder.add::<ServiceAccount>(Kind::ServiceAccount, |account| Object::ServiceAccount(Arc::new(account)));
     builder.add::<Deployment>(Kind::Workload(WorkloadKind::Deployment), |it| Object::Workload(Arc::new(it.into())));
     builder.add::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), |it| Object::Workload(Arc::new(it.into())));

@@ -201,7 +201,9 @@ impl<'a> Progress<'a> {
 
 /// Runs the plans, those that bear on the whole control plane one after the other on a control plane of their own.
 pub async fn run(campaign: &Campaign, plans: Vec<Plan>, jobs: usize, progress: Progress<'_>) -> Result<usize> {
-    let (exclusive, shared): (Vec<Plan>, Vec<Plan>) = plans.into_iter().partition(Plan::is_exclusive);
+    let (exclusive, mut shared): (Vec<Plan>, Vec<Plan>) = plans.into_iter().partition(Plan::is_exclusive);
+    // Those that may take long first: in the end nothing else is left to do beside them.
+    shared.sort_by_key(|plan| std::cmp::Reverse(plan.patience));
     let progress = std::cell::RefCell::new(progress);
     let tell = |(plan, (verdict, story)): (Plan, (Verdict, String))| {
         if let Err(error) = progress.borrow_mut().tell(&plan, &verdict, &story) {

@@ -26,7 +26,7 @@ pub enum Bug {
     EventLost,
 }
 
-/// A bug, the plan that has to notice it, and the beginning of what an oracle or a wait has to say.
+/// A bug, the plan that has to notice it, and a part of what an oracle or a wait has to say.
 pub fn plans() -> Vec<(Bug, Plan, &'static str)> {
     let plan = |case, rule: &str| {
         let rules = rule.parse::<Rule>().into_iter().collect();

@@ -43,7 +43,7 @@ pub(crate) async fn planted() -> Result<bool> {
         planted::plant(Some(bug));
         let (verdict, _) = campaign.run(&plan).await;
         planted::plant(None);
-        let noticed = verdict.problems.iter().any(|problem| problem.starts_with(expected));
+        let noticed = verdict.problems.iter().any(|problem| problem.contains(expected));
         // A lost event is a fault of its own: there is nothing to plant beside it.
         let sound = sound.problems.is_empty() || bug == planted::Bug::EventLost;
         println!("{bug:?}: {}", if noticed && sound { "noticed" } else { "MISSED" });
