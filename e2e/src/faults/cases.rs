@@ -8,8 +8,7 @@ use super::rules::Deed;
 use crate::fixtures::{OTHER_ROLE, ROLE};
 
 fn case(name: &str, world: World, rolls: usize, order: &[&str], steps: Vec<Step>) -> Case {
-    let roles = order.iter().map(|&role| role.to_owned()).collect();
-    Case { name: name.to_owned(), world, steps, roles, rolls }
+    Case { name: name.to_owned(), world, steps, roles: order.iter().map(|&role| role.to_owned()).collect(), rolls }
 }
 
 fn bind(spec: Value) -> Step {

@@ -66,7 +66,7 @@ impl EndState {
         }
         objects.insert("pods".to_owned(), normal_pods(&pods));
         let text = serde_json::to_string(&objects)?.replace(&namespace.name, "NAMESPACE");
-        Ok(Self { objects: serde_json::from_str(&without_pod_names(&text))?, others })
+        Ok(Self { objects: serde_json::from_str(&without_made_up_names(&text))?, others })
     }
 
     /// The same without what counts only for an exact likeness.
@@ -190,9 +190,13 @@ fn remove_empty(value: &mut Value) {
     }
 }
 
-fn without_pod_names(text: &str) -> String {
-    let of_deployments = Regex::new(r"\b(app|second)-[a-z0-9]{5,10}-[a-z0-9]{5}\b");
-    of_deployments.map_or_else(|_| text.to_owned(), |names| names.replace_all(text, "$1-POD").into_owned())
+fn without_made_up_names(text: &str) -> String {
+    // The mark of a revocation is made of the binding's uid.
+    let made_up = [(r"\b(app|second)-[a-z0-9]{5,10}-[a-z0-9]{5}\b", "$1-POD"), (r"\brevoked-[0-9a-f]+", "revoked-UID")];
+    made_up.into_iter().fold(text.to_owned(), |text, (pattern, name)| match Regex::new(pattern) {
+        Ok(pattern) => pattern.replace_all(&text, name).into_owned(),
+        Err(_) => text,
+    })
 }
 
 /// The differences between two values, one line for each.
@@ -248,7 +252,8 @@ mod tests {
 
     #[test]
     fn names_of_pods_are_no_difference() {
-        assert_eq!(without_pod_names("pod app-6f7bd59c5d-x2x4z is"), "pod app-POD is");
-        assert_eq!(without_pod_names("my-app and app"), "my-app and app");
+        assert_eq!(without_made_up_names("pod app-6f7bd59c5d-x2x4z is"), "pod app-POD is");
+        assert_eq!(without_made_up_names("my-app and app"), "my-app and app");
+        assert_eq!(without_made_up_names("revoked-9a9541edf4"), "revoked-UID");
     }
 }

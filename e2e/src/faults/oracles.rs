@@ -122,11 +122,11 @@ mod tests {
     use super::*;
     use crate::faults::case::{Case, World};
 
-    fn plan(order: &[&str], rolls: usize) -> Plan {
-        let roles = order.iter().map(|&role| role.to_owned()).collect();
+    fn plan(declared: &[&str], allowed: usize) -> Plan {
+        let roles = declared.iter().map(|&role| role.to_owned()).collect();
         Plan::new(
             "class",
-            &Case { name: "case".into(), world: World::Running, steps: Vec::new(), roles, rolls },
+            &Case { name: "case".into(), world: World::Running, steps: Vec::new(), roles, rolls: allowed },
             "",
             Vec::new(),
         )
