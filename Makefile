@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 CRD := config/crd/podidentity.dev_podidentitybindings.yaml
 API := docs/reference/api.md
 HEALTH := config/argocd/resource_customizations/podidentity.dev/PodIdentityBinding/health.lua
-HEALTH_COPY := config/argocd/component/health.lua
+ARGOCD := config/argocd/component
 STATUSES := $(CURDIR)/target/e2e-statuses
 
 .PHONY: help
@@ -22,11 +22,11 @@ demo: ## Show the whole job on a control plane of its own; KEEP=1 leaves it runn
 .PHONY: test
 test: ## Everything that CI checks: format, lints, layers, unit, golden and end-to-end tests
 	@echo "== control plane: built in the background if this machine has not built it yet"
-	@e2e/controlplane/build.sh > /dev/null & build=$$!; \
+	@(e2e/controlplane/build.sh > /dev/null && e2e/gitops/run.sh build) & build=$$!; \
 	trap 'kill $$build 2> /dev/null || true' EXIT; \
 	$(MAKE) lint alerts unit; \
 	echo "== control plane: waiting until it is built"; wait $$build; trap - EXIT; \
-	$(MAKE) e2e
+	$(MAKE) e2e bench-smoke
 
 .PHONY: lint
 lint: check-layers check-generated check-docs ## Format, lints, layers, generated files, links
@@ -53,13 +53,27 @@ e2e: controlplane ## End-to-end tests on a real control plane
 	@cargo build -p podidentity-operator
 	@rm -rf $(STATUSES)
 	@E2E_STATUSES=$(STATUSES) cargo test -p e2e
+	@$(MAKE) gitops
 
 .PHONY: gitops
 gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; over the statuses that the last make e2e saw
 	@echo "== Argo CD, Flux, Helm"
-	@cargo build -p podidentity-operator -p e2e --bins
+	@cargo build --quiet -p podidentity-operator
+	@# As for the scenarios: with other dependencies' features everything would be compiled once more.
+	@cargo test --quiet -p e2e --no-run
 	@e2e/gitops/run.sh build
-	@E2E_STATUSES=$(STATUSES) timeout 20m cargo run --quiet -p e2e --bin with-cluster -- e2e/gitops/run.sh test
+	@E2E_STATUSES=$(STATUSES) timeout 20m $${CARGO_TARGET_DIR:-target}/debug/with-cluster e2e/gitops/run.sh test
+
+.PHONY: bench
+bench: controlplane ## Measure on a real API server, for example ARGS="--bindings 1000"; docs/benchmarks says what
+	@cargo build --release -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
+	@target/release/bench run $(ARGS)
+
+.PHONY: bench-smoke
+bench-smoke: controlplane
+	@echo "== benchmarks: the harness at a small size; counts are checked, times are not"
+	@cargo build -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
+	@target/debug/bench run --bindings 6 --replicas 2 --seconds 3 --rate 20 --by-hand 1 --attempts 1 --check --out target/bench-smoke
 
 # One plan: PLAN=target/faults/failed/....json. Some: ONLY="crash after". All anew: FRESH=1. More at a time: JOBS=16.
 .PHONY: faults
@@ -98,8 +112,9 @@ generate: ## Write what is generated from the Rust types: config/crd, docs/refer
 	@cargo run --quiet -p podidentity-docs -- api > $(API).new
 	@mv $(API).new $(API)
 	@echo "wrote $(API)"
-	@cp $(HEALTH) $(HEALTH_COPY)
-	@echo "wrote $(HEALTH_COPY)"
+	@cp $(HEALTH) $(ARGOCD)/health.lua
+	@config/argocd/actions.sh > $(ARGOCD)/actions.yaml
+	@echo "wrote $(ARGOCD)"
 
 .PHONY: check-generated
 check-generated: ## Fail if what is generated is stale
@@ -108,7 +123,8 @@ check-generated: ## Fail if what is generated is stale
 	  || { echo "$(CRD) is stale: run make generate and commit it" >&2; exit 1; }
 	@cargo run --quiet -p podidentity-docs -- api | diff -u $(API) - \
 	  || { echo "$(API) is stale: run make generate and commit it" >&2; exit 1; }
-	@diff -u $(HEALTH_COPY) $(HEALTH) || { echo "$(HEALTH_COPY) is stale: run make generate and commit it" >&2; exit 1; }
+	@diff -u $(ARGOCD)/health.lua $(HEALTH) && config/argocd/actions.sh | diff -u $(ARGOCD)/actions.yaml - \
+	  || { echo "$(ARGOCD) is stale: run make generate and commit it" >&2; exit 1; }
 
 .PHONY: check-docs
 check-docs: ## Fail if a link of a page leads nowhere, or a reason is not explained

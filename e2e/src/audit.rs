@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -9,9 +11,18 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Users whose requests are the control plane's own.
-const NOISE: &[&str] =
-    &["system:apiserver", "system:kube-controller-manager", "system:kube-scheduler", "system:kwok", "system:anonymous"];
+/// Who makes the load of benchmarks, in the operator's namespace.
+pub(crate) const LOAD: &str = "bench-load";
+
+/// Users whose requests are the control plane's own, or the load's.
+const NOISE: &[&str] = &[
+    "system:apiserver",
+    "system:kube-controller-manager",
+    "system:kube-scheduler",
+    "system:kwok",
+    "system:anonymous",
+    "system:serviceaccount:podidentity-system:bench-load",
+];
 
 /// One request.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,6 +43,8 @@ pub struct Request {
     pub response_status: Option<ResponseStatus>,
     /// When the request arrived.
     pub request_received_timestamp: Timestamp,
+    /// When it was answered; of a watch, when it began or ended.
+    pub stage_timestamp: Timestamp,
 }
 
 /// Who asked.
@@ -117,6 +130,21 @@ pub(crate) fn read(log: &Path) -> Result<Vec<Request>> {
     }
     requests.sort_by_key(|request| request.request_received_timestamp);
     Ok(requests)
+}
+
+/// Reads the complete lines from this place on; the next place to read from. Requests that are logged twice, as watches
+/// are, are in it twice.
+pub(crate) fn read_from(log: &Path, place: u64) -> Result<(Vec<Request>, u64)> {
+    let mut file = File::open(log).with_context(|| format!("cannot read {}", log.display()))?;
+    file.seek(SeekFrom::Start(place))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    // The server may be in the middle of the last line.
+    bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+    let next = place + u64::try_from(bytes.len())?;
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let requests: Result<Vec<Request>, _> = lines.map(serde_json::from_slice).collect();
+    Ok((requests.context("not an audit event")?, next))
 }
 
 /// One line for each kind of request with its count, for messages.

@@ -14,6 +14,7 @@ pub mod signals;
 mod workdir;
 
 pub mod audit;
+pub mod bench;
 pub mod controlplane;
 pub mod expect;
 pub mod faults;
@@ -28,7 +29,7 @@ pub mod scrape;
 pub mod statuses;
 pub mod wait;
 
-pub use controlplane::{Component, ControlPlane, NEVER_READY, NEVER_READY_AS, Options, READY_AFTER};
+pub use controlplane::{Component, ControlPlane, NEEDS_ROLE, NEVER_READY, NEVER_READY_AS, Options, READY_AFTER};
 pub use namespace::Namespace;
 pub use operator::Operator;
 

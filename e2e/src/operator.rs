@@ -42,12 +42,18 @@ pub struct Operator {
 impl ControlPlane {
     /// Installs the custom resource, the operator's rights and the injection policy.
     pub async fn install(&self) -> Result<()> {
+        self.install_operator().await?;
+        self.install_injection().await
+    }
+
+    /// Installs the custom resource and the operator's rights.
+    pub async fn install_operator(&self) -> Result<()> {
         self.apply_folder("config/base").await?;
         let crd = "crd/podidentitybindings.podidentity.dev";
         self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
         self.discoverable().await?;
         self.forget_kinds();
-        self.install_injection().await
+        Ok(())
     }
 
     /// Waits until `kubectl` would find the kind: discovery follows the custom resource after about a second.
@@ -99,7 +105,7 @@ impl Operator {
     ) -> Result<Self> {
         let program = binary()?;
         let kubeconfig = control_plane.folder().join(format!("{name}.kubeconfig"));
-        let token = token(control_plane).await?;
+        let token = token(control_plane, SERVICE_ACCOUNT).await?;
         kubeconfig::write(&kubeconfig, server, &control_plane.authority(), &User::Token(&token))?;
         let mut env =
             vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string()), ("NO_COLOR".to_owned(), "1".to_owned())];
@@ -118,6 +124,11 @@ impl Operator {
     /// The process.
     pub fn process(&self) -> &Process {
         &self.process
+    }
+
+    /// The process id while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
     }
 
     /// Ends it at once, as a crash does.
@@ -205,7 +216,7 @@ fn binary() -> Result<PathBuf> {
 /// A client with the rights of the operator's service account.
 pub async fn client(control_plane: &ControlPlane) -> Result<kube::Client> {
     let kubeconfig = control_plane.folder().join("operator-rights.kubeconfig");
-    let token = token(control_plane).await?;
+    let token = token(control_plane, SERVICE_ACCOUNT).await?;
     kubeconfig::write(&kubeconfig, control_plane.server(), &control_plane.authority(), &User::Token(&token))?;
     kubeconfig::client_without_retries(&kubeconfig).await
 }
@@ -215,10 +226,11 @@ pub fn program() -> Result<PathBuf> {
     binary()
 }
 
-async fn token(control_plane: &ControlPlane) -> Result<String> {
+/// A token of a service account in the operator's namespace.
+pub(crate) async fn token(control_plane: &ControlPlane, service_account: &str) -> Result<String> {
     let api = Api::<ServiceAccount>::namespaced(control_plane.client(), NAMESPACE);
     let request: TokenRequest = serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 86400}}))?;
-    let answer = api.create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request).await;
-    let answer = answer.context("cannot get a token for the operator's service account")?;
+    let answer = api.create_token_request(service_account, &PostParams::default(), &request).await;
+    let answer = answer.with_context(|| format!("cannot get a token for service account {service_account}"))?;
     answer.status.and_then(|status| status.token).context("the API server gave no token")
 }

@@ -6,6 +6,9 @@ if status.observedGeneration ~= obj.metadata.generation then
   return hs
 end
 
+-- Somebody decided to wait; nothing is broken.
+local waits = { Suspended = true, AwaitingRelease = true, DryRun = true }
+
 local ready, stalled
 for _, condition in ipairs(status.conditions or {}) do
   if condition.type == "Ready" then
@@ -17,12 +20,7 @@ end
 
 if stalled ~= nil then
   hs.message = stalled.message
-  -- Somebody decided to wait; nothing is broken.
-  if stalled.reason == "Suspended" or stalled.reason == "AwaitingRelease" then
-    hs.status = "Suspended"
-  else
-    hs.status = "Degraded"
-  end
+  hs.status = waits[stalled.reason] and "Suspended" or "Degraded"
 elseif ready ~= nil then
   hs.message = ready.message
   if ready.status == "True" then

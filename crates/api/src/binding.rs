@@ -120,7 +120,8 @@ pub struct PodIdentityBindingSpec {
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
-    /// While true nothing is written to the service account or to workloads; pods are still verified and reported.
+    /// While true nothing is written to the service account or to workloads; pods are still verified and reported. A
+    /// binding that is deleted while it is suspended leaves everything as it is, whatever `deletionPolicy` says.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -157,7 +158,8 @@ pub struct Rollout {
     #[serde(default)]
     pub on_failure: FailurePolicy,
 
-    /// Seconds after which a restart that has not completed counts as failed.
+    /// Seconds without progress after which a restart counts as failed, as in a Deployment: each pod that is replaced is
+    /// progress, so a workload of many pods may take longer.
     #[serde(default = "default_progress_deadline_seconds")]
     #[schemars(range(min = 10, max = 86400))]
     pub progress_deadline_seconds: i32,
@@ -208,8 +210,8 @@ pub enum FailurePolicy {
     Halt,
     /// Go on with the others and report the failure.
     Continue,
-    /// Return the service account and the workloads to the role that was verified last, and stay there until the spec
-    /// changes. Where no role was verified before: as Halt.
+    /// Return the service account and the workloads to the identity (role, audience, lifetime, STS endpoint) that was
+    /// verified last, and stay there until the spec changes. Where none was verified before: as Halt.
     Rollback,
 }
 

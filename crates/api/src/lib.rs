@@ -19,5 +19,5 @@ pub use binding::{
 };
 pub use status::{
     FindingSeverity, FindingStatus, PodIdentityBindingStatus, RevertedStatus, RollbackStatus, ServiceAccountStatus,
-    WorkloadState, WorkloadStatus,
+    VerifiedIdentity, WorkloadState, WorkloadStatus,
 };

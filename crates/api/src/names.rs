@@ -12,9 +12,6 @@ pub const IDENTITY_ANNOTATION: &str = "podidentity.dev/identity";
 /// Binding annotation that releases rollouts under `policy: Manual`: the `metadata.generation` to release.
 pub const RELEASE_ANNOTATION: &str = "podidentity.dev/release";
 
-/// Never written: marks, in the operator's memory, a stored binding that cannot be read; its value says why.
-pub const UNREADABLE_ANNOTATION: &str = "podidentity.dev/unreadable";
-
 /// Namespace annotation: comma-separated role ARNs, `*` allowed, that bindings of the namespace may use.
 pub const ALLOWED_ROLES_ANNOTATION: &str = "podidentity.dev/allowed-role-arns";
 
@@ -106,6 +103,12 @@ pub mod reason {
     pub const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
     /// The service account was released on deletion (event).
     pub const RELEASED: &str = "Released";
+    /// The role is being taken from running pods: `deletionPolicy: Revoke`.
+    pub const REVOKING: &str = "Revoking";
+    /// A binding with `deletionPolicy: Revoke` is gone, and pods that the operator cannot restart keep the role (event).
+    pub const ROLE_KEPT: &str = "RoleKept";
+    /// A suspended binding is gone, and everything is left as it is (event).
+    pub const RETAINED: &str = "Retained";
     /// The stored spec is not valid (written before validation existed).
     pub const INVALID_SPEC: &str = "InvalidSpec";
 }

@@ -24,9 +24,13 @@ pub struct PodIdentityBindingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
 
-    /// The last role that every live pod was proven to have.
+    /// The last role that every live pod was proven to have, once every workload had come up with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified_role_arn: Option<String>,
+
+    /// That role with what the spec declared beside it: what `rollout.onFailure: Rollback` returns to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_verified_identity: Option<VerifiedIdentity>,
 
     /// The token's `sub`, which the role's trust policy has to allow: `system:serviceaccount:NAMESPACE:NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -123,6 +127,23 @@ pub struct ServiceAccountStatus {
     pub restored_at: Option<Time>,
 }
 
+/// An identity that was proven, as the spec declared it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifiedIdentity {
+    /// The role.
+    pub role_arn: String,
+    /// The token's audience, where it was declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// The token's lifetime in seconds, where it was declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expiration_seconds: Option<i64>,
+    /// Whether SDKs call the regional STS endpoint, where it was declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sts_regional_endpoints: Option<bool>,
+}
+
 /// A role that failed, and the return to the one before.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -177,13 +198,15 @@ pub struct WorkloadStatus {
 pub enum WorkloadState {
     /// Needs a person: its restart failed, or a restart would not help.
     Halted,
-    /// Needs a restart that has not started: it waits for its turn, or for a rollout that is under way.
+    /// Needs a restart that has not started: it waits for its turn, for a rollout that is under way, or, under
+    /// `rollout.policy` `Manual` and `Never`, for a person.
     Pending,
     /// Is being restarted by the operator.
     Rolling,
-    /// Needs a restart but is paused.
+    /// Needs a restart that only a person can do: it is paused, `OnDelete`, below its partition, or waits for a pod that
+    /// is not ready.
     Paused,
-    /// Is not selected by `rollout.workloadSelector`, or `rollout.policy` does not allow to restart it.
+    /// Is not selected by `rollout.workloadSelector`.
     Excluded,
     /// Is verified but never restarted: a bare pod, a Job, an unknown owner.
     Unmanaged,

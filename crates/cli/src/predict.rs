@@ -2,9 +2,11 @@
 
 mod locate;
 
+use std::sync::Arc;
+
 use podidentity_core::finding::{Finding as Found, FindingReason, Severity};
 use podidentity_core::injection::inject;
-use podidentity_core::objects::{Pod, PodTemplate};
+use podidentity_core::objects::{Kin, Pod, PodMeta, PodTemplate, TemplateMeta};
 use podidentity_core::settings::Settings;
 use podidentity_core::verify::verify_pod;
 
@@ -28,14 +30,15 @@ impl<'a> Predicted<'a> {
         settings: &Settings,
         injects: bool,
     ) -> Self {
-        let mut pod = Pod { spec: template.spec.clone(), ..Pod::default() };
-        // It has no creation time: it is about to be created.
-        pod.metadata.name = Some(object.name.to_owned());
-        pod.metadata.labels = Some(template.metadata.labels.clone());
-        pod.metadata.annotations = Some(template.metadata.annotations.clone());
+        let mut spec = template.spec.clone();
         if injects {
-            inject(template, &identity.annotations, settings).apply(&mut pod.spec);
+            inject(template, &identity.annotations, settings).apply(&mut spec);
         }
+        let TemplateMeta { labels, annotations } = template.metadata.clone();
+        let kin = Arc::new(Kin { labels, annotations, ..Kin::default() });
+        // It has no creation time: it is about to be created.
+        let metadata = PodMeta { name: Some(object.name.to_owned()), kin, ..PodMeta::default() };
+        let pod = Pod { metadata, spec: Arc::new(spec), ..Pod::default() };
         Self { template, pod, injects }
     }
 }

@@ -15,7 +15,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use podidentity_api::names;
 use podidentity_core::objects::{
-    DaemonSet, Deployment, Rollout, ServiceAccount, StatefulSet, WorkloadId, WorkloadKind,
+    DaemonSet, Deployment, ObservedBinding, Rollout, ServiceAccount, StatefulSet, WorkloadId, WorkloadKind,
 };
 use podidentity_core::outcome::{Problem, ProblemKind};
 use podidentity_core::plan::{Plan, Step, Target};
@@ -24,7 +24,6 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::index::Object;
-use crate::stored::Stored;
 
 /// A write that takes longer has failed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -78,7 +77,7 @@ impl Write<'_> {
         match step {
             Step::SetFinalizer { binding, present: true } => {
                 let body = json!({"metadata": {"finalizers": [names::FINALIZER]}});
-                self.apply::<Stored>(binding, body, false, false).await.map(|it| Object::binding(it.0))
+                self.apply::<ObservedBinding>(binding, body, false, false).await.map(Object::binding)
             }
             Step::SetFinalizer { binding, present: false } => self.remove_finalizer(binding).await,
             Step::Annotate { account, annotations, force } => self.annotate(account, annotations, *force).await,
@@ -91,11 +90,11 @@ impl Write<'_> {
     /// applied to at all. Either would be deleted for ever.
     async fn remove_finalizer(&self, binding: &Target) -> Result<Object, Problem> {
         let body = json!({"metadata": {"finalizers": []}});
-        let left = match self.apply::<Stored>(binding, body, false, false).await {
-            Ok(stored) if !has_our_finalizer(stored.meta()) => return Ok(Object::binding(stored.0)),
+        let left = match self.apply::<ObservedBinding>(binding, body, false, false).await {
+            Ok(stored) if !has_our_finalizer(stored.meta()) => return Ok(Object::binding(stored)),
             Ok(stored) => stored.meta().clone(),
             Err(problem) if problem.message.contains(NOT_OF_ITS_TYPE) => {
-                let api = Api::<Stored>::namespaced(self.client.clone(), self.namespace);
+                let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
                 let found = self.within_time(binding, api.get(&binding.name)).await?;
                 found.meta().clone()
             }
@@ -104,10 +103,10 @@ impl Write<'_> {
         let others: Vec<_> = left.finalizers.iter().flatten().filter(|it| *it != names::FINALIZER).collect();
         let metadata = json!({"uid": left.uid, "resourceVersion": left.resource_version, "finalizers": others});
         let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let api = Api::<Stored>::namespaced(self.client.clone(), self.namespace);
+        let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
         let patch = Patch::Merge(json!({"metadata": metadata}));
         let removed = self.within_time(binding, api.patch(&binding.name, &params, &patch)).await?;
-        Ok(Object::binding(removed.0))
+        Ok(Object::binding(removed))
     }
 
     async fn annotate(
@@ -125,13 +124,12 @@ impl Write<'_> {
         let annotations = json!({names::IDENTITY_ANNOTATION: mark});
         let body = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
         // The key is ours by name; whoever else wrote it copied it from us.
-        let workload = match workload.kind {
-            WorkloadKind::Deployment => self.apply::<Deployment>(target, body, true, false).await?.into(),
-            WorkloadKind::StatefulSet => self.apply::<StatefulSet>(target, body, true, false).await?.into(),
-            WorkloadKind::Rollout => self.apply::<Rollout>(target, body, true, false).await?.into(),
-            WorkloadKind::DaemonSet => self.apply::<DaemonSet>(target, body, true, false).await?.into(),
-        };
-        Ok(Object::Workload(Arc::new(workload)))
+        Ok(match workload.kind {
+            WorkloadKind::Deployment => Object::workload(self.apply::<Deployment>(target, body, true, false).await?),
+            WorkloadKind::StatefulSet => Object::workload(self.apply::<StatefulSet>(target, body, true, false).await?),
+            WorkloadKind::Rollout => Object::workload(self.apply::<Rollout>(target, body, true, false).await?),
+            WorkloadKind::DaemonSet => Object::workload(self.apply::<DaemonSet>(target, body, true, false).await?),
+        })
     }
 
     /// Applies `body`, completed with type, name and preconditions, and returns the object as it is now.
@@ -192,7 +190,7 @@ pub async fn write_status(
     let body = json!({"status": status});
     // The status is ours alone; the default that the schema gives belongs to whoever created the binding.
     let write = Write { client, namespace };
-    write.apply::<Stored>(binding, body, true, true).await.map(|it| Object::binding(it.0))
+    write.apply::<ObservedBinding>(binding, body, true, true).await.map(Object::binding)
 }
 
 /// Sorts out what an error means.

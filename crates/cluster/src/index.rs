@@ -1,15 +1,17 @@
 //! All that is known of the cluster, by namespace and service account. A look-up is by key; nothing is ever scanned.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podidentity_api::PodIdentityBinding;
-use podidentity_core::objects::{Namespace, Pod, ServiceAccount, Workload, WorkloadId, WorkloadKind};
+use podidentity_core::objects::{Namespace, ObservedBinding, ObservedPod, Pod, ServiceAccount, Workload, WorkloadKind};
 use podidentity_core::snapshot::{Config, Snapshot};
 
+use crate::identity::Identity;
+use crate::places::Places;
 use crate::tally::Tally;
 
 /// Namespace and name of a service account: the unit of every decision.
@@ -82,32 +84,44 @@ pub struct ObjectId {
 }
 
 impl Object {
-    /// A binding, without what nobody judges.
-    pub fn binding(mut binding: PodIdentityBinding) -> Self {
-        binding.metadata.managed_fields = None;
-        Self::Binding(Arc::new(binding))
+    /// A binding.
+    pub fn binding(binding: ObservedBinding) -> Self {
+        Self::Binding(Arc::new(binding.into()))
     }
 
-    fn meta(&self) -> &ObjectMeta {
+    /// A pod, without what nobody judges.
+    pub fn pod(pod: ObservedPod) -> Self {
+        Self::Pod(Arc::new(Pod::from(pod).slim()))
+    }
+
+    /// A workload, without what nobody judges.
+    pub fn workload<W: Into<Workload>>(workload: W) -> Self {
+        Self::Workload(Arc::new(workload.into().slim()))
+    }
+
+    fn version(&self) -> Version<'_> {
         match self {
-            Self::Binding(binding) => &binding.metadata,
-            Self::ServiceAccount(account) => &account.metadata,
-            Self::Workload(workload) => &workload.metadata,
-            Self::Pod(pod) => &pod.metadata,
-            Self::Namespace(namespace) => &namespace.metadata,
+            Self::Binding(binding) => Version::of(&binding.metadata),
+            Self::ServiceAccount(account) => Version::of(&account.metadata),
+            Self::Workload(workload) => Version::of(&workload.metadata),
+            Self::Pod(pod) => Version::of_pod(pod),
+            Self::Namespace(namespace) => Version::of(&namespace.metadata),
         }
     }
 
     /// Kind, namespace and name.
     pub fn id(&self) -> ObjectId {
-        let kind = match self {
-            Self::Binding(_) => Kind::Binding,
-            Self::ServiceAccount(_) => Kind::ServiceAccount,
-            Self::Workload(workload) => Kind::Workload(workload.kind),
-            Self::Pod(_) => Kind::Pod,
-            Self::Namespace(_) => Kind::Namespace,
-        };
-        ObjectId::of(kind, self.meta())
+        match self {
+            Self::Binding(binding) => ObjectId::of(Kind::Binding, &binding.metadata),
+            Self::ServiceAccount(account) => ObjectId::of(Kind::ServiceAccount, &account.metadata),
+            Self::Workload(workload) => ObjectId::of(Kind::Workload(workload.kind), &workload.metadata),
+            Self::Pod(pod) => ObjectId {
+                kind: Kind::Pod,
+                namespace: pod.metadata.namespace.clone().unwrap_or_default(),
+                name: pod.name().to_owned(),
+            },
+            Self::Namespace(namespace) => ObjectId::of(Kind::Namespace, &namespace.metadata),
+        }
     }
 
     /// The service account that the object bears on.
@@ -133,61 +147,27 @@ impl ObjectId {
     }
 }
 
-#[derive(Default)]
-struct Identity {
-    bindings: BTreeMap<String, Arc<PodIdentityBinding>>,
-    service_account: Option<Arc<ServiceAccount>>,
-    workloads: BTreeMap<WorkloadId, Arc<Workload>>,
-    pods: BTreeMap<String, Arc<Pod>>,
+/// Which object it is, and how new.
+#[derive(Clone, Copy)]
+pub(crate) struct Version<'a> {
+    uid: Option<&'a str>,
+    resource_version: Option<&'a str>,
 }
 
-impl Identity {
-    fn is_empty(&self) -> bool {
-        self.bindings.is_empty() && self.service_account.is_none() && self.workloads.is_empty() && self.pods.is_empty()
+impl<'a> Version<'a> {
+    pub(crate) fn of(meta: &'a ObjectMeta) -> Self {
+        Self { uid: meta.uid.as_deref(), resource_version: meta.resource_version.as_deref() }
     }
 
-    fn get(&self, id: &ObjectId) -> Option<&ObjectMeta> {
-        match id.kind {
-            Kind::Binding => self.bindings.get(&id.name).map(|binding| &binding.metadata),
-            Kind::ServiceAccount => self.service_account.as_ref().map(|account| &account.metadata),
-            Kind::Workload(kind) => {
-                self.workloads.get(&WorkloadId { kind, name: id.name.clone() }).map(|workload| &workload.metadata)
-            }
-            Kind::Pod => self.pods.get(&id.name).map(|pod| &pod.metadata),
-            Kind::Namespace => None,
-        }
+    pub(crate) fn of_pod(pod: &'a Pod) -> Self {
+        Self { uid: pod.metadata.uid.as_deref(), resource_version: pod.metadata.resource_version.as_deref() }
     }
 
-    /// Files an object; returns the binding that it replaces.
-    fn insert(&mut self, name: String, object: Object) -> Option<Arc<PodIdentityBinding>> {
-        match object {
-            Object::Binding(binding) => return self.bindings.insert(name, binding),
-            Object::ServiceAccount(account) => self.service_account = Some(account),
-            Object::Workload(workload) => {
-                self.workloads.insert(workload.id(), workload);
-            }
-            Object::Pod(pod) => {
-                self.pods.insert(name, pod);
-            }
-            Object::Namespace(_) => {}
-        }
-        None
-    }
-
-    /// Removes an object; returns it if it is a binding.
-    fn remove(&mut self, id: &ObjectId) -> Option<Arc<PodIdentityBinding>> {
-        match id.kind {
-            Kind::Binding => return self.bindings.remove(&id.name),
-            Kind::ServiceAccount => self.service_account = None,
-            Kind::Workload(kind) => {
-                self.workloads.remove(&WorkloadId { kind, name: id.name.clone() });
-            }
-            Kind::Pod => {
-                self.pods.remove(&id.name);
-            }
-            Kind::Namespace => {}
-        }
-        None
+    /// Whether this is newer than what is filed, or another object. Resource versions are decimal numbers that grow
+    /// (KEP-5504); where one is not, the newcomer is believed.
+    fn is_newer_than(self, filed: Self) -> bool {
+        let number = |version: Self| version.resource_version.and_then(|text| text.parse::<u64>().ok());
+        self.uid != filed.uid || number(self).zip(number(filed)).is_none_or(|(new, filed)| new > filed)
     }
 }
 
@@ -195,9 +175,9 @@ impl Identity {
 struct State {
     namespaces: HashMap<String, Arc<Namespace>>,
     /// By namespace, then by service account.
-    identities: HashMap<String, HashMap<String, Identity>>,
-    /// Where each object is filed: a workload or binding may move from one service account to another.
-    places: HashMap<ObjectId, String>,
+    identities: HashMap<String, HashMap<Arc<str>, Identity>>,
+    /// Where each object is filed.
+    places: Places,
     tally: Tally,
 }
 
@@ -219,9 +199,9 @@ impl Index {
     pub fn refresh(&self, object: Object) {
         let mut state = self.lock();
         let id = object.id();
-        let Some(place) = state.places.get(&id).cloned() else { return };
+        let Some(place) = state.places.get(&id) else { return };
         let filed = state.identity(&id.namespace, &place).get(&id);
-        if filed.is_some_and(|filed| filed.uid == object.meta().uid) {
+        if filed.is_some_and(|filed| filed.uid == object.version().uid) {
             state.apply(object);
         }
     }
@@ -235,8 +215,7 @@ impl Index {
     /// Removes the objects of a kind that a complete list did not have.
     pub fn retain(&self, kind: Kind, listed: &HashSet<ObjectId>) -> Vec<IdentityKey> {
         let mut state = self.lock();
-        let mut gone: Vec<ObjectId> =
-            state.places.keys().filter(|id| id.kind == kind && !listed.contains(*id)).cloned().collect();
+        let mut gone = state.places.others(kind, listed);
         if kind == Kind::Namespace {
             let named = |name: &String| ObjectId { kind, namespace: String::new(), name: name.clone() };
             gone.extend(state.namespaces.keys().map(named).filter(|id| !listed.contains(id)));
@@ -258,7 +237,7 @@ impl Index {
     /// Everything about one identity, or `None` if no binding names it.
     pub fn snapshot(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
         let state = self.lock();
-        let identity = state.identities.get(&key.namespace)?.get(&key.service_account)?;
+        let identity = state.identities.get(&key.namespace)?.get(key.service_account.as_str())?;
         if identity.bindings.is_empty() {
             return None;
         }
@@ -271,7 +250,7 @@ impl Index {
             bindings: identity.bindings.values().cloned().collect(),
             service_account: identity.service_account.clone(),
             workloads: identity.workloads.values().cloned().collect(),
-            pods: identity.pods.values().cloned().collect(),
+            pods: identity.pods().to_vec(),
             rollout_slots: usize::MAX,
         })
     }
@@ -289,22 +268,23 @@ impl State {
             self.namespaces.insert(id.name.clone(), namespace);
             return self.bound_in(&id.name).collect();
         }
-        let Some(place) = object.service_account().map(str::to_owned) else { return self.delete(&id, None) };
+        let Some(place) = object.service_account() else { return self.delete(&id, None) };
+        let place = self.account(&id.namespace, place);
         let mut affected = Vec::new();
-        if let Some(before) = self.places.get(&id).cloned() {
+        if let Some(before) = self.places.get(&id) {
             let filed = self.identity(&id.namespace, &before).get(&id);
-            if filed.is_some_and(|filed| !is_newer(object.meta(), filed)) {
+            if filed.is_some_and(|filed| !object.version().is_newer_than(filed)) {
                 return Vec::new();
             }
             if before != place {
                 affected.extend(self.delete(&id, None));
             }
         }
-        self.places.insert(id.clone(), place.clone());
+        self.places.set(&id, Arc::clone(&place));
         if let Object::Binding(binding) = &object {
             self.tally.add(binding);
         }
-        if let Some(replaced) = self.identity(&id.namespace, &place).insert(id.name.clone(), object) {
+        if let Some(replaced) = self.identity(&id.namespace, &place).insert(id.name, object) {
             self.tally.remove(&replaced);
         }
         affected.extend(self.if_bound(&id.namespace, &place));
@@ -316,9 +296,9 @@ impl State {
             self.namespaces.remove(&id.name);
             return self.bound_in(&id.name).collect();
         }
-        let Some(place) = self.places.get(id).cloned() else { return Vec::new() };
+        let Some(place) = self.places.get(id) else { return Vec::new() };
         let identity = self.identity(&id.namespace, &place);
-        let filed = identity.get(id).and_then(|meta| meta.uid.as_deref());
+        let filed = identity.get(id).and_then(|version| version.uid);
         if uid.is_some() && filed != uid {
             return Vec::new();
         }
@@ -330,7 +310,7 @@ impl State {
         self.places.remove(id);
         let affected = self.if_bound(&id.namespace, &place).into_iter().collect();
         if emptied && let Some(accounts) = self.identities.get_mut(&id.namespace) {
-            accounts.remove(&place);
+            accounts.remove(&*place);
             if accounts.is_empty() {
                 self.identities.remove(&id.namespace);
             }
@@ -338,9 +318,15 @@ impl State {
         affected
     }
 
-    fn identity(&mut self, namespace: &str, service_account: &str) -> &mut Identity {
+    /// The name of a service account, in the one copy that all share.
+    fn account(&self, namespace: &str, service_account: &str) -> Arc<str> {
+        let known = self.identities.get(namespace).and_then(|accounts| accounts.get_key_value(service_account));
+        known.map_or_else(|| Arc::from(service_account), |(account, _)| Arc::clone(account))
+    }
+
+    fn identity(&mut self, namespace: &str, service_account: &Arc<str>) -> &mut Identity {
         let accounts = self.identities.entry(namespace.to_owned()).or_default();
-        accounts.entry(service_account.to_owned()).or_default()
+        accounts.entry(Arc::clone(service_account)).or_default()
     }
 
     fn if_bound(&self, namespace: &str, service_account: &str) -> Option<IdentityKey> {
@@ -351,15 +337,9 @@ impl State {
 
     fn bound_in(&self, namespace: &str) -> impl Iterator<Item = IdentityKey> {
         let accounts = self.identities.get(namespace).into_iter().flatten();
-        accounts
-            .filter(|(_, identity)| !identity.bindings.is_empty())
-            .map(|(account, _)| IdentityKey { namespace: namespace.to_owned(), service_account: account.clone() })
+        accounts.filter(|(_, identity)| !identity.bindings.is_empty()).map(|(account, _)| IdentityKey {
+            namespace: namespace.to_owned(),
+            service_account: (**account).to_owned(),
+        })
     }
-}
-
-/// Whether `new` is a newer version than what is filed, or another object. Resource versions are decimal numbers that
-/// grow (KEP-5504); where one is not, the newcomer is believed.
-fn is_newer(new: &ObjectMeta, filed: &ObjectMeta) -> bool {
-    let version = |meta: &ObjectMeta| meta.resource_version.as_deref().and_then(|text| text.parse::<u64>().ok());
-    new.uid != filed.uid || version(new).zip(version(filed)).is_none_or(|(new, filed)| new > filed)
 }

@@ -15,10 +15,11 @@ pub mod observe;
 
 mod optional;
 pub mod pulse;
-mod stored;
 pub mod watch;
 
+mod identity;
 pub mod index;
+mod places;
 pub mod tally;
 
 pub mod load;

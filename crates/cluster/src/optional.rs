@@ -119,8 +119,7 @@ impl Keeper {
             return;
         }
         info!("Argo Rollouts is installed: its Rollouts are watched");
-        let object = |it: Rollout| Object::Workload(Arc::new(it.into()));
-        let (running, listed) = stream(&self.client, &self.index, &self.listeners, KIND, object);
+        let (running, listed) = stream(&self.client, &self.index, &self.listeners, KIND, Object::workload::<Rollout>);
         (self.running, self.listed) = (Some(running), Some(listed));
     }
 

@@ -13,7 +13,9 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
-use podidentity_core::objects::{DaemonSet, Deployment, Namespace, Pod, ServiceAccount, StatefulSet, WorkloadKind};
+use podidentity_core::objects::{
+    DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, ServiceAccount, StatefulSet, WorkloadKind,
+};
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -22,7 +24,6 @@ use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
 use crate::layers;
 use crate::observe::Observer;
 use crate::pulse::Pulses;
-use crate::stored::Stored;
 
 /// Told of every bound identity about which something has changed.
 pub type Notify = Arc<dyn Fn(IdentityKey) + Send + Sync>;
@@ -45,12 +46,12 @@ pub fn streams(
     listeners: &Listeners,
 ) -> (Vec<BoxFuture<'static, ()>>, BoxFuture<'static, ()>) {
     let mut builder = Builder { client, index, listeners, streams: Vec::new(), listed: Vec::new() };
-    builder.add::<Stored>(Kind::Binding, |stored| Object::binding(stored.0));
+    builder.add::<ObservedBinding>(Kind::Binding, Object::binding);
     builder.add::<ServiceAccount>(Kind::ServiceAccount, |account| Object::ServiceAccount(Arc::new(account)));
-    builder.add::<Deployment>(Kind::Workload(WorkloadKind::Deployment), |it| Object::Workload(Arc::new(it.into())));
-    builder.add::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), |it| Object::Workload(Arc::new(it.into())));
-    builder.add::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), |it| Object::Workload(Arc::new(it.into())));
-    builder.add::<Pod>(Kind::Pod, |pod| Object::Pod(Arc::new(pod)));
+    builder.add::<Deployment>(Kind::Workload(WorkloadKind::Deployment), Object::workload);
+    builder.add::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), Object::workload);
+    builder.add::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), Object::workload);
+    builder.add::<ObservedPod>(Kind::Pod, Object::pod);
     builder.add::<Namespace>(Kind::Namespace, |namespace| Object::Namespace(Arc::new(namespace)));
     let (optional, looked) = crate::optional::rollouts(client, index, listeners);
     builder.streams.push(optional);

@@ -45,7 +45,7 @@ async fn carry_out(steps: Vec<Step>, answers: Vec<(u16, Value)>) -> (Acted, Vec<
         }
         seen
     });
-    let acted = act(&client, "shop", &Plan { steps, check_at: None }).await;
+    let acted = act(&client, "shop", &Plan { steps, ..Plan::default() }).await;
     (acted, server.await.unwrap())
 }
 
@@ -155,7 +155,7 @@ fn binding(finalizers: &[&str]) -> Value {
         "metadata": {
             "name": "app", "namespace": "shop", "uid": "the-uid", "resourceVersion": "43", "finalizers": finalizers,
         },
-        "spec": {"serviceAccountName": "app", "roleArn": 7},
+        "spec": {"serviceAccountName": "app", "roleArn": "arn:aws:iam::111122223333:role/my-role"},
     })
 }
 

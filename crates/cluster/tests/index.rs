@@ -23,14 +23,14 @@ fn binding(account: &str) -> Object {
 
 fn pod(name: &str, account: &str, version: u64) -> Object {
     let pod = json!({"metadata": meta(name, version), "spec": {"serviceAccountName": account, "containers": []}});
-    Object::Pod(Arc::new(serde_json::from_value(pod).unwrap()))
+    Object::pod(serde_json::from_value(pod).unwrap())
 }
 
 fn deployment(account: &str, version: u64) -> Object {
     let template = json!({"spec": {"serviceAccountName": account, "containers": []}});
     let deployment = json!({"metadata": meta("web", version), "spec": {"template": template}});
     let deployment: podidentity_core::objects::Deployment = serde_json::from_value(deployment).unwrap();
-    Object::Workload(Arc::new(deployment.into()))
+    Object::workload(deployment)
 }
 
 fn key(account: &str) -> IdentityKey {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use podidentity_api::names::{condition, reason};
 use podidentity_api::{ConflictPolicy, PodIdentityBinding, names};
 
 use crate::objects::{FieldOwner, ServiceAccount, field_owners};
@@ -12,9 +14,12 @@ use crate::wanted::Wanted;
 /// After so many restorations in a row the other manager is left alone until it falls silent.
 const RESTORATIONS_BEFORE_CONTESTED: i32 = 5;
 /// After this much calm, restorations are counted from zero again.
-const CALM_AFTER: SignedDuration = SignedDuration::from_mins(10);
-/// The other manager is taken to have stopped when it has not written for this long.
-const SILENCE_BEFORE_RETRY: SignedDuration = SignedDuration::from_secs(60);
+const CALM_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// The other manager is taken to have stopped when it has not written for this long; twice as long after each further
+/// restoration, so that one who comes back every few minutes is left alone as well.
+const FIRST_SILENCE: SignedDuration = SignedDuration::from_secs(60);
+/// But no longer than this.
+const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(30);
 
 /// The state of the service account, seen from the owning binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +39,12 @@ pub enum AccountState {
     },
     /// Another manager owns an annotation with another value.
     Conflict(ForeignOwner),
-    /// Another manager keeps changing an annotation of ours; nothing is written before `retry_at`.
+    /// Another manager keeps changing or removing an annotation of ours; nothing is written before `retry_at`.
     Contested {
-        /// The other manager.
-        by: ForeignOwner,
+        /// What it did this time, and who it is, where that is known.
+        drift: String,
+        /// For how long nobody must have touched it before it is tried again.
+        silence: SignedDuration,
         /// When it is tried again, provided the other has been silent until then.
         retry_at: Timestamp,
     },
@@ -67,6 +74,17 @@ pub struct Account {
     pub annotated_at: Option<Timestamp>,
     /// When we last wrote an annotation.
     pub written_at: Option<Timestamp>,
+}
+
+impl ForeignOwner {
+    /// The field manager, in words.
+    pub fn named(&self) -> String {
+        if self.manager.is_empty() {
+            "an unknown field manager".to_owned()
+        } else {
+            format!("field manager {}", self.manager)
+        }
+    }
 }
 
 impl Account {
@@ -135,7 +153,6 @@ fn state(
 ) -> AccountState {
     let annotations = wanted.annotations(settings);
     let owned: BTreeSet<String> = owned_keys(account, settings).map(|(key, _)| key).collect();
-    let was_in_force = was_in_force(account, binding);
     let mut drift = None;
     let mut force = false;
     for (key, wanted_value) in &annotations {
@@ -143,33 +160,46 @@ fn state(
         if seen == Some(wanted_value) {
             continue;
         }
-        let Some(foreign) = foreign_owner(account, key) else {
-            if was_in_force && !owned.contains(key) && seen.is_none() && *key == settings.key("role-arn") {
-                drift = Some(format!("annotation {key} was removed by another manager"));
+        // What we owned alone and somebody else has removed or taken was ours: that is drift, and we take it back.
+        let taken = !owned.contains(key) && was_ours(account, binding, *key == settings.key("role-arn"));
+        let foreign = foreign_owner(account, key);
+        if taken && (foreign.is_some() || seen.is_none()) {
+            let what = described(key, foreign.as_ref());
+            if let Some((silence, retry_at)) = contested_until(binding, foreign.as_ref(), now) {
+                return AccountState::Contested { drift: what, silence, retry_at };
             }
-            continue;
-        };
-        // What we owned alone and somebody else now owns was taken from us: that is drift, and we take it back.
-        let taken = was_in_force && !owned.contains(key);
-        if taken {
-            if let Some(retry_at) = contested_until(binding, &foreign, now) {
-                return AccountState::Contested { by: foreign, retry_at };
-            }
-            drift = Some(format!("annotation {key} was changed to {:?} by {}", foreign.value, foreign.manager));
-        } else if binding.spec.on_conflict != ConflictPolicy::Override {
-            return AccountState::Conflict(foreign);
+            drift = Some(what);
+        } else if let Some(foreign) = foreign.as_ref()
+            && binding.spec.on_conflict != ConflictPolicy::Override
+        {
+            return AccountState::Conflict(foreign.clone());
         }
-        force = true;
+        force |= foreign.is_some();
     }
     let complete = annotations.iter().all(|(key, wanted_value)| value(account, key) == Some(wanted_value));
     let wanted_keys: BTreeSet<String> = annotations.into_keys().collect();
     if complete && owned == wanted_keys { AccountState::InForce } else { AccountState::Outdated { force, drift } }
 }
 
-/// Whether the status says that we have annotated this very service account before.
-fn was_in_force(account: &ServiceAccount, binding: &PodIdentityBinding) -> bool {
-    let seen = binding.status.as_ref().and_then(|status| status.service_account.as_ref());
-    seen.is_some_and(|seen| seen.uid == account.metadata.uid && seen.written_role_arn.is_some())
+/// Whether the status says that we had written the key to this very service account before. The role always is
+/// written; of the others it is known once this generation of the spec has been in force.
+fn was_ours(account: &ServiceAccount, binding: &PodIdentityBinding, is_role: bool) -> bool {
+    let Some(status) = &binding.status else { return false };
+    let seen = status.service_account.as_ref();
+    let written = seen.is_some_and(|seen| seen.uid == account.metadata.uid && seen.written_role_arn.is_some());
+    let in_force = |it: &Condition| {
+        it.type_ == condition::SERVICE_ACCOUNT_ANNOTATED
+            && it.observed_generation == binding.metadata.generation
+            && (it.status == "True" || [reason::CONTESTED, reason::ANNOTATION_REMOVED].contains(&it.reason.as_str()))
+    };
+    written && (is_role || status.conditions.iter().any(in_force))
+}
+
+fn described(key: &str, foreign: Option<&ForeignOwner>) -> String {
+    match foreign {
+        Some(foreign) => format!("annotation {key} was changed to {:?} by {}", foreign.value, foreign.named()),
+        None => format!("annotation {key} was removed by another manager, of whom there is no record"),
+    }
 }
 
 fn foreign_owner(account: &ServiceAccount, key: &str) -> Option<ForeignOwner> {
@@ -183,15 +213,22 @@ fn foreign_owner(account: &ServiceAccount, key: &str) -> Option<ForeignOwner> {
     Some(ForeignOwner { key: key.to_owned(), value, manager, time })
 }
 
-/// When a contested annotation may be written again, or `None` if it may be now.
-fn contested_until(binding: &PodIdentityBinding, foreign: &ForeignOwner, now: Timestamp) -> Option<Timestamp> {
+/// For how long the other has to be silent before a contested annotation is written again, and when that will be;
+/// `None` if it may be written now.
+fn contested_until(
+    binding: &PodIdentityBinding,
+    foreign: Option<&ForeignOwner>,
+    now: Timestamp,
+) -> Option<(SignedDuration, Timestamp)> {
     let restored = binding.status.as_ref()?.service_account.as_ref()?;
     let last = restored.restored_at.as_ref()?.0;
     if restored.restored < RESTORATIONS_BEFORE_CONTESTED || last + CALM_AFTER <= now {
         return None;
     }
-    let retry_at = foreign.time.unwrap_or(last).max(last) + SILENCE_BEFORE_RETRY;
-    (retry_at > now).then_some(retry_at)
+    let doublings = (restored.restored - RESTORATIONS_BEFORE_CONTESTED).min(10);
+    let silence = (FIRST_SILENCE * 2_i32.pow(doublings.unsigned_abs())).min(LONGEST_SILENCE);
+    let retry_at = foreign.and_then(|foreign| foreign.time).unwrap_or(last).max(last) + silence;
+    (retry_at > now).then_some((silence, retry_at))
 }
 
 /// How many restorations in a row there have been, counting the one that is being made now.

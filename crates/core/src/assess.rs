@@ -31,7 +31,7 @@ pub struct Case {
     pub binding: Arc<PodIdentityBinding>,
     /// Why the stored spec cannot be acted on, if so.
     pub invalid: Option<String>,
-    /// What it wants; during and after a rollback, of the role that was verified before.
+    /// What it wants; during and after a rollback, what was verified before.
     pub wanted: Wanted,
     /// Whether the namespace grants the wanted role.
     pub grant: Grant,
@@ -88,6 +88,7 @@ impl Case {
         let mut wanted = Wanted::of(&binding.spec);
         let recorded = recorded_rollback(&binding);
         if let Some(rollback) = &recorded {
+            wanted = last_verified(&binding).unwrap_or(wanted);
             wanted.role_arn.clone_from(&rollback.to);
         }
         let account = Account::judge(snapshot.service_account.as_deref(), &binding, &wanted, settings, snapshot.now);
@@ -152,17 +153,24 @@ fn recorded_rollback(binding: &PodIdentityBinding) -> Option<RollbackStatus> {
     (Some(recorded.generation) == binding.metadata.generation).then_some(recorded)
 }
 
+/// The identity that was proven last.
+pub(crate) fn last_verified(binding: &PodIdentityBinding) -> Option<Wanted> {
+    let status = binding.status.as_ref()?;
+    let identity = status.last_verified_identity.clone()?;
+    Some(Wanted::of(&binding.spec).with(identity))
+}
+
 fn due_rollback(case: &Case) -> Option<RollbackStatus> {
     let binding = &case.binding;
     if binding.spec.rollout.on_failure != FailurePolicy::Rollback || binding.spec.suspend {
         return None;
     }
     let failed = case.workloads.iter().find(|workload| workload.failed)?;
-    let before = binding.status.as_ref()?.last_verified_role_arn.clone()?;
-    (before != case.wanted.role_arn).then(|| RollbackStatus {
+    let before = last_verified(binding)?;
+    (before.hash() != case.wanted.hash()).then(|| RollbackStatus {
         generation: binding.metadata.generation.unwrap_or_default(),
         from: case.wanted.role_arn.clone(),
-        to: before,
+        to: before.role_arn,
         message: format!("{}: {}", failed.workload.id(), failed.message.as_deref().unwrap_or("failed")),
     })
 }
@@ -189,11 +197,11 @@ fn group_pods(snapshot: &Snapshot) -> (PodsByWorkload, PodsByController) {
     let mut by_workload = PodsByWorkload::new();
     let mut strays = PodsByController::new();
     for pod in snapshot.pods.iter().filter(|pod| pod.is_live()) {
-        let controller = ControllerRef::of(&pod.metadata);
-        let id = controller.as_ref().and_then(|owner| ids.get(&(owner.kind.as_str(), owner.name.clone())));
+        let controller = pod.controller();
+        let id = controller.and_then(|owner| ids.get(&(owner.kind.as_str(), owner.name.clone())));
         match id {
             Some(id) => by_workload.entry(id.clone()).or_default().push(Arc::clone(pod)),
-            None => strays.entry(controller).or_default().push(Arc::clone(pod)),
+            None => strays.entry(controller.cloned()).or_default().push(Arc::clone(pod)),
         }
     }
     (by_workload, strays)

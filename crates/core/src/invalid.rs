@@ -1,16 +1,12 @@
 //! Specs that no API server with our definition would take: stored before the definition had this validation.
 
-use podidentity_api::{PodIdentityBinding, SelectorOperator, names};
+use podidentity_api::{PodIdentityBinding, SelectorOperator};
 
 use crate::arn::RoleArn;
 
 /// Why the stored spec cannot be acted on, if so.
 pub(crate) fn reason(binding: &PodIdentityBinding) -> Option<String> {
     let spec = &binding.spec;
-    let annotations = binding.metadata.annotations.as_ref();
-    if let Some(error) = annotations.and_then(|annotations| annotations.get(names::UNREADABLE_ANNOTATION)) {
-        return Some(format!("the stored spec cannot be read: {error}"));
-    }
     if let Err(error) = spec.role_arn.parse::<RoleArn>() {
         return Some(format!("spec.roleArn: {error}"));
     }
@@ -43,7 +39,7 @@ mod tests {
 
     use super::*;
 
-    fn reason_of(spec: Value) -> Option<String> {
+    fn reason_of(spec: &Value) -> Option<String> {
         let mut binding = json!({
             "apiVersion": "podidentity.dev/v1alpha1", "kind": "PodIdentityBinding", "metadata": {"name": "app"},
             "spec": {"serviceAccountName": "app", "roleArn": "arn:aws:iam::111122223333:role/my-role"},
@@ -56,7 +52,7 @@ mod tests {
 
     #[test]
     fn what_the_definition_refuses_today_is_named() {
-        assert_eq!(reason_of(json!({})), None);
+        assert_eq!(reason_of(&json!({})), None);
         let named = [
             (json!({"roleArn": "my-role"}), "spec.roleArn: "),
             (json!({"audience": ""}), "spec.audience: must have 1 to 256 characters"),
@@ -70,7 +66,7 @@ mod tests {
             ),
         ];
         for (spec, expected) in named {
-            let found = reason_of(spec).unwrap_or_default();
+            let found = reason_of(&spec).unwrap_or_default();
             assert!(found.starts_with(expected), "{found}");
         }
     }

@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podidentity_api::{DeletionPolicy, FailurePolicy, PodIdentityBinding, names};
 
 use crate::account::{self, AccountState};
-use crate::assess::{Assessment, Case};
-use crate::objects::WorkloadId;
+use crate::assess::{Assessment, Case, Rollback};
+use crate::objects::{Workload, WorkloadId};
 use crate::revoke;
 use crate::snapshot::Snapshot;
 
@@ -20,6 +20,10 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// When something becomes due that no event announces.
     pub check_at: Option<Timestamp>,
+    /// Restarts of ours that are under way, without those of `steps`.
+    pub in_flight: usize,
+    /// Whether the operator-wide limit keeps further restarts from being among `steps`.
+    pub wants_slots: bool,
 }
 
 /// One write. Each is conditional on the object being as it was when the plan was made.
@@ -115,12 +119,17 @@ pub fn plan(snapshot: &Snapshot, assessment: &Assessment) -> Plan {
 
 fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
     let binding = &case.binding;
+    let in_flight = case.workloads.iter().filter(|workload| workload.in_flight).count();
+    plan.in_flight += in_flight;
     if binding.spec.suspend || case.invalid.is_some() || !case.grant.permits() {
         return;
     }
     let wants_finalizer = binding.spec.deletion_policy != DeletionPolicy::Retain;
     if wants_finalizer != has_finalizer(binding) {
         plan.steps.push(Step::SetFinalizer { binding: Target::of(&binding.metadata), present: wants_finalizer });
+    }
+    if matches!(case.rollback, Some(Rollback::Due(_))) {
+        return; // What failed is written no more; the status records that first.
     }
     match &case.account.state {
         AccountState::Outdated { force, .. } => {
@@ -140,32 +149,33 @@ fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
             plan.look_again_at(at);
         }
     }
-    for workload in next_rolls(case, snapshot.rollout_slots) {
-        if let Some(mark) = &workload.next {
-            plan.steps.push(Step::Roll {
-                workload: workload.workload.id(),
-                target: Target::of(&workload.workload.metadata),
-                mark: mark.to_string(),
-            });
-        }
-    }
+    let ready = case.workloads.iter().filter_map(|workload| Some((&workload.workload, workload.next.as_ref()?)));
+    let rolls = ready.map(|(workload, mark)| roll(workload, mark.to_string()));
+    plan.roll(rolls.collect(), limit(case).saturating_sub(in_flight), snapshot.rollout_slots);
 }
 
-/// The workloads to roll now. Until one workload has proven that the identity arrives, only one is rolled: the canary.
-fn next_rolls(case: &Case, slots: usize) -> impl Iterator<Item = &crate::rollout::WorkloadVerdict> {
+/// How many workloads may be rolled at the same time. Until one has proven that the identity arrives, only one is: the
+/// canary.
+fn limit(case: &Case) -> usize {
     let rollout = &case.binding.spec.rollout;
     let halted = rollout.on_failure != FailurePolicy::Continue && case.workloads.iter().any(|workload| workload.failed);
     let proven = case.workloads.iter().any(crate::rollout::WorkloadVerdict::proves_injection);
-    let limit = if halted {
+    if halted {
         0
     } else if proven {
-        usize::try_from(rollout.max_concurrent).unwrap_or(1)
+        most_at_once(&case.binding)
     } else {
         1
-    };
-    let in_flight = case.workloads.iter().filter(|workload| workload.in_flight).count();
-    let free = limit.saturating_sub(in_flight).min(slots);
-    case.workloads.iter().filter(|workload| workload.next.is_some()).take(free)
+    }
+}
+
+/// `rollout.maxConcurrent`; at least one, also in a spec from before the validation.
+fn most_at_once(binding: &PodIdentityBinding) -> usize {
+    usize::try_from(binding.spec.rollout.max_concurrent).unwrap_or(1).max(1)
+}
+
+pub(crate) fn roll(workload: &Workload, mark: String) -> Step {
+    Step::Roll { workload: workload.id(), target: Target::of(&workload.metadata), mark }
 }
 
 fn plan_deletion(plan: &mut Plan, snapshot: &Snapshot, assessment: &Assessment, binding: &PodIdentityBinding) {
@@ -173,7 +183,8 @@ fn plan_deletion(plan: &mut Plan, snapshot: &Snapshot, assessment: &Assessment, 
     // Another binding takes over without a gap; and where everything is on its way out there is nothing to undo.
     let handed_over = assessment.case.is_some();
     let account = snapshot.service_account.as_ref().filter(|account| account.metadata.deletion_timestamp.is_none());
-    if handed_over || snapshot.namespace_terminating() || binding.spec.deletion_policy == DeletionPolicy::Retain {
+    let leaves_everything = binding.spec.suspend || binding.spec.deletion_policy == DeletionPolicy::Retain;
+    if handed_over || snapshot.namespace_terminating() || leaves_everything {
         plan.steps.push(done);
         return;
     }
@@ -188,12 +199,15 @@ fn plan_deletion(plan: &mut Plan, snapshot: &Snapshot, assessment: &Assessment, 
         });
     }
     if binding.spec.deletion_policy == DeletionPolicy::Revoke {
-        let revocation = revoke::next(snapshot, binding);
-        plan.steps.extend(revocation.rolls);
+        let revocation = revoke::judge(snapshot, binding);
         if let Some(at) = revocation.check_at {
             plan.look_again_at(at);
         }
-        if !revocation.finished {
+        let finished = revocation.is_finished();
+        let in_flight = revocation.in_flight.len();
+        plan.in_flight += in_flight;
+        plan.roll(revocation.rolls, most_at_once(binding).saturating_sub(in_flight), snapshot.rollout_slots);
+        if !finished {
             return;
         }
     }
@@ -206,6 +220,15 @@ pub(crate) fn has_finalizer(binding: &PodIdentityBinding) -> bool {
 }
 
 impl Plan {
+    /// Adds the first of the rolls: at most `free` of them, and no more than there are slots.
+    fn roll(&mut self, rolls: Vec<Step>, free: usize, slots: usize) {
+        let planned = self.steps.iter().filter(|step| matches!(step, Step::Roll { .. })).count();
+        let slots = slots.saturating_sub(planned);
+        let allowed = free.min(rolls.len());
+        self.wants_slots |= allowed > slots;
+        self.steps.extend(rolls.into_iter().take(allowed.min(slots)));
+    }
+
     fn look_again_at(&mut self, at: Timestamp) {
         self.check_at = Some(self.check_at.map_or(at, |present| present.min(at)));
     }

@@ -1,65 +1,74 @@
 //! Taking a role away from running pods when a binding with `deletionPolicy: Revoke` is deleted.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{PodIdentityBinding, names};
 use sha2::{Digest, Sha256};
 
 use crate::account;
-use crate::objects::{Pod, UpdateStrategy, Workload, field_owners};
-use crate::plan::{Step, Target};
+use crate::injection::ROLE_ARN;
+use crate::objects::{Container, ControllerRef, Pod, PodSpec, UpdateStrategy, Workload, WorkloadId};
+use crate::plan::{Step, roll};
+use crate::rollout::rolled_at;
 use crate::snapshot::Snapshot;
 
-/// What is left to do.
+/// What is left to do, and what cannot be done.
+#[derive(Default)]
 pub(crate) struct Revocation {
-    /// Restarts to start now.
+    /// Whether new pods still get the role: the annotation goes first.
+    pub(crate) is_offered: bool,
+    /// Restarts that are to be started.
     pub(crate) rolls: Vec<Step>,
-    /// Whether no restart is left to be started or waited for.
-    pub(crate) finished: bool,
+    /// Workloads that are being restarted.
+    pub(crate) in_flight: Vec<WorkloadId>,
+    /// Workloads and pods, as `Kind/name`, that have the role and that the operator cannot restart: paused, `OnDelete`,
+    /// a restart that does not complete within its deadline, Jobs and bare pods. They do not hold the binding back.
+    pub(crate) kept: Vec<String>,
     /// When to look again without any event.
     pub(crate) check_at: Option<Timestamp>,
 }
 
-/// Restarts those workloads whose live pods still have the role, `rollout.maxConcurrent` at a time. What the operator
-/// cannot restart (paused, `OnDelete`, a restart that does not complete within its deadline) does not hold the binding
-/// back.
-pub(crate) fn next(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revocation {
-    let mut revocation = Revocation { rolls: Vec::new(), finished: true, check_at: None };
-    let settings = &snapshot.config.settings;
-    if snapshot.service_account.as_deref().and_then(|account| account::role_by_our_hand(account, settings)).is_some() {
-        // New pods would get the role again: the annotation goes first.
-        revocation.finished = false;
-        return revocation;
+impl Revocation {
+    /// Whether no restart is left to be started or waited for.
+    pub(crate) fn is_finished(&self) -> bool {
+        !self.is_offered && self.rolls.is_empty() && self.in_flight.is_empty()
     }
+}
+
+/// Restarts those workloads whose live pods still have the role.
+pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revocation {
+    let settings = &snapshot.config.settings;
+    let account = snapshot.service_account.as_deref();
+    if account.and_then(|account| account::role_by_our_hand(account, settings)).is_some() {
+        return Revocation { is_offered: true, ..Revocation::default() };
+    }
+    let mut revocation = Revocation::default();
     let role = binding.status.as_ref().and_then(|status| status.role_arn.as_deref());
     let role = role.unwrap_or(&binding.spec.role_arn);
-    let mark = mark(binding);
-    let mut free = usize::try_from(binding.spec.rollout.max_concurrent).unwrap_or(1);
     let deadline = SignedDuration::from_secs(binding.spec.rollout.progress_deadline_seconds.into());
+    let mark = mark(binding);
     for workload in &snapshot.workloads {
-        if !has_role(snapshot, workload, role)
-            || workload.paused
-            || matches!(workload.strategy, UpdateStrategy::OnDelete | UpdateStrategy::Elsewhere)
-        {
+        if !has_role(snapshot, workload, role) {
             continue;
         }
-        let marked = workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&mark);
+        let id = workload.id();
         let until = rolled_at(workload).map(|rolled| rolled + deadline);
-        if marked && until.is_none_or(|until| until <= snapshot.now) {
-            continue;
-        }
-        revocation.finished = false;
-        if marked {
-            free = free.saturating_sub(1);
+        let held_back =
+            workload.paused || matches!(workload.strategy, UpdateStrategy::OnDelete | UpdateStrategy::Elsewhere);
+        if held_back {
+            revocation.kept.push(id.to_string());
+        } else if workload.template_annotation(names::IDENTITY_ANNOTATION) != Some(&mark) {
+            revocation.rolls.push(roll(workload, mark.clone()));
+        } else if until.is_none_or(|until| until <= snapshot.now) {
+            revocation.kept.push(id.to_string());
+        } else {
+            revocation.in_flight.push(id);
             revocation.check_at = revocation.check_at.into_iter().chain(until).min();
-        } else if free > 0 {
-            free -= 1;
-            revocation.rolls.push(Step::Roll {
-                workload: workload.id(),
-                target: Target::of(&workload.metadata),
-                mark: mark.clone(),
-            });
         }
     }
+    revocation.kept.extend(strays(snapshot, role));
     revocation
 }
 
@@ -71,29 +80,35 @@ fn mark(binding: &PodIdentityBinding) -> String {
 }
 
 fn has_role(snapshot: &Snapshot, workload: &Workload, role: &str) -> bool {
+    let mut pods = snapshot.pods.iter().filter(|pod| pod.is_live() && is_of(pod, workload));
+    pods.any(|pod| injected_role(pod, workload, role))
+}
+
+fn is_of(pod: &Pod, workload: &Workload) -> bool {
     let id = workload.id();
-    let belongs = |pod: &Pod| {
-        crate::objects::ControllerRef::of(&pod.metadata)
-            .is_some_and(|owner| owner.kind == id.kind.as_str() && owner.name == id.name)
-    };
-    snapshot.pods.iter().filter(|pod| pod.is_live() && belongs(pod)).any(|pod| injected_role(pod, workload, role))
+    ControllerRef::of(&pod.metadata).is_some_and(|owner| owner.kind == id.kind.as_str() && owner.name == id.name)
 }
 
 /// Whether the pod has the role, and not from its own template.
 fn injected_role(pod: &Pod, workload: &Workload, role: &str) -> bool {
-    let sets_role = |containers: &[crate::objects::Container]| {
-        containers
-            .iter()
-            .flat_map(|container| &container.env)
-            .any(|variable| variable.name == "AWS_ROLE_ARN" && variable.value.as_deref() == Some(role))
-    };
-    let has = sets_role(&pod.spec.containers) || sets_role(&pod.spec.init_containers);
     let template = &workload.template.spec;
-    has && !sets_role(&template.containers) && !sets_role(&template.init_containers)
+    sets_role(&pod.spec, role) && !sets_role(template, role)
 }
 
-fn rolled_at(workload: &Workload) -> Option<Timestamp> {
-    field_owners(&workload.metadata, names::IDENTITY_ANNOTATION, true)
-        .find(|owner| owner.manager == names::FIELD_MANAGER)?
-        .time
+fn sets_role(spec: &PodSpec, role: &str) -> bool {
+    let sets = |container: &Container| {
+        container.env.iter().any(|variable| variable.name == ROLE_ARN && variable.value.as_deref() == Some(role))
+    };
+    spec.containers.iter().chain(&spec.init_containers).any(sets)
+}
+
+/// The controllers, or the pods themselves, of pods that have the role and belong to no workload.
+fn strays<'a>(snapshot: &'a Snapshot, role: &'a str) -> impl Iterator<Item = String> + 'a {
+    let is_stray = |pod: &&Arc<Pod>| !snapshot.workloads.iter().any(|workload| is_of(pod, workload));
+    let pods = snapshot.pods.iter().filter(|pod| pod.is_live() && sets_role(&pod.spec, role)).filter(is_stray);
+    let named = pods.map(|pod| match ControllerRef::of(&pod.metadata) {
+        Some(owner) => format!("{}/{}", owner.kind, owner.name),
+        None => format!("Pod/{}", pod.name()),
+    });
+    named.collect::<BTreeSet<_>>().into_iter()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use podidentity_api::PodIdentityBindingSpec;
+use podidentity_api::{PodIdentityBindingSpec, VerifiedIdentity};
 use sha2::{Digest, Sha256};
 
 use crate::settings::Settings;
@@ -39,6 +39,45 @@ impl Wanted {
             annotated_at: None,
             earlier_roles: Vec::new(),
         }
+    }
+
+    /// What the status remembers of it.
+    pub fn identity(&self) -> VerifiedIdentity {
+        VerifiedIdentity {
+            role_arn: self.role_arn.clone(),
+            audience: self.audience.clone(),
+            token_expiration_seconds: self.token_expiration,
+            sts_regional_endpoints: self.sts_regional_endpoints,
+        }
+    }
+
+    /// The same with another identity.
+    #[must_use]
+    pub fn with(self, identity: VerifiedIdentity) -> Self {
+        Self {
+            role_arn: identity.role_arn,
+            audience: identity.audience,
+            token_expiration: identity.token_expiration_seconds,
+            sts_regional_endpoints: identity.sts_regional_endpoints,
+            ..self
+        }
+    }
+
+    /// What tells it from the other one, in words: the role, or what else differs.
+    pub fn told_from(&self, other: &Self) -> String {
+        if self.role_arn != other.role_arn {
+            return self.role_arn.clone();
+        }
+        let or_default = |text: Option<String>| text.unwrap_or_else(|| "not declared".to_owned());
+        let lifetime = |wanted: &Self| wanted.token_expiration.map(|seconds| format!("{seconds}"));
+        let regional = |wanted: &Self| wanted.sts_regional_endpoints.map(|regional| format!("{regional}"));
+        let parts = [
+            ("audience", self.audience.clone(), other.audience.clone()),
+            ("tokenExpirationSeconds", lifetime(self), lifetime(other)),
+            ("stsRegionalEndpoints", regional(self), regional(other)),
+        ];
+        let told = parts.into_iter().filter(|(_, own, others)| own != others);
+        told.map(|(name, own, _)| format!("{name} {}", or_default(own))).collect::<Vec<_>>().join(" and ")
     }
 
     /// The audience that a token has to have.

@@ -1,6 +1,6 @@
 //! The limit on rollouts across all bindings.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
 use podidentity_cluster::index::IdentityKey;
 
@@ -11,21 +11,27 @@ pub(crate) struct Budget {
     limit: usize,
     used: HashMap<IdentityKey, usize>,
     total: usize,
-    waiting: VecDeque<IdentityKey>,
+    /// In the order of asking.
+    waiting: BTreeMap<u64, IdentityKey>,
+    turns: HashMap<IdentityKey, u64>,
+    next_turn: u64,
 }
 
 impl Budget {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, used: HashMap::new(), total: 0, waiting: VecDeque::new() }
+        let (used, turns) = (HashMap::new(), HashMap::new());
+        Self { limit, used, total: 0, waiting: BTreeMap::new(), turns, next_turn: 0 }
     }
 
     /// How many rollouts the identity may start beside those that it has under way. Those who wait come first.
     pub(crate) fn free_for(&self, key: &IdentityKey) -> usize {
         let free = self.limit.saturating_sub(self.total);
-        match self.waiting.iter().position(|waiting| waiting == key) {
-            Some(place) => free.saturating_sub(place),
-            None => free.saturating_sub(self.waiting.len()),
-        }
+        // Ten thousand may wait: only as many are looked at as there are slots.
+        let before = match self.turns.get(key) {
+            Some(turn) => self.waiting.range(..turn).take(free).count(),
+            None => self.waiting.len(),
+        };
+        free.saturating_sub(before)
     }
 
     /// How many rollouts are under way or about to be started.
@@ -37,16 +43,17 @@ impl Budget {
     pub(crate) fn note(&mut self, key: &IdentityKey, used: usize, wants_more: bool) -> Vec<IdentityKey> {
         let before = if used == 0 { self.used.remove(key) } else { self.used.insert(key.clone(), used) };
         self.total = self.total + used - before.unwrap_or(0);
-        let place = self.waiting.iter().position(|waiting| waiting == key);
-        match (place, wants_more) {
-            (Some(place), false) => {
-                self.waiting.remove(place);
+        if !wants_more {
+            if let Some(turn) = self.turns.remove(key) {
+                self.waiting.remove(&turn);
             }
-            (None, true) => self.waiting.push_back(key.clone()),
-            _ => {}
+        } else if !self.turns.contains_key(key) {
+            self.turns.insert(key.clone(), self.next_turn);
+            self.waiting.insert(self.next_turn, key.clone());
+            self.next_turn += 1;
         }
         let free = self.limit.saturating_sub(self.total);
-        self.waiting.iter().filter(|waiting| *waiting != key).take(free).cloned().collect()
+        self.waiting.values().filter(|waiting| *waiting != key).take(free).cloned().collect()
     }
 }
 

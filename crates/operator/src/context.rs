@@ -15,7 +15,6 @@ use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::objects::WorkloadId;
 use podidentity_core::outcome::{Outcome, ProblemKind};
 use podidentity_core::plan::{Plan, Step, plan};
-use podidentity_core::rollout::Wait;
 use podidentity_core::snapshot::{Config, Snapshot};
 use tokio::time::Instant;
 use tracing::info;
@@ -24,8 +23,9 @@ use crate::args::{Args, DryRun};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
 
-/// Counts of coming and going pods are written at most this often.
-const COUNTS_EVERY: Duration = Duration::from_secs(1);
+/// Counts of coming and going pods are written once they have differed for so long: a pod that comes and goes meanwhile
+/// costs nothing.
+const COUNTS_AFTER: Duration = Duration::from_secs(2);
 
 pub(crate) struct Context {
     pub(crate) client: Client,
@@ -43,8 +43,8 @@ pub(crate) struct Context {
 struct Memory {
     /// Failures in a row.
     failures: u32,
-    /// When a status was last written.
-    reported: Option<Instant>,
+    /// Since when the stored status differs by counts only.
+    counts_differ_since: Option<Instant>,
     /// Workloads that were in a restart of ours.
     in_flight: BTreeSet<WorkloadId>,
     /// What a dry run has shown last.
@@ -98,11 +98,7 @@ impl Context {
         let assessment = Assessment::of(&snapshot);
         let plan = plan(&snapshot, &assessment);
         let rolls = plan.steps.iter().filter(|step| matches!(step, Step::Roll { .. })).count();
-        let workloads = || assessment.case.iter().flat_map(|case| &case.workloads);
-        let in_flight = workloads().filter(|workload| workload.in_flight).count();
-        let ready = workloads().filter(|workload| workload.wait == Some(Wait::Slot)).count();
-        let wants_more = ready > rolls && rolls == snapshot.rollout_slots;
-        self.wake(budget.note(key, in_flight + rolls, wants_more));
+        self.wake(budget.note(key, plan.in_flight + rolls, plan.wants_slots));
         self.metrics.rollouts_in_flight(budget.total());
         drop(budget);
         if let Some(case) = &assessment.case {
@@ -195,12 +191,18 @@ impl Context {
 
     /// Until when a status that differs by counts only has to wait.
     pub(crate) fn may_report_counts_at(&self, key: &IdentityKey) -> Option<Instant> {
-        let next = lock(&self.memory).get(key)?.reported? + COUNTS_EVERY;
-        (next > Instant::now()).then_some(next)
+        let now = Instant::now();
+        let mut memory = lock(&self.memory);
+        let since = memory.entry(key.clone()).or_default().counts_differ_since.get_or_insert(now);
+        let at = *since + COUNTS_AFTER;
+        (at > now).then_some(at)
     }
 
+    /// The stored status is as it should be.
     pub(crate) fn reported(&self, key: &IdentityKey) {
-        lock(&self.memory).entry(key.clone()).or_default().reported = Some(Instant::now());
+        if let Some(memory) = lock(&self.memory).get_mut(key) {
+            memory.counts_differ_since = None;
+        }
     }
 
     fn wake(&self, keys: Vec<IdentityKey>) {

@@ -14,92 +14,74 @@ mod http;
 mod lead;
 mod metrics;
 mod reconcile;
+mod start;
+mod traces;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use podidentity_cluster::index::{IdentityKey, Index};
-use podidentity_cluster::pulse::Pulses;
-use podidentity_cluster::queue::Sender;
-use podidentity_cluster::watch::Listeners;
-use podidentity_cluster::{client, layers, queue, watch};
+use podidentity_cluster::index::IdentityKey;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{Instrument, info, info_span};
 
 use crate::args::Args;
 use crate::context::Context;
-use crate::health::Health;
-use crate::metrics::{Exposition, Metrics, Sources};
+use crate::metrics::Metrics;
+use crate::start::Started;
 
+/// Why the process cannot go on.
 type Problem = Box<dyn std::error::Error>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
-    args.logs.init();
-    match run(args).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let traces = match args.logs.init() {
+        Ok(traces) => traces,
         Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::FAILURE
+            // There is no log to say it in.
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
         }
+    };
+    let ended = run(args).await;
+    if let Err(error) = &ended {
+        tracing::error!("{error}");
     }
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 async fn run(args: Args) -> Result<(), Problem> {
     args.check()?;
-    info!(version = env!("CARGO_PKG_VERSION"), dry_run = ?args.dry_run, "pod identity operator");
-    let metrics = Metrics::new();
-    let client = client::from_environment(concat!("podidentity-operator/", env!("CARGO_PKG_VERSION"))).await?;
-    let client = layers::observed(&client, Arc::new(metrics.clone()));
-    let leadership = lead::Lead::prepare(&client, &args).await?;
-    let client = layers::fenced(&client, leadership.fence());
-
-    let index = Index::default();
-    let (sender, queue) = queue::channel();
-    let (pulses, load) = (Pulses::default(), queue.load());
-    let health = Health::new(pulses.clone(), load.clone(), leadership.leads(), args.stalled_after);
-    let sources = Sources { index: index.clone(), load, pulses: pulses.clone(), leads: leadership.leads() };
-    http::serve(args.listen, health.clone(), Exposition::new(&metrics, &sources)).await?;
-
-    if args.require_grants {
-        client::may_list_namespaces(&client).await?;
-    }
-    let issuer = match args.injection.issuer.clone() {
-        Some(issuer) => Some(issuer),
-        None => client::discover_issuer(&client).await,
-    };
-    let listeners = Listeners { notify: notify(&sender), observer: Arc::new(metrics.clone()), pulses };
-    let (streams, listed) = watch::streams(&client, &index, &listeners);
-    let mut streams: JoinSet<()> = streams.into_iter().collect();
+    // Before anything that may take a while: who is asked to end while it starts ends well, too.
     let shutdown = shutdown()?;
     tokio::pin!(shutdown);
-    // Never act on half a picture: every stream has to deliver its first full list.
-    tokio::select! {
-        () = listed => info!("all kinds listed"),
+    let started = tokio::select! {
+        started = start::start(&args) => started?,
         () = &mut shutdown => return Ok(()),
-        Some(ended) = streams.join_next() => return Err(stream_ended(ended)),
-    }
-    health.all_listed();
+    };
+    work(started, &args, shutdown).await
+}
 
+async fn work(started: Started, args: &Args, shutdown: impl Future<Output = ()>) -> Result<(), Problem> {
+    let Started { client, index, sender, queue, mut streams, leadership, issuer, metrics } = started;
     let (leads, term) = (leadership.leads(), leadership.stand());
-    let context = Arc::new(Context::new(client, index, sender, metrics.clone(), &args, issuer));
-    let work = move |key| timed(metrics.clone(), reconcile::reconcile(Arc::clone(&context), key));
+    let context = Arc::new(Context::new(client, index, sender, metrics.clone(), args, issuer));
+    let reconcile = move |key: IdentityKey| {
+        let span = info_span!("reconcile", identity = %key);
+        timed(metrics.clone(), reconcile::reconcile(Arc::clone(&context), key)).instrument(span)
+    };
     let worked = tokio::select! {
-        () = queue.run(args.concurrency, leads, shutdown, work) => Ok(()),
-        Some(ended) = streams.join_next() => Err(stream_ended(ended)),
+        () = queue.run(args.concurrency, leads, shutdown, reconcile) => Ok(()),
+        Some(ended) = streams.join_next() => Err(start::stream_ended(ended)),
     };
     // What was under way is finished: now another one may take over.
     term.end().await;
     worked
-}
-
-fn notify(sender: &Sender<IdentityKey>) -> watch::Notify {
-    let sender = sender.clone();
-    Arc::new(move |key| sender.now(key))
 }
 
 async fn timed<T>(metrics: Metrics, reconcile: impl Future<Output = T>) -> T {
@@ -118,12 +100,4 @@ fn shutdown() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => info!("interrupted, finishing what is under way"),
         }
     })
-}
-
-/// A stream that has ended sees nothing any more: better to start anew.
-fn stream_ended(ended: Result<(), tokio::task::JoinError>) -> Problem {
-    match ended {
-        Ok(()) => "a watch stream ended by itself; ending, to be started anew".into(),
-        Err(error) => format!("a watch stream failed; ending, to be started anew: {error}").into(),
-    }
 }

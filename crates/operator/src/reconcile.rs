@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
-use podidentity_api::names::reason;
 use podidentity_cluster::act::act;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_cluster::{clock, report};
 use podidentity_core::assess::Assessment;
 use podidentity_core::outcome::{Outcome, ProblemKind};
-use podidentity_core::plan::{Step, plan};
+use podidentity_core::plan::plan;
 use podidentity_core::snapshot::Snapshot;
-use podidentity_core::status::{Report, Transition, reports, transitions};
+use podidentity_core::status::{Report, farewells, reports, transitions};
 use tokio::time::Instant;
 
 use crate::context::{Context, Decision};
@@ -31,7 +30,9 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     let mut outcome = Outcome::of(&assessment, acted.done, acted.problems);
     outcome.withheld = acted.withheld;
     context.acted(&key, &outcome);
-    publish_release(&context, &assessment, &outcome).await;
+    for (binding, farewell) in farewells(&snapshot, &assessment, &outcome) {
+        report::publish(&context.recorder, &binding, vec![farewell]).await;
+    }
 
     // The status speaks of the time after: what was written is known already.
     for object in acted.written {
@@ -74,6 +75,9 @@ async fn write_reports(
     reports: &[Report],
     outcome: &Outcome,
 ) -> Result<Option<Instant>, ProblemKind> {
+    if reports.is_empty() {
+        context.reported(key);
+    }
     if reports.is_empty() || !context.reports() {
         return Ok(None);
     }
@@ -92,20 +96,6 @@ async fn write_reports(
         }
     }
     Ok(urgent.then(Instant::now))
-}
-
-/// Says that a deleted binding has released its service account; no status will say it.
-async fn publish_release(context: &Context, assessment: &Assessment, outcome: &Outcome) {
-    let released = outcome.done.iter().find_map(|step| match step {
-        Step::Annotate { account, annotations, .. } if annotations.is_empty() => Some(account),
-        Step::Annotate { .. } | Step::SetFinalizer { .. } | Step::Roll { .. } => None,
-    });
-    let Some(account) = released else { return };
-    for binding in &assessment.claim.deleting {
-        let note = format!("gave up the annotations of service account {}", account.name);
-        let released = Transition { warning: false, reason: reason::RELEASED, note, workload: None };
-        report::publish(&context.recorder, binding, vec![released]).await;
-    }
 }
 
 fn until(at: Timestamp) -> Duration {

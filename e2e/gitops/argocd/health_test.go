@@ -21,7 +21,7 @@ import (
 
 const customizations = "config/argocd/resource_customizations/podidentity.dev/PodIdentityBinding"
 
-// As Argo CD does in production: the script from argocd-cm, without standard libraries.
+// As Argo CD does in production: the scripts from argocd-cm, without standard libraries.
 func overrides(t *testing.T, kustomization string) lua.ResourceHealthOverrides {
 	t.Helper()
 	var object struct {
@@ -35,8 +35,10 @@ func overrides(t *testing.T, kustomization string) lua.ResourceHealthOverrides {
 	if object.Metadata.Name != "argocd-cm" || object.Metadata.Namespace != "argocd" {
 		t.Fatalf("not the ConfigMap that Argo CD reads:\n%s", rendered)
 	}
-	script := object.Data["resource.customizations.health.podidentity.dev_PodIdentityBinding"]
-	return lua.ResourceHealthOverrides{"podidentity.dev/PodIdentityBinding": v1alpha1.ResourceOverride{HealthLua: script}}
+	return lua.ResourceHealthOverrides{"podidentity.dev/PodIdentityBinding": v1alpha1.ResourceOverride{
+		HealthLua: object.Data["resource.customizations.health.podidentity.dev_PodIdentityBinding"],
+		Actions:   object.Data["resource.customizations.actions.podidentity.dev_PodIdentityBinding"],
+	}}
 }
 
 // As Argo CD's own test of resource_customizations/ does.
@@ -68,8 +70,8 @@ func TestTheCasesBesideTheScript(t *testing.T) {
 	}
 }
 
-// The component adds the same key to a ConfigMap of the user's, and takes none of its keys away.
-func TestTheComponentAddsTheKey(t *testing.T) {
+// The component adds the same keys to a ConfigMap of the user's, and takes none of its keys away.
+func TestTheComponentAddsTheKeys(t *testing.T) {
 	const folder = "e2e/gitops/argocd/testdata/own-argocd-cm"
 	if found := overrides(t, folder); !reflect.DeepEqual(found, shipped(t)) {
 		t.Errorf("the component has another script:\n%v", found)
@@ -102,7 +104,7 @@ func TestEveryStatusHasTheHealthThatWeClaim(t *testing.T) {
 	outcome.Log(t, claims)
 }
 
-// shipped is the key that config/argocd adds; rendered once.
+// shipped is what config/argocd adds; rendered once.
 func shipped(t *testing.T) lua.ResourceHealthOverrides {
 	t.Helper()
 	once.Do(func() { script = overrides(t, "config/argocd") })

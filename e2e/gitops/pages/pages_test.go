@@ -16,7 +16,7 @@ import (
 )
 
 // Commands that would not end, or need what this cluster does not have.
-var untried = regexp.MustCompile(` -w( |$)|--overrides|logs deploy/|rollout status deployment/podidentity| & |config/(default|injection)`)
+var untried = regexp.MustCompile(` -w( |$)|--overrides|logs deploy/|rollout status deployment/podidentity|config/(default|injection)`)
 
 // A binding is made as the quick start says; then every kubectl command of the pages is run as it stands there.
 func TestTheCommandsOfThePages(t *testing.T) {
@@ -147,11 +147,15 @@ func (s shell) run(line string) string {
 	return string(output)
 }
 
-// commands are the lines of a page's blocks that begin with kubectl, continued ones joined.
+// commands are the lines of a page's blocks that begin with kubectl, continued ones joined; and scripts as a whole.
 func commands(t *testing.T, page string) []string {
 	t.Helper()
 	var found []string
 	for _, block := range support.Blocks(t, support.Repository(page), "") {
+		if strings.Contains(block, "wait -n") {
+			found = append(found, block)
+			continue
+		}
 		for _, line := range strings.Split(strings.ReplaceAll(block, "\\\n", ""), "\n") {
 			if line = strings.TrimSpace(line); strings.HasPrefix(line, "kubectl ") {
 				found = append(found, line)

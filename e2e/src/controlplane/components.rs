@@ -95,6 +95,8 @@ impl Setup<'_> {
             flag("listen-peer-urls", &peer),
             flag("initial-advertise-peer-urls", &peer),
             flag("initial-cluster", format!("default={peer}")),
+            // The default of 2 GiB is less than 50,000 pods with their history.
+            flag("quota-backend-bytes", 8_i64 << 30),
         ];
         for prefix in ["", "peer-"] {
             args.push(flag(&format!("{prefix}cert-file"), cert.display()));

@@ -17,6 +17,9 @@ pub const READY_AFTER: &str = "e2e.podidentity.dev/ready-after";
 /// Annotation of a pod that never becomes ready with this role, as with an application that lacks a permission.
 pub const NEVER_READY_AS: &str = "e2e.podidentity.dev/never-ready-as";
 
+/// Annotation of a pod that never becomes ready without a role.
+pub const NEEDS_ROLE: &str = "e2e.podidentity.dev/needs-role";
+
 const STAGES: [&str; 3] = ["node-fast.yaml", "node-heartbeat-with-lease.yaml", "pod-fast.yaml"];
 
 /// The configuration file: kwok does nothing without its stages.
@@ -51,6 +54,7 @@ fn adapted(mut stage: Value) -> Value {
         if let Some(expressions) = stage["spec"]["selector"]["matchExpressions"].as_array_mut() {
             expressions.push(json!({"key": annotation(NEVER_READY), "operator": "DoesNotExist"}));
             expressions.push(json!({"key": has_the_role_of(NEVER_READY_AS), "operator": "DoesNotExist"}));
+            expressions.push(json!({"key": lacks_a_role(NEEDS_ROLE), "operator": "DoesNotExist"}));
         }
         stage["spec"]["delay"] = json!({
             "durationMilliseconds": 0,
@@ -70,6 +74,12 @@ fn has_the_role_of(key: &str) -> String {
         "{} as $role | .spec.containers[].env[]? | select($role != null and .value == $role) | .value",
         annotation(key)
     )
+}
+
+/// The annotation's value if it is there and no container has a role.
+fn lacks_a_role(key: &str) -> String {
+    let roles = r#"[.spec.containers[].env[]? | select(.name == "AWS_ROLE_ARN")]"#;
+    format!("{} as $needs | {roles} | select($needs != null and length == 0) | $needs", annotation(key))
 }
 
 /// Creates the nodes; kwok makes them ready.

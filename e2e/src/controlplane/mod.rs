@@ -22,13 +22,16 @@ use crate::process::{Process, Spec};
 use crate::workdir::Workdir;
 
 pub use components::Component;
-pub use kwok::{NEVER_READY, NEVER_READY_AS, READY_AFTER};
+pub use kwok::{NEEDS_ROLE, NEVER_READY, NEVER_READY_AS, READY_AFTER};
 
 /// How to run the control plane.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Number of fake nodes.
     pub nodes: usize,
+    /// Whether controller manager, scheduler and kwok run. Without them nothing happens to objects by itself, and no
+    /// node is created.
+    pub controllers: bool,
     /// Whether etcd waits for the disk. Tests need no durability; benchmarks should pay for it.
     pub fsync: bool,
     /// Whether the API server logs every request, see [`ControlPlane::audit`].
@@ -39,7 +42,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 3, fsync: false, audit: true, deadline: Duration::from_secs(120) }
+        Self { nodes: 3, controllers: true, fsync: false, audit: true, deadline: Duration::from_secs(120) }
     }
 }
 
@@ -92,12 +95,14 @@ impl ControlPlane {
         let client = kubeconfig::client(&kubeconfig).await?;
         let deadline = began + options.deadline;
         ready::api_server(&client, &processes, deadline).await?;
-        for component in [Component::ControllerManager, Component::Scheduler, Component::Kwok] {
-            processes.push((component, Process::start(setup.spec(component)?)?));
-        }
-        kwok::create_nodes(&client, options.nodes).await?;
-        if options.nodes > 0 {
-            ready::proof_pod(&client, &processes, deadline).await?;
+        if options.controllers {
+            for component in [Component::ControllerManager, Component::Scheduler, Component::Kwok] {
+                processes.push((component, Process::start(setup.spec(component)?)?));
+            }
+            kwok::create_nodes(&client, options.nodes).await?;
+            if options.nodes > 0 {
+                ready::proof_pod(&client, &processes, deadline).await?;
+            }
         }
         Ok(Started { processes, client, server, kubeconfig, ports, start_time: began.elapsed() })
     }
@@ -145,6 +150,12 @@ impl ControlPlane {
     /// Every request that the API server has answered or begun to answer, except those of the control plane itself.
     pub fn audit(&self) -> Result<Vec<audit::Request>> {
         audit::read(&components::audit_log(&self.workdir))
+    }
+
+    /// The requests that were logged from this place of the log on, in the order of the log, and the place to go on
+    /// from: for logs that are too long to be read again and again.
+    pub fn audit_from(&self, place: u64) -> Result<(Vec<audit::Request>, u64)> {
+        audit::read_from(&components::audit_log(&self.workdir), place)
     }
 
     /// One of the processes, to stop and restart it.

@@ -46,10 +46,14 @@ pub(crate) async fn bound_first(_: Arc<World>, namespace: Namespace) -> Result<(
 
 /// Waits until the binding is ready and counts this many pods: it may have been ready before they existed.
 async fn verified(namespace: &Namespace, pods: i32) -> Result<PodIdentityBinding> {
-    let what = format!("{pods} pods are verified");
+    let what = format!("{pods} pods are verified and have come up");
     wait::object(&namespace.api(), "app", &what, |binding: Option<&PodIdentityBinding>| {
-        let count = binding.and_then(|binding| binding.status.as_ref()).map(|status| status.pods_verified);
-        if count == Some(pods) { Ok(()) } else { Err(format!("{count:?} are")) }
+        let status = binding.and_then(|binding| binding.status.clone()).unwrap_or_default();
+        let proven = status.role_arn.is_some() && status.last_verified_role_arn == status.role_arn;
+        if status.pods_verified == pods && proven {
+            return Ok(());
+        }
+        Err(format!("{} are verified, proven is {:?}", status.pods_verified, status.last_verified_role_arn))
     })
     .await?;
     expect::ready(namespace, "app").await

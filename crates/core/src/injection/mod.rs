@@ -56,8 +56,8 @@ pub struct Target<'a> {
 
 impl<'a> From<&'a Pod> for Target<'a> {
     fn from(pod: &'a Pod) -> Self {
-        let meta = &pod.metadata;
-        Self { labels: meta.labels.as_ref(), annotations: meta.annotations.as_ref(), spec: &pod.spec }
+        let kin = &pod.metadata.kin;
+        Self { labels: Some(&kin.labels), annotations: Some(&kin.annotations), spec: &pod.spec }
     }
 }
 

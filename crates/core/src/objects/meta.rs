@@ -24,6 +24,7 @@ struct SlimMeta<M: Default> {
     labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
     owner_references: Option<Vec<OwnerReference>>,
+    finalizers: Option<Vec<String>>,
     managed_fields: Option<M>,
 }
 
@@ -40,6 +41,7 @@ impl<M: Default> Default for SlimMeta<M> {
             labels: None,
             annotations: None,
             owner_references: None,
+            finalizers: None,
             managed_fields: None,
         }
     }
@@ -62,6 +64,7 @@ impl<M: Default> SlimMeta<M> {
             labels: self.labels,
             annotations,
             owner_references: self.owner_references,
+            finalizers: self.finalizers,
             ..ObjectMeta::default()
         };
         (meta, self.managed_fields)
@@ -77,8 +80,16 @@ pub(super) fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectM
 /// `spec.template.metadata.annotations`.
 pub(super) fn slim_with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let (mut meta, managed) = SlimMeta::<Vec<ManagedFieldsEntry>>::deserialize(deserializer)?.into_meta();
-    meta.managed_fields =
-        managed.map(|entries| entries.into_iter().filter(super::owner::owns_identity_annotation).collect());
+    meta.managed_fields = managed.map(|entries| entries.into_iter().filter_map(super::owner::compact).collect());
+    // Nobody asks whose an account or a workload is.
+    meta.owner_references = None;
+    Ok(meta)
+}
+
+/// Metadata of a service account, whose labels nobody reads.
+fn slim_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let mut meta = slim_with_owners(deserializer)?;
+    meta.labels = None;
     Ok(meta)
 }
 
@@ -86,8 +97,8 @@ pub(super) fn slim_with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Re
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(inherit = k8s::ServiceAccount, crates(kube_core = "::kube_core"))]
 pub struct ServiceAccount {
-    /// Metadata; `managedFields` only of owners of identity annotations.
-    #[serde(deserialize_with = "slim_with_owners")]
+    /// Metadata without labels; `managedFields` only of owners of identity annotations.
+    #[serde(deserialize_with = "slim_account")]
     pub metadata: ObjectMeta,
 }
 

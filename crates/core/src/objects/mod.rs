@@ -3,17 +3,22 @@
 
 mod argo;
 mod meta;
+mod observed_binding;
+mod observed_pod;
 mod owner;
 mod pod;
+mod slim;
 mod workload;
 
 pub use argo::Rollout;
 pub use meta::{Namespace, ServiceAccount};
-pub use owner::{ControllerRef, FieldOwner, field_owners};
+pub use observed_binding::ObservedBinding;
+pub use observed_pod::{ObservedPod, PodCondition, PodStatus};
+pub use owner::{Controlled, ControllerRef, FieldOwner, field_owners};
 pub use pod::{
-    Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, NameRef, Pod, PodCondition, PodOs,
-    PodSecurityContext, PodSpec, PodStatus, ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume,
-    SecurityContext, ServiceAccountToken, Volume, VolumeMount,
+    Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, Kin, NameRef, Phase, Pod, PodMeta, PodOs,
+    PodSecurityContext, PodSpec, ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, SecurityContext,
+    ServiceAccountToken, Volume, VolumeMount,
 };
 pub use workload::{
     DaemonSet, Deployment, PodTemplate, StatefulSet, TemplateMeta, UpdateStrategy, Workload, WorkloadId, WorkloadKind,

@@ -1,7 +1,7 @@
 //! Who owns what: controllers of pods, and field managers of annotations.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use podidentity_api::names;
 use serde_json::Value;
 
@@ -9,6 +9,9 @@ use serde_json::Value;
 const OBJECT_ANNOTATIONS: &[&str] = &["f:metadata", "f:annotations"];
 /// Where the annotations of a pod template lie in `fieldsV1`.
 const TEMPLATE_ANNOTATIONS: &[&str] = &["f:spec", "f:template", "f:metadata", "f:annotations"];
+
+/// Put before an annotation of the pod template where `fieldsV1` is kept as a list.
+const IN_TEMPLATE: &str = "t:";
 
 /// The suffixes of the annotations that a binding may write to a service account; the domain is a setting.
 const SERVICE_ACCOUNT_KEYS: &[&str] = &["/role-arn", "/audience", "/token-expiration", "/sts-regional-endpoints"];
@@ -24,28 +27,44 @@ pub struct FieldOwner {
     pub time: Option<Timestamp>,
 }
 
+/// The entry without what nobody asks of it, or `None` if it owns no annotation that this product writes.
+///
+/// A tree of `fieldsV1` takes kilobytes in memory, so it is kept as a list of the annotations that are asked for: `f:KEY`
+/// for one of the object, `t:f:KEY` for one of its pod template.
+pub(super) fn compact(entry: ManagedFieldsEntry) -> Option<ManagedFieldsEntry> {
+    let is_account_key = |key: &&String| SERVICE_ACCOUNT_KEYS.iter().any(|suffix| key.ends_with(suffix));
+    let is_mark = |key: &&String| key.strip_prefix("f:") == Some(names::IDENTITY_ANNOTATION);
+    let of_account = annotations(&entry, OBJECT_ANNOTATIONS).into_iter().flat_map(serde_json::Map::keys);
+    let of_template = annotations(&entry, TEMPLATE_ANNOTATIONS).into_iter().flat_map(serde_json::Map::keys);
+    let kept = of_account.filter(is_account_key).cloned();
+    let kept: Vec<Value> =
+        kept.chain(of_template.filter(is_mark).map(|key| format!("{IN_TEMPLATE}{key}"))).map(Value::String).collect();
+    (!kept.is_empty()).then(|| ManagedFieldsEntry {
+        manager: entry.manager,
+        operation: entry.operation,
+        time: entry.time,
+        fields_v1: Some(FieldsV1(Value::Array(kept))),
+        ..ManagedFieldsEntry::default()
+    })
+}
+
 /// The owners of annotation `key` of an object, or of its pod template if `template`.
 pub fn field_owners<'a>(meta: &'a ObjectMeta, key: &str, template: bool) -> impl Iterator<Item = FieldOwner> + use<'a> {
     let path = if template { TEMPLATE_ANNOTATIONS } else { OBJECT_ANNOTATIONS };
     let field = format!("f:{key}");
+    let in_list = format!("{}{field}", if template { IN_TEMPLATE } else { "" });
     meta.managed_fields
         .iter()
         .flatten()
-        .filter(move |entry| annotations(entry, path).is_some_and(|fields| fields.contains_key(&field)))
+        .filter(move |entry| match entry.fields_v1.as_ref().map(|fields| &fields.0) {
+            Some(Value::Array(kept)) => kept.iter().any(|kept| *kept == in_list),
+            _ => annotations(entry, path).is_some_and(|fields| fields.contains_key(&field)),
+        })
         .map(|entry| FieldOwner {
             manager: entry.manager.clone().unwrap_or_default(),
             applies: entry.operation.as_deref() == Some("Apply"),
             time: entry.time.as_ref().map(|time| time.0),
         })
-}
-
-/// Whether the entry owns an annotation that this product writes.
-pub(super) fn owns_identity_annotation(entry: &ManagedFieldsEntry) -> bool {
-    let of_account = annotations(entry, OBJECT_ANNOTATIONS)
-        .is_some_and(|fields| fields.keys().any(|key| SERVICE_ACCOUNT_KEYS.iter().any(|suffix| key.ends_with(suffix))));
-    let of_template = annotations(entry, TEMPLATE_ANNOTATIONS)
-        .is_some_and(|fields| fields.keys().any(|key| key.strip_prefix("f:") == Some(names::IDENTITY_ANNOTATION)));
-    of_account || of_template
 }
 
 fn annotations<'a>(entry: &'a ManagedFieldsEntry, path: &[&str]) -> Option<&'a serde_json::Map<String, Value>> {
@@ -55,28 +74,51 @@ fn annotations<'a>(entry: &'a ManagedFieldsEntry, path: &[&str]) -> Option<&'a s
 /// The controller of a pod, as far as the pod itself tells.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ControllerRef {
-    /// Kind: the Deployment of a pod whose ReplicaSet belongs to one, otherwise the kind of the owner reference.
+    /// Kind: the Deployment of a pod whose ReplicaSet belongs to one, otherwise the kind of the owner reference, with its
+    /// group where it is named like a kind of Kubernetes itself.
     pub kind: String,
     /// Name.
     pub name: String,
 }
 
+/// Metadata that tells who controls its object.
+pub trait Controlled {
+    /// The controller of the object, or `None` for a bare pod.
+    fn controller(&self) -> Option<ControllerRef>;
+}
+
 impl ControllerRef {
     /// The controller of the object, or `None` for a bare pod.
-    ///
+    pub fn of(meta: &impl Controlled) -> Option<Self> {
+        meta.controller()
+    }
+}
+
+impl Controlled for ObjectMeta {
     /// A ReplicaSet of a Deployment is named after the Deployment and the pod template's hash, which the pod has as a
     /// label; so the Deployment is known without looking at ReplicaSets. The same holds for Argo Rollouts.
-    pub fn of(meta: &ObjectMeta) -> Option<Self> {
-        let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
+    fn controller(&self) -> Option<ControllerRef> {
+        let owner = self.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
+        // Others have kinds of these names too; kubectl tells them apart in the same way.
+        let group = owner.api_version.split_once('/').map_or("apps", |(group, _)| group);
+        if ["ReplicaSet", "StatefulSet", "DaemonSet"].contains(&owner.kind.as_str()) && group != "apps" {
+            return Some(ControllerRef { kind: format!("{}.{group}", owner.kind), name: owner.name.clone() });
+        }
         if owner.kind == "ReplicaSet" {
             for (label, kind) in [("pod-template-hash", "Deployment"), ("rollouts-pod-template-hash", "Rollout")] {
-                let hash = meta.labels.as_ref().and_then(|labels| labels.get(label));
+                let hash = self.labels.as_ref().and_then(|labels| labels.get(label));
                 let name = hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
                 if let Some(name) = name {
-                    return Some(Self { kind: kind.to_owned(), name: name.to_owned() });
+                    return Some(ControllerRef { kind: kind.to_owned(), name: name.to_owned() });
                 }
             }
         }
-        Some(Self { kind: owner.kind.clone(), name: owner.name.clone() })
+        Some(ControllerRef { kind: owner.kind.clone(), name: owner.name.clone() })
+    }
+}
+
+impl Controlled for super::PodMeta {
+    fn controller(&self) -> Option<ControllerRef> {
+        self.kin.controller.clone()
     }
 }

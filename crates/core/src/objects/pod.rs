@@ -1,27 +1,74 @@
 //! Pods: what injection changes and what verification judges.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use k8s_openapi::api::core::v1 as k8s;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube_derive::Resource;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
-use super::null_default;
+use super::{ControllerRef, null_default};
 
-/// A pod.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
-#[resource(inherit = k8s::Pod, crates(kube_core = "::kube_core"))]
+/// A pod as it is judged. Small, because a cluster has many: what the pods of one template have in common is shared.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(from = "super::ObservedPod")]
 pub struct Pod {
-    /// Metadata without `managedFields`.
-    #[serde(deserialize_with = "super::meta::slim")]
-    pub metadata: ObjectMeta,
+    /// Metadata.
+    pub metadata: PodMeta,
     /// What was admitted.
-    #[serde(default, deserialize_with = "null_default")]
-    pub spec: PodSpec,
-    /// How it is.
-    #[serde(default, deserialize_with = "null_default")]
-    pub status: PodStatus,
+    pub spec: Arc<PodSpec>,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Whether its `Ready` condition is true.
+    pub ready: bool,
+}
+
+/// A pod's metadata. The fields of its own have the names and types of Kubernetes' `ObjectMeta`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PodMeta {
+    /// Name.
+    pub name: Option<String>,
+    /// Namespace.
+    pub namespace: Option<String>,
+    /// UID.
+    pub uid: Option<String>,
+    /// Resource version.
+    pub resource_version: Option<String>,
+    /// When it was created; `None` for one that is about to be.
+    pub creation_timestamp: Option<Time>,
+    /// Set if it is being deleted.
+    pub deletion_timestamp: Option<Time>,
+    /// What it shares with the other pods of its template.
+    pub kin: Arc<Kin>,
+}
+
+/// Metadata that the pods of one template have in common.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kin {
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// The controller; `None` for a bare pod.
+    pub controller: Option<ControllerRef>,
+}
+
+/// Where a pod is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// `Pending`, `Running` or `Unknown`.
+    #[default]
+    Alive,
+    /// `Succeeded` or `Failed`.
+    Finished,
+}
+
+impl From<Option<&str>> for Phase {
+    fn from(phase: Option<&str>) -> Self {
+        match phase {
+            Some("Succeeded" | "Failed") => Self::Finished,
+            _ => Self::Alive,
+        }
+    }
 }
 
 /// A pod's specification.
@@ -65,29 +112,6 @@ impl PodSpec {
     }
 }
 
-/// A pod's status.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PodStatus {
-    /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub phase: Option<String>,
-    /// Of which `Ready` is read.
-    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<PodCondition>,
-}
-
-/// A pod's condition.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PodCondition {
-    /// For example `Ready`.
-    #[serde(rename = "type")]
-    pub type_: String,
-    /// `True`, `False` or `Unknown`.
-    pub status: String,
-}
-
 impl Pod {
     /// The pod's name, empty if it has none.
     pub fn name(&self) -> &str {
@@ -96,18 +120,22 @@ impl Pod {
 
     /// Whether the pod counts: neither on its way out nor finished.
     pub fn is_live(&self) -> bool {
-        self.metadata.deletion_timestamp.is_none()
-            && !matches!(self.status.phase.as_deref(), Some("Succeeded" | "Failed"))
+        self.metadata.deletion_timestamp.is_none() && self.phase == Phase::Alive
     }
 
     /// Whether the pod's `Ready` condition is true.
     pub fn is_ready(&self) -> bool {
-        self.status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        self.ready
     }
 
     /// The value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+        self.metadata.kin.annotations.get(key).map(String::as_str)
+    }
+
+    /// The controller, as far as the pod itself tells.
+    pub fn controller(&self) -> Option<&ControllerRef> {
+        self.metadata.kin.controller.as_ref()
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1 as apps;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_derive::Resource;
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,12 @@ pub struct Workload {
     pub nearly_rolled_out: bool,
     /// Whether the workload's controller gave up on its rollout.
     pub deadline_exceeded: bool,
+    /// Whether its controller has seen the present generation.
+    pub observed: bool,
+    /// When its controller last saw its rollout come forward, where it says so (Deployment).
+    pub progressed_at: Option<Timestamp>,
+    /// Whether its controller replaces no pod as long as another one is not ready, not even that one (StatefulSet).
+    pub ordered: bool,
 }
 
 /// How a changed template reaches the pods.
@@ -84,7 +91,7 @@ pub struct Workload {
 pub enum UpdateStrategy {
     /// The controller replaces all pods.
     Replace,
-    /// Only pods with an ordinal of at least this are replaced (StatefulSet).
+    /// Only pods whose name ends in at least this number are replaced (StatefulSet).
     Partition(i32),
     /// Pods are replaced when somebody deletes them.
     OnDelete,
@@ -175,19 +182,20 @@ struct DeploymentStatus {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct DeploymentCondition {
     #[serde(rename = "type")]
     type_: String,
     reason: Option<String>,
+    last_update_time: Option<Time>,
 }
 
 impl From<Deployment> for Workload {
     fn from(Deployment { metadata, spec, status }: Deployment) -> Self {
         let desired = spec.replicas.unwrap_or(1);
         let observed = observed(&metadata, status.observed_generation);
-        let progress = status.conditions.iter().find(|condition| condition.type_ == "Progressing");
-        let progress = progress.and_then(|condition| condition.reason.as_deref());
+        let condition = status.conditions.iter().find(|condition| condition.type_ == "Progressing");
+        let progress = condition.and_then(|condition| condition.reason.as_deref());
         // Once a rollout is complete its condition says so until the next one, whatever becomes of the pods; the
         // counts would take a pod that fails next week for a rollout. Without the condition only counts are left.
         let completed = match progress {
@@ -203,6 +211,9 @@ impl From<Deployment> for Workload {
             settled: rolled_out,
             nearly_rolled_out: false,
             deadline_exceeded: observed && progress == Some("ProgressDeadlineExceeded"),
+            observed,
+            progressed_at: condition.and_then(|condition| condition.last_update_time.as_ref()).map(|time| time.0),
+            ordered: false,
             strategy: UpdateStrategy::Replace,
             paused: spec.paused.unwrap_or(false),
             desired,
@@ -216,10 +227,19 @@ impl From<Deployment> for Workload {
 #[serde(rename_all = "camelCase", default)]
 struct StatefulSetSpec {
     replicas: Option<i32>,
+    pod_management_policy: Option<String>,
+    #[serde(deserialize_with = "null_default")]
+    ordinals: Ordinals,
     #[serde(deserialize_with = "null_default")]
     update_strategy: StrategySpec,
     #[serde(deserialize_with = "null_default")]
     template: PodTemplate,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Ordinals {
+    start: i32,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -239,7 +259,8 @@ struct RollingUpdate {
 }
 
 impl RollingUpdate {
-    /// How many of a DaemonSet's pods may be missing while it is rolled.
+    /// How many of a DaemonSet's pods its controller works on at a time: so many may be missing, or not ready, while it is
+    /// rolled.
     fn tolerated(&self, desired: i32) -> i32 {
         let scaled = |value: &IntOrString| match value {
             IntOrString::Int(number) => *number,
@@ -249,10 +270,8 @@ impl RollingUpdate {
                 desired.saturating_mul(percent).saturating_add(99) / 100
             }
         };
-        if self.max_surge.as_ref().is_some_and(|surge| scaled(surge) > 0) {
-            return 0;
-        }
-        self.max_unavailable.as_ref().map_or(1, scaled).max(1)
+        let surge = self.max_surge.as_ref().map_or(0, scaled);
+        self.max_unavailable.as_ref().map_or(1, scaled).max(surge).max(1)
     }
 }
 
@@ -273,13 +292,14 @@ impl From<StatefulSet> for Workload {
         let partition = spec.update_strategy.rolling_update.as_ref().and_then(|update| update.partition).unwrap_or(0);
         let strategy = match spec.update_strategy.type_.as_deref() {
             Some("OnDelete") => UpdateStrategy::OnDelete,
-            _ if partition > 0 => UpdateStrategy::Partition(partition),
+            // It counts from the first pod, whose number need not be 0.
+            _ if partition > 0 => UpdateStrategy::Partition(spec.ordinals.start.saturating_add(partition)),
             _ => UpdateStrategy::Replace,
         };
         // Pods below the partition, or all under OnDelete, are not updated by the controller.
         let to_update = match strategy {
             UpdateStrategy::Replace => desired,
-            UpdateStrategy::Partition(partition) => (desired - partition).max(0),
+            UpdateStrategy::Partition(_) => (desired - partition).max(0),
             UpdateStrategy::OnDelete | UpdateStrategy::Elsewhere => 0,
         };
         let all_up =
@@ -288,9 +308,13 @@ impl From<StatefulSet> for Workload {
         // whatever becomes of the pods. Under a partition they stay different.
         let completed = status.current_revision.is_some() && status.current_revision == status.update_revision;
         let completed = completed && status.updated_replicas == status.replicas;
-        let rolled_out = observed(&metadata, status.observed_generation) && (completed || all_up);
+        let observed = observed(&metadata, status.observed_generation);
+        let rolled_out = observed && (completed || all_up);
         Self {
             kind: WorkloadKind::StatefulSet,
+            observed,
+            progressed_at: None,
+            ordered: spec.pod_management_policy.as_deref() != Some("Parallel"),
             rolled_out,
             settled: rolled_out && status.replicas == desired,
             nearly_rolled_out: false,
@@ -339,6 +363,9 @@ impl From<DaemonSet> for Workload {
             settled: all_but(0),
             nearly_rolled_out: all_but(tolerated) && status.number_available > 0,
             deadline_exceeded: false,
+            observed,
+            progressed_at: None,
+            ordered: false,
             strategy: if on_delete { UpdateStrategy::OnDelete } else { UpdateStrategy::Replace },
             paused: false,
             desired,

@@ -62,6 +62,11 @@ fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
                     "its pod template is another workload's (spec.workloadRef): change or restart it there",
                 )]
             }
+            Some(owner) if ["Deployment", "StatefulSet", "DaemonSet"].contains(&owner.kind.as_str()) => vec![(
+                format!("{}/{}", owner.kind, owner.name),
+                "none of this name has the service account in its pod template; if that was changed, these pods go as it \
+                 is rolled out",
+            )],
             Some(owner) => vec![(format!("{}/{}", owner.kind, owner.name), "its controller is not one that is")],
             None => pods.iter().map(|judged| (format!("Pod/{}", judged.pod.name()), "it has no controller")).collect(),
         };
@@ -77,7 +82,7 @@ fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
 }
 
 /// Re-rolls were used up and not one pod has the identity: nothing injects in this cluster.
-fn webhook_not_found(case: &Case, namespace: &str) -> Option<Finding> {
+pub(super) fn webhook_not_found(case: &Case, namespace: &str) -> Option<Finding> {
     let missed = |verdict: &&WorkloadVerdict| {
         verdict.failed
             && verdict.pods.iter().any(|judged| {

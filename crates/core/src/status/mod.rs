@@ -7,10 +7,12 @@
 
 mod conditions;
 mod findings;
+mod leaving;
 mod story;
 mod transitions;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use podidentity_api::names::condition;
 use podidentity_api::{
     PodIdentityBinding, PodIdentityBindingStatus, ServiceAccountStatus, WorkloadState, WorkloadStatus,
 };
@@ -21,8 +23,10 @@ use crate::objects::ControllerRef;
 use crate::outcome::Outcome;
 use crate::plan::Target;
 use crate::reverts;
+use crate::rollout::WorkloadVerdict;
 use crate::snapshot::Snapshot;
 
+pub use leaving::farewells;
 pub use story::{Progress, Story};
 pub use transitions::{Transition, transitions};
 
@@ -36,7 +40,8 @@ pub struct Report {
     pub binding: Target,
     /// Its new status.
     pub status: PodIdentityBindingStatus,
-    /// Whether conditions, roles or the observed generation changed, and not only counts, lists and messages.
+    /// Whether `Ready`, `Reconciling`, `Stalled`, roles or the observed generation changed, and not only details, counts
+    /// and messages.
     pub urgent: bool,
 }
 
@@ -48,8 +53,10 @@ pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) 
         let story = story::of_loser(snapshot, assessment.claim.owner.as_deref());
         (binding, bare(snapshot, binding, &story))
     });
+    let leaving = leaving::statuses(snapshot, assessment, outcome);
     owned
         .chain(lost)
+        .chain(leaving)
         .filter(|(binding, status)| binding.status.as_ref() != Some(status))
         .map(|(binding, status)| Report {
             binding: Target::of(&binding.metadata),
@@ -59,12 +66,17 @@ pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) 
         .collect()
 }
 
+/// The conditions that people and tools wait for. The others may lag a moment while these stay as they are: during a
+/// rollout the pods are verified just before it counts as complete.
+const SUMMARIES: [&str; 3] = [condition::READY, condition::RECONCILING, condition::STALLED];
+
 fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> bool {
     let Some(old) = old else { return true };
     let essence = |status: &PodIdentityBindingStatus| {
         let conditions: Vec<_> = status
             .conditions
             .iter()
+            .filter(|condition| SUMMARIES.contains(&condition.type_.as_str()))
             .map(|condition| (condition.type_.clone(), condition.status.clone(), condition.reason.clone()))
             .collect();
         (
@@ -87,6 +99,7 @@ fn bare(snapshot: &Snapshot, binding: &PodIdentityBinding, story: &Story) -> Pod
         observed_generation: generation,
         conditions: conditions::bare(story, &old.conditions, generation, snapshot.now),
         last_verified_role_arn: old.last_verified_role_arn,
+        last_verified_identity: old.last_verified_identity,
         ..PodIdentityBindingStatus::default()
     }
 }
@@ -100,13 +113,14 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
     let (findings, findings_total) = findings::listed(case, &snapshot.namespace);
     let (workloads, workloads_truncated) = listed_workloads(case);
     let settings = &snapshot.config.settings;
-    let proven = case.account.state == AccountState::InForce && counts.pods > 0 && counts.pods == counts.pods_verified;
+    let proven = is_proven(case, &counts);
 
     PodIdentityBindingStatus {
         observed_generation: generation,
         conditions: conditions::of(&story, case, &counts, &old.conditions, generation, snapshot.now),
         role_arn: case.account.role_in_force.clone(),
         last_verified_role_arn: if proven { Some(case.wanted.role_arn.clone()) } else { old.last_verified_role_arn },
+        last_verified_identity: if proven { Some(case.wanted.identity()) } else { old.last_verified_identity },
         subject: Some(format!("system:serviceaccount:{}:{}", snapshot.namespace, snapshot.service_account_name)),
         audience: Some(case.wanted.effective_audience(settings).to_owned()),
         issuer: snapshot.config.issuer.clone(),
@@ -124,6 +138,15 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
         findings,
         findings_total,
     }
+}
+
+/// Whether every live pod has the identity, and every workload has come up with it: pods of a role that does not work
+/// have it as well, until the workload is given up.
+fn is_proven(case: &Case, counts: &Counts) -> bool {
+    let in_force = case.account.state == AccountState::InForce;
+    let mut counted = case.workloads.iter().filter(|workload| workload.state != WorkloadState::Excluded);
+    let all_up = counts.workloads == counts.workloads_current && counted.all(WorkloadVerdict::is_up);
+    in_force && all_up && counts.pods > 0 && counts.pods == counts.pods_verified
 }
 
 fn service_account(snapshot: &Snapshot, case: &Case, restored: bool) -> Option<ServiceAccountStatus> {

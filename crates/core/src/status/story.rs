@@ -3,9 +3,9 @@
 use podidentity_api::names::{self, reason};
 use podidentity_api::{PodIdentityBinding, RolloutPolicy, WorkloadState};
 
-use super::Counts;
-use crate::account::{AccountState, ForeignOwner};
-use crate::assess::{Case, Rollback};
+use super::{Counts, findings};
+use crate::account::AccountState;
+use crate::assess::{Case, Rollback, last_verified};
 use crate::finding::{Finding, Severity};
 use crate::grants::Grant;
 use crate::objects::ControllerRef;
@@ -13,6 +13,7 @@ use crate::outcome::{Outcome, ProblemKind};
 use crate::plan::Step;
 use crate::rollout::{Wait, WorkloadVerdict};
 use crate::snapshot::Snapshot;
+use crate::wanted::Wanted;
 
 /// How a binding is doing, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,14 +69,15 @@ struct View<'a> {
 /// The story of the binding that owns the service account.
 pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcome: &Outcome) -> Story {
     let view = View { snapshot, case, counts, outcome };
-    CHECKS.iter().find_map(|check| check(&view)).unwrap_or_else(|| Story {
+    let story = CHECKS.iter().find_map(|check| check(&view)).unwrap_or_else(|| Story {
         progress: Progress::Done,
         reason: reason::VERIFIED,
         message: match counts.pods {
             1 => format!("the pod of {} acts as {}", view.account_name(), case.wanted.role_arn),
             pods => format!("all {pods} pods of {} act as {}", view.account_name(), case.wanted.role_arn),
         },
-    })
+    });
+    view.in_a_rollback(story)
 }
 
 /// The story of a binding that another one keeps from the service account.
@@ -108,6 +110,23 @@ impl View<'_> {
         } else {
             story
         }
+    }
+
+    /// Whatever the story is: in a rollback it begins with what failed.
+    fn in_a_rollback(&self, story: Story) -> Story {
+        if self.case.rolled_back().is_none() || story.reason == reason::ROLLED_BACK {
+            return story;
+        }
+        let (failed, restored) = self.rollback_of();
+        Story { message: format!("{failed} failed, returning to {restored}: {}", story.message), ..story }
+    }
+
+    /// What failed, and what is returned to.
+    fn rollback_of(&self) -> (String, String) {
+        let failed = Wanted::of(&self.case.binding.spec);
+        let restored = last_verified(&self.case.binding).unwrap_or_else(|| self.case.wanted.clone());
+        let before = if failed.role_arn == restored.role_arn { "what was verified before" } else { &restored.role_arn };
+        (failed.told_from(&restored), before.to_owned())
     }
 
     fn waiting(&self, wait: Wait) -> Vec<&WorkloadVerdict> {
@@ -214,13 +233,6 @@ fn account_missing(view: &View) -> Option<Story> {
 
 fn account_owned_by_others(view: &View) -> Option<Story> {
     let account = view.account_name();
-    let named = |foreign: &ForeignOwner| {
-        if foreign.manager.is_empty() {
-            "an unknown field manager".to_owned()
-        } else {
-            format!("field manager {}", foreign.manager)
-        }
-    };
     match &view.case.account.state {
         AccountState::Conflict(foreign) => Some(stalled(
             reason::ANNOTATION_CONFLICT,
@@ -228,17 +240,15 @@ fn account_owned_by_others(view: &View) -> Option<Story> {
                 "{} of {account} is set to {:?} by {}: remove it there, or set onConflict: Override to take it over",
                 foreign.key,
                 foreign.value,
-                named(foreign)
+                foreign.named()
             ),
         )),
-        AccountState::Contested { by, .. } => Some(stalled(
+        AccountState::Contested { drift, silence, .. } => Some(stalled(
             reason::CONTESTED,
             format!(
-                "{} of {account} was restored several times and {} set it to {:?} again each time: stop it from \
-                 doing so; it is left alone until the other has been silent for a minute",
-                by.key,
-                named(by),
-                by.value
+                "{account}: {drift}, again and again after it was restored: stop that; it is left alone until nobody \
+                 has touched it for {} s",
+                silence.as_secs()
             ),
         )),
         _ => None,
@@ -258,11 +268,16 @@ fn account_outdated(view: &View) -> Option<Story> {
 
 fn rollout_halted(view: &View) -> Option<Story> {
     if let Some(Rollback::Due(rollback)) = &view.case.rollback {
-        let message = format!("{} failed, returning to {}: {}", rollback.from, rollback.to, rollback.message);
+        let (failed, restored) = view.rollback_of();
+        let message = format!("{failed} failed, returning to {restored}: {}", rollback.message);
         return Some(reconciling(reason::ROLLING_BACK, message));
     }
     let failed = view.case.workloads.iter().find(|verdict| verdict.failed)?;
-    let message = failed.message.clone().unwrap_or_default();
+    let nothing_injects = findings::webhook_not_found(view.case, &view.snapshot.namespace);
+    let message = match nothing_injects {
+        Some(finding) => finding.message,
+        None => failed.message.clone().unwrap_or_default(),
+    };
     let waiting = view.in_state(WorkloadState::Pending).len();
     let rest = match waiting {
         0 => String::new(),
@@ -290,18 +305,16 @@ fn rolling(view: &View) -> Option<Story> {
         view.counts.workloads_current,
         view.counts.workloads
     );
-    Some(match view.case.rolled_back() {
-        Some(rollback) => reconciling(reason::ROLLING_BACK, format!("{} failed, {message}", rollback.from)),
-        None => reconciling(reason::ROLLING, message),
-    })
+    let rolls_back = view.case.rolled_back().is_some();
+    Some(reconciling(if rolls_back { reason::ROLLING_BACK } else { reason::ROLLING }, message))
 }
 
 fn rollout_waits_for_operator(view: &View) -> Option<Story> {
     let waits = [
         (Wait::Settling, reason::SETTLING, "waiting for the webhook's cache to learn the annotation before restarting"),
+        (Wait::OwnRollout, reason::ROLLOUT_PENDING, "waiting for a rollout that is under way to finish:"),
         (Wait::Slot, reason::ROLLOUT_PENDING, "waiting for a rollout slot:"),
         (Wait::Retry, reason::ROLLING, "injection missed pods; waiting before restarting once more:"),
-        (Wait::OwnRollout, reason::ROLLOUT_PENDING, "waiting for a rollout that is under way to finish:"),
     ];
     waits.iter().find_map(|(wait, reason, text)| {
         let workloads = view.waiting(*wait);
@@ -365,9 +378,11 @@ fn pods_not_verified(view: &View) -> Option<Story> {
 
 fn rolled_back(view: &View) -> Option<Story> {
     let rollback = view.case.rolled_back()?;
+    let (failed, restored) = view.rollback_of();
     let message = format!(
-        "{} failed, and {} is in force again: {}; correct the role or its trust policy, then change the spec to try again",
-        rollback.from, rollback.to, rollback.message
+        "{failed} failed, and {restored} is in force again: {}; correct the role or its trust policy, then change the \
+         spec to try again",
+        rollback.message
     );
     Some(stalled(reason::ROLLED_BACK, message))
 }

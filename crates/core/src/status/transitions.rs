@@ -61,8 +61,14 @@ pub fn transitions(
     if was_rolling && let Some(rolled) = became_true(old, new, condition::WORKLOADS_ROLLED) {
         events.push(normal(reason::ROLLOUT_COMPLETED, rolled.message.clone()));
     }
-    if let Some(verified) = became_true(old, new, condition::IDENTITY_VERIFIED) {
-        events.push(normal(reason::VERIFIED, verified.message.clone()));
+    // Pods have the identity before they have come up with it.
+    let both = [condition::IDENTITY_VERIFIED, condition::WORKLOADS_ROLLED];
+    let are_true = |status: &PodIdentityBindingStatus| {
+        both.iter().all(|type_| find(status, type_).is_some_and(|condition| condition.status == "True"))
+    };
+    if are_true(new) && !old.is_some_and(are_true) {
+        let message = find(new, condition::IDENTITY_VERIFIED).map(|verified| verified.message.clone());
+        events.push(normal(reason::VERIFIED, message.unwrap_or_default()));
     }
     if let Some(trouble) = new_trouble(old, new) {
         events.push(warning(trouble.0, trouble.1));

@@ -15,6 +15,8 @@ mod predict;
 mod text;
 mod token;
 
+pub(crate) use message::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
+
 use container::{Judge, Problem};
 use message::Words;
 use predict::Prediction;

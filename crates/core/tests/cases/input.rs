@@ -24,6 +24,8 @@ pub struct Input {
     pub namespace: Option<Namespace>,
     /// When it is, from a document of kind `Moment`.
     pub now: Timestamp,
+    /// How many rollouts the operator-wide limit allows, from the same.
+    pub slots: Option<usize>,
     /// The webhook's flags, from a document of kind `WebhookFlags`.
     pub settings: Settings,
     /// The operator's `--require-grants`, from a document of kind `OperatorFlags`.
@@ -55,10 +57,14 @@ impl Input {
             "DaemonSet" => self.workloads.push(decode::<DaemonSet>(document)?.into()),
             "Pod" => {
                 self.pod_documents.push(document.clone());
-                self.pods.push(decode(document)?);
+                // As the index keeps them.
+                self.pods.push(decode::<Pod>(document)?.slim());
             }
             "Namespace" => self.namespace = Some(decode(document)?),
-            "Moment" => self.now = decode(document["now"].clone())?,
+            "Moment" => {
+                self.slots = decode(document["slots"].clone())?;
+                self.now = decode(document["now"].clone())?;
+            }
             "WebhookFlags" => self.settings = settings(&document)?,
             "OperatorFlags" => self.require_grants = decode(document["require-grants"].clone())?,
             kind => return Err(format!("input.yaml: unknown kind {kind:?}")),

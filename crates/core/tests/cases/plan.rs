@@ -36,7 +36,7 @@ pub fn case(path: &Path) -> Result<String, String> {
         bindings: input.bindings.into_iter().map(Arc::new).collect(),
         workloads: input.workloads.into_iter().map(Arc::new).collect(),
         pods: input.pods.into_iter().map(Arc::new).collect(),
-        rollout_slots: usize::MAX,
+        rollout_slots: input.slots.unwrap_or(usize::MAX),
     };
     let assessment = Assessment::of(&snapshot);
     let plan = plan::plan(&snapshot, &assessment);

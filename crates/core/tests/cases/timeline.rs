@@ -10,7 +10,7 @@ use podidentity_api::names;
 use podidentity_core::assess::Assessment;
 use podidentity_core::outcome::Outcome;
 use podidentity_core::plan::plan;
-use podidentity_core::status::{reports, transitions};
+use podidentity_core::status::{farewells, reports, transitions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -29,6 +29,10 @@ enum Entry {
     Annotate { manager: String, role: String },
     /// Somebody removes the annotation.
     RemoveAnnotation,
+    /// Another manager writes one of the annotations: `audience`, for example.
+    AnnotateKey { manager: String, key: String, value: String },
+    /// Somebody removes one of the annotations.
+    RemoveKey(String),
     /// A binding is created or its spec changed: these fields.
     Bind { name: String, spec: Map<String, Value> },
     /// A binding is deleted.
@@ -37,12 +41,24 @@ enum Entry {
     Release(String),
     /// A Deployment is created or scaled, and comes up if it can.
     Deploy { name: String, replicas: usize },
+    /// It is scaled, and its controller has not acted yet.
+    Scale(String, usize),
     /// Its pods crash without a role.
     NeedsRole(String),
     /// Its new pods never become ready, or do again.
     Broken(String, bool),
+    /// Its new pods never become ready if they have this role.
+    BrokenAs(String, String),
     /// A user changes its template.
     UserRollout(String),
+    /// A user changes the service account in its template.
+    Elsewhere(String, bool),
+    /// A pod of it goes, and another one comes.
+    Drain(String),
+    /// The operator will be killed after so many steps of its next plan.
+    Crash(usize),
+    /// The operator is not there, or is back.
+    Away(bool),
     /// Its template sets a role itself.
     Preset(String),
     /// It is paused or resumed.
@@ -83,13 +99,16 @@ struct Told {
 struct Story {
     cluster: Cluster,
     began: Timestamp,
+    /// How many steps of the next plan are carried out before the operator is killed.
+    crash_after: Option<usize>,
+    away: bool,
 }
 
 pub fn case(path: &Path) -> Result<String, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("input.yaml: {error}"))?;
     let script: Vec<Value> = serde_saphyr::from_str(&text).map_err(|error| format!("input.yaml: {error}"))?;
     let cluster = Cluster::new();
-    let mut story = Story { began: cluster.now, cluster };
+    let mut story = Story { began: cluster.now, cluster, crash_after: None, away: false };
     let mut told = Vec::new();
     for entry in script {
         let what = entry.to_string().replace('"', "");
@@ -112,6 +131,10 @@ impl Story {
             Entry::DeleteAccount => cluster.account = None,
             Entry::Annotate { manager, role } => cluster.overwrite_annotation(&manager, &arn(&role)),
             Entry::RemoveAnnotation => cluster.remove_annotation(),
+            Entry::AnnotateKey { manager, key, value } => {
+                cluster.overwrite_key(&manager, &format!("eks.amazonaws.com/{key}"), &value);
+            }
+            Entry::RemoveKey(key) => cluster.remove_key(&format!("eks.amazonaws.com/{key}")),
             Entry::Bind { name, spec } => bind(cluster, &name, spec),
             Entry::Unbind(name) => cluster.delete_binding(&name),
             Entry::Release(name) => {
@@ -122,11 +145,20 @@ impl Story {
                 cluster.deploy(&name, replicas);
                 while cluster.progress(&name) {}
             }
+            Entry::Scale(name, replicas) => cluster.deploy(&name, replicas),
             Entry::NeedsRole(name) => cluster.touch(&name, |it| it.needs_role = true),
             Entry::Broken(name, broken) => cluster.touch(&name, |it| it.broken = broken),
+            Entry::BrokenAs(name, role) => cluster.touch(&name, |it| it.broken_as = Some(arn(&role))),
+            Entry::Elsewhere(name, on) => cluster.edit_template(&name, |it| it.template.elsewhere = on),
+            Entry::Drain(name) => {
+                cluster.drain(&name);
+                cluster.progress(&name);
+            }
+            Entry::Away(away) => self.away = away,
+            Entry::Crash(steps) => self.crash_after = Some(steps),
             Entry::UserRollout(name) => cluster.edit_template(&name, |it| it.template.revision += 1),
             Entry::Preset(name) => cluster.edit_template(&name, |it| it.template.preset = true),
-            Entry::Paused(name, paused) => cluster.touch(&name, |it| it.paused = paused),
+            Entry::Paused(name, paused) => cluster.pause(&name, paused),
             Entry::Revert(name) => cluster.revert(&name),
             Entry::Progress(name, times) => {
                 for _ in 0..times {
@@ -146,17 +178,27 @@ impl Story {
     /// Reconciles until there is nothing more to do at this moment.
     fn reconcile(&mut self) -> Result<Heard, String> {
         let mut heard = Heard::default();
+        if self.away {
+            return Ok(heard);
+        }
         for _ in 0..20 {
             let view = self.cluster.snapshot();
             let assessment = Assessment::of(&view);
             let plan = plan(&view, &assessment);
             let mut done = Vec::new();
-            for planned in plan.steps {
+            let crash_after = if plan.steps.is_empty() { None } else { self.crash_after.take() };
+            for planned in plan.steps.into_iter().take(crash_after.unwrap_or(usize::MAX)) {
                 self.cluster.apply(&planned).map_err(|refusal| format!("{}: {refusal:?}", step(&planned)))?;
                 heard.does.push(step(&planned));
                 done.push(planned);
             }
+            if crash_after.is_some() {
+                continue;
+            }
             let outcome = Outcome::of(&assessment, done, Vec::new());
+            heard
+                .events
+                .extend(farewells(&view, &assessment, &outcome).into_iter().map(|(_, it)| it.reason.to_owned()));
             let after = self.cluster.snapshot();
             let reports = reports(&after, &Assessment::of(&after), &outcome);
             if reports.is_empty() && outcome.done.is_empty() {

@@ -5,10 +5,12 @@
 mod odd;
 mod pods;
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use podidentity_core::finding::Severity;
 use podidentity_core::injection::inject;
-use podidentity_core::objects::{Pod, PodSpec, PodTemplate};
+use podidentity_core::objects::{Kin, Pod, PodMeta, PodSpec, PodTemplate, TemplateMeta};
 use podidentity_core::settings::Settings;
 use podidentity_core::verify::{PodVerdict, verify_pod};
 use podidentity_core::wanted::Wanted;
@@ -24,11 +26,10 @@ fn injected(template: &PodTemplate, wanted: &Wanted, settings: &Settings) -> Pod
 
 /// A pod of the template with this spec.
 fn pod_of(template: &PodTemplate, spec: PodSpec) -> Pod {
-    let mut pod = Pod { spec, ..Pod::default() };
-    pod.metadata.name = Some("web-1".to_owned());
-    pod.metadata.labels = Some(template.metadata.labels.clone());
-    pod.metadata.annotations = Some(template.metadata.annotations.clone());
-    pod
+    let TemplateMeta { labels, annotations } = template.metadata.clone();
+    let kin = Kin { labels, annotations, ..Kin::default() };
+    let metadata = PodMeta { name: Some("web-1".to_owned()), kin: Arc::new(kin), ..PodMeta::default() };
+    Pod { metadata, spec: Arc::new(spec), ..Pod::default() }
 }
 
 fn template_of(document: &Value) -> PodTemplate {
@@ -106,6 +107,19 @@ proptest! {
         }
     }
 
+    /// Without this the operator could judge what it did not look at.
+    #[test]
+    fn what_is_left_out_of_a_pod_changes_no_verdict(
+        before in pods::wild(), document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
+        injects in any::<bool>(),
+    ) {
+        let (before, template) = (template_of(&before), template_of(&document));
+        let spec = if injects { injected(&before, &wanted, &settings) } else { before.spec.clone() };
+        let pod = pod_of(&before, spec);
+        let whole = verify_pod(&pod, Some(&template), &wanted, &settings);
+        prop_assert_eq!(whole, verify_pod(&pod.slim(), Some(&template), &wanted, &settings));
+    }
+
     #[test]
     fn verdicts_are_ordered_and_repeatable(
         document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
@@ -137,8 +151,9 @@ fn a_hundred_thousand_odd_documents_are_judged() {
     for _ in 0..100_000 {
         let Ok(pod) = serde_json::from_value::<Pod>(odd::pod(&mut random)) else { continue };
         decoded += 1;
-        let template = PodTemplate { spec: pod.spec.clone(), ..PodTemplate::default() };
+        let template = PodTemplate { spec: PodSpec::clone(&pod.spec), ..PodTemplate::default() };
         let verdict = verify_pod(&pod, Some(&template), &wanted, &settings);
+        assert_eq!(verdict, verify_pod(&pod.clone().slim(), Some(&template), &wanted, &settings), "{pod:#?}");
         let containers = pod.spec.init_containers.len() + pod.spec.containers.len();
         assert!(verdict.findings.len() <= 3 + 7 * containers, "{verdict:#?}");
         for finding in verdict.findings {

@@ -7,7 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference,
 use podidentity_api::names;
 use podidentity_core::injection::inject;
 use podidentity_core::objects::{
-    Container, EnvVar, Pod, PodCondition, PodSpec, PodStatus, PodTemplate, UpdateStrategy, Workload, WorkloadKind,
+    Container, EnvVar, ObservedPod, Pod, PodCondition, PodSpec, PodStatus, PodTemplate, UpdateStrategy, Workload,
+    WorkloadKind,
 };
 use podidentity_core::settings::Settings;
 use serde_json::json;
@@ -27,6 +28,8 @@ pub struct Template {
     pub revision: u32,
     /// Whether the template sets the role itself, to a value that nobody wants.
     pub preset: bool,
+    /// Whether it names another service account.
+    pub elsewhere: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -42,12 +45,14 @@ pub struct Deployment {
     pub paused: bool,
     /// New pods never become ready.
     pub broken: bool,
+    /// New pods with this role never become ready.
+    pub broken_as: Option<String>,
     /// Pods without a role crash.
     pub needs_role: bool,
     /// Whether the rollout of the present template is complete.
     completed: bool,
-    /// When the present template was set.
-    changed_at: Timestamp,
+    /// When the rollout of the present template last came forward, or was resumed.
+    progressed_at: Timestamp,
     pub pods: Vec<PodState>,
 }
 
@@ -62,6 +67,14 @@ pub struct PodState {
 }
 
 impl PodState {
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    pub fn is_elsewhere(&self) -> bool {
+        self.template.elsewhere
+    }
+
     pub fn role(&self) -> Option<&str> {
         if self.template.preset { Some(PRESET) } else { self.admitted_with.get(ROLE_KEY).map(String::as_str) }
     }
@@ -79,9 +92,10 @@ impl Deployment {
             replicas: 0,
             paused: false,
             broken: false,
+            broken_as: None,
             needs_role: false,
             completed: false,
-            changed_at: now,
+            progressed_at: now,
             pods: Vec::new(),
         }
     }
@@ -89,7 +103,22 @@ impl Deployment {
     pub(super) fn template_changed(&mut self, now: Timestamp) {
         self.generation += 1;
         self.completed = false;
-        self.changed_at = now;
+        self.progressed_at = now;
+    }
+
+    pub(super) fn resumed(&mut self, now: Timestamp) {
+        self.progressed_at = now;
+    }
+
+    /// A node is drained: one pod goes, and its controller makes another one.
+    pub(super) fn lose_pod(&mut self) {
+        if !self.pods.is_empty() {
+            self.pods.remove(0);
+        }
+    }
+
+    pub fn is_completed(&self) -> bool {
+        self.completed
     }
 
     /// The operator owns nothing of the template any more.
@@ -109,7 +138,15 @@ impl Deployment {
             self.pods.remove(place);
         } else if self.pods.len() == self.replicas {
             let complete = self.pods.iter().all(|pod| pod.template == self.template && pod.ready);
-            return complete && !std::mem::replace(&mut self.completed, true);
+            if !complete || self.completed {
+                return false;
+            }
+            self.completed = true;
+            self.progressed_at = now;
+            return true;
+        }
+        if !self.completed {
+            self.progressed_at = now;
         }
         if self.pods.len() < self.replicas {
             let mut pod = PodState {
@@ -119,7 +156,8 @@ impl Deployment {
                 admitted_with: known.clone(),
                 ready: false,
             };
-            pod.ready = !self.broken && (!self.needs_role || pod.role().is_some());
+            let broken = self.broken || pod.role().is_some() && pod.role() == self.broken_as.as_deref();
+            pod.ready = !broken && (!self.needs_role || pod.role().is_some());
             self.pods.push(pod);
         }
         true
@@ -137,7 +175,7 @@ impl Deployment {
 
     /// When its controller gives up on the rollout that is under way.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        (!self.completed && !self.paused).then(|| self.changed_at + PROGRESS_DEADLINE)
+        (!self.completed && !self.paused).then(|| self.progressed_at + PROGRESS_DEADLINE)
     }
 
     pub(super) fn workload(&self, now: Timestamp) -> Workload {
@@ -166,6 +204,9 @@ impl Deployment {
             rolled_out: self.completed,
             settled: self.completed,
             nearly_rolled_out: false,
+            observed: true,
+            progressed_at: Some(self.progressed_at),
+            ordered: false,
             deadline_exceeded: self.deadline().is_some_and(|deadline| deadline <= now),
         }
     }
@@ -181,7 +222,7 @@ impl Deployment {
         let mut template = PodTemplate { spec: spec(&pod.template), ..PodTemplate::default() };
         inject(&template, &pod.admitted_with, &Settings::default()).apply(&mut template.spec);
         let ready = PodCondition { type_: "Ready".into(), status: if pod.ready { "True" } else { "False" }.into() };
-        Pod {
+        let observed = ObservedPod {
             metadata: ObjectMeta {
                 name: Some(pod.name.clone()),
                 namespace: Some(NAMESPACE.into()),
@@ -193,7 +234,8 @@ impl Deployment {
             },
             spec: template.spec,
             status: PodStatus { phase: Some("Running".into()), conditions: vec![ready] },
-        }
+        };
+        Pod::from(observed).slim()
     }
 }
 
@@ -201,5 +243,6 @@ fn spec(template: &Template) -> PodSpec {
     let preset = EnvVar { name: "AWS_ROLE_ARN".into(), value: Some(PRESET.to_owned()), value_from: None };
     let env = Vec::from_iter(template.preset.then_some(preset));
     let app = Container { name: "app".into(), env, ..Container::default() };
-    PodSpec { service_account_name: Some(ACCOUNT.into()), containers: vec![app], ..PodSpec::default() }
+    let account = if template.elsewhere { "elsewhere" } else { ACCOUNT };
+    PodSpec { service_account_name: Some(account.into()), containers: vec![app], ..PodSpec::default() }
 }

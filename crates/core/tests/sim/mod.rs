@@ -82,23 +82,49 @@ impl Cluster {
     }
 
     pub fn remove_annotation(&mut self) {
+        self.remove_key(ROLE_KEY);
+    }
+
+    pub fn remove_key(&mut self, key: &str) {
         let version = self.count();
         if let Some(account) = &mut self.account
-            && account.annotations.remove(ROLE_KEY).is_some()
+            && account.annotations.remove(key).is_some()
         {
-            account.owners.remove(ROLE_KEY);
+            account.owners.remove(key);
             account.version = version;
         }
     }
 
     /// `kubectl annotate --overwrite`: takes the field from whoever had it.
     pub fn overwrite_annotation(&mut self, manager: &str, role: &str) {
+        self.overwrite_key(manager, ROLE_KEY, role);
+    }
+
+    pub fn overwrite_key(&mut self, manager: &str, key: &str, value: &str) {
         let (version, now) = (self.count(), self.now);
         if let Some(account) = &mut self.account {
-            account.annotations.insert(ROLE_KEY.into(), role.into());
-            account.owners.insert(ROLE_KEY.into(), BTreeMap::from([(manager.into(), now)]));
+            account.annotations.insert(key.into(), value.into());
+            account.owners.insert(key.into(), BTreeMap::from([(manager.into(), now)]));
             account.version = version;
         }
+    }
+
+    pub fn pause(&mut self, name: &str, paused: bool) {
+        let now = self.now;
+        self.touch(name, |it| {
+            it.paused = paused;
+            it.resumed(now);
+        });
+    }
+
+    /// A node is drained.
+    pub fn drain(&mut self, name: &str) {
+        self.touch(name, Deployment::lose_pod);
+    }
+
+    /// What everybody sees on the service account.
+    pub fn role(&self) -> Option<&str> {
+        self.account.as_ref()?.annotations.get(ROLE_KEY).map(String::as_str)
     }
 
     /// Helm, say, applies the value that is there already.
@@ -290,8 +316,10 @@ impl Cluster {
 
     /// What a watch would have shown.
     pub fn snapshot(&self) -> Snapshot {
-        let workloads: Vec<_> = self.deployments.values().map(|it| Arc::new(it.workload(self.now))).collect();
-        let pods = self.deployments.values().flat_map(|it| it.pods.iter().map(|pod| Arc::new(it.pod(pod)))).collect();
+        let workloads = self.deployments.values().filter(|it| !it.template.elsewhere);
+        let workloads = workloads.map(|it| Arc::new(it.workload(self.now))).collect();
+        let pods = self.deployments.values().flat_map(|it| it.pods.iter().map(|pod| it.pod(pod)));
+        let pods = pods.filter(|pod| pod.spec.service_account() == ACCOUNT).map(Arc::new).collect();
         Snapshot {
             namespace: NAMESPACE.into(),
             service_account_name: ACCOUNT.into(),

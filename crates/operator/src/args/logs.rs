@@ -1,13 +1,18 @@
-//! What is logged, and how.
+//! What is logged and traced, and how.
 
 use std::io::IsTerminal;
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
-/// What is logged, and how.
+use super::values;
+use crate::traces::{CannotTrace, Traces};
+
+/// What is logged and traced, and how.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Logs")]
+#[command(next_help_heading = "Logs and traces")]
 pub(crate) struct LogArgs {
     /// What is logged: a level, or levels of parts, for example info,podidentity_cluster=debug.
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info", value_parser = filter)]
@@ -16,6 +21,10 @@ pub(crate) struct LogArgs {
     /// How logs are written, to standard error.
     #[arg(long, env = "PODIDENTITY_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
+
+    /// Where traces are sent, by OpenTelemetry's OTLP over HTTP, for example http://collector:4318. Without it, none are.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = values::url)]
+    otlp_endpoint: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -44,15 +53,19 @@ fn directives(wanted: &str) -> String {
 }
 
 impl LogArgs {
-    pub(crate) fn init(&self) {
-        let filter = EnvFilter::new(directives(&self.log));
+    /// Begins to log, and to trace if somebody collects that.
+    pub(crate) fn init(&self) -> Result<Option<Traces>, CannotTrace> {
         let colours =
             std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
-        match self.log_format {
-            LogFormat::Text => logs.init(),
-            LogFormat::Json => logs.json().init(),
-        }
+        let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
+        let logs = match self.log_format {
+            LogFormat::Text => logs.boxed(),
+            LogFormat::Json => logs.json().boxed(),
+        };
+        let logs = logs.with_filter(EnvFilter::new(directives(&self.log)));
+        let (traces, spans) = self.otlp_endpoint.as_deref().map(Traces::to).transpose()?.unzip();
+        tracing_subscriber::registry().with(logs).with(spans).init();
+        Ok(traces)
     }
 }
 

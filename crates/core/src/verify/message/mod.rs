@@ -3,6 +3,8 @@
 mod describe;
 mod pod;
 
+pub(crate) use pod::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
+
 use jiff::Timestamp;
 
 use super::container::{Problem, STATIC};

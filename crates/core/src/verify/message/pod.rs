@@ -9,9 +9,9 @@ use crate::verify::env::Env;
 use crate::verify::text::{list, shown};
 
 /// The label that says that EKS Pod Identity was injected.
-const POD_IDENTITY_LABEL: &str = "eks.amazonaws.com/pod-identity";
+pub(crate) const POD_IDENTITY_LABEL: &str = "eks.amazonaws.com/pod-identity";
 /// The volume that EKS Pod Identity injects.
-const POD_IDENTITY_VOLUME: &str = "eks-pod-identity-token";
+pub(crate) const POD_IDENTITY_VOLUME: &str = "eks-pod-identity-token";
 
 impl Words<'_> {
     /// Findings about the pod as a whole. `skipped`: its label is why a container has no identity.
@@ -73,7 +73,7 @@ impl Words<'_> {
 
 /// By what EKS Pod Identity shows in the pod.
 fn pod_identity_signs(pod: &Pod) -> Vec<String> {
-    let label = pod.metadata.labels.as_ref().and_then(|labels| labels.get(POD_IDENTITY_LABEL));
+    let label = pod.metadata.kin.labels.get(POD_IDENTITY_LABEL);
     let label = (label.map(String::as_str) == Some("enabled")).then(|| format!("label {POD_IDENTITY_LABEL}"));
     let volume = pod.spec.volumes.iter().any(|volume| volume.name == POD_IDENTITY_VOLUME);
     let volume = volume.then(|| format!("volume {POD_IDENTITY_VOLUME}"));

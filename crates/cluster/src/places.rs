@@ -1,0 +1,55 @@
+//! Where each object is filed, by its name: a workload or binding may move from one service account to another, and a
+//! deletion may say no more than the name.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::index::{Kind, ObjectId};
+
+/// The service account that each object is filed under. There is one entry for every object of the cluster, so names of
+/// namespaces and accounts are not repeated.
+#[derive(Default)]
+pub(crate) struct Places {
+    namespaces: HashMap<String, HashMap<Kind, AccountsByName>>,
+}
+
+type AccountsByName = HashMap<Box<str>, Arc<str>>;
+
+impl Places {
+    /// Where the object is filed.
+    pub(crate) fn get(&self, id: &ObjectId) -> Option<Arc<str>> {
+        self.namespaces.get(&id.namespace)?.get(&id.kind)?.get(id.name.as_str()).cloned()
+    }
+
+    /// Notes where it is filed.
+    pub(crate) fn set(&mut self, id: &ObjectId, account: Arc<str>) {
+        if !self.namespaces.contains_key(&id.namespace) {
+            self.namespaces.insert(id.namespace.clone(), HashMap::new());
+        }
+        let Some(kinds) = self.namespaces.get_mut(&id.namespace) else { return };
+        kinds.entry(id.kind).or_default().insert(id.name.as_str().into(), account);
+    }
+
+    /// Forgets it.
+    pub(crate) fn remove(&mut self, id: &ObjectId) {
+        let Some(kinds) = self.namespaces.get_mut(&id.namespace) else { return };
+        if let Some(names) = kinds.get_mut(&id.kind) {
+            names.remove(id.name.as_str());
+            if names.is_empty() {
+                kinds.remove(&id.kind);
+            }
+        }
+        if kinds.is_empty() {
+            self.namespaces.remove(&id.namespace);
+        }
+    }
+
+    /// The objects of a kind that are not among these.
+    pub(crate) fn others(&self, kind: Kind, listed: &HashSet<ObjectId>) -> Vec<ObjectId> {
+        let of_kind = self.namespaces.iter().filter_map(|(namespace, kinds)| Some((namespace, kinds.get(&kind)?)));
+        let ids = of_kind.flat_map(|(namespace, names)| {
+            names.keys().map(move |name| ObjectId { kind, namespace: namespace.clone(), name: (**name).to_owned() })
+        });
+        ids.filter(|id| !listed.contains(id)).collect()
+    }
+}

@@ -1,0 +1,76 @@
+//! A pod as a watch delivers it.
+
+use k8s_openapi::api::core::v1 as k8s;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube_derive::Resource;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use super::owner::ControllerRef;
+use super::pod::{Kin, Phase, PodMeta};
+use super::{Pod, PodSpec, null_default};
+
+/// A pod as the API server describes it, with only the fields that are judged. It becomes a [`Pod`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
+#[resource(inherit = k8s::Pod, crates(kube_core = "::kube_core"))]
+pub struct ObservedPod {
+    /// Metadata without `managedFields`.
+    #[serde(deserialize_with = "super::meta::slim")]
+    pub metadata: ObjectMeta,
+    /// What was admitted.
+    #[serde(default, deserialize_with = "null_default")]
+    pub spec: PodSpec,
+    /// How it is.
+    #[serde(default, deserialize_with = "null_default")]
+    pub status: PodStatus,
+}
+
+/// A pod's status.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Of which `Ready` is read.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<PodCondition>,
+}
+
+/// A pod's condition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodCondition {
+    /// For example `Ready`.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+}
+
+impl From<ObservedPod> for Pod {
+    fn from(ObservedPod { metadata, spec, status }: ObservedPod) -> Self {
+        let ready = |condition: &PodCondition| condition.type_ == "Ready" && condition.status == "True";
+        let controller = ControllerRef::of(&metadata);
+        let kin = Kin {
+            labels: metadata.labels.unwrap_or_default(),
+            annotations: metadata.annotations.unwrap_or_default(),
+            controller,
+        };
+        let metadata = PodMeta {
+            name: metadata.name,
+            namespace: metadata.namespace,
+            uid: metadata.uid,
+            resource_version: metadata.resource_version,
+            creation_timestamp: metadata.creation_timestamp,
+            deletion_timestamp: metadata.deletion_timestamp,
+            kin: Arc::new(kin),
+        };
+        Self {
+            metadata,
+            spec: Arc::new(spec),
+            phase: Phase::from(status.phase.as_deref()),
+            ready: status.conditions.iter().any(ready),
+        }
+    }
+}

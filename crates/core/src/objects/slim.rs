@@ -1,0 +1,152 @@
+//! What of a pod or a template is left out because no judgement depends on it.
+//!
+//! Most of a pod are other people's variables, mounts and labels, and one mount of a generated name. Without them all
+//! pods of a template are equal, and an index can keep their common part once.
+//!
+//! Where it is not plain that a part does not matter, it stays. `tests/properties` holds that verdicts do not change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use podidentity_api::names;
+
+use super::{Container, Pod, PodSpec, PodTemplate, Volume, VolumeMount, Workload};
+use crate::injection::{SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME};
+use crate::verify::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
+
+/// Variables of other names are only read where one of these refers to them.
+const VARIABLES: &str = "AWS_";
+/// Annotations of a workload that may be read.
+const OURS: &str = "podidentity.dev/";
+/// Windows pods are recognised by these.
+const SELECTORS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
+
+impl Pod {
+    /// The pod without what no judgement depends on.
+    #[must_use]
+    pub fn slim(mut self) -> Self {
+        let spec = Arc::make_mut(&mut self.spec);
+        spec.slim();
+        slim_mounts(spec);
+        let kin = Arc::make_mut(&mut self.metadata.kin);
+        slim_labels(&mut kin.labels);
+        slim_annotations(&mut kin.annotations);
+        self
+    }
+}
+
+impl Workload {
+    /// The workload without what no judgement of it or its pods depends on. Its own labels stay: bindings select by them.
+    #[must_use]
+    pub fn slim(mut self) -> Self {
+        self.template.slim();
+        if let Some(annotations) = &mut self.metadata.annotations {
+            annotations.retain(|key, _| key.starts_with(OURS));
+        }
+        self
+    }
+}
+
+impl PodTemplate {
+    /// The template without what no judgement depends on. Mounts and volumes stay: what is injected decides which of
+    /// them matter.
+    fn slim(&mut self) {
+        self.spec.slim();
+        slim_labels(&mut self.metadata.labels);
+        slim_annotations(&mut self.metadata.annotations);
+    }
+}
+
+impl PodSpec {
+    fn slim(&mut self) {
+        self.node_selector.retain(|key, _| SELECTORS.contains(&key.as_str()));
+        for container in self.init_containers.iter_mut().chain(&mut self.containers) {
+            if !refers(container) {
+                container.env.retain(|variable| variable.name.starts_with(VARIABLES));
+                container.env.shrink_to_fit();
+            }
+        }
+    }
+}
+
+/// Whether anything that is read may refer to other variables.
+fn refers(container: &Container) -> bool {
+    let read = container.env.iter().filter(|variable| variable.name.starts_with(VARIABLES));
+    let mut values = read.filter_map(|variable| variable.value.as_deref());
+    values.any(|value| value.contains('$')) || container.volume_mounts.iter().any(|mount| mount.sub_path_expr.is_some())
+}
+
+fn slim_labels(labels: &mut BTreeMap<String, String>) {
+    labels.retain(|key, _| [SKIP_LABEL, POD_IDENTITY_LABEL].contains(&key.as_str()));
+}
+
+/// The annotation domain is a setting, so keys are known by their names in it.
+fn slim_annotations(annotations: &mut BTreeMap<String, String>) {
+    annotations.retain(|key, _| {
+        let name = key.rsplit_once('/').map_or("", |(_, name)| name);
+        key == names::IDENTITY_ANNOTATION || [SKIP_CONTAINERS, TOKEN_EXPIRATION].contains(&name)
+    });
+}
+
+/// Leaves out mounts that cannot lie over a token, and then volumes that nobody mounts.
+fn slim_mounts(spec: &mut PodSpec) {
+    let volumes = std::mem::take(&mut spec.volumes);
+    let has_token = |mount: &VolumeMount| volumes.iter().any(|volume| volume.name == mount.name && offers(volume));
+    let mut mounted: Vec<String> = Vec::new();
+    for container in spec.init_containers.iter_mut().chain(&mut spec.containers) {
+        let tokens = container.volume_mounts.iter().filter(|mount| has_token(mount));
+        let mut paths: Vec<String> = tokens.map(|mount| mount.mount_path.clone()).collect();
+        match token_file(container) {
+            File::At(path) => paths.push(path),
+            File::None => {}
+            File::Unknown => paths.push("/".to_owned()),
+        }
+        container.volume_mounts.retain(|mount| {
+            is_ours(&mount.name) || has_token(mount) || paths.iter().any(|path| may_touch(&mount.mount_path, path))
+        });
+        container.volume_mounts.shrink_to_fit();
+        mounted.extend(container.volume_mounts.iter().map(|mount| mount.name.clone()));
+    }
+    spec.volumes =
+        volumes.into_iter().filter(|it| is_ours(&it.name) || offers(it) || mounted.contains(&it.name)).collect();
+}
+
+fn is_ours(volume: &str) -> bool {
+    volume == VOLUME || volume == POD_IDENTITY_VOLUME
+}
+
+/// Whether the volume has a token for anybody but the API server.
+fn offers(volume: &Volume) -> bool {
+    let sources = volume.projected.iter().flat_map(|projected| &projected.sources);
+    let mut tokens = sources.filter_map(|source| source.service_account_token.as_ref());
+    tokens.any(|token| token.audience.as_deref().is_some_and(|audience| !audience.is_empty()))
+}
+
+enum File {
+    None,
+    At(String),
+    Unknown,
+}
+
+/// Where the container looks for its token.
+fn token_file(container: &Container) -> File {
+    let Some(variable) = container.env.iter().rfind(|variable| variable.name == TOKEN_FILE) else { return File::None };
+    match variable.value.as_deref() {
+        Some(path) if path.contains(['$', '\\', ':']) => File::Unknown,
+        Some(path) if !path.is_empty() => File::At(path.to_owned()),
+        _ if variable.value_from.is_some() => File::Unknown,
+        _ => File::None,
+    }
+}
+
+/// Whether one path may lie in the other, however they are spelled. Says so rather too often.
+fn may_touch(one: &str, other: &str) -> bool {
+    let plain = |path: &str| {
+        let odd = path.contains("..") || path.contains("//") || path.contains("/.") || path.contains(['\\', ':']);
+        (!odd).then(|| path.trim_start_matches("./").trim_matches('/').to_lowercase())
+    };
+    match (plain(one), plain(other)) {
+        (Some(one), Some(other)) => one.starts_with(&other) || other.starts_with(&one),
+        _ => true,
+    }
+}

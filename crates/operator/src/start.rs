@@ -1,0 +1,82 @@
+//! From flags to a complete picture of the cluster: what has to be there before work begins.
+
+use std::sync::Arc;
+
+use kube::Client;
+use podidentity_cluster::index::{IdentityKey, Index};
+use podidentity_cluster::pulse::Pulses;
+use podidentity_cluster::queue::{self, Queue, Sender};
+use podidentity_cluster::watch::{self, Listeners};
+use podidentity_cluster::{client, layers};
+use tokio::task::{JoinError, JoinSet};
+use tracing::info;
+
+use crate::Problem;
+use crate::args::Args;
+use crate::health::Health;
+use crate::http;
+use crate::lead::Lead;
+use crate::metrics::{Exposition, Metrics, Sources};
+
+/// What work needs. Nobody stands for election yet.
+pub(crate) struct Started {
+    /// Writes only what the fence lets pass.
+    pub(crate) client: Client,
+    pub(crate) index: Index,
+    pub(crate) sender: Sender<IdentityKey>,
+    pub(crate) queue: Queue<IdentityKey>,
+    /// The watch streams, which keep the index.
+    pub(crate) streams: JoinSet<()>,
+    pub(crate) leadership: Lead,
+    /// The cluster's OIDC issuer, if it is known.
+    pub(crate) issuer: Option<String>,
+    pub(crate) metrics: Metrics,
+}
+
+/// Connects, serves health and metrics, and fills the index.
+pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
+    info!(version = env!("CARGO_PKG_VERSION"), dry_run = ?args.dry_run, "pod identity operator");
+    let metrics = Metrics::new();
+    let client = client::from_environment(concat!("podidentity-operator/", env!("CARGO_PKG_VERSION"))).await?;
+    let client = layers::observed(&client, Arc::new(metrics.clone()));
+    let leadership = Lead::prepare(&client, args).await?;
+    let client = layers::fenced(&client, leadership.fence());
+
+    let index = Index::default();
+    let (sender, queue) = queue::channel();
+    let (pulses, load) = (Pulses::default(), queue.load());
+    let health = Health::new(pulses.clone(), load.clone(), leadership.leads(), args.stalled_after);
+    let sources = Sources { index: index.clone(), load, pulses: pulses.clone(), leads: leadership.leads() };
+    http::serve(args.listen, health.clone(), Exposition::new(&metrics, &sources)).await?;
+
+    if args.require_grants {
+        client::may_list_namespaces(&client).await?;
+    }
+    let issuer = match args.injection.issuer.clone() {
+        Some(issuer) => Some(issuer),
+        None => client::discover_issuer(&client).await,
+    };
+    let listeners = Listeners { notify: notify(&sender), observer: Arc::new(metrics.clone()), pulses };
+    let (streams, listed) = watch::streams(&client, &index, &listeners);
+    let mut streams: JoinSet<()> = streams.into_iter().collect();
+    // Never act on half a picture: every stream has to deliver its first full list.
+    tokio::select! {
+        () = listed => info!("all kinds listed"),
+        Some(ended) = streams.join_next() => return Err(stream_ended(ended)),
+    }
+    health.all_listed();
+    Ok(Started { client, index, sender, queue, streams, leadership, issuer, metrics })
+}
+
+fn notify(sender: &Sender<IdentityKey>) -> watch::Notify {
+    let sender = sender.clone();
+    Arc::new(move |key| sender.now(key))
+}
+
+/// A stream that has ended sees nothing any more: better to start anew.
+pub(crate) fn stream_ended(ended: Result<(), JoinError>) -> Problem {
+    match ended {
+        Ok(()) => "a watch stream ended by itself; ending, to be started anew".into(),
+        Err(error) => format!("a watch stream failed; ending, to be started anew: {error}").into(),
+    }
+}

@@ -1,0 +1,121 @@
+//! The population, and the changes that users make to it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::sync::Mutex;
+
+use anyhow::Result;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::http::{self, path};
+use super::objects::{self, Identity, PER_NAMESPACE, Size};
+use super::world::World;
+use crate::process::lock;
+
+/// Requests of the load at the same time, and of the raw client: as many as the operator has by default.
+pub const CONCURRENCY: usize = 16;
+/// Spec changes at the same time: few, as users and GitOps tools make them.
+const CHANGES: usize = 8;
+
+/// Creates everything but the bindings. Pods have the role of round 0 if `injected`.
+pub async fn populate(world: &World, injected: bool) -> Result<()> {
+    let Size { bindings, bystanders, .. } = world.size;
+    let identities = bindings + bystanders.div_ceil(PER_NAMESPACE);
+    let namespaces: BTreeSet<String> = (0..identities).map(|number| Identity::of(number).namespace).collect();
+    for_each(namespaces, |namespace| async move {
+        let object = json!({"metadata": {"name": namespace}});
+        http::create(&world.load, "/api/v1/namespaces", &object).await
+    })
+    .await?;
+    let role = injected.then(|| objects::role(0));
+    for_each(0..bindings, |number| identity(world, number, role.as_deref())).await?;
+    // Bystanders: a hundred pods for each service account that no binding names.
+    for_each(bindings..identities, |number| async move {
+        let Identity { namespace, name } = Identity::of(number);
+        http::create(&world.load, &path("serviceaccounts", &namespace, ""), &objects::service_account(&name)).await
+    })
+    .await?;
+    for_each(0..bystanders, |number| async move {
+        let Identity { namespace, name } = Identity::of(bindings + number / PER_NAMESPACE);
+        pod(world, &namespace, &objects::pod(&name, 1, number % PER_NAMESPACE, &name, None)).await
+    })
+    .await
+}
+
+async fn identity(world: &World, number: usize, role: Option<&str>) -> Result<()> {
+    let identity = Identity::of(number);
+    let Identity { namespace, name } = &identity;
+    let (load, size) = (&world.load, &world.size);
+    http::create(load, &path("serviceaccounts", namespace, ""), &objects::service_account(name)).await?;
+    for workload in identity.workloads(size) {
+        let deployment = objects::deployment(&workload, name, size.replicas);
+        http::create(load, &path("deployments", namespace, ""), &deployment).await?;
+        for replica in 0..size.replicas {
+            pod(world, namespace, &objects::pod(&workload, 1, replica, name, role)).await?;
+        }
+        let status = format!("{}/status", path("deployments", namespace, &workload));
+        http::merge(load, &status, &objects::deployment_status(1, size.replicas)).await?;
+    }
+    Ok(())
+}
+
+/// Creates a pod that runs.
+pub async fn pod(world: &World, namespace: &str, pod: &Value) -> Result<()> {
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    http::create(&world.load, &path("pods", namespace, ""), pod).await?;
+    http::merge(&world.load, &format!("{}/status", path("pods", namespace, name)), &objects::pod_status(0)).await
+}
+
+/// Creates all bindings, with the role of round 0; when each was sent.
+pub async fn bind(world: &World) -> Result<HashMap<Identity, Timestamp>> {
+    let sent = Mutex::new(HashMap::new());
+    for_each(0..world.size.bindings, |number| {
+        let identity = Identity::of(number);
+        let collection = path("podidentitybindings", &identity.namespace, "");
+        let binding = objects::binding(&identity.name, 0, world.size.settle);
+        lock(&sent).insert(identity, Timestamp::now());
+        async move { http::create(&world.load, &collection, &binding).await }
+    })
+    .await?;
+    Ok(sent.into_inner().unwrap_or_default())
+}
+
+/// Gives all bindings the role of a round; when each was sent. Who is changed is told to `changed`.
+pub async fn change_role(
+    world: &World,
+    round: usize,
+    changed: Option<mpsc::UnboundedSender<Identity>>,
+) -> Result<HashMap<Identity, Timestamp>> {
+    let sent = Mutex::new(HashMap::new());
+    let requests = (0..world.size.bindings).map(|number| {
+        let identity = Identity::of(number);
+        lock(&sent).insert(identity.clone(), Timestamp::now());
+        let changed = changed.clone();
+        async move {
+            change_one(world, &identity, round).await?;
+            // Nobody may be listening.
+            changed.map(|changed| changed.send(identity));
+            anyhow::Ok(())
+        }
+    });
+    stream::iter(requests).buffer_unordered(CHANGES).try_collect::<Vec<()>>().await?;
+    drop(changed);
+    Ok(sent.into_inner().unwrap_or_default())
+}
+
+/// Gives one binding the role of a round.
+pub async fn change_one(world: &World, identity: &Identity, round: usize) -> Result<()> {
+    let patch = json!({"spec": {"roleArn": objects::role(round)}});
+    http::merge(&world.load, &path("podidentitybindings", &identity.namespace, &identity.name), &patch).await
+}
+
+/// Does something for each item, many at the same time.
+pub async fn for_each<T, F: Future<Output = Result<()>>>(
+    items: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> F,
+) -> Result<()> {
+    stream::iter(items.into_iter().map(work)).buffer_unordered(CONCURRENCY).try_for_each(|()| async { Ok(()) }).await
+}

@@ -1,0 +1,35 @@
+//! What the operator costs, measured on a real API server and compared with a client that knows what to write.
+//!
+//! ```text
+//! world (etcd, API server, load) ─► population ─► rounds: raw client, operator, raw client
+//!                                              └► start, silence, churn, storm, kubectl ─► results ─► table, plots
+//! ```
+//!
+//! Controllers and kubelets are played by [`replicas`]: the real ones would use more of the machine than what is
+//! measured.
+
+#![allow(clippy::cast_precision_loss)] // counts are far below 2^52
+
+pub mod http;
+pub mod load;
+pub mod objects;
+pub mod process;
+pub mod ready;
+pub mod replicas;
+pub mod world;
+
+mod churn;
+mod drift;
+mod kubectl;
+pub mod phases;
+mod raw;
+mod rounds;
+mod startup;
+
+pub mod requests;
+pub mod results;
+
+pub mod checks;
+pub mod curves;
+pub mod plots;
+pub mod table;

@@ -1,0 +1,165 @@
+//! Which measurements are made, in which order.
+
+use anyhow::{Context, Result};
+
+use super::objects::Size;
+use super::results::{Run, versions};
+use super::world::World;
+use super::{churn, drift, kubectl, load, rounds, startup};
+use crate::Operator;
+
+/// A measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Phase {
+    /// Raw client, operator, raw client.
+    Rounds,
+    /// Start in the populated cluster.
+    Startup,
+    /// Nothing happens.
+    Silence,
+    /// Pods come, go and change.
+    Churn,
+    /// All service accounts are stripped.
+    Drift,
+    /// The same by a shell loop.
+    Kubectl,
+}
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How much there is of everything.
+    pub size: Size,
+    /// Measurements.
+    pub phases: Vec<Phase>,
+    /// Seconds of silence and of churn.
+    pub seconds: u64,
+    /// Pod events a second.
+    pub rate: usize,
+    /// Service accounts that the shell loop is run for.
+    pub by_hand: usize,
+    /// How often the rounds are tried until the two of the raw client agree.
+    pub attempts: usize,
+    /// Flags of the operator.
+    pub flags: Vec<String>,
+}
+
+impl Plan {
+    fn has(&self, phase: Phase) -> bool {
+        self.phases.contains(&phase)
+    }
+}
+
+/// Measures; `say` is told what is going on.
+pub async fn run(plan: &Plan, say: &dyn Fn(&str)) -> Result<Run> {
+    say("starting the control plane");
+    let world = World::start(plan.size, plan.flags.clone()).await?;
+    let measured = Runner { plan, world: &world, say, round: 0 }.run().await;
+    if measured.is_err() {
+        world.control_plane.keep_logs();
+    }
+    measured.with_context(|| format!("logs: {}", world.control_plane.logs().display()))
+}
+
+struct Runner<'a> {
+    plan: &'a Plan,
+    world: &'a World,
+    say: &'a dyn Fn(&str),
+    /// The number of the last change of role; each has one of its own.
+    round: usize,
+}
+
+impl Runner<'_> {
+    async fn run(mut self) -> Result<Run> {
+        let (plan, world) = (self.plan, self.world);
+        let kubernetes = world.load.apiserver_version().await?.git_version;
+        let mut run = Run {
+            bindings: plan.size.bindings,
+            workloads: plan.size.workloads,
+            pods: plan.size.pods(),
+            bound_pods: plan.size.bound_pods(),
+            flags: plan.flags.clone(),
+            ..Run::begin(versions(&kubernetes))
+        };
+        self.begin("population", &format!("creating {} identities and {} pods", plan.size.bindings, plan.size.pods()));
+        // Where all pods have the role already, it takes no rollouts to bind them.
+        load::populate(world, !plan.has(Phase::Rounds)).await?;
+        self.begin("onboarding", "creating the bindings");
+        let operator = world.operator().await?;
+        run.onboarding = Some(rounds::onboarding(world, &operator).await?);
+        let operator = if plan.has(Phase::Rounds) { self.rounds(&mut run, operator).await? } else { operator };
+        let operator = self.operator_alone(&mut run, operator).await?;
+        operator.terminate().await?;
+        world.sampler.process(None);
+        if plan.has(Phase::Kubectl) {
+            self.begin("kubectl", "doing the same by hand");
+            self.round += 1;
+            run.kubectl = Some(kubectl::by_hand(world, plan.by_hand.min(plan.size.bindings), self.round).await?);
+        }
+        run.memory = world.sampler.end();
+        Ok(run)
+    }
+
+    /// Raw client, operator, raw client; again if the machine was not quiet enough.
+    async fn rounds(&mut self, run: &mut Run, mut operator: Operator) -> Result<Operator> {
+        for attempt in 1..=self.plan.attempts.max(1) {
+            operator.terminate().await?;
+            let before = self.raw().await?;
+            operator = self.world.operator().await?;
+            self.begin("round", "changing all roles: the operator");
+            self.round += 1;
+            let between = rounds::operator(self.world, &operator, self.round).await?;
+            operator.terminate().await?;
+            let after = self.raw().await?;
+            operator = self.world.operator().await?;
+            run.rounds = vec![before, between, after];
+            if !run.is_void() {
+                break;
+            }
+            (self.say)(&format!(
+                "void: the raw client took {:.2} s before and {:.2} s after (try {attempt} of {})",
+                run.rounds[0].seconds, run.rounds[2].seconds, self.plan.attempts
+            ));
+        }
+        self.world.rest(&operator).await?;
+        Ok(operator)
+    }
+
+    async fn raw(&mut self) -> Result<super::results::Job> {
+        self.begin("raw client", "changing all roles: the raw client");
+        self.world.sampler.process(None);
+        self.round += 1;
+        rounds::raw(self.world, self.round).await
+    }
+
+    /// What is measured without a raw client.
+    async fn operator_alone(&mut self, run: &mut Run, mut operator: Operator) -> Result<Operator> {
+        let (plan, world) = (self.plan, self.world);
+        let role = self.round;
+        if plan.has(Phase::Startup) {
+            operator.terminate().await?;
+            self.begin("start", "starting the operator in the populated cluster");
+            self.round += 1;
+            let (started, startup) = startup::start(world, self.round).await?;
+            (operator, run.startup) = (started, Some(startup));
+        }
+        if plan.has(Phase::Silence) {
+            self.begin("silence", &format!("listening to silence for {} s", plan.seconds));
+            run.silence = Some(churn::silence(world, &operator, plan.seconds).await?);
+        }
+        if plan.has(Phase::Churn) {
+            self.begin("churn", &format!("{} pod events a second for {} s", plan.rate, plan.seconds));
+            run.churn = Some(churn::churn(world, &operator, plan.rate, plan.seconds, role).await?);
+        }
+        if plan.has(Phase::Drift) {
+            self.begin("drift", "stripping all service accounts");
+            run.drift = Some(drift::storm(world, &operator).await?);
+        }
+        Ok(operator)
+    }
+
+    fn begin(&self, phase: &str, what: &str) {
+        (self.say)(what);
+        self.world.sampler.phase(phase);
+    }
+}

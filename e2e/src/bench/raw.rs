@@ -1,0 +1,133 @@
+//! The limit: a client that knows what to write. It watches nothing, decides nothing, decodes nothing, and is told by
+//! the harness when a rollout is done.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+use podidentity_api::PodIdentityBinding;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::task::JoinSet;
+
+use super::http::{self, path};
+use super::load::CONCURRENCY;
+use super::objects::{self, Identity, Size};
+use super::world::{MANAGER, World};
+
+/// What it knows before it begins.
+pub(super) struct Raw {
+    client: Client,
+    size: Size,
+    round: usize,
+    places: Semaphore,
+    statuses: HashMap<Identity, Value>,
+}
+
+impl Raw {
+    /// Learns the statuses that it will write: those that are there, with another role.
+    pub(super) async fn prepare(world: &World, round: usize) -> Result<Arc<Self>> {
+        let mut statuses = HashMap::new();
+        let api = Api::<PodIdentityBinding>::all(world.load.clone());
+        let mut page = ListParams::default().limit(500);
+        loop {
+            let list = api.list(&page).await?;
+            for binding in list.items {
+                let identity =
+                    Identity { namespace: binding.namespace().unwrap_or_default(), name: binding.name_any() };
+                statuses.insert(identity, finished(&binding, round)?);
+            }
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => break,
+            }
+        }
+        let (client, size) = (world.raw.clone(), world.size);
+        Ok(Arc::new(Self { client, size, round, places: Semaphore::new(CONCURRENCY), statuses }))
+    }
+
+    /// Writes what is to be written for each identity that is changed, until all of them are done.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        mut changed: mpsc::UnboundedReceiver<Identity>,
+        mut rolled: broadcast::Receiver<Identity>,
+    ) -> Result<()> {
+        let mut tasks = JoinSet::new();
+        let mut waiting: HashMap<Identity, usize> = HashMap::new();
+        let mut done = 0;
+        while done < self.size.bindings {
+            tokio::select! {
+                Some(identity) = changed.recv() => {
+                    tasks.spawn(Arc::clone(&self).begin(identity));
+                }
+                identity = rolled.recv() => {
+                    let identity = identity.context("the played controllers were not listened to in time")?;
+                    let count = waiting.entry(identity.clone()).or_default();
+                    *count += 1;
+                    if *count == self.size.workloads {
+                        tasks.spawn(Arc::clone(&self).finish(identity));
+                    }
+                }
+                Some(finished) = tasks.join_next() => done += finished??,
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin(self: Arc<Self>, identity: Identity) -> Result<usize> {
+        let _place = self.places.acquire().await?;
+        let Identity { namespace, name } = &identity;
+        let annotation = objects::annotation(&objects::role(self.round));
+        http::apply(&self.client, &path("serviceaccounts", namespace, name), MANAGER, &annotation).await?;
+        for workload in identity.workloads(&self.size) {
+            let mark = objects::template_mark(&objects::mark(self.round));
+            http::apply(&self.client, &path("deployments", namespace, &workload), MANAGER, &mark).await?;
+        }
+        self.status(&identity, rolling).await?;
+        Ok(0)
+    }
+
+    async fn finish(self: Arc<Self>, identity: Identity) -> Result<usize> {
+        let _place = self.places.acquire().await?;
+        self.status(&identity, |status| status).await?;
+        Ok(1)
+    }
+
+    async fn status(&self, identity: &Identity, change: impl FnOnce(Value) -> Value) -> Result<()> {
+        let Identity { namespace, name } = identity;
+        let status = self.statuses.get(identity).with_context(|| format!("{namespace}/{name} has no status"))?;
+        let body = json!({
+            "apiVersion": "podidentity.dev/v1alpha1", "kind": "PodIdentityBinding", "status": change(status.clone()),
+        });
+        let object = format!("{}/status", path("podidentitybindings", namespace, name));
+        http::apply(&self.client, &object, MANAGER, &body).await
+    }
+}
+
+/// The status that the binding will have in the end.
+fn finished(binding: &PodIdentityBinding, round: usize) -> Result<Value> {
+    let text = serde_json::to_string(&binding.status)?;
+    let mut status: Value = serde_json::from_str(&text.replace(&binding.spec.role_arn, &objects::role(round)))?;
+    let generation = json!(binding.metadata.generation.unwrap_or_default() + 1);
+    for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+        condition["observedGeneration"] = generation.clone();
+    }
+    status["observedGeneration"] = generation;
+    Ok(status)
+}
+
+/// The status while its workloads are rolled.
+fn rolling(mut status: Value) -> Value {
+    for condition in status["conditions"].as_array_mut().into_iter().flatten() {
+        if condition["type"] != "ServiceAccountAnnotated" {
+            condition["status"] = json!("False");
+            condition["reason"] = json!("Rolling");
+            condition["message"] = json!("1 of 1 workloads is being restarted");
+        }
+    }
+    status["workloadsCurrent"] = json!(0);
+    status["podsVerified"] = json!(0);
+    status
+}

@@ -1,0 +1,118 @@
+//! Which bindings are ready, seen through one watch, whoever made them so.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use futures::StreamExt;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource};
+use podidentity_api::PodIdentityBinding;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use super::objects::Identity;
+use crate::process::lock;
+
+/// Nothing has become ready for so long: something is broken.
+const STALLED: Duration = Duration::from_secs(300);
+
+/// A binding, as far as it is looked at here.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
+#[resource(inherit = PodIdentityBinding)]
+struct Binding {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Status {
+    observed_generation: Option<i64>,
+    role_arn: Option<String>,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Condition {
+    #[serde(rename = "type")]
+    type_: String,
+    status: String,
+}
+
+/// The bindings that are ready with the role that is awaited.
+pub struct Readiness {
+    state: Arc<Mutex<State>>,
+    changed: Arc<Notify>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct State {
+    role: String,
+    ready_at: HashMap<Identity, Timestamp>,
+}
+
+impl Readiness {
+    /// Begins to watch.
+    pub fn start(client: Client) -> Self {
+        let state = Arc::new(Mutex::new(State::default()));
+        let changed = Arc::new(Notify::new());
+        let task = tokio::spawn(watch(client, Arc::clone(&state), Arc::clone(&changed)));
+        Self { state, changed, task }
+    }
+
+    /// From now on this role is awaited.
+    pub fn expect(&self, role: &str) {
+        *lock(&self.state) = State { role: role.to_owned(), ready_at: HashMap::new() };
+    }
+
+    /// Waits until so many bindings are ready with the role; when each of them became so.
+    pub async fn all(&self, count: usize) -> Result<HashMap<Identity, Timestamp>> {
+        loop {
+            let changed = self.changed.notified();
+            let ready = lock(&self.state).ready_at.len();
+            if ready >= count {
+                return Ok(lock(&self.state).ready_at.clone());
+            }
+            if tokio::time::timeout(STALLED, changed).await.is_err() {
+                bail!("{ready} of {count} bindings are ready, and none became so for {STALLED:?}");
+            }
+        }
+    }
+}
+
+impl Drop for Readiness {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn watch(client: Client, state: Arc<Mutex<State>>, changed: Arc<Notify>) {
+    let events = watcher(Api::<Binding>::all(client), watcher::Config::default()).default_backoff();
+    let mut events = std::pin::pin!(events.applied_objects());
+    while let Some(event) = events.next().await {
+        let Ok(binding) = event else { continue };
+        let mut state = lock(&state);
+        if is_ready(&binding, &state.role) {
+            let Binding { metadata, .. } = binding;
+            let identity =
+                Identity { namespace: metadata.namespace.unwrap_or_default(), name: metadata.name.unwrap_or_default() };
+            state.ready_at.entry(identity).or_insert_with(Timestamp::now);
+            changed.notify_one();
+        }
+    }
+}
+
+fn is_ready(binding: &Binding, role: &str) -> bool {
+    let status = &binding.status;
+    let ready = |condition: &Condition| condition.type_ == "Ready" && condition.status == "True";
+    status.role_arn.as_deref() == Some(role)
+        && status.observed_generation == binding.metadata.generation
+        && status.conditions.iter().any(ready)
+}
