@@ -50,7 +50,7 @@ unit: ## Unit, golden and property tests
 .PHONY: e2e
 e2e: controlplane ## End-to-end tests on a real control plane
 	@echo "== end-to-end tests"
-	@cargo build -p podidentity-operator
+	@cargo build -p podidentity-operator -p kubectl-podidentity
 	@rm -rf $(STATUSES)
 	@E2E_STATUSES=$(STATUSES) cargo test -p e2e
 	@$(MAKE) gitops

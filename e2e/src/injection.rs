@@ -39,6 +39,11 @@ pub async fn in_force(namespace: &Namespace, service_account: &str, role: &str) 
     eventually(namespace, service_account, Some(role)).await
 }
 
+/// Waits until a pod that is created now would get no role.
+pub async fn released(namespace: &Namespace, service_account: &str) -> Result<()> {
+    eventually(namespace, service_account, None).await
+}
+
 async fn eventually(namespace: &Namespace, service_account: &str, role: Option<&str>) -> Result<()> {
     let api: Api<Pod> = namespace.api();
     let pod: Pod = serde_json::from_value(json!({

@@ -15,6 +15,7 @@ mod workdir;
 
 pub mod audit;
 pub mod bench;
+pub mod broken;
 pub mod controlplane;
 pub mod expect;
 pub mod faults;
@@ -24,6 +25,7 @@ pub mod injection;
 mod kubectl;
 mod namespace;
 pub mod operator;
+pub mod policies;
 pub mod proxy;
 pub mod scrape;
 pub mod statuses;

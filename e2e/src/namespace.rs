@@ -84,6 +84,14 @@ impl Namespace {
         deleted.map(|_| ()).with_context(|| format!("cannot delete {what}"))
     }
 
+    /// Changes labels and annotations of the namespace itself; `null` removes one.
+    pub async fn mark(&self, metadata: &Value) -> Result<()> {
+        let api = Api::<core::Namespace>::all(self.client.clone());
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        let marked = api.patch(&self.name, &PatchParams::default(), &patch).await;
+        marked.map(|_| ()).with_context(|| format!("cannot mark namespace {} with {metadata}", self.name))
+    }
+
     /// A client for this namespace's cluster.
     pub fn client(&self) -> Client {
         self.client.clone()

@@ -4,6 +4,15 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use podidentity_core::settings::Settings;
 use podidentity_core::wanted::Wanted;
 
+use crate::adopt::AdoptArgs;
+use crate::complete::CompleteArgs;
+use crate::explain::ExplainArgs;
+use crate::plan::PlanArgs;
+use crate::report::ReportArgs;
+use crate::status::StatusArgs;
+use crate::verify::VerifyArgs;
+use crate::write::{ReleaseArgs, ResumeArgs, SuspendArgs};
+
 /// Pods that act as AWS IAM roles: what is wrong with them, before and after they run.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-podidentity", bin_name = "kubectl podidentity", version, about, propagate_version = true)]
@@ -14,8 +23,19 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Inject(InjectArgs),
+    Status(StatusArgs),
+    Explain(ExplainArgs),
+    Verify(VerifyArgs),
+    Plan(PlanArgs),
+    Adopt(AdoptArgs),
+    Report(ReportArgs),
+    Release(ReleaseArgs),
+    Suspend(SuspendArgs),
+    Resume(ResumeArgs),
     Lint(LintArgs),
+    Inject(InjectArgs),
+    #[command(name = "__complete", hide = true)]
+    Complete(CompleteArgs),
 }
 
 /// Print manifests with role and token set by hand, for clusters without a webhook

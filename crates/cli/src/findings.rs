@@ -110,6 +110,7 @@ macro_rules! manifest_reasons {
 manifest_reasons! {
     InvalidSpec: Error, "The binding breaks a rule of its schema: the API server will refuse it.";
     ServiceAccountClaimed: Error, "Several bindings name one service account: only one of them is acted on.";
+    RoleNotAllowed: Error, "The namespace is among the files and does not grant the role.";
     AnnotationConflict: Error, "The service account's manifest sets an annotation to another value than its binding.";
     InvalidRoleArn: Error, "The service account's annotation is not the ARN of a role; it is injected as it is.";
     AnnotationIgnored: Warning, "The webhook cannot read the value of an annotation and ignores it.";

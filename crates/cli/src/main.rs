@@ -1,11 +1,13 @@
 //! `kubectl podidentity`: the operator's judgement without the operator.
 //!
 //! ```text
-//! args ──► read (files, documents) ──► manifest (objects) ──► accounts ──► inject: manifests
-//!                                                                     └──► lint: findings ──► output
+//! offline: args ──► read (files, documents) ──► manifest (objects) ──► accounts ──► inject: manifests
+//!                                                                              └──► lint: findings ──► output
+//!
+//! on a cluster: args ──► cluster (connect, read) ──► Snapshot ──► view ──► status
 //! ```
 //!
-//! All decisions are those of `podidentity-core`. These commands work offline, on manifests.
+//! All decisions are those of `podidentity-core`.
 
 mod args;
 mod exit;
@@ -24,33 +26,69 @@ mod predict;
 mod inject;
 mod lint;
 
+mod cluster;
+mod complete;
+
+mod age;
+mod paint;
+mod table;
+mod view;
+
+mod adopt;
+mod explain;
+mod plan;
+mod report;
+mod status;
+mod verify;
+mod write;
+
 mod messages;
 mod output;
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod man;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser as _};
+use clap_complete::CompleteEnv;
+use podidentity_cluster::edit::Edit;
 
 use args::{Cli, Command};
+use cluster::Failure;
 use exit::Exit;
 
 fn main() -> ExitCode {
+    // Answers the shell and ends if it is one that asks.
+    CompleteEnv::with_factory(Cli::command).complete();
     let cli = Cli::parse();
     let stdout = io::stdout();
     let colour = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
     // Not anstream's: manifests have to come out as they are.
     let mut out = io::BufWriter::new(stdout.lock());
     let result = match &cli.command {
-        Command::Inject(args) => inject::run(args, &mut out),
-        Command::Lint(args) => lint::run(args, &mut out, colour),
+        Command::Inject(args) => inject::run(args, &mut out).map_err(Failure::from),
+        Command::Lint(args) => lint::run(args, &mut out, colour).map_err(Failure::from),
+        Command::Status(args) => status::run(args, &mut out),
+        Command::Explain(args) => explain::run(args, &mut out),
+        Command::Verify(args) => verify::run(args, &mut out),
+        Command::Plan(args) => plan::run(args, &mut out),
+        Command::Adopt(args) => adopt::run(args, &mut out),
+        Command::Complete(args) => complete::run(args, &mut out),
+        Command::Report(args) => report::run(args, &mut out),
+        Command::Release(args) => write::run(&args.write, Edit::Release, &mut out),
+        Command::Suspend(args) => write::run(&args.write, Edit::Suspend(true), &mut out),
+        Command::Resume(args) => write::run(&args.write, Edit::Suspend(false), &mut out),
     };
-    match result.and_then(|exit| out.flush().map(|()| exit)) {
+    match result.and_then(|exit| Ok(out.flush().map(|()| exit)?)) {
         Ok(exit) => exit.into(),
         // Whoever reads the output has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok.into(),
-        Err(error) => {
-            messages::Messages::new().failure(&format!("cannot write the output: {error}"));
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok.into(),
+        Err(failure) => {
+            messages::Messages::new().failure(&failure.to_string());
             Exit::Unreadable.into()
         }
     }

@@ -125,7 +125,7 @@ impl Object {
     }
 
     /// The service account that the object bears on.
-    fn service_account(&self) -> Option<&str> {
+    pub(crate) fn service_account(&self) -> Option<&str> {
         match self {
             Self::Binding(binding) => Some(&binding.spec.service_account_name),
             Self::ServiceAccount(account) => account.metadata.name.as_deref(),
@@ -229,6 +229,17 @@ impl Index {
         state.identities.keys().flat_map(|namespace| state.bound_in(namespace)).collect()
     }
 
+    /// All identities of which anything is known, bound or not.
+    pub fn known(&self) -> Vec<IdentityKey> {
+        let state = self.lock();
+        let named = |(namespace, accounts): (&String, &HashMap<Arc<str>, Identity>)| {
+            let key =
+                |account: &Arc<str>| IdentityKey { namespace: namespace.clone(), service_account: account.to_string() };
+            accounts.keys().map(key).collect::<Vec<_>>()
+        };
+        state.identities.iter().flat_map(named).collect()
+    }
+
     /// What the statuses of all bindings say, added up.
     pub fn tally(&self) -> Tally {
         self.lock().tally.clone()
@@ -236,11 +247,13 @@ impl Index {
 
     /// Everything about one identity, or `None` if no binding names it.
     pub fn snapshot(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
+        self.look(key, config, now).filter(|snapshot| !snapshot.bindings.is_empty())
+    }
+
+    /// Everything about one identity, bound or not; `None` if nothing is known of it.
+    pub fn look(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
         let state = self.lock();
         let identity = state.identities.get(&key.namespace)?.get(key.service_account.as_str())?;
-        if identity.bindings.is_empty() {
-            return None;
-        }
         Some(Snapshot {
             namespace: key.namespace.clone(),
             service_account_name: key.service_account.clone(),

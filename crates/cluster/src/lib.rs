@@ -4,10 +4,13 @@
 //! watch ──► index ──► Snapshot ──► (podidentity_core: plan) ──► act ──► Outcome ──► report
 //!             │                                                  │
 //!             └──────────────► queue (which identity is due)     └──► index (what was written is known at once)
+//!
+//! read (once, page by page) ──► Snapshot ──► a caller's judgement, for commands that look at a cluster and end
 //! ```
 
 pub mod client;
 pub mod clock;
+pub mod connect;
 pub mod fence;
 pub mod layers;
 pub mod lease;
@@ -23,6 +26,11 @@ mod places;
 pub mod tally;
 
 pub mod load;
+
+pub mod read;
+
+pub mod edit;
+
 pub mod queue;
 
 pub mod act;

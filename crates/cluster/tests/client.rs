@@ -1,41 +1,43 @@
-//! What is asked of the API server at the start.
+//! What is asked of the API server before anything is done.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used)]
 
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use podidentity_cluster::client::discover_issuer;
+use podidentity_cluster::client::may_list_namespaces;
 use serde_json::{Value, json};
 
-/// The issuer that is discovered from an API server that gives these answers.
-async fn discovered(answers: Vec<(u16, Value)>) -> Option<String> {
+/// What comes of one answer.
+async fn asked(code: u16, body: Value) -> Result<(), String> {
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+    let client = Client::new(service, "default");
     let server = tokio::spawn(async move {
-        for (code, body) in answers {
-            let (_, respond) = handle.next_request().await.unwrap();
-            let body = Body::from(body.to_string().into_bytes());
-            respond.send_response(Response::builder().status(code).body(body).unwrap());
-        }
+        let (request, respond) = handle.next_request().await.unwrap();
+        let answer = Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap();
+        respond.send_response(answer);
+        request.uri().to_string()
     });
-    let issuer = discover_issuer(&Client::new(service, "default")).await;
-    server.await.unwrap();
-    issuer
+    let result = may_list_namespaces(&client).await.map_err(|error| error.to_string());
+    assert_eq!(server.await.unwrap(), "/api/v1/namespaces?&limit=1");
+    result
 }
 
-fn failure(code: u16) -> (u16, Value) {
-    (code, json!({"kind": "Status", "status": "Failure", "code": code, "reason": "", "message": ""}))
+fn refusal(code: u16, message: &str) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": "", "message": message})
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_issuer_is_asked_for_until_the_api_server_is_well() {
-    let told = (200, json!({"issuer": "https://issuer.example.com"}));
-    let issuer = discovered(vec![failure(503), failure(500), failure(429), told]).await;
-    assert_eq!(issuer.as_deref(), Some("https://issuer.example.com"));
+#[tokio::test]
+async fn grants_cannot_be_required_where_namespaces_cannot_be_listed() {
+    let message = "namespaces is forbidden: User \"x\" cannot list resource \"namespaces\"";
+    let error = asked(403, refusal(403, message)).await.unwrap_err();
+    assert!(error.contains(message) && error.contains("--require-grants") && error.contains("ClusterRole"), "{error}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn where_it_may_not_be_known_nobody_waits_for_it() {
-    assert_eq!(discovered(vec![failure(403)]).await, None);
-    assert_eq!(discovered(vec![failure(404)]).await, None);
+#[tokio::test]
+async fn an_api_server_in_trouble_is_waited_for() {
+    assert_eq!(asked(503, refusal(503, "not now")).await, Ok(()));
+    let list =
+        json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": []});
+    assert_eq!(asked(200, list).await, Ok(()));
 }

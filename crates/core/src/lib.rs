@@ -37,3 +37,8 @@ pub mod plan;
 
 pub mod outcome;
 pub mod status;
+
+pub mod forecast;
+pub mod owners;
+pub mod trust;
+pub mod unbound;

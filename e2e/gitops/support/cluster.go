@@ -168,6 +168,10 @@ func annotations(object map[string]any) map[string]string {
 // Bound fails the test unless everything is in place: the annotation, and the role in every running pod.
 func (n Namespace) Bound(role string) {
 	n.t.Helper()
+	if role != "" {
+		// A binding may have been ready before the first pods were there (NoPods).
+		n.Kubectl("wait", "--for=jsonpath={.status.verified}=2/2", "pib/app", "--timeout=120s")
+	}
 	if found := n.AccountRole(); found != role {
 		n.t.Errorf("the service account is annotated with %q, expected %q", found, role)
 	}

@@ -1,7 +1,8 @@
 //! The product's promises on a real control plane, with the operator as a real process.
 //!
 //! All scenarios share one control plane and one operator and run in parallel, each in a namespace of its own. Those
-//! that stop the operator, change what is cluster-wide or count requests take turns on a second and a third one.
+//! that stop the operator, change what is cluster-wide or count requests take turns on a second and a third one; a fourth
+//! has an operator that requires grants.
 //!
 //! ```text
 //! cargo build -p podidentity-operator && cargo test -p e2e --test scenarios [-- FILTER]
@@ -12,6 +13,7 @@ mod bad_input;
 mod catalogue;
 mod deletion;
 mod disturbed;
+mod enforcement;
 mod injection;
 mod kinds;
 mod lifecycle;

@@ -16,13 +16,14 @@ pub(crate) struct World {
 /// A scenario gets the world and a fresh namespace.
 pub(crate) type Scenario = fn(Arc<World>, Namespace) -> BoxFuture<'static, Result<()>>;
 
-/// The shared world, and two others for scenarios that need the operator for themselves; these are started at first
-/// use.
+/// The shared world, and three others for scenarios that need the operator for themselves, or another one; these are
+/// started at first use.
 #[derive(Default)]
 pub(crate) struct Worlds {
     shared: OnceCell<Arc<World>>,
     exclusive: Mutex<Option<Arc<World>>>,
     narrow: Mutex<Option<Arc<World>>>,
+    guarded: OnceCell<Arc<World>>,
 }
 
 /// Where a scenario runs.
@@ -34,6 +35,8 @@ pub(crate) enum Place {
     Exclusive,
     /// Alone, in the third world, whose operator may roll [`NARROW`] workloads at the same time.
     Narrow,
+    /// Together with some others, in the fourth world, whose operator requires grants.
+    Guarded,
 }
 
 /// The limit on rollouts across all bindings in the narrow world.
@@ -53,6 +56,10 @@ impl Worlds {
                 self.shared.get().context("the control plane was not started")?.clone().run(scenario).await
             }
             Place::Exclusive => alone(&self.exclusive, &[], scenario).await,
+            Place::Guarded => {
+                let world = self.guarded.get_or_try_init(|| World::start(&["--require-grants"])).await?;
+                world.clone().run(scenario).await
+            }
             Place::Narrow => alone(&self.narrow, &[&format!("--max-concurrent-rollouts={NARROW}")], scenario).await,
         }
     }
@@ -60,7 +67,7 @@ impl Worlds {
     /// Ends everything; keeps and names the logs if something failed.
     pub(crate) async fn end(&self, failed: bool) {
         let (exclusive, narrow) = (self.exclusive.lock().await.take(), self.narrow.lock().await.take());
-        for world in self.shared.get().into_iter().chain(&exclusive).chain(&narrow) {
+        for world in self.shared.get().into_iter().chain(self.guarded.get()).chain(&exclusive).chain(&narrow) {
             world.operator.kill();
             if failed {
                 world.control_plane.keep_logs();

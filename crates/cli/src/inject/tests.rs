@@ -16,7 +16,7 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/my-role";
 fn args() -> InjectArgs {
     match Cli::parse_from(["kubectl-podidentity", "inject", "-f", "-"]).command {
         Command::Inject(args) => args,
-        Command::Lint(_) => panic!("not inject"),
+        _ => panic!("not inject"),
     }
 }
 

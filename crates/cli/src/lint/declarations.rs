@@ -33,7 +33,7 @@ pub(super) fn check(accounts: &Accounts<'_>, settings: &Settings) -> Vec<Finding
     findings
 }
 
-fn finding(reason: ManifestReason, object: &Object<'_>, place: Place, message: String) -> Finding {
+pub(super) fn finding(reason: ManifestReason, object: &Object<'_>, place: Place, message: String) -> Finding {
     Finding {
         severity: reason.severity(),
         reason: Reason::Manifest(reason),
@@ -46,7 +46,7 @@ fn finding(reason: ManifestReason, object: &Object<'_>, place: Place, message: S
 }
 
 /// The place of a field of a binding's spec.
-fn field(object: &Object<'_>, name: &str) -> Place {
+pub(super) fn field(object: &Object<'_>, name: &str) -> Place {
     let key = object.node.get("spec").and_then(|spec| spec.entry(name));
     key.map_or_else(|| object.place.clone(), |(key, _)| object.place.with(key.at))
 }

@@ -1,11 +1,12 @@
 //! `lint`: what will be wrong, before anything is applied.
 //!
 //! ```text
-//! read ──► objects ──► accounts (bindings + service accounts) ──► declarations: findings about these
+//! read ──► objects ──► accounts (bindings + service accounts) ──► declarations, grants: findings about these
 //!                 └──► workloads ──► predicted pods ──► core's verification: findings about pods ──► output
 //! ```
 
 mod declarations;
+mod grants;
 
 use std::io::{self, Write};
 
@@ -47,6 +48,7 @@ impl Linter<'_> {
         let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
         let accounts = Accounts::of(&all, namespace);
         let mut findings = declarations::check(&accounts, &self.settings);
+        findings.extend(grants::check(&all, &accounts, &self.settings));
         let mut problems: Vec<Problem> = input.problems.iter().chain(&accounts.problems).cloned().collect();
         let mut totals = Totals { files: input.files.len(), objects: all.len(), ..Totals::default() };
         for object in all.iter().filter(|object| matches!(object.role, Role::Workload(_))) {

@@ -1,8 +1,9 @@
 //! The findings of `lint`, printed.
 
+pub(crate) mod document;
 mod github;
 mod json;
-mod sarif;
+pub(crate) mod sarif;
 mod text;
 
 use std::io::{self, Write};

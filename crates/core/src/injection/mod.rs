@@ -9,6 +9,7 @@
 
 mod apply;
 mod go;
+mod reasons;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use crate::objects::{
 use crate::settings::Settings;
 
 pub use apply::ShapeError;
+pub use reasons::{Addition, Reasons, reasons};
 
 /// The variable that names the role.
 pub const ROLE_ARN: &str = "AWS_ROLE_ARN";

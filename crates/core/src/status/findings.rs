@@ -23,8 +23,14 @@ pub(super) fn listed(case: &Case, namespace: &str) -> (Vec<FindingStatus>, i32) 
 /// All findings, in no particular order.
 pub(super) fn all(case: &Case, namespace: &str) -> Vec<Finding> {
     let of_pods = case.pods().flat_map(|judged| judged.verdict.findings.iter().cloned());
-    let reverted = case.workloads.iter().filter_map(|workload| reverted(workload, &case.wanted.hash()));
-    of_pods.chain(reverted).chain(unmanaged(case)).chain(webhook_not_found(case, namespace)).collect()
+    of_pods.chain(of_workloads(case, namespace)).collect()
+}
+
+/// Those that only show when all pods are looked at together.
+pub(super) fn of_workloads(case: &Case, namespace: &str) -> impl Iterator<Item = Finding> {
+    let hash = case.wanted.hash();
+    let reverted = case.workloads.iter().filter_map(move |workload| reverted(workload, &hash));
+    reverted.chain(unmanaged(case)).chain(webhook_not_found(case, namespace))
 }
 
 fn listed_finding(finding: Finding) -> FindingStatus {

@@ -11,6 +11,8 @@ mod leaving;
 mod story;
 mod transitions;
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::names::condition;
 use podidentity_api::{
@@ -19,6 +21,7 @@ use podidentity_api::{
 
 use crate::account::{self, AccountState};
 use crate::assess::{Assessment, Case, JudgedPod};
+use crate::finding::Finding;
 use crate::objects::ControllerRef;
 use crate::outcome::Outcome;
 use crate::plan::Target;
@@ -48,14 +51,9 @@ pub struct Report {
 /// The statuses to write. `snapshot` and `assessment` are of the time after the plan was carried out, `outcome` tells how
 /// that went.
 pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) -> Vec<Report> {
-    let owned = assessment.case.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
-    let lost = assessment.claim.losers.iter().map(|binding| {
-        let story = story::of_loser(snapshot, assessment.claim.owner.as_deref());
-        (binding, bare(snapshot, binding, &story))
-    });
     let leaving = leaving::statuses(snapshot, assessment, outcome);
-    owned
-        .chain(lost)
+    statuses(snapshot, assessment, outcome)
+        .into_iter()
         .chain(leaving)
         .filter(|(binding, status)| binding.status.as_ref() != Some(status))
         .map(|(binding, status)| Report {
@@ -64,6 +62,30 @@ pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) 
             status,
         })
         .collect()
+}
+
+/// The status of every binding that is not being deleted, the owner's first.
+pub fn statuses<'a>(
+    snapshot: &Snapshot,
+    assessment: &'a Assessment,
+    outcome: &Outcome,
+) -> Vec<(&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
+    let owned = assessment.case.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
+    let lost = assessment.claim.losers.iter().map(|binding| {
+        let story = story::of_loser(snapshot, assessment.claim.owner.as_deref());
+        (binding, bare(snapshot, binding, &story))
+    });
+    owned.chain(lost).collect()
+}
+
+/// The one thing to say about the binding that owns the service account.
+pub fn story(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> Story {
+    story::of_owner(snapshot, case, &Counts::of(case), outcome)
+}
+
+/// The findings that only show when all pods are looked at together, in no particular order.
+pub fn findings_of_workloads(case: &Case, namespace: &str) -> Vec<Finding> {
+    findings::of_workloads(case, namespace).collect()
 }
 
 /// The conditions that people and tools wait for. The others may lag a moment while these stay as they are: during a

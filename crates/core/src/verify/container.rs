@@ -15,7 +15,7 @@ pub(super) const STATIC: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KE
 pub(super) const CONTAINER_CREDENTIALS: [&str; 2] =
     ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
 /// The API server's default lifetime of a token, in seconds.
-const DEFAULT_LIFETIME: i64 = 3600;
+pub(super) const DEFAULT_LIFETIME: i64 = 3600;
 /// What others can read, in a file mode.
 const WORLD_READABLE: i32 = 0o004;
 /// The file mode of a projected volume that does not set one.
@@ -235,7 +235,7 @@ impl<'a> Judge<'a> {
     }
 }
 
-fn os(target: &Target<'_>) -> Os {
+pub(super) fn os(target: &Target<'_>) -> Os {
     let named = target.spec.os.as_ref().map(|os| os.name.as_str());
     let selected = target.spec.node_selector.get("kubernetes.io/os").map(String::as_str);
     if target.selects_windows() || named == Some("windows") {

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
+use super::text::shown;
 use crate::objects::{Container, EnvSource, EnvVar};
 
 /// Longer values are not looked into. References can make a value of any length out of a small pod.
@@ -10,7 +11,7 @@ const MAX_LENGTH: usize = 16 * 1024;
 
 /// A variable's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub enum Seen {
     /// There is no such variable, or it comes from `envFrom`.
     Absent,
     /// The value; empty counts as absent for SDKs, but not for the webhook.
@@ -21,7 +22,7 @@ pub(super) enum Seen {
 
 impl Seen {
     /// Whether an SDK takes the variable for unset.
-    pub(super) fn is_unset(&self) -> bool {
+    pub fn is_unset(&self) -> bool {
         match self {
             Self::Absent => true,
             Self::Known(value) => value.is_empty(),
@@ -30,10 +31,20 @@ impl Seen {
     }
 
     /// The value, where it is known.
-    pub(super) fn known(&self) -> Option<&str> {
+    pub fn known(&self) -> Option<&str> {
         match self {
             Self::Known(value) => Some(value),
             Self::Absent | Self::Unknown(_) => None,
+        }
+    }
+
+    /// The value in words, for messages.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Absent => "not set".to_owned(),
+            Self::Known(value) if value.is_empty() => "set to nothing".to_owned(),
+            Self::Known(value) => shown(value),
+            Self::Unknown(source) => format!("from {}, which cannot be seen", shown(source)),
         }
     }
 }

@@ -11,11 +11,15 @@
 mod container;
 mod env;
 mod message;
+mod observe;
 mod predict;
 mod text;
 mod token;
 
+pub use env::Seen;
 pub(crate) use message::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
+pub use observe::{Observed, Source, SourceKind, SourceState, TokenSeen, observe, renewed_after};
+pub use text::shown;
 
 use container::{Judge, Problem};
 use message::Words;

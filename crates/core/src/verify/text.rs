@@ -8,7 +8,7 @@ const LIMIT: usize = 200;
 const LIST_LIMIT: usize = 5;
 
 /// The text, shortened and with control characters escaped.
-pub(super) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(LIMIT));
     for (count, c) in text.chars().enumerate() {
         if count == LIMIT {

@@ -6,19 +6,19 @@ use serde_json::{Map, Value, json};
 
 /// A service account; `default` exists already.
 #[derive(Clone)]
-pub(super) struct Account {
-    pub(super) name: String,
-    pub(super) annotations: BTreeMap<String, String>,
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) annotations: BTreeMap<String, String>,
 }
 
 /// A pod and the service account that it will run as, empty for none.
-pub(super) struct Case {
-    pub(super) name: String,
-    pub(super) account: String,
-    pub(super) pod: Value,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) account: String,
+    pub(crate) pod: Value,
 }
 
-pub(super) fn generate(seed: u64, accounts: usize, pods: usize) -> (Vec<Account>, Vec<Case>) {
+pub(crate) fn generate(seed: u64, accounts: usize, pods: usize) -> (Vec<Account>, Vec<Case>) {
     let mut dice = Dice(seed);
     let accounts: Vec<Account> = (0..accounts).map(account).collect();
     let cases = (0..pods).map(|n| case(&mut dice, format!("pod-{n}"), &accounts[n % accounts.len()].name)).collect();

@@ -11,7 +11,7 @@
 
 mod compare;
 mod differences;
-mod generate;
+pub(crate) mod generate;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,0 +1,204 @@
+//! What all commands that look at a cluster do first: connect, read, find what is asked for.
+
+pub(crate) mod args;
+mod names;
+mod progress;
+pub(crate) mod target;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use podidentity_api::PodIdentityBinding;
+use podidentity_cluster::client::discover_issuer;
+use podidentity_cluster::connect::{ConnectError, Connection, Options, connect};
+use podidentity_cluster::read::{Lister, ReadError, Reading, Scope, Silent, read};
+use podidentity_core::objects::{Namespace, ServiceAccount};
+use podidentity_core::snapshot::{Config, Snapshot};
+
+use crate::view::{View, views};
+use args::{ConnectionArgs, ScopeArgs};
+use progress::Progress;
+
+pub(crate) use names::did_you_mean;
+pub(crate) use target::{Target, TargetKind};
+
+/// Why a command cannot do what it is asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// In words.
+    #[error("{0}")]
+    Other(String),
+    /// The output cannot be written to.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// As good as none.
+const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Runs what waits for the cluster.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    // Of the threads one decodes what another receives.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(work)
+}
+
+/// A cluster, and the part of it that is looked at.
+pub(crate) struct Session {
+    pub(crate) connection: Connection,
+    /// `None`: all.
+    pub(crate) namespace: Option<String>,
+    pub(crate) config: Arc<Config>,
+    selector: Option<String>,
+}
+
+/// What was read, and what is to be said about it.
+pub(crate) struct Views {
+    /// What needs somebody first.
+    pub(crate) views: Vec<View>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Session {
+    /// Connects; nothing is read yet.
+    pub(crate) async fn open(connection: &ConnectionArgs, scope: &ScopeArgs) -> Result<Self, Failure> {
+        let options = Options {
+            kubeconfig: connection.kubeconfig.clone(),
+            context: connection.context.clone(),
+            cluster: connection.cluster.clone(),
+            user: connection.user.clone(),
+            impersonate: connection.impersonate.clone(),
+            impersonate_groups: connection.impersonate_groups.clone(),
+            request_timeout: connection.request_timeout.map(|it| if it.is_zero() { NO_LIMIT } else { it }),
+            user_agent: concat!("kubectl-podidentity/", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let settings = connection.webhook.settings();
+        let config = Config { settings, issuer: connection.issuer.clone(), ..Config::default() };
+        let connection = connect(&options).await?;
+        let own = scope.namespace.clone().unwrap_or_else(|| connection.namespace.clone());
+        let namespace = (!scope.all_namespaces).then_some(own);
+        Ok(Self { connection, namespace, config: Arc::new(config), selector: scope.selector.clone() })
+    }
+
+    /// The same cluster, but another part of it.
+    pub(crate) fn across(&self, namespace: Option<String>) -> Self {
+        Self { connection: self.connection.clone(), namespace, config: Arc::clone(&self.config), selector: None }
+    }
+
+    /// Asks the cluster for its issuer, where the user has not given it.
+    pub(crate) async fn discover_issuer(&mut self) {
+        if self.config.issuer.is_none() {
+            let issuer = discover_issuer(&self.connection.client).await;
+            self.config = Arc::new(Config { issuer, ..(*self.config).clone() });
+        }
+    }
+
+    /// Reads identities, with or without a role, and judges each.
+    pub(crate) async fn read<T>(
+        &self,
+        without_role: bool,
+        mut judge: impl FnMut(Snapshot) -> Option<T>,
+    ) -> Result<Reading<T>, Failure> {
+        let scope = Scope { namespace: self.namespace.clone(), without_role };
+        let progress = Progress::default();
+        let reading = read(&self.connection.client, &scope, &self.config, &progress, &mut judge).await;
+        progress.end();
+        Ok(reading?)
+    }
+
+    /// The views of all that is asked for.
+    pub(crate) async fn views(&self) -> Result<Views, Failure> {
+        let selected = self.selected().await?;
+        let reading = self.read(false, |snapshot| Some(views(&snapshot))).await?;
+        let notes = notes(&reading);
+        let mut views: Vec<View> = reading.results.into_values().flatten().collect();
+        if let Some(selected) = &selected {
+            views.retain(|view| selected.contains(view));
+        }
+        views.sort_by(|a, b| a.order().cmp(&b.order()));
+        if views.is_empty() {
+            self.namespace_exists().await?;
+        }
+        Ok(Views { views, notes })
+    }
+
+    /// What the label selector selects; `None`: there is none.
+    pub(crate) async fn selected(&self) -> Result<Option<Selected>, Failure> {
+        let Some(selector) = &self.selector else { return Ok(None) };
+        let lister =
+            Lister { client: &self.connection.client, namespace: self.namespace.as_deref(), progress: &Silent };
+        let bindings = match lister.selected::<PodIdentityBinding>("podidentitybindings", selector).await {
+            Err(ReadError::Absent(_)) => Vec::new(),
+            bindings => bindings?,
+        };
+        let accounts = lister.selected::<ServiceAccount>("serviceaccounts", selector).await?;
+        Ok(Some(Selected { bindings: bindings.into_iter().collect(), accounts: accounts.into_iter().collect() }))
+    }
+
+    /// Nothing was found in the namespace: perhaps there is none of that name.
+    async fn namespace_exists(&self) -> Result<(), Failure> {
+        let Some(name) = &self.namespace else { return Ok(()) };
+        let all = Lister { client: &self.connection.client, namespace: None, progress: &Silent };
+        let all = all.namespace_names::<Namespace>().await?;
+        if all.is_empty() || all.contains(name) {
+            return Ok(());
+        }
+        Err(Failure::Other(format!(
+            "there is no namespace {name}{}",
+            did_you_mean(name, all.iter().map(String::as_str))
+        )))
+    }
+
+    /// In which part of the cluster, for messages.
+    pub(crate) fn place(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("in namespace {namespace}"),
+            None => "in any namespace".to_owned(),
+        }
+    }
+}
+
+/// Names by namespace.
+pub(crate) struct Selected {
+    bindings: HashSet<(String, String)>,
+    accounts: HashSet<(String, String)>,
+}
+
+impl Selected {
+    fn contains(&self, view: &View) -> bool {
+        match &view.binding {
+            Some(binding) => self.has_binding(&view.namespace, binding),
+            None => self.has_account(&view.namespace, &view.service_account),
+        }
+    }
+
+    pub(crate) fn has_binding(&self, namespace: &str, name: &str) -> bool {
+        self.bindings.contains(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    pub(crate) fn has_account(&self, namespace: &str, name: &str) -> bool {
+        self.accounts.contains(&(namespace.to_owned(), name.to_owned()))
+    }
+}
+
+/// What a user should know about a reading.
+pub(crate) fn notes<T>(reading: &Reading<T>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !reading.bindings_known {
+        notes.push(
+            "PodIdentityBinding is not installed in this cluster (or you may not see it): only annotated service \
+             accounts are looked at"
+                .to_owned(),
+        );
+    }
+    notes.extend(reading.undecodable.iter().take(5).map(|what| format!("left out, cannot be read: {what}")));
+    if reading.undecodable.len() > 5 {
+        notes.push(format!("{} more cannot be read", reading.undecodable.len() - 5));
+    }
+    notes
+}

@@ -1,0 +1,162 @@
+//! `explain`: why a pod has its role, or has not.
+//!
+//! ```text
+//! cluster ──► the identity of the object ──► subject (which pod it is told about) ──► story: steps, cause, next ──► text
+//! ```
+
+mod cause;
+mod containers;
+mod next;
+mod render;
+mod steps;
+mod subject;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+use podidentity_core::snapshot::Snapshot;
+use podidentity_core::trust::TrustPolicy;
+use serde::Serialize;
+
+use crate::cluster::args::{ConnectionArgs, ScopeArgs};
+use crate::cluster::{Failure, Session, Target, block_on, did_you_mean, notes, target};
+use crate::complete;
+use crate::exit::Exit;
+use crate::messages::Messages;
+use crate::output::document;
+use crate::paint::{Mark, Paint};
+
+pub(crate) use subject::{Subject, contains};
+
+/// Tell why a pod has its role, or has not
+///
+/// Tells the story in its order: does the workload name the service account; is that annotated, by whom, since when; was
+/// the pod created before or after; what would the webhook have done; what has each container; which credentials would
+/// an SDK in it pick; what has the role's trust policy to contain. Ends with the one thing to do next.
+///
+/// Of a workload, service account or binding it tells about the pod that is worst off.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  kubectl podidentity explain pod/my-app-7d4b9c6f5-x2x7k
+  kubectl podidentity explain deploy/my-app
+  kubectl podidentity explain sa/my-service-account -n team-a
+  kubectl podidentity explain pib/my-app")]
+pub(crate) struct ExplainArgs {
+    /// pod/NAME, deploy/NAME, sts/NAME, ds/NAME, rollout/NAME, sa/NAME or pib/NAME
+    #[arg(value_name = "KIND/NAME", required = true, add = complete::objects(None))]
+    pub(crate) object: Vec<String>,
+
+    /// The namespace; default: that of the context
+    #[arg(short, long, add = complete::namespaces())]
+    pub(crate) namespace: Option<String>,
+
+    /// How it is printed
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// To read
+    Text,
+    /// All that is known
+    Json,
+    /// The same as YAML
+    Yaml,
+}
+
+/// All that is told about an object.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Story {
+    /// For example `Pod shop/web-1`.
+    pub(crate) title: String,
+    pub(crate) cause: Cause,
+    pub(crate) steps: Vec<Step>,
+    /// The role's trust policy as it has to be; absent where no role is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trust_policy: Option<TrustPolicy>,
+    /// The one thing to do next.
+    pub(crate) next: String,
+}
+
+/// What it comes down to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Cause {
+    #[serde(skip)]
+    pub(crate) mark: Mark,
+    /// CamelCase: a finding's reason, or that of the binding's condition `Ready`.
+    pub(crate) reason: String,
+    pub(crate) message: String,
+}
+
+/// One question of the story, and its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Step {
+    #[serde(skip)]
+    pub(crate) mark: Mark,
+    pub(crate) heading: String,
+    pub(crate) text: String,
+    /// Name and value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) details: Vec<(String, String)>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    block_on(async {
+        let targets = target::parse(&args.object, None).map_err(Failure::Other)?;
+        let [target] = targets.as_slice() else {
+            return Err(Failure::Other("explain takes one object at a time".to_owned()));
+        };
+        let scope = ScopeArgs { namespace: args.namespace.clone(), all_namespaces: false, selector: None };
+        let mut session = Session::open(&args.connection, &scope).await?;
+        session.discover_issuer().await;
+        let names = RefCell::new(BTreeSet::new());
+        let reading = session
+            .read(true, |snapshot| {
+                names.borrow_mut().extend(subject::names(&snapshot, target.kind));
+                contains(&snapshot, target).then_some(snapshot)
+            })
+            .await?;
+        let mut messages = Messages::new();
+        messages.notes(&notes(&reading));
+        let Some(snapshot) = reading.results.into_values().next() else {
+            let meant = did_you_mean(&target.name, names.borrow().iter().map(String::as_str));
+            return Err(Failure::Other(format!("there is no {target} {}{meant}", session.place())));
+        };
+        write(&tell(&snapshot, target), args.output, Paint::of_stdout(), out)?;
+        Ok(Exit::Ok)
+    })
+}
+
+/// The story of an object of the snapshot.
+pub(crate) fn tell(snapshot: &Snapshot, target: &Target) -> Story {
+    let subject = Subject::of(snapshot, target);
+    let cause = cause::of(&subject);
+    let steps = steps::of(&subject);
+    Story {
+        title: subject.title(target),
+        next: next::of(&subject, &cause),
+        trust_policy: steps::trust_policy(&subject),
+        cause,
+        steps,
+    }
+}
+
+pub(crate) fn write(story: &Story, output: Output, paint: Paint, out: &mut dyn Write) -> Result<(), Failure> {
+    match output {
+        Output::Text => write!(out, "{}", render::text(story, paint))?,
+        Output::Json => document::json(story, out)?,
+        Output::Yaml => document::yaml(story, out)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! The questions in their order, each with its answer.
+
+use super::{Step, Subject, containers};
+use crate::age::age;
+use crate::paint::Mark;
+use jiff::Timestamp;
+use podidentity_core::arn::RoleArn;
+use podidentity_core::injection::{Reasons, reasons};
+use podidentity_core::objects::{FieldOwner, field_owners};
+use podidentity_core::owners::owners;
+use podidentity_core::trust::{self, TrustPolicy};
+use podidentity_core::verify::shown;
+
+/// All steps.
+pub(super) fn of(subject: &Subject<'_>) -> Vec<Step> {
+    let mut steps = vec![service_account(subject), annotation(subject)];
+    steps.extend(binding(subject));
+    steps.extend(order(subject));
+    steps.extend(webhook(subject));
+    steps.extend(containers::of(subject));
+    steps.extend(sdk(subject));
+    steps.extend(trusted(subject));
+    steps
+}
+
+fn step(mark: Mark, heading: &str, text: impl Into<String>) -> Step {
+    Step { mark, heading: heading.to_owned(), text: text.into(), details: Vec::new() }
+}
+
+/// Does the workload name the service account?
+fn service_account(subject: &Subject<'_>) -> Step {
+    let heading = "Service account";
+    let name = &subject.snapshot.service_account_name;
+    let by = match (subject.workload(), subject.controller(), &subject.pod) {
+        (Some(_), Some(controller), _) => format!("the template of {controller} names it"),
+        (None, Some(controller), _) => format!("the pods of {controller} run as it"),
+        (_, None, Some(pod)) => format!("pod {} names it", pod.name()),
+        (_, None, None) => "no pod runs as it".to_owned(),
+    };
+    let defaulted = if name == "default" { "; it is the one for pods that name none" } else { "" };
+    if subject.snapshot.service_account.is_none() {
+        return step(Mark::Wrong, heading, format!("{name}: {by}, but it does not exist"));
+    }
+    step(Mark::Right, heading, format!("{name}: {by}{defaulted}"))
+}
+
+/// Is it annotated, by whom, since when?
+fn annotation(subject: &Subject<'_>) -> Step {
+    let heading = "Annotation";
+    let key = subject.snapshot.config.settings.key("role-arn");
+    let Some(account) = subject.snapshot.service_account.as_deref() else {
+        return step(Mark::Wrong, heading, "there is nothing to annotate");
+    };
+    let Some(role) = subject.annotated_role() else {
+        return step(Mark::Wrong, heading, format!("the service account has no {key}"));
+    };
+    let wanted = subject.role().is_none_or(|wanted| wanted == role);
+    let valid = role.parse::<RoleArn>().is_ok();
+    let mut text = format!("{key} is {}", shown(role));
+    if !valid {
+        text += ", which is not the ARN of a role";
+    }
+    let now = subject.snapshot.now;
+    let mut annotation = step(if wanted && valid { Mark::Right } else { Mark::Wrong }, heading, text);
+    let writers = field_owners(&account.metadata, &key, false);
+    annotation.details.extend(writers.map(|owner| ("written by".to_owned(), writer(&owner, now))));
+    if annotation.details.is_empty() {
+        // That is so for every account that was created without labels and annotations.
+        annotation.details.push(("written by".to_owned(), "not recorded by the API server, nor when".to_owned()));
+    }
+    for owner in owners(&account.metadata) {
+        annotation.details.push(("kept by".to_owned(), owner.to_string()));
+    }
+    for name in ["audience", "token-expiration", "sts-regional-endpoints"] {
+        let key = subject.snapshot.config.settings.key(name);
+        if let Some(value) = account.metadata.annotations.as_ref().and_then(|all| all.get(&key)) {
+            annotation.details.push((name.to_owned(), shown(value)));
+        }
+    }
+    annotation
+}
+
+fn writer(owner: &FieldOwner, now: Timestamp) -> String {
+    let how = if owner.applies { ", by server-side apply" } else { "" };
+    let when = owner.time.map(|time| format!(", {time} ({} ago)", age(time, now))).unwrap_or_default();
+    format!("{}{how}{when}", shown(&owner.manager))
+}
+
+/// Whose is it, and what does the operator do?
+fn binding(subject: &Subject<'_>) -> Option<Step> {
+    let heading = "Binding";
+    if !subject.bound {
+        let text = "none: the operator neither watches this service account nor restarts its workloads";
+        return subject.annotated_role().map(|_| step(Mark::Note, heading, text));
+    }
+    let views = crate::view::views(subject.snapshot);
+    let owner = subject.assessment.claim.owner.as_ref().and_then(|owner| owner.metadata.name.clone());
+    let first = views.iter().find(|view| view.binding == owner).or(views.first())?;
+    let name = first.binding.clone().unwrap_or_default();
+    let mut binding = step(Mark::from(first.state), heading, format!("{name}: {}", first.reason));
+    if first.role_arn != subject.annotated_role().unwrap_or_default() {
+        binding.details.push(("wants".to_owned(), first.role_arn.clone()));
+    }
+    binding.details.push(("says".to_owned(), first.message.clone()));
+    let others = views.iter().filter(|view| view.binding != first.binding);
+    let others: Vec<String> = others.filter_map(|view| view.binding.clone()).collect();
+    if !others.is_empty() {
+        binding.details.push(("claimed as well by".to_owned(), others.join(", ")));
+    }
+    let seen = subject.assessment.claim.owner.as_ref().and_then(|owner| owner.status.as_ref());
+    if seen.is_none_or(|status| status.conditions.is_empty()) {
+        binding.details.push(("operator".to_owned(), "has not looked at it yet: does it run?".to_owned()));
+    }
+    Some(binding)
+}
+
+/// Was the pod created before or after?
+fn order(subject: &Subject<'_>) -> Option<Step> {
+    let heading = "Order";
+    let pod = subject.pod.as_ref()?;
+    let created = pod.metadata.creation_timestamp.as_ref()?.0;
+    let now = subject.snapshot.now;
+    let account = subject.snapshot.service_account.as_deref()?;
+    let key = subject.snapshot.config.settings.key("role-arn");
+    subject.annotated_role()?;
+    let annotated = field_owners(&account.metadata, &key, false).filter_map(|owner| owner.time).min();
+    let pod_age = format!("the pod was created at {created} ({} ago)", age(created, now));
+    Some(match annotated {
+        None => step(Mark::Note, heading, format!("{pod_age}; since when the annotation is there is not known")),
+        Some(annotated) if created.as_second() < annotated.as_second() => {
+            let right = subject.judged.as_ref().is_some_and(|judged| judged.verdict.is_verified());
+            let text = "before the annotation was last written: webhooks see pods at creation only";
+            step(if right { Mark::Note } else { Mark::Wrong }, heading, format!("{pod_age}, {text}"))
+        }
+        Some(_) => step(Mark::Right, heading, format!("{pod_age}, after the annotation was written")),
+    })
+}
+
+/// What would the webhook have done, and why?
+fn webhook(subject: &Subject<'_>) -> Option<Step> {
+    let heading = "Webhook";
+    let (target, _) = subject.admitted()?;
+    let settings = &subject.snapshot.config.settings;
+    let offered = subject.case().map(|case| case.wanted.offered(settings));
+    let annotated = subject.snapshot.service_account.as_ref().and_then(|account| account.metadata.annotations.clone());
+    // What the account has; a role that it is still to be given is asked about as if it had it.
+    let mut annotations = offered.unwrap_or_default();
+    annotations.extend(annotated.unwrap_or_default());
+    let source =
+        if subject.workload().is_some() { "a pod of the template as it is now" } else { "a pod like this one" };
+    Some(match reasons(target, &annotations, settings) {
+        Reasons::Nothing(why) => step(Mark::Wrong, heading, format!("leaves {source} alone: {why}")),
+        Reasons::Containers(all) => {
+            let complete = all.iter().all(|(_, addition)| addition.omitted.is_empty());
+            let mark = if complete { Mark::Right } else { Mark::Warning };
+            let mut webhook = step(mark, heading, format!("of {source} it mutates:"));
+            webhook.details = all.into_iter().map(|(name, addition)| (name, addition.to_string())).collect();
+            webhook
+        }
+    })
+}
+
+/// Which SDKs know about it? Source: "Use IRSA with the AWS SDK", Amazon EKS User Guide.
+const SDKS: &[(&str, &str)] = &[
+    ("Java", "2.10.11, or 1.12.782 of version 1, with the STS module"),
+    ("Go", "all of version 2, or 1.23.13"),
+    ("Python", "boto3 1.9.220, botocore 1.12.200, AWS CLI 1.16.232"),
+    ("JavaScript", "3.27.0, or 2.525.0 of version 2"),
+    ("Ruby", "3.58.0"),
+    ("C++", "1.7.174"),
+    (".NET", "3.3.659.1, with AWSSDK.SecurityToken"),
+    ("PHP", "3.110.7"),
+    ("Rust", "all"),
+];
+
+fn sdk(subject: &Subject<'_>) -> Option<Step> {
+    subject.role()?;
+    let mut sdk = step(Mark::Note, "SDK", "has to know web identity, which these versions do, and later ones:");
+    sdk.details = SDKS.iter().map(|(name, version)| ((*name).to_owned(), (*version).to_owned())).collect();
+    Some(sdk)
+}
+
+/// What has the trust policy to contain?
+fn trusted(subject: &Subject<'_>) -> Option<Step> {
+    let policy = trust_policy(subject)?;
+    let role = subject.role()?.parse::<RoleArn>().ok()?;
+    let issuer = match &subject.snapshot.config.issuer {
+        Some(_) => "",
+        None => {
+            "; put the cluster's OIDC issuer, without https://, for ISSUER: this cluster does not tell it (on EKS: aws eks \
+             describe-cluster --query cluster.identity.oidc.issuer)"
+        }
+    };
+    let account = role.account();
+    let text =
+        format!("the trust policy of {} has to contain this, and account {account} the provider{issuer}:", role.role());
+    let mut step = step(Mark::Note, "Trust policy", text);
+    step.details.push((String::new(), serde_json::to_string_pretty(&policy).unwrap_or_default()));
+    Some(step)
+}
+
+/// The trust policy that the role has to have.
+pub(super) fn trust_policy(subject: &Subject<'_>) -> Option<TrustPolicy> {
+    let role: RoleArn = subject.role()?.parse().ok()?;
+    let config = &subject.snapshot.config;
+    let audience = subject
+        .case()
+        .map_or(config.settings.audience.as_str(), |case| case.wanted.effective_audience(&config.settings));
+    let account = &subject.snapshot.service_account_name;
+    let pods = format!("system:serviceaccount:{}:{account}", subject.snapshot.namespace);
+    Some(trust::policy(&role, config.issuer.as_deref(), &pods, audience))
+}

@@ -1,0 +1,180 @@
+//! What the story is about: an identity, and of its workloads and pods the one that is asked for or is worst off.
+
+use std::sync::Arc;
+
+use podidentity_core::assess::{Assessment, Case, JudgedPod};
+use podidentity_core::injection;
+use podidentity_core::objects::{Pod, PodSpec, Workload};
+use podidentity_core::rollout::WorkloadVerdict;
+use podidentity_core::snapshot::Snapshot;
+use podidentity_core::unbound::{annotated_role, as_if_bound};
+
+use crate::cluster::{Target, TargetKind};
+
+/// What the story is about.
+pub(crate) struct Subject<'a> {
+    /// As it was read.
+    pub(crate) snapshot: &'a Snapshot,
+    /// Judged, as if a suspended binding declared what is annotated where there is none.
+    pub(crate) assessment: Assessment,
+    /// Whether there is a binding.
+    pub(crate) bound: bool,
+    /// The binding that is asked for.
+    pub(crate) asked: Option<String>,
+    /// The pod; none if there is no live one.
+    pub(crate) pod: Option<Arc<Pod>>,
+    /// What was found in the pod; `None` if there is no role to judge by, or the pod does not count any more.
+    pub(crate) judged: Option<JudgedPod>,
+    /// The workload of the pod, or the one that is asked for.
+    pub(crate) workload: Option<WorkloadVerdict>,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn of(snapshot: &'a Snapshot, target: &Target) -> Self {
+        let assumed = as_if_bound(snapshot);
+        let assessment = Assessment::of(assumed.as_ref().unwrap_or(snapshot));
+        let mut subject = Self {
+            snapshot,
+            bound: !snapshot.bindings.is_empty(),
+            asked: (target.kind == TargetKind::Binding).then(|| target.name.clone()),
+            pod: None,
+            judged: None,
+            workload: None,
+            assessment,
+        };
+        match target.kind {
+            TargetKind::Pod => subject.choose_pod(&target.name),
+            TargetKind::Workload(kind) => subject.choose_workload(kind, &target.name),
+            TargetKind::Binding | TargetKind::ServiceAccount => subject.choose_worst(),
+        }
+        subject
+    }
+
+    pub(crate) fn case(&self) -> Option<&Case> {
+        self.assessment.case.as_ref()
+    }
+
+    fn choose_pod(&mut self, name: &str) {
+        self.pod = self.snapshot.pods.iter().find(|pod| pod.name() == name).cloned();
+        let judged = self.case().and_then(|case| case.pods().find(|judged| judged.pod.name() == name)).cloned();
+        self.judged = judged;
+        self.find_workload();
+    }
+
+    /// The pods of a workload that cannot be restarted are found by their controller.
+    fn choose_workload(&mut self, kind: &str, name: &str) {
+        let of = |pod: &Pod| pod.controller().is_some_and(|owner| owner.kind == kind && owner.name == name);
+        let judged = self.case().map(|case| case.pods().filter(|judged| of(&judged.pod)).cloned().collect::<Vec<_>>());
+        self.take(judged.unwrap_or_default());
+        if self.pod.is_none() {
+            self.pod = self.snapshot.pods.iter().find(|pod| pod.is_live() && of(pod)).cloned();
+        }
+        let workload = self.case().and_then(|case| {
+            case.workloads.iter().find(|it| it.workload.kind.as_str() == kind && it.workload.id().name == name)
+        });
+        self.workload = workload.cloned();
+    }
+
+    fn choose_worst(&mut self) {
+        let judged = self.case().map(|case| case.pods().cloned().collect::<Vec<_>>()).unwrap_or_default();
+        self.take(judged);
+        if self.pod.is_none() {
+            self.pod = self.snapshot.pods.iter().find(|pod| pod.is_live()).cloned();
+        }
+        self.find_workload();
+    }
+
+    /// The pod with the worst finding; of equals the first.
+    fn take(&mut self, pods: Vec<JudgedPod>) {
+        let worst = |judged: &JudgedPod| {
+            let worst = judged.verdict.findings.first().map(|finding| (finding.severity, finding.reason));
+            (worst.is_none(), worst)
+        };
+        self.judged = pods.into_iter().min_by_key(worst);
+        self.pod = self.judged.as_ref().map(|judged| Arc::clone(&judged.pod));
+    }
+
+    fn find_workload(&mut self) {
+        let Some(owner) = self.pod.as_ref().and_then(|pod| pod.controller().cloned()) else { return };
+        let workload = self.case().and_then(|case| {
+            let is = |it: &&WorkloadVerdict| {
+                it.workload.kind.as_str() == owner.kind && it.workload.metadata.name.as_ref() == Some(&owner.name)
+            };
+            case.workloads.iter().find(is)
+        });
+        self.workload = workload.cloned();
+    }
+
+    /// The role that the service account is annotated with.
+    pub(crate) fn annotated_role(&self) -> Option<&str> {
+        annotated_role(self.snapshot.service_account.as_deref()?, &self.snapshot.config.settings)
+    }
+
+    /// The role that is wanted: that of the binding, or that of the annotation.
+    pub(crate) fn role(&self) -> Option<&str> {
+        self.case().map(|case| case.wanted.role_arn.as_str()).or_else(|| self.annotated_role())
+    }
+
+    pub(crate) fn account_name(&self) -> String {
+        format!("{}/{}", self.snapshot.namespace, self.snapshot.service_account_name)
+    }
+
+    /// The workload, whether or not there is a role to judge it by.
+    pub(crate) fn workload(&self) -> Option<&Workload> {
+        if let Some(verdict) = &self.workload {
+            return Some(&verdict.workload);
+        }
+        let owner = self.pod.as_ref()?.controller()?;
+        let is = |it: &&Arc<Workload>| it.kind.as_str() == owner.kind && it.metadata.name.as_ref() == Some(&owner.name);
+        self.snapshot.workloads.iter().find(is).map(Arc::as_ref)
+    }
+
+    /// What the webhook is or was given: the template, or the pod where that is all there is.
+    pub(crate) fn admitted(&self) -> Option<(injection::Target<'_>, &PodSpec)> {
+        if let Some(workload) = self.workload() {
+            let template = &workload.template;
+            return Some((injection::Target::from(template), &template.spec));
+        }
+        let pod = self.pod.as_deref()?;
+        Some((injection::Target::from(pod), &pod.spec))
+    }
+
+    /// For example `Deployment/web`, as the pod itself tells.
+    pub(crate) fn controller(&self) -> Option<String> {
+        let owner = self.pod.as_ref().and_then(|pod| pod.controller().cloned());
+        match (&self.workload, owner) {
+            (Some(verdict), _) => Some(verdict.workload.id().to_string()),
+            (None, Some(owner)) => Some(format!("{}/{}", owner.kind, owner.name)),
+            (None, None) => None,
+        }
+    }
+
+    pub(crate) fn title(&self, target: &Target) -> String {
+        let title = format!("{} {}/{}", target.kind.kind(), self.snapshot.namespace, target.name);
+        match &self.pod {
+            Some(pod) if target.kind != TargetKind::Pod => format!("{title}, told of pod {}", pod.name()),
+            _ => title,
+        }
+    }
+}
+
+/// Whether the snapshot is that of the object's identity.
+pub(crate) fn contains(snapshot: &Snapshot, target: &Target) -> bool {
+    names(snapshot, target.kind).any(|name| name == target.name)
+}
+
+/// The names of all objects of the kind in the snapshot.
+pub(crate) fn names(snapshot: &Snapshot, kind: TargetKind) -> Box<dyn Iterator<Item = String> + '_> {
+    match kind {
+        TargetKind::Binding => Box::new(snapshot.bindings.iter().filter_map(|binding| binding.metadata.name.clone())),
+        // A binding or a workload may name one that does not exist: that is worth a story.
+        TargetKind::ServiceAccount => Box::new(std::iter::once(snapshot.service_account_name.clone())),
+        TargetKind::Pod => Box::new(snapshot.pods.iter().map(|pod| pod.name().to_owned())),
+        TargetKind::Workload(kind) => {
+            let managed = snapshot.workloads.iter().map(|workload| workload.id());
+            let managed = managed.filter(move |id| id.kind.as_str() == kind).map(|id| id.name);
+            let owners = snapshot.pods.iter().filter_map(|pod| pod.controller().cloned());
+            Box::new(managed.chain(owners.filter(move |owner| owner.kind == kind).map(|owner| owner.name)))
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What the cluster commands say about a cluster that is given as YAML: `tests/cases/cluster/<a sentence>/` with
+//! `input.yaml`, the commands in `args`, one a line, and `expected.txt`. `UPDATE=1` rewrites what is expected.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use jiff::Timestamp;
+use podidentity_cluster::index::{Index, Object};
+use podidentity_core::objects::{
+    DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, ServiceAccount, StatefulSet,
+};
+use podidentity_core::snapshot::{Config, Snapshot};
+
+use crate::args::{Cli, Command};
+use crate::cluster::{TargetKind, target};
+use crate::manifest::{self, objects};
+use crate::paint::Paint;
+use crate::read::Input;
+use crate::view::{View, views};
+use crate::yaml::decode;
+use crate::{adopt, explain, plan, status, verify};
+
+/// The time in all cases.
+const NOW: &str = "2026-01-02T00:00:00Z";
+
+fn filed(object: &manifest::Object<'_>) -> Object {
+    fn read<K: serde::de::DeserializeOwned>(object: &manifest::Object<'_>) -> K {
+        decode(object.node).unwrap_or_else(|error| panic!("{}: {}", object.title(), error.message))
+    }
+    match object.kind.as_str() {
+        "PodIdentityBinding" => Object::binding(read::<ObservedBinding>(object)),
+        "ServiceAccount" => Object::ServiceAccount(Arc::new(read::<ServiceAccount>(object))),
+        "Deployment" => Object::workload(read::<Deployment>(object)),
+        "StatefulSet" => Object::workload(read::<StatefulSet>(object)),
+        "DaemonSet" => Object::workload(read::<DaemonSet>(object)),
+        "Pod" => Object::pod(read::<ObservedPod>(object)),
+        "Namespace" => Object::Namespace(Arc::new(read::<Namespace>(object))),
+        other => panic!("{other} is not known here"),
+    }
+}
+
+fn cluster(text: &str) -> Vec<Snapshot> {
+    let input = Input::of_text(text);
+    assert!(input.problems.is_empty(), "{:?}", input.problems);
+    let index = Index::default();
+    for object in input.documents().flat_map(objects) {
+        index.apply(filed(&object));
+    }
+    let config = Arc::new(Config { issuer: Some("https://oidc.example.com/id/1".to_owned()), ..Config::default() });
+    let now: Timestamp = NOW.parse().unwrap();
+    let mut keys = index.known();
+    keys.sort();
+    keys.iter().filter_map(|key| index.look(key, &config, now)).collect()
+}
+
+fn said(command: &str, snapshots: &[Snapshot]) -> String {
+    let words = std::iter::once("kubectl-podidentity").chain(command.split_whitespace());
+    let mut out = Vec::new();
+    let paint = Paint::plain();
+    let all = || {
+        let mut all: Vec<View> = snapshots.iter().flat_map(views).collect();
+        all.sort_by(|a, b| a.order().cmp(&b.order()));
+        all
+    };
+    match Cli::parse_from(words).command {
+        Command::Status(args) => {
+            let targets = target::parse(&args.names, Some(TargetKind::Binding)).unwrap();
+            let views = status::named(&mut all(), &targets, "here").unwrap();
+            let detail = status::Detail { namespaces: args.scope.all_namespaces, everything: !targets.is_empty() };
+            out = status::tree(&views, detail, paint).into_bytes();
+        }
+        Command::Explain(args) => {
+            let target = target::parse(&args.object, None).unwrap().remove(0);
+            let snapshot = snapshots.iter().find(|snapshot| explain::contains(snapshot, &target)).unwrap();
+            explain::write(&explain::tell(snapshot, &target), args.output, paint, &mut out).unwrap();
+        }
+        Command::Verify(args) => {
+            let views = all();
+            verify::write(&views, args.output, paint, args.scope.all_namespaces, &mut out).unwrap();
+            out.extend(format!("exit: {:?}\n", verify::exit(&views)).into_bytes());
+        }
+        Command::Plan(args) => {
+            let planned: Vec<_> = snapshots.iter().filter_map(|it| plan::planned(it, plan::Change::None)).collect();
+            plan::write(&planned, args.output, paint, &mut out).unwrap();
+        }
+        Command::Adopt(_) => {
+            let proposals: Vec<_> = snapshots.iter().filter_map(adopt::propose).collect();
+            adopt::write(&proposals, &mut out).unwrap();
+            out.extend(adopt::summary(&proposals, "here").into_bytes());
+        }
+        other => panic!("{other:?} does not read a cluster"),
+    }
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn clusters_are_told_as_expected() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/cluster");
+    let mut cases: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    cases.sort();
+    assert!(!cases.is_empty());
+    let mut differences = String::new();
+    for case in cases {
+        let snapshots = cluster(&fs::read_to_string(case.join("input.yaml")).unwrap());
+        let mut found = String::new();
+        for command in fs::read_to_string(case.join("args")).unwrap().lines() {
+            let _ = write!(found, "$ kubectl podidentity {command}\n{}\n", said(command, &snapshots).trim_end());
+        }
+        let path = case.join("expected.txt");
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(&path, &found).unwrap();
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        if expected != found {
+            let _ = write!(differences, "--- {}\nexpected:\n{expected}\nfound:\n{found}\n", path.display());
+        }
+    }
+    assert!(differences.is_empty(), "{differences}UPDATE=1 rewrites them");
+}

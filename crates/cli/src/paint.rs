@@ -1,0 +1,131 @@
+//! Colours and marks, if the output is a terminal.
+
+use std::fmt::Display;
+
+use anstyle::{AnsiColor, Style};
+use podidentity_core::finding::Severity;
+
+use crate::view::State;
+
+const GREEN: Style = AnsiColor::Green.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+
+/// How the output looks: whether in colour, and how wide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paint {
+    pub(crate) colour: bool,
+    /// Columns.
+    pub(crate) width: usize,
+}
+
+/// Where there is no terminal: as wide as people read.
+const WIDTH: usize = 110;
+/// Narrower terminals are not wrapped for.
+const NARROWEST: usize = 60;
+
+impl Paint {
+    /// For standard output.
+    pub(crate) fn of_stdout() -> Self {
+        let colour = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+        // As other programs have it: COLUMNS says it where there is no terminal to ask.
+        let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let seen = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        Self { colour, width: seen.or(said).unwrap_or(WIDTH).max(NARROWEST) }
+    }
+
+    /// Without colours, for files and tests.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self { colour: false, width: WIDTH }
+    }
+
+    fn paint(self, style: Style, text: impl Display) -> String {
+        if self.colour { format!("{style}{text}{style:#}") } else { text.to_string() }
+    }
+
+    pub(crate) fn bold(self, text: impl Display) -> String {
+        self.paint(BOLD, text)
+    }
+
+    pub(crate) fn dim(self, text: impl Display) -> String {
+        self.paint(DIM, text)
+    }
+
+    pub(crate) fn mark(self, mark: Mark) -> String {
+        self.paint(mark.style(), mark.sign())
+    }
+
+    /// A text in the colour of a mark.
+    pub(crate) fn like(self, mark: Mark, text: impl Display) -> String {
+        self.paint(mark.style(), text)
+    }
+
+    /// The text in lines, each after this many columns that something else takes.
+    pub(crate) fn wrap(self, text: &str, taken: usize) -> Vec<String> {
+        let options = textwrap::Options::new(self.width.saturating_sub(taken).max(NARROWEST / 2)).break_words(false);
+        let options = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
+        let options = options.word_separator(textwrap::WordSeparator::AsciiSpace);
+        textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
+    }
+}
+
+/// What stands before a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Right,
+    Wrong,
+    Warning,
+    Note,
+    Working,
+    Idle,
+}
+
+impl Mark {
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Right => "\u{2714}",
+            Self::Wrong => "\u{2718}",
+            Self::Warning => "!",
+            Self::Note => "i",
+            Self::Working => "\u{25cf}",
+            Self::Idle => "\u{25cb}",
+        }
+    }
+
+    fn style(self) -> Style {
+        match self {
+            Self::Right => GREEN,
+            Self::Wrong => RED,
+            Self::Warning => YELLOW,
+            Self::Note | Self::Working => CYAN,
+            Self::Idle => DIM,
+        }
+    }
+}
+
+impl From<State> for Mark {
+    fn from(state: State) -> Self {
+        match state {
+            State::Failing => Self::Wrong,
+            State::Working => Self::Working,
+            State::Idle => Self::Idle,
+            State::Verified => Self::Right,
+        }
+    }
+}
+
+/// `None`: nothing was found.
+impl From<Option<Severity>> for Mark {
+    fn from(severity: Option<Severity>) -> Self {
+        match severity {
+            Some(Severity::Error) => Self::Wrong,
+            Some(Severity::Warning) => Self::Warning,
+            Some(Severity::Info) => Self::Note,
+            None => Self::Right,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The bindings and service accounts of files, laid over a cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use podidentity_api::PodIdentityBinding;
+use podidentity_cluster::index::IdentityKey;
+use podidentity_core::objects::ServiceAccount;
+use podidentity_core::snapshot::{Config, Snapshot};
+
+use super::{Change, Planned, planned};
+use crate::accounts::unreadable;
+use crate::manifest::{Object, Role, objects};
+use crate::read::{Problem, read};
+use crate::schema::Schema;
+use crate::yaml::decode;
+
+/// Who is taken to own what the files set on a service account.
+const APPLIER: &str = "kubectl";
+
+/// What the files hold that bears on identities.
+#[derive(Default)]
+pub(super) struct Overlay {
+    bindings: Vec<PodIdentityBinding>,
+    accounts: Vec<ServiceAccount>,
+    pub(super) notes: Vec<String>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Overlay {
+    /// Reads the files. Objects without a namespace are in `namespace`, or in that of the context.
+    pub(super) fn read(files: &[String], context: &str, namespace: Option<&str>) -> Self {
+        if files.is_empty() {
+            return Self::default();
+        }
+        let input = read(files);
+        let mut overlay = Self { problems: input.problems.clone(), notes: input.notes.clone(), ..Self::default() };
+        let schema = Schema::of_bindings();
+        let mut others = 0;
+        for object in input.documents().flat_map(objects) {
+            let place = object.namespace.or(namespace).unwrap_or(context).to_owned();
+            match object.role {
+                Role::Binding => overlay.add_binding(&object, place, &schema),
+                Role::ServiceAccount => overlay.add_account(&object, place),
+                Role::Workload(_) | Role::Other => others += 1,
+            }
+        }
+        if others > 0 {
+            let what = crate::view::counted(others, "other object");
+            overlay.notes.push(format!("{what} in the files are taken as they are in the cluster: see kubectl diff"));
+        }
+        if overlay.is_empty() && overlay.problems.is_empty() {
+            overlay.notes.push("the files hold neither bindings nor service accounts".to_owned());
+        }
+        overlay
+    }
+
+    fn add_binding(&mut self, object: &Object<'_>, namespace: String, schema: &Schema) {
+        let violations = schema.check(object.node);
+        let refused = violations.into_iter().map(|violation| Problem {
+            place: object.place.with(violation.at),
+            message: format!("the API server will refuse {}: {}", object.title(), violation.message),
+        });
+        let before = self.problems.len();
+        self.problems.extend(refused);
+        if self.problems.len() > before {
+            return;
+        }
+        match decode::<PodIdentityBinding>(object.node) {
+            Ok(mut binding) => {
+                binding.metadata.namespace = Some(namespace);
+                binding.status = None;
+                self.bindings.push(binding);
+            }
+            Err(error) => self.problems.push(unreadable(object, &error)),
+        }
+    }
+
+    fn add_account(&mut self, object: &Object<'_>, namespace: String) {
+        match decode::<ServiceAccount>(object.node) {
+            Ok(mut account) => {
+                account.metadata.namespace = Some(namespace);
+                self.accounts.push(account);
+            }
+            Err(error) => self.problems.push(unreadable(object, &error)),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bindings.is_empty() && self.accounts.is_empty()
+    }
+
+    /// The one namespace that has to be read; `None`: all.
+    pub(super) fn namespaces(&self, own: Option<&str>, with_files: bool) -> Option<String> {
+        if !with_files {
+            return own.map(str::to_owned);
+        }
+        let bindings = self.bindings.iter().filter_map(|binding| binding.metadata.namespace.as_deref());
+        let accounts = self.accounts.iter().filter_map(|account| account.metadata.namespace.as_deref());
+        let all: BTreeSet<&str> = bindings.chain(accounts).collect();
+        match all.len() {
+            0 => own.map(str::to_owned),
+            1 => all.first().map(|namespace| (*namespace).to_owned()),
+            _ => None,
+        }
+    }
+
+    /// What applying the files would bring about for an identity that the files bear on.
+    pub(super) fn planned(&self, snapshot: &Snapshot) -> Option<Planned> {
+        let bindings = self.bindings.iter().filter(|binding| concerns(binding, snapshot));
+        let account = self.accounts.iter().find(|account| {
+            account.metadata.namespace.as_ref() == Some(&snapshot.namespace)
+                && account.metadata.name.as_ref() == Some(&snapshot.service_account_name)
+        });
+        let bindings: Vec<&PodIdentityBinding> = bindings.collect();
+        if bindings.is_empty() && account.is_none() {
+            return None;
+        }
+        let mut after = snapshot.clone();
+        if let Some(account) = account {
+            after.service_account = Some(Arc::new(applied(snapshot.service_account.as_deref(), account, snapshot.now)));
+        }
+        let mut changes = BTreeMap::new();
+        for binding in bindings {
+            let (binding, change) = merged(snapshot, binding);
+            changes.insert(binding.metadata.name.clone(), change);
+            after.bindings.retain(|present| present.metadata.name != binding.metadata.name);
+            after.bindings.push(Arc::new(binding));
+        }
+        let mut planned = planned(&after, Change::None)?;
+        planned.change = changes.get(&Some(planned.binding.clone())).copied().unwrap_or(Change::None);
+        Some(planned)
+    }
+
+    /// The same for identities of which the cluster has nothing yet.
+    pub(super) fn nowhere(&self, known: &BTreeMap<IdentityKey, Snapshot>, config: &Arc<Config>) -> Vec<Planned> {
+        let missing: BTreeSet<(String, String)> = self
+            .bindings
+            .iter()
+            .map(|binding| {
+                (binding.metadata.namespace.clone().unwrap_or_default(), binding.spec.service_account_name.clone())
+            })
+            .filter(|(namespace, account)| {
+                let key = IdentityKey { namespace: namespace.clone(), service_account: account.clone() };
+                !known.contains_key(&key)
+            })
+            .collect();
+        let empty = missing.into_iter().map(|(namespace, service_account_name)| Snapshot {
+            namespace,
+            service_account_name,
+            now: Timestamp::now(),
+            config: Arc::clone(config),
+            namespace_object: None,
+            bindings: Vec::new(),
+            service_account: None,
+            workloads: Vec::new(),
+            pods: Vec::new(),
+            rollout_slots: usize::MAX,
+        });
+        empty.filter_map(|snapshot| self.planned(&snapshot)).collect()
+    }
+}
+
+fn concerns(binding: &PodIdentityBinding, snapshot: &Snapshot) -> bool {
+    binding.metadata.namespace.as_ref() == Some(&snapshot.namespace)
+        && binding.spec.service_account_name == snapshot.service_account_name
+}
+
+/// The binding as it would be stored.
+fn merged(snapshot: &Snapshot, file: &PodIdentityBinding) -> (PodIdentityBinding, Change) {
+    let name = &file.metadata.name;
+    let Some(present) = snapshot.bindings.iter().find(|present| present.metadata.name == *name) else {
+        let mut created = file.clone();
+        created.metadata.generation = Some(1);
+        return (created, Change::Created);
+    };
+    let changed = present.spec != file.spec;
+    let mut merged = PodIdentityBinding { spec: file.spec.clone(), ..(**present).clone() };
+    if changed {
+        merged.metadata.generation = merged.metadata.generation.map(|generation| generation + 1);
+    }
+    if let Some(annotations) = &file.metadata.annotations {
+        merged.metadata.annotations.get_or_insert_default().extend(annotations.clone());
+    }
+    (merged, if changed { Change::Configured } else { Change::None })
+}
+
+/// The service account as it would be once the file is applied; what changes belongs to whoever applies it.
+fn applied(present: Option<&ServiceAccount>, file: &ServiceAccount, now: Timestamp) -> ServiceAccount {
+    let mut account = present.cloned().unwrap_or_else(|| file.clone());
+    let set = file.metadata.annotations.clone().unwrap_or_default();
+    let annotations = account.metadata.annotations.get_or_insert_default();
+    let present = present.and_then(|present| present.metadata.annotations.clone()).unwrap_or_default();
+    annotations.extend(set.clone());
+    let changed = set.into_iter().filter(|(key, value)| present.get(key) != Some(value)).map(|(key, _)| key);
+    podidentity_core::forecast::owned_by(&mut account, APPLIER, changed, now);
+    account
+}

@@ -1,0 +1,160 @@
+//! `status`: what is bound to what, and whether it is true.
+//!
+//! ```text
+//! cluster ──► views ──► those that are named ──► tree, JSON or YAML
+//! ```
+
+mod live;
+mod tree;
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::cluster::args::{ConnectionArgs, ScopeArgs};
+use crate::cluster::{Failure, Session, Target, TargetKind, Views, block_on, did_you_mean, target};
+use crate::complete;
+use crate::exit::Exit;
+use crate::messages::Messages;
+use crate::paint::Paint;
+use crate::view::{Totals, View};
+
+pub(crate) use tree::{Detail, tree};
+
+/// Show bindings, their workloads and pods, and what is wrong with them
+///
+/// Looks at every PodIdentityBinding, and at every service account that is annotated with a role without one. What needs
+/// somebody comes first and is shown down to the container; what is right is one line. With a name, everything is shown.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  # The namespace of the context
+  kubectl podidentity status
+
+  # One binding, down to each container
+  kubectl podidentity status my-app
+
+  # The whole cluster, live
+  kubectl podidentity status -A -w")]
+pub(crate) struct StatusArgs {
+    /// Names of bindings, or pib/NAME, sa/NAME, deploy/NAME, pod/NAME, ...
+    #[arg(value_name = "NAME", add = complete::objects(Some(TargetKind::Binding)))]
+    pub(crate) names: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
+
+    /// How it is printed
+    #[arg(short, long, value_enum, default_value_t = Output::Tree)]
+    pub(crate) output: Output,
+
+    /// Go on showing it as it changes, until Ctrl-C
+    #[arg(short, long, conflicts_with = "output")]
+    pub(crate) watch: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// To read
+    Tree,
+    /// All that is known
+    Json,
+    /// The same as YAML
+    Yaml,
+    /// Names only, as kubectl takes them
+    Name,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    block_on(async {
+        let targets = target::parse(&args.names, Some(TargetKind::Binding)).map_err(Failure::Other)?;
+        let session = Session::open(&args.connection, &args.scope).await?;
+        let detail = Detail { namespaces: args.scope.all_namespaces, everything: !targets.is_empty() };
+        if args.watch {
+            return live::show(&session, &targets, detail, out).await;
+        }
+        let Views { mut views, notes } = session.views().await?;
+        Messages::new().notes(&notes);
+        if views.is_empty() && targets.is_empty() {
+            Messages::new().note(&format!("no bindings and no annotated service accounts {}", session.place()));
+            if args.output == Output::Tree {
+                return Ok(Exit::Ok);
+            }
+        }
+        let wanted = named(&mut views, &targets, &session.place())?;
+        write(&wanted, args.output, detail, Paint::of_stdout(), out)?;
+        Ok(Exit::Ok)
+    })
+}
+
+fn write(views: &[View], output: Output, detail: Detail, paint: Paint, out: &mut dyn Write) -> Result<(), Failure> {
+    match output {
+        Output::Tree => write!(out, "{}", tree(views, detail, paint))?,
+        Output::Json => crate::output::document::json(&document(views), out)?,
+        Output::Yaml => crate::output::document::yaml(&document(views), out)?,
+        Output::Name => {
+            for view in views {
+                writeln!(out, "{}", view.title())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What machines read.
+pub(crate) fn document(views: &[View]) -> serde_json::Value {
+    json!({"identities": views, "totals": Totals::of(views)})
+}
+
+/// The views that are named, all if none is.
+pub(crate) fn named(views: &mut Vec<View>, targets: &[Target], place: &str) -> Result<Vec<View>, Failure> {
+    if targets.is_empty() {
+        return Ok(std::mem::take(views));
+    }
+    for target in targets {
+        if !views.iter().any(|view| is(view, target)) {
+            return Err(not_found(views, target, place));
+        }
+    }
+    Ok(std::mem::take(views).into_iter().filter(|view| targets.iter().any(|target| is(view, target))).collect())
+}
+
+fn is(view: &View, target: &Target) -> bool {
+    match target.kind {
+        TargetKind::Binding => view.binding.as_ref() == Some(&target.name),
+        TargetKind::ServiceAccount => view.service_account == target.name,
+        TargetKind::Pod => view.pods().any(|pod| pod.name == target.name),
+        TargetKind::Workload(kind) => {
+            view.workloads.iter().any(|workload| workload.kind == kind && workload.name == target.name)
+        }
+    }
+}
+
+fn not_found(views: &[View], target: &Target, place: &str) -> Failure {
+    // Who names a binding may mean a service account that has none.
+    let unbound = views.iter().find(|view| view.binding.is_none() && view.service_account == target.name);
+    if let Some(view) = unbound.filter(|_| target.kind == TargetKind::Binding) {
+        let account = &view.service_account;
+        return Failure::Other(format!(
+            "there is no binding {account} {place}, but a service account that is annotated without one; did you mean \
+             sa/{account}?"
+        ));
+    }
+    let names: Vec<&str> = match target.kind {
+        TargetKind::Binding => views.iter().filter_map(|view| view.binding.as_deref()).collect(),
+        TargetKind::ServiceAccount => views.iter().map(|view| view.service_account.as_str()).collect(),
+        TargetKind::Pod => views.iter().flat_map(View::pods).map(|pod| pod.name.as_str()).collect(),
+        TargetKind::Workload(kind) => {
+            let workloads = views.iter().flat_map(|view| &view.workloads).filter(|workload| workload.kind == kind);
+            workloads.map(|workload| workload.name.as_str()).collect()
+        }
+    };
+    let with_role = if target.kind == TargetKind::Binding { "" } else { " with a role" };
+    let meant = did_you_mean(&target.name, names.into_iter());
+    Failure::Other(format!("there is no {target}{with_role} {place}{meant}"))
+}

@@ -1,0 +1,235 @@
+//! Bindings as a tree: binding, workloads, pods, containers.
+
+use std::fmt::Write as _;
+
+use podidentity_core::finding::Severity;
+
+use crate::paint::{Mark, Paint};
+use crate::view::{FindingView, PodView, Totals, View, WorkloadView, counted};
+
+/// So many pods of a workload are shown where not all are asked for.
+const PODS: usize = 3;
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Detail {
+    /// Namespaces as headings.
+    pub(crate) namespaces: bool,
+    /// Every pod and every message, and not only what is wrong.
+    pub(crate) everything: bool,
+}
+
+/// The tree of all views, with a summary. `views` are sorted.
+pub(crate) fn tree(views: &[View], detail: Detail, paint: Paint) -> String {
+    let columns = Columns::of(views);
+    let mut out = String::new();
+    let mut namespace = None;
+    for view in views {
+        if detail.namespaces && namespace != Some(&view.namespace) {
+            namespace = Some(&view.namespace);
+            let _ = writeln!(out, "{}", paint.bold(&view.namespace));
+        }
+        Tree { out: &mut out, detail, paint }.view(view, columns);
+    }
+    let _ = writeln!(out, "\n{}", paint.dim(Totals::of(views)));
+    let unseen = views.iter().filter(|view| !view.observed).count();
+    if unseen > 0 {
+        let text = format!("No operator has looked at {} yet: does it run?", counted(unseen, "binding"));
+        let _ = writeln!(out, "{}", paint.like(Mark::Warning, text));
+    }
+    out
+}
+
+/// Widths of the columns of the first line of each view.
+#[derive(Clone, Copy)]
+struct Columns {
+    title: usize,
+    role: usize,
+}
+
+/// Longer texts do not push the columns of all others aside.
+const WIDEST: usize = 44;
+
+impl Columns {
+    fn of(views: &[View]) -> Self {
+        let width = |text: fn(&View) -> String| {
+            let widths = views.iter().map(|view| text(view).chars().count());
+            widths.filter(|width| *width <= WIDEST).max().unwrap_or_default()
+        };
+        Self { title: width(names), role: width(role) }
+    }
+}
+
+/// Binding and service account, which often have the same name.
+fn names(view: &View) -> String {
+    match &view.binding {
+        Some(binding) if *binding != view.service_account => format!("pib/{binding} (sa/{})", view.service_account),
+        _ => view.title(),
+    }
+}
+
+/// The role without the words that are the same in all ARNs.
+fn role(view: &View) -> String {
+    let short = view.role_arn.rsplit_once(":role/").map(|(_, role)| format!("role/{role}"));
+    short.unwrap_or_else(|| view.role_arn.clone())
+}
+
+/// The reason, the first warning beside it, and the mark for both.
+fn headline(view: &View, mark: Mark) -> (Mark, String) {
+    let warning = view.all_findings().find(|finding| finding.severity == Severity::Warning);
+    let warning = warning.filter(|_| view.is_right());
+    let mut reason = view.reason.clone();
+    if let Some(warning) = warning {
+        reason = format!("{reason}, {}", warning.reason);
+    }
+    if view.binding.is_none() {
+        reason += ", no binding";
+    }
+    (if warning.is_some() { Mark::Warning } else { mark }, reason)
+}
+
+struct Tree<'a> {
+    out: &'a mut String,
+    detail: Detail,
+    paint: Paint,
+}
+
+impl Tree<'_> {
+    fn view(mut self, view: &View, columns: Columns) {
+        let paint = self.paint;
+        let mark = Mark::from(view.state);
+        let title = format!("{:width$}", names(view), width = columns.title);
+        let role = format!("{:width$}", role(view), width = columns.role);
+        let pods = format!("{:>9}", format!("{}/{} pods", view.pods_verified, view.pods_total));
+        let (mark, reason) = headline(view, mark);
+        let _ = writeln!(
+            self.out,
+            "{} {}  {role}  {pods}  {}",
+            paint.mark(mark),
+            paint.bold(title),
+            paint.like(mark, reason)
+        );
+        let shown = self.shown_workloads(view);
+        let hidden = if view.is_right() && !self.detail.everything { 0 } else { view.workloads.len() - shown.len() };
+        let findings: Vec<_> = view.findings.iter().filter(|_| self.detail.everything).collect();
+        let last = shown.len() + findings.len() + usize::from(hidden > 0);
+        let bar = if last == 0 { "  " } else { "\u{2502} " };
+        if self.detail.everything {
+            self.text(bar, &format!("{} by service account {}", view.role_arn, view.service_account));
+        }
+        if self.detail.everything || !view.is_right() {
+            self.text(bar, &view.message);
+        }
+        for (index, workload) in shown.iter().enumerate() {
+            self.workload(workload, index + 1 == last);
+        }
+        for (index, finding) in findings.iter().enumerate() {
+            let (branch, below) = branches(shown.len() + index + 1 == last);
+            let mark = Mark::from(Some(finding.severity));
+            let _ = writeln!(self.out, "{branch}{} {} {}", paint.mark(mark), finding.object, finding.reason);
+            self.text(&format!("{below}  "), &finding.message);
+        }
+        if hidden > 0 {
+            let (branch, _) = branches(true);
+            let _ = writeln!(
+                self.out,
+                "{branch}{}",
+                paint.dim(format!("{} with nothing to say", counted(hidden, "workload")))
+            );
+        }
+    }
+
+    /// All workloads of a view that is asked for or has something wrong; of the others none.
+    fn shown_workloads<'v>(&self, view: &'v View) -> Vec<&'v WorkloadView> {
+        let all = self.detail.everything;
+        let at_rest = ["Current", "ScaledToZero", "Excluded", "Unmanaged"];
+        let worth = |workload: &&WorkloadView| {
+            all || workload.verified() < workload.pods.len() || !at_rest.contains(&workload.state.as_str())
+        };
+        if all || !view.is_right() { view.workloads.iter().filter(worth).collect() } else { Vec::new() }
+    }
+
+    fn workload(&mut self, workload: &WorkloadView, last: bool) {
+        let paint = self.paint;
+        let (branch, below) = branches(last);
+        let verified = workload.verified();
+        let mark = match workload.state.as_str() {
+            _ if verified == workload.pods.len() && workload.pods.is_empty() => Mark::Idle,
+            _ if verified == workload.pods.len() => Mark::Right,
+            "Rolling" | "Pending" => Mark::Working,
+            _ => Mark::Wrong,
+        };
+        let _ = writeln!(
+            self.out,
+            "{branch}{} {}  {verified}/{} pods  {}",
+            paint.mark(mark),
+            workload.title(),
+            workload.pods.len(),
+            paint.like(mark, &workload.state),
+        );
+        if let Some(message) = workload.message.as_ref().filter(|_| self.detail.everything) {
+            self.text(&format!("{below}  "), message);
+        }
+        let pods: Vec<&PodView> = workload.pods.iter().filter(|pod| self.detail.everything || !pod.verified).collect();
+        let limit = if self.detail.everything { usize::MAX } else { PODS };
+        let hidden = pods.len().saturating_sub(limit);
+        let mut said: Vec<(&str, Option<&str>)> = Vec::new();
+        for (index, pod) in pods.iter().take(limit).enumerate() {
+            let last = hidden == 0 && index + 1 == pods.len();
+            self.pod(pod, below, last, &mut said);
+        }
+        if hidden > 0 {
+            let _ = writeln!(self.out, "{below}\u{2514}\u{2500} {}", paint.dim(format!("{hidden} more like these")));
+        }
+    }
+
+    /// `said`: findings of the workload whose message was given already, by reason and container.
+    fn pod<'v>(&mut self, pod: &'v PodView, indent: &str, last: bool, said: &mut Vec<(&'v str, Option<&'v str>)>) {
+        let paint = self.paint;
+        let (branch, below) = branches(last);
+        let worst = pod.findings.iter().map(|finding| finding.severity).min();
+        let containers = pod.containers.iter().map(|name| {
+            let reasons: Vec<&str> = of_container(pod, name).map(|finding| finding.reason.as_str()).collect();
+            let reasons = if reasons.is_empty() { String::new() } else { format!(" {}", reasons.join(", ")) };
+            format!(
+                "{} {name}{}",
+                paint.mark(Mark::from(pod.worst(name))),
+                paint.like(Mark::from(pod.worst(name)), reasons)
+            )
+        });
+        let of_pod = pod.findings.iter().filter(|finding| finding.container.is_none());
+        let of_pod = of_pod.map(|finding| {
+            let mark = Mark::from(Some(finding.severity));
+            format!("{} {}", paint.mark(mark), paint.like(mark, &finding.reason))
+        });
+        let parts: Vec<String> = containers.chain(of_pod).collect();
+        let _ =
+            writeln!(self.out, "{indent}{branch}{} {}  {}", paint.mark(Mark::from(worst)), pod.name, parts.join("  "));
+        if !self.detail.everything {
+            return;
+        }
+        for finding in &pod.findings {
+            let key = (finding.reason.as_str(), finding.container.as_deref());
+            if !said.contains(&key) {
+                said.push(key);
+                self.text(&format!("{indent}{below}  "), &finding.message);
+            }
+        }
+    }
+
+    /// Wrapped lines behind the branches.
+    fn text(&mut self, indent: &str, text: &str) {
+        for line in self.paint.wrap(text, indent.chars().count()) {
+            let _ = writeln!(self.out, "{indent}{line}");
+        }
+    }
+}
+
+fn of_container<'p>(pod: &'p PodView, name: &'p str) -> impl Iterator<Item = &'p FindingView> {
+    pod.findings.iter().filter(move |finding| finding.container.as_deref() == Some(name))
+}
+
+/// What stands before a node, and before what is below it.
+fn branches(last: bool) -> (&'static str, &'static str) {
+    if last { ("\u{2514}\u{2500} ", "   ") } else { ("\u{251c}\u{2500} ", "\u{2502}  ") }
+}

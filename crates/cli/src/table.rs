@@ -1,0 +1,67 @@
+//! Columns.
+
+use anstream::adapter::strip_str;
+
+/// A table whose columns are as wide as their widest cell, three blanks apart.
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(headings: &[&str]) -> Self {
+        Self { rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()] }
+    }
+
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// The table without a column.
+    pub(crate) fn without(mut self, column: usize) -> Self {
+        for row in &mut self.rows {
+            row.remove(column);
+        }
+        self
+    }
+
+    /// Nothing if there are only headings.
+    pub(crate) fn render(&self) -> String {
+        if self.rows.len() < 2 {
+            return String::new();
+        }
+        let columns = self.rows[0].len();
+        let width = |column: usize| self.rows.iter().map(|row| shown_width(&row[column])).max().unwrap_or_default();
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut out = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                line.push_str(cell);
+                line.extend(std::iter::repeat_n(' ', width - shown_width(cell) + 3));
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+}
+
+/// Columns that the text takes on a terminal: colours take none.
+fn shown_width(text: &str) -> usize {
+    strip_str(text).to_string().chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_whatever_their_colour() {
+        let mut table = Table::new(&["A", "B", "C"]);
+        table.row(vec!["long cell".to_owned(), "\x1b[31mred\x1b[0m".to_owned(), "x".to_owned()]);
+        table.row(vec!["s".to_owned(), "blue".to_owned(), String::new()]);
+        let expected = "A           B      C\nlong cell   \x1b[31mred\x1b[0m    x\ns           blue\n";
+        assert_eq!(table.render(), expected);
+        assert_eq!(Table::new(&["A"]).render(), "");
+    }
+}

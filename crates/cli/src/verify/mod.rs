@@ -1,0 +1,177 @@
+//! `verify`: whether every pod has its role, for people and for pipelines.
+//!
+//! ```text
+//! cluster ──► views ──► table, JSON, YAML, JUnit or SARIF, and an exit status
+//!    ▲           │
+//!    └── wait ◄──┘ until it is as it should be, or only a person can help, or time is up
+//! ```
+
+mod junit;
+mod sarif;
+mod table;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+
+use crate::cluster::args::{ConnectionArgs, ScopeArgs, duration};
+use crate::cluster::{Failure, Session, TargetKind, block_on, target};
+use crate::complete;
+use crate::exit::Exit;
+use crate::messages::Messages;
+use crate::output::document;
+use crate::paint::Paint;
+use crate::status;
+use crate::view::{State, View};
+
+/// Fail unless every pod has its role
+///
+/// Judges every live pod of every binding, and of service accounts that are annotated without one, as the operator does.
+/// Bindings without pods pass; so do warnings, which are shown.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  # In a pipeline, after a deployment
+  kubectl podidentity verify my-app --wait --timeout 5m
+
+  # The whole cluster, for code scanning or a test report
+  kubectl podidentity verify -A -o sarif > podidentity.sarif
+  kubectl podidentity verify -A -o junit > podidentity.xml
+
+Exit status: 0 if all is verified, 1 if something is not, 2 if the cluster cannot be read.")]
+pub(crate) struct VerifyArgs {
+    /// Names of bindings, or pib/NAME, sa/NAME, deploy/NAME, pod/NAME, ...
+    #[arg(value_name = "NAME", add = complete::objects(Some(TargetKind::Binding)))]
+    pub(crate) names: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
+
+    /// How it is printed
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    pub(crate) output: Output,
+
+    /// Wait until all is verified. Ends earlier where only a person can help
+    #[arg(long)]
+    pub(crate) wait: bool,
+
+    /// How long to wait, for example 90s or 10m
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub(crate) timeout: Duration,
+
+    #[command(flatten)]
+    pub(crate) connection: ConnectionArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// To read
+    Table,
+    /// All that is known
+    Json,
+    /// The same as YAML
+    Yaml,
+    /// A test report: one test for each binding
+    Junit,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
+    block_on(async {
+        let targets = target::parse(&args.names, Some(TargetKind::Binding)).map_err(Failure::Other)?;
+        let session = Session::open(&args.connection, &args.scope).await?;
+        let began = Instant::now();
+        let mut messages = Messages::new();
+        let mut last = String::new();
+        let (views, notes) = loop {
+            let asked = Instant::now();
+            let mut read = session.views().await?;
+            let named = status::named(&mut read.views, &targets, &session.place());
+            let views = match named {
+                // What is waited for may still be on its way.
+                Err(_) if args.wait && began.elapsed() < args.timeout => Vec::new(),
+                views => views?,
+            };
+            let missing = views.is_empty() && !targets.is_empty();
+            if !args.wait || (!missing && is_over(&views)) || began.elapsed() >= args.timeout {
+                break (views, read.notes);
+            }
+            let progress = waiting_for(&views);
+            if progress != last {
+                messages.note(&progress);
+                last = progress;
+            }
+            // A large cluster takes long to read: then it is read the less often.
+            let pause = Duration::from_secs(1).max(asked.elapsed() * 4);
+            tokio::time::sleep(pause.min(args.timeout.saturating_sub(began.elapsed()))).await;
+        };
+        messages.notes(&notes);
+        if views.is_empty() {
+            messages.note(&format!("no bindings and no annotated service accounts {}", session.place()));
+        }
+        write(&views, args.output, Paint::of_stdout(), args.scope.all_namespaces, out)?;
+        Ok(exit(&views))
+    })
+}
+
+/// Whether waiting would change nothing: all is right, or what is not right needs a person.
+fn is_over(views: &[View]) -> bool {
+    views.iter().all(|view| view.state != State::Working)
+}
+
+fn waiting_for(views: &[View]) -> String {
+    let working = || views.iter().filter(|view| view.state == State::Working);
+    match working().next() {
+        None => "waiting until it exists".to_owned(),
+        Some(first) => {
+            let others = match working().count() - 1 {
+                0 => String::new(),
+                n => format!(" (and {n} more)"),
+            };
+            format!("waiting: {}/{}: {}{others}", first.namespace, first.title(), first.message)
+        }
+    }
+}
+
+pub(crate) fn exit(views: &[View]) -> Exit {
+    if views.iter().all(View::is_right) { Exit::Ok } else { Exit::Findings }
+}
+
+pub(crate) fn write(
+    views: &[View],
+    output: Output,
+    paint: Paint,
+    namespaces: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    match output {
+        Output::Table => write!(out, "{}", table::table(views, namespaces, paint))?,
+        Output::Json => document::json(&status::document(views), out)?,
+        Output::Yaml => document::yaml(&status::document(views), out)?,
+        Output::Junit => junit::write(views, out)?,
+        Output::Sarif => document::json(&sarif::log(views), out)?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_under_way_is_waited_for() {
+        let view = |state| {
+            let mut view = crate::view::sample();
+            view.state = state;
+            view
+        };
+        assert!(is_over(&[view(State::Verified), view(State::Idle)]));
+        assert!(is_over(&[view(State::Failing)]), "only a person can help");
+        assert!(!is_over(&[view(State::Failing), view(State::Working)]));
+        assert_eq!(exit(&[view(State::Verified), view(State::Idle)]), Exit::Ok);
+        assert_eq!(exit(&[view(State::Working)]), Exit::Findings, "under way is not verified");
+    }
+}

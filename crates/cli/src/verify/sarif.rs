@@ -1,0 +1,89 @@
+//! SARIF 2.1.0. Objects of a cluster are in no file: each stands as `NAMESPACE/KIND/NAME`.
+
+use podidentity_core::finding::{FindingReason, Severity};
+use serde_json::{Value, json};
+
+use crate::output::sarif::{SCHEMA, level};
+use crate::view::View;
+
+pub(super) fn log(views: &[View]) -> Value {
+    let results: Vec<Value> = views.iter().flat_map(results).collect();
+    json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "kubectl-podidentity",
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": FindingReason::ALL.iter().map(|reason| rule(*reason)).collect::<Value>(),
+            }},
+            "results": results,
+        }],
+    })
+}
+
+fn rule(reason: FindingReason) -> Value {
+    let about = reason.about();
+    json!({
+        "id": reason.as_str(),
+        "name": reason.as_str(),
+        "shortDescription": {"text": about.summary},
+        "help": {"text": about.action},
+        "defaultConfiguration": {"level": level(about.severity)},
+    })
+}
+
+/// The findings of pods and workloads; and where there is no error among them and yet something is wrong, that.
+fn results(view: &View) -> Vec<Value> {
+    let mut results: Vec<Value> = view
+        .all_findings()
+        .map(|finding| {
+            result(
+                view,
+                &finding.reason,
+                finding.severity,
+                &finding.message,
+                &finding.object,
+                finding.container.as_deref(),
+            )
+        })
+        .collect();
+    let has_error = view.all_findings().any(|finding| finding.severity == Severity::Error);
+    if !view.is_right() && !has_error {
+        let object = match &view.binding {
+            Some(binding) => format!("PodIdentityBinding/{binding}"),
+            None => format!("ServiceAccount/{}", view.service_account),
+        };
+        results.push(result(view, &view.reason, Severity::Error, &view.message, &object, None));
+    }
+    results
+}
+
+fn result(
+    view: &View,
+    reason: &str,
+    severity: Severity,
+    message: &str,
+    object: &str,
+    container: Option<&str>,
+) -> Value {
+    let name = format!("{}/{object}", view.namespace);
+    let mut result = json!({
+        "ruleId": reason,
+        "level": level(severity),
+        "message": {"text": message},
+        "locations": [{
+            "logicalLocations": [{"fullyQualifiedName": name, "kind": "resource"}],
+            // Code scanning wants a file; this is the name of one that there is not.
+            "physicalLocation": {"artifactLocation": {"uri": name}},
+        }],
+        "partialFingerprints": {
+            // Pods come and go: the finding stays the same for the binding.
+            "podIdentity/v1": format!("{reason}|{}|{}|{}", view.namespace, view.title(), container.unwrap_or_default()),
+        },
+    });
+    if let Some(index) = FindingReason::ALL.iter().position(|rule| rule.as_str() == reason) {
+        result["ruleIndex"] = json!(index);
+    }
+    result
+}

@@ -1,0 +1,205 @@
+//! Snapshot to view.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use podidentity_api::names::{condition, reason};
+use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, WorkloadState};
+use podidentity_core::assess::{Assessment, Case, JudgedPod};
+use podidentity_core::finding::Severity;
+use podidentity_core::objects::field_owners;
+use podidentity_core::outcome::Outcome;
+use podidentity_core::snapshot::Snapshot;
+use podidentity_core::status;
+use podidentity_core::unbound::as_if_bound;
+
+use super::{FindingView, PodView, State, View, WorkloadView};
+
+/// The views of an identity: one for each binding, or one for a service account that is annotated without.
+pub(crate) fn views(snapshot: &Snapshot) -> Vec<View> {
+    if snapshot.bindings.is_empty() {
+        return as_if_bound(snapshot).and_then(|assumed| unbound(&assumed)).into_iter().collect();
+    }
+    let assessment = Assessment::of(snapshot);
+    let owner = assessment.claim.owner.as_ref();
+    let claiming = status::statuses(snapshot, &assessment, &Outcome::default());
+    let claiming = claiming.into_iter().map(|(binding, status)| {
+        let case = assessment.case.as_ref().filter(|_| owner.is_some_and(|owner| Arc::ptr_eq(owner, binding)));
+        of_binding(snapshot, binding, case, &status)
+    });
+    let deleting = assessment.claim.deleting.iter().map(|binding| deleted(snapshot, binding));
+    claiming.chain(deleting).collect()
+}
+
+fn of_binding(
+    snapshot: &Snapshot,
+    binding: &PodIdentityBinding,
+    case: Option<&Case>,
+    status: &PodIdentityBindingStatus,
+) -> View {
+    let (state, reason, message) = verdict(binding, status);
+    let view = empty(snapshot, binding);
+    let view = match case {
+        Some(case) => filled(view, snapshot, case, status),
+        None => view,
+    };
+    let idle = state == State::Verified && status.pods_total == 0;
+    View { state: if idle { State::Idle } else { state }, reason, message, ..view }
+}
+
+/// What condition `Ready` says, of what can be seen and of what only the operator knows.
+fn verdict(binding: &PodIdentityBinding, status: &PodIdentityBindingStatus) -> (State, String, String) {
+    let find = |status: &PodIdentityBindingStatus, type_| {
+        status.conditions.iter().find(|it| it.type_ == type_).map(|it| (it.reason.clone(), it.message.clone()))
+    };
+    let ready = find(status, condition::READY).unwrap_or_default();
+    let has = |type_| status.conditions.iter().any(|it| it.type_ == type_);
+    let state = match (has(condition::STALLED), has(condition::RECONCILING)) {
+        (true, _) => State::Failing,
+        (false, true) => State::Working,
+        (false, false) => State::Verified,
+    };
+    // That a write is refused cannot be seen from outside: what is still to be done tells nothing of it.
+    let stored = binding.status.as_ref().filter(|stored| stored.observed_generation == binding.metadata.generation);
+    if state == State::Working
+        && let Some((stored, message)) = stored.and_then(|stored| find(stored, condition::READY))
+        && [reason::WRITE_REFUSED, reason::WRITE_FAILED].contains(&stored.as_str())
+    {
+        return (if stored == reason::WRITE_REFUSED { State::Failing } else { state }, stored, message);
+    }
+    (state, ready.0, ready.1)
+}
+
+/// A service account without a binding, seen as if there were one.
+fn unbound(assumed: &Snapshot) -> Option<View> {
+    let assessment = Assessment::of(assumed);
+    let case = assessment.case.as_ref()?;
+    let statuses = status::statuses(assumed, &assessment, &Outcome::default());
+    let (binding, status) = statuses.first()?;
+    let mut view = View { binding: None, ..filled(empty(assumed, binding), assumed, case, status) };
+    view.created = assumed.service_account.as_ref().and_then(|account| created(&account.metadata));
+    for workload in &mut view.workloads {
+        // Nobody will restart it.
+        if workload.state == "Pending" {
+            "NeedsRestart".clone_into(&mut workload.state);
+        }
+    }
+    let error = view.all_findings().find(|finding| finding.severity == Severity::Error);
+    let (state, reason, message) = if let Some(problem) = &case.invalid {
+        (
+            State::Failing,
+            "InvalidRoleArn".to_owned(),
+            format!("the service account's annotation: {}", problem.trim_start_matches("spec.roleArn: ")),
+        )
+    } else if let Some(error) = error {
+        (State::Failing, error.reason.clone(), error.message.clone())
+    } else if view.pods_total == 0 {
+        (State::Idle, reason::NO_PODS.to_owned(), "no pod runs as the service account yet".to_owned())
+    } else {
+        let pods =
+            if view.pods_total == 1 { "the pod acts".to_owned() } else { format!("all {} pods act", view.pods_total) };
+        (State::Verified, reason::VERIFIED.to_owned(), format!("{pods} as {}", view.role_arn))
+    };
+    Some(View { state, observed: true, reason, message, ..view })
+}
+
+fn deleted(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
+    let message = "is being deleted: the operator gives up its annotations first".to_owned();
+    View { state: State::Working, reason: "Deleting".to_owned(), message, ..empty(snapshot, binding) }
+}
+
+fn empty(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
+    View {
+        namespace: snapshot.namespace.clone(),
+        binding: binding.metadata.name.clone(),
+        service_account: snapshot.service_account_name.clone(),
+        role_arn: binding.spec.role_arn.clone(),
+        state: State::Working,
+        observed: is_observed(binding),
+        reason: String::new(),
+        message: String::new(),
+        created: created(&binding.metadata),
+        annotated_at: None,
+        workloads_total: 0,
+        workloads_current: 0,
+        pods_total: 0,
+        pods_verified: 0,
+        workloads: Vec::new(),
+        findings: Vec::new(),
+    }
+}
+
+fn filled(view: View, snapshot: &Snapshot, case: &Case, status: &PodIdentityBindingStatus) -> View {
+    let count = |number: i32| usize::try_from(number).unwrap_or_default();
+    let others = status::findings_of_workloads(case, &snapshot.namespace);
+    View {
+        role_arn: case.wanted.role_arn.clone(),
+        annotated_at: annotated_at(snapshot),
+        workloads_total: count(status.workloads_total),
+        workloads_current: count(status.workloads_current),
+        pods_total: count(status.pods_total),
+        pods_verified: count(status.pods_verified),
+        workloads: workloads(case),
+        findings: others.into_iter().map(FindingView::from).collect(),
+        ..view
+    }
+}
+
+/// Whether an operator has reported on the binding as it is now.
+fn is_observed(binding: &PodIdentityBinding) -> bool {
+    binding.status.as_ref().is_some_and(|status| status.observed_generation == binding.metadata.generation)
+}
+
+/// When the role that is on the service account was written, whoever did it.
+fn annotated_at(snapshot: &Snapshot) -> Option<Timestamp> {
+    let account = snapshot.service_account.as_ref()?;
+    let key = snapshot.config.settings.key("role-arn");
+    field_owners(&account.metadata, &key, false).filter_map(|owner| owner.time).min()
+}
+
+fn workloads(case: &Case) -> Vec<WorkloadView> {
+    let managed = case.workloads.iter().map(|verdict| {
+        let id = verdict.workload.id();
+        WorkloadView {
+            kind: id.kind.as_str().to_owned(),
+            name: id.name,
+            state: state_name(verdict.state),
+            message: verdict.message.clone(),
+            pods: verdict.pods.iter().map(pod).collect(),
+        }
+    });
+    let strays = case.strays.iter().flat_map(|(owner, pods)| {
+        let workload = |kind: &str, name: &str, pods: &[JudgedPod]| WorkloadView {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            state: state_name(WorkloadState::Unmanaged),
+            message: None,
+            pods: pods.iter().map(pod).collect(),
+        };
+        match owner {
+            Some(owner) => vec![workload(&owner.kind, &owner.name, pods)],
+            None => pods.iter().map(|it| workload("Pod", it.pod.name(), std::slice::from_ref(it))).collect(),
+        }
+    });
+    managed.chain(strays).collect()
+}
+
+/// As it is spelled in a status.
+fn state_name(state: WorkloadState) -> String {
+    format!("{state:?}")
+}
+
+fn pod(judged: &JudgedPod) -> PodView {
+    let containers = judged.pod.spec.init_containers.iter().chain(&judged.pod.spec.containers);
+    PodView {
+        name: judged.pod.name().to_owned(),
+        verified: judged.verdict.is_verified(),
+        created: judged.pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        containers: containers.map(|container| container.name.clone()).collect(),
+        findings: judged.verdict.findings.iter().cloned().map(FindingView::from).collect(),
+    }
+}
+
+fn created(meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> Option<Timestamp> {
+    meta.creation_timestamp.as_ref().map(|time| time.0)
+}

@@ -1,0 +1,210 @@
+//! An identity as users see it: binding, service account, workloads, pods, containers, and what is wrong.
+//!
+//! ```text
+//! Snapshot ──► core's assessment and status ──► View ──► status, verify, report
+//! ```
+//!
+//! It says what the operator would say, of the cluster as it is now. It is small: many of them are held at once.
+
+mod build;
+mod totals;
+
+use jiff::Timestamp;
+use podidentity_core::finding::{Finding, Severity};
+use serde::Serialize;
+
+pub(crate) use build::views;
+pub(crate) use totals::{Totals, counted};
+
+/// A binding, or a service account that is annotated without one.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct View {
+    pub(crate) namespace: String,
+    /// Absent: no binding names the service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) binding: Option<String>,
+    pub(crate) service_account: String,
+    /// The role that is wanted.
+    pub(crate) role_arn: String,
+    pub(crate) state: State,
+    /// Whether an operator has reported on the binding as it is now; true where there is none.
+    pub(crate) observed: bool,
+    /// CamelCase: that of the condition `Ready`, or of the worst finding.
+    pub(crate) reason: String,
+    /// What is wrong and what to do.
+    pub(crate) message: String,
+    /// When the binding was created, or the service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) created: Option<Timestamp>,
+    /// When the annotation in force was written, as far as it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) annotated_at: Option<Timestamp>,
+    pub(crate) workloads_total: usize,
+    pub(crate) workloads_current: usize,
+    pub(crate) pods_total: usize,
+    pub(crate) pods_verified: usize,
+    pub(crate) workloads: Vec<WorkloadView>,
+    /// Findings that are about no pod of [`View::workloads`]; those are with their pods.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) findings: Vec<FindingView>,
+}
+
+/// How an identity is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub(crate) enum State {
+    /// A person has to do something.
+    Failing,
+    /// The operator is at work, or waits for something that will come.
+    Working,
+    /// Nothing is wrong, but no pod runs that could prove it.
+    Idle,
+    /// Every pod was proven to have the role.
+    Verified,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WorkloadView {
+    /// For example `Deployment`, or `Pod` for one that has no controller.
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    /// As in the binding's status, for example `Current`.
+    pub(crate) state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
+    pub(crate) pods: Vec<PodView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PodView {
+    pub(crate) name: String,
+    pub(crate) verified: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) created: Option<Timestamp>,
+    /// Init containers first.
+    pub(crate) containers: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) findings: Vec<FindingView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FindingView {
+    pub(crate) severity: Severity,
+    pub(crate) reason: String,
+    /// As `Kind/name`.
+    pub(crate) object: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) container: Option<String>,
+    pub(crate) message: String,
+    /// Whether a restart of the workload would cure it.
+    pub(crate) restart_cures: bool,
+}
+
+impl From<Finding> for FindingView {
+    fn from(finding: Finding) -> Self {
+        Self {
+            severity: finding.severity,
+            reason: finding.reason.as_str().to_owned(),
+            object: finding.object,
+            container: finding.container,
+            message: finding.message,
+            restart_cures: finding.roll_cures,
+        }
+    }
+}
+
+impl View {
+    /// `pib/NAME`, or `sa/NAME` where there is no binding.
+    pub(crate) fn title(&self) -> String {
+        match &self.binding {
+            Some(binding) => format!("pib/{binding}"),
+            None => format!("sa/{}", self.service_account),
+        }
+    }
+
+    pub(crate) fn pods(&self) -> impl Iterator<Item = &PodView> {
+        self.workloads.iter().flat_map(|workload| &workload.pods)
+    }
+
+    /// All findings, those of pods first.
+    pub(crate) fn all_findings(&self) -> impl Iterator<Item = &FindingView> {
+        self.pods().flat_map(|pod| &pod.findings).chain(&self.findings)
+    }
+
+    /// Whether nothing is wrong: every pod that runs has the role, and nothing is under way.
+    pub(crate) fn is_right(&self) -> bool {
+        matches!(self.state, State::Verified | State::Idle)
+    }
+
+    /// The order of lists: what needs somebody first, then by name.
+    pub(crate) fn order(&self) -> impl Ord + '_ {
+        (self.state, &self.namespace, &self.service_account, &self.binding)
+    }
+}
+
+impl State {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Failing => "Failing",
+            Self::Working => "Working",
+            Self::Idle => "Idle",
+            Self::Verified => "Verified",
+        }
+    }
+}
+
+impl WorkloadView {
+    /// For example `deploy/web`: short, and what kubectl takes.
+    pub(crate) fn title(&self) -> String {
+        let kind = match self.kind.as_str() {
+            "Deployment" => "deploy",
+            "StatefulSet" => "sts",
+            "DaemonSet" => "ds",
+            "ReplicaSet" => "rs",
+            "Pod" => "pod",
+            "Job" => "job",
+            "CronJob" => "cronjob",
+            "Rollout" => "rollout",
+            other => other,
+        };
+        format!("{kind}/{}", self.name)
+    }
+
+    pub(crate) fn verified(&self) -> usize {
+        self.pods.iter().filter(|pod| pod.verified).count()
+    }
+}
+
+impl PodView {
+    /// The worst severity found in a container; `None`: nothing was.
+    pub(crate) fn worst(&self, container: &str) -> Option<Severity> {
+        let of_container = |finding: &&FindingView| finding.container.as_deref() == Some(container);
+        self.findings.iter().filter(of_container).map(|finding| finding.severity).min()
+    }
+}
+
+/// A view for tests.
+#[cfg(test)]
+pub(crate) fn sample() -> View {
+    View {
+        namespace: "shop".to_owned(),
+        binding: Some("web".to_owned()),
+        service_account: "web".to_owned(),
+        role_arn: "arn:aws:iam::111122223333:role/web".to_owned(),
+        state: State::Verified,
+        observed: true,
+        reason: "Verified".to_owned(),
+        message: String::new(),
+        created: None,
+        annotated_at: None,
+        workloads_total: 0,
+        workloads_current: 0,
+        pods_total: 0,
+        pods_verified: 0,
+        workloads: Vec::new(),
+        findings: Vec::new(),
+    }
+}

@@ -1,0 +1,86 @@
+//! The few writes of the command line: to bindings only, under a field manager of its own.
+
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, Resource as _};
+use podidentity_api::{PodIdentityBinding, names};
+use serde_json::{Value, json};
+
+use crate::read::ReadError;
+
+/// Who writes.
+const FIELD_MANAGER: &str = "kubectl-podidentity";
+
+/// What to write to a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Releases the restarts of its present generation, under `rollout.policy: Manual`.
+    Release,
+    /// Sets `spec.suspend`.
+    Suspend(bool),
+}
+
+/// Reads a binding.
+pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<Option<PodIdentityBinding>, ReadError> {
+    let api = Api::<PodIdentityBinding>::namespaced(client.clone(), namespace);
+    api.get_opt(name).await.map_err(|error| ReadError::of(error, "get", "podidentitybindings", Some(namespace)))
+}
+
+/// Writes to a binding as it was observed; with `dry_run` the API server checks everything and stores nothing.
+pub async fn edit(
+    client: &Client,
+    binding: &PodIdentityBinding,
+    edit: Edit,
+    dry_run: bool,
+) -> Result<PodIdentityBinding, EditError> {
+    let meta = binding.meta();
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    let api = Api::<PodIdentityBinding>::namespaced(client.clone(), namespace);
+    let params = PatchParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let name = meta.name.as_deref().unwrap_or_default();
+    api.patch(name, &params, &Patch::Merge(patch(binding, edit))).await.map_err(EditError::of)
+}
+
+/// Why a binding was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// The user lacks a right.
+    #[error(
+        "you may not do that: {0}\nAsk for a Role with {{apiGroups: [podidentity.dev], resources: \
+         [podidentitybindings], verbs: [get, patch]}}."
+    )]
+    Forbidden(String),
+    /// It is another one than was looked at.
+    #[error("it has changed meanwhile; look at it again, then repeat the command")]
+    Changed,
+    /// The API server refuses it, or does not answer.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl EditError {
+    fn of(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => match status.code {
+                403 => Self::Forbidden(status.message.clone()),
+                409 => Self::Changed,
+                _ => Self::Other(status.message.clone()),
+            },
+            error => Self::Other(error.to_string()),
+        }
+    }
+}
+
+/// The patch; it holds for the generation that was observed and no other.
+fn patch(binding: &PodIdentityBinding, edit: Edit) -> Value {
+    let meta = binding.meta();
+    let mut patch = match edit {
+        Edit::Release => {
+            let generation = meta.generation.unwrap_or_default().to_string();
+            json!({"metadata": {"annotations": {names::RELEASE_ANNOTATION: generation}}})
+        }
+        Edit::Suspend(suspend) => json!({"spec": {"suspend": suspend}}),
+    };
+    patch["metadata"]["resourceVersion"] = json!(meta.resource_version);
+    patch["metadata"]["uid"] = json!(meta.uid);
+    patch
+}

@@ -1,0 +1,259 @@
+//! All that the operator will do about an identity, not only its next step: for telling before it is done.
+//!
+//! ```text
+//! Snapshot ──► what is annotated ──► the snapshot after that ──► verdict of each workload ──► who restarts, in which turn
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
+use podidentity_api::{WorkloadState, names};
+use serde_json::json;
+
+use crate::account::{self, AccountState};
+use crate::assess::{Assessment, Case};
+use crate::objects::{ServiceAccount, WorkloadId};
+use crate::outcome::Outcome;
+use crate::rollout::{Wait, WorkloadVerdict};
+use crate::snapshot::Snapshot;
+use crate::status::{Progress, story};
+
+/// What the operator will do about an identity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forecast {
+    /// What changes on the service account, by key.
+    pub annotations: Vec<AnnotationChange>,
+    /// Why nothing at all is written, with the reason of the condition `Ready`.
+    pub blocked: Option<(&'static str, String)>,
+    /// Every workload, in the order in which they are looked at.
+    pub workloads: Vec<WorkloadForecast>,
+    /// How many live pods belong to no workload that the operator restarts.
+    pub unmanaged_pods: usize,
+}
+
+/// A change of one annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnnotationChange {
+    /// Key.
+    pub key: String,
+    /// The value now.
+    pub from: Option<String>,
+    /// The value then.
+    pub to: Option<String>,
+}
+
+/// What becomes of a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadForecast {
+    /// Kind and name.
+    pub workload: WorkloadId,
+    /// Live pods.
+    pub pods: usize,
+    /// Those that lack the identity.
+    pub lacking: usize,
+    /// What happens to it.
+    pub fate: Fate,
+}
+
+/// What happens to a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is restarted.
+    Restart {
+        /// In which turn, from 1; the workloads of one turn are restarted together.
+        turn: usize,
+        /// Whether it goes first and alone, to prove that the identity arrives.
+        canary: bool,
+        /// What has to happen first, if something has to.
+        after: Option<After>,
+    },
+    /// It is being restarted already.
+    Restarting,
+    /// Its pods lack the identity, but it is not restarted: why.
+    LeftAlone(String),
+    /// It needs no restart: why.
+    Untouched(&'static str),
+}
+
+/// What has to happen before a workload is restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Somebody resumes the binding.
+    Resumed,
+    /// Somebody releases the restarts.
+    Released,
+    /// A rollout of its own has finished.
+    OwnRollout,
+}
+
+impl After {
+    /// For example `when it is released`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resumed => "when the binding is resumed",
+            Self::Released => "when it is released",
+            Self::OwnRollout => "when its own rollout has finished",
+        }
+    }
+}
+
+impl Forecast {
+    /// The forecast for the binding that owns the service account; nothing without one.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let before = Assessment::of(snapshot);
+        let Some(case) = &before.case else { return Self::default() };
+        let mut forecast = Self {
+            blocked: blocked(snapshot, case),
+            unmanaged_pods: case.strays.values().map(Vec::len).sum(),
+            ..Self::default()
+        };
+        // What is blocked may be freed: the workloads are told in any case.
+        if forecast.blocked.is_none() {
+            forecast.annotations = changes(snapshot, case);
+        }
+        let after = annotated(snapshot, case);
+        if let Some(case) = Assessment::of(&after).case {
+            forecast.workloads = workloads(&case);
+        }
+        forecast
+    }
+
+    /// The workloads that are restarted.
+    pub fn restarts(&self) -> impl Iterator<Item = &WorkloadForecast> {
+        self.workloads.iter().filter(|workload| matches!(workload.fate, Fate::Restart { .. }))
+    }
+
+    /// The workloads that are restarted without anybody's doing.
+    pub fn restarts_unasked(&self) -> impl Iterator<Item = &WorkloadForecast> {
+        let blocked = self.blocked.is_some();
+        self.restarts().filter(move |workload| {
+            let asked = |after: Option<After>| matches!(after, Some(After::Resumed | After::Released));
+            !blocked && matches!(workload.fate, Fate::Restart { after, .. } if !asked(after))
+        })
+    }
+
+    /// Whether nothing is written unless somebody does something first.
+    pub fn is_quiet(&self) -> bool {
+        self.annotations.is_empty() && self.restarts_unasked().next().is_none()
+    }
+}
+
+/// The snapshot as it is once the service account is annotated.
+fn annotated(snapshot: &Snapshot, case: &Case) -> Snapshot {
+    let settings = &snapshot.config.settings;
+    if case.account.state == AccountState::InForce {
+        return snapshot.clone();
+    }
+    let account = snapshot.service_account.as_deref().cloned().unwrap_or_else(|| {
+        let mut account = ServiceAccount::default();
+        account.metadata.name = Some(snapshot.service_account_name.clone());
+        account
+    });
+    let account = written(account, case.wanted.annotations(settings), snapshot.now);
+    Snapshot { service_account: Some(Arc::new(account)), ..snapshot.clone() }
+}
+
+/// The service account with annotations that the operator alone owns.
+fn written(mut account: ServiceAccount, annotations: BTreeMap<String, String>, now: Timestamp) -> ServiceAccount {
+    account.metadata.managed_fields = None;
+    owned_by(&mut account, names::FIELD_MANAGER, annotations.keys().cloned(), now);
+    account.metadata.annotations.get_or_insert_default().extend(annotations);
+    account
+}
+
+/// Makes annotations of a service account the field manager's.
+pub fn owned_by(account: &mut ServiceAccount, manager: &str, keys: impl Iterator<Item = String>, now: Timestamp) {
+    let fields: serde_json::Map<_, _> = keys.map(|key| (format!("f:{key}"), json!({}))).collect();
+    if fields.is_empty() {
+        return;
+    }
+    account.metadata.managed_fields.get_or_insert_default().push(ManagedFieldsEntry {
+        manager: Some(manager.to_owned()),
+        operation: Some("Apply".to_owned()),
+        fields_v1: Some(FieldsV1(json!({"f:metadata": {"f:annotations": fields}}))),
+        time: Some(Time(now)),
+        ..ManagedFieldsEntry::default()
+    });
+}
+
+fn changes(snapshot: &Snapshot, case: &Case) -> Vec<AnnotationChange> {
+    if !matches!(case.account.state, AccountState::Outdated { .. }) {
+        return Vec::new();
+    }
+    let settings = &snapshot.config.settings;
+    let Some(account) = &snapshot.service_account else { return Vec::new() };
+    let seen = |key: &str| account.metadata.annotations.as_ref()?.get(key).cloned();
+    let wanted = case.wanted.annotations(settings);
+    let given_up = account::owned_keys(account, settings).filter(|(key, _)| !wanted.contains_key(key));
+    let given_up = given_up.map(|(key, _)| AnnotationChange { from: seen(&key), to: None, key }).collect::<Vec<_>>();
+    let written = wanted.into_iter().map(|(key, to)| AnnotationChange { from: seen(&key), to: Some(to), key });
+    written.chain(given_up).filter(|change| change.from != change.to).collect()
+}
+
+/// Why nothing is written: a person has to do something first, or nothing that is there can be written to.
+fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(&'static str, String)> {
+    let story = story(snapshot, case, &Outcome::default());
+    let cannot = snapshot.namespace_terminating()
+        || matches!(
+            case.account.state,
+            AccountState::Missing
+                | AccountState::Terminating
+                | AccountState::Conflict(_)
+                | AccountState::Contested { .. }
+        );
+    let forbidden = case.binding.spec.suspend || case.invalid.is_some() || !case.grant.permits();
+    let stops = story.progress != Progress::Done && (cannot || forbidden);
+    stops.then_some((story.reason, story.message))
+}
+
+fn workloads(case: &Case) -> Vec<WorkloadForecast> {
+    let rollout = &case.binding.spec.rollout;
+    let proven = case.workloads.iter().any(WorkloadVerdict::proves_injection);
+    let at_once = usize::try_from(rollout.max_concurrent).unwrap_or(1).max(1);
+    let mut restarts = 0;
+    let forecasts = case.workloads.iter().map(|verdict| {
+        let fate = match fate(verdict) {
+            Fate::Restart { after, .. } => {
+                // The canary is alone in its turn.
+                let (canary, turn) = match (proven, restarts) {
+                    (false, 0) => (true, 1),
+                    (false, n) => (false, 2 + (n - 1) / at_once),
+                    (true, n) => (false, 1 + n / at_once),
+                };
+                restarts += 1;
+                Fate::Restart { turn, canary, after }
+            }
+            other => other,
+        };
+        WorkloadForecast {
+            workload: verdict.workload.id(),
+            pods: verdict.pods.len(),
+            lacking: verdict.pods.iter().filter(|judged| !judged.verdict.is_verified()).count(),
+            fate,
+        }
+    });
+    forecasts.collect()
+}
+
+fn fate(verdict: &WorkloadVerdict) -> Fate {
+    let restart = |after| Fate::Restart { turn: 1, canary: false, after };
+    let why = || verdict.message.clone().unwrap_or_default();
+    match verdict.wait {
+        Some(Wait::Account | Wait::Settling | Wait::Slot | Wait::Retry) => return restart(None),
+        Some(Wait::Suspended) => return restart(Some(After::Resumed)),
+        Some(Wait::Release) => return restart(Some(After::Released)),
+        Some(Wait::OwnRollout) => return restart(Some(After::OwnRollout)),
+        Some(Wait::Policy | Wait::HeldBack | Wait::Reverted) => return Fate::LeftAlone(why()),
+        None => {}
+    }
+    match verdict.state {
+        WorkloadState::Rolling => Fate::Restarting,
+        WorkloadState::Halted => Fate::LeftAlone(why()),
+        WorkloadState::ScaledToZero => Fate::Untouched("is scaled to zero; new pods get the role"),
+        WorkloadState::Excluded => Fate::Untouched("is left out by rollout.workloadSelector"),
+        _ if verdict.pods.is_empty() => Fate::Untouched("has no pods; new ones get the role"),
+        _ => Fate::Untouched("has the role already"),
+    }
+}

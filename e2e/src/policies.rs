@@ -1,0 +1,150 @@
+//! The admission policies of `config/enforcement/` and `config/grants/`, and what they do with an object.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::PostParams;
+use podidentity_api::names::ENFORCE_LABEL;
+use serde_json::{Value, json};
+
+use crate::wait::{self, DEADLINE, Watched};
+use crate::{ControlPlane, Namespace};
+
+/// Between two tries of something that cannot be watched: the state of the API server's own caches.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// The object as the API server would store it, or why a policy refuses it.
+pub type Verdict<K> = Result<K, String>;
+
+impl ControlPlane {
+    /// Installs enforcement, which concerns no namespace that does not ask for it.
+    pub async fn install_enforcement(&self) -> Result<()> {
+        self.apply_folder("config/enforcement").await
+    }
+
+    /// Installs the policies of a folder under another name.
+    pub async fn install_copy(&self, folder: &str, name: &str, copy: &str) -> Result<()> {
+        let folder = crate::repository().join(folder);
+        let text = self.kubectl(&["kustomize", &folder.display().to_string()]).await?;
+        self.apply_yaml(&text.replace(name, copy)).await
+    }
+
+    /// Installs the policies of a folder, narrowed to the namespaces with a label: others are not disturbed.
+    pub async fn install_policies_for(&self, folder: &str, label: &str) -> Result<()> {
+        let folder = crate::repository().join(folder);
+        let text = self.kubectl(&["kustomize", &folder.display().to_string()]).await?;
+        let mut objects: Vec<Value> = serde_saphyr::from_multiple(&text)?;
+        for object in objects.iter_mut().filter(|object| object["kind"] == "ValidatingAdmissionPolicyBinding") {
+            object["spec"]["matchResources"]["namespaceSelector"]["matchLabels"][label] = json!("true");
+        }
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        self.apply_yaml(&list.to_string()).await
+    }
+}
+
+/// The refusal, if it comes within about two seconds.
+pub async fn soon_refused<K>(namespace: &Namespace, object: &K) -> Result<Option<String>>
+where
+    K: Watched + kube::Resource<Scope = NamespaceResourceScope>,
+{
+    for _ in 0..40 {
+        if let Err(refusal) = attempt(namespace, object).await? {
+            return Ok(Some(refusal));
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+    Ok(None)
+}
+
+/// Waits until the API server has checked the types in a policy's expressions, and found nothing.
+pub async fn type_checked(control_plane: &ControlPlane, policy: &str) -> Result<()> {
+    let api = Api::<ValidatingAdmissionPolicy>::all(control_plane.client());
+    let checked = |found: Option<&ValidatingAdmissionPolicy>| {
+        let policy = found.ok_or("it does not exist")?;
+        let status = policy.status.clone().unwrap_or_default();
+        if status.observed_generation != policy.metadata.generation {
+            return Err("not checked yet".to_owned());
+        }
+        Ok(status.type_checking.and_then(|checking| checking.expression_warnings).unwrap_or_default())
+    };
+    let warnings = wait::object(&api, policy, "the policy was checked", checked).await?;
+    ensure!(warnings.is_empty(), "{policy}: {warnings:?}");
+    Ok(())
+}
+
+/// Asks for enforcement in the namespace, and waits until it is in force there. There has to be a binding `app` in force.
+pub async fn enforce(control_plane: &ControlPlane, namespace: &Namespace) -> Result<()> {
+    control_plane.install_enforcement().await?;
+    namespace.mark(&json!({"labels": {ENFORCE_LABEL: "true"}})).await?;
+    refused(namespace, &preset("app")?).await.map(|_| ())
+}
+
+/// A pod that keeps the injection from giving it a role.
+pub fn preset(service_account: &str) -> Result<Pod> {
+    let variable = json!({"name": "AWS_ROLE_ARN", "value": "arn:aws:iam::111122223333:role/preset"});
+    pod_with(service_account, json!({"containers": [{"name": "main", "image": "probe", "env": [variable]}]}))
+}
+
+/// A pod without anything special.
+pub fn plain(service_account: &str) -> Result<Pod> {
+    pod_with(service_account, json!({"containers": [{"name": "main", "image": "probe"}]}))
+}
+
+/// A pod with this specification.
+pub fn pod_with(service_account: &str, mut spec: Value) -> Result<Pod> {
+    spec["serviceAccountName"] = json!(service_account);
+    Ok(serde_json::from_value(json!({"metadata": {"generateName": "probe-"}, "spec": spec}))?)
+}
+
+/// What would become of an object, without creating it.
+pub async fn attempt<K>(namespace: &Namespace, object: &K) -> Result<Verdict<K>>
+where
+    K: Watched + kube::Resource<Scope = NamespaceResourceScope>,
+{
+    let dry_run = PostParams { dry_run: true, field_manager: None };
+    match namespace.api::<K>().create(&dry_run, object).await {
+        Ok(object) => Ok(Ok(object)),
+        Err(kube::Error::Api(status)) if status.message.contains("ValidatingAdmissionPolicy") => {
+            Ok(Err(status.message.clone()))
+        }
+        Err(error) => Err(error).context("cannot try an object"),
+    }
+}
+
+/// Waits until the object is refused: the API server's view of policies, namespaces and bindings lags a little.
+pub async fn refused<K>(namespace: &Namespace, object: &K) -> Result<String>
+where
+    K: Watched + kube::Resource<Scope = NamespaceResourceScope>,
+{
+    until(namespace, object, Result::err).await
+}
+
+/// Waits until the object is let in.
+pub async fn admitted<K>(namespace: &Namespace, object: &K) -> Result<K>
+where
+    K: Watched + kube::Resource<Scope = NamespaceResourceScope>,
+{
+    until(namespace, object, Result::ok).await
+}
+
+async fn until<K, T>(namespace: &Namespace, object: &K, accept: impl Fn(Verdict<K>) -> Option<T>) -> Result<T>
+where
+    K: Watched + kube::Resource<Scope = NamespaceResourceScope>,
+{
+    let began = Instant::now();
+    loop {
+        let verdict = attempt(namespace, object).await?;
+        let seen = verdict.as_ref().map_or_else(|refusal| format!("refused: {refusal}"), |_| "let in".to_owned());
+        if let Some(wanted) = accept(verdict) {
+            return Ok(wanted);
+        }
+        if began.elapsed() > DEADLINE {
+            bail!("in namespace {} it is still {seen}: {object:?}", namespace.name);
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}

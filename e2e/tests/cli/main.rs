@@ -1,0 +1,85 @@
+//! What the kubectl plugin prints on a cluster in which everything is broken once (`e2e::broken`), with the real API
+//! server and without an operator.
+//!
+//! ```text
+//! cargo build -p kubectl-podidentity && cargo test -p e2e --test cli [-- FILTER]
+//! ```
+//!
+//! Each output is compared with a file in `snapshots/`; `UPDATE=1` rewrites them. What differs from run to run (times,
+//! names of pods) is replaced first.
+
+mod cases;
+mod normal;
+mod plugin;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use e2e::ControlPlane;
+use e2e::broken::CAUSES;
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+use tokio::runtime::Runtime;
+
+use plugin::Plugin;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    match run(&arguments) {
+        Ok(conclusion) => conclusion.exit_code(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Conclusion> {
+    let runtime = Arc::new(Runtime::new()?);
+    if arguments.list {
+        return Ok(libtest_mimic::run(arguments, trials(&runtime, &Arc::new(Plugin::nowhere()?))));
+    }
+    let control_plane = runtime.block_on(start())?;
+    let plugin = Arc::new(Plugin::new(&control_plane)?);
+    let conclusion = libtest_mimic::run(arguments, trials(&runtime, &plugin));
+    if conclusion.has_failed() {
+        control_plane.keep_logs();
+        println!("logs: {}", control_plane.logs().display());
+    }
+    Ok(conclusion)
+}
+
+async fn start() -> Result<ControlPlane> {
+    let control_plane = ControlPlane::start().await?;
+    let namespace = control_plane.existing_namespace("default");
+    control_plane.break_everything(&namespace).await?;
+    Ok(control_plane)
+}
+
+/// What a trial does.
+type Work = Box<dyn Fn(&Plugin) -> Result<()> + Send>;
+
+fn trials(runtime: &Arc<Runtime>, plugin: &Arc<Plugin>) -> Vec<Trial> {
+    let trial = |name: String, work: Work| {
+        let (runtime, plugin) = (runtime.clone(), plugin.clone());
+        Trial::test(name, move || {
+            let _entered = runtime.enter();
+            work(&plugin).map_err(|error| Failed::from(format!("{error:#}")))
+        })
+    };
+    let causes = CAUSES.iter().map(|(object, cause)| {
+        let name = format!("explain_names_the_cause_of_{}", object.replace(['/', '-'], "_"));
+        trial(name, Box::new(|plugin| names_the_cause(plugin, object, cause)))
+    });
+    let others = cases::all().into_iter().map(|(name, case)| trial(name.to_owned(), Box::new(case)));
+    causes.chain(others).collect()
+}
+
+/// The story of one workload: its cause, and every word of it.
+fn names_the_cause(plugin: &Plugin, object: &str, cause: &str) -> Result<()> {
+    let outcome = plugin.run(&["explain", object, "-o", "json"])?;
+    let story: serde_json::Value = serde_json::from_str(&outcome.stdout)?;
+    let found = story["cause"]["reason"].as_str().unwrap_or_default();
+    ensure!(found == cause, "{object} has the cause {found}, not {cause}: {}", story["cause"]["message"]);
+    plugin.compare(&format!("explain-{}", object.replace('/', "-")), &["explain", object])
+}

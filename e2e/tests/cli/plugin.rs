@@ -1,0 +1,99 @@
+//! The plugin as a process, and what it printed.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use e2e::{ControlPlane, repository};
+
+use crate::normal::normal;
+
+/// The plugin in front of a cluster.
+pub(crate) struct Plugin {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+}
+
+/// What came out.
+pub(crate) struct Outcome {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Plugin {
+    pub(crate) fn new(control_plane: &ControlPlane) -> Result<Self> {
+        Ok(Self { program: program()?, kubeconfig: control_plane.kubeconfig().to_owned() })
+    }
+
+    /// Without a cluster.
+    pub(crate) fn nowhere() -> Result<Self> {
+        Ok(Self { program: program()?, kubeconfig: PathBuf::new() })
+    }
+
+    /// Runs it.
+    pub(crate) fn run(&self, args: &[&str]) -> Result<Outcome> {
+        self.run_with(args, "", &[])
+    }
+
+    /// Runs it with this standard input and further environment variables.
+    pub(crate) fn run_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Result<Outcome> {
+        let mut command = Command::new(&self.program);
+        // So wide that names of pods, which differ in length, do not move any line break.
+        command.args(args).env("KUBECONFIG", &self.kubeconfig).env("COLUMNS", "10000").env_remove("CLICOLOR_FORCE");
+        command.envs(env.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("cannot run the plugin")?;
+        if let Some(mut input) = child.stdin.take() {
+            // It may end without reading.
+            let _ = input.write_all(stdin.as_bytes());
+        }
+        let output = child.wait_with_output()?;
+        Ok(Outcome {
+            status: output.status.code().context("ended by a signal")?,
+            stdout: String::from_utf8(output.stdout)?,
+            stderr: String::from_utf8(output.stderr)?,
+        })
+    }
+
+    /// Runs it and compares all that came out with a file.
+    pub(crate) fn compare(&self, name: &str, args: &[&str]) -> Result<()> {
+        let outcome = self.run(args)?;
+        compare(name, args, &outcome)
+    }
+}
+
+/// Compares what came out with a file.
+pub(crate) fn compare(name: &str, args: &[&str], outcome: &Outcome) -> Result<()> {
+    let mut found = format!("$ kubectl podidentity {}\n{}", args.join(" "), outcome.stdout);
+    found.push_str(&outcome.stderr);
+    if outcome.status != 0 {
+        let _ = writeln!(found, "exit status {}", outcome.status);
+    }
+    let found = normal(&found);
+    let path = repository().join("e2e/tests/cli/snapshots").join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE").is_some() {
+        return Ok(std::fs::write(path, found)?);
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    if expected != found {
+        bail!("{} is not what came out (UPDATE=1 rewrites it)\nexpected:\n{expected}\nfound:\n{found}", path.display());
+    }
+    Ok(())
+}
+
+/// The binary beside this one: both come from the same build.
+fn program() -> Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let mut folder = this.parent().context("this executable lies in no folder")?;
+    if folder.ends_with("deps") {
+        folder = folder.parent().unwrap_or(folder);
+    }
+    let program = folder.join("kubectl-podidentity");
+    if !program.is_file() {
+        bail!("{} is missing; build it first:\n  cargo build -p kubectl-podidentity", program.display());
+    }
+    Ok(program)
+}
