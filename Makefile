@@ -48,7 +48,7 @@ unit: ## Unit, golden and property tests
 	@cargo test -p podidentity-core --test converge -- --ignored --nocapture
 
 .PHONY: e2e
-e2e: controlplane ## End-to-end tests on a real control plane
+e2e: controlplane tools ## End-to-end tests on a real control plane
 	@echo "== end-to-end tests"
 	@cargo build -p podidentity-operator -p kubectl-podidentity
 	@rm -rf $(STATUSES)
@@ -77,13 +77,13 @@ bench-smoke: controlplane
 
 # One plan: PLAN=target/faults/failed/....json. Some: ONLY="crash after". All anew: FRESH=1. More at a time: JOBS=16.
 .PHONY: faults
-faults: controlplane faults-tools ## The fault campaign: some 1,500 plans, a malformed world, overload; goes on where it was interrupted
+faults: controlplane faults-tools ## The fault campaign: some 1,400 plans, a malformed world, overload; goes on where it was interrupted
 	@cargo build -p podidentity-operator -p e2e --bins
 	@target/debug/faults --jobs $(or $(JOBS),8) $(if $(PLAN),--plan "$(PLAN)") $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh)
 	@$(if $(PLAN)$(ONLY),true,target/debug/faults malformed && target/debug/faults overload && $(MAKE) faults-planted)
 
 .PHONY: faults-subset
-faults-subset: controlplane ## A fixed part of the fault campaign, in a few minutes
+faults-subset: controlplane ## A fixed part of the fault campaign
 	@echo "== fault campaign: the fixed subset"
 	@cargo build -p podidentity-operator -p e2e --bins
 	@target/debug/faults --subset --folder target/faults-subset
@@ -104,8 +104,23 @@ faults-tools:
 controlplane: ## Build etcd, the Kubernetes control plane and kwok from source (once, about 13 minutes)
 	@e2e/controlplane/build.sh > /dev/null
 
+.PHONY: tools
+tools: ## Build helm and helm-docs from source (once, about 3 minutes)
+	@e2e/tools/build.sh > /dev/null
+
+IMAGE ?= podidentity-operator:0.1.0
+
+.PHONY: image
+image: ## Build the image IMAGE=NAME:TAG without a daemon (image/tools.sh installs what that needs)
+	@image/build.sh "$(IMAGE)"
+
+.PHONY: image-test
+image-test: image controlplane ## Build the image and run it in front of a real control plane
+	@PODIDENTITY_IMAGE="$(CURDIR)/target/image/oci:$(lastword $(subst :, ,$(IMAGE)))" \
+	  cargo test -p e2e --test scenarios -- the_image_runs_the_operator
+
 .PHONY: generate
-generate: ## Write what is generated from the Rust types: config/crd, docs/reference/api.md
+generate: ## Write what is generated: config/crd, docs/reference/api.md, parts of charts/
 	@cargo run --quiet -p podidentity-api --example crd > $(CRD).new
 	@mv $(CRD).new $(CRD)
 	@echo "wrote $(CRD)"
@@ -115,6 +130,7 @@ generate: ## Write what is generated from the Rust types: config/crd, docs/refer
 	@cp $(HEALTH) $(ARGOCD)/health.lua
 	@config/argocd/actions.sh > $(ARGOCD)/actions.yaml
 	@echo "wrote $(ARGOCD)"
+	@charts/generate.sh
 
 .PHONY: check-generated
 check-generated: ## Fail if what is generated is stale
@@ -125,6 +141,7 @@ check-generated: ## Fail if what is generated is stale
 	  || { echo "$(API) is stale: run make generate and commit it" >&2; exit 1; }
 	@diff -u $(ARGOCD)/health.lua $(HEALTH) && config/argocd/actions.sh | diff -u $(ARGOCD)/actions.yaml - \
 	  || { echo "$(ARGOCD) is stale: run make generate and commit it" >&2; exit 1; }
+	@charts/generate.sh --check
 
 .PHONY: check-docs
 check-docs: ## Fail if a link of a page leads nowhere, or a reason is not explained

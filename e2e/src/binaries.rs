@@ -1,4 +1,4 @@
-//! Where the control plane's binaries are.
+//! Where the binaries are that are built from Go modules.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -6,19 +6,29 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
-/// The folder that holds the binaries, which are built first if they are missing (about 13 minutes, once; the build
-/// shows its progress on stderr).
+/// The folder that holds the control plane's binaries, which are built first if they are missing (about 13 minutes,
+/// once; the build shows its progress on stderr).
 pub fn folder() -> Result<&'static Path> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    if let Some(folder) = FOLDER.get() {
+    built(&FOLDER, "e2e/controlplane/build.sh")
+}
+
+/// The folder that holds helm; it is built first if it is missing (about 3 minutes, once).
+pub fn tools() -> Result<&'static Path> {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    built(&FOLDER, "e2e/tools/build.sh")
+}
+
+fn built(folder: &'static OnceLock<PathBuf>, script: &str) -> Result<&'static Path> {
+    if let Some(folder) = folder.get() {
         return Ok(folder);
     }
-    let script = crate::repository().join("e2e/controlplane/build.sh");
+    let script = crate::repository().join(script);
     let output = Command::new(&script).stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("cannot run {}", script.display()))?;
     if !output.status.success() {
-        bail!("building the control plane failed ({}), see above", output.status);
+        bail!("{} failed ({}), see above", script.display(), output.status);
     }
-    let folder = String::from_utf8(output.stdout)?;
-    Ok(FOLDER.get_or_init(|| PathBuf::from(folder.trim())))
+    let found = String::from_utf8(output.stdout)?;
+    Ok(folder.get_or_init(|| PathBuf::from(found.trim())))
 }

@@ -40,20 +40,17 @@ pub struct Operator {
 }
 
 impl ControlPlane {
-    /// Installs the custom resource, the operator's rights and the injection policy.
+    /// Installs the custom resource, the operator's rights and its guard, and the injection policy.
     pub async fn install(&self) -> Result<()> {
         self.install_operator().await?;
+        self.apply_folder("config/guard").await?;
         self.install_injection().await
     }
 
     /// Installs the custom resource and the operator's rights.
     pub async fn install_operator(&self) -> Result<()> {
         self.apply_folder("config/base").await?;
-        let crd = "crd/podidentitybindings.podidentity.dev";
-        self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
-        self.discoverable().await?;
-        self.forget_kinds();
-        Ok(())
+        self.recognised().await
     }
 
     /// Waits until `kubectl` would find the kind: discovery follows the custom resource after about a second.
@@ -69,6 +66,20 @@ impl ControlPlane {
         }
     }
 
+    /// Waits until the custom resource can be used, by kubectl too.
+    pub async fn recognised(&self) -> Result<()> {
+        let crd = "crd/podidentitybindings.podidentity.dev";
+        self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
+        self.discoverable().await?;
+        self.forget_kinds();
+        Ok(())
+    }
+
+    /// The kubeconfig file that speaks for the operator, once it was started.
+    pub fn operator_kubeconfig(&self) -> PathBuf {
+        self.folder().join("podidentity-operator.kubeconfig")
+    }
+
     /// The requests of the operator so far.
     pub fn operator_requests(&self) -> Result<Vec<audit::Request>> {
         let mut requests = self.audit()?;
@@ -78,6 +89,11 @@ impl ControlPlane {
 }
 
 impl Operator {
+    /// One that was started in another way and serves at this port.
+    pub(crate) fn started(process: Process, port: Port) -> Self {
+        Self { process, port }
+    }
+
     /// Installs everything and starts the operator's binary with these arguments.
     pub async fn start(control_plane: &ControlPlane, args: &[&str]) -> Result<Self> {
         control_plane.install().await?;
@@ -91,25 +107,28 @@ impl Operator {
 
     /// Starts one more under a name of its own, which reaches the API server at this address.
     pub async fn start_as(name: &str, control_plane: &ControlPlane, server: &str, args: &[&str]) -> Result<Self> {
-        let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-        Self::start_with(name, control_plane, server, args, vec![("RUST_LOG".to_owned(), level)]).await
+        Self::start_with(name, control_plane, server, args, Vec::new()).await
     }
 
-    /// The same with further environment variables.
+    /// The same with further environment variables, which go before those that are set anyway.
     pub async fn start_with(
         name: &str,
         control_plane: &ControlPlane,
         server: &str,
         args: &[&str],
-        more_env: Vec<(String, String)>,
+        more: Vec<(String, String)>,
     ) -> Result<Self> {
         let program = binary()?;
         let kubeconfig = control_plane.folder().join(format!("{name}.kubeconfig"));
         let token = token(control_plane, SERVICE_ACCOUNT).await?;
         kubeconfig::write(&kubeconfig, server, &control_plane.authority(), &User::Token(&token))?;
-        let mut env =
-            vec![("KUBECONFIG".to_owned(), kubeconfig.display().to_string()), ("NO_COLOR".to_owned(), "1".to_owned())];
-        env.extend(more_env);
+        let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+        let mut env = vec![
+            ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
+            ("RUST_LOG".to_owned(), level),
+            ("NO_COLOR".to_owned(), "1".to_owned()),
+        ];
+        env.extend(more);
         let port = Port::reserve()?;
         let listen = format!("--listen=127.0.0.1:{}", port.number());
         let args = args.iter().map(|&arg| arg.to_owned()).chain([listen]).collect();

@@ -26,13 +26,6 @@ impl ControlPlane {
         self.apply_folder("config/enforcement").await
     }
 
-    /// Installs the policies of a folder under another name.
-    pub async fn install_copy(&self, folder: &str, name: &str, copy: &str) -> Result<()> {
-        let folder = crate::repository().join(folder);
-        let text = self.kubectl(&["kustomize", &folder.display().to_string()]).await?;
-        self.apply_yaml(&text.replace(name, copy)).await
-    }
-
     /// Installs the policies of a folder, narrowed to the namespaces with a label: others are not disturbed.
     pub async fn install_policies_for(&self, folder: &str, label: &str) -> Result<()> {
         let folder = crate::repository().join(folder);
@@ -44,20 +37,6 @@ impl ControlPlane {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
         self.apply_yaml(&list.to_string()).await
     }
-}
-
-/// The refusal, if it comes within about two seconds.
-pub async fn soon_refused<K>(namespace: &Namespace, object: &K) -> Result<Option<String>>
-where
-    K: Watched + kube::Resource<Scope = NamespaceResourceScope>,
-{
-    for _ in 0..40 {
-        if let Err(refusal) = attempt(namespace, object).await? {
-            return Ok(Some(refusal));
-        }
-        tokio::time::sleep(INTERVAL).await;
-    }
-    Ok(None)
 }
 
 /// Waits until the API server has checked the types in a policy's expressions, and found nothing.

@@ -145,6 +145,10 @@ impl ObjectId {
             name: meta.name.clone().unwrap_or_default(),
         }
     }
+
+    pub(crate) fn of_namespace(name: &str) -> Self {
+        Self { kind: Kind::Namespace, namespace: String::new(), name: name.to_owned() }
+    }
 }
 
 /// Which object it is, and how new.
@@ -212,13 +216,13 @@ impl Index {
         self.lock().delete(id, uid)
     }
 
-    /// Removes the objects of a kind that a complete list did not have.
-    pub fn retain(&self, kind: Kind, listed: &HashSet<ObjectId>) -> Vec<IdentityKey> {
+    /// Removes the objects of a kind that a complete list, of one namespace or of all, did not have.
+    pub fn retain(&self, kind: Kind, within: Option<&str>, listed: &HashSet<ObjectId>) -> Vec<IdentityKey> {
         let mut state = self.lock();
-        let mut gone = state.places.others(kind, listed);
+        let mut gone = state.places.others(kind, within, listed);
         if kind == Kind::Namespace {
-            let named = |name: &String| ObjectId { kind, namespace: String::new(), name: name.clone() };
-            gone.extend(state.namespaces.keys().map(named).filter(|id| !listed.contains(id)));
+            let named = state.namespaces.keys().map(|name| ObjectId::of_namespace(name));
+            gone.extend(named.filter(|id| !listed.contains(id)));
         }
         gone.iter().flat_map(|id| state.delete(id, None)).collect()
     }

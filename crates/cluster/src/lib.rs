@@ -18,6 +18,7 @@ pub mod observe;
 
 mod optional;
 pub mod pulse;
+pub mod scope;
 pub mod watch;
 
 mod identity;

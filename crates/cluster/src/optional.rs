@@ -1,14 +1,17 @@
-//! Argo Rollouts: watched while its custom resource is installed, which may be never, or change at any time.
+//! Argo Rollouts: watched while the API server serves them, which may be never, or change at any time.
 //!
 //! ```text
-//! watch on the one definition ──► it is there: start the stream ──► it is gone: stop it, forget its objects
+//! are they served? ──► yes: start the streams ──► no more: stop them, forget their objects
 //! ```
+//!
+//! In the whole cluster that is seen by a watch on the one definition. Where rights are in a few namespaces only,
+//! the API server is asked every minute what it serves.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, Either, pending};
+use futures::future::{BoxFuture, Either, join_all, pending};
+use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, pin_mut};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::PartialObjectMeta;
@@ -17,99 +20,69 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
 use podidentity_core::objects::{Rollout, WorkloadKind};
 use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use crate::index::{Index, Kind, Object};
-use crate::layers;
-use crate::pulse::Pulse;
-use crate::watch::{Listeners, stream};
+use crate::index::{Kind, Object};
+use crate::scope::{LOOK_EVERY, Scope};
+use crate::watch::{Source, Stream};
 
 const DEFINITION: &str = "rollouts.argoproj.io";
 const WATCHED: &str = "CustomResourceDefinition";
+const API_VERSION: &str = "argoproj.io/v1alpha1";
+const PLURAL: &str = "rollouts";
 /// A definition that is there but cannot be used (not accepted, being deleted) keeps nobody from working for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 const KIND: Kind = Kind::Workload(WorkloadKind::Rollout);
 
 /// The stream of Rollouts, which begins and ends with their definition, and what is told when they need no more be
 /// waited for: they are listed, there are none, or it cannot be known.
-pub(crate) fn rollouts(
-    client: &Client,
-    index: &Index,
-    listeners: &Listeners,
-) -> (BoxFuture<'static, ()>, oneshot::Receiver<()>) {
+pub(crate) fn rollouts(source: &Source) -> Stream {
     let (looked, receiver) = oneshot::channel();
-    let keeper = Keeper {
-        client: client.clone(),
-        pulse: Arc::new(listeners.pulses.begin(WATCHED)),
-        index: index.clone(),
-        listeners: listeners.clone(),
-        looked: Some(looked),
-        listed: None,
-        running: None,
-        seen: false,
-    };
+    let keeper = Keeper { source: source.clone(), looked: Some(looked), listed: None, running: None };
     (keeper.run().boxed(), receiver)
 }
 
 struct Keeper {
-    client: Client,
-    pulse: Arc<Pulse>,
-    index: Index,
-    listeners: Listeners,
+    source: Source,
     /// Told once when nobody has to wait any more.
     looked: Option<oneshot::Sender<()>>,
-    /// Told by the stream of its first full list.
-    listed: Option<oneshot::Receiver<()>>,
+    /// Ready when the streams have delivered their first full lists.
+    listed: Option<BoxFuture<'static, ()>>,
     running: Option<BoxFuture<'static, ()>>,
-    /// Whether the list that is under way has shown the definition.
-    seen: bool,
 }
 
 impl Keeper {
     async fn run(mut self) {
-        // Metadata only: the definition itself is large.
-        let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(layers::felt(&self.client, &self.pulse));
-        let config = watcher::Config::default().fields(&format!("metadata.name={DEFINITION}"));
-        let definitions = watch(api, config).default_backoff();
+        let mut served = match self.source.scope {
+            Scope::Cluster => defined(self.source.felt(WATCHED)),
+            Scope::Namespaces(_) => discovered(self.source.felt(WATCHED)),
+        };
         let patience = tokio::time::sleep(PATIENCE);
-        pin_mut!(definitions, patience);
+        pin_mut!(patience);
         loop {
             let running = self.running.as_mut().map_or(Either::Left(pending()), Either::Right);
             let listed = self.listed.as_mut().map_or(Either::Left(pending()), Either::Right);
             tokio::select! {
-                event = definitions.next() => match event {
-                    Some(Ok(event)) => self.keep(&event),
+                served = served.next() => match served {
+                    Some(Ok(true)) => self.start(),
+                    Some(Ok(false)) => {
+                        self.stop();
+                        self.need_not_be_waited_for();
+                    }
                     Some(Err(error)) => {
                         warn!(%error, "it cannot be seen whether Argo Rollouts is installed, trying again");
-                        self.listeners.observer.watch_failed(WATCHED);
+                        self.source.listeners.observer.watch_failed(WATCHED);
                         self.need_not_be_waited_for();
                     }
                     None => return,
                 },
                 () = running => self.running = None,
                 () = &mut patience, if self.looked.is_some() => self.need_not_be_waited_for(),
-                _ = listed => {
+                () = listed => {
                     self.listed = None;
                     self.need_not_be_waited_for();
                 }
-            }
-        }
-    }
-
-    fn keep(&mut self, event: &Event<PartialObjectMeta<CustomResourceDefinition>>) {
-        match event {
-            Event::Init => self.seen = false,
-            Event::InitApply(definition) | Event::Apply(definition) => {
-                self.seen = true;
-                // Its objects go first, and the stream shows how; the definition's own end comes after.
-                if definition.meta().deletion_timestamp.is_none() {
-                    self.start();
-                }
-            }
-            Event::InitDone if self.seen => {}
-            Event::InitDone | Event::Delete(_) => {
-                self.stop();
-                self.need_not_be_waited_for();
             }
         }
     }
@@ -119,8 +92,10 @@ impl Keeper {
             return;
         }
         info!("Argo Rollouts is installed: its Rollouts are watched");
-        let (running, listed) = stream(&self.client, &self.index, &self.listeners, KIND, Object::workload::<Rollout>);
-        (self.running, self.listed) = (Some(running), Some(listed));
+        let (running, listed): (Vec<_>, Vec<_>) =
+            self.source.watch::<Rollout>(KIND, Object::workload).into_iter().unzip();
+        self.running = Some(join_all(running).map(|_| ()).boxed());
+        self.listed = Some(join_all(listed).map(|_| ()).boxed());
     }
 
     fn stop(&mut self) {
@@ -128,8 +103,8 @@ impl Keeper {
             info!("Argo Rollouts is not installed any more");
         }
         self.listed = None;
-        for key in self.index.retain(KIND, &HashSet::new()) {
-            (self.listeners.notify)(key);
+        for key in self.source.index.retain(KIND, None, &HashSet::new()) {
+            (self.source.listeners.notify)(key);
         }
     }
 
@@ -139,4 +114,47 @@ impl Keeper {
             let _ = looked.send(());
         }
     }
+}
+
+type Served = BoxStream<'static, Result<bool, watcher::Error>>;
+
+/// Whether the definition exists, as its watch shows it.
+fn defined(client: Client) -> Served {
+    // Metadata only: the definition itself is large.
+    let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(client);
+    let config = watcher::Config::default().fields(&format!("metadata.name={DEFINITION}"));
+    let mut listed = false;
+    let served = watch(api, config).default_backoff().map(move |event| {
+        let event = event?;
+        Ok(match event {
+            Event::Init => {
+                listed = false;
+                None
+            }
+            Event::InitApply(definition) | Event::Apply(definition) => {
+                listed = true;
+                // Its objects go first, and their stream shows how; the definition's own end comes after.
+                definition.meta().deletion_timestamp.is_none().then_some(true)
+            }
+            Event::InitDone if listed => None,
+            Event::InitDone | Event::Delete(_) => Some(false),
+        })
+    });
+    served.filter_map(async |served| served.transpose()).boxed()
+}
+
+/// Whether the API server says that it serves them, asked again and again: everybody may ask that.
+fn discovered(client: Client) -> Served {
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let asked = stream::unfold((client, ticks), async |(client, mut ticks)| {
+        ticks.tick().await;
+        let served = match client.list_api_group_resources(API_VERSION).await {
+            Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == PLURAL)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+            Err(error) => Err(watcher::Error::InitialListFailed(error)),
+        };
+        Some((served, (client, ticks)))
+    });
+    asked.boxed()
 }

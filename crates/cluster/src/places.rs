@@ -44,9 +44,11 @@ impl Places {
         }
     }
 
-    /// The objects of a kind that are not among these.
-    pub(crate) fn others(&self, kind: Kind, listed: &HashSet<ObjectId>) -> Vec<ObjectId> {
-        let of_kind = self.namespaces.iter().filter_map(|(namespace, kinds)| Some((namespace, kinds.get(&kind)?)));
+    /// The objects of a kind, in one namespace or in all, that are not among these.
+    pub(crate) fn others(&self, kind: Kind, within: Option<&str>, listed: &HashSet<ObjectId>) -> Vec<ObjectId> {
+        let concerned =
+            self.namespaces.iter().filter(|(namespace, _)| within.is_none_or(|within| **namespace == *within));
+        let of_kind = concerned.filter_map(|(namespace, kinds)| Some((namespace, kinds.get(&kind)?)));
         let ids = of_kind.flat_map(|(namespace, names)| {
             names.keys().map(move |name| ObjectId { kind, namespace: namespace.clone(), name: (**name).to_owned() })
         });

@@ -5,11 +5,11 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt, pin_mut};
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, NamespaceResourceScope};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
@@ -24,6 +24,7 @@ use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
 use crate::layers;
 use crate::observe::Observer;
 use crate::pulse::Pulses;
+use crate::scope::{self, Scope};
 
 /// Told of every bound identity about which something has changed.
 pub type Notify = Arc<dyn Fn(IdentityKey) + Send + Sync>;
@@ -44,76 +45,113 @@ pub fn streams(
     client: &Client,
     index: &Index,
     listeners: &Listeners,
+    scope: &Scope,
 ) -> (Vec<BoxFuture<'static, ()>>, BoxFuture<'static, ()>) {
-    let mut builder = Builder { client, index, listeners, streams: Vec::new(), listed: Vec::new() };
-    builder.add::<ObservedBinding>(Kind::Binding, Object::binding);
-    builder.add::<ServiceAccount>(Kind::ServiceAccount, |account| Object::ServiceAccount(Arc::new(account)));
-    builder.add::<Deployment>(Kind::Workload(WorkloadKind::Deployment), Object::workload);
-    builder.add::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), Object::workload);
-    builder.add::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), Object::workload);
-    builder.add::<ObservedPod>(Kind::Pod, Object::pod);
-    builder.add::<Namespace>(Kind::Namespace, |namespace| Object::Namespace(Arc::new(namespace)));
-    let (optional, looked) = crate::optional::rollouts(client, index, listeners);
-    builder.streams.push(optional);
-    builder.listed.push(looked);
-    let listed = join_all(builder.listed).map(|_| ()).boxed();
-    (builder.streams, listed)
+    let source =
+        Source { client: client.clone(), index: index.clone(), listeners: listeners.clone(), scope: scope.clone() };
+    let mut all = source.watch::<ObservedBinding>(Kind::Binding, Object::binding);
+    all.extend(source.watch::<ServiceAccount>(Kind::ServiceAccount, |it| Object::ServiceAccount(Arc::new(it))));
+    all.extend(source.watch::<Deployment>(Kind::Workload(WorkloadKind::Deployment), Object::workload));
+    all.extend(source.watch::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), Object::workload));
+    all.extend(source.watch::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), Object::workload));
+    all.extend(source.watch::<ObservedPod>(Kind::Pod, Object::pod));
+    all.extend(source.namespaces());
+    all.push(crate::optional::rollouts(&source));
+    let (streams, listed): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    (streams, join_all(listed).map(|_| ()).boxed())
 }
 
-struct Builder<'a> {
-    client: &'a Client,
-    index: &'a Index,
-    listeners: &'a Listeners,
-    streams: Vec<BoxFuture<'static, ()>>,
-    listed: Vec<oneshot::Receiver<()>>,
+/// The objects of one kind that cannot be decoded and are left out.
+type Undecodable = Arc<Mutex<HashSet<ObjectId>>>;
+
+/// A stream, and what is told of its first full list.
+pub(crate) type Stream = (BoxFuture<'static, ()>, oneshot::Receiver<()>);
+
+/// What is watched, and who gets to know.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) client: Client,
+    pub(crate) index: Index,
+    pub(crate) listeners: Listeners,
+    pub(crate) scope: Scope,
 }
 
-impl Builder<'_> {
-    fn add<K>(&mut self, kind: Kind, object: fn(K) -> Object)
+impl Source {
+    /// The streams that keep the objects of one kind.
+    pub(crate) fn watch<K>(&self, kind: Kind, object: fn(K) -> Object) -> Vec<Stream>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + 'static,
+    {
+        let undecodable = Undecodable::default();
+        let stream = |part: Option<String>| {
+            let client = self.felt(kind.as_str());
+            let api = scope::api(&client, part.as_deref());
+            self.stream(api, part, kind, object, &undecodable)
+        };
+        self.scope.parts().into_iter().map(stream).collect()
+    }
+
+    /// The client for one stream of a kind, whose signs of life are noted.
+    pub(crate) fn felt(&self, kind: &'static str) -> Client {
+        layers::felt(&self.client, &Arc::new(self.listeners.pulses.begin(kind)))
+    }
+
+    fn namespaces(&self) -> Vec<Stream> {
+        let look = |part: Option<String>| {
+            let Some(name) = part else {
+                let object = |it: Namespace| Object::Namespace(Arc::new(it));
+                let api = Api::all(self.felt(Kind::Namespace.as_str()));
+                return self.stream(api, None, Kind::Namespace, object, &Undecodable::default());
+            };
+            let (sender, listed) = oneshot::channel();
+            (scope::look_at_namespace(self.clone(), name, sender).boxed(), listed)
+        };
+        self.scope.parts().into_iter().map(look).collect()
+    }
+
+    fn stream<K>(
+        &self,
+        api: Api<DeserializeGuard<K>>,
+        namespace: Option<String>,
+        kind: Kind,
+        object: fn(K) -> Object,
+        undecodable: &Undecodable,
+    ) -> Stream
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let (stream, listed) = stream(self.client, self.index, self.listeners, kind, object);
-        self.streams.push(stream);
-        self.listed.push(listed);
+        let (sender, listed) = oneshot::channel();
+        let keeper = Keeper {
+            kind,
+            namespace,
+            object,
+            index: self.index.clone(),
+            listeners: self.listeners.clone(),
+            listing: HashSet::new(),
+            undecodable: Arc::clone(undecodable),
+            listed: Some(sender),
+        };
+        (keeper.run(api).boxed(), listed)
     }
-}
-
-/// A stream that keeps the objects of one kind, and what is told of its first full list.
-pub(crate) fn stream<K>(
-    client: &Client,
-    index: &Index,
-    listeners: &Listeners,
-    kind: Kind,
-    object: fn(K) -> Object,
-) -> (BoxFuture<'static, ()>, oneshot::Receiver<()>)
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
-{
-    let (sender, listed) = oneshot::channel();
-    let keeper = Keeper {
-        kind,
-        object,
-        index: index.clone(),
-        listeners: listeners.clone(),
-        listing: HashSet::new(),
-        undecodable: HashSet::new(),
-        listed: Some(sender),
-    };
-    let pulse = Arc::new(listeners.pulses.begin(kind.as_str()));
-    (keeper.run(Api::all(layers::felt(client, &pulse))).boxed(), listed)
 }
 
 /// Keeps the objects of one kind in the index.
 struct Keeper<K> {
     kind: Kind,
+    /// Where it watches; everywhere if it is not said.
+    namespace: Option<String>,
     object: fn(K) -> Object,
     index: Index,
     listeners: Listeners,
     /// What the list that is under way has shown so far.
     listing: HashSet<ObjectId>,
-    /// What cannot be decoded and is left out.
-    undecodable: HashSet<ObjectId>,
+    /// Shared by all streams of the kind: what is told is their number.
+    undecodable: Undecodable,
     /// Told of the first full list.
     listed: Option<oneshot::Sender<()>>,
 }
@@ -129,7 +167,7 @@ where
             match event {
                 Ok(event) => self.keep(event),
                 Err(error) => {
-                    warn!(kind = self.kind.as_str(), %error, "watch failed, trying again");
+                    warn!(kind = self.kind.as_str(), namespace = self.namespace, %error, "watch failed, trying again");
                     self.listeners.observer.watch_failed(self.kind.as_str());
                 }
             }
@@ -147,11 +185,14 @@ where
                 self.apply(object)
             }
             Event::InitDone => {
-                let gone = self.index.retain(self.kind, &self.listing);
-                info!(kind = self.kind.as_str(), objects = self.listing.len(), "listed");
-                self.undecodable.retain(|id| self.listing.contains(id));
+                let gone = self.index.retain(self.kind, self.namespace.as_deref(), &self.listing);
+                info!(kind = self.kind.as_str(), namespace = self.namespace, objects = self.listing.len(), "listed");
                 self.listeners.observer.listed(self.kind.as_str());
-                self.listeners.observer.undecodable(self.kind.as_str(), self.undecodable.len());
+                self.undecodable(|ids| {
+                    let elsewhere = |id: &ObjectId| self.namespace.as_ref().is_some_and(|own| *own != id.namespace);
+                    ids.retain(|id| elsewhere(id) || self.listing.contains(id));
+                    true
+                });
                 self.listing = HashSet::new();
                 if let Some(listed) = self.listed.take() {
                     // The receiver is only gone when the process is shutting down.
@@ -163,7 +204,7 @@ where
             Event::Delete(object) => {
                 let meta = object.meta();
                 let id = ObjectId::of(self.kind, meta);
-                self.decodable(&id);
+                self.undecodable(|ids| ids.remove(&id));
                 self.index.delete(&id, meta.uid.as_deref())
             }
         };
@@ -172,10 +213,12 @@ where
         }
     }
 
-    /// The object can be decoded (again), or is gone.
-    fn decodable(&mut self, id: &ObjectId) {
-        if !self.undecodable.is_empty() && self.undecodable.remove(id) {
-            self.listeners.observer.undecodable(self.kind.as_str(), self.undecodable.len());
+    /// Changes what cannot be decoded, and tells how much it is if the change says that this is news.
+    fn undecodable(&self, change: impl FnOnce(&mut HashSet<ObjectId>) -> bool) {
+        // A panic while it was held leaves a set all the same.
+        let mut ids = self.undecodable.lock().unwrap_or_else(PoisonError::into_inner);
+        if change(&mut ids) {
+            self.listeners.observer.undecodable(self.kind.as_str(), ids.len());
         }
     }
 
@@ -183,7 +226,7 @@ where
         match object.0 {
             Ok(object) => {
                 let object = (self.object)(object);
-                self.decodable(&object.id());
+                self.undecodable(|ids| ids.remove(&object.id()));
                 self.index.apply(object)
             }
             Err(invalid) => {
@@ -195,8 +238,7 @@ where
                     error = invalid.error,
                     "object cannot be decoded and is left out"
                 );
-                self.undecodable.insert(id.clone());
-                self.listeners.observer.undecodable(self.kind.as_str(), self.undecodable.len());
+                self.undecodable(|ids| ids.insert(id.clone()));
                 // What it was before is no ground to act on any more.
                 self.index.delete(&id, None)
             }

@@ -107,6 +107,16 @@ fn what_a_complete_list_does_not_have_is_gone() {
     index.apply(pod("a", "app", 1));
     index.apply(pod("b", "app", 1));
     let listed: HashSet<ObjectId> = HashSet::from([pod("b", "app", 1).id()]);
-    assert_eq!(index.retain(Kind::Pod, &listed), [key("app")]);
+    assert_eq!(index.retain(Kind::Pod, None, &listed), [key("app")]);
     assert_eq!(pods(&index, "app"), ["b@1"]);
+}
+
+#[test]
+fn a_list_of_one_namespace_says_nothing_of_another() {
+    let index = Index::default();
+    index.apply(binding("app"));
+    index.apply(pod("a", "app", 1));
+    assert_eq!(index.retain(Kind::Pod, Some("another"), &HashSet::new()), []);
+    assert_eq!(pods(&index, "app"), ["a@1"]);
+    assert_eq!(index.retain(Kind::Pod, Some("shop"), &HashSet::new()), [key("app")]);
 }

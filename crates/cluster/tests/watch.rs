@@ -16,6 +16,7 @@ use kube::client::Body;
 use podidentity_cluster::index::{IdentityKey, Index};
 use podidentity_cluster::observe::Nobody;
 use podidentity_cluster::pulse::Pulses;
+use podidentity_cluster::scope::Scope;
 use podidentity_cluster::watch::{Listeners, streams};
 use podidentity_core::snapshot::Snapshot;
 use serde_json::{Value, json};
@@ -68,7 +69,7 @@ fn deployment(name: &str, version: &str, replicas: &Value) -> Value {
 async fn known_when(client: &Client, is_true: impl Fn(&Snapshot) -> bool) -> Option<Snapshot> {
     let index = Index::default();
     let listeners = Listeners { notify: Arc::new(|_| {}), observer: Arc::new(Nobody), pulses: Pulses::default() };
-    let (streams, _) = streams(client, &index, &listeners);
+    let (streams, _) = streams(client, &index, &listeners, &Scope::Cluster);
     let running: Vec<_> = streams.into_iter().map(tokio::spawn).collect();
     let key = IdentityKey { namespace: "shop".into(), service_account: "app".into() };
     let known = tokio::time::timeout(Duration::from_secs(30), async {

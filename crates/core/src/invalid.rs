@@ -14,9 +14,9 @@ pub(crate) fn reason(binding: &PodIdentityBinding) -> Option<String> {
         return Some("spec.audience: must have 1 to 256 characters".to_owned());
     }
     let rollout = &spec.rollout;
+    // Without maxConcurrent: whatever it says, restarts go on safely, as below one it counts as one.
     let numbers = [
         ("tokenExpirationSeconds", spec.token_expiration_seconds.unwrap_or(600), 600..=86_400),
-        ("rollout.maxConcurrent", rollout.max_concurrent.into(), 1..=1000),
         ("rollout.settleSeconds", rollout.settle_seconds.into(), 0..=3600),
         ("rollout.progressDeadlineSeconds", rollout.progress_deadline_seconds.into(), 10..=86_400),
     ];
@@ -53,11 +53,11 @@ mod tests {
     #[test]
     fn what_the_definition_refuses_today_is_named() {
         assert_eq!(reason_of(&json!({})), None);
+        assert_eq!(reason_of(&json!({"rollout": {"maxConcurrent": 0}})), None);
         let named = [
             (json!({"roleArn": "my-role"}), "spec.roleArn: "),
             (json!({"audience": ""}), "spec.audience: must have 1 to 256 characters"),
             (json!({"tokenExpirationSeconds": 599}), "spec.tokenExpirationSeconds: is 599, must be from 600 to 86400"),
-            (json!({"rollout": {"maxConcurrent": 0}}), "spec.rollout.maxConcurrent: is 0, must be from 1 to 1000"),
             (json!({"rollout": {"settleSeconds": -1}}), "spec.rollout.settleSeconds: is -1, must be from 0 to 3600"),
             (json!({"rollout": {"progressDeadlineSeconds": 9}}), "spec.rollout.progressDeadlineSeconds: is 9, must"),
             (

@@ -45,6 +45,11 @@ const MARKS: &[Mark] = &[
     Mark { tool: "OLM", key: "olm.managed", value: Some("true"), name: None },
 ];
 
+/// Whether a label or annotation tells of a tool.
+pub(crate) fn is_mark(key: &str) -> bool {
+    MARKS.iter().any(|mark| mark.key == key)
+}
+
 /// The tools that keep an object, in the order of [`MARKS`], each once.
 pub fn owners(meta: &ObjectMeta) -> Vec<Owner> {
     let get = |key: &str| {

@@ -16,6 +16,7 @@ mod metrics;
 mod reconcile;
 mod start;
 mod traces;
+mod version;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use kube::Client;
 use podidentity_cluster::index::{IdentityKey, Index};
 use podidentity_cluster::pulse::Pulses;
 use podidentity_cluster::queue::{self, Queue, Sender};
+use podidentity_cluster::scope::Scope;
 use podidentity_cluster::watch::{self, Listeners};
 use podidentity_cluster::{client, layers};
 use tokio::task::{JoinError, JoinSet};
@@ -17,6 +18,7 @@ use crate::health::Health;
 use crate::http;
 use crate::lead::Lead;
 use crate::metrics::{Exposition, Metrics, Sources};
+use crate::version;
 
 /// What work needs. Nobody stands for election yet.
 pub(crate) struct Started {
@@ -35,7 +37,7 @@ pub(crate) struct Started {
 
 /// Connects, serves health and metrics, and fills the index.
 pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
-    info!(version = env!("CARGO_PKG_VERSION"), dry_run = ?args.dry_run, "pod identity operator");
+    info!(version = env!("CARGO_PKG_VERSION"), commit = version::COMMIT, dry_run = ?args.dry_run, "pod identity operator");
     let metrics = Metrics::new();
     let client = client::from_environment(concat!("podidentity-operator/", env!("CARGO_PKG_VERSION"))).await?;
     let client = layers::observed(&client, Arc::new(metrics.clone()));
@@ -49,7 +51,8 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     let sources = Sources { index: index.clone(), load, pulses: pulses.clone(), leads: leadership.leads() };
     http::serve(args.listen, health.clone(), Exposition::new(&metrics, &sources)).await?;
 
-    if args.require_grants {
+    let scope = args.scope();
+    if args.require_grants && scope == Scope::Cluster {
         client::may_list_namespaces(&client).await?;
     }
     let issuer = match args.injection.issuer.clone() {
@@ -57,7 +60,7 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
         None => client::discover_issuer(&client).await,
     };
     let listeners = Listeners { notify: notify(&sender), observer: Arc::new(metrics.clone()), pulses };
-    let (streams, listed) = watch::streams(&client, &index, &listeners);
+    let (streams, listed) = watch::streams(&client, &index, &listeners, &scope);
     let mut streams: JoinSet<()> = streams.into_iter().collect();
     // Never act on half a picture: every stream has to deliver its first full list.
     tokio::select! {

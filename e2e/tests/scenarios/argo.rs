@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use e2e::expect;
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
-use e2e::{Namespace, wait};
+use e2e::{ControlPlane, Namespace, wait};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -104,7 +104,7 @@ async fn running(namespace: &Namespace, spec: Value) -> Result<Rollout> {
     Ok(created)
 }
 
-async fn marked(namespace: &Namespace, generation: i64) -> Result<()> {
+pub(crate) async fn marked(namespace: &Namespace, generation: i64) -> Result<()> {
     let what = format!("generation {generation} carries the mark");
     wait::object(&namespace.api(), "app", &what, |it: Option<&Rollout>| {
         let it = it.ok_or("it does not exist")?;
@@ -115,10 +115,16 @@ async fn marked(namespace: &Namespace, generation: i64) -> Result<()> {
     .await
 }
 
-async fn rolled_and_verified(namespace: &Namespace) -> Result<()> {
+/// A Rollout `app` that runs already, and a binding of its service account, which exists.
+pub(crate) async fn bound(namespace: &Namespace) -> Result<()> {
     let spec = json!({"replicas": 1, "template": plain_template("app")});
     running(namespace, spec).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
+    Ok(())
+}
+
+async fn rolled_and_verified(namespace: &Namespace) -> Result<()> {
+    bound(namespace).await?;
     marked(namespace, 2).await?;
     says(namespace, "Progressing", "first", "second").await?;
     expect::workload(namespace, "app", "Rollout/app", WorkloadState::Rolling).await?;
@@ -143,10 +149,10 @@ async fn paused_at_a_step(namespace: &Namespace) -> Result<()> {
     Ok(())
 }
 
-async fn install(world: &World) -> Result<()> {
-    world.control_plane.apply_yaml(YAML).await?;
+pub(crate) async fn install(control_plane: &ControlPlane) -> Result<()> {
+    control_plane.apply_yaml(YAML).await?;
     let established = format!("crd/{DEFINITION}");
-    world.control_plane.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &established]).await?;
+    control_plane.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &established]).await?;
     Ok(())
 }
 
@@ -162,7 +168,7 @@ async fn uninstall(world: &World) -> Result<()> {
 /// The definition appears while the operator runs, and is there when the operator starts anew.
 pub(crate) async fn rollouts(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
-    install(&world).await?;
+    install(&world.control_plane).await?;
     let rolled = rolled_and_verified(&namespace).await;
     world.operator.kill();
     world.operator.restart()?;
@@ -182,7 +188,7 @@ pub(crate) async fn template_elsewhere(world: Arc<World>, namespace: Namespace) 
     namespace.create(fixtures::service_account("app")?).await?;
     namespace.take_over::<ServiceAccount>("helm", "app", account).await?;
     e2e::injection::in_force(&namespace, "app", ROLE).await?;
-    install(&world).await?;
+    install(&world.control_plane).await?;
     let found = async {
         let reference = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"});
         let before = running(&namespace, json!({"workloadRef": reference})).await?;

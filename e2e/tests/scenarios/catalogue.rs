@@ -3,12 +3,16 @@
 use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
-    argo, bad_input, deletion, disturbed, enforcement, injection, kinds, lifecycle, observed, ownership, process,
-    replicas, rollouts, schema, workloads,
+    argo, bad_input, deletion, denied, disturbed, enforcement, grants, injection, install, kinds, lifecycle, observed,
+    ownership, process, replicas, rights, rollouts, schema, workloads,
 };
+
+/// Needs an image; ignored where there is none.
+pub(crate) const IMAGE: &str = "the_image_runs_the_operator";
 
 /// Name, place and scenario.
 #[rustfmt::skip] // one line for each
+#[allow(clippy::too_many_lines)] // a table
 pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
     vec![
         // First, because they take longest.
@@ -30,6 +34,19 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_deleted_definition_releases_and_may_come_back", Narrow, |w, n| Box::pin(disturbed::definition_deleted(w, n))),
         ("an_argo_rollout_is_rolled_while_its_definition_is_there", Exclusive, |w, n| Box::pin(argo::rollouts(w, n))),
         ("an_argo_rollout_without_template_is_verified", Exclusive, |w, n| Box::pin(argo::template_elsewhere(w, n))),
+        // Installation, and rights.
+        ("no_right_is_spare", Shared, |w, n| Box::pin(rights::none_is_spare(w, n))),
+        ("no_right_is_spare_in_a_namespace", Shared, |w, n| Box::pin(rights::none_is_spare_in_a_namespace(w, n))),
+        ("what_is_denied_to_the_operator", Shared, |w, n| Box::pin(denied::to_the_operator(w, n))),
+        ("a_stolen_token_changes_no_image", Shared, |w, n| Box::pin(denied::by_the_guard(w, n))),
+        ("installed_with_kubectl_and_removed", Shared, |w, n| Box::pin(install::kubectl::whole_life(w, n))),
+        ("installed_with_helm_and_removed", Shared, |w, n| Box::pin(install::chart::whole_life(w, n))),
+        ("installed_for_two_namespaces_of_three", Shared, |w, n| Box::pin(install::namespaced::two_of_three(w, n))),
+        (IMAGE, Shared, |w, n| Box::pin(install::image::works(w, n))),
+        ("the_chart_renders_what_kustomize_does", Shared, |w, n| Box::pin(install::rendering::same_objects(w, n))),
+        ("the_chart_passes_its_linter", Shared, |w, n| Box::pin(install::rendering::without_complaints(w, n))),
+        ("every_value_of_the_chart_is_honoured", Shared, |w, n| Box::pin(install::values::each_is_honoured(w, n))),
+        ("wrong_values_of_the_chart_are_refused", Shared, |w, n| Box::pin(install::values::wrong_ones_are_refused(w, n))),
         ("a_canary_that_fails_halts_nineteen_others", Shared, |w, n| Box::pin(rollouts::halted(w, n))),
         ("a_canary_that_fails_is_rolled_back", Shared, |w, n| Box::pin(rollouts::canary_rolled_back(w, n))),
         ("all_that_were_rolled_are_rolled_back", Shared, |w, n| Box::pin(rollouts::all_rolled_back(w, n))),
@@ -100,5 +117,12 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("under_enforcement_pods_of_a_stalled_binding_keep_coming", Guarded, |w, n| Box::pin(enforcement::stalled(w, n))),
         ("under_enforcement_the_younger_of_two_bindings_has_no_say", Shared, |w, n| Box::pin(enforcement::two_bindings(w, n))),
         ("under_enforcement_missed_injections_heal_by_themselves", Exclusive, |w, n| Box::pin(enforcement::missed_injections(w, n))),
+        ("the_types_in_the_policies_are_right", Shared, |w, n| Box::pin(enforcement::types_are_right(w, n))),
+        // Grants.
+        ("a_role_that_is_not_granted_is_refused_by_policy", Shared, |w, n| Box::pin(grants::refused_by_policy(w, n))),
+        ("grants_are_changed_by_those_who_may_grant", Shared, |w, n| Box::pin(grants::who_may_grant(w, n))),
+        ("grants_are_read_alike_by_policy_and_operator", Shared, |w, n| Box::pin(grants::read_alike(w, n))),
+        ("grants_required_a_role_waits_for_its_grant", Guarded, |w, n| Box::pin(grants::required(w, n))),
+        ("a_grant_that_is_withdrawn_freezes_what_is_in_force", Guarded, |w, n| Box::pin(grants::withdrawn(w, n))),
     ]
 }

@@ -87,7 +87,7 @@ async fn alone(world: &Mutex<Option<Arc<World>>>, args: &[&str], scenario: Scena
 }
 
 impl World {
-    async fn start(args: &[&str]) -> Result<Arc<Self>> {
+    pub(crate) async fn start(args: &[&str]) -> Result<Arc<Self>> {
         let control_plane = ControlPlane::start().await?;
         let started = Operator::start(&control_plane, args).await;
         match started.and_then(|operator| statuses::record(&control_plane).map(|()| operator)) {

@@ -86,10 +86,12 @@ pub(super) fn slim_with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Re
     Ok(meta)
 }
 
-/// Metadata of a service account, whose labels nobody reads.
+/// Metadata of a service account; of its labels those by which the tool that keeps it is known.
 fn slim_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let mut meta = slim_with_owners(deserializer)?;
-    meta.labels = None;
+    if let Some(labels) = meta.labels.as_mut() {
+        labels.retain(|key, _| crate::owners::is_mark(key));
+    }
     Ok(meta)
 }
 
@@ -97,7 +99,7 @@ fn slim_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(inherit = k8s::ServiceAccount, crates(kube_core = "::kube_core"))]
 pub struct ServiceAccount {
-    /// Metadata without labels; `managedFields` only of owners of identity annotations.
+    /// Metadata with few labels; `managedFields` only of owners of identity annotations.
     #[serde(deserialize_with = "slim_account")]
     pub metadata: ObjectMeta,
 }

@@ -10,19 +10,28 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use podidentity_cluster::fence::Scope;
+use podidentity_cluster::scope;
 
 pub(crate) use election::ElectionArgs;
 pub(crate) use injection::InjectionArgs;
 pub(crate) use logs::LogArgs;
 
+use crate::version;
+
 /// Links service accounts to AWS IAM roles and proves that running pods have them.
 #[derive(Debug, Parser)]
 #[command(
     version,
+    long_version = version::long(),
     after_help = "The cluster is found as kubectl finds it (KUBECONFIG, ~/.kube/config), or by the pod's service account.",
     max_term_width = 120
 )]
 pub(crate) struct Args {
+    /// Namespaces to look after, separated by commas, with rights in these and nowhere else: see config/namespaced.
+    /// Default: the whole cluster.
+    #[arg(long, env = "PODIDENTITY_NAMESPACES", value_name = "NAME,...", value_delimiter = ',', value_parser = values::namespace)]
+    namespaces: Vec<String>,
+
     /// How many workloads of the whole cluster may be in a restart of ours at the same time.
     #[arg(long, env = "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS", value_name = "NUMBER", default_value_t = 10, value_parser = values::positive)]
     pub(crate) max_concurrent_rollouts: usize,
@@ -81,6 +90,14 @@ impl DryRun {
 }
 
 impl Args {
+    /// The part of the cluster that is looked after.
+    pub(crate) fn scope(&self) -> scope::Scope {
+        if self.namespaces.is_empty() {
+            return scope::Scope::Cluster;
+        }
+        scope::Scope::Namespaces(self.namespaces.iter().cloned().collect())
+    }
+
     /// Checks what clap cannot: how the flags fit together.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.election.check()
@@ -146,5 +163,17 @@ mod tests {
     fn dry_run_alone_reports() {
         assert_eq!(parse(&["--dry-run"]).unwrap().dry_run, DryRun::Report);
         assert_eq!(parse(&["--dry-run=silent"]).unwrap().dry_run, DryRun::Silent);
+    }
+
+    #[test]
+    fn namespaces_are_separated_by_commas() {
+        let scope = |flag: &str| parse(&[flag]).map(|args| args.scope());
+        assert_eq!(parse(&[]).unwrap().scope(), scope::Scope::Cluster);
+        let two = ["team-a", "team-b"].map(str::to_owned).into();
+        assert_eq!(scope("--namespaces=team-b,team-a,team-b").unwrap(), scope::Scope::Namespaces(two));
+        for wrong in ["--namespaces=", "--namespaces=a,", "--namespaces=A", "--namespaces=a.b", "--namespaces=*"] {
+            let error = scope(wrong).unwrap_err();
+            assert!(error.contains("for the whole cluster leave"), "{wrong}: {error}");
+        }
     }
 }

@@ -41,6 +41,16 @@ pub(crate) fn object_name(text: &str) -> Result<String, String> {
     })
 }
 
+/// The name of a namespace.
+pub(crate) fn namespace(text: &str) -> Result<String, String> {
+    match domain(text) {
+        Ok(name) if !name.contains('.') && name.len() <= 63 => Ok(name),
+        _ => {
+            Err("is not the name of a namespace; for the whole cluster leave the flag, or the variable, out".to_owned())
+        }
+    }
+}
+
 pub(crate) fn domain(text: &str) -> Result<String, String> {
     let is_label = |label: &str| {
         let inner = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');

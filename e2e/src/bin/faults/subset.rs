@@ -1,4 +1,4 @@
-//! The part of the campaign that runs with every change: of each class of fault, so many that it takes a few minutes.
+//! The part of the campaign that is quick: of most classes of faults a few plans.
 
 use e2e::faults::plan::Plan;
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
-use e2e::policies::{admitted, attempt, enforce, plain, pod_with, preset, refused};
+use e2e::policies::{self, admitted, attempt, enforce, plain, pod_with, preset, refused};
 use e2e::{NEVER_READY_AS, Namespace, expect, injection, wait};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
@@ -277,4 +277,19 @@ async fn refused_while_away(namespace: &Namespace) -> Result<()> {
     namespace.change::<Deployment>("app", &json!({"spec": {"replicas": 3}})).await?;
     failed_create(namespace).await?;
     expect::pods_have(namespace, "app", 2, ROLE).await
+}
+
+/// The API server finds nothing wrong with the types in the expressions.
+pub(crate) async fn types_are_right(world: Arc<World>, _: Namespace) -> Result<()> {
+    world.control_plane.install_enforcement().await?;
+    world.control_plane.install_policies_for("config/grants", crate::grants::LABEL).await?;
+    for name in [
+        "pod-identity-enforcement",
+        "pod-identity-grants-bindings",
+        "pod-identity-grants-service-accounts",
+        "pod-identity-grants-namespaces",
+    ] {
+        policies::type_checked(&world.control_plane, name).await?;
+    }
+    Ok(())
 }

@@ -1,0 +1,56 @@
+{{- define "podidentity-operator.name" -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* What the Deployment selects by, too: it can never change. */}}
+{{- define "podidentity-operator.labels" -}}
+app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
+{{- end -}}
+
+{{- define "podidentity-operator.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "podidentity-operator.name" .) -}}
+{{- end -}}
+
+{{- define "podidentity-operator.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The subject of every binding. */}}
+{{- define "podidentity-operator.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "podidentity-operator.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}
+
+{{/* Settings as variables; what is empty is left to the operator. */}}
+{{- define "podidentity-operator.env" -}}
+{{- $settings := .Values.settings -}}
+{{- range $variable, $value := dict
+  "PODIDENTITY_LOG_FORMAT" $settings.logFormat
+  "RUST_LOG" $settings.logLevel
+  "PODIDENTITY_NAMESPACES" (join "," .Values.namespaces)
+  "PODIDENTITY_REQUIRE_GRANTS" .Values.grants.required
+  "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS" $settings.maxConcurrentRollouts
+  "PODIDENTITY_DRY_RUN" (ternary "" $settings.dryRun (eq $settings.dryRun "off"))
+  "PODIDENTITY_CONCURRENCY" $settings.concurrency
+  "PODIDENTITY_ISSUER" $settings.issuer
+  "PODIDENTITY_ANNOTATION_DOMAIN" $settings.annotationDomain
+  "PODIDENTITY_TOKEN_AUDIENCE" $settings.tokenAudience
+  "PODIDENTITY_TOKEN_MOUNT_PATH" $settings.tokenMountPath
+  "PODIDENTITY_TOKEN_EXPIRATION" $settings.tokenExpiration
+  "PODIDENTITY_AWS_DEFAULT_REGION" $settings.awsDefaultRegion
+  "PODIDENTITY_STS_REGIONAL_ENDPOINT" $settings.stsRegionalEndpoint
+  "PODIDENTITY_IMDS_OPEN_TO_PODS" $settings.imdsOpenToPods
+}}
+{{- if $value }}
+- name: {{ $variable }}
+  value: {{ $value | toString | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,71 @@
+//! Installed, upgraded, removed and installed again with Helm.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use e2e::{ControlPlane, Namespace, Operator};
+
+use super::helm::{RELEASE, chart, helm};
+use super::user::User;
+use crate::world::World;
+
+pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    let user = User::in_namespace(&control_plane, "users").await?;
+    let install = Install { control_plane: &control_plane, chart: chart() };
+
+    let notes = install.upgrade(&[]).await?;
+    ensure!(notes.contains("names no registry"), "the notes do not warn of the image: {notes}");
+    let operator = Operator::start_as_deployed(&control_plane).await?;
+    user.bind(&control_plane, &operator).await?;
+    let pods = user.pods().await?;
+
+    // Another flag is another pod of the operator, and nothing for the users.
+    operator.terminate().await?;
+    install.upgrade(&["settings.concurrency=3"]).await?;
+    let operator = Operator::start_as_deployed(&control_plane).await?;
+    user.is_looked_after(&control_plane, &operator).await?;
+
+    // Uninstalled, the bindings stay and the pods keep their roles; installed again, nobody is restarted.
+    operator.terminate().await?;
+    install.uninstall().await?;
+    let left = control_plane.kubectl(&["get", "deployment,clusterrole", "--all-namespaces", "--output=name"]).await?;
+    ensure!(!left.contains(RELEASE), "objects of the chart are left: {left}");
+    install.upgrade(&[]).await?;
+    let operator = Operator::start_as_deployed(&control_plane).await?;
+    user.is_looked_after(&control_plane, &operator).await?;
+    ensure!(pods == user.pods().await?, "pods were restarted");
+
+    // For good: without `crds.keep` the definition goes with the release.
+    control_plane.kubectl(&["delete", "podidentitybindings", "--all", "--all-namespaces"]).await?;
+    operator.terminate().await?;
+    install.upgrade(&["crds.keep=false"]).await?;
+    install.uninstall().await?;
+    let left = control_plane.kubectl(&["get", "crd", "--output=name"]).await?;
+    ensure!(!left.contains("podidentity"), "the definition is left: {left}");
+    user.is_as_before().await?;
+    ensure!(pods == user.pods().await?, "the removal has restarted pods");
+    Ok(())
+}
+
+struct Install<'a> {
+    control_plane: &'a ControlPlane,
+    chart: String,
+}
+
+impl Install<'_> {
+    async fn upgrade(&self, values: &[&str]) -> Result<String> {
+        let mut args = vec!["upgrade", "--install", "--create-namespace", RELEASE, &self.chart];
+        for value in ["injection.enabled=true"].iter().chain(values) {
+            args.extend(["--set-json", value]);
+        }
+        let notes = helm(Some(self.control_plane), &args).await?;
+        self.control_plane.recognised().await?;
+        Ok(notes)
+    }
+
+    async fn uninstall(&self) -> Result<()> {
+        helm(Some(self.control_plane), &["uninstall", RELEASE, "--wait"]).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! The helm that was built together with the other tools, and the chart.
+
+use std::path::Path;
+use std::process::Output;
+
+use anyhow::{Context, Result, bail};
+use e2e::{ControlPlane, binaries};
+use tokio::process::Command;
+
+/// Name of the release; it is the operator's own.
+pub(super) const RELEASE: &str = "podidentity-operator";
+
+/// The folder of the chart.
+pub(super) fn chart() -> String {
+    e2e::repository().join("charts/podidentity-operator").display().to_string()
+}
+
+/// Runs helm; its stdout, or an error with its stderr. With a control plane: as its administrator.
+pub(super) async fn helm(control_plane: Option<&ControlPlane>, args: &[&str]) -> Result<String> {
+    let output = run(control_plane, args).await?;
+    if !output.status.success() {
+        bail!("helm {} failed:\n{}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Runs helm, whatever its exit status.
+pub(super) async fn run(control_plane: Option<&ControlPlane>, args: &[&str]) -> Result<Output> {
+    let mut command = Command::new(binaries::tools()?.join("helm"));
+    // No file of the user's: neither plugins nor repositories nor a cluster.
+    let folder = tempfile::tempdir()?;
+    for variable in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+        command.env(variable, folder.path());
+    }
+    command.env("KUBECONFIG", control_plane.map_or(Path::new("/dev/null"), ControlPlane::kubeconfig));
+    command.args(args).args(["--namespace", e2e::operator::NAMESPACE]).kill_on_drop(true);
+    command.output().await.context("cannot run helm")
+}
+
+/// What the chart renders with these values, each `key=JSON`.
+pub(super) async fn template(values: &[&str]) -> Result<String> {
+    let chart = chart();
+    let mut args = vec!["template", RELEASE, &chart];
+    for value in values {
+        args.extend(["--set-json", value]);
+    }
+    helm(None, &args).await
+}

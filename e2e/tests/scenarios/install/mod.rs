@@ -1,0 +1,19 @@
+//! Installing, upgrading and removing the operator with nothing but the files that are shipped.
+//!
+//! ```text
+//! kustomize ─┐                     ┌─► rendering: the same objects
+//!            ├─► objects, compared ┤
+//! helm ──────┘                     └─► applied to a control plane of its own: kubectl, chart, namespaced
+//! ```
+
+mod helm;
+mod objects;
+
+pub(crate) mod rendering;
+pub(crate) mod values;
+
+pub(crate) mod chart;
+pub(crate) mod image;
+pub(crate) mod kubectl;
+pub(crate) mod namespaced;
+mod user;

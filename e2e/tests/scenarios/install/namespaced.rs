@@ -1,0 +1,50 @@
+//! The operator for a few namespaces: rights in these, and nowhere else.
+
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use e2e::fixtures::{self, ROLE};
+use e2e::{ControlPlane, Namespace, Operator, audit};
+use podidentity_api::PodIdentityBinding;
+
+use super::user::User;
+use crate::argo;
+use crate::world::World;
+
+/// `config/samples/namespaced`, for the namespaces team-a and team-b.
+pub(crate) async fn two_of_three(_: Arc<World>, _: Namespace) -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    let a = User::in_namespace(&control_plane, "team-a").await?;
+    let other = User::in_namespace(&control_plane, "team-c").await?;
+    control_plane.kubectl(&["create", "namespace", "team-b"]).await?;
+    let b = control_plane.existing_namespace("team-b");
+    b.create(fixtures::service_account("app")?).await?;
+    argo::install(&control_plane).await?;
+    control_plane.apply_folder("config/samples/namespaced").await?;
+    control_plane.install_injection().await?;
+    other.namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
+
+    let operator = Operator::start_as_deployed(&control_plane).await?;
+    a.bind(&control_plane, &operator).await?;
+    argo::bound(&b).await?;
+    argo::marked(&b, 2).await?;
+
+    // Bindings first: the namespace takes the operator's role along, in no order that one could rely on.
+    control_plane.kubectl(&["delete", "podidentitybindings", "--all", "--namespace", "team-b"]).await?;
+    control_plane.kubectl(&["delete", "namespace", "team-b", "--timeout=120s"]).await?;
+    other.is_as_before().await?;
+    let unseen: PodIdentityBinding = other.namespace.api().get("app").await?;
+    let observed = unseen.status.and_then(|status| status.observed_generation);
+    ensure!(observed == Some(-1), "a binding elsewhere was observed: {observed:?}");
+    never_refused(&control_plane)?;
+    let roles = control_plane.kubectl(&["get", "clusterrole", "--output=name"]).await?;
+    ensure!(!roles.contains("podidentity"), "there is a role for the whole cluster: {roles}");
+    operator.terminate().await
+}
+
+fn never_refused(control_plane: &ControlPlane) -> Result<()> {
+    let mut refused = control_plane.operator_requests()?;
+    refused.retain(|request| request.response_status.as_ref().is_some_and(|status| status.code == 403));
+    ensure!(refused.is_empty(), "the operator was refused:\n{}", audit::summary(&refused));
+    Ok(())
+}

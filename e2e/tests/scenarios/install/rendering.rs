@@ -1,0 +1,64 @@
+//! kustomize and Helm render the same objects.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use e2e::Namespace;
+use tokio::process::Command;
+
+use super::helm::{chart, helm, template};
+use super::objects::{Objects, differences, parse};
+use crate::world::World;
+
+/// Folders of `config/`, and the values that mean the same.
+const SAME: &[(&[&str], &[&str])] = &[
+    (&["default"], &[]),
+    (&["samples/namespaced"], &[r#"namespaces=["team-a","team-b"]"#]),
+    (&["default", "injection"], &["injection.enabled=true"]),
+    (&["default", "enforcement"], &["enforcement.enabled=true"]),
+    (&["default", "grants"], &["grants.enabled=true"]),
+    (&["default", "prometheus"], &["prometheus.enabled=true"]),
+    (&["default", "guard"], &["guard.enabled=true"]),
+    (
+        &["default", "injection", "enforcement", "grants", "guard"],
+        &["injection.enabled=true", "enforcement.enabled=true", "grants.enabled=true", "guard.enabled=true"],
+    ),
+];
+
+/// Helm does not own the namespace that it installs into.
+const NAMESPACE: &str = "v1 Namespace /podidentity-system";
+
+pub(crate) async fn same_objects(_: Arc<World>, _: Namespace) -> Result<()> {
+    let mut text = String::new();
+    for (folders, values) in SAME {
+        let mut wanted = kustomize(folders).await?;
+        ensure!(wanted.remove(NAMESPACE).is_some(), "{NAMESPACE} is not in {folders:?}");
+        let rendered = parse(&template(values).await?).with_context(|| format!("{values:?}"))?;
+        let different = differences(&wanted, &rendered);
+        if !different.is_empty() {
+            let _ = writeln!(text, "{folders:?} and {values:?}:\n{different}");
+        }
+    }
+    ensure!(text.is_empty(), "kustomize and the chart differ:\n{text}");
+    Ok(())
+}
+
+pub(crate) async fn without_complaints(_: Arc<World>, _: Namespace) -> Result<()> {
+    let said = helm(None, &["lint", "--strict", &chart()]).await?;
+    ensure!(said.contains("0 chart(s) failed"), "{said}");
+    Ok(())
+}
+
+async fn kustomize(folders: &[&str]) -> Result<Objects> {
+    let mut all = Objects::new();
+    for folder in folders {
+        let folder = e2e::repository().join("config").join(folder);
+        let output =
+            Command::new(e2e::binaries::folder()?.join("kubectl")).arg("kustomize").arg(&folder).output().await?;
+        let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success() && complaint.is_empty(), "{}: {complaint}", folder.display());
+        all.append(&mut parse(&String::from_utf8(output.stdout)?)?);
+    }
+    Ok(all)
+}

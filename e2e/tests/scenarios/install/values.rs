@@ -1,0 +1,128 @@
+//! Every value of the chart does something, and a wrong one is refused.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use e2e::Namespace;
+use serde_json::Value;
+
+use super::helm::{chart, run, template};
+use super::objects::{differences, parse};
+use crate::world::World;
+
+/// Another value for each, after those that it depends on, and what then is in the objects that was not there before.
+#[rustfmt::skip] // one line for each
+const OTHERS: &[(&str, &str)] = &[
+    (r#"fullnameOverride="other""#, "Deployment podidentity-system/other"),
+    (r#"namespaces=["team-a"]"#, "Role team-a/podidentity-operator"),
+    ("replicas=3", "3"),
+    (r#"image.repository="registry.example.com/other""#, "registry.example.com/other:0.1.0"),
+    (r#"image.tag="v9""#, "podidentity-operator:v9"),
+    (r#"image.digest="sha256:0123456789012345678901234567890123456789012345678901234567890123""#, "podidentity-operator@sha256:0123"),
+    (r#"image.pullPolicy="Always""#, "Always"),
+    (r#"imagePullSecrets=[{"name":"my-registry"}]"#, "my-registry"),
+    (r#"settings.logFormat="text""#, "text"),
+    (r#"settings.logLevel="debug""#, "RUST_LOG"),
+    ("settings.maxConcurrentRollouts=7", "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS"),
+    (r#"settings.dryRun="report""#, "PODIDENTITY_DRY_RUN"),
+    ("settings.concurrency=7", "PODIDENTITY_CONCURRENCY"),
+    (r#"settings.issuer="https://issuer.example.com""#, "PODIDENTITY_ISSUER"),
+    (r#"settings.annotationDomain="pods.example.com""#, "PODIDENTITY_ANNOTATION_DOMAIN"),
+    (r#"settings.tokenAudience="sts.example.com""#, "PODIDENTITY_TOKEN_AUDIENCE"),
+    (r#"settings.tokenMountPath="/token""#, "PODIDENTITY_TOKEN_MOUNT_PATH"),
+    ("settings.tokenExpiration=900", "PODIDENTITY_TOKEN_EXPIRATION"),
+    (r#"settings.awsDefaultRegion="eu-central-1""#, "PODIDENTITY_AWS_DEFAULT_REGION"),
+    ("settings.stsRegionalEndpoint=true", "PODIDENTITY_STS_REGIONAL_ENDPOINT"),
+    ("settings.imdsOpenToPods=true", "PODIDENTITY_IMDS_OPEN_TO_PODS"),
+    (r#"extraEnv=[{"name":"HTTPS_PROXY","value":"https://proxy.example.com"}]"#, "HTTPS_PROXY"),
+    ("crds.install=false", "CustomResourceDefinition /podidentitybindings.podidentity.dev is missing"),
+    ("rbac.create=false", "ClusterRole /podidentity-operator is missing"),
+    ("serviceAccount.create=false", "ServiceAccount podidentity-system/podidentity-operator is missing"),
+    (r#"serviceAccount.name="other""#, "ServiceAccount podidentity-system/other"),
+    (r#"serviceAccount.annotations={"a":"b"}"#, r#"{"a":"b"}"#),
+    ("injection.enabled=true", "MutatingAdmissionPolicy /pod-identity-injection"),
+    ("enforcement.enabled=true", "ValidatingAdmissionPolicy /pod-identity-enforcement"),
+    ("grants.enabled=true", "ValidatingAdmissionPolicy /"),
+    ("prometheus.enabled=true", "ServiceMonitor podidentity-system/podidentity-operator"),
+    (r#"prometheus.enabled=true prometheus.labels={"release":"monitoring"}"#, "monitoring"),
+    ("guard.enabled=true", "ValidatingAdmissionPolicy /podidentity-operator-guard-workloads"),
+    ("grants.required=true", "PODIDENTITY_REQUIRE_GRANTS"),
+    (r#"resources={"limits":{"memory":"1Gi"}}"#, "1Gi"),
+    ("podDisruptionBudget.enabled=false", "PodDisruptionBudget podidentity-system/podidentity-operator is missing"),
+    ("networkPolicy.enabled=false", "NetworkPolicy podidentity-system/podidentity-operator is missing"),
+    (r#"networkPolicy.metricsFrom=[{"podSelector":{}}]"#, "podSelector"),
+    ("networkPolicy.apiServerPorts=[8443]", "8443"),
+    (r#"networkPolicy.extraEgress=[{"ports":[{"port":3128}]}]"#, "3128"),
+    (r#"podLabels={"team":"platform"}"#, "platform"),
+    (r#"podAnnotations={"a":"b"}"#, ".a"),
+    (r#"priorityClassName="system-cluster-critical""#, "system-cluster-critical"),
+    (r#"nodeSelector={"kubernetes.io/arch":"amd64"}"#, "amd64"),
+    (r#"tolerations=[{"operator":"Exists"}]"#, "Exists"),
+    (r#"affinity={"nodeAffinity":{}}"#, "nodeAffinity"),
+    (r#"topologySpreadConstraints=[{"maxSkew":2,"topologyKey":"rack","whenUnsatisfiable":"DoNotSchedule"}]"#, "rack"),
+];
+
+/// A value of Helm itself: its effect is on removal, and another scenario sees it.
+const SEEN_ELSEWHERE: &str = "crds.keep";
+
+pub(crate) async fn each_is_honoured(_: Arc<World>, _: Namespace) -> Result<()> {
+    let before = parse(&template(&[]).await?)?;
+    for (value, expected) in OTHERS {
+        let values: Vec<&str> = value.split(' ').collect();
+        let after = parse(&template(&values).await?)?;
+        let different = differences(&before, &after);
+        ensure!(different.contains(expected), "{value} does not lead to {expected}:\n{different}");
+    }
+    let file = std::fs::read_to_string(format!("{}/values.yaml", chart()))?;
+    let mut all = BTreeSet::new();
+    leaves("", &serde_saphyr::from_str(&file)?, &mut all);
+    let tried = OTHERS.iter().filter_map(|(value, _)| value.rsplit(' ').next()?.split('=').next());
+    for key in tried.chain([SEEN_ELSEWHERE]) {
+        // `resources` is replaced as a whole.
+        let before = all.len();
+        all.retain(|leaf| leaf != key && !leaf.starts_with(&format!("{key}.")));
+        ensure!(all.len() < before, "{key} is not in values.yaml");
+    }
+    ensure!(all.is_empty(), "not tried: {all:?}");
+    Ok(())
+}
+
+fn leaves(path: &str, value: &Value, all: &mut BTreeSet<String>) {
+    match value.as_object() {
+        Some(map) if !map.is_empty() => {
+            for (key, value) in map {
+                let dot = if path.is_empty() { "" } else { "." };
+                leaves(&format!("{path}{dot}{key}"), value, all);
+            }
+        }
+        _ => {
+            all.insert(path.to_owned());
+        }
+    }
+}
+
+/// What is wrong, and what the message has to name.
+const WRONG: &[(&str, &str)] = &[
+    ("nosuch=1", "nosuch"),
+    ("settings.nosuch=1", "nosuch"),
+    ("replicas=0", "replicas"),
+    (r#"replicas="two""#, "replicas"),
+    ("injection=true", "injection"),
+    (r#"namespaces=["Team A"]"#, "namespaces"),
+    (r#"image.digest="latest""#, "digest"),
+    (r#"settings.logFormat="xml""#, "logFormat"),
+    ("settings.tokenExpiration=60", "tokenExpiration"),
+    (r#"settings.issuer="issuer.example.com""#, "issuer"),
+    ("networkPolicy.apiServerPorts=[]", "apiServerPorts"),
+    (r#"serviceAccount.annotations={"a":1}"#, "annotations"),
+];
+
+pub(crate) async fn wrong_ones_are_refused(_: Arc<World>, _: Namespace) -> Result<()> {
+    for (value, named) in WRONG {
+        let output = run(None, &["template", "x", &chart(), "--set-json", value]).await?;
+        let said = String::from_utf8(output.stderr).context("not a text")?;
+        ensure!(!output.status.success() && said.contains(named), "{value} is not refused by name: {said}");
+    }
+    Ok(())
+}
