@@ -50,20 +50,21 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
     let deadline = SignedDuration::from_secs(binding.spec.rollout.progress_deadline_seconds.into());
     let mark = mark(binding);
     for workload in &snapshot.workloads {
-        if !has_role(snapshot, workload, role) {
-            continue;
-        }
         let id = workload.id();
         let until = rolled_at(workload).map(|rolled| rolled + deadline);
+        let late = until.is_none_or(|until| until <= snapshot.now);
+        let marked = workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&mark);
         let held_back =
             workload.paused || matches!(workload.strategy, UpdateStrategy::OnDelete | UpdateStrategy::Elsewhere);
-        if held_back {
+        let has_role = has_role(snapshot, workload, role);
+        if has_role && held_back {
             revocation.kept.push(id.to_string());
-        } else if workload.template_annotation(names::IDENTITY_ANNOTATION) != Some(&mark) {
+        } else if has_role && !marked {
             revocation.rolls.push(roll(workload, mark.clone()));
-        } else if until.is_none_or(|until| until <= snapshot.now) {
+        } else if has_role && late {
             revocation.kept.push(id.to_string());
-        } else {
+        } else if has_role || (marked && !workload.rolled_out && !held_back && !late) {
+            // It keeps its slot until its new pods are up, too.
             revocation.in_flight.push(id);
             revocation.check_at = revocation.check_at.into_iter().chain(until).min();
         }

@@ -17,6 +17,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
     vec![
         // First, because they take longest.
         ("a_contested_annotation_is_left_alone_for_a_while", Shared, |w, n| Box::pin(ownership::contested(w, n))),
+        ("a_removed_annotation_is_not_fought_over_for_ever", Shared, |w, n| Box::pin(ownership::contested_by_removals(w, n))),
         ("a_converged_binding_causes_no_requests", Exclusive, |w, n| Box::pin(process::quiet(w, n))),
         ("killed_after_annotating_it_rolls_once", Exclusive, |w, n| Box::pin(process::killed_after_annotating(w, n))),
         ("killed_while_rolling_it_rolls_once", Exclusive, |w, n| Box::pin(process::killed_while_rolling(w, n))),
@@ -30,6 +31,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_dry_run_writes_nothing_or_only_reports", Exclusive, |w, n| Box::pin(observed::dry_run(w, n))),
         ("killed_at_random_it_rolls_once", Narrow, |w, n| Box::pin(disturbed::killed_at_random(w, n))),
         ("the_limit_holds_across_bindings", Narrow, |w, n| Box::pin(disturbed::limited_across_bindings(w, n))),
+        ("the_limit_holds_across_revocations", Narrow, |w, n| Box::pin(disturbed::revocations_limited(w, n))),
         ("injection_that_comes_back_heals_a_rollout", Narrow, |w, n| Box::pin(disturbed::injection_interrupted(w, n))),
         ("a_deleted_definition_releases_and_may_come_back", Narrow, |w, n| Box::pin(disturbed::definition_deleted(w, n))),
         ("an_argo_rollout_is_rolled_while_its_definition_is_there", Exclusive, |w, n| Box::pin(argo::rollouts(w, n))),
@@ -68,6 +70,8 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("released_to_another_owner_the_value_stays", Shared, |w, n| Box::pin(deletion::released_to_another(w, n))),
         ("revoked_no_pod_keeps_the_role", Shared, |w, n| Box::pin(deletion::revoked(w, n))),
         ("retained_everything_stays", Shared, |w, n| Box::pin(deletion::retained(w, n))),
+        ("deleted_while_suspended_it_leaves_everything", Shared, |w, n| Box::pin(deletion::suspended(w, n))),
+        ("what_cannot_be_revoked_is_named", Shared, |w, n| Box::pin(deletion::not_revoked(w, n))),
         ("where_nothing_is_left_a_binding_goes_at_once", Shared, |w, n| Box::pin(deletion::nothing_left(w, n))),
         ("deleted_while_rolling_it_goes", Shared, |w, n| Box::pin(deletion::while_rolling(w, n))),
         ("a_deleted_namespace_goes_with_its_bindings", Shared, |w, n| Box::pin(deletion::namespace_deleted(w, n))),
@@ -81,6 +85,8 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_stateful_set_is_rolled", Shared, |w, n| Box::pin(kinds::stateful_set(w, n))),
         ("a_stateful_set_is_rolled_down_to_its_partition", Shared, |w, n| Box::pin(kinds::partitioned(w, n))),
         ("a_stateful_set_on_delete_waits_for_a_person", Shared, |w, n| Box::pin(kinds::stateful_set_on_delete(w, n))),
+        ("a_stateful_set_of_one_pod_is_rolled_back", Shared, |w, n| Box::pin(kinds::stateful_set_rolled_back(w, n))),
+        ("a_stateful_set_that_waits_for_a_pod_needs_a_person", Shared, |w, n| Box::pin(kinds::stateful_set_that_waits(w, n))),
         ("a_daemon_set_is_rolled", Shared, |w, n| Box::pin(kinds::daemon_set(w, n))),
         ("a_daemon_set_on_delete_waits_for_a_person", Shared, |w, n| Box::pin(kinds::daemon_set_on_delete(w, n))),
         ("a_bare_pod_is_never_restarted", Shared, |w, n| Box::pin(kinds::bare_pod(w, n))),

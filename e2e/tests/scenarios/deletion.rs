@@ -81,6 +81,34 @@ pub(crate) async fn retained(_: Arc<World>, namespace: Namespace) -> Result<()> 
     Ok(())
 }
 
+/// What `suspend` promises holds to the end.
+pub(crate) async fn suspended(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    let before = bound(&namespace, &json!({"deletionPolicy": "Revoke"})).await?;
+    crate::steps::change(&namespace, json!({"suspend": true})).await?;
+    expect::ready(&namespace, "app").await?;
+    deleted(&namespace).await?;
+    expect::event(&namespace, reason::RETAINED).await?;
+    expect::annotated(&namespace, "app", Some(ROLE)).await?;
+    rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)
+}
+
+/// A set whose pods only a person replaces: the binding goes all the same, and says whose pods keep the role.
+pub(crate) async fn not_revoked(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    namespace.create(fixtures::binding_with("app", "app", ROLE, &json!({"deletionPolicy": "Revoke"}))?).await?;
+    expect::annotated(&namespace, "app", Some(ROLE)).await?;
+    injection::in_force(&namespace, "app", ROLE).await?;
+    let on_delete = json!({"updateStrategy": {"type": "OnDelete"}});
+    let before = namespace.create(fixtures::stateful_set("app", "app", 1, &on_delete)?).await?;
+    crate::steps::verified(&namespace, 1).await?;
+    deleted(&namespace).await?;
+    expect::annotated(&namespace, "app", None).await?;
+    let note = expect::event(&namespace, reason::ROLE_KEPT).await?.note.unwrap_or_default();
+    ensure!(note.contains("StatefulSet/app"), "the event does not say who keeps the role: {note}");
+    expect::pods_have(&namespace, "app", 1, ROLE).await?;
+    rolled(&before, &namespace.api().get("app").await?, 0)
+}
+
 pub(crate) async fn nothing_left(_: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &json!({"deletionPolicy": "Revoke"})).await?;
     namespace.delete::<Deployment>("app").await?;

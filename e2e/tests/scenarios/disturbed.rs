@@ -128,6 +128,43 @@ pub(crate) async fn limited_across_bindings(_: Arc<World>, namespace: Namespace)
     Ok(())
 }
 
+/// Many bindings are deleted at once, and each has to restart a workload.
+pub(crate) async fn revocations_limited(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    const BINDINGS: usize = 5;
+    let revoke = json!({"deletionPolicy": "Revoke"});
+    let bind = |n| {
+        let (name, namespace, revoke) = (name(n), &namespace, &revoke);
+        async move {
+            namespace.create(fixtures::service_account(&name)?).await?;
+            namespace.create(fixtures::deployment_with(&name, &name, 1, &json!({READY_AFTER: "1s"}))?).await?;
+            expect::rolled_out(namespace, &name).await?;
+            namespace.create(fixtures::binding_with(&name, &name, ROLE, revoke)?).await?;
+            expect::ready(namespace, &name).await?;
+            expect::rolled_out(namespace, &name).await
+        }
+    };
+    let before = try_join_all((0..BINDINGS).map(bind)).await?;
+    try_join_all((0..BINDINGS).map(|n| {
+        let namespace = &namespace;
+        async move { namespace.delete::<PodIdentityBinding>(&name(n)).await }
+    }))
+    .await?;
+    let mut most = 0;
+    wait::objects(&namespace.api(), "", "all are revoked", |all: &[&Deployment]| {
+        let flying = in_flight(all);
+        most = most.max(flying.len());
+        let revoked = all.iter().filter(|it| identity(it).is_some_and(|mark| mark.starts_with("revoked-"))).count();
+        if revoked == BINDINGS && flying.is_empty() { Ok(()) } else { Err(format!("{revoked} revoked, {flying:?}")) }
+    })
+    .await?;
+    ensure!(most <= NARROW, "the limit is {NARROW}, at the same time were rolled {most}");
+    for (n, before) in before.iter().enumerate() {
+        expect::gone::<PodIdentityBinding>(&namespace, &name(n)).await?;
+        rolled(before, &expect::rolled_out(&namespace, &name(n)).await?, 1)?;
+    }
+    Ok(())
+}
+
 /// Injection goes away in the middle of a rollout and comes back.
 pub(crate) async fn injection_interrupted(world: Arc<World>, namespace: Namespace) -> Result<()> {
     const WORKLOADS: usize = 6;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use e2e::expect::{self, rolled};
-use e2e::fixtures::{self, ROLE};
+use e2e::fixtures::{self, OTHER_ROLE, ROLE};
 use e2e::wait::Watched;
-use e2e::{Namespace, wait};
+use e2e::{NEEDS_ROLE, NEVER_READY_AS, Namespace, wait};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
@@ -17,7 +17,7 @@ use podidentity_api::WorkloadState;
 use podidentity_api::names::reason;
 use serde_json::{Value, json};
 
-use crate::steps::verified;
+use crate::steps::{change, verified};
 use crate::world::World;
 
 /// Creates the workload and waits until so many of its pods are ready.
@@ -97,6 +97,47 @@ pub(crate) async fn stateful_set(_: Arc<World>, namespace: Namespace) -> Result<
 pub(crate) async fn stateful_set_on_delete(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let workload = fixtures::stateful_set("app", "app", 2, &json!({"updateStrategy": {"type": "OnDelete"}}))?;
     by_hand(&namespace, "StatefulSet/app", workload, 2).await
+}
+
+/// A set of one pod, which never becomes ready with the other role. Its controller does not replace a pod that is not
+/// ready, so the way back takes a person.
+pub(crate) async fn stateful_set_rolled_back(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    let mut set = fixtures::stateful_set("app", "app", 1, &json!({}))?;
+    let annotations = set.spec.template.metadata.get_or_insert_default();
+    annotations.annotations = Some([(NEVER_READY_AS.to_owned(), OTHER_ROLE.to_owned())].into());
+    running(&namespace, set, 1).await?;
+    let rollout = json!({"rollout": {"onFailure": "Rollback", "progressDeadlineSeconds": 10}});
+    namespace.create(fixtures::binding_with("app", "app", ROLE, &rollout)?).await?;
+    expect::ready(&namespace, "app").await?;
+
+    change(&namespace, json!({"roleArn": OTHER_ROLE})).await?;
+    let message = expect::stalled(&namespace, "app", reason::RESTART_REQUIRED).await?;
+    for part in [OTHER_ROLE, ROLE, "Pod/app-0", "delete it"] {
+        ensure!(message.contains(part), "the message does not say {part:?}: {message}");
+    }
+    expect::annotated(&namespace, "app", Some(ROLE)).await?;
+    e2e::injection::in_force(&namespace, "app", ROLE).await?;
+    namespace.delete::<Pod>("app-0").await?;
+    expect::stalled(&namespace, "app", reason::ROLLED_BACK).await?;
+    expect::pods_have(&namespace, "app", 1, ROLE).await
+}
+
+/// The first pod crashes for want of the role; the set would wait for it for ever, whatever its template says.
+pub(crate) async fn stateful_set_that_waits(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    let mut set = fixtures::stateful_set("app", "app", 2, &json!({}))?;
+    let annotations = set.spec.template.metadata.get_or_insert_default();
+    annotations.annotations = Some([(NEEDS_ROLE.to_owned(), "true".to_owned())].into());
+    let before = namespace.create(set).await?;
+    bound(&namespace).await?;
+    let message = expect::stalled(&namespace, "app", reason::RESTART_REQUIRED).await?;
+    ensure!(message.contains("Pod/app-0"), "the message does not name the pod: {message}");
+    e2e::injection::in_force(&namespace, "app", ROLE).await?;
+    namespace.delete::<Pod>("app-0").await?;
+    expect::status_names(&verified(&namespace, 2).await?, ROLE, 2)?;
+    expect::pods_have(&namespace, "app", 2, ROLE).await?;
+    rolled(&before, &namespace.api().get("app").await?, 0)
 }
 
 fn partition(from: i32) -> Value {

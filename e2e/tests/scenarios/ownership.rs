@@ -125,6 +125,29 @@ pub(crate) async fn contested(world: Arc<World>, namespace: Namespace) -> Result
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)
 }
 
+/// One who removes the annotation leaves no trace of who it is, and is not fought for ever either.
+pub(crate) async fn contested_by_removals(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    let before = bound(&namespace, &json!({})).await?;
+    let earlier = writes(&world, &namespace, "serviceaccounts")?.len();
+    let removal = json!({"metadata": {"annotations": {role_annotation(): null}}});
+    let fight = async {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        for _ in 0..ROUNDS {
+            second.tick().await;
+            namespace.change::<ServiceAccount>("app", &removal).await?;
+        }
+        Ok(())
+    };
+    let (message, ()) = try_join!(expect::stalled(&namespace, "app", reason::CONTESTED), fight)?;
+    ensure!(message.contains("removed"), "the message does not say what happens: {message}");
+    let written = writes(&world, &namespace, "serviceaccounts")?.split_off(earlier);
+    ensure!(written.len() < 10, "{} writes in {ROUNDS} s:\n{}", written.len(), audit::summary(&written));
+
+    expect::annotated(&namespace, "app", Some(ROLE)).await?;
+    expect::ready(&namespace, "app").await?;
+    rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)
+}
+
 pub(crate) async fn suspended(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let before = running(&namespace, "app", 1).await?;
