@@ -49,6 +49,8 @@ struct Memory {
     in_flight: BTreeSet<WorkloadId>,
     /// What a dry run has shown last.
     shown: Vec<Step>,
+    /// A restoration that no status tells of yet, because writing it failed: it counts towards `Contested`.
+    untold: Option<String>,
 }
 
 /// What was decided, and on what grounds.
@@ -161,6 +163,18 @@ impl Context {
         let rolled = outcome.rolled();
         if !rolled.is_empty() {
             lock(&self.memory).entry(key.clone()).or_default().in_flight.extend(rolled.into_iter().cloned());
+        }
+    }
+
+    /// A restoration that is still to be told, once.
+    pub(crate) fn untold_restoration(&self, key: &IdentityKey) -> Option<String> {
+        lock(&self.memory).get_mut(key)?.untold.take()
+    }
+
+    /// Remembers a restoration whose status could not be written.
+    pub(crate) fn keep_untold(&self, key: &IdentityKey, restored: Option<String>) {
+        if restored.is_some() {
+            lock(&self.memory).entry(key.clone()).or_default().untold = restored;
         }
     }
 

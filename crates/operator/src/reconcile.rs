@@ -30,6 +30,7 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     let mut outcome = Outcome::of(&assessment, acted.done, acted.problems);
     outcome.withheld = acted.withheld;
     context.acted(&key, &outcome);
+    outcome.restored = outcome.restored.or_else(|| context.untold_restoration(&key));
     for (binding, farewell) in farewells(&snapshot, &assessment, &outcome) {
         report::publish(&context.recorder, &binding, vec![farewell]).await;
     }
@@ -51,6 +52,9 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     let reported = write_reports(&context, &key, &snapshot.bindings, &reports, &outcome).await;
 
     let reported_problem = reported.as_ref().err().copied();
+    if reported_problem.is_some() {
+        context.keep_untold(&key, outcome.restored);
+    }
     if let Some(kind) = problem.or(reported_problem) {
         return Some(Instant::now() + context.failed(&key, kind));
     }
