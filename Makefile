@@ -75,6 +75,31 @@ bench-smoke: controlplane
 	@cargo build -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
 	@target/debug/bench run --bindings 6 --replicas 2 --seconds 3 --rate 20 --by-hand 1 --attempts 1 --check --out target/bench-smoke
 
+# One plan: PLAN=target/faults/failed/....json. Some: ONLY="crash after". All anew: FRESH=1. More at a time: JOBS=16.
+.PHONY: faults
+faults: controlplane faults-tools ## The fault campaign: some 1,400 plans, a malformed world, overload; goes on where it was interrupted
+	@cargo build -p podidentity-operator -p e2e --bins
+	@target/debug/faults --jobs $(or $(JOBS),8) $(if $(PLAN),--plan "$(PLAN)") $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh)
+	@$(if $(PLAN)$(ONLY),true,target/debug/faults malformed && target/debug/faults overload && $(MAKE) faults-planted)
+
+.PHONY: faults-subset
+faults-subset: controlplane ## A fixed part of the fault campaign
+	@echo "== fault campaign: the fixed subset"
+	@cargo build -p podidentity-operator -p e2e --bins
+	@target/debug/faults --subset --folder target/faults-subset
+
+.PHONY: faults-planted
+faults-planted: controlplane ## Plant bugs: the fault campaign has to notice each of them
+	@echo "== fault campaign: planted bugs"
+	@cargo build -p podidentity-operator
+	@cargo run --quiet -p e2e --features planted-bugs --bin faults -- planted
+
+# The clock of the operator's machine is set by libfaketime.
+.PHONY: faults-tools
+faults-tools:
+	@ls /usr/lib/*/faketime/libfaketime.so.1 > /dev/null 2>&1 || apt-get install -y libfaketime > /dev/null \
+	  || { echo "libfaketime is missing; install it: apt-get install libfaketime" >&2; exit 1; }
+
 .PHONY: controlplane
 controlplane: ## Build etcd, the Kubernetes control plane and kwok from source (once, about 13 minutes)
 	@e2e/controlplane/build.sh > /dev/null

@@ -40,7 +40,17 @@ pub fn write(path: &Path, server: &str, authority: &Path, user: &User<'_>) -> Re
 
 /// A client that uses the kubeconfig file.
 pub async fn client(path: &Path) -> Result<Client> {
-    let kubeconfig = Kubeconfig::read_from(path)?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config(path).await?)?)
+}
+
+/// The same, for a proxy: every failure is shown to whoever asks.
+pub async fn client_without_retries(path: &Path) -> Result<Client> {
+    let mut config = config(path).await?;
+    config.default_retry = false;
     Ok(Client::try_from(config)?)
+}
+
+async fn config(path: &Path) -> Result<Config> {
+    let kubeconfig = Kubeconfig::read_from(path)?;
+    Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
 }

@@ -19,6 +19,7 @@ pub mod broken;
 pub mod container;
 pub mod controlplane;
 pub mod expect;
+pub mod faults;
 pub mod fixtures;
 pub mod history;
 pub mod injection;

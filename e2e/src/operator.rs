@@ -110,8 +110,8 @@ impl Operator {
         Self::start_with(name, control_plane, server, args, Vec::new()).await
     }
 
-    /// The same with further environment variables.
-    pub(crate) async fn start_with(
+    /// The same with further environment variables, which go before those that are set anyway.
+    pub async fn start_with(
         name: &str,
         control_plane: &ControlPlane,
         server: &str,
@@ -123,12 +123,12 @@ impl Operator {
         let token = token(control_plane, SERVICE_ACCOUNT).await?;
         kubeconfig::write(&kubeconfig, server, &control_plane.authority(), &User::Token(&token))?;
         let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-        let mut env = more;
-        env.extend([
+        let mut env = vec![
             ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
             ("RUST_LOG".to_owned(), level),
             ("NO_COLOR".to_owned(), "1".to_owned()),
-        ]);
+        ];
+        env.extend(more);
         let port = Port::reserve()?;
         let listen = format!("--listen=127.0.0.1:{}", port.number());
         let args = args.iter().map(|&arg| arg.to_owned()).chain([listen]).collect();
@@ -138,6 +138,11 @@ impl Operator {
     /// Where it serves `/metrics`, `/livez` and `/readyz`.
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port.number()).into()
+    }
+
+    /// The process.
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// The process id while it runs.
@@ -206,8 +211,14 @@ impl Operator {
     }
 }
 
+/// Names another binary than the one of this build.
+const PROGRAM: &str = "E2E_OPERATOR";
+
 /// The binary beside this one: both come from the same build.
 fn binary() -> Result<PathBuf> {
+    if let Some(program) = std::env::var_os(PROGRAM) {
+        return Ok(program.into());
+    }
     let this = std::env::current_exe()?;
     let mut folder = this.parent().context("this executable lies in no folder")?;
     if folder.ends_with("deps") {
@@ -219,6 +230,19 @@ fn binary() -> Result<PathBuf> {
         bail!("{} is missing; build it first:\n  cargo build{release} -p podidentity-operator", program.display());
     }
     Ok(program)
+}
+
+/// A client with the rights of the operator's service account.
+pub async fn client(control_plane: &ControlPlane) -> Result<kube::Client> {
+    let kubeconfig = control_plane.folder().join("operator-rights.kubeconfig");
+    let token = token(control_plane, SERVICE_ACCOUNT).await?;
+    kubeconfig::write(&kubeconfig, control_plane.server(), &control_plane.authority(), &User::Token(&token))?;
+    kubeconfig::client_without_retries(&kubeconfig).await
+}
+
+/// The binary that operators run.
+pub fn program() -> Result<PathBuf> {
+    binary()
 }
 
 /// A token of a service account in the operator's namespace.

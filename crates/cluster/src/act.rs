@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
@@ -26,6 +27,9 @@ use crate::index::Object;
 
 /// A write that takes longer has failed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the API server says of a server-side apply to a stored object that is not of its definition's type.
+const NOT_OF_ITS_TYPE: &str = "typed live object";
 
 /// What was done of a plan.
 #[derive(Debug, Default)]
@@ -71,14 +75,38 @@ struct Write<'a> {
 impl Write<'_> {
     async fn step(&self, step: &Step) -> Result<Object, Problem> {
         match step {
-            Step::SetFinalizer { binding, present } => {
-                let finalizers: &[&str] = if *present { &[names::FINALIZER] } else { &[] };
-                let body = json!({"metadata": {"finalizers": finalizers}});
+            Step::SetFinalizer { binding, present: true } => {
+                let body = json!({"metadata": {"finalizers": [names::FINALIZER]}});
                 self.apply::<ObservedBinding>(binding, body, false, false).await.map(Object::binding)
             }
+            Step::SetFinalizer { binding, present: false } => self.remove_finalizer(binding).await,
             Step::Annotate { account, annotations, force } => self.annotate(account, annotations, *force).await,
             Step::Roll { workload, target, mark } => self.roll(workload, target, mark).await,
         }
+    }
+
+    /// Gives up our finalizer. Where that does not remove it, it is removed whoever owns it: a binding that was restored
+    /// from a backup has it by the hand of whoever restored it, and one whose stored spec is of no valid type cannot be
+    /// applied to at all. Either would be deleted for ever.
+    async fn remove_finalizer(&self, binding: &Target) -> Result<Object, Problem> {
+        let body = json!({"metadata": {"finalizers": []}});
+        let left = match self.apply::<ObservedBinding>(binding, body, false, false).await {
+            Ok(stored) if !has_our_finalizer(stored.meta()) => return Ok(Object::binding(stored)),
+            Ok(stored) => stored.meta().clone(),
+            Err(problem) if problem.message.contains(NOT_OF_ITS_TYPE) => {
+                let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
+                let found = self.within_time(binding, api.get(&binding.name)).await?;
+                found.meta().clone()
+            }
+            Err(problem) => return Err(problem),
+        };
+        let others: Vec<_> = left.finalizers.iter().flatten().filter(|it| *it != names::FINALIZER).collect();
+        let metadata = json!({"uid": left.uid, "resourceVersion": left.resource_version, "finalizers": others});
+        let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        let removed = self.within_time(binding, api.patch(&binding.name, &params, &patch)).await?;
+        Ok(Object::binding(removed))
     }
 
     async fn annotate(
@@ -125,6 +153,17 @@ impl Write<'_> {
                 api.patch(&target.name, &params, &patch).await
             }
         };
+        self.within_time(target, request).await
+    }
+
+    async fn within_time<K>(
+        &self,
+        target: &Target,
+        request: impl Future<Output = kube::Result<K>>,
+    ) -> Result<K, Problem>
+    where
+        K: Resource<DynamicType = ()>,
+    {
         let what = || format!("{} {}/{}", K::kind(&()), self.namespace, target.name);
         match tokio::time::timeout(WRITE_TIMEOUT, request).await {
             Ok(Ok(object)) => Ok(object),
@@ -135,6 +174,10 @@ impl Write<'_> {
             }
         }
     }
+}
+
+fn has_our_finalizer(meta: &ObjectMeta) -> bool {
+    meta.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER)
 }
 
 /// Writes the status of a binding and returns the binding as it is now.

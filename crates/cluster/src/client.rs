@@ -2,14 +2,24 @@
 
 use std::time::Duration;
 
+use http::Response;
 use kube::api::ListParams;
+use kube::client::ClientBuilder;
 use kube::{Api, Client, Config};
 use podidentity_core::objects::Namespace;
-use tracing::info;
+use tokio::time::{sleep, timeout};
+use tower::util::MapResponseLayer;
+use tracing::{info, warn};
+
+use crate::clock;
 
 /// No answer takes longer. Watches end before that: the watcher asks the API server for 290 seconds.
 const READ_TIMEOUT: Duration = Duration::from_secs(295);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two tries of the discovery; doubled each time.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// A client from the environment: `KUBECONFIG`, `~/.kube/config`, or the service account of the pod.
 ///
@@ -22,23 +32,44 @@ pub async fn from_environment(user_agent: &str) -> Result<Client, ClientError> {
     config.default_retry = false;
     let user_agent = user_agent.parse().map_err(|_| ClientError::UserAgent)?;
     config.headers.push((http::header::USER_AGENT, user_agent));
-    Client::try_from(config).map_err(|error| ClientError::Setup(Box::new(error)))
+    let builder = ClientBuilder::try_from(config).map_err(|error| ClientError::Setup(Box::new(error)))?;
+    let listening = MapResponseLayer::new(|answer: Response<_>| {
+        clock::hear(answer.headers());
+        answer
+    });
+    Ok(builder.with_layer(&listening).build())
 }
 
-/// The cluster's OIDC issuer, from its discovery document; `None` where the API server does not tell us.
+/// The cluster's OIDC issuer, from its discovery document; `None` where the API server refuses to tell us.
+///
+/// It is asked until it answers: a moment of trouble at the start must not take the issuer out of every status until the
+/// next start.
 pub async fn discover_issuer(client: &Client) -> Option<String> {
+    let mut wait = FIRST_WAIT;
+    loop {
+        let error = match timeout(DISCOVERY_TIMEOUT, issuer(client)).await {
+            Ok(Ok(issuer)) => return Some(issuer),
+            Ok(Err(kube::Error::Api(refusal))) if matches!(refusal.code, 401 | 403 | 404) => {
+                let error = refusal.message;
+                info!(error, "the cluster does not tell its OIDC issuer; statuses will not either (see --issuer)");
+                return None;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", DISCOVERY_TIMEOUT.as_secs()),
+        };
+        warn!(error, "the API server does not tell its OIDC issuer yet, trying again");
+        sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+async fn issuer(client: &Client) -> kube::Result<String> {
     #[derive(serde::Deserialize)]
     struct Discovery {
         issuer: String,
     }
-    let request = http::Request::get("/.well-known/openid-configuration").body(Vec::new()).ok()?;
-    match client.request::<Discovery>(request).await {
-        Ok(discovery) => Some(discovery.issuer),
-        Err(error) => {
-            info!(%error, "the cluster does not tell its OIDC issuer; statuses will not either (see --issuer)");
-            None
-        }
-    }
+    let request = http::Request::get("/.well-known/openid-configuration").body(Vec::new());
+    Ok(client.request::<Discovery>(request.map_err(kube::Error::HttpError)?).await?.issuer)
 }
 
 /// An error if the API server refuses to list namespaces, of which `--require-grants` reads the grants: without them no

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod client;
+pub mod clock;
 pub mod connect;
 pub mod fence;
 pub mod layers;

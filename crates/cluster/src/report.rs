@@ -1,5 +1,7 @@
 //! Statuses and events.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Client, Resource};
@@ -11,6 +13,9 @@ use tracing::{debug, warn};
 
 use crate::act;
 use crate::index::Index;
+
+/// Nobody waits longer for an event to be published: the binding's next reconcile has to wait as long.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An event's note may have 1 kB.
 const NOTE_LIMIT: usize = 1000;
@@ -51,8 +56,17 @@ pub async fn publish(recorder: &Recorder, binding: &PodIdentityBinding, transiti
             action: format!("ReconcileGeneration{generation}"),
             secondary: transition.workload.map(|workload| workload_reference(&reference, workload)),
         };
-        if let Err(error) = recorder.publish(&event, &reference).await {
-            warn!(%error, reason = event.reason, "event not published");
+        match tokio::time::timeout(EVENT_TIMEOUT, recorder.publish(&event, &reference)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, reason = event.reason, "event not published"),
+            Err(_) => {
+                let seconds = EVENT_TIMEOUT.as_secs();
+                warn!(
+                    reason = event.reason,
+                    "event not published: no answer within {seconds} s; the others are left out"
+                );
+                return;
+            }
         }
     }
 }

@@ -238,8 +238,9 @@ where
                     error = invalid.error,
                     "object cannot be decoded and is left out"
                 );
-                self.undecodable(|ids| ids.insert(id));
-                Vec::new()
+                self.undecodable(|ids| ids.insert(id.clone()));
+                // What it was before is no ground to act on any more.
+                self.index.delete(&id, None)
             }
         }
     }

@@ -145,3 +145,36 @@ async fn an_empty_plan_sends_nothing() {
     let (acted, seen) = carry_out(Vec::new(), Vec::new()).await;
     assert!(acted.done.is_empty() && acted.problems.is_empty() && seen.is_empty());
 }
+
+fn remove_finalizer() -> Step {
+    Step::SetFinalizer { binding: target("app"), present: false }
+}
+
+fn binding(finalizers: &[&str]) -> Value {
+    json!({
+        "metadata": {
+            "name": "app", "namespace": "shop", "uid": "the-uid", "resourceVersion": "43", "finalizers": finalizers,
+        },
+        "spec": {"serviceAccountName": "app", "roleArn": "arn:aws:iam::111122223333:role/my-role"},
+    })
+}
+
+#[tokio::test]
+async fn a_finalizer_that_another_manager_owns_too_is_removed_all_the_same() {
+    let left = binding(&["example.com/other", "podidentity.dev/release"]);
+    let answers = vec![(200, left), (200, binding(&["example.com/other"]))];
+    let (acted, seen) = carry_out(vec![remove_finalizer()], answers).await;
+    assert_eq!(acted.problems, []);
+    let expected =
+        json!({"metadata": {"uid": "the-uid", "resourceVersion": "43", "finalizers": ["example.com/other"]}});
+    assert_eq!((seen[1].method.as_str(), &seen[1].body), ("PATCH", &expected));
+}
+
+#[tokio::test]
+async fn a_finalizer_is_removed_from_a_binding_that_cannot_be_applied_to() {
+    let refused = status(500, "InternalError", "failed to create typed live object: expected string", &json!([]));
+    let answers = vec![refused, (200, binding(&["podidentity.dev/release"])), (200, binding(&[]))];
+    let (acted, seen) = carry_out(vec![remove_finalizer()], answers).await;
+    assert_eq!(acted.problems, []);
+    assert_eq!((seen[1].method.as_str(), seen[2].body["metadata"]["finalizers"].clone()), ("GET", json!([])));
+}

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use podidentity_api::{FailurePolicy, PodIdentityBinding, RollbackStatus};
 
 use crate::account::{self, Account};
-use crate::arn::RoleArn;
 use crate::claim::Claim;
 use crate::grants::Grant;
+use crate::invalid;
 use crate::objects::{ControllerRef, Pod, WorkloadId};
 use crate::rollout::{self, WorkloadVerdict};
 use crate::snapshot::Snapshot;
@@ -103,7 +103,7 @@ impl Case {
 
         let (by_workload, strays) = group_pods(snapshot);
         let mut case = Self {
-            invalid: invalid(&binding),
+            invalid: invalid::reason(&binding),
             grant: Grant::of(snapshot, &wanted.role_arn),
             rollback: recorded.map(Rollback::InForce),
             workloads: Vec::new(),
@@ -173,10 +173,6 @@ fn due_rollback(case: &Case) -> Option<RollbackStatus> {
         to: before.role_arn,
         message: format!("{}: {}", failed.workload.id(), failed.message.as_deref().unwrap_or("failed")),
     })
-}
-
-fn invalid(binding: &PodIdentityBinding) -> Option<String> {
-    binding.spec.role_arn.parse::<RoleArn>().err().map(|error| format!("spec.roleArn: {error}"))
 }
 
 fn earlier_roles(binding: &PodIdentityBinding) -> Vec<String> {

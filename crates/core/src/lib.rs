@@ -29,6 +29,7 @@ mod reverts;
 pub mod rollout;
 
 pub mod assess;
+mod invalid;
 
 mod revoke;
 

@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use podidentity_api::{WorkloadState, names};
 use podidentity_cluster::act::Acted;
+use podidentity_cluster::clock;
 use podidentity_cluster::index::{IdentityKey, Index};
 use podidentity_cluster::queue::Sender;
 use podidentity_core::assess::{Assessment, Case};
@@ -91,7 +91,7 @@ impl Context {
     pub(crate) fn decide(&self, key: &IdentityKey) -> Option<Decision> {
         // Deciding takes microseconds; while one identity decides, no other can take the same rollout slots.
         let mut budget = lock(&self.budget);
-        let Some(mut snapshot) = self.index.snapshot(key, &self.config, Timestamp::now()) else {
+        let Some(mut snapshot) = self.index.snapshot(key, &self.config, clock::now()) else {
             self.wake(budget.note(key, 0, false));
             lock(&self.memory).remove(key);
             return None;
@@ -111,7 +111,7 @@ impl Context {
 
     /// The identity as it is after a plan was carried out.
     pub(crate) fn look_again(&self, key: &IdentityKey) -> Option<(Snapshot, Assessment)> {
-        let snapshot = self.index.snapshot(key, &self.config, Timestamp::now())?;
+        let snapshot = self.index.snapshot(key, &self.config, clock::now())?;
         let assessment = Assessment::of(&snapshot);
         Some((snapshot, assessment))
     }

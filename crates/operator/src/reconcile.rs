@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::act::act;
 use podidentity_cluster::index::IdentityKey;
-use podidentity_cluster::report;
+use podidentity_cluster::{clock, report};
 use podidentity_core::assess::Assessment;
 use podidentity_core::outcome::{Outcome, ProblemKind};
 use podidentity_core::plan::plan;
@@ -104,5 +104,5 @@ async fn write_reports(
 
 fn until(at: Timestamp) -> Duration {
     // A little later rather than a little too early: too early would only mean to look once more.
-    at.duration_since(Timestamp::now()).try_into().unwrap_or(Duration::ZERO) + Duration::from_millis(10)
+    at.duration_since(clock::now()).try_into().unwrap_or(Duration::ZERO) + Duration::from_millis(10)
 }

@@ -44,7 +44,7 @@ impl Component {
 #[derive(Debug)]
 pub(super) struct Ports {
     pub(super) api_server: Port,
-    etcd: Port,
+    pub(super) etcd: Port,
     etcd_peer: Port,
 }
 

@@ -183,6 +183,11 @@ impl ControlPlane {
         Process::start(Spec { name: name.to_owned(), program, args, env, log })
     }
 
+    /// Address of etcd.
+    pub fn etcd(&self) -> String {
+        format!("https://127.0.0.1:{}", self.ports.etcd.number())
+    }
+
     /// The number of the API server's port.
     pub fn port(&self) -> u16 {
         self.ports.api_server.number()

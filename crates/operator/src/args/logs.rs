@@ -45,6 +45,13 @@ fn filter(text: &str) -> Result<String, String> {
     }
 }
 
+/// The client library calls every request that fails an error, also where a try follows that succeeds; whoever asked
+/// logs what the failure means. So the library is silent unless it is named.
+fn directives(wanted: &str) -> String {
+    const CLIENT: &str = "kube_client::client::builder";
+    if wanted.contains("kube_client") { wanted.to_owned() } else { format!("{wanted},{CLIENT}=off") }
+}
+
 impl LogArgs {
     /// Begins to log, and to trace if somebody collects that.
     pub(crate) fn init(&self) -> Result<Option<Traces>, CannotTrace> {
@@ -55,9 +62,21 @@ impl LogArgs {
             LogFormat::Text => logs.boxed(),
             LogFormat::Json => logs.json().boxed(),
         };
-        let logs = logs.with_filter(EnvFilter::new(&self.log));
+        let logs = logs.with_filter(EnvFilter::new(directives(&self.log)));
         let (traces, spans) = self.otlp_endpoint.as_deref().map(Traces::to).transpose()?.unzip();
         tracing_subscriber::registry().with(logs).with(spans).init();
         Ok(traces)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_request_is_logged_by_whoever_asked_and_not_as_an_error_of_the_library() {
+        assert_eq!(directives("debug"), "debug,kube_client::client::builder=off");
+        assert_eq!(directives("info,kube_client=debug"), "info,kube_client=debug");
+        assert!(filter(&directives("info")).is_ok());
     }
 }

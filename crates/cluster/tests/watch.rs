@@ -1,0 +1,103 @@
+//! What streams make of what an API server says.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use http::{Request, Response};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use kube::Client;
+use kube::client::Body;
+use podidentity_cluster::index::{IdentityKey, Index};
+use podidentity_cluster::observe::Nobody;
+use podidentity_cluster::pulse::Pulses;
+use podidentity_cluster::scope::Scope;
+use podidentity_cluster::watch::{Listeners, streams};
+use podidentity_core::snapshot::Snapshot;
+use serde_json::{Value, json};
+
+/// An API server with these bindings and Deployments, whose watch on `changed` then shows these events.
+fn api_server(lists: Vec<(&'static str, Value)>, changed: &'static str, events: Vec<Value>) -> Client {
+    let answer = move |request: Request<Body>| {
+        let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
+        let resource = path.rsplit('/').next().unwrap_or_default().to_owned();
+        let items: Vec<_> =
+            lists.iter().filter(|(which, _)| *which == resource).map(|(_, item)| item.clone()).collect();
+        let events = if resource == changed { events.clone() } else { Vec::new() };
+        async move {
+            let whole = json!({"metadata": {"resourceVersion": "5"}, "items": items}).to_string();
+            let lines = if query.contains("watch=true") {
+                events.iter().map(|event| format!("{event}\n")).collect()
+            } else {
+                vec![whole]
+            };
+            let is_watch = query.contains("watch=true");
+            let frames =
+                stream::iter(lines.into_iter().map(|line| Ok::<_, Infallible>(Frame::data(Bytes::from(line)))));
+            // A watch stays open.
+            let rest = stream::unfold(is_watch, |open| async move {
+                if open {
+                    std::future::pending::<()>().await;
+                }
+                None
+            });
+            Ok::<_, Infallible>(Response::new(StreamBody::new(frames.chain(rest))))
+        }
+    };
+    Client::new(tower::service_fn(answer), "default")
+}
+
+fn object(kind: &str, name: &str, version: &str, spec: &Value) -> Value {
+    let api = if kind == "Deployment" { "apps/v1" } else { "podidentity.dev/v1alpha1" };
+    json!({
+        "apiVersion": api, "kind": kind, "spec": spec,
+        "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": version},
+    })
+}
+
+fn deployment(name: &str, version: &str, replicas: &Value) -> Value {
+    let template = json!({"spec": {"serviceAccountName": "app", "containers": []}});
+    object("Deployment", name, version, &json!({"replicas": replicas, "selector": {}, "template": template}))
+}
+
+/// What is known of the service account once this is true of it.
+async fn known_when(client: &Client, is_true: impl Fn(&Snapshot) -> bool) -> Option<Snapshot> {
+    let index = Index::default();
+    let listeners = Listeners { notify: Arc::new(|_| {}), observer: Arc::new(Nobody), pulses: Pulses::default() };
+    let (streams, _) = streams(client, &index, &listeners, &Scope::Cluster);
+    let running: Vec<_> = streams.into_iter().map(tokio::spawn).collect();
+    let key = IdentityKey { namespace: "shop".into(), service_account: "app".into() };
+    let known = tokio::time::timeout(Duration::from_secs(30), async {
+        loop {
+            let snapshot = index.snapshot(&key, &Arc::default(), jiff::Timestamp::UNIX_EPOCH);
+            if let Some(snapshot) = snapshot.filter(&is_true) {
+                return snapshot;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let known = known.await.ok();
+    running.iter().for_each(tokio::task::JoinHandle::abort);
+    known
+}
+
+fn bound() -> (&'static str, Value) {
+    let spec = json!({"serviceAccountName": "app", "roleArn": "arn:aws:iam::111122223333:role/my-role"});
+    ("podidentitybindings", object("PodIdentityBinding", "app", "1", &spec))
+}
+
+#[tokio::test]
+async fn what_an_object_was_before_it_became_unreadable_is_forgotten() {
+    let unreadable = json!({"type": "MODIFIED", "object": deployment("app", "6", &json!("many"))});
+    let later = json!({"type": "ADDED", "object": deployment("later", "7", &json!(1))});
+    let lists = vec![bound(), ("deployments", deployment("app", "2", &json!(1)))];
+    let client = api_server(lists, "deployments", vec![unreadable, later]);
+    let known = known_when(&client, |it| it.workloads.iter().any(|it| it.id().name == "later")).await;
+    let names: Vec<_> = known.unwrap().workloads.iter().map(|it| it.id().name).collect();
+    assert_eq!(names, ["later"]);
+}

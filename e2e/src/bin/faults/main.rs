@@ -1,0 +1,143 @@
+//! The fault campaign; `make faults` runs it. See `docs/reliability.md`.
+
+mod subset;
+mod worlds;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
+use e2e::faults::campaign::{self, Campaign, Progress};
+use e2e::faults::plan::Plan;
+use e2e::faults::store::Store;
+use e2e::faults::{cases, fixed, generate, report, specs};
+use futures::future::join_all;
+
+/// Breaks things around the operator and looks whether it does its job all the same. What was done is remembered:
+/// started again, it goes on.
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Other>,
+
+    /// Runs this plan only, from a file such as those that are written about plans that failed.
+    #[arg(long)]
+    plan: Option<PathBuf>,
+
+    /// Runs only the plans whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+
+    /// Runs only a fixed part, in a few minutes.
+    #[arg(long)]
+    subset: bool,
+
+    /// Forgets what was done before.
+    #[arg(long)]
+    fresh: bool,
+
+    /// Lists the plans and runs none.
+    #[arg(long)]
+    list: bool,
+
+    /// How many plans run at the same time.
+    #[arg(long, default_value_t = 8)]
+    jobs: usize,
+
+    /// Where plans, results and evidence are kept.
+    #[arg(long, default_value = "target/faults")]
+    folder: PathBuf,
+}
+
+/// What is not a plan.
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Other {
+    /// Starts the operator in a world of 200 odd objects.
+    Malformed,
+    /// Creates very many bindings at once while a third of all requests is refused.
+    Overload {
+        /// How many.
+        #[arg(default_value_t = 5000)]
+        bindings: usize,
+    },
+    /// Plants bugs, one after the other; succeeds if the campaign notices each of them.
+    #[cfg(feature = "planted-bugs")]
+    Planted,
+}
+
+impl Args {
+    fn wants(&self, plan: &Plan) -> bool {
+        let named = self.only.as_ref().is_none_or(|only| plan.id.contains(only.as_str()));
+        named && (!self.subset || subset::has(plan))
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<bool> {
+    match args.command {
+        Some(Other::Malformed) => return worlds::malformed().await,
+        Some(Other::Overload { bindings }) => return worlds::overload(bindings).await,
+        #[cfg(feature = "planted-bugs")]
+        Some(Other::Planted) => return worlds::planted().await,
+        None => {}
+    }
+    let store = Store::open(args.folder.clone(), &[e2e::operator::program()?, std::env::current_exe()?])?;
+    eprintln!("starting a control plane");
+    let campaign = Campaign::start().await?;
+    let known = if args.fresh { None } else { store.plans() };
+    let plans = match (&args.plan, known) {
+        (Some(file), _) => vec![campaign::plan_from(file)?],
+        (None, Some(plans)) => plans,
+        (None, None) => {
+            let plans = [generated(&campaign).await?, specs::plans(), fixed::plans()].concat();
+            store.keep_plans(&plans)?;
+            plans
+        }
+    };
+    if args.list {
+        for plan in &plans {
+            println!("{}", plan.id);
+        }
+        return Ok(true);
+    }
+    let passed = if args.plan.is_some() { std::collections::HashSet::new() } else { store.passed() };
+    let all = plans.len();
+    let todo: Vec<Plan> = plans.into_iter().filter(|plan| args.wants(plan) && !passed.contains(&plan.id)).collect();
+    println!("{all} plans, {} passed before, {} to run", passed.len(), todo.len());
+    let progress = Progress::new(&store, todo.len());
+    let failed = campaign::run(&campaign, todo, args.jobs, progress).await?;
+    println!("\n{}", report::table(&store.verdicts()));
+    if failed > 0 {
+        println!("logs: {}", campaign.keep_logs().display());
+    }
+    Ok(failed == 0)
+}
+
+/// The plans that reference runs give.
+async fn generated(campaign: &Campaign) -> Result<Vec<Plan>> {
+    eprintln!("reference runs without faults");
+    let cases = cases::all();
+    let references = join_all(cases.iter().map(|case| campaign.reference(case))).await;
+    let mut plans = Vec::new();
+    let mut troubled = Vec::new();
+    for (case, reference) in cases.iter().zip(references) {
+        match reference {
+            Ok(reference) => plans.extend(generate::plans(case, &reference.journal)),
+            Err(error) => troubled.push(format!("{error:#}")),
+        }
+    }
+    ensure!(troubled.is_empty(), "{}", troubled.join("\n"));
+    Ok(plans)
+}

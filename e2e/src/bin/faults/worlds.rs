@@ -1,0 +1,56 @@
+//! What is not a plan: the malformed world, the overload, and planted bugs.
+
+use anyhow::Result;
+use e2e::faults::{malformed, overload};
+
+/// The world of odd objects; prints what is said about each.
+pub(crate) async fn malformed() -> Result<bool> {
+    let judged = malformed::run().await?;
+    let mut silent = 0;
+    for said in &judged.said {
+        let shorten = |text: &str| text.escape_debug().to_string().chars().take(220).collect::<String>();
+        let answer = said.answer.as_deref().map_or_else(|| "NOTHING WAS SAID".to_owned(), shorten);
+        silent += usize::from(said.answer.is_none());
+        println!("{}\n    {answer}", shorten(&said.what));
+    }
+    for stuck in &judged.stuck {
+        println!("{stuck} cannot be deleted");
+    }
+    println!(
+        "malformed world: {} odd objects, {silent} without an answer, {} stuck in deletion; {} healthy bindings served",
+        judged.said.len(),
+        judged.stuck.len(),
+        judged.healthy
+    );
+    Ok(silent == 0 && judged.stuck.is_empty())
+}
+
+/// Very many bindings at once; prints what was measured.
+pub(crate) async fn overload(bindings: usize) -> Result<bool> {
+    println!("{:#?}", overload::run(bindings).await?);
+    Ok(true)
+}
+
+/// Plants each bug in turn.
+#[cfg(feature = "planted-bugs")]
+pub(crate) async fn planted() -> Result<bool> {
+    use e2e::faults::{campaign::Campaign, planted};
+    let campaign = Campaign::start().await?;
+    let mut missed = 0;
+    for (bug, plan, expected) in planted::plans() {
+        // The same plan passes without the bug: it is the bug that is noticed.
+        let (sound, _) = campaign.run(&plan).await;
+        planted::plant(Some(bug));
+        let (verdict, _) = campaign.run(&plan).await;
+        planted::plant(None);
+        let noticed = verdict.problems.iter().any(|problem| problem.contains(expected));
+        // A lost event is a fault of its own: there is nothing to plant beside it.
+        let sound = sound.problems.is_empty() || bug == planted::Bug::EventLost;
+        println!("{bug:?}: {}", if noticed && sound { "noticed" } else { "MISSED" });
+        for problem in verdict.problems.iter().take(3) {
+            println!("    {}", problem.lines().next().unwrap_or_default());
+        }
+        missed += usize::from(!noticed || !sound);
+    }
+    Ok(missed == 0)
+}

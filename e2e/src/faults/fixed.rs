@@ -1,0 +1,252 @@
+//! Faults that are not bound to a point of a reference run: they are put into the cases as they are.
+
+use podidentity_api::names::{condition, reason};
+
+use super::case::{Case, Step};
+use super::cases;
+use super::endstate::Likeness;
+use super::plan::Plan;
+use super::rules::Rule;
+
+/// What the operator watches.
+pub const WATCHED: [&str; 8] = [
+    "podidentitybindings",
+    "serviceaccounts",
+    "deployments",
+    "statefulsets",
+    "daemonsets",
+    "pods",
+    "namespaces",
+    "customresourcedefinitions",
+];
+
+/// Those of them that a binding of Deployments does without.
+const SPARE: [&str; 4] = ["statefulsets", "daemonsets", "namespaces", "customresourcedefinitions"];
+
+/// As long as a watch that has died unnoticed takes to be noticed, and more.
+const UNTIL_A_DEAD_WATCH_IS_NOTICED: u64 = 420;
+
+/// All of them.
+pub fn plans() -> Vec<Plan> {
+    let groups = [
+        bad_weather(),
+        first_lists(),
+        watches(),
+        silence(),
+        two_operators(),
+        mid_way(),
+        rivals(),
+        control_plane(),
+        clocks(),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
+fn plan(class: &str, case: &Case, rules: &[&str]) -> Plan {
+    // The rules are constants of this file, and a test reads them all.
+    let parsed = rules.iter().filter_map(|rule| rule.parse::<Rule>().ok()).collect();
+    Plan::new(class, case, &rules.join(" and "), parsed)
+}
+
+/// Trouble that lasts for a while, in every case.
+fn bad_weather() -> Vec<Plan> {
+    let weather = [
+        ("throttled", "write * #1..5: answer 429 retry-after 1"),
+        ("overloaded server", "any * #1.. %3 for 8s: answer 503"),
+        ("overloaded server", "any * #1.. for 4s: answer 503"),
+        ("bad network", "write * #1.. %2 for 10s: drop answer"),
+        ("bad network", "any * #1.. %2 for 8s: reset"),
+        ("slow network", "any * #1..: delay 300ms"),
+    ];
+    let cases = cases::all();
+    weather.iter().flat_map(|(class, rule)| cases.iter().map(|case| plan(class, case, &[rule]))).collect()
+}
+
+/// The first list of each kind goes wrong.
+fn first_lists() -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for resource in WATCHED {
+        for trouble in ["truncate", "answer 403", "answer 500", "answer 429 retry-after 1", "reset"] {
+            plans.push(plan("first list broken", &cases::bound(), &[&format!("list {resource}: {trouble}")]));
+        }
+        plans.push(plan("first list broken", &cases::bound(), &[&format!("list {resource}: delay 3s")]));
+    }
+    plans
+}
+
+/// One watch is broken for ever; nothing depends on it.
+fn watches() -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for resource in SPARE {
+        for code in [403, 500] {
+            plans.push(plan(
+                "a watch refused for ever",
+                &cases::bound(),
+                &[&format!("watch {resource} #1..: answer {code}")],
+            ));
+        }
+    }
+    let definitions = "read customresourcedefinitions #1..: answer 403";
+    plans.push(plan("a watch refused for ever", &cases::bound(), &[definitions]));
+    plans
+}
+
+/// Connections that are dead and look alive.
+fn silence() -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for frozen in ["podidentitybindings/app #1", "serviceaccounts/app #1", "deployments/app #2", "pods #2"] {
+        plans.push(plan("watch frozen", &cases::bound(), &[&format!("event {frozen}: freeze")]));
+    }
+    plans.push(plan("watch frozen", &cases::role_changed(), &["event podidentitybindings/app #5: freeze"]));
+    for write in ["podidentitybindings/app", "serviceaccounts/app", "deployments/app", "podidentitybindings.status/app"]
+    {
+        plans.push(plan("connections half-open", &cases::bound(), &[&format!("patch {write}: half-open")]));
+        plans.push(plan("write never answered", &cases::bound(), &[&format!("patch {write}: hang")]));
+    }
+    plans.push(plan("write never answered", &cases::bound(), &["create events: hang"]));
+    plans.push(plan("write never answered", &cases::role_changed(), &["patch deployments/app #2: hang"]));
+    for plan in &mut plans {
+        plan.patience = UNTIL_A_DEAD_WATCH_IS_NOTICED;
+    }
+    plans
+}
+
+/// Two operators that know nothing of each other.
+fn two_operators() -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for case in cases::all() {
+        for rules in [&[][..], &["patch serviceaccounts/app: kill after"], &["patch deployments/app: delay 1s"]] {
+            let mut plan = plan("two operators", &case, rules);
+            // Both may count a restoration, or write the same value once more.
+            plan.likeness = Likeness::Loose;
+            plan.operators = 2;
+            // Where one of them never does what the rule waits for, the other one did.
+            plans.push(plan);
+        }
+    }
+    plans
+}
+
+/// Users and controllers act at a bad moment.
+fn mid_way() -> Vec<Plan> {
+    let points = [
+        "patch podidentitybindings/app",
+        "patch serviceaccounts/app",
+        "patch deployments/app",
+        "patch podidentitybindings.status/app #1",
+        "patch podidentitybindings.status/app #2",
+        "patch podidentitybindings.status/app #3",
+    ];
+    let deeds = ["recreate account", "recreate deployment", "delete pods", "strip account", "unroll deployment"];
+    let mut plans = Vec::new();
+    for point in points {
+        for deed in deeds {
+            for when in ["before", "after"] {
+                let class = format!("{deed} mid-way");
+                let mut plan = plan(&class, &cases::bound(), &[&format!("{point}: {when} it {deed}")]).loosely();
+                // What somebody undoes has to be done once more.
+                plan.case.rolls += 2;
+                plan.same_as = Some(cases::bound());
+                plans.push(plan);
+            }
+        }
+    }
+    plans
+}
+
+/// Another manager that does the same thing over and over.
+fn rivals() -> Vec<Plan> {
+    let deeds = ["strip account", "touch", "delete pods", "unroll deployment"];
+    let mut plans = Vec::new();
+    for deed in deeds {
+        for base in [cases::bound(), cases::role_changed()] {
+            let rule = format!("write * #1..6 %2: after it {deed}");
+            let mut plan = plan("another manager at work", &base, &[&rule]).loosely();
+            plan.case.rolls += 5;
+            plan.same_as = Some(base);
+            plans.push(plan);
+        }
+    }
+    plans
+}
+
+/// etcd and the API server die; the injection goes and comes back.
+fn control_plane() -> Vec<Plan> {
+    let mut plans = Vec::new();
+    let points = ["patch serviceaccounts/app", "patch deployments/app", "patch podidentitybindings.status/app #2"];
+    for deed in ["restart kube-apiserver", "restart etcd", "compact"] {
+        let class = format!("{deed} mid-way");
+        for point in points {
+            for when in ["before", "after"] {
+                plans.push(plan(&class, &cases::bound(), &[&format!("{point}: {when} it {deed}")]));
+            }
+        }
+        plans.push(plan(&class, &cases::role_changed(), &[&format!("patch serviceaccounts/app #2: after it {deed}")]));
+    }
+    plans.push(without_injection());
+    for plan in &mut plans {
+        plan.patience = 240;
+    }
+    plans
+}
+
+fn without_injection() -> Plan {
+    let bound = cases::bound();
+    let missed = Step::Reason(
+        "app".to_owned(),
+        condition::IDENTITY_VERIFIED.to_owned(),
+        "False".to_owned(),
+        reason::VERIFICATION_FAILED.to_owned(),
+    );
+    let (remove, install) = (super::rules::Deed::RemoveInjection, super::rules::Deed::InstallInjection);
+    let mut steps = vec![Step::Do(remove)];
+    steps.extend(bound.steps[..1].iter().cloned());
+    steps.extend([missed, Step::Do(install)]);
+    steps.extend(bound.steps[1..].iter().cloned());
+    // Three more tries are allowed.
+    let case = Case { name: "no-injection-for-a-while".to_owned(), steps, rolls: 4, ..bound.clone() };
+    let mut plan = Plan::new("injection absent, then back", &case, "removed and installed", Vec::new()).loosely();
+    plan.same_as = Some(bound);
+    plan
+}
+
+/// The clock of the operator's machine is wrong, or jumps.
+fn clocks() -> Vec<Plan> {
+    let jumps = [("ahead", "+3600"), ("behind", "-3600"), ("a little ahead", "+20"), ("a little behind", "-20")];
+    let mut plans = Vec::new();
+    for base in [cases::bound(), cases::role_changed(), cases::fleet(), cases::stripped()] {
+        for (name, offset) in jumps {
+            let clock = || Step::Clock(offset.to_owned());
+            for at in 0..base.steps.len() {
+                let mut case = base.clone();
+                case.steps.insert(at, clock());
+                let what = if at == 0 { format!("always {name}") } else { format!("{name} after step {at}") };
+                let mut plan = Plan::new("clock wrong", &case, &what, Vec::new());
+                plan.same_as = Some(base.clone());
+                plans.push(plan);
+            }
+        }
+    }
+    plans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_of_the_fixed_plans_is_understood() {
+        let without = ["two operators", "injection absent, then back", "clock wrong"];
+        for plan in plans() {
+            assert!(!plan.rules.is_empty() || without.contains(&plan.class.as_str()), "{} has no rules", plan.id);
+        }
+    }
+
+    #[test]
+    fn no_two_plans_have_the_same_name() {
+        let mut seen = std::collections::HashSet::new();
+        for plan in plans() {
+            assert!(seen.insert(plan.id.clone()), "{} twice", plan.id);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Plans from what a reference run did, after Sieve: no point is picked by hand.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::case::Case;
+use super::journal::{Event, Journal, Write};
+use super::plan::Plan;
+use super::rules::{Action, Deed, Rule};
+
+/// How long an operator that was started in the past stays there.
+const LAG: Duration = Duration::from_millis(1500);
+
+/// All plans that a reference run of a case gives.
+pub fn plans(case: &Case, journal: &Journal) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for write in points(journal) {
+        plans.extend(at_write(case, write));
+    }
+    for event in journal.events_that_could_be_missed() {
+        plans.push(at_event(case, event));
+    }
+    let mut seen = BTreeSet::new();
+    plans.retain(|plan| seen.insert(plan.id.clone()));
+    plans
+}
+
+/// The writes at which to break things. Of the news that it publishes the first one of each run is enough: losing one
+/// is allowed.
+fn points(journal: &Journal) -> impl Iterator<Item = &Write> {
+    journal.writes.iter().filter(|write| !write.asked.is_event() || write.nth == 1)
+}
+
+fn at_write(case: &Case, write: &Write) -> Vec<Plan> {
+    let asked = &write.asked;
+    let name = (!asked.is_event()).then_some(asked.name.as_str());
+    let plan = |class: &str, action: Action| {
+        let rule = Rule::new(asked.verb, &asked.resource, name, write.nth, action);
+        Plan::new(class, case, &rule.to_string(), vec![rule])
+    };
+    let mut plans = vec![
+        plan("crash before a write", Action::KillBefore),
+        plan("crash after a write", Action::KillAfter),
+        plan("answer lost", Action::DropAnswer),
+        plan("write refused", refusal(write.nth)),
+    ];
+    if !asked.is_event() {
+        plans.push(plan("restart in the past", Action::Stale(LAG)));
+        plans.push(plan("somebody else was faster", Action::Before(Deed::Touch)));
+        plans.last_mut().into_iter().for_each(|plan| plan.likeness = super::endstate::Likeness::Loose);
+    }
+    plans
+}
+
+/// Something of what API servers, and load balancers in front of them, say.
+fn refusal(nth: usize) -> Action {
+    let retry_after = |code| Action::Answer { code, retry_after: Some(1) };
+    match nth % 4 {
+        0 => Action::Answer { code: 500, retry_after: None },
+        1 => retry_after(429),
+        2 => Action::Answer { code: 503, retry_after: None },
+        _ => Action::Answer { code: 504, retry_after: None },
+    }
+}
+
+fn at_event(case: &Case, event: &Event) -> Plan {
+    // Pods are named anew in each run: those are counted together.
+    let (name, nth) =
+        if event.resource == "pods" { (None, event.among) } else { (Some(event.name.as_str()), event.nth) };
+    let rule = Rule::new("event", &event.resource, name, nth, Action::Coalesce);
+    Plan::new("change not observed", case, &rule.to_string(), vec![rule])
+}

@@ -1,0 +1,319 @@
+//! Runs a plan and gathers the evidence.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use futures::future::BoxFuture;
+use futures::{FutureExt, future};
+
+use super::endstate::{EndState, Likeness, differences};
+use super::journal::Journal;
+use super::observer::{Observer, Seen};
+use super::oracles::{self, Problem};
+use super::plan::Plan;
+use super::proxy::{Helper, Proxy};
+use super::rules::{Deed, Rule};
+use crate::{ControlPlane, Namespace, Operator, operator};
+
+/// How long nothing may be written in the end.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// How long it may take until nothing is written any more.
+const REST: Duration = Duration::from_secs(45);
+
+/// What all plans share.
+pub struct Rig {
+    /// The control plane.
+    pub control_plane: Arc<ControlPlane>,
+    upstream: kube::Client,
+}
+
+/// What a process uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Usage {
+    /// Threads.
+    pub threads: usize,
+    /// Open files, connections among them.
+    pub files: usize,
+    /// Memory in use, KiB.
+    pub memory_kib: usize,
+}
+
+/// What oracles judge.
+#[derive(Debug)]
+pub struct Evidence {
+    /// What went through the proxies.
+    pub journal: Journal,
+    /// The values that objects have taken on.
+    pub values: Vec<Seen>,
+    /// The end state.
+    pub end: EndState,
+    /// Writes in what should be silence.
+    pub restless: Vec<String>,
+    /// What the operator uses in the end.
+    pub usage: Option<Usage>,
+    /// The operator's log.
+    pub log: String,
+    /// Whether something else than a rule may have disturbed it: a second operator, a restart of the control plane.
+    pub disturbed: bool,
+    /// From the first fault until all was as it should be.
+    pub recovery: Duration,
+}
+
+/// How a plan went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What oracles found, or what kept the plan from being carried out.
+    pub problems: Vec<Problem>,
+    /// The evidence, if the plan was carried out.
+    pub evidence: Option<Evidence>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Rig {
+    /// For a control plane on which everything is installed.
+    pub async fn new(control_plane: Arc<ControlPlane>) -> Result<Self> {
+        let upstream = operator::client(&control_plane).await?;
+        Ok(Self { control_plane, upstream })
+    }
+
+    /// Runs a plan. Without `expected` it is a reference run: its end state is what others are compared with.
+    pub async fn run(&self, plan: &Plan, expected: Option<(&EndState, Usage)>) -> Outcome {
+        let began = Instant::now();
+        let evidence = self.carry_out(plan, expected.map(|(end, _)| end)).await;
+        let took = began.elapsed();
+        match evidence {
+            Ok(evidence) => {
+                let (end, usage) = expected.unzip();
+                let problems = oracles::judge(plan, end, &evidence, usage);
+                Outcome { problems, evidence: Some(evidence), took }
+            }
+            Err(error) => Outcome { problems: vec![format!("{error:#}")], evidence: None, took },
+        }
+    }
+
+    async fn carry_out(&self, plan: &Plan, expected: Option<&EndState>) -> Result<Evidence> {
+        let namespace = self.control_plane.namespace("faults").await?;
+        plan.case.world.create(&namespace).await.context("the world before")?;
+        let observer = Observer::start(&namespace);
+        let mut crew = Crew::default();
+        for number in 0..plan.operators {
+            // Faults are the first one's; the others are well.
+            let rules = if number == 0 { plan.rules.as_slice() } else { &[] };
+            crew.add(self, &namespace, number, rules, plan.has_its_own_clock()).await?;
+        }
+        let done = self.story(plan, expected, &namespace, &crew).await;
+        let done =
+            done.with_context(|| format!("in namespace {}\nthe operator's log:\n{}", namespace.name, crew.tail()));
+        let (restless, at_rest) = done?;
+        let end = EndState::read(&namespace).await?;
+        let journal = crew.journal();
+        let first = journal.faults.first().map(|fault| fault.at);
+        let evidence = Evidence {
+            values: observer.values(),
+            end,
+            restless,
+            usage: crew.usage(),
+            log: crew.log(),
+            disturbed: plan.operators > 1 || plan.is_exclusive(),
+            recovery: first.map_or(Duration::ZERO, |first| at_rest.saturating_duration_since(first)),
+            journal,
+        };
+        drop(crew);
+        cleared(&namespace).await;
+        Ok(evidence)
+    }
+
+    /// The steps, and then until all is as it should be; what was written after that, and when that was.
+    async fn story(
+        &self,
+        plan: &Plan,
+        expected: Option<&EndState>,
+        namespace: &Namespace,
+        crew: &Crew,
+    ) -> Result<(Vec<String>, Instant)> {
+        let patience = plan.patience();
+        for step in &plan.case.steps {
+            let step = step.take(namespace, &self.control_plane, patience);
+            tokio::select! {
+                done = step => done?,
+                ended = crew.ended() => return Err(ended),
+            }
+        }
+        let began = Instant::now();
+        if let Some(expected) = expected {
+            while !resembles(namespace, expected, plan.likeness).await && began.elapsed() < patience {
+                tokio::time::sleep(Duration::from_millis(700)).await;
+            }
+        }
+        let at_rest = Instant::now();
+        Ok((crew.silence().await, at_rest))
+    }
+}
+
+async fn resembles(namespace: &Namespace, expected: &EndState, likeness: Likeness) -> bool {
+    match EndState::read(namespace).await {
+        Ok(found) => differences(&expected.at(likeness), &found.at(likeness)).is_empty(),
+        // The API server may be the one that was killed.
+        Err(_) => false,
+    }
+}
+
+/// Pods and their owners go, so that the nodes have room for those of the next plans. Nobody waits for it.
+async fn cleared(namespace: &Namespace) {
+    use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+    use kube::api::{DeleteParams, ListParams};
+    let (background, all) = (DeleteParams::background(), ListParams::default());
+    let _ = namespace.api::<Deployment>().delete_collection(&background, &all).await;
+    let _ = namespace.api::<StatefulSet>().delete_collection(&background, &all).await;
+}
+
+/// The operators of a plan, each behind a proxy of its own.
+#[derive(Default)]
+struct Crew {
+    proxies: Vec<Proxy>,
+    members: Vec<Arc<Member>>,
+}
+
+struct Member {
+    control_plane: Arc<ControlPlane>,
+    namespace: Namespace,
+    operator: OnceLock<Operator>,
+}
+
+impl Helper for Member {
+    fn kill_operator(&self) {
+        if let Some(operator) = self.operator.get() {
+            operator.kill();
+            // If it cannot be started, the plan fails for want of an operator.
+            let _ = operator.restart();
+        }
+    }
+
+    fn deed(&self, deed: Deed) -> BoxFuture<'_, ()> {
+        async move {
+            if let Err(error) = deed.happen(&self.namespace, &self.control_plane).await {
+                eprintln!("cannot {deed} in {}: {error:#}", self.namespace.name);
+            }
+        }
+        .boxed()
+    }
+}
+
+impl Crew {
+    async fn add(
+        &mut self,
+        rig: &Rig,
+        namespace: &Namespace,
+        number: usize,
+        rules: &[Rule],
+        clock: bool,
+    ) -> Result<()> {
+        let member = Arc::new(Member {
+            control_plane: Arc::clone(&rig.control_plane),
+            namespace: namespace.clone(),
+            operator: OnceLock::new(),
+        });
+        let upstream = rig.upstream.clone();
+        let helper: Arc<dyn Helper> = Arc::clone(&member) as _;
+        let proxy = Proxy::start(upstream, Some(&namespace.name), rules, helper).await?;
+        let name = format!("operator-{}-{number}", namespace.name);
+        let mut env = vec![("TOKIO_WORKER_THREADS".to_owned(), "2".to_owned())];
+        if clock {
+            env.extend(rig.control_plane.clock(&namespace.name)?);
+        }
+        let operator = Operator::start_with(&name, &rig.control_plane, proxy.server(), &[], env).await?;
+        let _ = member.operator.set(operator);
+        self.proxies.push(proxy);
+        self.members.push(member);
+        Ok(())
+    }
+
+    fn operators(&self) -> impl Iterator<Item = &Operator> {
+        self.members.iter().filter_map(|member| member.operator.get())
+    }
+
+    /// Never, unless an operator ends by itself.
+    async fn ended(&self) -> anyhow::Error {
+        loop {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            if let Err(error) = self.operators().try_for_each(Operator::check) {
+                return error;
+            }
+        }
+    }
+
+    /// Waits until nothing was written for a while; what was written last if that does not happen.
+    async fn silence(&self) -> Vec<String> {
+        let began = Instant::now();
+        loop {
+            let since = Instant::now();
+            tokio::time::sleep(SILENCE).await;
+            let written = |journal: &Journal| -> Vec<String> {
+                journal.writes_since(since).iter().map(|it| it.asked.to_string()).collect()
+            };
+            let written: Vec<String> = self.proxies.iter().flat_map(|proxy| proxy.look(written)).collect();
+            if written.is_empty() || began.elapsed() > REST {
+                return written;
+            }
+        }
+    }
+
+    fn journal(&self) -> Journal {
+        let mut all = Journal::default();
+        for proxy in &self.proxies {
+            let one = proxy.look(Clone::clone);
+            all.writes.extend(one.writes);
+            all.events.extend(one.events);
+            all.faults.extend(one.faults);
+            all.errors.extend(one.errors);
+            for (what, count) in one.counts {
+                *all.counts.entry(what).or_default() += count;
+            }
+        }
+        all
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        let usages = self.operators().filter_map(|operator| usage(operator.process().id()?));
+        usages.max_by_key(|usage| usage.memory_kib)
+    }
+
+    fn log(&self) -> String {
+        let logs =
+            self.operators().map(|operator| std::fs::read_to_string(operator.process().log()).unwrap_or_default());
+        logs.collect()
+    }
+
+    fn tail(&self) -> String {
+        self.operators().map(|operator| operator.process().tail(25)).collect()
+    }
+}
+
+/// What a process uses, from `/proc`.
+pub fn usage(process: u32) -> Option<Usage> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let number = |field: &str| {
+        let line = status.lines().find(|line| line.starts_with(field))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    };
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).ok()?.count();
+    Some(Usage { threads: number("Threads:")?, files, memory_kib: number("VmRSS:")? })
+}
+
+/// Does the work for all items, so many at once, and hands on each result as it comes.
+pub async fn side_by_side<T, R, F: Future<Output = R>>(
+    items: Vec<T>,
+    at_once: usize,
+    work: impl Fn(T) -> F,
+    mut done: impl FnMut(R),
+) {
+    use futures::StreamExt;
+    let mut running = futures::stream::iter(items.into_iter().map(work)).buffer_unordered(at_once);
+    while let Some(result) = running.next().await {
+        done(result);
+    }
+    future::ready(()).await;
+}
