@@ -143,6 +143,10 @@ fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
     let binding = &case.binding;
     let in_flight = case.workloads.iter().filter(|workload| workload.in_flight).count();
     plan.in_flight += in_flight;
+    // Also where nothing is written: a restart that is under way may fail.
+    for at in case.workloads.iter().filter_map(|workload| workload.check_at) {
+        plan.look_again_at(at);
+    }
     if binding.spec.suspend || case.invalid.is_some() || !case.grant.permits() {
         return;
     }
@@ -166,11 +170,6 @@ fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
         }
         AccountState::Contested { retry_at, .. } => plan.look_again_at(*retry_at),
         AccountState::Missing | AccountState::Terminating | AccountState::InForce | AccountState::Conflict(_) => {}
-    }
-    for workload in &case.workloads {
-        if let Some(at) = workload.check_at {
-            plan.look_again_at(at);
-        }
     }
     let ready = case.workloads.iter().filter_map(|workload| Some((&workload.workload, workload.next.as_ref()?)));
     let rolls = ready.map(|(workload, mark)| roll(workload, mark.to_string()));
