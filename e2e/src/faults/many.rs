@@ -10,6 +10,7 @@ use super::campaign::Campaign;
 use super::plan::Plan;
 use super::report::Verdict;
 use super::run::side_by_side;
+use crate::signals;
 
 /// So many control planes may end by themselves before that is taken for more than an accident.
 const CONTROL_PLANES: usize = 4;
@@ -47,7 +48,9 @@ async fn on_control_planes(
             None => Campaign::start().await?,
         };
         plans = on_one(plans, most, &campaign, tell).await;
-        if let Err(gone) = campaign.lives().await {
+        if let Err(gone) = campaign.lives().await
+            && !signals::are_ending()
+        {
             eprintln!("the control plane is gone: {gone:#}\nits logs: {}", campaign.keep_logs().display());
         }
     }
