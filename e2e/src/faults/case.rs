@@ -62,6 +62,8 @@ pub enum Step {
     CreateAccount,
     /// Creates the Deployment `app` with two pods, as soon as pods would get this role.
     CreateDeployment(String),
+    /// Lets a second go by: times on the wire have whole seconds.
+    NextSecond,
     /// Waits until pods of the service account would get this role.
     InForce(String),
     /// Sets the clock of the operator's machine, as an offset in seconds.
@@ -147,6 +149,10 @@ impl Step {
             Self::CreateDeployment(role) => {
                 injection::in_force(namespace, "app", role).await?;
                 deployment(namespace, "app", 2, &json!({})).await
+            }
+            Self::NextSecond => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(())
             }
             Self::InForce(role) => injection::in_force(namespace, "app", role).await,
             Self::Clock(offset) => control_plane.set_clock(&namespace.name, offset),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use podidentity_api::names;
 use podidentity_core::assess::Assessment;
-use podidentity_core::objects::Workload;
+use podidentity_core::objects::{ServiceAccount, Workload};
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
 use podidentity_core::plan::plan;
 use podidentity_core::snapshot::Snapshot;
@@ -62,7 +62,9 @@ enum Entry {
     Crash(usize),
     /// From now on the operator sees the Deployment as it is now, while its pods are seen.
     Behind(String),
-    /// It sees it as it is again.
+    /// The same of the service account.
+    AccountBehind,
+    /// It sees all as it is again.
     CaughtUp,
     /// The operator is not there, or is back.
     Away(bool),
@@ -111,13 +113,16 @@ struct Story {
     away: bool,
     /// What is seen of a Deployment that has changed since.
     behind: Option<Arc<Workload>>,
+    /// The same of the service account.
+    account_behind: Option<Arc<ServiceAccount>>,
 }
 
 pub fn case(path: &Path) -> Result<String, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("input.yaml: {error}"))?;
     let script: Vec<Value> = serde_saphyr::from_str(&text).map_err(|error| format!("input.yaml: {error}"))?;
     let cluster = Cluster::new();
-    let mut story = Story { began: cluster.now, cluster, crash_after: None, away: false, behind: None };
+    let mut story =
+        Story { began: cluster.now, cluster, crash_after: None, away: false, behind: None, account_behind: None };
     let mut told = Vec::new();
     for entry in script {
         let what = entry.to_string().replace('"', "");
@@ -166,7 +171,8 @@ impl Story {
             Entry::Behind(name) => {
                 self.behind = cluster.snapshot().workloads.into_iter().find(|it| it.id().name == name);
             }
-            Entry::CaughtUp => self.behind = None,
+            Entry::AccountBehind => self.account_behind = cluster.snapshot().service_account,
+            Entry::CaughtUp => (self.behind, self.account_behind) = (None, None),
             Entry::Away(away) => self.away = away,
             Entry::Crash(steps) => self.crash_after = Some(steps),
             Entry::UserRollout(name) => cluster.edit_template(&name, |it| it.template.revision += 1),
@@ -191,6 +197,7 @@ impl Story {
     /// The cluster as the operator sees it.
     fn view(&self) -> Snapshot {
         let mut view = self.cluster.snapshot();
+        view.service_account = self.account_behind.clone().or(view.service_account);
         for workload in &mut view.workloads {
             if let Some(behind) = self.behind.as_ref().filter(|behind| behind.id() == workload.id()) {
                 *workload = Arc::clone(behind);
@@ -214,7 +221,7 @@ impl Story {
             for planned in plan.steps.into_iter().take(crash_after.unwrap_or(usize::MAX)) {
                 match self.cluster.apply(&planned) {
                     Ok(()) => {}
-                    Err(Refusal::Stale) if self.behind.is_some() => {
+                    Err(Refusal::Stale) if self.behind.is_some() || self.account_behind.is_some() => {
                         let (what, message) = (step(&planned), String::new());
                         problems.push(Problem { what, kind: ProblemKind::Stale, message });
                         break;
