@@ -69,10 +69,16 @@ bench: controlplane ## Measure on a real API server, for example ARGS="--binding
 	@cargo build --release -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
 	@target/release/bench run $(ARGS)
 
+.PHONY: bench-cli
+bench-cli: controlplane ## Measure the kubectl plugin in a large cluster, for example ARGS="--bindings 1000 --replicas 5"
+	@cargo build --release -p kubectl-podidentity -p e2e --bin kubectl-podidentity --bin bench
+	@target/release/bench cli --check $(ARGS)
+
 .PHONY: bench-smoke
 bench-smoke: controlplane
 	@echo "== benchmarks: the harness at a small size; counts are checked, times are not"
-	@cargo build -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
+	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bin podidentity-operator --bin kubectl-podidentity --bin bench
+	@target/debug/bench cli --bindings 40 --replicas 2 --check
 	@target/debug/bench run --bindings 6 --replicas 2 --seconds 3 --rate 20 --by-hand 1 --attempts 1 --check --out target/bench-smoke
 
 # One plan: PLAN=target/faults/failed/....json. Some: ONLY="crash after". All anew: FRESH=1. More at a time: JOBS=16.

@@ -67,7 +67,7 @@ pub(crate) fn namespaces() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let names = asked(async |connection| {
             let lister = Lister { client: &connection.client, namespace: None, progress: &Silent };
-            lister.namespace_names::<Namespace>().await
+            lister.namespace_names().await
         });
         matching(current, names)
     })

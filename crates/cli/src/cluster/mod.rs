@@ -13,7 +13,7 @@ use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::client::discover_issuer;
 use podidentity_cluster::connect::{ConnectError, Connection, Options, connect};
 use podidentity_cluster::read::{Lister, ReadError, Reading, Scope, Silent, read};
-use podidentity_core::objects::{Namespace, ServiceAccount};
+use podidentity_core::objects::ServiceAccount;
 use podidentity_core::snapshot::{Config, Snapshot};
 
 use crate::view::{View, views};
@@ -144,7 +144,7 @@ impl Session {
     async fn namespace_exists(&self) -> Result<(), Failure> {
         let Some(name) = &self.namespace else { return Ok(()) };
         let all = Lister { client: &self.connection.client, namespace: None, progress: &Silent };
-        let all = all.namespace_names::<Namespace>().await?;
+        let all = all.namespace_names().await?;
         if all.is_empty() || all.contains(name) {
             return Ok(());
         }

@@ -146,19 +146,8 @@ impl Overlay {
                 !known.contains_key(&key)
             })
             .collect();
-        let empty = missing.into_iter().map(|(namespace, service_account_name)| Snapshot {
-            namespace,
-            service_account_name,
-            now: Timestamp::now(),
-            config: Arc::clone(config),
-            namespace_object: None,
-            bindings: Vec::new(),
-            service_account: None,
-            workloads: Vec::new(),
-            pods: Vec::new(),
-            rollout_slots: usize::MAX,
-        });
-        empty.filter_map(|snapshot| self.planned(&snapshot)).collect()
+        let empty = |(namespace, account): (String, String)| Snapshot::empty(&namespace, &account, Timestamp::now(), config);
+        missing.into_iter().filter_map(|key| self.planned(&empty(key))).collect()
     }
 }
 
