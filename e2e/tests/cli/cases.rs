@@ -40,7 +40,8 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
             it.compare("verify-wait", &["verify", "suspended", "--wait", "--timeout", "10m"])
         }),
         ("verify_gives_up_waiting", |it| {
-            it.compare("verify-timeout", &["verify", "token-expiration-mismatch", "--wait", "--timeout", "1s"])
+            // No time at all: it looks once, says what it waits for, and does so however slow the machine is.
+            it.compare("verify-timeout", &["verify", "token-expiration-mismatch", "--wait", "--timeout", "0"])
         }),
         ("plan_of_everything", |it| it.compare("plan", &["plan"])),
         ("plan_of_a_binding", |it| it.compare("plan-binding", &["plan", "pib/manual"])),

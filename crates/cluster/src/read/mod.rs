@@ -8,6 +8,7 @@
 //! Pods are most of a cluster. They come sorted by namespace, so a namespace is judged and its pods are forgotten as
 //! soon as the next one begins: memory holds the pods of one namespace, and the results.
 
+mod changes;
 mod error;
 mod list;
 mod pages;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Client;
+use podidentity_api::names::{condition, reason};
 use podidentity_core::objects::{
     DaemonSet, Deployment, ObservedBinding, ObservedPod, Pod, Rollout, ServiceAccount, StatefulSet,
 };
@@ -27,6 +29,7 @@ use podidentity_core::unbound::annotated_role;
 
 use crate::index::{IdentityKey, Index, Object};
 
+pub use changes::{Change, Changes};
 pub use error::{Missing, ReadError};
 use list::Listed;
 pub use list::{Lister, Progress, Silent};
@@ -39,6 +42,8 @@ pub struct Scope {
     pub namespace: Option<String>,
     /// Whether service accounts without any role are read as well, with their workloads and pods.
     pub without_role: bool,
+    /// Whether the operator asks for grants (its `--require-grants`). `None`: it does if the status of a binding says so.
+    pub grants: Option<bool>,
 }
 
 /// What was read.
@@ -48,6 +53,8 @@ pub struct Reading<T> {
     pub results: BTreeMap<IdentityKey, T>,
     /// Whether the custom resource `PodIdentityBinding` is installed.
     pub bindings_known: bool,
+    /// What identities were judged by.
+    pub config: Arc<Config>,
     /// What could not be decoded and is left out, as `Kind namespace/name: why`.
     pub undecodable: Vec<String>,
 }
@@ -63,6 +70,8 @@ pub async fn read<T>(
 ) -> Result<Reading<T>, ReadError> {
     let lister = Lister { client, namespace: scope.namespace.as_deref(), progress };
     let mut base = Base::read(&lister, scope, &config.settings).await?;
+    let require_grants = scope.grants.unwrap_or(base.grants_required);
+    let config = &Arc::new(Config { require_grants, ..(**config).clone() });
     let now = Timestamp::now();
     let mut results = BTreeMap::new();
     let mut show = |key: IdentityKey, pods: Vec<Arc<Pod>>| {
@@ -87,7 +96,8 @@ pub async fn read<T>(
         }
     }
     sorter.finish(&mut show);
-    Ok(Reading { results, bindings_known: base.bindings_known, undecodable: base.undecodable })
+    let Base { bindings_known, undecodable, .. } = base;
+    Ok(Reading { results, bindings_known, config: Arc::clone(config), undecodable })
 }
 
 /// Names of service accounts by namespace.
@@ -98,6 +108,7 @@ struct Base {
     index: Index,
     identities: Identities,
     bindings_known: bool,
+    grants_required: bool,
     undecodable: Vec<String>,
 }
 
@@ -129,6 +140,7 @@ impl Base {
             index: Index::default(),
             identities: with_role(&listed.items, settings),
             bindings_known,
+            grants_required: listed.items.iter().any(lacks_grant),
             undecodable: listed.undecodable,
         };
         for namespace in namespaces?.items {
@@ -175,6 +187,13 @@ fn together<const N: usize>(lists: [Result<Listed<Object>, ReadError>; N]) -> Re
         }
     }
     missing.map_or(Ok(all), |missing| Err(ReadError::Forbidden(missing)))
+}
+
+/// Whether it is a binding that the operator refuses for want of a grant.
+fn lacks_grant(object: &Object) -> bool {
+    let Object::Binding(binding) = object else { return false };
+    let conditions = binding.status.iter().flat_map(|status| &status.conditions);
+    conditions.filter(|it| it.type_ == condition::READY).any(|it| it.reason == reason::ROLE_NOT_ALLOWED)
 }
 
 /// The service accounts that a binding names or that are annotated with a role.
