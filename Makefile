@@ -48,12 +48,20 @@ unit: ## Unit, golden and property tests
 	@cargo test -p podidentity-core --test converge -- --ignored --nocapture
 
 .PHONY: e2e
-e2e: controlplane tools ## End-to-end tests on a real control plane
+e2e: controlplane tools shells ## End-to-end tests on a real control plane
 	@echo "== end-to-end tests"
 	@cargo build -p podidentity-operator -p kubectl-podidentity
 	@rm -rf $(STATUSES)
 	@E2E_STATUSES=$(STATUSES) cargo test -p e2e
 	@$(MAKE) gitops
+
+# The kubectl plugin is tried in real shells and terminals; tests without theirs are ignored.
+.PHONY: shells
+shells:
+	@command -v tmux > /dev/null && command -v zsh > /dev/null && command -v fish > /dev/null \
+	  || apt-get install -y tmux zsh fish > /dev/null 2>&1 \
+	  || { apt-get update && apt-get install -y tmux zsh fish; } > /dev/null 2>&1 \
+	  || echo "tmux, zsh or fish is missing, and so are the tests of the plugin that need it: apt-get install tmux zsh fish"
 
 .PHONY: gitops
 gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; over the statuses that the last make e2e saw

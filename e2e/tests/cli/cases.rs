@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 
+use crate::completion;
 use crate::plugin::{Plugin, compare};
 
 type Case = fn(&Plugin) -> Result<()>;
@@ -66,6 +67,7 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         ("no_access_to_write", |it| it.compare("no-access-release", &["release", "manual", "--as", "nobody"])),
         ("no_such_context", |it| it.compare("no-context", &["status", "--context", "production"])),
         ("no_cluster", no_cluster),
+        ("completion_by_kubectl", completion::by_kubectl),
         ("the_outputs_in_the_documentation", crate::docs::recorded),
     ]
 }

@@ -4,11 +4,14 @@ use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
     argo, bad_input, deletion, denied, disturbed, enforcement, grants, injection, install, kinds, lifecycle, observed,
-    ownership, process, replicas, rights, rollouts, schema, workloads,
+    ownership, plugin, process, replicas, rights, rollouts, schema, workloads,
 };
 
 /// Needs an image; ignored where there is none.
 pub(crate) const IMAGE: &str = "the_image_runs_the_operator";
+
+/// Needs tmux; ignored where there is none.
+pub(crate) const TERMINAL: &str = "status_is_live_in_a_terminal";
 
 /// Name, place and scenario.
 #[rustfmt::skip] // one line for each
@@ -57,6 +60,10 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("manual_waits_for_the_release_of_this_generation", Shared, |w, n| Box::pin(rollouts::manual(w, n))),
         ("never_only_reports", Shared, |w, n| Box::pin(rollouts::never(w, n))),
         ("a_roll_that_is_undone_each_time_is_given_up", Shared, |w, n| Box::pin(rollouts::reverted(w, n))),
+        // The kubectl plugin.
+        ("what_the_plugin_writes_is_acted_upon", Shared, |w, n| Box::pin(plugin::writes_are_acted_upon(w, n))),
+        ("the_plugin_asks_for_grants_as_the_operator_does", Guarded, |w, n| Box::pin(plugin::asks_for_grants(w, n))),
+        (TERMINAL, Shared, |w, n| Box::pin(plugin::live_in_a_terminal(w, n))),
         // Who owns the service account.
         ("the_younger_binding_takes_over_without_a_gap", Shared, |w, n| Box::pin(ownership::handed_over(w, n))),
         ("another_owner_is_named_and_overridden_if_asked", Shared, |w, n| Box::pin(ownership::conflict(w, n))),

@@ -101,7 +101,7 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<Exit, Failur
             }
             let progress = waiting_for(&views);
             if began.elapsed() >= args.timeout {
-                messages.note(&format!("gave up after {:?}, still waiting: {progress}", args.timeout));
+                messages.note(&format!("gave up after {}s, still waiting: {progress}", args.timeout.as_secs()));
                 break (views, read.notes);
             }
             if progress != last {

@@ -16,6 +16,8 @@ use super::list::{Listed, Lister};
 
 /// As kubectl asks for.
 pub(super) const PAGE: u32 = 500;
+/// Before the items of a list.
+const ITEMS: &str = "\"items\":";
 /// An overloaded API server is asked so many times.
 const TRIES: u32 = 4;
 
@@ -49,9 +51,9 @@ where
     /// The next page; `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Listed<K>>, ReadError> {
         let Some(text) = self.text().await? else { return Ok(None) };
-        let head: Head = serde_json::from_str(&text).map_err(|error| no_list(self.kind, &error))?;
-        let left = head.metadata.remaining_item_count.and_then(|left| usize::try_from(left).ok());
-        let more = head.metadata.continue_.filter(|token| !token.is_empty());
+        let metadata = metadata(&text).map_err(|error| no_list(self.kind, &error))?;
+        let left = metadata.remaining_item_count.and_then(|left| usize::try_from(left).ok());
+        let more = metadata.continue_.filter(|token| !token.is_empty());
         let last = more.is_none();
         self.params = self.params.take().zip(more).map(|(params, token)| params.continue_token(&token));
         self.ask();
@@ -99,11 +101,20 @@ fn no_list(kind: &str, error: &serde_json::Error) -> ReadError {
     ReadError::Other { resource: kind.to_owned(), message: format!("the answer is no list: {error}") }
 }
 
-/// What is known of a page before its items are decoded.
+/// What a page says of itself.
 #[derive(Deserialize)]
 struct Head {
-    #[serde(default)]
-    metadata: ListMeta,
+    metadata: Option<ListMeta>,
+}
+
+/// What a page says of itself. Of most kinds it stands before the items, which then need not be gone through.
+fn metadata(text: &str) -> serde_json::Result<ListMeta> {
+    let before = text.find(ITEMS).map(|at| format!("{}{ITEMS}null}}", &text[..at]));
+    let head = before.and_then(|before| serde_json::from_str::<Head>(&before).ok()?.metadata);
+    match head {
+        Some(metadata) => Ok(metadata),
+        None => Ok(serde_json::from_str::<Head>(text)?.metadata.unwrap_or_default()),
+    }
 }
 
 #[derive(Deserialize)]
@@ -145,4 +156,32 @@ fn overloaded(error: &kube::Error) -> Option<Duration> {
     let kube::Error::Api(status) = error else { return None };
     let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
     matches!(status.code, 429 | 503 | 504).then(|| Duration::from_secs(u64::from(asked).clamp(1, 30)))
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ServiceAccount;
+
+    use super::*;
+
+    #[test]
+    fn metadata_is_found_before_and_behind_the_items() {
+        let before = r#"{"kind":"PodList","metadata":{"continue":"abc","remainingItemCount":7},"items":[{"x":1}]}"#;
+        let behind = r#"{"items":[{"metadata":{"name":"a"}}],"kind":"List","metadata":{"continue":"abc"}}"#;
+        for text in [before, behind] {
+            assert_eq!(metadata(text).unwrap().continue_.as_deref(), Some("abc"), "{text}");
+        }
+        assert!(metadata(r#"{"kind":"List","items":null}"#).unwrap().continue_.is_none());
+        assert!(metadata("<html>").is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_named_and_the_rest_kept() {
+        let text = r#"{"items":[{"metadata":{"name":"a"}},{"metadata":{"namespace":"shop","name":"b"},"secrets":7}]}"#;
+        let page = decode::<ServiceAccount>(text).unwrap();
+        assert_eq!(page.items.len(), 1);
+        assert_eq!(page.undecodable.len(), 1);
+        assert!(page.undecodable[0].starts_with("ServiceAccount shop/b: "), "{:?}", page.undecodable);
+        assert!(decode::<ServiceAccount>(r#"{"items":null}"#).unwrap().items.is_empty());
+    }
 }

@@ -28,11 +28,11 @@ pub(crate) struct CliArgs {
 
 pub(crate) async fn run(args: CliArgs) -> Result<()> {
     ensure!(args.bindings >= WRONG_EVERY && args.replicas >= 1, "there must be at least {WRONG_EVERY} bindings");
-    let beside = std::env::current_exe()?.with_file_name("kubectl-podidentity");
+    let plugin = args.plugin.map_or_else(|| e2e::program("kubectl-podidentity", "kubectl-podidentity"), Ok)?;
     let population = Population { bindings: args.bindings, replicas: args.replicas };
     let began = Instant::now();
     let say = move |what: &str| eprintln!("[{:7.1} s] {what}", began.elapsed().as_secs_f64());
-    let costs = plugin::run(population, args.plugin.unwrap_or(beside), args.keep, &say).await?;
+    let costs = plugin::run(population, plugin, args.keep, &say).await?;
     println!("{costs}");
     if args.check {
         costs.check()?;
