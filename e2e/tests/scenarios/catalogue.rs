@@ -30,7 +30,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_leader_that_ends_hands_over", Narrow, |w, n| Box::pin(replicas::leader_terminated(w, n))),
         ("a_frozen_leader_that_wakes_does_no_harm", Narrow, |w, n| Box::pin(replicas::leader_frozen(w, n))),
         ("a_frozen_watch_turns_liveness_bad", Shared, |w, n| Box::pin(observed::frozen_watch(w, n))),
-        ("metrics_tell_what_happened", Exclusive, |w, n| Box::pin(observed::counted(w, n))),
+        ("metrics_tell_what_happened", Shared, |w, n| Box::pin(observed::counted(w, n))),
         ("a_dry_run_writes_nothing_or_only_reports", Exclusive, |w, n| Box::pin(observed::dry_run(w, n))),
         ("killed_at_random_it_rolls_once", Narrow, |w, n| Box::pin(disturbed::killed_at_random(w, n))),
         ("the_limit_holds_across_bindings", Narrow, |w, n| Box::pin(disturbed::limited_across_bindings(w, n))),

@@ -22,6 +22,7 @@ use crate::finding::Severity;
 use crate::objects::Workload;
 use crate::selector;
 use crate::wanted::RollMark;
+use obstacles::paused;
 use progress::is_new;
 pub(crate) use progress::rolled_at;
 
@@ -87,10 +88,10 @@ impl WorkloadVerdict {
         self.pods.iter().all(|judged| judged.verdict.is_verified())
     }
 
-    /// Whether its pods have come up: the rollout is complete, or as good as, or all pods are ready.
+    /// Whether its pods have come up: the rollout is complete, or as good as, or there are pods, and all are ready.
     pub fn is_up(&self) -> bool {
-        let complete = self.workload.rolled_out || self.workload.nearly_rolled_out;
-        complete || self.pods.iter().all(|judged| judged.pod.is_ready())
+        let complete = self.workload.rolled_out || self.workload.nearly_rolled_out || self.workload.desired == 0;
+        complete || !self.pods.is_empty() && self.pods.iter().all(|judged| judged.pod.is_ready())
     }
 
     /// Whether the workload shows that injection works: it is done, and it has pods with the identity.
@@ -163,7 +164,15 @@ impl Judge<'_> {
         match self.bearable_at(&verdict) {
             Some(at) if at <= self.now => verdict,
             Some(at) => rolling(verdict, Some(at)),
-            None => self.in_flight(verdict),
+            None => match paused(&verdict.workload) {
+                Some(how) => WorkloadVerdict {
+                    state: WorkloadState::Paused,
+                    message: Some(format!("is not through with its restart, and {how}")),
+                    wait: Some(Wait::HeldBack),
+                    ..verdict
+                },
+                None => self.in_flight(verdict),
+            },
         }
     }
 

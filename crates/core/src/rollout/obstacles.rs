@@ -123,13 +123,18 @@ pub(super) fn blocked_by(pod: &str, workload: &Workload) -> String {
     )
 }
 
+/// How a workload that is paused is set going again.
+pub(super) fn paused(workload: &Workload) -> Option<&'static str> {
+    workload.paused.then_some(match workload.kind {
+        WorkloadKind::Rollout => "is paused: resume it, or promote the step that it waits at",
+        _ => "is paused (spec.paused): resume it",
+    })
+}
+
 /// Why a changed template would not reach the pods that need it.
 pub(super) fn held_back(verdict: &WorkloadVerdict) -> Option<String> {
-    if verdict.workload.paused && verdict.workload.kind == WorkloadKind::Rollout {
-        return Some("needs a restart, but is paused: resume it, or promote the step that it waits at".to_owned());
-    }
-    if verdict.workload.paused {
-        return Some("needs a restart, but is paused (spec.paused): resume it".to_owned());
+    if let Some(how) = paused(&verdict.workload) {
+        return Some(format!("needs a restart, but {how}"));
     }
     match verdict.workload.strategy {
         UpdateStrategy::Replace => None,

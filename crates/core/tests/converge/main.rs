@@ -8,7 +8,8 @@ mod rules;
 #[path = "../sim/mod.rs"]
 mod sim;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podidentity_api::names::condition;
 use podidentity_api::{ConflictPolicy, FailurePolicy};
 use podidentity_core::assess::Assessment;
@@ -191,7 +192,7 @@ impl World {
                 break;
             }
             done.push(step.clone());
-            self.enforcement_admits();
+            self.enforcement_admits(view);
         }
         if steps >= plan.steps.len() {
             let outcome = Outcome::of(&assessment, done, Vec::new());
@@ -200,6 +201,7 @@ impl World {
                 self.proof_is_none_too_early(&report);
                 self.cluster.store_status(&report);
             }
+            self.enforcement_admits(view);
         }
         plan
     }
@@ -217,11 +219,17 @@ impl World {
     }
 
     /// Under `config/enforcement` pods that get what the operator has put on the service account are let in at any time,
-    /// however far it has got: between two of its steps, after a crash, while a status is out of date.
-    fn enforcement_admits(&self) {
+    /// however far it has got: between two of its steps, after a crash, while a status is out of date. Except that a role
+    /// which was declared a moment ago may be overtaken: what is declared now has not been seen yet.
+    fn enforcement_admits(&self, view: &Snapshot) {
         let Some(offered) = self.cluster.account.as_ref().and_then(sim::Account::role_by_our_hand) else { return };
         // One that lost the service account to another of the same second demands its role until its status is written.
         if let Some(binding) = Claim::of(&self.cluster.snapshot().bindings).owner {
+            let version = |it: &ObjectMeta| (it.uid.clone(), it.generation);
+            let seen = view.bindings.iter().any(|it| version(&it.metadata) == version(&binding.metadata));
+            if !seen {
+                return;
+            }
             let demanded = demanded_roles(&binding);
             assert!(demanded.is_empty() || demanded.contains(&offered), "{offered} would be refused: {binding:?}");
         }
@@ -268,9 +276,9 @@ fn converges(events: &[Event]) -> Result<u64, TestCaseError> {
 #[ignore = "takes a minute: cargo test -p podidentity-core --test converge -- --ignored"]
 fn a_million_steps_converge() {
     let config = ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() };
-    // The same steps each time, so that a failure can be repeated; CONVERGE_SEED gives others. Known: some
-    // other seeds (1, 2, 7) find a story that does not hold yet.
-    let mut seed = std::env::var("CONVERGE_SEED").ok().and_then(|seed| seed.parse::<u64>().ok()).unwrap_or(8) << 20;
+    // Other steps each time; a failure is repeated with the seed that it names.
+    let first = std::env::var("CONVERGE_SEED").ok().map_or_else(any_seed, |seed| seed.parse().unwrap());
+    let mut seed = u64::from(first) << 20;
     let steps = std::cell::Cell::new(0);
     while steps.get() < 1_000_000 {
         // A runner counts its cases, so each thousand has one of its own.
@@ -281,9 +289,14 @@ fn a_million_steps_converge() {
             steps.set(steps.get() + converges(&events)?);
             Ok(())
         });
-        assert!(run.is_ok(), "{}", run.unwrap_err());
+        assert!(run.is_ok(), "CONVERGE_SEED={first} repeats this: {}", run.unwrap_err());
     }
     println!("{} steps", steps.get());
+}
+
+/// Another one each second.
+fn any_seed() -> u32 {
+    u32::try_from(Timestamp::now().as_second()).unwrap()
 }
 
 proptest! {
