@@ -45,9 +45,9 @@ impl Shell {
         let path = path.to_str().context("PATH is no text")?;
         let env = [("HOME", home), ("PATH", path), ("KUBECONFIG", &kubeconfig), ("TERM", "screen"), ("PS1", "> ")];
         let terminal = Terminal::open((160, 40), self.start, &env)?;
-        terminal.write(&format!("{}; echo is-$((40+2))", self.setup))?;
+        terminal.write(&format!("{}; printf 'is-%s' ready", self.setup))?;
         terminal.press(&["Enter"])?;
-        terminal.until("the shell is ready", |screen| screen.contains("is-42"))?;
+        terminal.until("the shell is ready", |screen| screen.contains("is-ready"))?;
         for (typed, expected) in [
             ("stat", "kubectl-podidentity status"),
             ("status rollout-rev", "status rollout-reverted"),

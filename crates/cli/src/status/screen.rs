@@ -2,9 +2,10 @@
 
 use std::io::{IsTerminal as _, Write};
 
-/// The alternate screen, on which nothing scrolls away, without a cursor; and back.
-const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
-const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
+/// The alternate screen, on which nothing scrolls away, without a cursor and without lines that run on in the next row;
+/// and back.
+const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
+const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 /// Rows of a terminal that does not say how many it has.
 const ROWS: usize = 24;
 
