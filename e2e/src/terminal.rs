@@ -50,20 +50,9 @@ impl Terminal {
         self.tmux(&["send-keys", "-l", text]).map(drop)
     }
 
-    /// Gives it another size.
-    pub fn resize(&self, columns: u16, rows: u16) -> Result<()> {
-        let (columns, rows) = (columns.to_string(), rows.to_string());
-        self.tmux(&["resize-window", "-x", &columns, "-y", &rows]).map(drop)
-    }
-
     /// What is on it.
     pub fn screen(&self) -> Result<String> {
         self.tmux(&["capture-pane", "-p"])
-    }
-
-    /// A variable of tmux, for example `cursor_flag`: 1 if the cursor is shown.
-    pub fn variable(&self, name: &str) -> Result<String> {
-        Ok(self.tmux(&["display-message", "-p", &format!("#{{{name}}}")])?.trim().to_owned())
     }
 
     /// Waits until the screen is as it should be.

@@ -10,9 +10,6 @@ use crate::{
 /// Needs an image; ignored where there is none.
 pub(crate) const IMAGE: &str = "the_image_runs_the_operator";
 
-/// Needs tmux; ignored where there is none.
-pub(crate) const TERMINAL: &str = "status_is_live_in_a_terminal";
-
 /// Name, place and scenario.
 #[rustfmt::skip] // one line for each
 #[allow(clippy::too_many_lines)] // a table
@@ -63,7 +60,6 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         // The kubectl plugin.
         ("what_the_plugin_writes_is_acted_upon", Shared, |w, n| Box::pin(plugin::writes_are_acted_upon(w, n))),
         ("the_plugin_asks_for_grants_as_the_operator_does", Guarded, |w, n| Box::pin(plugin::asks_for_grants(w, n))),
-        (TERMINAL, Shared, |w, n| Box::pin(plugin::live_in_a_terminal(w, n))),
         // Who owns the service account.
         ("the_younger_binding_takes_over_without_a_gap", Shared, |w, n| Box::pin(ownership::handed_over(w, n))),
         ("another_owner_is_named_and_overridden_if_asked", Shared, |w, n| Box::pin(ownership::conflict(w, n))),

@@ -73,9 +73,7 @@ fn trials(runtime: &Arc<Runtime>, worlds: &Arc<Worlds>) -> Vec<Trial> {
         let trial = Trial::test(name, move || {
             Ok(runtime.block_on(worlds.run(place, scenario)).map_err(|error| format!("{error:#}"))?)
         });
-        let lacks = |needed: &str, there: fn() -> bool| name == needed && !there();
-        let tmux = || e2e::terminal::installed("tmux");
-        trial.with_ignored_flag(lacks(catalogue::IMAGE, install::image::is_there) || lacks(catalogue::TERMINAL, tmux))
+        trial.with_ignored_flag(name == catalogue::IMAGE && !install::image::is_there())
     };
     catalogue::all().into_iter().map(|(name, place, scenario)| trial(name, place, scenario)).collect()
 }

@@ -3,10 +3,9 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use e2e::expect::{self, rolled};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
-use e2e::terminal::Terminal;
 use e2e::{ControlPlane, Namespace, program};
 use podidentity_api::names::{condition, reason};
 use serde_json::{Value, json};
@@ -81,33 +80,5 @@ pub(crate) async fn asks_for_grants(world: Arc<World>, namespace: Namespace) -> 
     ensure!(view["message"] == stalled, "the operator says {stalled:?}, the plugin {}", view["message"]);
     let view = said(&world.control_plane, &namespace, &["--require-grants=false"])?;
     ensure!(view["reason"] != reason::ROLE_NOT_ALLOWED, "the flag is not honoured: {view}");
-    Ok(())
-}
-
-pub(crate) async fn live_in_a_terminal(world: Arc<World>, namespace: Namespace) -> Result<()> {
-    namespace.create(fixtures::service_account("app")?).await?;
-    running(&namespace, "app", 2).await?;
-    let plugin = program(PLUGIN, PLUGIN)?;
-    let plugin = plugin.to_str().context("the path is no text")?;
-    let kubeconfig = world.control_plane.kubeconfig().to_string_lossy().into_owned();
-    let command = [plugin, "status", "-w", "-n", &namespace.name];
-    let env = [("KUBECONFIG", kubeconfig.as_str())];
-    let terminal = Terminal::open((100, 24), &command, &env)?;
-    terminal.until("it is live", |screen| screen.contains("live; Ctrl-C ends"))?;
-    ensure!(terminal.variable("cursor_flag")? == "0", "the cursor blinks in the picture");
-
-    namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    terminal.until("the binding is verified", |screen| screen.contains("2/2 pods  Verified"))?;
-
-    terminal.resize(60, 4)?;
-    let small =
-        terminal.until("it is drawn anew", |screen| screen.contains("more line") || screen.lines().count() <= 4)?;
-    ensure!(small.lines().all(|line| line.chars().count() <= 60), "{small}");
-
-    terminal.press(&["C-c"])?;
-    terminal.until("it has ended", |screen| screen.contains("Pane is dead") && screen.contains("2/2 pods"))?;
-    ensure!(terminal.variable("cursor_flag")? == "1", "the cursor is gone");
-    ensure!(terminal.variable("alternate_on")? == "0", "the alternate screen is left on");
-    ensure!(terminal.variable("pane_dead_status")? == "0", "it failed");
     Ok(())
 }

@@ -17,7 +17,7 @@ use super::signals::Signals;
 use super::{Detail, named, tree};
 use crate::cluster::{Failure, Session, Target};
 use crate::exit::Exit;
-use crate::paint::Paint;
+use crate::paint::{Mark, Paint};
 use crate::view::{State, View};
 
 /// Changes come in swarms: so long is waited for more of them.
@@ -161,16 +161,12 @@ impl Live<'_> {
 
     fn footer(&self) -> String {
         let paint = Paint::of_stdout();
-        match &self.problem {
-            Some(problem) => {
-                let problem = problem.lines().next().unwrap_or_default();
-                paint.like(crate::paint::Mark::Wrong, paint.cut(&format!("may be old: {problem}")))
-            }
-            None => {
-                let how = if self.changes.is_some() { "live" } else { "no right to watch: looks every 2s" };
-                paint.dim(paint.cut(&format!("{}, {how}; Ctrl-C ends", Zoned::now().strftime("%H:%M:%S"))))
-            }
+        if let Some(problem) = &self.problem {
+            let problem = problem.lines().next().unwrap_or_default();
+            return paint.like(Mark::Wrong, paint.cut(&format!("may be old: {problem}")));
         }
+        let how = if self.changes.is_some() { "live" } else { "no right to watch: looks every 2s" };
+        paint.dim(paint.cut(&format!("{}, {how}; Ctrl-C ends", Zoned::now().strftime("%H:%M:%S"))))
     }
 }
 

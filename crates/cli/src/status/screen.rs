@@ -57,10 +57,10 @@ fn picture(text: &str, footer: &str, rows: usize) -> String {
     let more = if lines.len() > room { lines.len() - (room - 1) } else { 0 };
     let mut picture = String::from("\x1b[H");
     for line in &lines[..lines.len() - more] {
-        picture += &format!("{line}\x1b[K\r\n");
+        picture.extend([line, "\x1b[K\r\n"]);
     }
     if more > 0 {
-        picture += &format!("\u{2026} {more} more lines\x1b[K\r\n");
+        picture.extend(["\u{2026} ", &more.to_string(), " more lines\x1b[K\r\n"]);
     }
     picture + footer + "\x1b[K\x1b[J"
 }

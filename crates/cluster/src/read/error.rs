@@ -60,15 +60,15 @@ impl Missing {
         let mut rules: Vec<(&str, &str, Vec<&str>)> = Vec::new();
         for (verb, resource) in &self.rights {
             let group = group(resource);
-            match rules.iter_mut().find(|rule| (rule.0, rule.1) == (group, verb)) {
-                Some(rule) => rule.2.push(resource),
+            match rules.iter_mut().find(|known| (known.0, known.1) == (group, verb)) {
+                Some(known) => known.2.push(resource),
                 None => rules.push((group, verb, vec![resource])),
             }
         }
-        let rule = |(group, verb, resources): (&str, &str, Vec<&str>)| {
+        let written = |(group, verb, resources): (&str, &str, Vec<&str>)| {
             format!("{{apiGroups: [\"{group}\"], resources: [{}], verbs: [{verb}]}}", resources.join(", "))
         };
-        rules.into_iter().map(rule).collect()
+        rules.into_iter().map(written).collect()
     }
 }
 
@@ -87,12 +87,12 @@ impl fmt::Display for Missing {
         let resources: Vec<&str> = self.rights.iter().map(|(_, resource)| resource.as_str()).collect();
         let place = self.namespace.as_ref().map_or("in all namespaces".to_owned(), |it| format!("in namespace {it}"));
         writeln!(f, "you may not {verb} {} {place}: {}", resources.join(", "), self.message)?;
-        let role = if self.namespace.is_some() { "Role" } else { "ClusterRole" };
+        let kind = if self.namespace.is_some() { "Role" } else { "ClusterRole" };
         let narrower = if self.namespace.is_none() { ", or look at one namespace with -n" } else { "" };
         match &self.rules()[..] {
-            [rule] => write!(f, "Ask for a {role} with {rule}{narrower}."),
+            [rule] => write!(f, "Ask for a {kind} with {rule}{narrower}."),
             rules => {
-                write!(f, "Ask for a {role} with these rules{narrower}:")?;
+                write!(f, "Ask for a {kind} with these rules{narrower}:")?;
                 rules.iter().try_for_each(|rule| write!(f, "\n  - {rule}"))
             }
         }

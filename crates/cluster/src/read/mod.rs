@@ -127,26 +127,26 @@ impl Base {
             lister.all_if::<Rollout>(rollouts_known, "rollouts", Object::workload),
             lister.namespaces(),
         );
-        let listed = together([bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts]);
-        let listed = match listed {
+        let objects = together([bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts]);
+        let objects = match objects {
             Err(ReadError::Forbidden(missing)) => {
                 // Pods come later: who lacks other rights is told about these in one go.
                 let pods = lister.may_list::<ObservedPod>("pods").await.err();
                 return Err(ReadError::Forbidden(missing.and(pods)));
             }
-            listed => listed?,
+            objects => objects?,
         };
         let mut base = Self {
             index: Index::default(),
-            identities: with_role(&listed.items, settings),
+            identities: with_role(&objects.items, settings),
             bindings_known,
-            grants_required: listed.items.iter().any(lacks_grant),
-            undecodable: listed.undecodable,
+            grants_required: objects.items.iter().any(lacks_grant),
+            undecodable: objects.undecodable,
         };
         for namespace in namespaces?.items {
             base.index.apply(Object::Namespace(Arc::new(namespace)));
         }
-        for object in listed.items {
+        for object in objects.items {
             if scope.without_role || base.is_asked_for(&object) {
                 base.index.apply(object);
             }
