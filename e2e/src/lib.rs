@@ -28,6 +28,7 @@ mod kubectl;
 mod namespace;
 pub mod operator;
 pub mod policies;
+pub mod prometheus;
 pub mod proxy;
 pub mod scrape;
 pub mod statuses;

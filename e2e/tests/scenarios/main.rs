@@ -11,6 +11,7 @@
 mod argo;
 mod bad_input;
 mod catalogue;
+mod dashboard;
 mod deletion;
 mod denied;
 mod disturbed;
@@ -29,6 +30,7 @@ mod rights;
 mod rollouts;
 mod schema;
 mod steps;
+mod told;
 mod workloads;
 mod world;
 
