@@ -4,7 +4,7 @@ use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
     argo, bad_input, dashboard, deletion, denied, disturbed, enforcement, grants, injection, install, kinds, lifecycle,
-    observed, ownership, process, replicas, rights, rollouts, schema, told, workloads,
+    observed, ownership, plugin, process, replicas, rights, rollouts, schema, told, workloads,
 };
 
 /// Needs an image; ignored where there is none.
@@ -58,6 +58,9 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("manual_waits_for_the_release_of_this_generation", Shared, |w, n| Box::pin(rollouts::manual(w, n))),
         ("never_only_reports", Shared, |w, n| Box::pin(rollouts::never(w, n))),
         ("a_roll_that_is_undone_each_time_is_given_up", Shared, |w, n| Box::pin(rollouts::reverted(w, n))),
+        // The kubectl plugin.
+        ("what_the_plugin_writes_is_acted_upon", Shared, |w, n| Box::pin(plugin::writes_are_acted_upon(w, n))),
+        ("the_plugin_asks_for_grants_as_the_operator_does", Guarded, |w, n| Box::pin(plugin::asks_for_grants(w, n))),
         // Who owns the service account.
         ("the_younger_binding_takes_over_without_a_gap", Shared, |w, n| Box::pin(ownership::handed_over(w, n))),
         ("another_owner_is_named_and_overridden_if_asked", Shared, |w, n| Box::pin(ownership::conflict(w, n))),

@@ -23,6 +23,7 @@ mod kinds;
 mod lifecycle;
 mod observed;
 mod ownership;
+mod plugin;
 mod process;
 mod replicas;
 mod rights;
