@@ -220,13 +220,6 @@ async fn pods(namespace: &Namespace, role: Option<&str>) -> Result<()> {
     .await
 }
 
-/// Restarts a component, and kwok with it: a pod whose event it lost meanwhile would never run, as on a node that is
-/// gone.
-fn restart(control_plane: &ControlPlane, component: Component) -> Result<()> {
-    control_plane.process(component)?.restart()?;
-    control_plane.process(Component::Kwok)?.restart()
-}
-
 impl Deed {
     /// Does it.
     pub async fn happen(self, namespace: &Namespace, control_plane: &ControlPlane) -> Result<()> {
@@ -259,11 +252,11 @@ impl Deed {
             }
             Self::Compact => {
                 control_plane.compact().await?;
-                restart(control_plane, Component::ApiServer)
+                control_plane.process(Component::ApiServer)?.restart()
             }
             // They come back while the operator goes on; nobody waits for them here.
-            Self::RestartApiServer => restart(control_plane, Component::ApiServer),
-            Self::RestartEtcd => restart(control_plane, Component::Etcd),
+            Self::RestartApiServer => control_plane.process(Component::ApiServer)?.restart(),
+            Self::RestartEtcd => control_plane.process(Component::Etcd)?.restart(),
             Self::RemoveInjection => control_plane.remove_injection().await,
             Self::InstallInjection => control_plane.install_injection().await,
             Self::StealLease => super::leases::stolen(namespace).await,

@@ -1,14 +1,15 @@
 //! What is done to machines: etcd forgets its history, clocks are wrong.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
-use crate::ControlPlane;
 use crate::certs::Identity;
 use crate::kubeconfig::{self, User};
+use crate::{Component, ControlPlane};
 
 /// Where Debian's package `libfaketime` puts the library.
 const LIBRARIES: &str = "/usr/lib";
@@ -31,6 +32,21 @@ impl ControlPlane {
         let request = http::Request::post("/v3/kv/compaction").header("Content-Type", "application/json").body(body)?;
         let _: Value = kubeconfig::client(&file).await?.request(request).await.context("etcd does not compact")?;
         Ok(())
+    }
+
+    /// Starts kwok anew once the API server is well again. A kubelet would list its pods again; kwok may have lost some
+    /// while the API server was away, and they would never run.
+    pub async fn nodes_come_back(&self) -> Result<()> {
+        let mut well = 0;
+        // Well at once may mean that it has not noticed yet.
+        while well < 3 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let request = http::Request::get("/readyz").body(Vec::new())?;
+            let client = self.client();
+            let answer = tokio::time::timeout(Duration::from_secs(5), client.request_text(request)).await;
+            well = if matches!(answer, Ok(Ok(answer)) if answer == "ok") { well + 1 } else { 0 };
+        }
+        self.process(Component::Kwok)?.restart()
     }
 
     /// Sets the clock of the operators that were started with [`ControlPlane::clock`], as an offset in seconds.
