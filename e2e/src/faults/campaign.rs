@@ -61,16 +61,14 @@ impl Campaign {
         self.rig.control_plane.logs()
     }
 
-    /// An error that says which part of the control plane has ended, or that the API server does not answer.
+    /// An error that says which part of the control plane has ended, or does not do its work.
     pub async fn lives(&self) -> Result<()> {
         self.rig.control_plane.check()?;
         let request = http::Request::get("/readyz").body(Vec::new())?;
         let client = self.rig.control_plane.client();
         let asked = tokio::time::timeout(ANSWER, client.request_text(request)).await;
-        asked
-            .with_context(|| format!("no answer from the API server within {ANSWER:?}"))?
-            .map(|_| ())
-            .map_err(Into::into)
+        asked.with_context(|| format!("no answer from the API server within {ANSWER:?}"))??;
+        self.rig.control_plane.nodes_are_well().await
     }
 
     /// Waits until a part of the control plane ends by itself.

@@ -1,15 +1,20 @@
 //! What is done to machines: etcd forgets its history, clocks are wrong.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::{Value, json};
 
+use crate::ControlPlane;
 use crate::certs::Identity;
 use crate::kubeconfig::{self, User};
-use crate::{Component, ControlPlane};
+
+/// A pod that is on a node runs far sooner.
+const LOST_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// Where Debian's package `libfaketime` puts the library.
 const LIBRARIES: &str = "/usr/lib";
@@ -34,19 +39,14 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Starts kwok anew once the API server is well again. A kubelet would list its pods again; kwok may have lost some
-    /// while the API server was away, and they would never run.
-    pub async fn nodes_come_back(&self) -> Result<()> {
-        let mut well = 0;
-        // Well at once may mean that it has not noticed yet.
-        while well < 3 {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            let request = http::Request::get("/readyz").body(Vec::new())?;
-            let client = self.client();
-            let answer = tokio::time::timeout(Duration::from_secs(5), client.request_text(request)).await;
-            well = if matches!(answer, Ok(Ok(answer)) if answer == "ok") { well + 1 } else { 0 };
+    /// An error if kwok has lost a pod, which then never runs: a kubelet would list its pods again after the API server
+    /// was away, kwok does not always.
+    pub async fn nodes_are_well(&self) -> Result<()> {
+        let pods = Api::<Pod>::all(self.client()).list(&ListParams::default()).await?;
+        match pods.items.iter().find(|pod| is_lost(pod)) {
+            Some(pod) => bail!("kwok has lost pod {}/{}", pod.namespace().unwrap_or_default(), pod.name_any()),
+            None => Ok(()),
         }
-        self.process(Component::Kwok)?.restart()
     }
 
     /// Sets the clock of the operators that were started with [`ControlPlane::clock`], as an offset in seconds.
@@ -74,6 +74,16 @@ impl ControlPlane {
     fn clock_file(&self, name: &str) -> PathBuf {
         self.folder().join(format!("{name}.clock"))
     }
+}
+
+/// Whether it is on a node, should run, and has not for a while.
+fn is_lost(pod: &Pod) -> bool {
+    let pending = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Pending");
+    let on_a_node = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let annotations = pod.metadata.annotations.iter().flatten();
+    let on_purpose = annotations.into_iter().any(|(key, _)| key.starts_with("e2e.podidentity.dev/"));
+    let age = pod.metadata.creation_timestamp.as_ref().map(|created| Timestamp::now().duration_since(created.0));
+    pending && on_a_node && !on_purpose && age.is_some_and(|age| age > LOST_AFTER)
 }
 
 fn library() -> Result<PathBuf> {

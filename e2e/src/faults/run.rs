@@ -230,10 +230,6 @@ impl Helper for Member {
             if let Err(error) = deed.happen(&self.namespace, &self.control_plane).await {
                 eprintln!("cannot {deed} in {}: {error:#}", self.namespace.name);
             }
-            if matches!(deed, Deed::Compact | Deed::RestartApiServer | Deed::RestartEtcd) {
-                let control_plane = Arc::clone(&self.control_plane);
-                tokio::spawn(async move { control_plane.nodes_come_back().await });
-            }
         }
         .boxed()
     }
