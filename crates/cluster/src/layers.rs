@@ -82,7 +82,10 @@ fn is_timeout(error: &kube::Error) -> bool {
     false
 }
 
-fn through<B>(client: &Client, send: impl Fn(Client, Request<Body>) -> Answer<B> + Send + Sync + 'static) -> Client
+pub(crate) fn through<B>(
+    client: &Client,
+    send: impl Fn(Client, Request<Body>) -> Answer<B> + Send + Sync + 'static,
+) -> Client
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,

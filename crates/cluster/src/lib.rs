@@ -15,6 +15,7 @@ pub mod fence;
 pub mod layers;
 pub mod lease;
 pub mod observe;
+pub mod pages;
 
 mod optional;
 pub mod pulse;

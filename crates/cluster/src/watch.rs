@@ -23,6 +23,7 @@ use tracing::{info, warn};
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
 use crate::layers;
 use crate::observe::Observer;
+use crate::pages;
 use crate::pulse::Pulses;
 use crate::scope::{self, Scope};
 
@@ -98,7 +99,7 @@ impl Source {
 
     /// The client for one stream of a kind, whose signs of life are noted.
     pub(crate) fn felt(&self, kind: &'static str) -> Client {
-        layers::felt(&self.client, &Arc::new(self.listeners.pulses.begin(kind)))
+        layers::felt(&pages::patient(&self.client), &Arc::new(self.listeners.pulses.begin(kind)))
     }
 
     fn namespaces(&self) -> Vec<Stream> {
