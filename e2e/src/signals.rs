@@ -1,13 +1,20 @@
 //! Ctrl-C, SIGTERM and SIGHUP end what was started, then the harness.
 
 use std::sync::Once;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{process, workdir};
 
 static EXIT_CODE: AtomicI32 = AtomicI32::new(130);
+
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Whether everything is being ended: what fails from now on says nothing.
+pub fn are_ending() -> bool {
+    ENDING.load(Ordering::SeqCst)
+}
 
 /// From now on an interrupt is the expected end (`KEEP=1`), not a failure.
 pub fn expect_interrupt() {
@@ -23,6 +30,7 @@ pub(crate) fn install() {
                 return;
             };
             runtime.block_on(interrupted());
+            ENDING.store(true, Ordering::SeqCst);
             process::kill_all();
             workdir::remove_all();
             std::process::exit(EXIT_CODE.load(Ordering::SeqCst));

@@ -1,5 +1,8 @@
 //! The spec: what a user declares.
 
+// The macro that makes the schema declares all fields once more, and reads only those that are on the wire.
+#![allow(dead_code)]
+
 use std::collections::BTreeMap;
 
 use kube_derive::{CustomResource, KubeSchema};
@@ -124,6 +127,11 @@ pub struct PodIdentityBindingSpec {
     /// binding that is deleted while it is suspended leaves everything as it is, whatever `deletionPolicy` says.
     #[serde(default)]
     pub suspend: bool,
+
+    /// Never on the wire: why a stored spec could not be decoded, of which the other fields hold what could be.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub undecodable: Option<String>,
 }
 
 /// How workloads whose pods lack the identity are restarted.

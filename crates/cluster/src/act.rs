@@ -10,15 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
-use podidentity_api::names;
+use podidentity_api::{PodIdentityBindingStatus, names};
 use podidentity_core::objects::{
     DaemonSet, Deployment, ObservedBinding, Rollout, ServiceAccount, StatefulSet, WorkloadId, WorkloadKind,
 };
 use podidentity_core::outcome::{Problem, ProblemKind};
-use podidentity_core::plan::{Plan, Step, Target};
+use podidentity_core::plan::{Declared, Plan, Step, Target};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -80,7 +80,12 @@ impl Write<'_> {
                 self.apply::<ObservedBinding>(binding, body, false, false).await.map(Object::binding)
             }
             Step::SetFinalizer { binding, present: false } => self.remove_finalizer(binding).await,
-            Step::Annotate { account, annotations, force } => self.annotate(account, annotations, *force).await,
+            Step::Annotate { account, annotations, force, declared } => {
+                if let Some(declared) = declared {
+                    self.still_declared(declared).await?;
+                }
+                self.annotate(account, annotations, *force).await
+            }
             Step::Roll { workload, target, mark } => self.roll(workload, target, mark).await,
         }
     }
@@ -94,9 +99,8 @@ impl Write<'_> {
             Ok(stored) if !has_our_finalizer(stored.meta()) => return Ok(Object::binding(stored)),
             Ok(stored) => stored.meta().clone(),
             Err(problem) if problem.message.contains(NOT_OF_ITS_TYPE) => {
-                let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
-                let found = self.within_time(binding, api.get(&binding.name)).await?;
-                found.meta().clone()
+                let Some(found) = self.look_up(&binding.name).await? else { return Err(problem) };
+                found
             }
             Err(problem) => return Err(problem),
         };
@@ -105,8 +109,56 @@ impl Write<'_> {
         let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
         let patch = Patch::Merge(json!({"metadata": metadata}));
-        let removed = self.within_time(binding, api.patch(&binding.name, &params, &patch)).await?;
+        let what = || self.name_of::<ObservedBinding>(&binding.name);
+        let removed = self.within_time(what, api.patch(&binding.name, &params, &patch)).await?;
         Ok(Object::binding(removed))
+    }
+
+    /// An error unless the binding is still what was observed: another process, or this one before it was started anew,
+    /// may have seen a later declaration and written what this one is about to take away. As the service account is
+    /// written only if it is as it was before this look, no later declaration's role is ever replaced.
+    async fn still_declared(&self, declared: &Declared) -> Result<(), Problem> {
+        let found = self.look_up(&declared.binding).await?;
+        if found.is_some_and(|meta| Declared::by(&meta) == *declared) {
+            return Ok(());
+        }
+        let what = self.name_of::<ObservedBinding>(&declared.binding);
+        Err(Problem { what, kind: ProblemKind::Stale, message: "it has changed since it was observed".to_owned() })
+    }
+
+    /// The metadata of a binding as the API server has it now, by a list of one: that needs no right of its own.
+    async fn look_up(&self, binding: &str) -> Result<Option<ObjectMeta>, Problem> {
+        let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
+        let only = ListParams::default().fields(&format!("metadata.name={binding}"));
+        let what = || self.name_of::<ObservedBinding>(binding);
+        let found = self.within_time(what, api.list_metadata(&only)).await?;
+        Ok(found.items.into_iter().next().map(|found| found.metadata))
+    }
+
+    /// Writes the status of a binding that cannot be applied to: field by field, those that are there and no more to be
+    /// as well.
+    async fn replace_status(&self, binding: &Target, status: &PodIdentityBindingStatus) -> Result<Object, Problem> {
+        let what = || self.name_of::<ObservedBinding>(&binding.name);
+        let stored = Api::<DynamicObject>::namespaced_with(
+            self.client.clone(),
+            self.namespace,
+            &ApiResource::erase::<ObservedBinding>(&()),
+        );
+        let only = ListParams::default().fields(&format!("metadata.name={}", binding.name));
+        let found = self.within_time(what, stored.list(&only)).await?;
+        let mut body = json!(status);
+        let before = found.items.first().and_then(|found| found.data["status"].as_object());
+        for key in before.into_iter().flat_map(|before| before.keys()) {
+            if body[key].is_null() {
+                body[key] = Value::Null;
+            }
+        }
+        let metadata = json!({"uid": binding.uid, "resourceVersion": binding.resource_version});
+        let patch = Patch::Merge(json!({"metadata": metadata, "status": body}));
+        let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
+        let written = self.within_time(what, api.patch_status(&binding.name, &params, &patch)).await?;
+        Ok(Object::binding(written))
     }
 
     async fn annotate(
@@ -153,18 +205,18 @@ impl Write<'_> {
                 api.patch(&target.name, &params, &patch).await
             }
         };
-        self.within_time(target, request).await
+        self.within_time(|| self.name_of::<K>(&target.name), request).await
     }
 
-    async fn within_time<K>(
+    fn name_of<K: Resource<DynamicType = ()>>(&self, name: &str) -> String {
+        format!("{} {}/{name}", K::kind(&()), self.namespace)
+    }
+
+    async fn within_time<T>(
         &self,
-        target: &Target,
-        request: impl Future<Output = kube::Result<K>>,
-    ) -> Result<K, Problem>
-    where
-        K: Resource<DynamicType = ()>,
-    {
-        let what = || format!("{} {}/{}", K::kind(&()), self.namespace, target.name);
+        what: impl Fn() -> String,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Problem> {
         match tokio::time::timeout(WRITE_TIMEOUT, request).await {
             Ok(Ok(object)) => Ok(object),
             Ok(Err(error)) => Err(problem(what(), &error)),
@@ -185,12 +237,15 @@ pub async fn write_status(
     client: &Client,
     namespace: &str,
     binding: &Target,
-    status: &podidentity_api::PodIdentityBindingStatus,
+    status: &PodIdentityBindingStatus,
 ) -> Result<Object, Problem> {
     let body = json!({"status": status});
     // The status is ours alone; the default that the schema gives belongs to whoever created the binding.
     let write = Write { client, namespace };
-    write.apply::<ObservedBinding>(binding, body, true, true).await.map(Object::binding)
+    match write.apply::<ObservedBinding>(binding, body, true, true).await {
+        Err(problem) if problem.message.contains(NOT_OF_ITS_TYPE) => write.replace_status(binding, status).await,
+        written => written.map(Object::binding),
+    }
 }
 
 /// Sorts out what an error means.

@@ -10,7 +10,7 @@ use kube::client::Body;
 use podidentity_cluster::act::{Acted, act};
 use podidentity_core::objects::{WorkloadId, WorkloadKind};
 use podidentity_core::outcome::ProblemKind;
-use podidentity_core::plan::{Plan, Step, Target};
+use podidentity_core::plan::{Declared, Plan, Step, Target};
 use serde_json::{Value, json};
 
 type Handle = tower_test::mock::Handle<Request<Body>, Response<Body>>;
@@ -55,7 +55,7 @@ fn target(name: &str) -> Target {
 
 fn annotate(force: bool) -> Step {
     let annotations = BTreeMap::from([("eks.amazonaws.com/role-arn".to_owned(), "the-role".to_owned())]);
-    Step::Annotate { account: target("my-app"), annotations, force }
+    Step::Annotate { account: target("my-app"), annotations, force, declared: None }
 }
 
 fn roll(name: &str) -> Step {
@@ -87,6 +87,34 @@ async fn annotating_applies_our_keys_alone_on_the_object_as_it_was_seen() {
         },
     });
     assert_eq!(seen[0].body, expected);
+}
+
+fn list(items: &Value) -> Value {
+    let (version, kind) = ("meta.k8s.io/v1", "PartialObjectMetadataList");
+    json!({"apiVersion": version, "kind": kind, "metadata": {"resourceVersion": "60"}, "items": items})
+}
+
+/// Takes the role away that stands there, for a binding of this generation.
+fn replace(generation: i64) -> Step {
+    let Step::Annotate { account, annotations, force, .. } = annotate(false) else { panic!() };
+    let declared = Some(Declared { binding: "app".into(), uid: "its-uid".into(), generation });
+    Step::Annotate { account, annotations, force, declared }
+}
+
+#[tokio::test]
+async fn a_role_of_ours_is_replaced_only_if_no_later_declaration_is_found() {
+    let binding = json!({"metadata": {"name": "app", "uid": "its-uid", "generation": 2, "resourceVersion": "50"}});
+    let (acted, seen) = carry_out(vec![replace(2)], vec![(200, list(&json!([binding]))), (200, account())]).await;
+    assert_eq!(acted.problems, []);
+    assert!(seen[0].uri.ends_with("/podidentitybindings?&fieldSelector=metadata.name%3Dapp"), "{}", seen[0].uri);
+    assert_eq!([seen[0].method.as_str(), seen[1].method.as_str()], ["GET", "PATCH"]);
+
+    for items in [json!([binding]), json!([])] {
+        let (acted, seen) = carry_out(vec![replace(1), roll("web")], vec![(200, list(&items))]).await;
+        assert_eq!(acted.problems[0].kind, ProblemKind::Stale);
+        assert_eq!(acted.problems[0].what, "PodIdentityBinding shop/app");
+        assert_eq!((acted.done.len(), seen.len()), (0, 1));
+    }
 }
 
 #[tokio::test]
@@ -173,7 +201,8 @@ async fn a_finalizer_that_another_manager_owns_too_is_removed_all_the_same() {
 #[tokio::test]
 async fn a_finalizer_is_removed_from_a_binding_that_cannot_be_applied_to() {
     let refused = status(500, "InternalError", "failed to create typed live object: expected string", &json!([]));
-    let answers = vec![refused, (200, binding(&["podidentity.dev/release"])), (200, binding(&[]))];
+    let left = list(&json!([binding(&["podidentity.dev/release"])]));
+    let answers = vec![refused, (200, left), (200, binding(&[]))];
     let (acted, seen) = carry_out(vec![remove_finalizer()], answers).await;
     assert_eq!(acted.problems, []);
     assert_eq!((seen[1].method.as_str(), seen[2].body["metadata"]["finalizers"].clone()), ("GET", json!([])));

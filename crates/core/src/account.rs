@@ -9,6 +9,7 @@ use podidentity_api::{ConflictPolicy, PodIdentityBinding, names};
 
 use crate::objects::{FieldOwner, ServiceAccount, field_owners};
 use crate::settings::Settings;
+use crate::status::whole_seconds;
 use crate::wanted::Wanted;
 
 /// After so many restorations in a row the other manager is left alone until it falls silent.
@@ -187,12 +188,17 @@ fn was_ours(account: &ServiceAccount, binding: &PodIdentityBinding, is_role: boo
     let Some(status) = &binding.status else { return false };
     let seen = status.service_account.as_ref();
     let written = seen.is_some_and(|seen| seen.uid == account.metadata.uid && seen.written_role_arn.is_some());
-    let in_force = |it: &Condition| {
+    written && (is_role || known_in_force(binding).is_some())
+}
+
+/// The condition that says that this generation of the spec is or was in force on the service account, if it was.
+fn known_in_force(binding: &PodIdentityBinding) -> Option<&Condition> {
+    let in_force = |it: &&Condition| {
         it.type_ == condition::SERVICE_ACCOUNT_ANNOTATED
             && it.observed_generation == binding.metadata.generation
             && (it.status == "True" || [reason::CONTESTED, reason::ANNOTATION_REMOVED].contains(&it.reason.as_str()))
     };
-    written && (is_role || status.conditions.iter().any(in_force))
+    binding.status.as_ref()?.conditions.iter().find(in_force)
 }
 
 fn described(key: &str, foreign: Option<&ForeignOwner>) -> String {
@@ -229,6 +235,18 @@ fn contested_until(
     let silence = (FIRST_SILENCE * 2_i32.pow(doublings.unsigned_abs())).min(LONGEST_SILENCE);
     let retry_at = foreign.and_then(|foreign| foreign.time).unwrap_or(last).max(last) + silence;
     (retry_at > now).then_some((silence, retry_at))
+}
+
+/// Whether the role stands there by a later write of ours than the status knows of. Where nothing else has changed only
+/// a restoration makes us write: one that was not told, because the operator ended before or the answer was lost.
+pub(crate) fn was_restored_untold(account: &Account, binding: &PodIdentityBinding) -> bool {
+    let Some(known) = binding.status.as_ref().and_then(|status| status.service_account.as_ref()) else { return false };
+    let Some(in_force) = known_in_force(binding) else { return false };
+    // Where another owner of the same value gives it up it is ours since earlier than that was known.
+    let since = known.annotated_at.as_ref().map(|time| time.0).max(Some(in_force.last_transition_time.0));
+    account.state == AccountState::InForce
+        && account.role_in_force == known.written_role_arn
+        && account.annotated_at.map(whole_seconds) > since
 }
 
 /// How many restorations in a row there have been, counting the one that is being made now.

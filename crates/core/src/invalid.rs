@@ -7,6 +7,9 @@ use crate::arn::RoleArn;
 /// Why the stored spec cannot be acted on, if so.
 pub(crate) fn reason(binding: &PodIdentityBinding) -> Option<String> {
     let spec = &binding.spec;
+    if let Some(undecodable) = &spec.undecodable {
+        return Some(undecodable.clone());
+    }
     if let Err(error) = spec.role_arn.parse::<RoleArn>() {
         return Some(format!("spec.roleArn: {error}"));
     }

@@ -15,7 +15,8 @@ pub struct Outcome {
     pub problems: Vec<Problem>,
     /// Steps that were planned and not carried out, because the operator only shows what it would do.
     pub withheld: Vec<Step>,
-    /// Set if an annotation was restored: what another manager had done to it.
+    /// Set if an annotation was restored, now or before the last status could be written: what another manager had done
+    /// to it.
     pub restored: Option<String>,
     /// Set if a workload was rolled once more after another manager had undone its last roll.
     pub rolled_again: bool,

@@ -44,6 +44,9 @@ pub enum Step {
         annotations: BTreeMap<String, String>,
         /// Whether to take over what another field manager owns with another value.
         force: bool,
+        /// Set if this takes away or replaces a role that we had written, perhaps for a later declaration than this one,
+        /// which then is looked up once more.
+        declared: Option<Declared>,
     },
     /// Sets our pod-template annotation, which makes the workload's controller replace the pods.
     Roll {
@@ -79,6 +82,25 @@ impl fmt::Display for Step {
             }
             Self::Roll { workload, mark, .. } => write!(f, "roll {workload} as {mark}"),
         }
+    }
+}
+
+/// What a user declared, as it was observed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Name of the binding.
+    pub binding: String,
+    /// Its UID.
+    pub uid: String,
+    /// Its generation: changes of the spec count, and the deletion, and nothing else.
+    pub generation: i64,
+}
+
+impl Declared {
+    /// The binding as observed.
+    pub fn by(meta: &ObjectMeta) -> Self {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        Self { binding: text(&meta.name), uid: text(&meta.uid), generation: meta.generation.unwrap_or_default() }
     }
 }
 
@@ -142,6 +164,7 @@ fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
                     account: Target::of(&account.metadata),
                     annotations: case.wanted.annotations(&snapshot.config.settings),
                     force: *force,
+                    declared: replaces_ours(case).then(|| Declared::by(&binding.metadata)),
                 });
             }
         }
@@ -151,6 +174,11 @@ fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
     let ready = case.workloads.iter().filter_map(|workload| Some((&workload.workload, workload.next.as_ref()?)));
     let rolls = ready.map(|(workload, mark)| roll(workload, mark.to_string()));
     plan.roll(rolls.collect(), limit(case).saturating_sub(in_flight), snapshot.rollout_slots);
+}
+
+/// Whether another role stands on the service account by our hand.
+fn replaces_ours(case: &Case) -> bool {
+    case.account.role_in_force.as_ref().is_some_and(|role| *role != case.wanted.role_arn)
 }
 
 /// How many workloads may be rolled at the same time. Until one has proven that the identity arrives, only one is: the
@@ -195,6 +223,7 @@ fn plan_deletion(plan: &mut Plan, snapshot: &Snapshot, assessment: &Assessment, 
             account: Target::of(&account.metadata),
             annotations: BTreeMap::new(),
             force: false,
+            declared: Some(Declared::by(&binding.metadata)),
         });
     }
     if binding.spec.deletion_policy == DeletionPolicy::Revoke {

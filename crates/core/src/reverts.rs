@@ -7,7 +7,7 @@ use podidentity_api::{PodIdentityBinding, RevertedStatus, WorkloadState, names};
 
 use crate::assess::{Case, JudgedPod};
 use crate::objects::{Workload, WorkloadId};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, ProblemKind};
 use crate::rollout::WorkloadVerdict;
 use crate::status::whole_seconds;
 use crate::wanted::RollMark;
@@ -50,12 +50,16 @@ pub(crate) fn rolled_again(before: &Case, rolled: &[&WorkloadId]) -> bool {
 /// What is remembered of rolls that were undone: the count goes up each time that it is seen to happen again, be it
 /// before a roll is repeated or after.
 pub(crate) fn counted(case: &Case, outcome: &Outcome, now: Timestamp) -> Option<RevertedStatus> {
+    let seen = case.binding.status.as_ref().and_then(|status| status.reverted.clone());
+    if outcome.first(ProblemKind::Stale).is_some() {
+        // Something has changed since it was looked at. What pods show may be news, and their workload's template not.
+        return seen;
+    }
     let rolled = outcome.rolled();
     let at_once =
         |verdict: &WorkloadVerdict| is_unmarked(&verdict.workload) && rolled.contains(&&verdict.workload.id());
     let undone_at_once = case.workloads.iter().any(at_once);
     let active = undone_at_once || case.workloads.iter().any(|verdict| is_undone(case, verdict));
-    let seen = case.binding.status.as_ref().and_then(|status| status.reverted.clone());
     let was_active = seen.as_ref().is_some_and(|seen| seen.active);
     let news = undone_at_once || (!was_active && (active || outcome.rolled_again));
     if !news {

@@ -31,6 +31,7 @@ pub fn as_if_bound(snapshot: &Snapshot) -> Option<Snapshot> {
         on_conflict: podidentity_api::ConflictPolicy::default(),
         deletion_policy: podidentity_api::DeletionPolicy::default(),
         suspend: true,
+        undecodable: None,
     };
     Some(with_binding(snapshot, binding(&snapshot.service_account_name, &snapshot.namespace, spec)))
 }

@@ -49,7 +49,8 @@ struct Memory {
     in_flight: BTreeSet<WorkloadId>,
     /// What a dry run has shown last.
     shown: Vec<Step>,
-    /// A restoration that no status tells of yet, because writing it failed: it counts towards `Contested`.
+    /// What had been done to an annotation that was restored, if writing the status failed and may have to be told still.
+    /// That it was restored, and whether that was told, is seen from the service account and the status.
     untold: Option<String>,
 }
 
@@ -166,12 +167,12 @@ impl Context {
         }
     }
 
-    /// A restoration that is still to be told, once.
+    /// What is still to be told about a restoration, once.
     pub(crate) fn untold_restoration(&self, key: &IdentityKey) -> Option<String> {
         lock(&self.memory).get_mut(key)?.untold.take()
     }
 
-    /// Remembers a restoration whose status could not be written.
+    /// Remembers what was to be told about a restoration in a status that could not be written.
     pub(crate) fn keep_untold(&self, key: &IdentityKey, restored: Option<String>) {
         if restored.is_some() {
             lock(&self.memory).entry(key.clone()).or_default().untold = restored;

@@ -62,6 +62,8 @@ pub enum Step {
     CreateAccount,
     /// Creates the Deployment `app` with two pods, as soon as pods would get this role.
     CreateDeployment(String),
+    /// Waits until pods of the service account would get this role.
+    InForce(String),
     /// Sets the clock of the operator's machine, as an offset in seconds.
     Clock(String),
     /// Something that also happens at bad moments.
@@ -126,8 +128,10 @@ impl Step {
         match self {
             Self::Bind(name, spec) => {
                 let mut binding = fixtures::binding_with(name, "app", ROLE, spec)?;
-                // Enough for the API server's caches, and a second saved in each plan.
-                binding.spec.rollout.settle_seconds = 1;
+                if spec["rollout"]["settleSeconds"].is_null() {
+                    // Enough for the API server's caches, and a second saved in each plan.
+                    binding.spec.rollout.settle_seconds = 1;
+                }
                 namespace.create(binding).await.map(|_| ())
             }
             Self::Change(name, spec) => change(namespace, name, spec).await,
@@ -144,6 +148,7 @@ impl Step {
                 injection::in_force(namespace, "app", role).await?;
                 deployment(namespace, "app", 2, &json!({})).await
             }
+            Self::InForce(role) => injection::in_force(namespace, "app", role).await,
             Self::Clock(offset) => control_plane.set_clock(&namespace.name, offset),
             Self::Do(deed) => deed.happen(namespace, control_plane).await,
             Self::Ready(name, pods) => ready(namespace, name, *pods, patience).await,
@@ -248,6 +253,10 @@ impl Deed {
             Self::RestartEtcd => control_plane.process(Component::Etcd)?.restart(),
             Self::RemoveInjection => control_plane.remove_injection().await,
             Self::InstallInjection => control_plane.install_injection().await,
+            Self::StealLease => super::leases::stolen(namespace).await,
+            Self::DeleteLease => {
+                namespace.delete::<k8s_openapi::api::coordination::v1::Lease>(super::leases::NAME).await
+            }
             Self::DeletePods => {
                 let all = ListParams::default();
                 namespace.api::<Pod>().delete_collection(&DeleteParams::default(), &all).await?;

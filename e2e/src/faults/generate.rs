@@ -1,8 +1,9 @@
 //! Plans from what a reference run did, after Sieve: no point is picked by hand.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::campaign::Reference;
 use super::case::Case;
 use super::journal::{Event, Journal, Write};
 use super::plan::Plan;
@@ -11,14 +12,35 @@ use super::rules::{Action, Deed, Rule};
 /// How long an operator that was started in the past stays there.
 const LAG: Duration = Duration::from_millis(1500);
 
-/// All plans that a reference run of a case gives.
-pub fn plans(case: &Case, journal: &Journal) -> Vec<Plan> {
+/// Points at which plans break something already. Many cases begin alike: what has happened up to the same write or
+/// event is the same then, and what breaks there is found by one of them.
+#[derive(Debug, Default)]
+pub struct Known(BTreeSet<String>);
+
+impl Known {
+    /// Whether no case so far had come to this point in this way.
+    fn is_new(&mut self, case: &Case, reference: &Reference, at: Instant, what: &str) -> bool {
+        let taken = reference.steps.iter().filter(|step| **step <= at).count();
+        let so_far = &case.steps[..(taken + 1).min(case.steps.len())];
+        let over = taken == case.steps.len();
+        self.0.insert(format!("{:?} {so_far:?} {over} {what}", case.world))
+    }
+}
+
+/// All plans that a reference run of a case gives, without those at points that are known.
+pub fn plans(case: &Case, reference: &Reference, known: &mut Known) -> Vec<Plan> {
+    let journal = &reference.journal;
     let mut plans = Vec::new();
     for write in points(journal) {
-        plans.extend(at_write(case, write));
+        if known.is_new(case, reference, write.at, &format!("{} #{}", write.asked, write.nth)) {
+            plans.extend(at_write(case, write));
+        }
     }
     for event in journal.events_that_could_be_missed() {
-        plans.push(at_event(case, event));
+        let plan = at_event(case, event);
+        if known.is_new(case, reference, event.at, &plan.rules[0].to_string()) {
+            plans.push(plan);
+        }
     }
     let mut seen = BTreeSet::new();
     plans.retain(|plan| seen.insert(plan.id.clone()));

@@ -1,11 +1,14 @@
 //! What went through the proxy.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::request::Asked;
+
+/// A watch that is away is back after so long; a rule that wants to skip an event waits no longer.
+pub const SOON: Duration = Duration::from_secs(2);
 
 /// What went through the proxy, in its order.
 #[derive(Clone, Debug, Default)]
@@ -73,10 +76,12 @@ impl Journal {
         self.writes.iter().filter(|write| write.at >= since).collect()
     }
 
-    /// Events that others about the same object follow: they could go unobserved.
+    /// Events that others about the same object follow soon: they could go unobserved.
     pub fn events_that_could_be_missed(&self) -> impl Iterator<Item = &Event> {
         let follows = |at: usize, event: &Event| {
-            self.events[at + 1..].iter().any(|other| other.resource == event.resource && other.name == event.name)
+            let same = |other: &&Event| other.resource == event.resource && other.name == event.name;
+            let next = self.events[at + 1..].iter().find(same);
+            next.is_some_and(|next| next.at.saturating_duration_since(event.at) < SOON)
         };
         self.events.iter().enumerate().filter(move |(at, event)| follows(*at, event)).map(|(_, event)| event)
     }

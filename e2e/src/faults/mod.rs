@@ -20,14 +20,18 @@ pub mod disasters;
 pub mod endstate;
 pub mod fixed;
 pub mod generate;
+pub mod leases;
 pub mod malformed;
+pub mod many;
 pub mod observer;
 pub mod oracles;
 pub mod overload;
 pub mod plan;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+pub mod progress;
 pub mod report;
 pub mod run;
 pub mod specs;
 pub mod store;
+mod story;

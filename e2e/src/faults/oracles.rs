@@ -22,6 +22,7 @@ pub fn judge(plan: &Plan, expected: Option<&EndState>, evidence: &Evidence, usua
     }
     problems.extend(rolled_as_often_as_allowed(plan, &evidence.values));
     problems.extend(no_older_role(plan, &evidence.values));
+    problems.extend(one_at_a_time(evidence));
     problems.extend(quiet(evidence));
     problems.extend(observed(&evidence.end));
     problems.extend(back_to_the_start(evidence, usual));
@@ -75,6 +76,11 @@ fn no_older_role(plan: &Plan, values: &[Seen]) -> Vec<Problem> {
         *newest = (*newest).max(at);
     }
     problems
+}
+
+/// Of operators that stand for election nobody writes while another one holds the lease.
+fn one_at_a_time(evidence: &Evidence) -> Vec<Problem> {
+    evidence.out_of_turn.iter().map(|write| format!("lease: written while another operator held it: {write}")).collect()
 }
 
 /// Once all is as it should be, nothing is written.

@@ -32,6 +32,9 @@ pub struct Plan {
     /// How many operators run at once.
     #[serde(default = "one")]
     pub operators: usize,
+    /// Whether they stand for election, and the first one leads in the beginning.
+    #[serde(default)]
+    pub elected: bool,
     /// Seconds that a wait may take.
     #[serde(default = "patience")]
     pub patience: u64,
@@ -58,6 +61,7 @@ impl Plan {
             likeness: Likeness::Exact,
             same_as: None,
             operators: 1,
+            elected: false,
             patience: PATIENCE,
         }
     }

@@ -67,7 +67,11 @@ pub enum Action {
     KillBefore,
     /// The operator is killed before the answer arrives, and started again.
     KillAfter,
-    /// The same, and for a while the new one sees the cluster as it was before the request.
+    /// The operator's process stands still for a while, as on a machine that hangs; then the request goes on.
+    PauseBefore(Duration),
+    /// The same after the API server has answered.
+    PauseAfter(Duration),
+    /// As killed after it, and for a while the new one sees the cluster as it was before the request.
     Stale(Duration),
     /// All connections go silent without being closed; new ones work.
     HalfOpen,
@@ -117,9 +121,15 @@ pub enum Deed {
     RemoveInjection,
     /// Gives the injection back.
     InstallInjection,
+    /// Somebody who is none of the operators takes the lease, and is not heard of again.
+    StealLease,
+    /// Deletes the lease.
+    DeleteLease,
 }
 
-const DEEDS: [(Deed, &str); 12] = [
+const DEEDS: [(Deed, &str); 14] = [
+    (Deed::StealLease, "steal lease"),
+    (Deed::DeleteLease, "delete lease"),
     (Deed::StripAccount, "strip account"),
     (Deed::UnrollDeployment, "unroll deployment"),
     (Deed::Compact, "compact"),
@@ -261,6 +271,8 @@ impl fmt::Display for Action {
             Self::Stale(lasting) => write!(f, "stale {}", Span(*lasting)),
             Self::Before(deed) => write!(f, "before it {deed}"),
             Self::After(deed) => write!(f, "after it {deed}"),
+            Self::PauseBefore(lasting) => write!(f, "pause before {}", Span(*lasting)),
+            Self::PauseAfter(lasting) => write!(f, "pause after {}", Span(*lasting)),
             Self::Freeze(Some(lasting)) => write!(f, "freeze {}", Span(*lasting)),
             Self::Freeze(None) => f.write_str("freeze"),
             plain => write!(f, "{plain:?}"),
@@ -279,6 +291,11 @@ impl FromStr for Action {
         Ok(match (word, rest) {
             ("delay", by) => Self::Delay(span(by)?),
             ("stale", lasting) => Self::Stale(span(lasting)?),
+            ("pause", rest) => match rest.split_once(' ').context("pause comes before or after")? {
+                ("before", lasting) => Self::PauseBefore(span(lasting)?),
+                ("after", lasting) => Self::PauseAfter(span(lasting)?),
+                _ => bail!("pause comes before or after"),
+            },
             ("freeze", "") => Self::Freeze(None),
             ("freeze", lasting) => Self::Freeze(Some(span(lasting)?)),
             ("answer", rest) => {
@@ -370,6 +387,8 @@ mod tests {
             "patch deployments/app: before it recreate account",
             "patch deployments/app: after it delete pods",
             "write *: delay 250ms",
+            "patch deployments/app: pause after 7s",
+            "patch leases #3: before it steal lease",
         ] {
             assert_eq!(text.parse::<Rule>().map_or_else(|error| error.to_string(), |rule| rule.to_string()), text);
         }

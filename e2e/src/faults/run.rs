@@ -9,6 +9,7 @@ use futures::{FutureExt, future};
 
 use super::endstate::{EndState, Likeness, differences};
 use super::journal::Journal;
+use super::leases;
 use super::observer::{Observer, Seen};
 use super::oracles::{self, Problem};
 use super::plan::Plan;
@@ -45,6 +46,8 @@ pub struct Usage {
 pub struct Evidence {
     /// What went through the proxies.
     pub journal: Journal,
+    /// What was written while another operator held the lease.
+    pub out_of_turn: Vec<String>,
     /// The values that objects have taken on.
     pub values: Vec<Seen>,
     /// The end state.
@@ -53,6 +56,8 @@ pub struct Evidence {
     pub restless: Vec<String>,
     /// What the operator uses in the end.
     pub usage: Option<Usage>,
+    /// When each step of the case was taken.
+    pub steps: Vec<Instant>,
     /// The operator's log.
     pub log: String,
     /// Whether something else than a rule may have disturbed it: a second operator, a restart of the control plane.
@@ -99,15 +104,19 @@ impl Rig {
         plan.case.world.create(&namespace).await.context("the world before")?;
         let observer = Observer::start(&namespace);
         let mut crew = Crew::default();
+        if plan.elected {
+            leases::permit(&namespace).await?;
+        }
         for number in 0..plan.operators {
-            // Faults are the first one's; the others are well.
-            let rules = if number == 0 { plan.rules.as_slice() } else { &[] };
-            crew.add(self, &namespace, number, rules, plan.has_its_own_clock()).await?;
+            crew.add(self, &namespace, number, plan).await?;
+            if plan.elected && number == 0 {
+                leases::taken(&namespace).await?;
+            }
         }
         let done = self.story(plan, expected, &namespace, &crew).await;
         let done =
             done.with_context(|| format!("in namespace {}\nthe operator's log:\n{}", namespace.name, crew.tail()));
-        let (restless, at_rest) = done?;
+        let Told { steps, at_rest, restless } = done?;
         let end = EndState::read(&namespace).await?;
         let journal = crew.journal();
         let first = journal.faults.first().map(|fault| fault.at);
@@ -115,8 +124,10 @@ impl Rig {
             values: observer.values(),
             end,
             restless,
+            steps,
             usage: crew.usage(),
             log: crew.log(),
+            out_of_turn: if plan.elected { leases::out_of_turn(&crew.journals()) } else { Vec::new() },
             disturbed: plan.operators > 1 || plan.is_exclusive(),
             recovery: first.map_or(Duration::ZERO, |first| at_rest.saturating_duration_since(first)),
             journal,
@@ -126,21 +137,23 @@ impl Rig {
         Ok(evidence)
     }
 
-    /// The steps, and then until all is as it should be; what was written after that, and when that was.
+    /// The steps, and then until all is as it should be.
     async fn story(
         &self,
         plan: &Plan,
         expected: Option<&EndState>,
         namespace: &Namespace,
         crew: &Crew,
-    ) -> Result<(Vec<String>, Instant)> {
+    ) -> Result<Told> {
         let patience = plan.patience();
+        let mut steps = Vec::new();
         for step in &plan.case.steps {
             let step = step.take(namespace, &self.control_plane, patience);
             tokio::select! {
                 done = step => done?,
                 ended = crew.ended() => return Err(ended),
             }
+            steps.push(Instant::now());
         }
         let began = Instant::now();
         if let Some(expected) = expected {
@@ -149,8 +162,18 @@ impl Rig {
             }
         }
         let at_rest = Instant::now();
-        Ok((crew.silence().await, at_rest))
+        Ok(Told { steps, at_rest, restless: crew.silence().await })
     }
+}
+
+/// What became of a case.
+struct Told {
+    /// When each step was taken.
+    steps: Vec<Instant>,
+    /// When all was as it should be.
+    at_rest: Instant,
+    /// What was written after that.
+    restless: Vec<String>,
 }
 
 async fn resembles(namespace: &Namespace, expected: &EndState, likeness: Likeness) -> bool {
@@ -184,6 +207,16 @@ struct Member {
 }
 
 impl Helper for Member {
+    fn pause_operator(&self, lasting: Duration) -> BoxFuture<'_, ()> {
+        async move {
+            let Some(operator) = self.operator.get() else { return };
+            operator.freeze();
+            tokio::time::sleep(lasting).await;
+            operator.thaw();
+        }
+        .boxed()
+    }
+
     fn kill_operator(&self) {
         if let Some(operator) = self.operator.get() {
             operator.kill();
@@ -203,14 +236,9 @@ impl Helper for Member {
 }
 
 impl Crew {
-    async fn add(
-        &mut self,
-        rig: &Rig,
-        namespace: &Namespace,
-        number: usize,
-        rules: &[Rule],
-        clock: bool,
-    ) -> Result<()> {
+    async fn add(&mut self, rig: &Rig, namespace: &Namespace, number: usize, plan: &Plan) -> Result<()> {
+        // Faults are the first one's; the others are well.
+        let rules: &[Rule] = if number == 0 { &plan.rules } else { &[] };
         let member = Arc::new(Member {
             control_plane: Arc::clone(&rig.control_plane),
             namespace: namespace.clone(),
@@ -221,10 +249,12 @@ impl Crew {
         let proxy = Proxy::start(upstream, Some(&namespace.name), rules, helper).await?;
         let name = format!("operator-{}-{number}", namespace.name);
         let mut env = vec![("TOKIO_WORKER_THREADS".to_owned(), "2".to_owned())];
-        if clock {
+        if plan.has_its_own_clock() {
             env.extend(rig.control_plane.clock(&namespace.name)?);
         }
-        let operator = Operator::start_with(&name, &rig.control_plane, proxy.server(), &[], env).await?;
+        let args = if plan.elected { leases::arguments(&namespace.name) } else { Vec::new() };
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let operator = Operator::start_with(&name, &rig.control_plane, proxy.server(), &args, env).await?;
         let _ = member.operator.set(operator);
         self.proxies.push(proxy);
         self.members.push(member);
@@ -252,7 +282,8 @@ impl Crew {
             let since = Instant::now();
             tokio::time::sleep(SILENCE).await;
             let written = |journal: &Journal| -> Vec<String> {
-                journal.writes_since(since).iter().map(|it| it.asked.to_string()).collect()
+                let writes = journal.writes_since(since).into_iter().filter(|write| !leases::is_about_one(write));
+                writes.map(|it| it.asked.to_string()).collect()
             };
             let written: Vec<String> = self.proxies.iter().flat_map(|proxy| proxy.look(written)).collect();
             if written.is_empty() || began.elapsed() > REST {
@@ -261,10 +292,13 @@ impl Crew {
         }
     }
 
+    fn journals(&self) -> Vec<Journal> {
+        self.proxies.iter().map(|proxy| proxy.look(Clone::clone)).collect()
+    }
+
     fn journal(&self) -> Journal {
         let mut all = Journal::default();
-        for proxy in &self.proxies {
-            let one = proxy.look(Clone::clone);
+        for one in self.journals() {
             all.writes.extend(one.writes);
             all.events.extend(one.events);
             all.faults.extend(one.faults);

@@ -1,7 +1,7 @@
 //! A watch on its way through the proxy, event by event.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -14,13 +14,10 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::journal::Event;
+use super::journal::{Event, SOON};
 use super::proxy::{Answer, Broken, Shared, response};
 use super::request::Asked;
 use super::rules::Action;
-
-/// An event that is not followed by another one about its object is shown after this long.
-const SKIPPED_AT_MOST: Duration = Duration::from_secs(2);
 
 type Sender = mpsc::Sender<Result<Frame<Bytes>, Broken>>;
 
@@ -130,7 +127,7 @@ impl Pump {
             }
             false
         };
-        let skipped = timeout(SKIPPED_AT_MOST, again).await.unwrap_or(false);
+        let skipped = timeout(SOON, again).await.unwrap_or(false);
         if !skipped {
             self.shared.note_skip_in_vain();
             self.send(first).await?;

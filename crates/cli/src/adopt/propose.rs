@@ -97,6 +97,7 @@ fn declared(snapshot: &Snapshot, account: &ServiceAccount, role: &str) -> (PodId
         on_conflict: podidentity_api::ConflictPolicy::default(),
         deletion_policy: podidentity_api::DeletionPolicy::default(),
         suspend: false,
+        undecodable: None,
     };
     (spec, ignored)
 }

@@ -3,14 +3,19 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube_derive::Resource;
 use podidentity_api::{PodIdentityBinding, PodIdentityBindingSpec, PodIdentityBindingStatus};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value, json};
 
 /// A binding without `managedFields`, which are larger than all the rest.
-#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+///
+/// One whose spec or status cannot be decoded, because it was stored before the definition had its validation, is not
+/// lost: what can be is kept, and `spec.undecodable` says what cannot. So it can be reported, and released when it is
+/// deleted.
+#[derive(Clone, Debug, Serialize, Resource)]
 #[resource(inherit = PodIdentityBinding, crates(kube_core = "::kube_core"))]
 pub struct ObservedBinding {
     /// Metadata without `managedFields`.
-    #[serde(deserialize_with = "super::meta::slim")]
     pub metadata: ObjectMeta,
     /// What is declared.
     pub spec: PodIdentityBindingSpec,
@@ -21,5 +26,92 @@ pub struct ObservedBinding {
 impl From<ObservedBinding> for PodIdentityBinding {
     fn from(ObservedBinding { metadata, spec, status }: ObservedBinding) -> Self {
         Self { metadata, spec, status }
+    }
+}
+
+/// A binding of which everything can be decoded.
+#[derive(Deserialize)]
+struct Whole {
+    #[serde(deserialize_with = "super::meta::slim")]
+    metadata: ObjectMeta,
+    spec: PodIdentityBindingSpec,
+    status: Option<PodIdentityBindingStatus>,
+}
+
+/// What an object has to have at least.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(deserialize_with = "super::meta::slim")]
+    metadata: ObjectMeta,
+}
+
+impl<'de> Deserialize<'de> for ObservedBinding {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        if let Ok(Whole { metadata, spec, status }) = Whole::deserialize(&value) {
+            return Ok(Self { metadata, spec, status });
+        }
+        let Named { metadata } = Named::deserialize(&value).map_err(D::Error::custom)?;
+        let none = Map::new();
+        let spec = salvaged(value["spec"].as_object().unwrap_or(&none)).map_err(D::Error::custom)?;
+        Ok(Self { metadata, spec, status: PodIdentityBindingStatus::deserialize(&value["status"]).ok() })
+    }
+}
+
+/// The fields of a spec that can be decoded; the others are as if they were not set.
+fn salvaged(stored: &Map<String, Value>) -> serde_json::Result<PodIdentityBindingSpec> {
+    let required = ["serviceAccountName", "roleArn"];
+    let missing = required.into_iter().find(|key| !stored.contains_key(*key));
+    let mut undecodable = missing.map(|key| format!("spec.{key}: is missing"));
+    let mut kept = json!({"serviceAccountName": "", "roleArn": ""});
+    for (key, value) in stored {
+        let mut with_it = kept.clone();
+        with_it[key] = value.clone();
+        match PodIdentityBindingSpec::deserialize(&with_it) {
+            Ok(_) => kept = with_it,
+            Err(error) => {
+                undecodable.get_or_insert_with(|| format!("spec.{key}: {error}"));
+            }
+        }
+    }
+    Ok(PodIdentityBindingSpec { undecodable, ..PodIdentityBindingSpec::deserialize(kept)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(spec: &Value, status: &Value) -> ObservedBinding {
+        let meta = json!({"name": "app", "uid": "1", "managedFields": [{"manager": "kubectl"}]});
+        serde_json::from_value(json!({"metadata": meta, "spec": spec, "status": status})).expect("a binding")
+    }
+
+    #[test]
+    fn of_a_spec_that_cannot_be_decoded_the_rest_is_kept() {
+        let spec = json!({
+            "serviceAccountName": "app", "roleArn": "the-role", "suspend": "maybe", "deletionPolicy": "Revoke",
+            "rollout": {"onFailure": "Explode"},
+        });
+        let found = read(&spec, &json!({"podsTotal": "many"}));
+        assert_eq!(found.metadata.uid.as_deref(), Some("1"));
+        assert_eq!((found.spec.service_account_name.as_str(), found.spec.role_arn.as_str()), ("app", "the-role"));
+        assert_eq!(found.spec.deletion_policy, podidentity_api::DeletionPolicy::Revoke);
+        let why = found.spec.undecodable.unwrap_or_default();
+        assert!(why.starts_with("spec.rollout: unknown variant `Explode`"), "{why}");
+        assert!(found.status.is_none());
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let found = read(&json!({"serviceAccountName": "app"}), &Value::Null);
+        assert_eq!(found.spec.undecodable.as_deref(), Some("spec.roleArn: is missing"));
+        let found = read(&json!("nonsense"), &Value::Null);
+        assert_eq!(found.spec.undecodable.as_deref(), Some("spec.serviceAccountName: is missing"));
+    }
+
+    #[test]
+    fn a_status_that_cannot_be_decoded_is_as_if_there_were_none() {
+        let found = read(&json!({"serviceAccountName": "app", "roleArn": "the-role"}), &json!({"podsTotal": "many"}));
+        assert_eq!((found.spec.undecodable, found.status.is_none()), (None, true));
     }
 }

@@ -24,6 +24,7 @@ use crate::assess::{Assessment, Case, JudgedPod};
 use crate::finding::Finding;
 use crate::objects::ControllerRef;
 use crate::outcome::Outcome;
+use crate::plan::Step;
 use crate::plan::Target;
 use crate::reverts;
 use crate::rollout::WorkloadVerdict;
@@ -146,7 +147,7 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
         subject: Some(format!("system:serviceaccount:{}:{}", snapshot.namespace, snapshot.service_account_name)),
         audience: Some(case.wanted.effective_audience(settings).to_owned()),
         issuer: snapshot.config.issuer.clone(),
-        service_account: service_account(snapshot, case, outcome.restored.is_some()),
+        service_account: service_account(snapshot, case, was_restored(case, outcome)),
         rollback: case.rollback.as_ref().map(|rollback| rollback.recorded().clone()),
         reverted: reverts::counted(case, outcome, snapshot.now),
         workloads,
@@ -169,6 +170,12 @@ fn is_proven(case: &Case, counts: &Counts) -> bool {
     let mut counted = case.workloads.iter().filter(|workload| workload.state != WorkloadState::Excluded);
     let all_up = counts.workloads == counts.workloads_current && counted.all(WorkloadVerdict::is_up);
     in_force && all_up && counts.pods > 0 && counts.pods == counts.pods_verified
+}
+
+/// Whether the annotation was restored: in this very moment, or before and nobody was told.
+fn was_restored(case: &Case, outcome: &Outcome) -> bool {
+    let annotated = outcome.done.iter().any(|step| matches!(step, Step::Annotate { .. }));
+    if annotated { outcome.restored.is_some() } else { account::was_restored_untold(&case.account, &case.binding) }
 }
 
 fn service_account(snapshot: &Snapshot, case: &Case, restored: bool) -> Option<ServiceAccountStatus> {

@@ -1,5 +1,6 @@
 //! Events: what changed between two statuses that a person would want to read in `kubectl describe`.
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use podidentity_api::PodIdentityBindingStatus;
 use podidentity_api::names::{condition, reason};
@@ -43,7 +44,9 @@ pub fn transitions(
     let normal = |reason, note| Transition { warning: false, reason, note, workload: None };
     let warning = |reason, note| Transition { warning: true, reason, note, workload: None };
     let mut events = Vec::new();
-    if let Some(drift) = &outcome.restored {
+    if restored(new).is_some() && Some(restored(new)) != old.map(restored) {
+        let drift = outcome.restored.as_deref();
+        let drift = drift.unwrap_or("what had been done to the annotation is not known any more");
         events.push(warning(reason::ANNOTATION_REMOVED, format!("restored: {drift}")));
     } else if old.and_then(|old| old.role_arn.as_ref()) != new.role_arn.as_ref()
         && let Some(role) = &new.role_arn
@@ -74,6 +77,12 @@ pub fn transitions(
         events.push(warning(trouble.0, trouble.1));
     }
     events
+}
+
+/// How often the annotation was restored, and when for the last time.
+fn restored(status: &PodIdentityBindingStatus) -> Option<(i32, Timestamp)> {
+    let account = status.service_account.as_ref()?;
+    Some((account.restored, account.restored_at.as_ref()?.0))
 }
 
 fn find<'a>(status: &'a PodIdentityBindingStatus, type_: &str) -> Option<&'a Condition> {

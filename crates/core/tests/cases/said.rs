@@ -12,7 +12,7 @@ pub fn step(step: &Step) -> String {
         Step::Annotate { account, annotations, .. } if annotations.is_empty() => {
             format!("give up the annotations of {}", account.name)
         }
-        Step::Annotate { account, annotations, force } => {
+        Step::Annotate { account, annotations, force, .. } => {
             let keys = annotations.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
             format!("annotate {}{}: {keys}", account.name, if *force { ", by force" } else { "" })
         }
@@ -31,6 +31,8 @@ pub struct Said {
     role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_verified: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restored: Option<i32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     workloads: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -49,6 +51,7 @@ impl From<&PodIdentityBindingStatus> for Said {
             message: ready.message.clone(),
             role: status.role_arn.clone(),
             last_verified: status.last_verified_role_arn.clone(),
+            restored: status.service_account.as_ref().map(|account| account.restored).filter(|times| *times > 0),
             workloads: status.workloads.iter().map(workload).collect(),
             findings: findings.collect(),
         }

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
 use podidentity_api::{PodIdentityBinding, PodIdentityBindingSpec, names};
 use podidentity_core::objects::Namespace;
-use podidentity_core::plan::{Step, Target};
+use podidentity_core::plan::{Declared, Step, Target};
 use podidentity_core::snapshot::{Config, Snapshot};
 
 pub use account::Account;
@@ -267,9 +267,19 @@ impl Cluster {
     pub fn apply(&mut self, step: &Step) -> Result<(), Refusal> {
         match step {
             Step::SetFinalizer { binding, present } => self.set_finalizer(binding, *present),
-            Step::Annotate { account, annotations, force } => self.annotate(account, annotations, *force),
+            Step::Annotate { account, annotations, force, declared } => {
+                if declared.as_ref().is_some_and(|declared| !self.declares(declared)) {
+                    return Err(Refusal::Stale);
+                }
+                self.annotate(account, annotations, *force)
+            }
             Step::Roll { workload, target, mark } => self.roll(&workload.name, target, mark),
         }
+    }
+
+    fn declares(&self, declared: &Declared) -> bool {
+        let binding = self.bindings.get(&declared.binding);
+        binding.is_some_and(|binding| Declared::by(&binding.metadata) == *declared)
     }
 
     fn set_finalizer(&mut self, target: &Target, present: bool) -> Result<(), Refusal> {

@@ -3,15 +3,18 @@
 mod subset;
 mod worlds;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
-use e2e::faults::campaign::{self, Campaign, Progress};
+use e2e::faults::campaign::{self, Campaign};
 use e2e::faults::plan::Plan;
+use e2e::faults::progress::Progress;
+use e2e::faults::report::Verdict;
 use e2e::faults::store::Store;
-use e2e::faults::{cases, fixed, generate, report, specs};
+use e2e::faults::{cases, fixed, generate, leases, many, report, specs};
 use futures::future::join_all;
 
 /// Breaks things around the operator and looks whether it does its job all the same. What was done is remembered:
@@ -41,9 +44,10 @@ struct Args {
     #[arg(long)]
     list: bool,
 
-    /// How many plans run at the same time.
-    #[arg(long, default_value_t = 8)]
-    jobs: usize,
+    /// How many plans may run at the same time; default: 12 for each processor. While the machine is busy there are
+    /// fewer.
+    #[arg(long)]
+    jobs: Option<usize>,
 
     /// Where plans, results and evidence are kept.
     #[arg(long, default_value = "target/faults")]
@@ -101,11 +105,15 @@ async fn run(args: Args) -> Result<bool> {
         (Some(file), _) => vec![campaign::plan_from(file)?],
         (None, Some(plans)) => plans,
         (None, None) => {
-            let plans = [generated(&campaign).await?, specs::plans(), fixed::plans()].concat();
+            let plans = [generated(&campaign).await?, specs::plans(), fixed::plans(), leases::plans()].concat();
             store.keep_plans(&plans)?;
             plans
         }
     };
+    if args.subset {
+        let missing = subset::missing(&plans);
+        ensure!(missing.is_empty(), "the subset names plans that there are not: {missing:?}");
+    }
     if args.list {
         for plan in &plans {
             println!("{}", plan.id);
@@ -116,13 +124,20 @@ async fn run(args: Args) -> Result<bool> {
     let all = plans.len();
     let todo: Vec<Plan> = plans.into_iter().filter(|plan| args.wants(plan) && !passed.contains(&plan.id)).collect();
     println!("{all} plans, {} passed before, {} to run", passed.len(), todo.len());
-    let progress = Progress::new(&store, todo.len());
-    let failed = campaign::run(&campaign, todo, args.jobs, progress).await?;
+    let progress = RefCell::new(Progress::new(&store, todo.len()));
+    let tell = |plan: &Plan, verdict: &Verdict, story: &str| {
+        if let Err(error) = progress.borrow_mut().tell(plan, verdict, story) {
+            eprintln!("cannot note what became of {}: {error:#}", plan.id);
+        }
+    };
+    many::run(todo, args.jobs.unwrap_or_else(usual_jobs), campaign, tell).await?;
     println!("\n{}", report::table(&store.verdicts()));
-    if failed > 0 {
-        println!("logs: {}", campaign.keep_logs().display());
-    }
-    Ok(failed == 0)
+    Ok(progress.into_inner().failed() == 0)
+}
+
+/// Most of a plan's time is waiting.
+fn usual_jobs() -> usize {
+    12 * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The plans that reference runs give.
@@ -132,9 +147,10 @@ async fn generated(campaign: &Campaign) -> Result<Vec<Plan>> {
     let references = join_all(cases.iter().map(|case| campaign.reference(case))).await;
     let mut plans = Vec::new();
     let mut troubled = Vec::new();
+    let mut known = generate::Known::default();
     for (case, reference) in cases.iter().zip(references) {
         match reference {
-            Ok(reference) => plans.extend(generate::plans(case, &reference.journal)),
+            Ok(reference) => plans.extend(generate::plans(case, &reference, &mut known)),
             Err(error) => troubled.push(format!("{error:#}")),
         }
     }

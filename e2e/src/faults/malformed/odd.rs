@@ -1,0 +1,150 @@
+//! The odd objects.
+
+mod bindings;
+mod pods;
+
+use serde_json::{Value, json};
+
+use crate::fixtures::{ROLE, role_annotation};
+
+/// An odd object and what it is judged by.
+#[derive(Clone, Debug)]
+pub(super) struct Odd {
+    /// What is odd about it.
+    pub(super) what: String,
+    /// The binding whose status has to speak, or whose name the log has to name.
+    pub(super) binding: String,
+    /// Kind and body of the objects.
+    pub(super) objects: Vec<(&'static str, Value)>,
+    /// Whether the binding itself is what is odd.
+    pub(super) is_binding: bool,
+    /// Whether it is deleted in the end, and has to go.
+    pub(super) deleted: bool,
+}
+
+/// All odd objects.
+pub(super) fn all() -> Vec<Odd> {
+    let mut all = Vec::new();
+    for (what, spec) in bindings::specs() {
+        all.push(binding(all.len(), &format!("spec {what}"), &json!({"spec": spec})));
+    }
+    for (what, patch) in bindings::others() {
+        all.push(binding(all.len(), &format!("binding with {what}"), &patch));
+    }
+    for (key, value) in annotations() {
+        let number = all.len();
+        let name = format!("odd-{number}");
+        let account = json!({"metadata": {"name": name, "annotations": {(key.as_str()): value}}});
+        let shown: String = value.chars().take(30).collect();
+        all.push(beside(number, &format!("account annotated {key}={shown:?}"), vec![("account", account)]));
+    }
+    for (what, patch) in pods::pods() {
+        let number = all.len();
+        let name = format!("odd-{number}");
+        let mut pod = json!({
+            "metadata": {"name": name},
+            "spec": {"serviceAccountName": name, "containers": [{"name": "main", "image": "i"}]},
+        });
+        json_patch(&mut pod, &patch);
+        let account = json!({"metadata": {"name": name}});
+        all.push(beside(number, &format!("pod with {what}"), vec![("account", account), ("pod", pod)]));
+    }
+    for (what, kind, patch) in pods::workloads() {
+        let number = all.len();
+        let name = format!("odd-{number}");
+        let mut workload = json!({
+            "metadata": {"name": name},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"serviceAccountName": name, "containers": [{"name": "main", "image": "i"}]},
+            }},
+        });
+        json_patch(&mut workload, &patch);
+        let account = json!({"metadata": {"name": name}});
+        all.push(beside(number, &format!("{kind} with {what}"), vec![("account", account), (kind, workload)]));
+    }
+    all
+}
+
+/// The API server refuses every write to it, also that of its finalizer, until its spec is mended: the definition has
+/// rules for this field, and rules cannot be applied to a number where there has to be a text.
+const BEYOND_HELP: &str = "our finalizer and no role";
+
+/// An odd binding of an ordinary service account.
+fn binding(number: usize, what: &str, patch: &Value) -> Odd {
+    let name = format!("odd-{number}");
+    let mut body = json!({"metadata": {"name": name}, "spec": {"serviceAccountName": name, "roleArn": ROLE}});
+    json_patch(&mut body, patch);
+    let account = json!({"metadata": {"name": name}});
+    let objects = vec![("binding", body), ("account", account)];
+    let deleted = !what.ends_with(BEYOND_HELP);
+    Odd { what: what.to_owned(), binding: name, objects, is_binding: true, deleted }
+}
+
+/// Something odd and an ordinary binding.
+fn beside(number: usize, what: &str, mut objects: Vec<(&'static str, Value)>) -> Odd {
+    let name = format!("odd-{number}");
+    let spec = json!({"serviceAccountName": name, "roleArn": ROLE});
+    objects.push(("binding", json!({"metadata": {"name": name}, "spec": spec})));
+    Odd { what: what.to_owned(), binding: name, objects, is_binding: false, deleted: false }
+}
+
+/// Like a merge patch, except that `null` is a value.
+fn json_patch(base: &mut Value, patch: &Value) {
+    match patch {
+        Value::Object(patch) if base.is_object() => {
+            for (key, value) in patch {
+                json_patch(&mut base[key.as_str()], value);
+            }
+        }
+        other => *base = other.clone(),
+    }
+}
+
+fn annotations() -> Vec<(String, String)> {
+    let of = |key: &str| format!("{}/{key}", podidentity_api::names::EKS_DOMAIN);
+    let mut all = Vec::new();
+    let texts = [
+        "",
+        " ",
+        "\u{0}",
+        "\u{1b}[2J",
+        "my-role",
+        "arn:aws:iam::111122223333:role/",
+        "ARN:AWS:IAM::111122223333:ROLE/X",
+        "💥",
+        "a\nb",
+        "\u{feff}x",
+    ];
+    for text in texts {
+        all.push((role_annotation(), text.to_owned()));
+    }
+    // An ARN that ends too early, and one with a character too many, at many places.
+    for at in (3..ROLE.len()).step_by(3) {
+        all.push((role_annotation(), ROLE[..at].to_owned()));
+        all.push((role_annotation(), format!("{}\u{200b}{}", &ROLE[..at], &ROLE[at..])));
+    }
+    for text in ["", ",", "a,b", "\u{0}", "sts.amazonaws.com "] {
+        all.push((of("audience"), text.to_owned()));
+    }
+    for text in ["", "abc", "-5", "0", "1e9", "99999999999999999999", "600.5", "\u{0}"] {
+        all.push((of("token-expiration"), text.to_owned()));
+    }
+    for text in ["", "yes", "TRUE", "\u{7}"] {
+        all.push((of("sts-regional-endpoints"), text.to_owned()));
+    }
+    all.push((role_annotation(), "x".repeat(250_000)));
+    all.push(("example.com/big".to_owned(), "x".repeat(255_000)));
+    all.push(("example.com/controls".to_owned(), (1..32).filter_map(char::from_u32).collect()));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_two_hundred_odd_objects() {
+        assert!(all().len() >= 200, "there are {}", all().len());
+    }
+}
