@@ -27,6 +27,7 @@ test: ## Everything that CI checks: format, lints, layers, unit, golden and end-
 	$(MAKE) lint alerts unit; \
 	echo "== control plane: waiting until it is built"; wait $$build; trap - EXIT; \
 	$(MAKE) e2e faults-subset bench-smoke
+	@IMAGE_TEST=optional $(MAKE) image-test
 
 .PHONY: lint
 lint: check-layers check-generated check-docs ## Format, lints, layers, generated files, links
@@ -48,12 +49,20 @@ unit: ## Unit, golden and property tests
 	@cargo test -p podidentity-core --test converge -- --ignored --nocapture
 
 .PHONY: e2e
-e2e: controlplane tools ## End-to-end tests on a real control plane
+e2e: controlplane tools shells ## End-to-end tests on a real control plane
 	@echo "== end-to-end tests"
 	@cargo build -p podidentity-operator -p kubectl-podidentity
 	@rm -rf $(STATUSES)
 	@E2E_STATUSES=$(STATUSES) cargo test -p e2e
 	@$(MAKE) gitops
+
+# The kubectl plugin is tried in real shells and terminals; tests without theirs are ignored.
+.PHONY: shells
+shells:
+	@command -v tmux > /dev/null && command -v zsh > /dev/null && command -v fish > /dev/null \
+	  || apt-get install -y tmux zsh fish > /dev/null 2>&1 \
+	  || { apt-get update && apt-get install -y tmux zsh fish; } > /dev/null 2>&1 \
+	  || echo "tmux, zsh or fish is missing, and so are the tests of the plugin that need it: apt-get install tmux zsh fish"
 
 .PHONY: gitops
 gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; over the statuses that the last make e2e saw
@@ -69,10 +78,16 @@ bench: controlplane ## Measure on a real API server, for example ARGS="--binding
 	@cargo build --release -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
 	@target/release/bench run $(ARGS)
 
+.PHONY: bench-cli
+bench-cli: controlplane ## Measure the kubectl plugin in a large cluster, for example ARGS="--bindings 1000 --replicas 5"
+	@cargo build --release -p kubectl-podidentity -p e2e --bin kubectl-podidentity --bin bench
+	@target/release/bench cli --check $(ARGS)
+
 .PHONY: bench-smoke
 bench-smoke: controlplane
 	@echo "== benchmarks: the harness at a small size; counts are checked, times are not"
-	@cargo build -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
+	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bin podidentity-operator --bin kubectl-podidentity --bin bench
+	@target/debug/bench cli --bindings 40 --replicas 2 --check
 	@target/debug/bench run --bindings 6 --replicas 2 --seconds 3 --rate 20 --by-hand 1 --attempts 1 --check --out target/bench-smoke
 
 # One plan: PLAN=target/faults/failed/....json. Some: ONLY="crash after". All anew: FRESH=1. More at a time: JOBS=16.
@@ -119,9 +134,9 @@ image: ## Build the image IMAGE=NAME:TAG without a daemon (image/tools.sh instal
 	@image/build.sh "$(IMAGE)"
 
 .PHONY: image-test
-image-test: image controlplane ## Build the image and run it in front of a real control plane
-	@PODIDENTITY_IMAGE="$(CURDIR)/target/image/oci:$(lastword $(subst :, ,$(IMAGE)))" \
-	  cargo test -p e2e --test scenarios -- the_image_runs_the_operator
+image-test: controlplane ## Build the image and run it in front of a real control plane
+	@echo "== image: built and run"
+	@image/test.sh "$(IMAGE)"
 
 .PHONY: generate
 generate: ## Write what is generated: config/crd, docs/reference/api.md, parts of charts/

@@ -14,6 +14,7 @@ copies=(
   "crd $config/crd"
   "cluster_role $config/rbac/cluster_role.yaml"
   "role $config/namespaced/rights/role.yaml"
+  "finalizers_role $config/namespaced/finalizers/cluster_role.yaml"
   "lease_role $config/account/lease_role.yaml"
   "injection $config/injection"
   "enforcement $config/enforcement"

@@ -12,8 +12,12 @@ if [ -z "${PODIDENTITY_COMMIT:-}" ]; then
   PODIDENTITY_COMMIT=$(git describe --always --abbrev=12 --exclude='*' --dirty=-modified)
 fi
 export PODIDENTITY_COMMIT
+# Neither the time nor the folder of the build is in what is built: the same commit gives the same files.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH
+remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/src"
 # Static and position-independent. Name resolution is a part of glibc itself since 2.34 and needs no file at run time.
-RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=pic" \
+RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=pic $remap" \
   cargo build --release --locked --target "$target" -p podidentity-operator
 mkdir -p "$folder"
 cp "target/$target/release/podidentity-operator" "$folder/"
@@ -21,5 +25,5 @@ if ldd "$folder/podidentity-operator" 2>/dev/null | grep '=>'; then echo "the bi
 
 # One file beside each Cargo.toml of the workspace is how the tool works; only the operator's is wanted.
 trap 'rm -f crates/*/sbom.cdx.json e2e/sbom.cdx.json' EXIT
-cargo cyclonedx --format json --target "$target" --override-filename sbom.cdx --quiet
-mv crates/operator/sbom.cdx.json "$folder/sbom.cdx.json"
+cargo cyclonedx --format json --spec-version 1.5 --target "$target" --override-filename sbom.cdx --quiet
+sed "s#path+file://$PWD/#path+file:///src/#" crates/operator/sbom.cdx.json >"$folder/sbom.cdx.json"

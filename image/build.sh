@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 name=$1
 tag=${name##*:}
 out=target/image
+[[ ${name##*/} == ?*:?* ]] || { echo "IMAGE has to be NAME:TAG, for example registry.example.com/podidentity-operator:0.1.0" >&2; exit 2; }
 for tool in buildah cargo-cyclonedx; do
   command -v "$tool" >/dev/null || { echo "$tool is needed: image/tools.sh installs it on Debian" >&2; exit 1; }
 done

@@ -1,4 +1,4 @@
-//! Where the binaries are that are built from Go modules.
+//! Where the binaries are that are built from Go modules, or unpacked from a package.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,6 +17,12 @@ pub fn folder() -> Result<&'static Path> {
 pub fn tools() -> Result<&'static Path> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     built(&FOLDER, "e2e/tools/build.sh")
+}
+
+/// The folder that holds Debian's prometheus and promtool; they are unpacked first if they are missing.
+pub fn prometheus() -> Result<&'static Path> {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    built(&FOLDER, "config/prometheus/tests/tools.sh")
 }
 
 fn built(folder: &'static OnceLock<PathBuf>, script: &str) -> Result<&'static Path> {

@@ -1,10 +1,9 @@
 //! The operator as its Deployment says: nobody runs containers here, so its binary is started with the environment of
 //! one of the pods that were admitted.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, EnvVar, Pod};
-use kube::ResourceExt;
 use kube::api::ListParams;
 
 use crate::{ControlPlane, Namespace, Operator, expect, operator};
@@ -22,9 +21,9 @@ impl Operator {
 pub(crate) async fn args_and_env(control_plane: &ControlPlane) -> Result<(Vec<String>, Vec<(String, String)>)> {
     let namespace = control_plane.existing_namespace(operator::NAMESPACE);
     expect::rolled_out(&namespace, operator::SERVICE_ACCOUNT).await?;
-    let (pod, container) = one_of(&namespace).await?;
+    let container = one_of(&namespace).await?;
     ensure!(container.command.is_none(), "the image says what to run");
-    let mut env = container.env.iter().flatten().map(|it| value(it, &pod)).collect::<Result<Vec<_>>>()?;
+    let mut env = container.env.iter().flatten().map(value).collect::<Result<Vec<_>>>()?;
     // What a pod sees by itself: it is in a cluster, and in which namespace.
     for (name, value) in [("LEADER_ELECT", "true"), ("LEASE_NAMESPACE", operator::NAMESPACE)] {
         env.push((format!("PODIDENTITY_{name}"), value.to_owned()));
@@ -32,24 +31,17 @@ pub(crate) async fn args_and_env(control_plane: &ControlPlane) -> Result<(Vec<St
     Ok((container.args.unwrap_or_default(), env))
 }
 
-async fn one_of(namespace: &Namespace) -> Result<(Pod, Container)> {
+async fn one_of(namespace: &Namespace) -> Result<Container> {
     let deployment: Deployment = namespace.api().get(operator::SERVICE_ACCOUNT).await?;
     let labels = deployment.spec.selector.match_labels.unwrap_or_default();
     let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let pods = namespace.api::<Pod>().list(&ListParams::default().labels(&labels.join(","))).await?;
     let pod = pods.items.into_iter().next().context("the operator's Deployment has no pod")?;
-    let container = pod.spec.as_ref().and_then(|spec| spec.containers.first()).cloned();
-    let container = container.context("the operator's pod has no container")?;
-    Ok((pod, container))
+    let containers = pod.spec.map(|spec| spec.containers).unwrap_or_default();
+    containers.into_iter().next().context("the operator's pod has no container")
 }
 
-fn value(variable: &EnvVar, pod: &Pod) -> Result<(String, String)> {
-    let field = variable.value_from.as_ref().and_then(|source| source.field_ref.as_ref());
-    let value = match field.map(|field| field.field_path.as_str()) {
-        None => variable.value.clone().unwrap_or_default(),
-        Some("metadata.name") => pod.name_any(),
-        Some("metadata.namespace") => pod.namespace().unwrap_or_default(),
-        Some(other) => bail!("{} is from {other}, which is not known here", variable.name),
-    };
-    Ok((variable.name.clone(), value))
+fn value(variable: &EnvVar) -> Result<(String, String)> {
+    ensure!(variable.value_from.is_none(), "{} is from elsewhere, which is not known here", variable.name);
+    Ok((variable.name.clone(), variable.value.clone().unwrap_or_default()))
 }

@@ -28,9 +28,11 @@ mod kubectl;
 mod namespace;
 pub mod operator;
 pub mod policies;
+pub mod prometheus;
 pub mod proxy;
 pub mod scrape;
 pub mod statuses;
+pub mod terminal;
 pub mod wait;
 
 pub use controlplane::{Component, ControlPlane, NEEDS_ROLE, NEVER_READY, NEVER_READY_AS, Options, READY_AFTER};
@@ -39,8 +41,27 @@ pub use operator::Operator;
 
 use std::path::PathBuf;
 
+use anyhow::{Context, Result, ensure};
+
 /// The root of the repository.
 pub fn repository() -> PathBuf {
     let crate_folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     crate_folder.parent().map(std::path::Path::to_path_buf).unwrap_or(crate_folder)
+}
+
+/// A binary of a package of this workspace, beside this one: both come from the same build.
+pub fn program(name: &str, package: &str) -> Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let mut folder = this.parent().context("this executable lies in no folder")?;
+    if folder.ends_with("deps") {
+        folder = folder.parent().unwrap_or(folder);
+    }
+    let program = folder.join(name);
+    let release = if folder.ends_with("release") { " --release" } else { "" };
+    ensure!(
+        program.is_file(),
+        "{} is missing; build it first:\n  cargo build{release} -p {package}",
+        program.display()
+    );
+    Ok(program)
 }

@@ -219,17 +219,7 @@ fn binary() -> Result<PathBuf> {
     if let Some(program) = std::env::var_os(PROGRAM) {
         return Ok(program.into());
     }
-    let this = std::env::current_exe()?;
-    let mut folder = this.parent().context("this executable lies in no folder")?;
-    if folder.ends_with("deps") {
-        folder = folder.parent().unwrap_or(folder);
-    }
-    let program = folder.join("podidentity-operator");
-    if !program.is_file() {
-        let release = if folder.ends_with("release") { " --release" } else { "" };
-        bail!("{} is missing; build it first:\n  cargo build{release} -p podidentity-operator", program.display());
-    }
-    Ok(program)
+    crate::program("podidentity-operator", "podidentity-operator")
 }
 
 /// A client with the rights of the operator's service account.

@@ -17,6 +17,9 @@ use crate::{ControlPlane, Namespace};
 /// Between two tries of something that cannot be watched: the state of the API server's own caches.
 const INTERVAL: Duration = Duration::from_millis(50);
 
+/// By which words of the API server a refusal is known from a failure.
+const REFUSALS: [&str; 2] = ["ValidatingAdmissionPolicy", "failed calling webhook"];
+
 /// The object as the API server would store it, or why a policy refuses it.
 pub type Verdict<K> = Result<K, String>;
 
@@ -87,7 +90,7 @@ where
     let dry_run = PostParams { dry_run: true, field_manager: None };
     match namespace.api::<K>().create(&dry_run, object).await {
         Ok(object) => Ok(Ok(object)),
-        Err(kube::Error::Api(status)) if status.message.contains("ValidatingAdmissionPolicy") => {
+        Err(kube::Error::Api(status)) if REFUSALS.iter().any(|words| status.message.contains(words)) => {
             Ok(Err(status.message.clone()))
         }
         Err(error) => Err(error).context("cannot try an object"),

@@ -1,7 +1,7 @@
 //! Ctrl-C, SIGTERM and SIGHUP end what was started, then the harness.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Mutex, Once};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -10,6 +10,13 @@ use crate::{process, workdir};
 static EXIT_CODE: AtomicI32 = AtomicI32::new(130);
 
 static ENDING: AtomicBool = AtomicBool::new(false);
+
+static LAST_WORD: Mutex<Option<&str>> = Mutex::new(None);
+
+/// What is said when it is interrupted.
+pub fn last_word(word: &'static str) {
+    *process::lock(&LAST_WORD) = Some(word);
+}
 
 /// Whether everything is being ended: what fails from now on says nothing.
 pub fn are_ending() -> bool {
@@ -31,6 +38,9 @@ pub(crate) fn install() {
             };
             runtime.block_on(interrupted());
             ENDING.store(true, Ordering::SeqCst);
+            if let Some(word) = *process::lock(&LAST_WORD) {
+                eprintln!("{word}");
+            }
             process::kill_all();
             workdir::remove_all();
             std::process::exit(EXIT_CODE.load(Ordering::SeqCst));

@@ -55,6 +55,22 @@ pub fn objects<'a, K: Watched, T, F: FnMut(&[&K]) -> Result<T, String>>(
     Wait { api, config: watcher::Config::default().labels(labels), what, check }
 }
 
+/// Tries something until it succeeds: for what no watch tells, such as what the API server has learnt.
+pub async fn until<T, F>(what: &str, mut attempt: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T, String>>,
+{
+    const EVERY: Duration = Duration::from_millis(50);
+    let began = std::time::Instant::now();
+    loop {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err(why) if began.elapsed() > DEADLINE => bail!("waited until {what}: not within {DEADLINE:?}; {why}"),
+            Err(_) => tokio::time::sleep(EVERY).await,
+        }
+    }
+}
+
 /// Runs the wait with a deadline of its own.
 pub async fn within<K: Watched, T, F: FnMut(&[&K]) -> Result<T, String>>(
     deadline: Duration,

@@ -37,6 +37,11 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
   "PODIDENTITY_NAMESPACES" (join "," .Values.namespaces)
   "PODIDENTITY_REQUIRE_GRANTS" .Values.grants.required
   "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS" $settings.maxConcurrentRollouts
+  "OTEL_EXPORTER_OTLP_ENDPOINT" $settings.otlpEndpoint
+  "PODIDENTITY_STALLED_AFTER" $settings.stalledAfter
+  "PODIDENTITY_LEASE_DURATION" .Values.leaderElection.leaseDuration
+  "PODIDENTITY_LEASE_RENEW_DEADLINE" .Values.leaderElection.renewDeadline
+  "PODIDENTITY_LEASE_RETRY_PERIOD" .Values.leaderElection.retryPeriod
   "PODIDENTITY_DRY_RUN" (ternary "" $settings.dryRun (eq $settings.dryRun "off"))
   "PODIDENTITY_CONCURRENCY" $settings.concurrency
   "PODIDENTITY_ISSUER" $settings.issuer
@@ -53,4 +58,10 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
   value: {{ $value | toString | quote }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* Where traces go to, as a port: what the URL says, or else what its scheme stands for. */}}
+{{- define "podidentity-operator.otlpPort" -}}
+{{- $url := urlParse .Values.settings.otlpEndpoint -}}
+{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end -}}

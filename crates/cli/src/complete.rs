@@ -14,7 +14,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::connect::{Connection, Options, connect, contexts as known_contexts};
 use podidentity_cluster::read::{Lister, ReadError, Silent};
-use podidentity_core::objects::{DaemonSet, Deployment, Namespace, ObservedPod, Rollout, ServiceAccount, StatefulSet};
+use podidentity_core::objects::{DaemonSet, Deployment, ObservedPod, Rollout, ServiceAccount, StatefulSet};
 
 use crate::cluster::{Failure, TargetKind, block_on};
 use crate::exit::Exit;
@@ -67,7 +67,7 @@ pub(crate) fn namespaces() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
         let names = asked(async |connection| {
             let lister = Lister { client: &connection.client, namespace: None, progress: &Silent };
-            lister.namespace_names::<Namespace>().await
+            lister.namespace_names().await
         });
         matching(current, names)
     })

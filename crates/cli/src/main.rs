@@ -62,8 +62,8 @@ use cluster::Failure;
 use exit::Exit;
 
 fn main() -> ExitCode {
-    // Answers the shell and ends if it is one that asks.
-    CompleteEnv::with_factory(Cli::command).complete();
+    // Answers the shell and ends if it is one that asks. By its own name: the completion of kubectl is kubectl's.
+    CompleteEnv::with_factory(Cli::command).bin(env!("CARGO_PKG_NAME")).complete();
     let cli = Cli::parse();
     let stdout = io::stdout();
     let colour = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;

@@ -64,6 +64,14 @@ impl Paint {
         self.paint(mark.style(), text)
     }
 
+    /// The text, as much of it as fits into a line.
+    pub(crate) fn cut(self, text: &str) -> String {
+        if text.chars().count() <= self.width {
+            return text.to_owned();
+        }
+        text.chars().take(self.width.saturating_sub(1)).chain(['\u{2026}']).collect()
+    }
+
     /// The text in lines, each after this many columns that something else takes.
     pub(crate) fn wrap(self, text: &str, taken: usize) -> Vec<String> {
         let options = textwrap::Options::new(self.width.saturating_sub(taken).max(NARROWEST / 2)).break_words(false);

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::read::ReadError;
 
-/// Who writes.
-const FIELD_MANAGER: &str = "kubectl-podidentity";
+/// Who writes. Not `kubectl*`: Flux strips what such managers own, and with it a release or a suspension.
+const FIELD_MANAGER: &str = "podidentity-cli";
 
 /// What to write to a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -89,6 +89,11 @@ impl Object {
         Self::Binding(Arc::new(binding.into()))
     }
 
+    /// A service account.
+    pub(crate) fn account(account: ServiceAccount) -> Self {
+        Self::ServiceAccount(Arc::new(account))
+    }
+
     /// A pod, without what nobody judges.
     pub fn pod(pod: ObservedPod) -> Self {
         Self::Pod(Arc::new(Pod::from(pod).slim()))
@@ -259,16 +264,12 @@ impl Index {
         let state = self.lock();
         let identity = state.identities.get(&key.namespace)?.get(key.service_account.as_str())?;
         Some(Snapshot {
-            namespace: key.namespace.clone(),
-            service_account_name: key.service_account.clone(),
-            now,
-            config: Arc::clone(config),
             namespace_object: state.namespaces.get(&key.namespace).cloned(),
             bindings: identity.bindings.values().cloned().collect(),
             service_account: identity.service_account.clone(),
             workloads: identity.workloads.values().cloned().collect(),
             pods: identity.pods().to_vec(),
-            rollout_slots: usize::MAX,
+            ..Snapshot::empty(&key.namespace, &key.service_account, now, config)
         })
     }
 

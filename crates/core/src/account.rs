@@ -242,11 +242,15 @@ fn contested_until(
 pub(crate) fn was_restored_untold(account: &Account, binding: &PodIdentityBinding) -> bool {
     let Some(known) = binding.status.as_ref().and_then(|status| status.service_account.as_ref()) else { return false };
     let Some(in_force) = known_in_force(binding) else { return false };
+    if account.state != AccountState::InForce || account.role_in_force != known.written_role_arn {
+        return false;
+    }
+    if in_force.status != "True" {
+        return true; // That it was missing was told, and nothing of how it came back.
+    }
     // Where another owner of the same value gives it up it is ours since earlier than that was known.
     let since = known.annotated_at.as_ref().map(|time| time.0).max(Some(in_force.last_transition_time.0));
-    account.state == AccountState::InForce
-        && account.role_in_force == known.written_role_arn
-        && account.annotated_at.map(whole_seconds) > since
+    account.annotated_at.map(whole_seconds) > since
 }
 
 /// How many restorations in a row there have been, counting the one that is being made now.

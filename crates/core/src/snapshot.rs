@@ -45,6 +45,22 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Of an identity of which nothing is known.
+    pub fn empty(namespace: &str, service_account_name: &str, now: Timestamp, config: &Arc<Config>) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            service_account_name: service_account_name.to_owned(),
+            now,
+            config: Arc::clone(config),
+            namespace_object: None,
+            bindings: Vec::new(),
+            service_account: None,
+            workloads: Vec::new(),
+            pods: Vec::new(),
+            rollout_slots: usize::MAX,
+        }
+    }
+
     /// Whether the namespace is being deleted: then nothing is written but finalizers removed.
     pub fn namespace_terminating(&self) -> bool {
         self.namespace_object.as_ref().is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some())

@@ -97,11 +97,9 @@ func TestEveryStatusHasTheHealthThatWeClaim(t *testing.T) {
 		if found.Message == "" {
 			t.Errorf("Argo CD has nothing to say\n%s", show(object))
 		}
-		if support.Observed(binding) && !support.Deleted(binding) {
-			outcome[support.Key(binding)]++
-		}
+		outcome.Count(claims, binding)
 	}
-	outcome.Log(t, claims)
+	outcome.Complete(t, claims)
 }
 
 // shipped is what config/argocd adds; rendered once.

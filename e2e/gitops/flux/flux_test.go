@@ -3,6 +3,7 @@ package flux
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -245,7 +246,8 @@ func TestFluxAndASuspendedBinding(t *testing.T) {
 	flux.applied(app)
 }
 
-// A release by kubectl's own field manager is stripped before it is carried out; by the page's it is not.
+// A release by kubectl's own field manager is stripped before it is carried out; by that of the page, or of our command
+// line, it is not.
 func TestFluxAndARelease(t *testing.T) {
 	namespace := support.NewNamespace(t)
 	flux, app := newFlux(t, namespace), support.App{Role: support.Role, Policy: "Manual"}
@@ -259,6 +261,10 @@ func TestFluxAndARelease(t *testing.T) {
 	if changed := flux.apply(app); changed != "PodIdentityBinding configured" {
 		t.Errorf("expected Flux to strip the annotation, it changed: %s", changed)
 	}
+	namespace.Kubectl("annotate", "--field-manager="+managerOfTheCommandLine(t), "pib", "app", "podidentity.dev/release=0")
+	if changed := flux.apply(app); changed != "" {
+		t.Errorf("Flux changed what our command line has written: %s", changed)
+	}
 	namespace.Kubectl("annotate", "--field-manager=release", "--overwrite", "pib", "app", release)
 	if changed := flux.apply(app); changed != "" {
 		t.Errorf("Flux changed: %s", changed)
@@ -267,6 +273,20 @@ func TestFluxAndARelease(t *testing.T) {
 		t.Error(err)
 	}
 	namespace.Bound(support.Role)
+}
+
+func managerOfTheCommandLine(t *testing.T) string {
+	t.Helper()
+	source, err := os.ReadFile(support.Repository("crates/cluster/src/edit.rs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(source), `const FIELD_MANAGER: &str = "`)
+	manager, _, found := strings.Cut(rest, `"`)
+	if !found {
+		t.Fatal("crates/cluster/src/edit.rs names no field manager")
+	}
+	return manager
 }
 
 // What is taken out of Git is pruned.

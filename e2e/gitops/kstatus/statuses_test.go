@@ -25,11 +25,9 @@ func TestEveryStatusIsWhatWeClaim(t *testing.T) {
 				t.Errorf("%s says %s, we claim %s\n%s", library, status, claim.KStatus, show(binding))
 			}
 		}
-		if support.Observed(binding) && !support.Deleted(binding) {
-			outcome[support.Key(binding)]++
-		}
+		outcome.Count(claims, binding)
 	}
-	outcome.Log(t, claims)
+	outcome.Complete(t, claims)
 }
 
 // Flux and Helm go on when everything is Current: that has to mean proven, in this generation.

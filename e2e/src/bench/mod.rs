@@ -22,6 +22,7 @@ mod churn;
 mod drift;
 mod kubectl;
 pub mod phases;
+pub mod plugin;
 mod raw;
 mod rounds;
 mod startup;

@@ -294,7 +294,8 @@ pub fn read(folder: &Path) -> Result<Vec<Run>> {
 }
 
 impl Machine {
-    fn this() -> Self {
+    /// This machine, now.
+    pub fn this() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let of = |text: &str, name: &str| {
             let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
@@ -314,15 +315,21 @@ impl Machine {
 
 /// The versions of what is measured.
 pub fn versions(kubernetes: &str) -> BTreeMap<String, String> {
-    let output = |program: &str, args: &[&str]| {
-        let output = Command::new(program).args(args).current_dir(crate::repository()).output().ok();
-        let text = output.and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
-        text.trim().to_owned()
-    };
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     BTreeMap::from([
-        ("podidentity".to_owned(), format!("{} ({profile})", output("git", &["describe", "--always", "--dirty"]))),
+        ("podidentity".to_owned(), format!("{} ({profile})", described())),
         ("kubernetes".to_owned(), kubernetes.to_owned()),
         ("rustc".to_owned(), output("rustc", &["--version"])),
     ])
+}
+
+/// The commit of the source.
+pub fn described() -> String {
+    output("git", &["describe", "--always", "--dirty"])
+}
+
+fn output(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).current_dir(crate::repository()).output().ok();
+    let text = output.and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
+    text.trim().to_owned()
 }

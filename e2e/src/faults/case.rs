@@ -62,6 +62,8 @@ pub enum Step {
     CreateAccount,
     /// Creates the Deployment `app` with two pods, as soon as pods would get this role.
     CreateDeployment(String),
+    /// Lets a second go by: times on the wire have whole seconds.
+    NextSecond,
     /// Waits until pods of the service account would get this role.
     InForce(String),
     /// Sets the clock of the operator's machine, as an offset in seconds.
@@ -148,6 +150,10 @@ impl Step {
                 injection::in_force(namespace, "app", role).await?;
                 deployment(namespace, "app", 2, &json!({})).await
             }
+            Self::NextSecond => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(())
+            }
             Self::InForce(role) => injection::in_force(namespace, "app", role).await,
             Self::Clock(offset) => control_plane.set_clock(&namespace.name, offset),
             Self::Do(deed) => deed.happen(namespace, control_plane).await,
@@ -214,6 +220,13 @@ async fn pods(namespace: &Namespace, role: Option<&str>) -> Result<()> {
     .await
 }
 
+/// Restarts a component, and kwok with it: a pod whose event it lost meanwhile would never run, as on a node that is
+/// gone.
+fn restart(control_plane: &ControlPlane, component: Component) -> Result<()> {
+    control_plane.process(component)?.restart()?;
+    control_plane.process(Component::Kwok)?.restart()
+}
+
 impl Deed {
     /// Does it.
     pub async fn happen(self, namespace: &Namespace, control_plane: &ControlPlane) -> Result<()> {
@@ -246,11 +259,11 @@ impl Deed {
             }
             Self::Compact => {
                 control_plane.compact().await?;
-                control_plane.process(Component::ApiServer)?.restart()
+                restart(control_plane, Component::ApiServer)
             }
             // They come back while the operator goes on; nobody waits for them here.
-            Self::RestartApiServer => control_plane.process(Component::ApiServer)?.restart(),
-            Self::RestartEtcd => control_plane.process(Component::Etcd)?.restart(),
+            Self::RestartApiServer => restart(control_plane, Component::ApiServer),
+            Self::RestartEtcd => restart(control_plane, Component::Etcd),
             Self::RemoveInjection => control_plane.remove_injection().await,
             Self::InstallInjection => control_plane.install_injection().await,
             Self::StealLease => super::leases::stolen(namespace).await,

@@ -113,7 +113,7 @@ pub fn stripped() -> Case {
         World::Running,
         1,
         &[ROLE],
-        vec![bind(json!({})), ready(2), Step::Do(Deed::StripAccount), restored, ready(2)],
+        vec![bind(json!({})), ready(2), Step::NextSecond, Step::Do(Deed::StripAccount), restored, ready(2)],
     )
 }
 

@@ -10,6 +10,7 @@ use super::campaign::Campaign;
 use super::plan::Plan;
 use super::report::Verdict;
 use super::run::side_by_side;
+use crate::signals;
 
 /// So many control planes may end by themselves before that is taken for more than an accident.
 const CONTROL_PLANES: usize = 4;
@@ -17,11 +18,8 @@ const CONTROL_PLANES: usize = 4;
 /// At least this long between the starts of two plans: what a plan costs is only seen a little later.
 const BETWEEN_STARTS: Duration = Duration::from_millis(250);
 
-/// No further plan is started while tasks wait for a processor for this part of the time.
+/// No more than half of the plans that may be under way are, while tasks wait for a processor for this part of the time.
 const BUSY: f64 = 80.0;
-
-/// So many may always be under way.
-const ALWAYS: usize = 4;
 
 /// Runs the plans, those that bear on the whole control plane one after the other on a control plane of their own.
 /// Hands on what became of each, with its story.
@@ -50,7 +48,9 @@ async fn on_control_planes(
             None => Campaign::start().await?,
         };
         plans = on_one(plans, most, &campaign, tell).await;
-        if let Err(gone) = campaign.lives().await {
+        if let Err(gone) = campaign.lives().await
+            && !signals::are_ending()
+        {
             eprintln!("the control plane is gone: {gone:#}\nits logs: {}", campaign.keep_logs().display());
         }
     }
@@ -67,7 +67,7 @@ async fn on_one(
     campaign: &Campaign,
     tell: &impl Fn(&Plan, &Verdict, &str),
 ) -> Vec<Plan> {
-    let pace = Pace::default();
+    let pace = Pace { always: most.div_ceil(2), running: Cell::new(0), last: Mutex::default() };
     let again = RefCell::new(Vec::new());
     let gone = Cell::new(false);
     let work = |plan: Plan| async {
@@ -96,9 +96,10 @@ async fn on_one(
     again.into_inner()
 }
 
-/// Lets plans start one after the other, and none while the machine has more to do than it can.
-#[derive(Default)]
+/// Lets plans start one after the other, and not as many while the machine has more to do than it can.
 struct Pace {
+    /// So many may always be under way.
+    always: usize,
     running: Cell<usize>,
     last: Mutex<Option<Instant>>,
 }
@@ -109,7 +110,7 @@ impl Pace {
         if let Some(last) = *last {
             tokio::time::sleep(BETWEEN_STARTS.saturating_sub(last.elapsed())).await;
         }
-        while self.running.get() >= ALWAYS && is_busy() {
+        while self.running.get() >= self.always && is_busy() {
             tokio::time::sleep(BETWEEN_STARTS).await;
         }
         self.running.set(self.running.get() + 1);

@@ -9,6 +9,7 @@
 //! names of pods) is replaced first.
 
 mod cases;
+mod completion;
 mod docs;
 mod normal;
 mod plugin;
@@ -73,7 +74,11 @@ fn trials(runtime: &Arc<Runtime>, plugin: &Arc<Plugin>) -> Vec<Trial> {
         trial(name, Box::new(|plugin| names_the_cause(plugin, object, cause)))
     });
     let others = cases::all().into_iter().map(|(name, case)| trial(name.to_owned(), Box::new(case)));
-    causes.chain(others).collect()
+    let completion = completion::SHELLS.into_iter().map(|shell| {
+        let name = format!("completion_in_{}", shell.name);
+        trial(name, Box::new(move |plugin| shell.completes(plugin))).with_ignored_flag(!shell.is_there())
+    });
+    causes.chain(others).chain(completion).collect()
 }
 
 /// The story of one workload: its cause, and every word of it.

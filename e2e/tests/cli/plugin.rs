@@ -2,13 +2,16 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use e2e::{ControlPlane, repository};
+use e2e::{ControlPlane, program, repository};
 
 use crate::normal::normal;
+
+/// Binary and package.
+const PLUGIN: &str = "kubectl-podidentity";
 
 /// The plugin in front of a cluster.
 pub(crate) struct Plugin {
@@ -25,12 +28,22 @@ pub(crate) struct Outcome {
 
 impl Plugin {
     pub(crate) fn new(control_plane: &ControlPlane) -> Result<Self> {
-        Ok(Self { program: program()?, kubeconfig: control_plane.kubeconfig().to_owned() })
+        Ok(Self { program: program(PLUGIN, PLUGIN)?, kubeconfig: control_plane.kubeconfig().to_owned() })
     }
 
     /// Without a cluster.
     pub(crate) fn nowhere() -> Result<Self> {
-        Ok(Self { program: program()?, kubeconfig: PathBuf::new() })
+        Ok(Self { program: program(PLUGIN, PLUGIN)?, kubeconfig: PathBuf::new() })
+    }
+
+    /// The binary.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// How to reach the cluster.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// Runs it.
@@ -82,18 +95,4 @@ pub(crate) fn compare(name: &str, args: &[&str], outcome: &Outcome) -> Result<()
         bail!("{} is not what came out (UPDATE=1 rewrites it)\nexpected:\n{expected}\nfound:\n{found}", path.display());
     }
     Ok(())
-}
-
-/// The binary beside this one: both come from the same build.
-fn program() -> Result<PathBuf> {
-    let this = std::env::current_exe()?;
-    let mut folder = this.parent().context("this executable lies in no folder")?;
-    if folder.ends_with("deps") {
-        folder = folder.parent().unwrap_or(folder);
-    }
-    let program = folder.join("kubectl-podidentity");
-    if !program.is_file() {
-        bail!("{} is missing; build it first:\n  cargo build -p kubectl-podidentity", program.display());
-    }
-    Ok(program)
 }

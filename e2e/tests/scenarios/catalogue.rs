@@ -3,8 +3,8 @@
 use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
-    argo, bad_input, deletion, denied, disturbed, enforcement, grants, injection, install, kinds, lifecycle, observed,
-    ownership, process, replicas, rights, rollouts, schema, workloads,
+    argo, bad_input, dashboard, deletion, denied, disturbed, enforcement, grants, injection, install, kinds, lifecycle,
+    observed, ownership, plugin, process, replicas, rights, rollouts, schema, told, workloads,
 };
 
 /// Needs an image; ignored where there is none.
@@ -28,6 +28,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_frozen_leader_that_wakes_does_no_harm", Narrow, |w, n| Box::pin(replicas::leader_frozen(w, n))),
         ("a_frozen_watch_turns_liveness_bad", Shared, |w, n| Box::pin(observed::frozen_watch(w, n))),
         ("metrics_tell_what_happened", Shared, |w, n| Box::pin(observed::counted(w, n))),
+        ("every_panel_of_the_dashboard_shows_something", Shared, |w, n| Box::pin(dashboard::shows(w, n))),
         ("a_dry_run_writes_nothing_or_only_reports", Exclusive, |w, n| Box::pin(observed::dry_run(w, n))),
         ("killed_at_random_it_rolls_once", Narrow, |w, n| Box::pin(disturbed::killed_at_random(w, n))),
         ("the_limit_holds_across_bindings", Narrow, |w, n| Box::pin(disturbed::limited_across_bindings(w, n))),
@@ -57,6 +58,9 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("manual_waits_for_the_release_of_this_generation", Shared, |w, n| Box::pin(rollouts::manual(w, n))),
         ("never_only_reports", Shared, |w, n| Box::pin(rollouts::never(w, n))),
         ("a_roll_that_is_undone_each_time_is_given_up", Shared, |w, n| Box::pin(rollouts::reverted(w, n))),
+        // The kubectl plugin.
+        ("what_the_plugin_writes_is_acted_upon", Shared, |w, n| Box::pin(plugin::writes_are_acted_upon(w, n))),
+        ("the_plugin_asks_for_grants_as_the_operator_does", Guarded, |w, n| Box::pin(plugin::asks_for_grants(w, n))),
         // Who owns the service account.
         ("the_younger_binding_takes_over_without_a_gap", Shared, |w, n| Box::pin(ownership::handed_over(w, n))),
         ("another_owner_is_named_and_overridden_if_asked", Shared, |w, n| Box::pin(ownership::conflict(w, n))),
@@ -65,6 +69,11 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_suspended_binding_writes_nothing", Shared, |w, n| Box::pin(ownership::suspended(w, n))),
         ("suspended_while_rolling_it_starts_no_more", Shared, |w, n| Box::pin(ownership::suspended_while_rolling(w, n))),
         ("a_service_account_created_anew_is_annotated_anew", Shared, |w, n| Box::pin(ownership::account_created_anew(w, n))),
+        // What a binding says when the operator cannot do what it should.
+        ("a_write_that_fails_is_told_and_tried_again", Shared, |w, n| Box::pin(told::failed(w, n))),
+        ("a_write_that_a_policy_refuses_is_told_in_its_words", Shared, |w, n| Box::pin(told::refused_by_a_policy(w, n))),
+        ("a_namespace_that_is_not_seen_yet_grants_nothing", Exclusive, |w, n| Box::pin(told::namespace_not_seen_yet(w, n))),
+        ("a_spec_from_before_the_validation_is_not_acted_on", Exclusive, |w, n| Box::pin(told::invalid_spec(w, n))),
         // Deletion.
         ("released_and_told_in_events", Shared, |w, n| Box::pin(deletion::released(w, n))),
         ("released_to_another_owner_the_value_stays", Shared, |w, n| Box::pin(deletion::released_to_another(w, n))),
@@ -123,6 +132,8 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("under_enforcement_pods_of_a_stalled_binding_keep_coming", Guarded, |w, n| Box::pin(enforcement::stalled(w, n))),
         ("under_enforcement_the_younger_of_two_bindings_has_no_say", Shared, |w, n| Box::pin(enforcement::two_bindings(w, n))),
         ("under_enforcement_missed_injections_heal_by_themselves", Exclusive, |w, n| Box::pin(enforcement::missed_injections(w, n))),
+        ("enforcement_without_the_definition_refuses_but_can_be_left", Shared, |w, n| Box::pin(enforcement::failing::without_definition(w, n))),
+        ("under_enforcement_a_namespace_can_be_deleted", Shared, |w, n| Box::pin(enforcement::failing::namespace_deleted(w, n))),
         ("the_types_in_the_policies_are_right", Shared, |w, n| Box::pin(enforcement::types_are_right(w, n))),
         // Grants.
         ("a_role_that_is_not_granted_is_refused_by_policy", Shared, |w, n| Box::pin(grants::refused_by_policy(w, n))),

@@ -11,6 +11,7 @@
 mod argo;
 mod bad_input;
 mod catalogue;
+mod dashboard;
 mod deletion;
 mod denied;
 mod disturbed;
@@ -22,12 +23,14 @@ mod kinds;
 mod lifecycle;
 mod observed;
 mod ownership;
+mod plugin;
 mod process;
 mod replicas;
 mod rights;
 mod rollouts;
 mod schema;
 mod steps;
+mod told;
 mod workloads;
 mod world;
 

@@ -100,6 +100,7 @@ pub(crate) async fn all_rolled_back(_: Arc<World>, namespace: Namespace) -> Resu
 pub(crate) async fn continued(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = several(&namespace, 4, fails(0, ROLE)).await?;
     namespace.create(fixtures::binding_with("app", "app", ROLE, &policy("Continue", 2))?).await?;
+    expect::reason(&namespace, "app", condition::RECONCILING, "True", reason::ROLLOUT_HALTED).await?;
     for n in 1..4 {
         expect::workload(&namespace, "app", &format!("Deployment/{}", name(n)), WorkloadState::Current).await?;
         expect::pods_have(&namespace, &name(n), 1, ROLE).await?;

@@ -7,9 +7,11 @@
 
 mod propose;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::Args;
+use podidentity_cluster::index::IdentityKey;
 use podidentity_core::owners::owners;
 use podidentity_core::snapshot::Snapshot;
 
@@ -57,34 +59,50 @@ pub(crate) fn run(args: &AdoptArgs, out: &mut dyn Write) -> Result<Exit, Failure
         let targets = target::parse(&args.names, Some(TargetKind::ServiceAccount)).map_err(Failure::Other)?;
         let session = Session::open(&args.connection, &args.scope).await?;
         let selected = session.selected().await?;
-        let reading = session.read(false, Some).await?;
+        // A proposal is small; the snapshots of a large cluster are not.
+        let reading = session
+            .read(false, |snapshot| {
+                let asked = is_asked_for(&snapshot, &targets, args.with_eksctl_labels);
+                let bound_by = snapshot.bindings.first().and_then(|binding| binding.metadata.name.clone());
+                Some(Account { bound_by, proposal: asked.then(|| propose(&snapshot)).flatten() })
+            })
+            .await?;
         let mut messages = Messages::new();
         messages.notes(&notes(&reading));
-        let mut accounts: Vec<&Snapshot> = reading.results.values().collect();
+        let mut accounts = reading.results;
         if let Some(selected) = &selected {
-            accounts.retain(|it| selected.has_account(&it.namespace, &it.service_account_name));
+            accounts.retain(|key, _| selected.has_account(&key.namespace, &key.service_account));
         }
         check_names(&accounts, &targets, &session)?;
-        accounts.retain(|snapshot| is_asked_for(snapshot, &targets, args.with_eksctl_labels));
-        let proposals: Vec<Proposal> = accounts.into_iter().filter_map(propose).collect();
+        let proposals: Vec<Proposal> = accounts.into_values().filter_map(|account| account.proposal).collect();
         write(&proposals, out)?;
         messages.note(&summary(&proposals, &session.place()));
         Ok(Exit::Ok)
     })
 }
 
-fn check_names(accounts: &[&Snapshot], targets: &[Target], session: &Session) -> Result<(), Failure> {
+/// A service account with a role.
+struct Account {
+    /// The binding that it has already.
+    bound_by: Option<String>,
+    /// `None`: it is bound, or not asked for.
+    proposal: Option<Proposal>,
+}
+
+fn check_names(
+    accounts: &BTreeMap<IdentityKey, Account>,
+    targets: &[Target],
+    session: &Session,
+) -> Result<(), Failure> {
     for target in targets {
-        let found = accounts.iter().find(|snapshot| snapshot.service_account_name == target.name);
+        let found = accounts.iter().find(|(key, _)| key.service_account == target.name);
         match found {
-            Some(snapshot) if !snapshot.bindings.is_empty() => {
-                let name = snapshot.bindings[0].metadata.name.as_deref().unwrap_or_default();
+            Some((_, Account { bound_by: Some(name), .. })) => {
                 return Err(Failure::Other(format!("{target} is bound already, by pib/{name}")));
             }
             Some(_) => {}
             None => {
-                let names = accounts.iter().map(|snapshot| snapshot.service_account_name.as_str());
-                let meant = did_you_mean(&target.name, names);
+                let meant = did_you_mean(&target.name, accounts.keys().map(|key| key.service_account.as_str()));
                 return Err(Failure::Other(format!("no {target} {} is annotated with a role{meant}", session.place())));
             }
         }

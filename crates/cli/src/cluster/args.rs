@@ -50,6 +50,18 @@ pub(crate) struct ConnectionArgs {
         help_heading = "How the cluster's webhook is configured"
     )]
     pub(crate) issuer: Option<String>,
+
+    /// Whether the operator asks for grants (its flag --require-grants); default: it does if it says so of a binding
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "PODIDENTITY_REQUIRE_GRANTS",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        require_equals = true,
+        help_heading = "How the cluster's operator is configured"
+    )]
+    pub(crate) require_grants: Option<bool>,
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::client::discover_issuer;
 use podidentity_cluster::connect::{ConnectError, Connection, Options, connect};
 use podidentity_cluster::read::{Lister, ReadError, Reading, Scope, Silent, read};
-use podidentity_core::objects::{Namespace, ServiceAccount};
+use podidentity_core::objects::ServiceAccount;
 use podidentity_core::snapshot::{Config, Snapshot};
 
 use crate::view::{View, views};
@@ -55,6 +55,9 @@ pub(crate) struct Session {
     pub(crate) namespace: Option<String>,
     pub(crate) config: Arc<Config>,
     selector: Option<String>,
+    grants: Option<bool>,
+    /// Whether long reads say nothing of how far they are.
+    quiet: bool,
 }
 
 /// What was read, and what is to be said about it.
@@ -79,15 +82,35 @@ impl Session {
         };
         let settings = connection.webhook.settings();
         let config = Config { settings, issuer: connection.issuer.clone(), ..Config::default() };
+        let grants = connection.require_grants;
         let connection = connect(&options).await?;
         let own = scope.namespace.clone().unwrap_or_else(|| connection.namespace.clone());
         let namespace = (!scope.all_namespaces).then_some(own);
-        Ok(Self { connection, namespace, config: Arc::new(config), selector: scope.selector.clone() })
+        Ok(Self {
+            connection,
+            namespace,
+            config: Arc::new(config),
+            selector: scope.selector.clone(),
+            grants,
+            quiet: false,
+        })
     }
 
     /// The same cluster, but another part of it.
     pub(crate) fn across(&self, namespace: Option<String>) -> Self {
-        Self { connection: self.connection.clone(), namespace, config: Arc::clone(&self.config), selector: None }
+        Self { selector: None, quiet: self.quiet, ..self.quietly(namespace) }
+    }
+
+    /// The same objects of another part of the cluster, read without a word.
+    pub(crate) fn quietly(&self, namespace: Option<String>) -> Self {
+        Self {
+            connection: self.connection.clone(),
+            namespace,
+            config: Arc::clone(&self.config),
+            selector: self.selector.clone(),
+            grants: self.grants,
+            quiet: true,
+        }
     }
 
     /// Asks the cluster for its issuer, where the user has not given it.
@@ -104,15 +127,24 @@ impl Session {
         without_role: bool,
         mut judge: impl FnMut(Snapshot) -> Option<T>,
     ) -> Result<Reading<T>, Failure> {
-        let scope = Scope { namespace: self.namespace.clone(), without_role };
-        let progress = Progress::default();
+        let scope = Scope { namespace: self.namespace.clone(), without_role, grants: self.grants };
+        let progress = Progress::new(self.quiet);
         let reading = read(&self.connection.client, &scope, &self.config, &progress, &mut judge).await;
         progress.end();
         Ok(reading?)
     }
 
-    /// The views of all that is asked for.
+    /// The views of all that is asked for. Fails if the namespace does not exist.
     pub(crate) async fn views(&self) -> Result<Views, Failure> {
+        let read = self.views_if_any().await?;
+        if read.views.is_empty() {
+            self.namespace_exists().await?;
+        }
+        Ok(read)
+    }
+
+    /// The views of all that is asked for, which may be nothing.
+    pub(crate) async fn views_if_any(&self) -> Result<Views, Failure> {
         let selected = self.selected().await?;
         let reading = self.read(false, |snapshot| Some(views(&snapshot))).await?;
         let notes = notes(&reading);
@@ -121,9 +153,6 @@ impl Session {
             views.retain(|view| selected.contains(view));
         }
         views.sort_by(|a, b| a.order().cmp(&b.order()));
-        if views.is_empty() {
-            self.namespace_exists().await?;
-        }
         Ok(Views { views, notes })
     }
 
@@ -144,7 +173,7 @@ impl Session {
     async fn namespace_exists(&self) -> Result<(), Failure> {
         let Some(name) = &self.namespace else { return Ok(()) };
         let all = Lister { client: &self.connection.client, namespace: None, progress: &Silent };
-        let all = all.namespace_names::<Namespace>().await?;
+        let all = all.namespace_names().await?;
         if all.is_empty() || all.contains(name) {
             return Ok(());
         }

@@ -24,14 +24,13 @@ struct State {
     drawn: Option<Instant>,
 }
 
-impl Default for Progress {
-    fn default() -> Self {
-        let terminal = std::io::stderr().is_terminal();
+impl Progress {
+    /// For one read; nothing is said if `quiet`, or if nobody looks.
+    pub(crate) fn new(quiet: bool) -> Self {
+        let terminal = !quiet && std::io::stderr().is_terminal();
         Self { began: Instant::now(), terminal, state: Mutex::default() }
     }
-}
 
-impl Progress {
     /// Takes the line away.
     pub(crate) fn end(&self) {
         if self.state().drawn.is_some() {

@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::trust::TrustPolicy;
 use serde::Serialize;
@@ -25,7 +25,7 @@ use crate::cluster::{Failure, Session, Target, block_on, did_you_mean, notes, ta
 use crate::complete;
 use crate::exit::Exit;
 use crate::messages::Messages;
-use crate::output::document;
+use crate::output::document::{self, Output};
 use crate::paint::{Mark, Paint};
 
 pub(crate) use subject::{Subject, contains};
@@ -59,16 +59,6 @@ pub(crate) struct ExplainArgs {
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// To read
-    Text,
-    /// All that is known
-    Json,
-    /// The same as YAML
-    Yaml,
 }
 
 /// All that is told about an object.

@@ -1,8 +1,20 @@
-//! Documents for machines.
+//! Documents for machines, and the choice between these and text.
 
 use std::io::{self, Write};
 
+use clap::ValueEnum;
 use serde::Serialize;
+
+/// How an answer is printed that people read, and programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// To read
+    Text,
+    /// All that is known
+    Json,
+    /// The same as YAML
+    Yaml,
+}
 
 /// JSON, indented.
 pub(crate) fn json(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {

@@ -10,7 +10,7 @@ mod render;
 
 use std::io::Write;
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args};
 use podidentity_core::assess::Assessment;
 use podidentity_core::forecast::{After, Fate, Forecast};
 use podidentity_core::snapshot::Snapshot;
@@ -21,7 +21,7 @@ use crate::cluster::{Failure, Session, Target, TargetKind, block_on, did_you_mea
 use crate::complete;
 use crate::exit::Exit;
 use crate::messages::Messages;
-use crate::output::document;
+use crate::output::document::{self, Output};
 use crate::paint::Paint;
 use overlay::Overlay;
 
@@ -60,16 +60,6 @@ pub(crate) struct PlanArgs {
     pub(crate) connection: ConnectionArgs,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// To read
-    Text,
-    /// All that is known
-    Json,
-    /// The same as YAML
-    Yaml,
-}
-
 /// What would happen to one identity.
 pub(crate) struct Planned {
     pub(crate) namespace: String,
@@ -105,25 +95,27 @@ pub(crate) fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure>
         let with_files = !args.files.is_empty();
         let selected = session.selected().await?;
         let part = session.across(overlay.namespaces(session.namespace.as_deref(), with_files));
-        let reading = part.read(with_files, Some).await?;
+        // What a snapshot comes to is small; the snapshots of a large cluster are not.
+        let reading = part
+            .read(with_files, |snapshot| {
+                let names = snapshot.bindings.iter().filter_map(|binding| binding.metadata.name.clone());
+                let asked = || targets.is_empty() || targets.iter().any(|target| is(&snapshot, target));
+                let planned = if with_files {
+                    overlay.planned(&snapshot)
+                } else {
+                    asked().then(|| self::planned(&snapshot, Change::None)).flatten()
+                };
+                Some((names.collect::<Vec<_>>(), planned))
+            })
+            .await?;
         if !with_files || overlay.is_empty() {
             messages.notes(&notes(&reading));
         }
-        let mut planned = Vec::new();
-        let mut known = Vec::new();
-        for snapshot in reading.results.values() {
-            known.extend(snapshot.bindings.iter().filter_map(|binding| binding.metadata.name.clone()));
-            if with_files {
-                planned.extend(overlay.planned(snapshot));
-            } else if targets.is_empty() || targets.iter().any(|target| is(snapshot, target)) {
-                planned.extend(self::planned(snapshot, Change::None));
-            }
-        }
-        if with_files {
-            planned.extend(overlay.nowhere(&reading.results, &session.config));
-        }
+        let missing = if with_files { overlay.nowhere(&reading.results, &reading.config) } else { Vec::new() };
+        let (known, planned): (Vec<_>, Vec<_>) = reading.results.into_values().unzip();
+        let mut planned: Vec<Planned> = planned.into_iter().flatten().chain(missing).collect();
         if planned.is_empty() && !targets.is_empty() {
-            let meant = did_you_mean(&targets[0].name, known.iter().map(String::as_str));
+            let meant = did_you_mean(&targets[0].name, known.iter().flatten().map(String::as_str));
             return Err(Failure::Other(format!("there is no {} {}{meant}", targets[0], session.place())));
         }
         if let Some(selected) = selected.filter(|_| !with_files) {

@@ -134,7 +134,7 @@ impl Overlay {
     }
 
     /// The same for identities of which the cluster has nothing yet.
-    pub(super) fn nowhere(&self, known: &BTreeMap<IdentityKey, Snapshot>, config: &Arc<Config>) -> Vec<Planned> {
+    pub(super) fn nowhere<T>(&self, known: &BTreeMap<IdentityKey, T>, config: &Arc<Config>) -> Vec<Planned> {
         let missing: BTreeSet<(String, String)> = self
             .bindings
             .iter()
@@ -146,19 +146,9 @@ impl Overlay {
                 !known.contains_key(&key)
             })
             .collect();
-        let empty = missing.into_iter().map(|(namespace, service_account_name)| Snapshot {
-            namespace,
-            service_account_name,
-            now: Timestamp::now(),
-            config: Arc::clone(config),
-            namespace_object: None,
-            bindings: Vec::new(),
-            service_account: None,
-            workloads: Vec::new(),
-            pods: Vec::new(),
-            rollout_slots: usize::MAX,
-        });
-        empty.filter_map(|snapshot| self.planned(&snapshot)).collect()
+        let empty =
+            |(namespace, account): (String, String)| Snapshot::empty(&namespace, &account, Timestamp::now(), config);
+        missing.into_iter().filter_map(|key| self.planned(&empty(key))).collect()
     }
 }
 

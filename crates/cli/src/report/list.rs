@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use podidentity_core::finding::Severity;
 
 use super::matrix::reasons;
-use super::page::{Arn, Text};
+use super::page::{AT_ONCE, Arn, More, Text};
 use crate::age::age;
 use crate::view::{State, View};
 
@@ -18,10 +18,12 @@ pub(super) fn write(views: &[View], now: Timestamp, out: &mut dyn Write) -> io::
         "<table class=\"list\">\n<thead><tr><th>State</th><th>Namespace</th><th>Name</th><th>Role</th>\
          <th class=\"number\">Pods</th><th class=\"number\">Age</th></tr></thead>\n<tbody>"
     )?;
-    for view in views {
-        row(view, now, out)?;
+    for (index, view) in views.iter().enumerate() {
+        row(view, index >= AT_ONCE, now, out)?;
     }
-    writeln!(out, "</tbody>\n</table>\n<p id=\"none\" hidden>Nothing matches.</p>\n</section>")
+    writeln!(out, "</tbody>\n</table>\n<p id=\"none\" hidden>Nothing matches.</p>")?;
+    let more = More { id: " id=\"more\"", all: views.len() };
+    writeln!(out, "{more}</section>")
 }
 
 fn filters(out: &mut dyn Write) -> io::Result<()> {
@@ -36,7 +38,7 @@ fn filters(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "</select>\n<button type=\"reset\">Show all</button>\n<output id=\"shown\"></output>\n</form>")
 }
 
-fn row(view: &View, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+fn row(view: &View, hidden: bool, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     let warning = view.all_findings().find(|finding| finding.severity == Severity::Warning);
     let warning = warning.filter(|_| view.is_right());
     let class = match view.state {
@@ -49,7 +51,8 @@ fn row(view: &View, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
     let reasons: Vec<&str> = reasons(view).into_keys().collect();
     write!(
         out,
-        "<tr data-state=\"{}\" data-namespace=\"{}\" data-reasons=\"{}\"><td><span class=\"{class}\">{}</span>",
+        "<tr{} data-state=\"{}\" data-namespace=\"{}\" data-reasons=\"{}\"><td><span class=\"{class}\">{}</span>",
+        if hidden { " hidden" } else { "" },
         view.state.as_str(),
         Text(&view.namespace),
         Text(&reasons.join(" ")),

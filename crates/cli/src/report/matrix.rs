@@ -31,27 +31,41 @@ pub(super) fn write(views: &[View], out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "<th class=\"turned\"><span>{}</span></th>", Text(reason))?;
     }
     writeln!(out, "</tr></thead>\n<tbody>")?;
+    if matrix.namespaces.len() > 1 {
+        // With an empty namespace: it filters by the finding alone.
+        row("All of them", "", &matrix.reasons, &matrix.sums(), out)?;
+    }
     for (namespace, cells) in &matrix.namespaces {
-        write!(out, "<tr><th>{}</th>", Text(namespace))?;
-        for reason in &matrix.reasons {
-            match cells.get(reason) {
-                None => write!(out, "<td></td>")?,
-                Some((count, severity)) => write!(
-                    out,
-                    "<td><button class=\"{}\" data-namespace=\"{}\" data-reason=\"{}\">{count}</button></td>",
-                    class(*severity),
-                    Text(namespace),
-                    Text(reason)
-                )?,
-            }
-        }
-        writeln!(out, "</tr>")?;
+        row(namespace, namespace, &matrix.reasons, cells, out)?;
     }
     writeln!(out, "</tbody>\n</table>\n</div>")?;
     if matrix.clean > 0 {
         writeln!(out, "<p>In {} more, nothing was found.</p>", crate::view::counted(matrix.clean, "namespace"))?;
     }
     writeln!(out, "</section>")
+}
+
+fn row(
+    title: &str,
+    namespace: &str,
+    reasons: &[&str],
+    cells: &BTreeMap<&str, Cell>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    write!(out, "<tr><th>{}</th>", Text(title))?;
+    for reason in reasons {
+        match cells.get(reason) {
+            None => write!(out, "<td></td>")?,
+            Some((count, severity)) => write!(
+                out,
+                "<td><button class=\"{}\" data-namespace=\"{}\" data-reason=\"{}\">{count}</button></td>",
+                class(*severity),
+                Text(namespace),
+                Text(reason)
+            )?,
+        }
+    }
+    writeln!(out, "</tr>")
 }
 
 fn class(severity: Severity) -> &'static str {
@@ -94,6 +108,16 @@ impl<'a> Matrix<'a> {
         reasons.sort_by_key(|reason| (severities.get(reason).copied(), rank(reason), *reason));
         Self { clean: all.len() - namespaces.len(), reasons, namespaces }
     }
+
+    /// The same over all namespaces.
+    fn sums(&self) -> BTreeMap<&'a str, Cell> {
+        let mut sums: BTreeMap<&str, Cell> = BTreeMap::new();
+        for (reason, (count, severity)) in self.namespaces.values().flatten() {
+            let sum = sums.entry(reason).or_insert((0, *severity));
+            *sum = (sum.0 + count, sum.1.min(*severity));
+        }
+        sums
+    }
 }
 
 #[cfg(test)]
@@ -109,6 +133,7 @@ mod tests {
         let clean = crate::view::sample();
         let views = [view, View { namespace: "other".to_owned(), ..clean }];
         let matrix = Matrix::of(&views);
+        assert_eq!(matrix.sums(), BTreeMap::from([("AnnotationConflict", (1, Severity::Error))]));
         assert_eq!((matrix.reasons, matrix.clean), (vec!["AnnotationConflict"], 1));
     }
 }

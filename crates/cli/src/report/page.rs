@@ -11,6 +11,9 @@ use crate::view::{Totals, View};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("filter.js");
 
+/// So many rows of a table are shown at once: more take a browser seconds to lay out, and hundreds of sheets to print.
+pub(super) const AT_ONCE: usize = 300;
+
 /// What the page says about itself.
 pub(crate) struct About {
     /// Address of the API server.
@@ -57,6 +60,25 @@ impl Display for Arn<'_> {
     }
 }
 
+/// Below a table: that there are more rows, and a way to see them.
+pub(super) struct More {
+    /// An attribute of the line, or nothing.
+    pub(super) id: &'static str,
+    /// Rows in all.
+    pub(super) all: usize,
+}
+
+impl Display for More {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, all } = self;
+        let hidden = if *all > AT_ONCE { "" } else { " hidden" };
+        writeln!(
+            f,
+            "<p class=\"more\"{id}{hidden}><span>The first {AT_ONCE} of {all}</span> <button type=\"button\">Show all</button></p>"
+        )
+    }
+}
+
 /// Writes the page. `views` are sorted: what needs somebody first.
 pub(crate) fn page(views: &[View], about: &About, out: &mut dyn Write) -> io::Result<()> {
     // The page may load nothing from anywhere.
@@ -66,7 +88,8 @@ pub(crate) fn page(views: &[View], about: &About, out: &mut dyn Write) -> io::Re
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" \
          content=\"{policy}\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<title>Pod identity \
-         report</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+         report</title>\n<style>\n{STYLE}</style>\n<noscript><style>tr[hidden] {{ display: table-row \
+         !important; }} .more {{ display: none; }}</style></noscript>\n</head>\n<body>\n"
     )?;
     header(views, about, out)?;
     writeln!(out, "<main>")?;
@@ -83,6 +106,10 @@ fn header(views: &[View], about: &About, out: &mut dyn Write) -> io::Result<()> 
         writeln!(out, "<p class=\"note\">{}</p>", Text(note))?;
     }
     tiles(&Totals::of(views), out)?;
+    writeln!(
+        out,
+        "<nav><a href=\"#findings\">Findings</a> <a href=\"#bindings\">Bindings</a> <a href=\"#roles\">Roles</a></nav>"
+    )?;
     writeln!(out, "</header>")
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use super::page::{Arn, Text};
+use super::page::{AT_ONCE, Arn, More, Text};
 use crate::view::View;
 
 /// So many users of a role are named.
@@ -38,20 +38,22 @@ pub(super) fn write(views: &[View], out: &mut dyn Write) -> io::Result<()> {
         "<table class=\"roles\">\n<thead><tr><th>Role</th><th class=\"number\">Service accounts</th>\
          <th class=\"number\">Namespaces</th><th class=\"number\">Pods</th><th>Used by</th></tr></thead>\n<tbody>"
     )?;
-    for (role, usage) in roles {
-        row(role, &usage, out)?;
+    let more = More { id: "", all: roles.len() };
+    for (index, (role, usage)) in roles.into_iter().enumerate() {
+        row(role, &usage, index >= AT_ONCE, out)?;
     }
-    writeln!(out, "</tbody>\n</table>\n</section>")
+    writeln!(out, "</tbody>\n</table>\n{more}</section>")
 }
 
-fn row(role: &str, usage: &Usage<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn row(role: &str, usage: &Usage<'_>, hidden: bool, out: &mut dyn Write) -> io::Result<()> {
     let named = usage.users.iter().take(USERS).map(|(namespace, account)| format!("{namespace}/{account}"));
     let named = named.collect::<Vec<_>>().join(", ");
     let more = usage.users.len().saturating_sub(USERS);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     writeln!(
         out,
-        "<tr><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}{more}</td></tr>",
+        "<tr{}><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}{more}</td></tr>",
+        if hidden { " hidden" } else { "" },
         Arn(role),
         usage.users.len(),
         usage.namespaces.len(),

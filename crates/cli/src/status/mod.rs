@@ -5,6 +5,8 @@
 //! ```
 
 mod live;
+mod screen;
+mod signals;
 mod tree;
 
 use std::io::Write;

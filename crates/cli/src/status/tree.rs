@@ -29,7 +29,7 @@ pub(crate) fn tree(views: &[View], detail: Detail, paint: Paint) -> String {
             namespace = Some(&view.namespace);
             let _ = writeln!(out, "{}", paint.bold(&view.namespace));
         }
-        Tree { out: &mut out, detail, paint }.view(view, columns);
+        Tree { out: &mut out, detail, paint, said: Vec::new() }.view(view, columns);
     }
     let _ = writeln!(out, "\n{}", paint.dim(Totals::of(views)));
     let unseen = views.iter().filter(|view| !view.observed).count();
@@ -92,10 +92,12 @@ struct Tree<'a> {
     out: &'a mut String,
     detail: Detail,
     paint: Paint,
+    /// What was told already: binding, workload and pod often have the same to say.
+    said: Vec<&'a str>,
 }
 
-impl Tree<'_> {
-    fn view(mut self, view: &View, columns: Columns) {
+impl<'a> Tree<'a> {
+    fn view(mut self, view: &'a View, columns: Columns) {
         let paint = self.paint;
         let mark = Mark::from(view.state);
         let title = format!("{:width$}", names(view), width = columns.title);
@@ -118,7 +120,7 @@ impl Tree<'_> {
             self.text(bar, &format!("{} by service account {}", view.role_arn, view.service_account));
         }
         if self.detail.everything || !view.is_right() {
-            self.text(bar, &view.message);
+            self.news(bar, &view.message);
         }
         for (index, workload) in shown.iter().enumerate() {
             self.workload(workload, index + 1 == last);
@@ -127,7 +129,7 @@ impl Tree<'_> {
             let (branch, below) = branches(shown.len() + index + 1 == last);
             let mark = Mark::from(Some(finding.severity));
             let _ = writeln!(self.out, "{branch}{} {} {}", paint.mark(mark), finding.object, finding.reason);
-            self.text(&format!("{below}  "), &finding.message);
+            self.news(&format!("{below}  "), &finding.message);
         }
         if hidden > 0 {
             let (branch, _) = branches(true);
@@ -140,7 +142,7 @@ impl Tree<'_> {
     }
 
     /// All workloads of a view that is asked for or has something wrong; of the others none.
-    fn shown_workloads<'v>(&self, view: &'v View) -> Vec<&'v WorkloadView> {
+    fn shown_workloads(&self, view: &'a View) -> Vec<&'a WorkloadView> {
         let all = self.detail.everything;
         let at_rest = ["Current", "ScaledToZero", "Excluded", "Unmanaged"];
         let worth = |workload: &&WorkloadView| {
@@ -149,7 +151,7 @@ impl Tree<'_> {
         if all || !view.is_right() { view.workloads.iter().filter(worth).collect() } else { Vec::new() }
     }
 
-    fn workload(&mut self, workload: &WorkloadView, last: bool) {
+    fn workload(&mut self, workload: &'a WorkloadView, last: bool) {
         let paint = self.paint;
         let (branch, below) = branches(last);
         let verified = workload.verified();
@@ -168,7 +170,7 @@ impl Tree<'_> {
             paint.like(mark, &workload.state),
         );
         if let Some(message) = workload.message.as_ref().filter(|_| self.detail.everything) {
-            self.text(&format!("{below}  "), message);
+            self.news(&format!("{below}  "), message);
         }
         let pods: Vec<&PodView> = workload.pods.iter().filter(|pod| self.detail.everything || !pod.verified).collect();
         let limit = if self.detail.everything { usize::MAX } else { PODS };
@@ -184,7 +186,7 @@ impl Tree<'_> {
     }
 
     /// `said`: findings of the workload whose message was given already, by reason and container.
-    fn pod<'v>(&mut self, pod: &'v PodView, indent: &str, last: bool, said: &mut Vec<(&'v str, Option<&'v str>)>) {
+    fn pod(&mut self, pod: &'a PodView, indent: &str, last: bool, said: &mut Vec<(&'a str, Option<&'a str>)>) {
         let paint = self.paint;
         let (branch, below) = branches(last);
         let worst = pod.findings.iter().map(|finding| finding.severity).min();
@@ -212,9 +214,19 @@ impl Tree<'_> {
             let key = (finding.reason.as_str(), finding.container.as_deref());
             if !said.contains(&key) {
                 said.push(key);
-                self.text(&format!("{indent}{below}  "), &finding.message);
+                self.news(&format!("{indent}{below}  "), &finding.message);
             }
         }
+    }
+
+    /// The text, or what it adds to one that was told already.
+    fn news(&mut self, indent: &str, text: &'a str) {
+        if self.said.iter().any(|said| said.contains(text)) {
+            return;
+        }
+        let known = self.said.iter().find_map(|said| text.strip_suffix(said));
+        self.text(indent, known.map_or(text, |added| added.trim_end_matches([':', ' '])));
+        self.said.push(text);
     }
 
     /// Wrapped lines behind the branches.
@@ -232,4 +244,44 @@ fn of_container<'p>(pod: &'p PodView, name: &'p str) -> impl Iterator<Item = &'p
 /// What stands before a node, and before what is below it.
 fn branches(last: bool) -> (&'static str, &'static str) {
     if last { ("\u{2514}\u{2500} ", "   ") } else { ("\u{251c}\u{2500} ", "\u{2502}  ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::{State, sample};
+
+    #[test]
+    fn every_sentence_is_told_once() {
+        let sentence = "container main of pod web-1 has no AWS identity";
+        let finding = FindingView {
+            severity: Severity::Error,
+            reason: "InjectionMissed".to_owned(),
+            object: "Pod/web-1".to_owned(),
+            container: Some("main".to_owned()),
+            message: sentence.to_owned(),
+            restart_cures: false,
+        };
+        let pod = PodView {
+            name: "web-1".to_owned(),
+            verified: false,
+            created: None,
+            containers: vec!["main".to_owned()],
+            findings: vec![finding],
+        };
+        let workload = WorkloadView {
+            kind: "Deployment".to_owned(),
+            name: "web".to_owned(),
+            state: "Halted".to_owned(),
+            message: Some(format!("a restart would not help: {sentence}")),
+            pods: vec![pod],
+        };
+        let mut view = sample();
+        view.state = State::Failing;
+        sentence.clone_into(&mut view.message);
+        view.workloads = vec![workload];
+        let text = tree(&[view], Detail { namespaces: false, everything: true }, Paint::plain());
+        assert_eq!(text.matches(sentence).count(), 1, "{text}");
+        assert!(text.contains("a restart would not help\n"), "{text}");
+    }
 }

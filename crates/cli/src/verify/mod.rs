@@ -56,7 +56,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     pub(crate) wait: bool,
 
-    /// How long to wait, for example 90s or 10m
+    /// How long to wait, for example 90s or 10m; 0: look once
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) timeout: Duration,
 
@@ -96,12 +96,16 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<Exit, Failur
                 views => views?,
             };
             let missing = views.is_empty() && !targets.is_empty();
-            if !args.wait || (!missing && is_over(&views)) || began.elapsed() >= args.timeout {
+            if !args.wait || (!missing && is_over(&views)) {
                 break (views, read.notes);
             }
             let progress = waiting_for(&views);
+            if began.elapsed() >= args.timeout {
+                messages.note(&format!("gave up after {}s, still waiting: {progress}", args.timeout.as_secs()));
+                break (views, read.notes);
+            }
             if progress != last {
-                messages.note(&progress);
+                messages.note(&format!("waiting: {progress}"));
                 last = progress;
             }
             // A large cluster takes long to read: then it is read the less often.
@@ -125,13 +129,13 @@ fn is_over(views: &[View]) -> bool {
 fn waiting_for(views: &[View]) -> String {
     let working = || views.iter().filter(|view| view.state == State::Working);
     match working().next() {
-        None => "waiting until it exists".to_owned(),
+        None => "it does not exist yet".to_owned(),
         Some(first) => {
             let others = match working().count() - 1 {
                 0 => String::new(),
                 n => format!(" (and {n} more)"),
             };
-            format!("waiting: {}/{}: {}{others}", first.namespace, first.title(), first.message)
+            format!("{}/{}: {}{others}", first.namespace, first.title(), first.message)
         }
     }
 }

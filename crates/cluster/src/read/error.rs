@@ -1,26 +1,14 @@
 //! Why a cluster cannot be read, and what to do about it.
 
 use std::error::Error;
+use std::fmt;
 
 /// Why a cluster cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The user lacks a right.
-    #[error(
-        "you may not {verb} {resource} {}: {message}\n{}",
-        place(namespace.as_deref()),
-        remedy(verb, resource, namespace.as_deref())
-    )]
-    Forbidden {
-        /// What for, for example `list`.
-        verb: &'static str,
-        /// The resource, as it is named in a role.
-        resource: String,
-        /// The namespace; `None`: all.
-        namespace: Option<String>,
-        /// What the API server said.
-        message: String,
-    },
+    /// The user lacks rights.
+    #[error("{0}")]
+    Forbidden(Missing),
     /// The API server does not know the user.
     #[error("the API server does not accept your credentials: {0}\nLog in again, or choose another --context.")]
     Unauthorized(String),
@@ -46,21 +34,69 @@ pub enum ReadError {
     },
 }
 
-fn place(namespace: Option<&str>) -> String {
-    namespace.map_or_else(|| "in all namespaces".to_owned(), |namespace| format!("in namespace {namespace}"))
+/// Rights that the user lacks, all in the same place.
+#[derive(Debug)]
+pub struct Missing {
+    /// What for, for example `list`, and the resource as it is named in a role.
+    rights: Vec<(&'static str, String)>,
+    /// The namespace; `None`: all.
+    namespace: Option<String>,
+    /// What the API server said of the first.
+    message: String,
 }
 
-/// What to ask for: the right as it stands in a role.
-fn remedy(verb: &str, resource: &str, namespace: Option<&str>) -> String {
-    let group = match resource {
+impl Missing {
+    /// These rights and those of another error, if that is one of this kind.
+    #[must_use]
+    pub(super) fn and(mut self, other: Option<ReadError>) -> Self {
+        if let Some(ReadError::Forbidden(more)) = other {
+            self.rights.extend(more.rights);
+        }
+        self
+    }
+
+    /// What to ask for: the rights as they stand in a role, those of an API group and verb together.
+    fn rules(&self) -> Vec<String> {
+        let mut rules: Vec<(&str, &str, Vec<&str>)> = Vec::new();
+        for (verb, resource) in &self.rights {
+            let group = group(resource);
+            match rules.iter_mut().find(|known| (known.0, known.1) == (group, verb)) {
+                Some(known) => known.2.push(resource),
+                None => rules.push((group, verb, vec![resource])),
+            }
+        }
+        let written = |(group, verb, resources): (&str, &str, Vec<&str>)| {
+            format!("{{apiGroups: [\"{group}\"], resources: [{}], verbs: [{verb}]}}", resources.join(", "))
+        };
+        rules.into_iter().map(written).collect()
+    }
+}
+
+fn group(resource: &str) -> &'static str {
+    match resource {
         "podidentitybindings" => "podidentity.dev",
         "deployments" | "statefulsets" | "daemonsets" => "apps",
         "rollouts" => "argoproj.io",
         _ => "",
-    };
-    let role = if namespace.is_some() { "Role" } else { "ClusterRole" };
-    let narrower = if namespace.is_none() { ", or look at one namespace with -n" } else { "" };
-    format!("Ask for a {role} with {{apiGroups: [\"{group}\"], resources: [{resource}], verbs: [{verb}]}}{narrower}.")
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = self.rights.first().map_or("", |(verb, _)| verb);
+        let resources: Vec<&str> = self.rights.iter().map(|(_, resource)| resource.as_str()).collect();
+        let place = self.namespace.as_ref().map_or("in all namespaces".to_owned(), |it| format!("in namespace {it}"));
+        writeln!(f, "you may not {verb} {} {place}: {}", resources.join(", "), self.message)?;
+        let kind = if self.namespace.is_some() { "Role" } else { "ClusterRole" };
+        let narrower = if self.namespace.is_none() { ", or look at one namespace with -n" } else { "" };
+        match &self.rules()[..] {
+            [rule] => write!(f, "Ask for a {kind} with {rule}{narrower}."),
+            rules => {
+                write!(f, "Ask for a {kind} with these rules{narrower}:")?;
+                rules.iter().try_for_each(|rule| write!(f, "\n  - {rule}"))
+            }
+        }
+    }
 }
 
 impl ReadError {
@@ -71,8 +107,8 @@ impl ReadError {
                 let message = status.message.clone();
                 match status.code {
                     403 => {
-                        let namespace = namespace.map(str::to_owned);
-                        Self::Forbidden { verb, resource: resource.to_owned(), namespace, message }
+                        let rights = vec![(verb, resource.to_owned())];
+                        Self::Forbidden(Missing { rights, namespace: namespace.map(str::to_owned), message })
                     }
                     404 => Self::Absent(resource.to_owned()),
                     401 => Self::Unauthorized(message),
@@ -117,17 +153,29 @@ fn chain(error: &dyn Error) -> String {
 mod tests {
     use super::*;
 
+    fn missing(resources: &[&str], namespace: Option<&str>) -> Missing {
+        let rights = resources.iter().map(|resource| ("list", (*resource).to_owned())).collect();
+        Missing { rights, namespace: namespace.map(str::to_owned), message: "no".to_owned() }
+    }
+
     #[test]
     fn a_missing_right_is_named_as_a_role_has_it() {
-        let error = ReadError::Forbidden {
-            verb: "list",
-            resource: "deployments".into(),
-            namespace: None,
-            message: "no".into(),
-        };
-        let text = error.to_string();
+        let text = missing(&["deployments"], None).to_string();
         assert!(text.starts_with("you may not list deployments in all namespaces: no\n"), "{text}");
         assert!(text.contains(r#"ClusterRole with {apiGroups: ["apps"], resources: [deployments], verbs: [list]}"#));
         assert!(text.ends_with("or look at one namespace with -n."));
+    }
+
+    #[test]
+    fn all_missing_rights_are_named_in_one_go() {
+        let pods = ReadError::Forbidden(missing(&["pods"], Some("shop")));
+        let others = missing(&["serviceaccounts", "deployments", "statefulsets"], Some("shop"));
+        let text = others.and(Some(pods)).to_string();
+        let expected = "\
+you may not list serviceaccounts, deployments, statefulsets, pods in namespace shop: no
+Ask for a Role with these rules:
+  - {apiGroups: [\"\"], resources: [serviceaccounts, pods], verbs: [list]}
+  - {apiGroups: [\"apps\"], resources: [deployments, statefulsets], verbs: [list]}";
+        assert_eq!(text, expected);
     }
 }

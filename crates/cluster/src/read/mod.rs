@@ -8,8 +8,10 @@
 //! Pods are most of a cluster. They come sorted by namespace, so a namespace is judged and its pods are forgotten as
 //! soon as the next one begins: memory holds the pods of one namespace, and the results.
 
+mod changes;
 mod error;
 mod list;
+mod pages;
 mod pods;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -17,8 +19,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Client;
+use podidentity_api::names::{condition, reason};
 use podidentity_core::objects::{
-    DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, Pod, Rollout, ServiceAccount, StatefulSet,
+    DaemonSet, Deployment, ObservedBinding, ObservedPod, Pod, Rollout, ServiceAccount, StatefulSet,
 };
 use podidentity_core::settings::Settings;
 use podidentity_core::snapshot::{Config, Snapshot};
@@ -26,7 +29,8 @@ use podidentity_core::unbound::annotated_role;
 
 use crate::index::{IdentityKey, Index, Object};
 
-pub use error::ReadError;
+pub use changes::{Change, Changes};
+pub use error::{Missing, ReadError};
 use list::Listed;
 pub use list::{Lister, Progress, Silent};
 use pods::Sorter;
@@ -38,6 +42,8 @@ pub struct Scope {
     pub namespace: Option<String>,
     /// Whether service accounts without any role are read as well, with their workloads and pods.
     pub without_role: bool,
+    /// Whether the operator asks for grants (its `--require-grants`). `None`: it does if the status of a binding says so.
+    pub grants: Option<bool>,
 }
 
 /// What was read.
@@ -47,6 +53,8 @@ pub struct Reading<T> {
     pub results: BTreeMap<IdentityKey, T>,
     /// Whether the custom resource `PodIdentityBinding` is installed.
     pub bindings_known: bool,
+    /// What identities were judged by.
+    pub config: Arc<Config>,
     /// What could not be decoded and is left out, as `Kind namespace/name: why`.
     pub undecodable: Vec<String>,
 }
@@ -62,11 +70,14 @@ pub async fn read<T>(
 ) -> Result<Reading<T>, ReadError> {
     let lister = Lister { client, namespace: scope.namespace.as_deref(), progress };
     let mut base = Base::read(&lister, scope, &config.settings).await?;
+    let require_grants = scope.grants.unwrap_or(base.grants_required);
+    let config = &Arc::new(Config { require_grants, ..(**config).clone() });
     let now = Timestamp::now();
     let mut results = BTreeMap::new();
     let mut show = |key: IdentityKey, pods: Vec<Arc<Pod>>| {
-        let known = base.index.look(&key, config, now);
-        let snapshot = known.unwrap_or_else(|| nothing_but_pods(&key, config, now));
+        // Of some only pods are left: their service account and workloads are gone.
+        let nothing = || Snapshot::empty(&key.namespace, &key.service_account, now, config);
+        let snapshot = base.index.look(&key, config, now).unwrap_or_else(nothing);
         if let Some(result) = judge(Snapshot { pods, ..snapshot }) {
             results.insert(key, result);
         }
@@ -85,23 +96,8 @@ pub async fn read<T>(
         }
     }
     sorter.finish(&mut show);
-    Ok(Reading { results, bindings_known: base.bindings_known, undecodable: base.undecodable })
-}
-
-/// An identity of which only pods are left: its service account and workloads are gone.
-fn nothing_but_pods(key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Snapshot {
-    Snapshot {
-        namespace: key.namespace.clone(),
-        service_account_name: key.service_account.clone(),
-        now,
-        config: Arc::clone(config),
-        namespace_object: None,
-        bindings: Vec::new(),
-        service_account: None,
-        workloads: Vec::new(),
-        pods: Vec::new(),
-        rollout_slots: usize::MAX,
-    }
+    let Base { bindings_known, undecodable, .. } = base;
+    Ok(Reading { results, bindings_known, config: Arc::clone(config), undecodable })
 }
 
 /// Names of service accounts by namespace.
@@ -112,6 +108,7 @@ struct Base {
     index: Index,
     identities: Identities,
     bindings_known: bool,
+    grants_required: bool,
     undecodable: Vec<String>,
 }
 
@@ -121,33 +118,39 @@ impl Base {
             lister.serves("podidentity.dev/v1alpha1", "podidentitybindings"),
             lister.serves("argoproj.io/v1alpha1", "rollouts"),
         )?;
-        // All are waited for: of several rights that are missing it is always the same that is named.
         let (bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts, namespaces) = futures::join!(
-            lister.all_if::<ObservedBinding>(bindings_known, "podidentitybindings"),
-            lister.all::<ServiceAccount>("serviceaccounts"),
-            lister.all::<Deployment>("deployments"),
-            lister.all::<StatefulSet>("statefulsets"),
-            lister.all::<DaemonSet>("daemonsets"),
-            lister.all_if::<Rollout>(rollouts_known, "rollouts"),
-            lister.namespaces::<Namespace>(),
+            lister.all_if::<ObservedBinding>(bindings_known, "podidentitybindings", Object::binding),
+            lister.all::<ServiceAccount>("serviceaccounts", Object::account),
+            lister.all::<Deployment>("deployments", Object::workload),
+            lister.all::<StatefulSet>("statefulsets", Object::workload),
+            lister.all::<DaemonSet>("daemonsets", Object::workload),
+            lister.all_if::<Rollout>(rollouts_known, "rollouts", Object::workload),
+            lister.namespaces(),
         );
-        let (bindings, accounts) = (bindings?, accounts?);
-        let (deployments, stateful_sets, daemon_sets, rollouts) =
-            (deployments?, stateful_sets?, daemon_sets?, rollouts?);
-        let namespaces = namespaces?;
+        let objects = together([bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts]);
+        let objects = match objects {
+            Err(ReadError::Forbidden(missing)) => {
+                // Pods come later: who lacks other rights is told about these in one go.
+                let pods = lister.may_list::<ObservedPod>("pods").await.err();
+                return Err(ReadError::Forbidden(missing.and(pods)));
+            }
+            objects => objects?,
+        };
         let mut base = Self {
             index: Index::default(),
-            identities: with_role(&bindings.items, &accounts.items, settings),
+            identities: with_role(&objects.items, settings),
             bindings_known,
-            undecodable: Vec::new(),
+            grants_required: objects.items.iter().any(lacks_grant),
+            undecodable: objects.undecodable,
         };
-        base.file(bindings, scope, Object::binding);
-        base.file(accounts, scope, |account| Object::ServiceAccount(Arc::new(account)));
-        base.file(deployments, scope, Object::workload);
-        base.file(stateful_sets, scope, Object::workload);
-        base.file(daemon_sets, scope, Object::workload);
-        base.file(rollouts, scope, Object::workload);
-        base.file(namespaces, scope, |it| Object::Namespace(Arc::new(it)));
+        for namespace in namespaces?.items {
+            base.index.apply(Object::Namespace(Arc::new(namespace)));
+        }
+        for object in objects.items {
+            if scope.without_role || base.is_asked_for(&object) {
+                base.index.apply(object);
+            }
+        }
         if scope.without_role {
             for key in base.index.known() {
                 base.identities.entry(key.namespace).or_default().insert(key.service_account);
@@ -156,33 +159,55 @@ impl Base {
         Ok(base)
     }
 
-    /// Files what bears on an identity that is asked for; the rest is forgotten.
-    fn file<K>(&mut self, listed: Listed<K>, scope: &Scope, object: impl Fn(K) -> Object) {
-        self.undecodable.extend(listed.undecodable);
-        for item in listed.items {
-            let object = object(item);
-            let asked = scope.without_role
-                || object.service_account().is_none_or(|account| {
-                    self.identities.get(&object.id().namespace).is_some_and(|accounts| accounts.contains(account))
-                });
-            if asked {
-                self.index.apply(object);
-            }
-        }
+    /// Whether it bears on an identity with a role; the rest is forgotten.
+    fn is_asked_for(&self, object: &Object) -> bool {
+        object.service_account().is_none_or(|account| {
+            self.identities.get(&object.id().namespace).is_some_and(|accounts| accounts.contains(account))
+        })
     }
 }
 
-/// The service accounts that a binding names or that are annotated with a role.
-fn with_role(bindings: &[ObservedBinding], accounts: &[ServiceAccount], settings: &Settings) -> Identities {
-    let mut found = Identities::new();
-    let mut add = |namespace: &Option<String>, name: &str| {
-        found.entry(namespace.clone().unwrap_or_default()).or_default().insert(name.to_owned());
-    };
-    for binding in bindings {
-        add(&binding.metadata.namespace, &binding.spec.service_account_name);
+/// All lists as one. Of several rights that are missing all are named, in the order of the lists.
+fn together<const N: usize>(lists: [Result<Listed<Object>, ReadError>; N]) -> Result<Listed<Object>, ReadError> {
+    let mut all = Listed::default();
+    let mut missing: Option<Missing> = None;
+    for list in lists {
+        match list {
+            Ok(list) => {
+                all.items.extend(list.items);
+                all.undecodable.extend(list.undecodable);
+            }
+            Err(ReadError::Forbidden(more)) => {
+                missing = Some(match missing {
+                    Some(missing) => missing.and(Some(ReadError::Forbidden(more))),
+                    None => more,
+                });
+            }
+            Err(error) => return Err(error),
+        }
     }
-    for account in accounts.iter().filter(|account| annotated_role(account, settings).is_some()) {
-        add(&account.metadata.namespace, account.metadata.name.as_deref().unwrap_or_default());
+    missing.map_or(Ok(all), |missing| Err(ReadError::Forbidden(missing)))
+}
+
+/// Whether it is a binding that the operator refuses for want of a grant.
+fn lacks_grant(object: &Object) -> bool {
+    let Object::Binding(binding) = object else { return false };
+    let conditions = binding.status.iter().flat_map(|status| &status.conditions);
+    conditions.filter(|it| it.type_ == condition::READY).any(|it| it.reason == reason::ROLE_NOT_ALLOWED)
+}
+
+/// The service accounts that a binding names or that are annotated with a role.
+fn with_role(objects: &[Object], settings: &Settings) -> Identities {
+    let mut found = Identities::new();
+    for object in objects {
+        let has_role = match object {
+            Object::Binding(_) => true,
+            Object::ServiceAccount(account) => annotated_role(account, settings).is_some(),
+            Object::Workload(_) | Object::Pod(_) | Object::Namespace(_) => false,
+        };
+        if let Some(account) = object.service_account().filter(|_| has_role) {
+            found.entry(object.id().namespace).or_default().insert(account.to_owned());
+        }
     }
     found
 }

@@ -33,6 +33,8 @@ pub struct Said {
     last_verified: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     restored: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reverted: Option<i32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     workloads: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -52,6 +54,7 @@ impl From<&PodIdentityBindingStatus> for Said {
             role: status.role_arn.clone(),
             last_verified: status.last_verified_role_arn.clone(),
             restored: status.service_account.as_ref().map(|account| account.restored).filter(|times| *times > 0),
+            reverted: status.reverted.as_ref().map(|reverted| reverted.count),
             workloads: status.workloads.iter().map(workload).collect(),
             findings: findings.collect(),
         }

@@ -4,18 +4,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use podidentity_api::names;
 use podidentity_core::assess::Assessment;
-use podidentity_core::outcome::Outcome;
+use podidentity_core::objects::{ServiceAccount, Workload};
+use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
 use podidentity_core::plan::plan;
+use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::{farewells, reports, transitions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::said::{Said, step};
-use crate::sim::Cluster;
+use crate::sim::{Cluster, Refusal};
 
 /// Something that happens.
 #[derive(Clone, Debug, Deserialize)]
@@ -57,6 +60,12 @@ enum Entry {
     Drain(String),
     /// The operator will be killed after so many steps of its next plan.
     Crash(usize),
+    /// From now on the operator sees the Deployment as it is now, while its pods are seen.
+    Behind(String),
+    /// The same of the service account.
+    AccountBehind,
+    /// It sees all as it is again.
+    CaughtUp,
     /// The operator is not there, or is back.
     Away(bool),
     /// Its template sets a role itself.
@@ -102,13 +111,18 @@ struct Story {
     /// How many steps of the next plan are carried out before the operator is killed.
     crash_after: Option<usize>,
     away: bool,
+    /// What is seen of a Deployment that has changed since.
+    behind: Option<Arc<Workload>>,
+    /// The same of the service account.
+    account_behind: Option<Arc<ServiceAccount>>,
 }
 
 pub fn case(path: &Path) -> Result<String, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("input.yaml: {error}"))?;
     let script: Vec<Value> = serde_saphyr::from_str(&text).map_err(|error| format!("input.yaml: {error}"))?;
     let cluster = Cluster::new();
-    let mut story = Story { began: cluster.now, cluster, crash_after: None, away: false };
+    let mut story =
+        Story { began: cluster.now, cluster, crash_after: None, away: false, behind: None, account_behind: None };
     let mut told = Vec::new();
     for entry in script {
         let what = entry.to_string().replace('"', "");
@@ -154,6 +168,11 @@ impl Story {
                 cluster.drain(&name);
                 cluster.progress(&name);
             }
+            Entry::Behind(name) => {
+                self.behind = cluster.snapshot().workloads.into_iter().find(|it| it.id().name == name);
+            }
+            Entry::AccountBehind => self.account_behind = cluster.snapshot().service_account,
+            Entry::CaughtUp => (self.behind, self.account_behind) = (None, None),
             Entry::Away(away) => self.away = away,
             Entry::Crash(steps) => self.crash_after = Some(steps),
             Entry::UserRollout(name) => cluster.edit_template(&name, |it| it.template.revision += 1),
@@ -175,6 +194,18 @@ impl Story {
         }
     }
 
+    /// The cluster as the operator sees it.
+    fn view(&self) -> Snapshot {
+        let mut view = self.cluster.snapshot();
+        view.service_account = self.account_behind.clone().or(view.service_account);
+        for workload in &mut view.workloads {
+            if let Some(behind) = self.behind.as_ref().filter(|behind| behind.id() == workload.id()) {
+                *workload = Arc::clone(behind);
+            }
+        }
+        view
+    }
+
     /// Reconciles until there is nothing more to do at this moment.
     fn reconcile(&mut self) -> Result<Heard, String> {
         let mut heard = Heard::default();
@@ -182,24 +213,32 @@ impl Story {
             return Ok(heard);
         }
         for _ in 0..20 {
-            let view = self.cluster.snapshot();
+            let view = self.view();
             let assessment = Assessment::of(&view);
             let plan = plan(&view, &assessment);
-            let mut done = Vec::new();
+            let (mut done, mut problems) = (Vec::new(), Vec::new());
             let crash_after = if plan.steps.is_empty() { None } else { self.crash_after.take() };
             for planned in plan.steps.into_iter().take(crash_after.unwrap_or(usize::MAX)) {
-                self.cluster.apply(&planned).map_err(|refusal| format!("{}: {refusal:?}", step(&planned)))?;
+                match self.cluster.apply(&planned) {
+                    Ok(()) => {}
+                    Err(Refusal::Stale) if self.behind.is_some() || self.account_behind.is_some() => {
+                        let (what, message) = (step(&planned), String::new());
+                        problems.push(Problem { what, kind: ProblemKind::Stale, message });
+                        break;
+                    }
+                    Err(refusal) => return Err(format!("{}: {refusal:?}", step(&planned))),
+                }
                 heard.does.push(step(&planned));
                 done.push(planned);
             }
             if crash_after.is_some() {
                 continue;
             }
-            let outcome = Outcome::of(&assessment, done, Vec::new());
+            let outcome = Outcome::of(&assessment, done, problems);
             heard
                 .events
                 .extend(farewells(&view, &assessment, &outcome).into_iter().map(|(_, it)| it.reason.to_owned()));
-            let after = self.cluster.snapshot();
+            let after = self.view();
             let reports = reports(&after, &Assessment::of(&after), &outcome);
             if reports.is_empty() && outcome.done.is_empty() {
                 return Ok(heard);

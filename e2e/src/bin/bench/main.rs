@@ -1,5 +1,7 @@
 //! `make bench`: measures, writes the result, and renders all results.
 
+mod cli;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -21,6 +23,8 @@ struct Cli {
 enum Command {
     /// Makes one run, stores its result, and renders all results of the folder.
     Run(RunArgs),
+    /// Measures the kubectl plugin in a large cluster.
+    Cli(cli::CliArgs),
     /// Renders the results of a folder: a table in Markdown, and plots.
     Render {
         /// The folder.
@@ -95,6 +99,7 @@ async fn main() -> ExitCode {
 
 async fn execute(command: Command) -> Result<()> {
     let out = match command {
+        Command::Cli(args) => return cli::run(args).await,
         Command::Render { out } => out,
         Command::Run(args) => {
             ensure!(

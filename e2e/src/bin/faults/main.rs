@@ -15,6 +15,7 @@ use e2e::faults::progress::Progress;
 use e2e::faults::report::Verdict;
 use e2e::faults::store::Store;
 use e2e::faults::{cases, fixed, generate, leases, many, report, specs};
+use e2e::signals;
 use futures::future::join_all;
 
 /// Breaks things around the operator and looks whether it does its job all the same. What was done is remembered:
@@ -124,6 +125,7 @@ async fn run(args: Args) -> Result<bool> {
     let all = plans.len();
     let todo: Vec<Plan> = plans.into_iter().filter(|plan| args.wants(plan) && !passed.contains(&plan.id)).collect();
     println!("{all} plans, {} passed before, {} to run", passed.len(), todo.len());
+    signals::last_word("stopped; what was done is kept: the same command goes on");
     let progress = RefCell::new(Progress::new(&store, todo.len()));
     let tell = |plan: &Plan, verdict: &Verdict, story: &str| {
         if let Err(error) = progress.borrow_mut().tell(plan, verdict, story) {

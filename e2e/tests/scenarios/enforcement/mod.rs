@@ -2,6 +2,7 @@
 //! should come.
 
 pub(crate) mod compare;
+pub(crate) mod failing;
 mod flood;
 
 use std::sync::Arc;

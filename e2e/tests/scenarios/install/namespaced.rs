@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use e2e::fixtures::{self, ROLE};
-use e2e::{ControlPlane, Namespace, Operator, audit};
+use e2e::{ControlPlane, Namespace, Operator, audit, wait};
 use podidentity_api::PodIdentityBinding;
 
 use super::user::User;
@@ -39,7 +39,26 @@ pub(crate) async fn two_of_three(_: Arc<World>, _: Namespace) -> Result<()> {
     never_refused(&control_plane)?;
     let roles = control_plane.kubectl(&["get", "clusterrole", "--output=name"]).await?;
     ensure!(!roles.contains("podidentity"), "there is a role for the whole cluster: {roles}");
+    operator.while_alive(&control_plane, deleted_before_its_binding(&control_plane, &a)).await?;
     operator.terminate().await
+}
+
+/// A namespace that is deleted with its binding may take the operator's role along first, and then waits for the binding.
+/// With one right in the whole cluster it goes, also when it is given afterwards.
+async fn deleted_before_its_binding(control_plane: &ControlPlane, user: &User) -> Result<()> {
+    let name = &user.namespace.name;
+    control_plane.kubectl(&["delete", "namespace", name, "--wait=false"]).await?;
+    let role_or_all = wait::until("the namespace's role is gone", || async {
+        let left = control_plane.kubectl(&["get", "rolebinding,pib", "--namespace", name, "--output=name"]).await;
+        let left = left.map_err(|error| error.to_string())?;
+        if left.contains("rolebinding") { Err(left) } else { Ok(left) }
+    });
+    let left = role_or_all.await?;
+    println!("namespaced: deleted before its binding, {name} was left with {left:?} when the operator's role was gone");
+    control_plane.apply_folder("config/namespaced/finalizers").await?;
+    // A refused write is tried again after five seconds, then ten.
+    control_plane.kubectl(&["wait", "--for=delete", "--timeout=120s", &format!("namespace/{name}")]).await?;
+    Ok(())
 }
 
 fn never_refused(control_plane: &ControlPlane) -> Result<()> {

@@ -15,9 +15,11 @@ use crate::world::World;
 const SAME: &[(&[&str], &[&str])] = &[
     (&["default"], &[]),
     (&["samples/namespaced"], &[r#"namespaces=["team-a","team-b"]"#]),
+    (&["samples/namespaced", "namespaced/finalizers"], &[r#"namespaces=["team-a","team-b"]"#, "rbac.finalizers=true"]),
     (&["default", "injection"], &["injection.enabled=true"]),
     (&["default", "enforcement"], &["enforcement.enabled=true"]),
     (&["default", "grants"], &["grants.enabled=true"]),
+    (&["samples/require-grants"], &["grants.enabled=true", "grants.required=true"]),
     (&["default", "prometheus"], &["prometheus.enabled=true"]),
     (&["default", "guard"], &["guard.enabled=true"]),
     (

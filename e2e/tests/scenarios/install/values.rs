@@ -25,6 +25,11 @@ const OTHERS: &[(&str, &str)] = &[
     (r#"settings.logFormat="text""#, "text"),
     (r#"settings.logLevel="debug""#, "RUST_LOG"),
     ("settings.maxConcurrentRollouts=7", "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS"),
+    (r#"settings.otlpEndpoint="http://collector:4318""#, "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    (r#"settings.stalledAfter="2m""#, "PODIDENTITY_STALLED_AFTER"),
+    (r#"leaderElection.leaseDuration="30s""#, "PODIDENTITY_LEASE_DURATION"),
+    (r#"leaderElection.renewDeadline="12s""#, "PODIDENTITY_LEASE_RENEW_DEADLINE"),
+    (r#"leaderElection.retryPeriod="3s""#, "PODIDENTITY_LEASE_RETRY_PERIOD"),
     (r#"settings.dryRun="report""#, "PODIDENTITY_DRY_RUN"),
     ("settings.concurrency=7", "PODIDENTITY_CONCURRENCY"),
     (r#"settings.issuer="https://issuer.example.com""#, "PODIDENTITY_ISSUER"),
@@ -39,6 +44,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("crds.install=false", "CustomResourceDefinition /podidentitybindings.podidentity.dev is missing"),
     ("rbac.create=false", "ClusterRole /podidentity-operator is missing"),
     ("serviceAccount.create=false", "ServiceAccount podidentity-system/podidentity-operator is missing"),
+    (r#"namespaces=["team-a"] rbac.finalizers=true"#, "ClusterRole /podidentity-operator-finalizers"),
     (r#"serviceAccount.name="other""#, "ServiceAccount podidentity-system/other"),
     (r#"serviceAccount.annotations={"a":"b"}"#, r#"{"a":"b"}"#),
     ("injection.enabled=true", "MutatingAdmissionPolicy /pod-identity-injection"),
@@ -114,8 +120,11 @@ const WRONG: &[(&str, &str)] = &[
     (r#"settings.logFormat="xml""#, "logFormat"),
     ("settings.tokenExpiration=60", "tokenExpiration"),
     (r#"settings.issuer="issuer.example.com""#, "issuer"),
+    (r#"settings.otlpEndpoint="collector:4318""#, "otlpEndpoint"),
+    (r#"leaderElection.leaseDuration="30""#, "leaseDuration"),
     ("networkPolicy.apiServerPorts=[]", "apiServerPorts"),
     (r#"serviceAccount.annotations={"a":1}"#, "annotations"),
+    ("rbac.finalizers=true", "rbac.finalizers"),
 ];
 
 pub(crate) async fn wrong_ones_are_refused(_: Arc<World>, _: Namespace) -> Result<()> {

@@ -72,8 +72,10 @@ pub(super) fn waits_for_person(view: &View) -> Option<Story> {
         (
             Wait::Release,
             reason::AWAITING_RELEASE,
+            // Under kubectl's own name Flux would take the annotation for a change by hand, and undo it.
             format!(
-                "would restart {{}}; release it with: kubectl -n {namespace} annotate --overwrite pib {name} {}={generation}",
+                "would restart {{}}; release it with: kubectl -n {namespace} annotate --overwrite --field-manager=release \
+                 pib {name} {}={generation}",
                 names::RELEASE_ANNOTATION
             ),
         ),

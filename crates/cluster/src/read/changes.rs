@@ -1,0 +1,209 @@
+//! What changes in a cluster that has been read: which namespaces have to be read again.
+//!
+//! ```text
+//! for each kind: where is the list now? ──► watch from there, metadata only ──► Change ──► whoever shows something
+//! ```
+//!
+//! Only the metadata is watched, which is enough to know where to look. A watch that breaks goes on where it was; what
+//! it cannot have seen is answered by reading everything again.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, pin_mut};
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{Api, ListParams, WatchEvent, WatchParams};
+use kube::core::PartialObjectMeta;
+use kube::{Client, Resource};
+use podidentity_core::objects::{
+    DaemonSet, Deployment, ObservedBinding, ObservedPod, Rollout, ServiceAccount, StatefulSet,
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+
+use super::ReadError;
+
+/// Between two tries to reach an API server that does not answer.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
+/// Between two looks whether a kind is served that was not.
+const AFTER_ABSENCE: Duration = Duration::from_secs(30);
+
+/// The status of a version that is too old.
+const GONE: u16 = 410;
+
+/// What has happened.
+#[derive(Debug)]
+pub enum Change {
+    /// Something in this namespace.
+    In(String),
+    /// Anything may have: something could not be seen for a while.
+    Everywhere,
+    /// What happens cannot be seen now. It goes on trying.
+    Unseen(ReadError),
+}
+
+/// The changes of a cluster, or of one namespace, from when they were opened on. They end when this is dropped.
+pub struct Changes {
+    receiver: UnboundedReceiver<Change>,
+    _watches: JoinSet<()>,
+}
+
+impl Changes {
+    /// Begins to watch. Fails if the user may not.
+    pub async fn open(client: &Client, namespace: Option<&str>) -> Result<Self, ReadError> {
+        let (sender, receiver) = unbounded_channel();
+        let source = Source { client, namespace, sender: &sender };
+        let (bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts, pods) = futures::join!(
+            source.open::<ObservedBinding>("podidentitybindings"),
+            source.open::<ServiceAccount>("serviceaccounts"),
+            source.open::<Deployment>("deployments"),
+            source.open::<StatefulSet>("statefulsets"),
+            source.open::<DaemonSet>("daemonsets"),
+            source.open::<Rollout>("rollouts"),
+            source.open::<ObservedPod>("pods"),
+        );
+        let mut watches = JoinSet::new();
+        for watch in [bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts, pods] {
+            watches.spawn(watch?);
+        }
+        Ok(Self { receiver, _watches: watches })
+    }
+
+    /// The next change.
+    pub async fn next(&mut self) -> Change {
+        match self.receiver.recv().await {
+            Some(change) => change,
+            // All watches have ended, which they only do by a panic.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The next change, if there is one already.
+    pub fn already(&mut self) -> Option<Change> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+/// What is watched, and who is told.
+struct Source<'a> {
+    client: &'a Client,
+    namespace: Option<&'a str>,
+    sender: &'a UnboundedSender<Change>,
+}
+
+impl Source<'_> {
+    /// The watch of a kind, which begins where the list is now.
+    async fn open<K>(&self, kind: &'static str) -> Result<BoxFuture<'static, ()>, ReadError>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + 'static,
+    {
+        let api = match self.namespace {
+            Some(namespace) => Api::<K>::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
+        let namespace = self.namespace.map(str::to_owned);
+        let watch = Watch { api, kind, namespace, changes: self.sender.clone() };
+        let from = match watch.present().await {
+            Err(ReadError::Absent(_)) => None,
+            from => Some(from?),
+        };
+        Ok(watch.run(from).boxed())
+    }
+}
+
+/// The watch of one kind.
+struct Watch<K> {
+    api: Api<K>,
+    kind: &'static str,
+    namespace: Option<String>,
+    changes: UnboundedSender<Change>,
+}
+
+impl<K> Watch<K>
+where
+    K: Clone + DeserializeOwned + Debug + 'static,
+{
+    /// The version of the list as it is now, and whether it may be watched from there.
+    async fn present(&self) -> Result<String, ReadError> {
+        let of = |verb| move |error| ReadError::of(error, verb, self.kind, self.namespace.as_deref());
+        let list = self.api.list_metadata(&ListParams::default().limit(1)).await.map_err(of("list"))?;
+        let version = list.metadata.resource_version.unwrap_or_default();
+        // Opened and closed: a right that is missing is told before anything is shown.
+        self.api.watch_metadata(&WatchParams::default(), &version).await.map(|_| version).map_err(of("watch"))
+    }
+
+    /// Tells of changes for ever. `from`: where the list is; `None`: the kind is not served.
+    async fn run(self, mut from: Option<String>) {
+        loop {
+            let Some(version) = from.take() else {
+                from = self.again().await;
+                continue;
+            };
+            match self.follow(version).await {
+                Ok(version) => from = version,
+                Err(error) => {
+                    self.tell(Change::Unseen(error));
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                }
+            }
+        }
+    }
+
+    /// Finds the list again; meanwhile anything may have happened. `None`: the kind is not served, or nobody answers.
+    async fn again(&self) -> Option<String> {
+        match self.present().await {
+            Ok(version) => {
+                self.tell(Change::Everywhere);
+                Some(version)
+            }
+            Err(ReadError::Absent(_)) => {
+                tokio::time::sleep(AFTER_ABSENCE).await;
+                None
+            }
+            Err(error) => {
+                self.tell(Change::Unseen(error));
+                tokio::time::sleep(AFTER_FAILURE).await;
+                None
+            }
+        }
+    }
+
+    /// Tells of changes after this version until the API server ends the watch, as it does every few minutes. The
+    /// version to go on from; `None`: the API server does not remember it any more.
+    async fn follow(&self, mut version: String) -> Result<Option<String>, ReadError> {
+        let of = |error| ReadError::of(error, "watch", self.kind, self.namespace.as_deref());
+        let events = match self.api.watch_metadata(&WatchParams::default(), &version).await {
+            Err(kube::Error::Api(status)) if status.code == GONE => return Ok(None),
+            events => events.map_err(of)?,
+        };
+        pin_mut!(events);
+        while let Some(event) = events.next().await {
+            match event.map_err(of)? {
+                WatchEvent::Added(it) | WatchEvent::Modified(it) | WatchEvent::Deleted(it) => {
+                    version = seen(&it).unwrap_or(version);
+                    self.tell(Change::In(it.metadata.namespace.unwrap_or_default()));
+                }
+                WatchEvent::Bookmark(bookmark) => version = bookmark.metadata.resource_version,
+                WatchEvent::Error(status) if status.code == GONE => return Ok(None),
+                WatchEvent::Error(status) => return Err(of(kube::Error::Api(status))),
+            }
+        }
+        Ok(Some(version))
+    }
+
+    fn tell(&self, change: Change) {
+        // The receiver is only gone when nobody wants to know any more.
+        let _ = self.changes.send(change);
+    }
+}
+
+fn seen<K>(object: &PartialObjectMeta<K>) -> Option<String> {
+    object.metadata.resource_version.clone()
+}

@@ -1,0 +1,187 @@
+//! Lists, page by page.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use kube::Resource;
+use kube::api::ListParams;
+use kube::core::{DeserializeGuard, ListMeta, Request};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+
+use super::ReadError;
+use super::list::{Listed, Lister};
+
+/// As kubectl asks for.
+pub(super) const PAGE: u32 = 500;
+/// Before the items of a list.
+const ITEMS: &str = "\"items\":";
+/// An overloaded API server is asked so many times.
+const TRIES: u32 = 4;
+
+/// The pages of a list. While one is decoded and judged, the next is already on its way.
+pub(super) struct Pages<'a, K> {
+    path: String,
+    /// What to ask next; `None`: the list has ended.
+    params: Option<ListParams>,
+    /// The page that has been asked for, if one has.
+    coming: JoinSet<kube::Result<String>>,
+    kind: &'static str,
+    so_far: usize,
+    lister: Lister<'a>,
+    kinds: PhantomData<fn() -> K>,
+}
+
+impl<'a, K> Pages<'a, K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    pub(super) fn new(lister: Lister<'a>, path: String, params: ListParams, kind: &'static str) -> Self {
+        let params = Some(params);
+        Self { path, params, coming: JoinSet::new(), kind, so_far: 0, lister, kinds: PhantomData }
+    }
+
+    /// Only objects with these labels.
+    pub(super) fn select(&mut self, selector: &str) {
+        self.params = self.params.take().map(|params| params.labels(selector));
+    }
+
+    /// The next page; `None` after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<Listed<K>>, ReadError> {
+        let Some(text) = self.text().await? else { return Ok(None) };
+        let metadata = metadata(&text).map_err(|error| no_list(self.kind, &error))?;
+        let left = metadata.remaining_item_count.and_then(|left| usize::try_from(left).ok());
+        let more = metadata.continue_.filter(|token| !token.is_empty());
+        let last = more.is_none();
+        self.params = self.params.take().zip(more).map(|(params, token)| params.continue_token(&token));
+        self.ask();
+        let page = decode::<K>(&text).map_err(|error| no_list(self.kind, &error))?;
+        self.so_far += page.items.len() + page.undecodable.len();
+        let total = if last { Some(self.so_far) } else { left.map(|left| left + self.so_far) };
+        self.lister.progress.read(self.kind, self.so_far, total);
+        Ok(Some(page))
+    }
+
+    /// The next page as it comes.
+    async fn text(&mut self) -> Result<Option<String>, ReadError> {
+        let mut tries = 0;
+        loop {
+            if self.coming.is_empty() {
+                self.ask();
+            }
+            let error = match self.coming.join_next().await {
+                None => return Ok(None),
+                Some(Ok(Ok(text))) => return Ok(Some(text)),
+                Some(Ok(Err(error))) => error,
+                Some(Err(panicked)) => kube::Error::Service(panicked.into()),
+            };
+            tries += 1;
+            if let Some(token) = expired(&error) {
+                // The list has become too old; this goes on behind the same object, in the present.
+                self.params = self.params.take().map(|params| params.continue_token(&token));
+            } else if let Some(pause) = overloaded(&error).filter(|_| tries < TRIES) {
+                tokio::time::sleep(pause).await;
+            } else {
+                return Err(ReadError::of(error, "list", self.kind, self.lister.namespace));
+            }
+        }
+    }
+
+    fn ask(&mut self) {
+        let Some(params) = &self.params else { return };
+        let request = Request::new(&self.path).list(params);
+        let client = self.lister.client.clone();
+        self.coming.spawn(async move { client.request_text(request.map_err(kube::Error::BuildRequest)?).await });
+    }
+}
+
+fn no_list(kind: &str, error: &serde_json::Error) -> ReadError {
+    ReadError::Other { resource: kind.to_owned(), message: format!("the answer is no list: {error}") }
+}
+
+/// What a page says of itself.
+#[derive(Deserialize)]
+struct Head {
+    metadata: Option<ListMeta>,
+}
+
+/// What a page says of itself. Of most kinds it stands before the items, which then need not be gone through.
+fn metadata(text: &str) -> serde_json::Result<ListMeta> {
+    let before = text.find(ITEMS).map(|at| format!("{}{ITEMS}null}}", &text[..at]));
+    let head = before.and_then(|before| serde_json::from_str::<Head>(&before).ok()?.metadata);
+    match head {
+        Some(metadata) => Ok(metadata),
+        None => Ok(serde_json::from_str::<Head>(text)?.metadata.unwrap_or_default()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Items<K> {
+    items: Option<Vec<K>>,
+}
+
+/// The items of a page. Only where one of them cannot be decoded, each is decoded by itself, which takes much longer.
+fn decode<K>(text: &str) -> serde_json::Result<Listed<K>>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    if let Ok(Items { items }) = serde_json::from_str::<Items<K>>(text) {
+        return Ok(Listed { items: items.unwrap_or_default(), undecodable: Vec::new() });
+    }
+    let mut page = Listed::default();
+    for item in serde_json::from_str::<Items<DeserializeGuard<K>>>(text)?.items.unwrap_or_default() {
+        match item.0 {
+            Ok(item) => page.items.push(item),
+            Err(invalid) => {
+                let meta = invalid.metadata;
+                let (namespace, name) = (meta.namespace.unwrap_or_default(), meta.name.unwrap_or_default());
+                page.undecodable.push(format!("{} {namespace}/{name}: {}", K::kind(&()), invalid.error));
+            }
+        }
+    }
+    Ok(page)
+}
+
+/// The token to go on with if the list has expired.
+fn expired(error: &kube::Error) -> Option<String> {
+    let kube::Error::Api(status) = error else { return None };
+    let token = status.metadata.as_ref()?.continue_.clone()?;
+    (status.code == 410 && !token.is_empty()).then_some(token)
+}
+
+/// How long to wait before asking an overloaded API server again.
+fn overloaded(error: &kube::Error) -> Option<Duration> {
+    let kube::Error::Api(status) = error else { return None };
+    let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+    matches!(status.code, 429 | 503 | 504).then(|| Duration::from_secs(u64::from(asked).clamp(1, 30)))
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ServiceAccount;
+
+    use super::*;
+
+    #[test]
+    fn metadata_is_found_before_and_behind_the_items() {
+        let before = r#"{"kind":"PodList","metadata":{"continue":"abc","remainingItemCount":7},"items":[{"x":1}]}"#;
+        let behind = r#"{"items":[{"metadata":{"name":"a"}}],"kind":"List","metadata":{"continue":"abc"}}"#;
+        for text in [before, behind] {
+            assert_eq!(metadata(text).unwrap().continue_.as_deref(), Some("abc"), "{text}");
+        }
+        assert!(metadata(r#"{"kind":"List","items":null}"#).unwrap().continue_.is_none());
+        assert!(metadata("<html>").is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_named_and_the_rest_kept() {
+        let text = r#"{"items":[{"metadata":{"name":"a"}},{"metadata":{"namespace":"shop","name":"b"},"secrets":7}]}"#;
+        let page = decode::<ServiceAccount>(text).unwrap();
+        assert_eq!(page.items.len(), 1);
+        assert_eq!(page.undecodable.len(), 1);
+        assert!(page.undecodable[0].starts_with("ServiceAccount shop/b: "), "{:?}", page.undecodable);
+        assert!(decode::<ServiceAccount>(r#"{"items":null}"#).unwrap().items.is_empty());
+    }
+}

@@ -1,0 +1,54 @@
+package kstatus
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"podidentity.dev/e2e/gitops/support"
+)
+
+// Reasons that are in no condition, and where they are instead.
+var elsewhere = map[string]string{
+	"RolloutStarted":   "an event",
+	"RolloutCompleted": "an event",
+	"Released":         "an event of a binding that goes",
+	"RoleKept":         "an event of a binding that goes",
+	"Retained":         "an event of a binding that goes",
+}
+
+// Every reason that the API defines is in some condition of some binding of the end-to-end tests.
+func TestEveryReasonWasSeen(t *testing.T) {
+	seen := map[string]bool{}
+	for _, binding := range support.Statuses(t) {
+		for _, kind := range []string{"Ready", "ServiceAccountAnnotated", "WorkloadsRolled", "IdentityVerified"} {
+			if reason, is := support.Condition(binding, kind)["reason"].(string); is {
+				seen[reason] = true
+			}
+		}
+	}
+	for _, reason := range defined(t) {
+		if where := elsewhere[reason]; seen[reason] == (where != "") {
+			t.Errorf("%s: seen in a condition is %v, said to be elsewhere: %q", reason, seen[reason], where)
+		}
+	}
+}
+
+// The constants of mod reason in crates/api/src/names.rs.
+func defined(t *testing.T) []string {
+	t.Helper()
+	names, err := os.ReadFile(support.Repository("crates/api/src/names.rs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, module, _ := strings.Cut(string(names), "pub mod reason {")
+	var reasons []string
+	for _, constant := range regexp.MustCompile(`pub const \w+: &str = "(\w+)";`).FindAllStringSubmatch(module, -1) {
+		reasons = append(reasons, constant[1])
+	}
+	if len(reasons) < 30 {
+		t.Fatalf("crates/api/src/names.rs has %d reasons only: was it changed?", len(reasons))
+	}
+	return reasons
+}

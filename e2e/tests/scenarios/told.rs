@@ -1,0 +1,200 @@
+//! What a binding says when the operator cannot do what it should: writes that do not arrive or are refused, a namespace
+//! that it does not know yet, a spec from before the validation.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use e2e::fixtures::{self, OTHER_ROLE, ROLE};
+use e2e::policies::{admitted, refused};
+use e2e::{Namespace, Operator, expect, operator, wait};
+use futures::try_join;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use podidentity_api::PodIdentityBinding;
+use podidentity_api::names::{condition, reason};
+use serde_json::{Value, json};
+
+use crate::replicas::instead_of_the_only_one;
+use crate::world::World;
+
+/// An admission webhook that nobody answers for fails first the annotation, then its restoration. The first failures are
+/// not worth telling: until then the status says what is being done.
+pub(crate) async fn failed(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    let wall = Wall { world: &world, namespace: &namespace, rules: &unanswered(&namespace) };
+    wall.build().await?;
+    let bound = namespace.create(fixtures::binding("app", "app", ROLE)?);
+    try_join!(bound, told(&namespace, reason::ANNOTATING))?;
+    let message = told(&namespace, reason::WRITE_FAILED).await?;
+    ensure!(message.contains("is tried again") && message.contains("failed calling webhook"), "{message}");
+    wall.tear_down().await?;
+    expect::ready(&namespace, "app").await?;
+
+    wall.build().await?;
+    let removed = json!({"metadata": {"annotations": {fixtures::role_annotation(): null}}});
+    let removed = namespace.change::<ServiceAccount>("app", &removed);
+    let (_, message) = try_join!(removed, told(&namespace, reason::ANNOTATION_REMOVED))?;
+    ensure!(message.contains("restoring"), "{message}");
+    told(&namespace, reason::WRITE_FAILED).await?;
+    wall.tear_down().await?;
+    expect::ready(&namespace, "app").await?;
+    expect::annotated(&namespace, "app", Some(ROLE)).await.map(|_| ())
+}
+
+/// Somebody's policy refuses the operator's write: the binding has its words, and goes on once it is gone.
+pub(crate) async fn refused_by_a_policy(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    let wall = Wall { world: &world, namespace: &namespace, rules: &frozen(&namespace) };
+    wall.build().await?;
+    namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
+    let message = expect::stalled(&namespace, "app", reason::WRITE_REFUSED).await?;
+    ensure!(message.contains("nobody changes accounts during the audit"), "not the policy's words: {message}");
+    expect::annotated(&namespace, "app", None).await?;
+    wall.tear_down().await?;
+    // It is tried again every few minutes; a change of the account is a reason to do so at once.
+    namespace.change::<ServiceAccount>("app", &json!({"metadata": {"labels": {"audit": "over"}}})).await?;
+    expect::ready(&namespace, "app").await?;
+    expect::annotated(&namespace, "app", Some(ROLE)).await.map(|_| ())
+}
+
+/// The operator looks at a namespace once a minute where it may not watch it: of one that was created since, it does not
+/// know what it grants.
+pub(crate) async fn namespace_not_seen_yet(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    Box::pin(instead_of_the_only_one(&world, seen_later(&world, &format!("{}-late", namespace.name)))).await
+}
+
+async fn seen_later(world: &World, name: &str) -> Result<()> {
+    let control_plane = &world.control_plane;
+    // As the role in each of its namespaces allows, which cannot be there before the namespace is.
+    let subject = format!("--serviceaccount={}:{}", operator::NAMESPACE, operator::SERVICE_ACCOUNT);
+    control_plane.kubectl(&["create", "clusterrole", name, "--verb=get", "--resource=namespaces"]).await?;
+    let role = format!("--clusterrole={name}");
+    control_plane.kubectl(&["create", "clusterrolebinding", name, &role, &subject]).await?;
+    let args = ["--namespaces", name, "--require-grants"];
+    let operator = Operator::start_as("late", control_plane, control_plane.server(), &args).await?;
+    operator.answers("/readyz", 200).await?;
+
+    control_plane.kubectl(&["create", "namespace", name]).await?;
+    let late = control_plane.existing_namespace(name);
+    late.create(fixtures::binding("app", "app", ROLE)?).await?;
+    let message = told(&late, reason::NAMESPACE_NOT_FOUND).await?;
+    ensure!(message.contains(name), "the namespace is not named: {message}");
+    expect::stalled(&late, "app", reason::ROLE_NOT_ALLOWED).await?;
+    operator.terminate().await
+}
+
+/// A binding was stored before the definition had its validation. It writes nothing, says what is wrong, and goes on once
+/// that is corrected.
+pub(crate) async fn invalid_spec(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    let definitions = Api::<CustomResourceDefinition>::all(world.control_plane.client());
+    let definition = serde_json::to_value(definitions.get(CRD).await?)?;
+    let today = definition.pointer(ROLE_ARN).context("the definition has another shape")?;
+    allow(&definitions, &json!({"type": "string"})).await?;
+    let stored = stored(&namespace, fixtures::binding("app", "app", "my-role")?).await;
+    allow(&definitions, today).await?;
+    stored?;
+    let message = expect::stalled(&namespace, "app", reason::INVALID_SPEC).await?;
+    ensure!(message.contains("spec.roleArn") && message.contains("correct the binding"), "{message}");
+    expect::annotated(&namespace, "app", None).await?;
+    namespace.change::<PodIdentityBinding>("app", &json!({"spec": {"roleArn": OTHER_ROLE}})).await?;
+    expect::ready(&namespace, "app").await?;
+    expect::annotated(&namespace, "app", Some(OTHER_ROLE)).await.map(|_| ())
+}
+
+const CRD: &str = "podidentitybindings.podidentity.dev";
+/// Where the definition says what a role may be.
+const ROLE_ARN: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/roleArn";
+
+/// Changes what may be stored as a role.
+async fn allow(definitions: &Api<CustomResourceDefinition>, schema: &Value) -> Result<()> {
+    let patch = json!([{"op": "replace", "path": ROLE_ARN, "value": schema}]);
+    let patch = Patch::<()>::Json(serde_json::from_value(patch)?);
+    definitions.patch(CRD, &PatchParams::default(), &patch).await.context("cannot change the definition")?;
+    Ok(())
+}
+
+/// Creates the binding as soon as the API server has learnt that it may be created.
+async fn stored(namespace: &Namespace, binding: PodIdentityBinding) -> Result<()> {
+    let api = namespace.api::<PodIdentityBinding>();
+    let create = || async {
+        let created = api.create(&PostParams::default(), &binding).await;
+        created.map(|_| ()).map_err(|error| error.to_string())
+    };
+    wait::until("the API server stores it", create).await
+}
+
+/// Waits until the operator is at work for this reason, and returns what it says.
+async fn told(namespace: &Namespace, because: &str) -> Result<String> {
+    let binding = expect::reason(namespace, "app", condition::RECONCILING, "True", because).await?;
+    Ok(expect::condition_of(&binding, condition::RECONCILING).map(|it| it.message.clone()).unwrap_or_default())
+}
+
+/// What keeps the operator, and service accounts that are named `probe`, out of a namespace.
+struct Wall<'a> {
+    world: &'a World,
+    namespace: &'a Namespace,
+    rules: &'a Value,
+}
+
+impl Wall<'_> {
+    async fn build(&self) -> Result<()> {
+        self.world.control_plane.apply_yaml(&self.rules.to_string()).await?;
+        refused(self.namespace, &fixtures::service_account("probe")?).await.map(|_| ())
+    }
+
+    async fn tear_down(&self) -> Result<()> {
+        let text = self.rules.to_string();
+        let output = self.world.control_plane.kubectl_output(&["delete", "-f", "-"], Some(&text)).await?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        admitted(self.namespace, &fixtures::service_account("probe")?).await.map(|_| ())
+    }
+}
+
+/// Whom the wall is for.
+fn whom() -> Value {
+    let user = operator::USER;
+    json!([{"name": "whom", "expression": format!("request.userInfo.username == '{user}' || object.metadata.name == 'probe'")}])
+}
+
+fn accounts_of(namespace: &Namespace) -> (Value, Value) {
+    let rules = json!([{
+        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["serviceaccounts"],
+    }]);
+    (rules, json!({"matchLabels": {"kubernetes.io/metadata.name": namespace.name}}))
+}
+
+/// A webhook at an address where nothing listens.
+fn unanswered(namespace: &Namespace) -> Value {
+    let (rules, selector) = accounts_of(namespace);
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": namespace.name},
+        "webhooks": [{
+            "name": "unanswered.example.com", "clientConfig": {"url": "https://127.0.0.1:9/"},
+            "rules": rules, "namespaceSelector": selector, "matchConditions": whom(),
+            "failurePolicy": "Fail", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+        }],
+    })
+}
+
+/// A policy of somebody who freezes accounts.
+fn frozen(namespace: &Namespace) -> Value {
+    let (rules, selector) = accounts_of(namespace);
+    let name = &namespace.name;
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
+            "spec": {
+                "matchConstraints": {"resourceRules": rules, "namespaceSelector": selector}, "matchConditions": whom(),
+                "validations": [{"expression": "false", "message": "nobody changes accounts during the audit"}],
+            },
+        },
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]},
+        },
+    ]})
+}
