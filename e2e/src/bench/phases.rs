@@ -102,8 +102,8 @@ impl Runner<'_> {
 
     /// Raw client, operator, raw client; again if the machine was not quiet enough.
     async fn rounds(&mut self, run: &mut Run, mut operator: Operator) -> Result<Operator> {
+        operator.terminate().await?;
         for attempt in 1..=self.plan.attempts.max(1) {
-            operator.terminate().await?;
             let before = self.raw().await?;
             operator = self.world.operator().await?;
             self.begin("round", "changing all roles: the operator");
@@ -111,7 +111,6 @@ impl Runner<'_> {
             let between = rounds::operator(self.world, &operator, self.round).await?;
             operator.terminate().await?;
             let after = self.raw().await?;
-            operator = self.world.operator().await?;
             run.rounds = vec![before, between, after];
             if !run.is_void() {
                 break;
@@ -121,6 +120,7 @@ impl Runner<'_> {
                 run.rounds[0].seconds, run.rounds[2].seconds, self.plan.attempts
             ));
         }
+        operator = self.world.operator().await?;
         self.world.rest(&operator).await?;
         Ok(operator)
     }

@@ -206,6 +206,17 @@ impl World {
         plan
     }
 
+    /// Each time the operator comes so many steps far, and so many seconds and a step of a Deployment's controller later it
+    /// is there again.
+    fn crash(&mut self, crashes: &[(usize, i64, usize)]) {
+        for &(steps, seconds, progress) in crashes {
+            let view = self.cluster.snapshot();
+            self.reconcile(&view, steps);
+            self.cluster.pass(seconds);
+            self.cluster.progress(DEPLOYMENTS[progress]);
+        }
+    }
+
     /// A role counts as proven only once every workload that was rolled for it has come up: a rollback returns to it.
     fn proof_is_none_too_early(&self, report: &Report) {
         let Some(binding) = self.cluster.bindings.get(&report.binding.name) else { return };
@@ -335,12 +346,7 @@ proptest! {
         let good = world.cluster.deployments.clone();
         world.cluster.touch(DEPLOYMENTS[failing], |it| it.broken_as = Some(ROLES[1].to_owned()));
         world.cluster.bind("first", ROLES[1]);
-        for (steps, seconds, progress) in crashes {
-            let view = world.cluster.snapshot();
-            world.reconcile(&view, steps);
-            world.cluster.pass(seconds);
-            world.cluster.progress(DEPLOYMENTS[progress]);
-        }
+        world.crash(&crashes);
         prop_assert!(world.quiesce());
         check(&mut world)?;
         let status = world.cluster.bindings["first"].status.clone().unwrap();
@@ -391,12 +397,7 @@ proptest! {
         world.cluster.progress_all();
         world.cluster.pass(60);
         world.cluster.bind("first", ROLES[0]);
-        for (steps, seconds, progress) in crashes {
-            let view = world.cluster.snapshot();
-            world.reconcile(&view, steps);
-            world.cluster.pass(seconds);
-            world.cluster.progress(DEPLOYMENTS[progress]);
-        }
+        world.crash(&crashes);
         prop_assert!(world.quiesce());
         check(&mut world)?;
         prop_assert_eq!(world.cluster.rolls, DEPLOYMENTS.len());

@@ -1,11 +1,13 @@
 //! The one thing to say about a binding: ordered checks, of which the first that applies gives reason and message.
 
-use podidentity_api::names::{self, reason};
-use podidentity_api::{PodIdentityBinding, RolloutPolicy, WorkloadState};
+mod account;
+mod rollout;
 
-use super::{Counts, findings};
-use crate::account::AccountState;
-use crate::assess::{Case, Rollback, last_verified};
+use podidentity_api::names::{self, reason};
+use podidentity_api::{PodIdentityBinding, WorkloadState};
+
+use super::Counts;
+use crate::assess::{Case, last_verified};
 use crate::finding::{Finding, Severity};
 use crate::grants::Grant;
 use crate::objects::ControllerRef;
@@ -47,15 +49,15 @@ const CHECKS: &[Check] = &[
     role_not_granted,
     write_refused,
     write_failed,
-    account_missing,
-    account_owned_by_others,
-    account_outdated,
-    rollout_halted,
-    rolling,
-    rollout_waits_for_operator,
-    rollout_waits_for_person,
+    account::missing,
+    account::owned_by_others,
+    account::outdated,
+    rollout::halted,
+    rollout::rolling,
+    rollout::waits_for_operator,
+    rollout::waits_for_person,
     pods_not_verified,
-    rolled_back,
+    rollout::rolled_back,
     no_pods,
 ];
 
@@ -215,152 +217,6 @@ fn write_failed(view: &View) -> Option<Story> {
     Some(reconciling(reason::WRITE_FAILED, message))
 }
 
-fn account_missing(view: &View) -> Option<Story> {
-    let state = match view.case.account.state {
-        AccountState::Missing => "does not exist",
-        AccountState::Terminating => "is being deleted",
-        _ => return None,
-    };
-    Some(reconciling(
-        reason::SERVICE_ACCOUNT_NOT_FOUND,
-        format!(
-            "{} {state}: once it exists the binding goes on by itself; if its name is wrong, delete this binding and \
-             bind the right one",
-            view.account_name()
-        ),
-    ))
-}
-
-fn account_owned_by_others(view: &View) -> Option<Story> {
-    let account = view.account_name();
-    match &view.case.account.state {
-        AccountState::Conflict(foreign) => Some(stalled(
-            reason::ANNOTATION_CONFLICT,
-            format!(
-                "{} of {account} is set to {:?} by {}: remove it there, or set onConflict: Override to take it over",
-                foreign.key,
-                foreign.value,
-                foreign.named()
-            ),
-        )),
-        AccountState::Contested { drift, silence, .. } => Some(stalled(
-            reason::CONTESTED,
-            format!(
-                "{account}: {drift}, again and again after it was restored: stop that; it is left alone until nobody \
-                 has touched it for {} s",
-                silence.as_secs()
-            ),
-        )),
-        _ => None,
-    }
-}
-
-fn account_outdated(view: &View) -> Option<Story> {
-    let AccountState::Outdated { drift, .. } = &view.case.account.state else { return None };
-    let account = view.account_name();
-    let message = match drift {
-        Some(drift) => format!("restoring {account}: {drift}"),
-        None => format!("annotating {account} with {}", view.case.wanted.role_arn),
-    };
-    let reason = if drift.is_some() { reason::ANNOTATION_REMOVED } else { reason::ANNOTATING };
-    Some(view.unless_suspended(reconciling(reason, message)))
-}
-
-fn rollout_halted(view: &View) -> Option<Story> {
-    if let Some(Rollback::Due(rollback)) = &view.case.rollback {
-        let (failed, restored) = view.rollback_of();
-        let message = format!("{failed} failed, returning to {restored}: {}", rollback.message);
-        return Some(reconciling(reason::ROLLING_BACK, message));
-    }
-    let failed = view.case.workloads.iter().find(|verdict| verdict.failed)?;
-    let nothing_injects = findings::webhook_not_found(view.case, &view.snapshot.namespace);
-    let message = match nothing_injects {
-        Some(finding) => finding.message,
-        None => failed.message.clone().unwrap_or_default(),
-    };
-    let waiting = view.in_state(WorkloadState::Pending).len();
-    let rest = match waiting {
-        0 => String::new(),
-        n => format!("; {n} more {} not been restarted", if n == 1 { "workload has" } else { "workloads have" }),
-    };
-    // Under onFailure: Continue the others go on, and then it is not over yet.
-    let going_on = view.case.workloads.iter().any(|verdict| verdict.in_flight || verdict.next.is_some());
-    let continues = view.case.binding.spec.rollout.on_failure == podidentity_api::FailurePolicy::Continue;
-    let story = if going_on && continues { reconciling } else { stalled };
-    Some(story(reason::ROLLOUT_HALTED, format!("{}: {message}{rest}", failed.workload.id())))
-}
-
-fn rolling(view: &View) -> Option<Story> {
-    let rolling = view.in_state(WorkloadState::Rolling);
-    let first = rolling.first()?;
-    let verified = first.pods.iter().filter(|judged| judged.verdict.is_verified()).count();
-    let others = match rolling.len() - 1 {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
-    let message = format!(
-        "restarting {}{others}: {verified} of its {} pods verified; {} of {} workloads done",
-        first.workload.id(),
-        first.pods.len(),
-        view.counts.workloads_current,
-        view.counts.workloads
-    );
-    let rolls_back = view.case.rolled_back().is_some();
-    Some(reconciling(if rolls_back { reason::ROLLING_BACK } else { reason::ROLLING }, message))
-}
-
-fn rollout_waits_for_operator(view: &View) -> Option<Story> {
-    let waits = [
-        (Wait::Settling, reason::SETTLING, "waiting for the webhook's cache to learn the annotation before restarting"),
-        (Wait::OwnRollout, reason::ROLLOUT_PENDING, "waiting for a rollout that is under way to finish:"),
-        (Wait::Slot, reason::ROLLOUT_PENDING, "waiting for a rollout slot:"),
-        (Wait::Retry, reason::ROLLING, "injection missed pods; waiting before restarting once more:"),
-    ];
-    waits.iter().find_map(|(wait, reason, text)| {
-        let workloads = view.waiting(*wait);
-        (!workloads.is_empty()).then(|| reconciling(reason, format!("{text} {}", names_of(&workloads))))
-    })
-}
-
-fn rollout_waits_for_person(view: &View) -> Option<Story> {
-    let generation = view.case.binding.metadata.generation.unwrap_or_default();
-    let name = view.case.binding.metadata.name.as_deref().unwrap_or_default();
-    let namespace = &view.snapshot.namespace;
-    let waits = [
-        (
-            Wait::Release,
-            reason::AWAITING_RELEASE,
-            // Under kubectl's own name Flux would take the annotation for a change by hand, and undo it.
-            format!(
-                "would restart {{}}; release it with: kubectl -n {namespace} annotate --overwrite --field-manager=release \
-                 pib {name} {}={generation}",
-                names::RELEASE_ANNOTATION
-            ),
-        ),
-        (Wait::Suspended, reason::SUSPENDED, "suspended; when resumed: restarting {}".to_owned()),
-        (
-            Wait::Policy,
-            reason::ROLLOUT_DISABLED,
-            format!(
-                "{{}} must be restarted, but rollout.policy is {:?}: restart by hand (kubectl rollout restart)",
-                RolloutPolicy::Never
-            ),
-        ),
-        (Wait::HeldBack, reason::RESTART_REQUIRED, String::new()),
-        (Wait::Reverted, reason::ROLLOUT_REVERTED, String::new()),
-    ];
-    waits.iter().find_map(|(wait, reason, text)| {
-        let workloads = view.waiting(*wait);
-        let first = workloads.first()?;
-        let message = if text.is_empty() {
-            format!("{} {}", first.workload.id(), first.message.as_deref().unwrap_or_default())
-        } else {
-            text.replace("{}", &names_of(&workloads))
-        };
-        Some(stalled(reason, message))
-    })
-}
-
 fn pods_not_verified(view: &View) -> Option<Story> {
     let pods = view.case.workloads.iter().filter(|verdict| verdict.state != WorkloadState::Excluded);
     let pods = pods.flat_map(|verdict| &verdict.pods).chain(view.case.strays.values().flatten());
@@ -376,17 +232,6 @@ fn pods_not_verified(view: &View) -> Option<Story> {
     let short_lived = view.case.strays.iter().any(|(owner, pods)| is_job(owner.as_ref()) && has_error(pods));
     let hint = if short_lived { "; a Job's next pods will get the role" } else { "" };
     Some(stalled(reason::VERIFICATION_FAILED, format!("{}{more}{hint}", first.message)))
-}
-
-fn rolled_back(view: &View) -> Option<Story> {
-    let rollback = view.case.rolled_back()?;
-    let (failed, restored) = view.rollback_of();
-    let message = format!(
-        "{failed} failed, and {restored} is in force again: {}; correct the role or its trust policy, then change the \
-         spec to try again",
-        rollback.message
-    );
-    Some(stalled(reason::ROLLED_BACK, message))
 }
 
 fn is_job(owner: Option<&ControllerRef>) -> bool {

@@ -1,0 +1,57 @@
+//! What is to say about the service account.
+
+use podidentity_api::names::reason;
+
+use super::{Story, View, reconciling, stalled};
+use crate::account::AccountState;
+
+pub(super) fn missing(view: &View) -> Option<Story> {
+    let state = match view.case.account.state {
+        AccountState::Missing => "does not exist",
+        AccountState::Terminating => "is being deleted",
+        _ => return None,
+    };
+    Some(reconciling(
+        reason::SERVICE_ACCOUNT_NOT_FOUND,
+        format!(
+            "{} {state}: once it exists the binding goes on by itself; if its name is wrong, delete this binding and \
+             bind the right one",
+            view.account_name()
+        ),
+    ))
+}
+
+pub(super) fn owned_by_others(view: &View) -> Option<Story> {
+    let account = view.account_name();
+    match &view.case.account.state {
+        AccountState::Conflict(foreign) => Some(stalled(
+            reason::ANNOTATION_CONFLICT,
+            format!(
+                "{} of {account} is set to {:?} by {}: remove it there, or set onConflict: Override to take it over",
+                foreign.key,
+                foreign.value,
+                foreign.named()
+            ),
+        )),
+        AccountState::Contested { drift, silence, .. } => Some(stalled(
+            reason::CONTESTED,
+            format!(
+                "{account}: {drift}, again and again after it was restored: stop that; it is left alone until nobody \
+                 has touched it for {} s",
+                silence.as_secs()
+            ),
+        )),
+        _ => None,
+    }
+}
+
+pub(super) fn outdated(view: &View) -> Option<Story> {
+    let AccountState::Outdated { drift, .. } = &view.case.account.state else { return None };
+    let account = view.account_name();
+    let message = match drift {
+        Some(drift) => format!("restoring {account}: {drift}"),
+        None => format!("annotating {account} with {}", view.case.wanted.role_arn),
+    };
+    let reason = if drift.is_some() { reason::ANNOTATION_REMOVED } else { reason::ANNOTATING };
+    Some(view.unless_suspended(reconciling(reason, message)))
+}
