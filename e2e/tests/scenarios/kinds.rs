@@ -130,6 +130,10 @@ pub(crate) async fn stateful_set_that_waits(_: Arc<World>, namespace: Namespace)
     let annotations = set.spec.template.metadata.get_or_insert_default();
     annotations.annotations = Some([(NEEDS_ROLE.to_owned(), "true".to_owned())].into());
     let before = namespace.create(set).await?;
+    wait::object(&namespace.api(), "app-0", "it is there without the role", |pod: Option<&Pod>| {
+        pod.map(|_| ()).ok_or_else(|| "it is not".to_owned())
+    })
+    .await?;
     bound(&namespace).await?;
     let message = expect::stalled(&namespace, "app", reason::RESTART_REQUIRED).await?;
     ensure!(message.contains("Pod/app-0"), "the message does not name the pod: {message}");
