@@ -225,8 +225,10 @@ func TestFluxAndAnotherRoleInGit(t *testing.T) {
 	if message := namespace.Message(); !strings.Contains(message, manager) {
 		t.Errorf("the message does not name %s: %s", manager, message)
 	}
+	// Without wait: it fails early if it looks before the operator has seen that the conflict is over.
 	app.AccountRole = ""
-	flux.applied(app)
+	flux.apply(app)
+	namespace.ReadyBecause("Verified")
 }
 
 // With the health check of docs/flux.md a suspended binding does not fail the Kustomization.
