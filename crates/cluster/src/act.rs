@@ -105,13 +105,8 @@ impl Write<'_> {
             Err(problem) => return Err(problem),
         };
         let others: Vec<_> = left.finalizers.iter().flatten().filter(|it| *it != names::FINALIZER).collect();
-        let metadata = json!({"uid": left.uid, "resourceVersion": left.resource_version, "finalizers": others});
-        let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
-        let patch = Patch::Merge(json!({"metadata": metadata}));
-        let what = || self.name_of::<ObservedBinding>(&binding.name);
-        let removed = self.within_time(what, api.patch(&binding.name, &params, &patch)).await?;
-        Ok(Object::binding(removed))
+        let body = json!({"metadata": {"finalizers": others}});
+        self.merge(&Target { name: binding.name.clone(), ..Target::of(&left) }, body, false).await
     }
 
     /// An error unless the binding is still what was observed: another process, or this one before it was started anew,
@@ -129,9 +124,8 @@ impl Write<'_> {
     /// The metadata of a binding as the API server has it now, by a list of one: that needs no right of its own.
     async fn look_up(&self, binding: &str) -> Result<Option<ObjectMeta>, Problem> {
         let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
-        let only = ListParams::default().fields(&format!("metadata.name={binding}"));
         let what = || self.name_of::<ObservedBinding>(binding);
-        let found = self.within_time(what, api.list_metadata(&only)).await?;
+        let found = self.within_time(what, api.list_metadata(&only(binding))).await?;
         Ok(found.items.into_iter().next().map(|found| found.metadata))
     }
 
@@ -144,8 +138,7 @@ impl Write<'_> {
             self.namespace,
             &ApiResource::erase::<ObservedBinding>(&()),
         );
-        let only = ListParams::default().fields(&format!("metadata.name={}", binding.name));
-        let found = self.within_time(what, stored.list(&only)).await?;
+        let found = self.within_time(what, stored.list(&only(&binding.name))).await?;
         let mut body = json!(status);
         let before = found.items.first().and_then(|found| found.data["status"].as_object());
         for key in before.into_iter().flat_map(|before| before.keys()) {
@@ -153,12 +146,25 @@ impl Write<'_> {
                 body[key] = Value::Null;
             }
         }
-        let metadata = json!({"uid": binding.uid, "resourceVersion": binding.resource_version});
-        let patch = Patch::Merge(json!({"metadata": metadata, "status": body}));
+        self.merge(binding, json!({"metadata": {}, "status": body}), true).await
+    }
+
+    /// Merges `body` into a binding as it was observed: for what cannot be applied.
+    async fn merge(&self, binding: &Target, mut body: Value, status: bool) -> Result<Object, Problem> {
+        body["metadata"]["uid"] = json!(binding.uid);
+        body["metadata"]["resourceVersion"] = json!(binding.resource_version);
         let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(body);
         let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
-        let written = self.within_time(what, api.patch_status(&binding.name, &params, &patch)).await?;
-        Ok(Object::binding(written))
+        let request = async {
+            if status {
+                api.patch_status(&binding.name, &params, &patch).await
+            } else {
+                api.patch(&binding.name, &params, &patch).await
+            }
+        };
+        let what = || self.name_of::<ObservedBinding>(&binding.name);
+        self.within_time(what, request).await.map(Object::binding)
     }
 
     async fn annotate(
@@ -226,6 +232,11 @@ impl Write<'_> {
             }
         }
     }
+}
+
+/// A list of the object of this name: that needs no right to get it.
+fn only(name: &str) -> ListParams {
+    ListParams::default().fields(&format!("metadata.name={name}"))
 }
 
 fn has_our_finalizer(meta: &ObjectMeta) -> bool {

@@ -72,6 +72,15 @@ async fn issuer(client: &Client) -> kube::Result<String> {
     Ok(client.request::<Discovery>(request.map_err(kube::Error::HttpError)?).await?.issuer)
 }
 
+/// Whether the API server serves a resource, for example `rollouts` of `argoproj.io/v1alpha1`.
+pub(crate) async fn serves(client: &Client, version: &str, resource: &str) -> kube::Result<bool> {
+    match client.list_api_group_resources(version).await {
+        Ok(list) => Ok(list.resources.iter().any(|served| served.name == resource)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// An error if the API server refuses to list namespaces, of which `--require-grants` reads the grants: without them no
 /// reconcile would ever begin. Any other trouble is left to the watch, which tries again.
 pub async fn may_list_namespaces(client: &Client) -> Result<(), ClientError> {

@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use crate::client::serves;
 use crate::index::{Kind, Object};
 use crate::scope::{LOOK_EVERY, Scope};
 use crate::watch::{Source, Stream};
@@ -149,11 +150,7 @@ fn discovered(client: Client) -> Served {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asked = stream::unfold((client, ticks), async |(client, mut ticks)| {
         ticks.tick().await;
-        let served = match client.list_api_group_resources(API_VERSION).await {
-            Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == PLURAL)),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
-            Err(error) => Err(watcher::Error::InitialListFailed(error)),
-        };
+        let served = serves(&client, API_VERSION, PLURAL).await.map_err(watcher::Error::InitialListFailed);
         Some((served, (client, ticks)))
     });
     asked.boxed()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use http::{HeaderMap, Request, StatusCode, Uri, header, request};
+use http::{HeaderMap, Request, Uri, header, request};
 use kube::Client;
 use kube::client::Body;
 
@@ -29,7 +29,7 @@ pub fn patient(client: &Client) -> Client {
             let mut wait = FIRST_WAIT;
             for _ in 1..TRIES {
                 let answer = client.send(again(&page)).await?;
-                if !is_short_of_time(answer.status()) {
+                if !is_short_of_time(answer.status().as_u16()) {
                     return Ok(answer);
                 }
                 tokio::time::sleep(asked_for(answer.headers()).unwrap_or(wait).min(LONGEST_WAIT)).await;
@@ -45,8 +45,9 @@ fn is_further_page(uri: &Uri) -> bool {
     uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("continue=")))
 }
 
-fn is_short_of_time(status: StatusCode) -> bool {
-    [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT].contains(&status)
+/// Whether an API server that answers with this status has too much to do, and may be asked again.
+pub(crate) fn is_short_of_time(status: u16) -> bool {
+    matches!(status, 429 | 503 | 504)
 }
 
 fn asked_for(headers: &HeaderMap) -> Option<Duration> {

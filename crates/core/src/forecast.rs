@@ -16,6 +16,7 @@ use crate::account::{self, AccountState};
 use crate::assess::{Assessment, Case};
 use crate::objects::{ServiceAccount, WorkloadId};
 use crate::outcome::Outcome;
+use crate::plan::most_at_once;
 use crate::rollout::{Wait, WorkloadVerdict};
 use crate::snapshot::Snapshot;
 use crate::status::{Progress, story};
@@ -209,9 +210,8 @@ fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(&'static str, String)> {
 }
 
 fn workloads(case: &Case) -> Vec<WorkloadForecast> {
-    let rollout = &case.binding.spec.rollout;
     let proven = case.workloads.iter().any(WorkloadVerdict::proves_injection);
-    let at_once = usize::try_from(rollout.max_concurrent).unwrap_or(1).max(1);
+    let at_once = most_at_once(&case.binding);
     let mut restarts = 0;
     let forecasts = case.workloads.iter().map(|verdict| {
         let fate = match fate(verdict) {

@@ -197,7 +197,7 @@ fn limit(case: &Case) -> usize {
 }
 
 /// `rollout.maxConcurrent`; at least one, also in a spec from before the validation.
-fn most_at_once(binding: &PodIdentityBinding) -> usize {
+pub(crate) fn most_at_once(binding: &PodIdentityBinding) -> usize {
     usize::try_from(binding.spec.rollout.max_concurrent).unwrap_or(1).max(1)
 }
 

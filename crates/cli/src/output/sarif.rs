@@ -25,11 +25,7 @@ fn log(report: &Report) -> Value {
         "$schema": SCHEMA,
         "version": "2.1.0",
         "runs": [{
-            "tool": {"driver": {
-                "name": "kubectl-podidentity",
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": rules.iter().map(|rule| describe(*rule)).collect::<Value>(),
-            }},
+            "tool": tool(rules.iter().copied()),
             "columnKind": "unicodeCodePoints",
             "invocations": [{
                 "executionSuccessful": report.problems.is_empty(),
@@ -38,6 +34,15 @@ fn log(report: &Report) -> Value {
             "results": results.collect::<Value>(),
         }],
     })
+}
+
+/// This program, and what it can find.
+pub(crate) fn tool(rules: impl Iterator<Item = Reason>) -> Value {
+    json!({"driver": {
+        "name": "kubectl-podidentity",
+        "semanticVersion": env!("CARGO_PKG_VERSION"),
+        "rules": rules.map(describe).collect::<Value>(),
+    }})
 }
 
 fn describe(rule: Reason) -> Value {

@@ -3,7 +3,8 @@
 use podidentity_core::finding::{FindingReason, Severity};
 use serde_json::{Value, json};
 
-use crate::output::sarif::{SCHEMA, level};
+use crate::findings::Reason;
+use crate::output::sarif::{SCHEMA, level, tool};
 use crate::view::View;
 
 pub(super) fn log(views: &[View]) -> Value {
@@ -12,24 +13,9 @@ pub(super) fn log(views: &[View]) -> Value {
         "$schema": SCHEMA,
         "version": "2.1.0",
         "runs": [{
-            "tool": {"driver": {
-                "name": "kubectl-podidentity",
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": FindingReason::ALL.iter().map(|reason| rule(*reason)).collect::<Value>(),
-            }},
+            "tool": tool(FindingReason::ALL.iter().copied().map(Reason::Pod)),
             "results": results,
         }],
-    })
-}
-
-fn rule(reason: FindingReason) -> Value {
-    let about = reason.about();
-    json!({
-        "id": reason.as_str(),
-        "name": reason.as_str(),
-        "shortDescription": {"text": about.summary},
-        "help": {"text": about.action},
-        "defaultConfiguration": {"level": level(about.severity)},
     })
 }
 

@@ -24,6 +24,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::ReadError;
+use crate::scope;
 
 /// Between two tries to reach an API server that does not answer.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
@@ -104,10 +105,7 @@ impl Source<'_> {
             + Send
             + 'static,
     {
-        let api = match self.namespace {
-            Some(namespace) => Api::<K>::namespaced(self.client.clone(), namespace),
-            None => Api::all(self.client.clone()),
-        };
+        let api = scope::api::<K>(self.client, self.namespace);
         let namespace = self.namespace.map(str::to_owned);
         let watch = Watch { api, kind, namespace, changes: self.sender.clone() };
         let from = match watch.present().await {

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::ReadError;
 use super::pages::{PAGE, Pages};
+use crate::client::serves;
 use crate::index::Object;
 
 /// Told how far a long read is.
@@ -52,9 +53,8 @@ impl<'a> Lister<'a> {
     /// Whether the API server serves a resource. Everybody may ask that, so an absent resource is told from one that is
     /// out of bounds.
     pub(super) async fn serves(&self, version: &str, resource: &str) -> Result<bool, ReadError> {
-        match self.client.list_api_group_resources(version).await {
-            Ok(list) => Ok(list.resources.iter().any(|served| served.name == resource)),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        match serves(self.client, version, resource).await {
+            Ok(served) => Ok(served),
             // Discovery is closed to this user: listing will tell.
             Err(kube::Error::Api(status)) if status.code == 403 => Ok(false),
             Err(error) => Err(ReadError::of(error, "get", "API resources", self.namespace)),

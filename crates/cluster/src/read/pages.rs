@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::ReadError;
 use super::list::{Listed, Lister};
+use crate::pages::is_short_of_time;
 
 /// As kubectl asks for.
 pub(super) const PAGE: u32 = 500;
@@ -155,7 +156,7 @@ fn expired(error: &kube::Error) -> Option<String> {
 fn overloaded(error: &kube::Error) -> Option<Duration> {
     let kube::Error::Api(status) = error else { return None };
     let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
-    matches!(status.code, 429 | 503 | 504).then(|| Duration::from_secs(u64::from(asked).clamp(1, 30)))
+    is_short_of_time(status.code).then(|| Duration::from_secs(u64::from(asked).clamp(1, 30)))
 }
 
 #[cfg(test)]

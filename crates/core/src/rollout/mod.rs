@@ -22,7 +22,6 @@ use crate::finding::Severity;
 use crate::objects::Workload;
 use crate::selector;
 use crate::wanted::RollMark;
-use obstacles::paused;
 use progress::is_new;
 pub(crate) use progress::rolled_at;
 
@@ -164,15 +163,7 @@ impl Judge<'_> {
         match self.bearable_at(&verdict) {
             Some(at) if at <= self.now => verdict,
             Some(at) => rolling(verdict, Some(at)),
-            None => match paused(&verdict.workload) {
-                Some(how) => WorkloadVerdict {
-                    state: WorkloadState::Paused,
-                    message: Some(format!("is not through with its restart, and {how}")),
-                    wait: Some(Wait::HeldBack),
-                    ..verdict
-                },
-                None => self.in_flight(verdict),
-            },
+            None => self.in_flight(verdict),
         }
     }
 

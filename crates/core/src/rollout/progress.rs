@@ -3,14 +3,20 @@
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{WorkloadState, names};
 
-use super::obstacles::{blocked_by, held_back};
-use super::{Judge, STUCK_AFTER, WorkloadVerdict, created};
+use super::obstacles::{blocked_by, held_back, paused};
+use super::{Judge, STUCK_AFTER, Wait, WorkloadVerdict, created};
 use crate::assess::JudgedPod;
 use crate::objects::{UpdateStrategy, Workload, WorkloadKind, field_owners};
 
 impl Judge<'_> {
-    /// Our roll is under way, or does not come forward.
+    /// Our roll is under way, waits for a person, or does not come forward.
     pub(super) fn in_flight(&self, mut verdict: WorkloadVerdict) -> WorkloadVerdict {
+        if let Some(how) = paused(&verdict.workload) {
+            verdict.state = WorkloadState::Paused;
+            verdict.wait = Some(Wait::HeldBack);
+            verdict.message = Some(format!("is not through with its restart, and {how}"));
+            return verdict;
+        }
         let deadline = self.deadline(&verdict);
         // A controller that has not seen the workload as it is now (resumed, for example) may have had no chance yet.
         let late = verdict.workload.observed && deadline.is_some_and(|deadline| deadline <= self.now);

@@ -1,131 +1,12 @@
-//! The language of faults: one line for each rule.
-//!
-//! ```text
-//! patch deployments/app: kill before                the operator dies before its first write to the Deployment
-//! patch podidentitybindings.status #2: drop answer  the second status is written, its answer lost
-//! any * #1.. %3 for 8s: answer 503                  every third request is refused, for eight seconds
-//! watch pods #2..: answer 403                       pods can be watched once, then never again
-//! event serviceaccounts/app #2: coalesce            the second change of the account is only seen as part of the third
-//! ```
-//!
-//! A rule is `VERB RESOURCE[/NAME] [#FIRST[..[LAST]]] [%EVERY] [for DURATION]: ACTION`. Requests that match are counted
-//! from 1; without `#` the first one is meant.
+//! Rules as they are written and read.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, bail};
-use serde::{Deserialize, Serialize};
 
-use super::request::Asked;
-
-/// Which requests, or events of watches, and what happens to them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Rule {
-    /// A verb of [`Asked`], `write` for all that change something, `read` for all others, `any`; `event` for what a
-    /// watch shows.
-    pub verb: String,
-    /// Resource, with a subresource after a dot; `*` for any.
-    pub resource: String,
-    /// Name of the object.
-    pub name: Option<String>,
-    /// The first one that counts, from 1.
-    pub first: usize,
-    /// The last one; `None`: no end.
-    pub last: Option<usize>,
-    /// Only every so manieth.
-    pub every: usize,
-    /// Only for so long after the first one.
-    pub lasting: Option<Duration>,
-    /// What happens.
-    pub action: Action,
-}
-
-/// What happens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// It reaches the API server late.
-    Delay(Duration),
-    /// It does not reach the API server; the connection breaks.
-    Reset,
-    /// It reaches the API server; the connection breaks before the answer.
-    DropAnswer,
-    /// It does not reach the API server; this is the answer.
-    Answer {
-        /// HTTP status.
-        code: u16,
-        /// Header `Retry-After`, in seconds.
-        retry_after: Option<u64>,
-    },
-    /// It does not reach the API server, and there is never an answer.
-    Hang,
-    /// Half of the answer arrives, then the connection breaks.
-    Truncate,
-    /// The operator is killed before it reaches the API server, and started again.
-    KillBefore,
-    /// The operator is killed before the answer arrives, and started again.
-    KillAfter,
-    /// The operator's process stands still for a while, as on a machine that hangs; then the request goes on.
-    PauseBefore(Duration),
-    /// The same after the API server has answered.
-    PauseAfter(Duration),
-    /// As killed after it, and for a while the new one sees the cluster as it was before the request.
-    Stale(Duration),
-    /// All connections go silent without being closed; new ones work.
-    HalfOpen,
-    /// Somebody does something before it reaches the API server.
-    Before(Deed),
-    /// Somebody does something before the answer arrives.
-    After(Deed),
-    /// The watch ends before the event.
-    Cut,
-    /// The watch breaks in the middle of the event.
-    Break,
-    /// Instead of the event the watch says that its resource version is too old.
-    Gone,
-    /// The watch shows neither the event nor anything else, for a while or for ever.
-    Freeze(Option<Duration>),
-    /// The watch pauses until there is another event about the same object, and this one is skipped: as if the watch
-    /// had been away meanwhile.
-    Coalesce,
-    /// The event is lost, which no API server does.
-    Lose,
-}
-
-/// What people and other controllers do at a bad moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Deed {
-    /// Deletes the service account `app` and creates it again.
-    RecreateAccount,
-    /// Deletes the Deployment `app` and creates it again.
-    RecreateDeployment,
-    /// Scales the Deployment `app` to 3.
-    Scale,
-    /// Changes the label of the Deployment `app`: a new resource version, and nothing that matters.
-    Touch,
-    /// Deletes all pods.
-    DeletePods,
-    /// Takes the role from the service account `app`.
-    StripAccount,
-    /// Takes our annotation from the pod template of the Deployment `app`, as an apply of a whole object does.
-    UnrollDeployment,
-    /// Compacts etcd, and restarts the API server so that it forgets what it remembers: resource versions are too old.
-    Compact,
-    /// Kills the API server with SIGKILL and starts it again.
-    RestartApiServer,
-    /// Kills etcd with SIGKILL and starts it again.
-    RestartEtcd,
-    /// Takes the injection away.
-    RemoveInjection,
-    /// Gives the injection back.
-    InstallInjection,
-    /// Somebody who is none of the operators takes the lease, and is not heard of again.
-    StealLease,
-    /// Deletes the lease.
-    DeleteLease,
-}
+use super::{Action, Deed, Rule};
 
 const DEEDS: [(Deed, &str); 14] = [
     (Deed::StealLease, "steal lease"),
@@ -158,49 +39,6 @@ const PLAIN: [(Action, &str); 12] = [
     (Action::Coalesce, "coalesce"),
     (Action::Lose, "lose"),
 ];
-
-impl Rule {
-    /// The first request of this kind.
-    pub fn new(verb: &str, resource: &str, name: Option<&str>, first: usize, action: Action) -> Self {
-        Self {
-            verb: verb.to_owned(),
-            resource: resource.to_owned(),
-            name: name.map(str::to_owned),
-            first,
-            last: Some(first),
-            every: 1,
-            lasting: None,
-            action,
-        }
-    }
-
-    /// Whether it is about requests like this one, whatever their number.
-    pub fn is_about(&self, asked: &Asked) -> bool {
-        let verb = match self.verb.as_str() {
-            "any" => true,
-            "write" => asked.is_write(),
-            "read" => !asked.is_write(),
-            verb => verb == asked.verb,
-        };
-        verb && self.names(&asked.resource, &asked.name)
-    }
-
-    /// Whether it is about events of this object.
-    pub fn is_about_event(&self, resource: &str, name: &str) -> bool {
-        self.verb == "event" && self.names(resource, name)
-    }
-
-    fn names(&self, resource: &str, name: &str) -> bool {
-        (self.resource == "*" || self.resource == resource) && self.name.as_deref().is_none_or(|wanted| wanted == name)
-    }
-
-    /// Whether the `count`th that it is about is meant.
-    pub fn counts(&self, count: usize) -> bool {
-        count >= self.first
-            && self.last.is_none_or(|last| count <= last)
-            && (count - self.first).is_multiple_of(self.every)
-    }
-}
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -316,16 +154,6 @@ fn deed(text: &str) -> Result<Deed> {
     found.map(|(deed, _)| *deed).with_context(|| format!("nobody can `{text}`"))
 }
 
-impl Deed {
-    /// Whether it bears on more than one namespace.
-    pub fn is_global(self) -> bool {
-        matches!(
-            self,
-            Self::Compact | Self::RestartApiServer | Self::RestartEtcd | Self::RemoveInjection | Self::InstallInjection
-        )
-    }
-}
-
 impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = DEEDS.iter().find(|(deed, _)| deed == self).map_or("?", |(_, name)| name);
@@ -402,17 +230,5 @@ mod tests {
         assert!(error("patch pods twice: reset").contains("`twice` is neither"));
         assert!(error("patch pods #0: reset").contains("numbers begin with 1"));
         assert!(error("patch pods: delay soon").contains("`soon` is no duration"));
-    }
-
-    #[test]
-    fn the_number_of_a_request_decides() {
-        let counts = |text: &str| {
-            let rule: Rule = text.parse().unwrap_or_else(|error| panic!("{error:#}"));
-            (1..=7).filter(|count| rule.counts(*count)).collect::<Vec<_>>()
-        };
-        assert_eq!(counts("write *: reset"), [1]);
-        assert_eq!(counts("write * #3: reset"), [3]);
-        assert_eq!(counts("write * #2..4: reset"), [2, 3, 4]);
-        assert_eq!(counts("write * #2.. %3: reset"), [2, 5]);
     }
 }
