@@ -63,9 +63,7 @@ const LATER: &[&str] = &["pod-predates-binding", "manual"];
 impl ControlPlane {
     /// Makes the broken cluster in the namespace. Injection must not be installed before.
     pub async fn break_everything(&self, namespace: &Namespace) -> Result<()> {
-        self.apply_folder("config/base").await?;
-        let crd = "crd/podidentitybindings.podidentity.dev";
-        self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
+        self.install_operator().await?;
         let cluster = Broken { namespace: namespace.clone() };
         cluster.without_injection().await?;
         self.install_injection().await?;

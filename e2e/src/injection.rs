@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::api::{Api, PostParams};
-use serde_json::json;
 
+use crate::policies::plain;
 use crate::{ControlPlane, Namespace, fixtures, wait};
 
 /// Between two tries of something that cannot be watched: the state of the API server's own caches.
@@ -46,10 +46,7 @@ pub async fn released(namespace: &Namespace, service_account: &str) -> Result<()
 
 async fn eventually(namespace: &Namespace, service_account: &str, role: Option<&str>) -> Result<()> {
     let api: Api<Pod> = namespace.api();
-    let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"generateName": "probe-"},
-        "spec": {"serviceAccountName": service_account, "containers": [{"name": "main", "image": "probe"}]},
-    }))?;
+    let pod = plain(service_account)?;
     let dry_run = PostParams { dry_run: true, field_manager: None };
     let began = Instant::now();
     loop {

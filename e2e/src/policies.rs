@@ -40,6 +40,25 @@ impl ControlPlane {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
         self.apply_yaml(&list.to_string()).await
     }
+
+    /// Puts a policy in force in the namespaces with a label, by a binding of the label's name; `bindings` says where its
+    /// parameters are, if it has any.
+    pub async fn bind_policy(&self, policy: &str, label: &str, bindings: Option<Value>) -> Result<()> {
+        let mut binding = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": label},
+            "spec": {
+                "policyName": policy,
+                "validationActions": ["Deny"],
+                "matchResources": {"namespaceSelector": {"matchLabels": {label: "true"}}},
+            },
+        });
+        if let Some(bindings) = bindings {
+            binding["spec"]["paramRef"] = bindings;
+        }
+        self.apply_yaml(&binding.to_string()).await
+    }
 }
 
 /// Waits until the API server has checked the types in a policy's expressions, and found nothing.

@@ -68,7 +68,7 @@ fn said(command: &str, snapshots: &[Snapshot]) -> String {
     match Cli::parse_from(words).command {
         Command::Status(args) => {
             let targets = target::parse(&args.names, Some(TargetKind::Binding)).unwrap();
-            let views = status::named(&mut all(), &targets, "here").unwrap();
+            let views = status::named(all(), &targets, "here").unwrap();
             let detail = status::Detail { namespaces: args.scope.all_namespaces, everything: !targets.is_empty() };
             out = status::tree(&views, detail, paint).into_bytes();
         }

@@ -1,6 +1,6 @@
 //! Colours and marks, if the output is a terminal.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use podidentity_core::finding::Severity;
@@ -70,6 +70,13 @@ impl Paint {
             return text.to_owned();
         }
         text.chars().take(self.width.saturating_sub(1)).chain(['\u{2026}']).collect()
+    }
+
+    /// Writes the text in lines behind an indent.
+    pub(crate) fn paragraph(self, out: &mut String, indent: &str, text: &str) {
+        for line in self.wrap(text, indent.chars().count()) {
+            let _ = writeln!(out, "{indent}{line}");
+        }
     }
 
     /// The text in lines, each after this many columns that something else takes.

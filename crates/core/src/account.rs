@@ -261,7 +261,7 @@ pub fn restorations_with_this_one(binding: &PodIdentityBinding, now: Timestamp) 
     if last.is_some_and(|last| last + CALM_AFTER > now) { counted.saturating_add(1) } else { 1 }
 }
 
-/// When the role in force was written. Of several owners of the same value the first one made it so.
-fn annotated_at(account: &ServiceAccount, settings: &Settings) -> Option<Timestamp> {
+/// When the role that is there was written, whoever did it. Of several owners of the same value the first one made it so.
+pub fn annotated_at(account: &ServiceAccount, settings: &Settings) -> Option<Timestamp> {
     field_owners(&account.metadata, &settings.key("role-arn"), false).filter_map(|owner| owner.time).min()
 }

@@ -61,6 +61,11 @@ impl Snapshot {
         }
     }
 
+    /// Who the pods are to AWS, for trust policies: `system:serviceaccount:NAMESPACE:NAME`.
+    pub fn subject(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.service_account_name)
+    }
+
     /// Whether the namespace is being deleted: then nothing is written but finalizers removed.
     pub fn namespace_terminating(&self) -> bool {
         self.namespace_object.as_ref().is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some())

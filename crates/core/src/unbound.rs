@@ -13,26 +13,30 @@ pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &Settings) -> O
     annotation(account, settings, "role-arn")
 }
 
-/// The snapshot as it would be if a suspended binding declared the role and the audience of the annotations, and the
-/// operator had written these; `None` if a binding is there already or no role is annotated.
+/// What a binding would declare that says what the annotations say of role and audience; `None` if no role is annotated.
 ///
 /// Lifetime and STS endpoint are left undeclared: whatever pods have is right, since nobody declared otherwise.
-pub fn as_if_bound(snapshot: &Snapshot) -> Option<Snapshot> {
-    let settings = &snapshot.config.settings;
-    let account = snapshot.service_account.as_ref().filter(|_| snapshot.bindings.is_empty())?;
-    let role = annotated_role(account, settings)?;
-    let spec = PodIdentityBindingSpec {
-        service_account_name: snapshot.service_account_name.clone(),
-        role_arn: role.to_owned(),
+pub fn declared(name: &str, account: &ServiceAccount, settings: &Settings) -> Option<PodIdentityBindingSpec> {
+    Some(PodIdentityBindingSpec {
+        service_account_name: name.to_owned(),
+        role_arn: annotated_role(account, settings)?.to_owned(),
         audience: annotation(account, settings, "audience").map(str::to_owned),
         token_expiration_seconds: None,
         sts_regional_endpoints: None,
         rollout: podidentity_api::Rollout::default(),
         on_conflict: podidentity_api::ConflictPolicy::default(),
         deletion_policy: podidentity_api::DeletionPolicy::default(),
-        suspend: true,
+        suspend: false,
         undecodable: None,
-    };
+    })
+}
+
+/// The snapshot as it would be if a suspended binding [`declared`] what is annotated, and the operator had written that;
+/// `None` if a binding is there already or no role is annotated.
+pub fn as_if_bound(snapshot: &Snapshot) -> Option<Snapshot> {
+    let account = snapshot.service_account.as_ref().filter(|_| snapshot.bindings.is_empty())?;
+    let declared = declared(&snapshot.service_account_name, account, &snapshot.config.settings)?;
+    let spec = PodIdentityBindingSpec { suspend: true, ..declared };
     Some(with_binding(snapshot, binding(&snapshot.service_account_name, &snapshot.namespace, spec)))
 }
 
@@ -59,7 +63,8 @@ fn written_by_operator(account: &ServiceAccount) -> ServiceAccount {
     account
 }
 
-fn annotation<'a>(account: &'a ServiceAccount, settings: &Settings, name: &str) -> Option<&'a str> {
+/// An identity annotation of the service account, by the end of its key: `audience`, for example. Empty counts as absent.
+pub fn annotation<'a>(account: &'a ServiceAccount, settings: &Settings, name: &str) -> Option<&'a str> {
     let value = account.metadata.annotations.as_ref()?.get(&settings.key(name))?;
     Some(value.as_str()).filter(|value| !value.is_empty())
 }

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use anyhow::Result;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
+use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -24,12 +25,7 @@ const CHANGES: usize = 8;
 pub async fn populate(world: &World, injected: bool) -> Result<()> {
     let Size { bindings, bystanders, .. } = world.size;
     let identities = bindings + bystanders.div_ceil(PER_NAMESPACE);
-    let namespaces: BTreeSet<String> = (0..identities).map(|number| Identity::of(number).namespace).collect();
-    for_each(namespaces, |namespace| async move {
-        let object = json!({"metadata": {"name": namespace}});
-        http::create(&world.load, "/api/v1/namespaces", &object).await
-    })
-    .await?;
+    namespaces(&world.load, identities).await?;
     let role = injected.then(|| objects::role(0));
     for_each(0..bindings, |number| identity(world, number, role.as_deref())).await?;
     // Bystanders: a hundred pods for each service account that no binding names.
@@ -40,7 +36,7 @@ pub async fn populate(world: &World, injected: bool) -> Result<()> {
     .await?;
     for_each(0..bystanders, |number| async move {
         let Identity { namespace, name } = Identity::of(bindings + number / PER_NAMESPACE);
-        pod(world, &namespace, &objects::pod(&name, 1, number % PER_NAMESPACE, &name, None)).await
+        pod(&world.load, &namespace, &objects::pod(&name, 1, number % PER_NAMESPACE, &name, None)).await
     })
     .await
 }
@@ -51,22 +47,42 @@ async fn identity(world: &World, number: usize, role: Option<&str>) -> Result<()
     let (load, size) = (&world.load, &world.size);
     http::create(load, &path("serviceaccounts", namespace, ""), &objects::service_account(name)).await?;
     for workload in identity.workloads(size) {
-        let deployment = objects::deployment(&workload, name, size.replicas);
-        http::create(load, &path("deployments", namespace, ""), &deployment).await?;
-        for replica in 0..size.replicas {
-            pod(world, namespace, &objects::pod(&workload, 1, replica, name, role)).await?;
-        }
-        let status = format!("{}/status", path("deployments", namespace, &workload));
-        http::merge(load, &status, &objects::deployment_status(1, size.replicas)).await?;
+        running(load, &identity, &workload, size.replicas, role).await?;
     }
     Ok(())
 }
 
+/// Creates the namespaces of so many identities.
+pub(super) async fn namespaces(client: &Client, identities: usize) -> Result<()> {
+    let namespaces: BTreeSet<String> = (0..identities).map(|number| Identity::of(number).namespace).collect();
+    for_each(namespaces, |namespace| async move {
+        http::create(client, "/api/v1/namespaces", &json!({"metadata": {"name": namespace}})).await
+    })
+    .await
+}
+
+/// Creates a Deployment of an identity that is complete, and its pods, which have the role.
+pub(super) async fn running(
+    client: &Client,
+    identity: &Identity,
+    workload: &str,
+    replicas: usize,
+    role: Option<&str>,
+) -> Result<()> {
+    let Identity { namespace, name } = identity;
+    http::create(client, &path("deployments", namespace, ""), &objects::deployment(workload, name, replicas)).await?;
+    for replica in 0..replicas {
+        pod(client, namespace, &objects::pod(workload, 1, replica, name, role)).await?;
+    }
+    let status = format!("{}/status", path("deployments", namespace, workload));
+    http::merge(client, &status, &objects::deployment_status(1, replicas)).await
+}
+
 /// Creates a pod that runs.
-pub async fn pod(world: &World, namespace: &str, pod: &Value) -> Result<()> {
+async fn pod(client: &Client, namespace: &str, pod: &Value) -> Result<()> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-    http::create(&world.load, &path("pods", namespace, ""), pod).await?;
-    http::merge(&world.load, &format!("{}/status", path("pods", namespace, name)), &objects::pod_status(0)).await
+    http::create(client, &path("pods", namespace, ""), pod).await?;
+    http::merge(client, &format!("{}/status", path("pods", namespace, name)), &objects::pod_status(0)).await
 }
 
 /// Creates all bindings, with the role of round 0; when each was sent.

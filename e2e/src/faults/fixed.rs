@@ -6,7 +6,7 @@ use super::case::{Case, Step};
 use super::cases;
 use super::endstate::Likeness;
 use super::plan::Plan;
-use super::rules::{Deed, Rule};
+use super::rules::Deed;
 use crate::fixtures::ROLE;
 
 /// What the operator watches.
@@ -43,12 +43,6 @@ pub fn plans() -> Vec<Plan> {
     groups.into_iter().flatten().collect()
 }
 
-fn plan(class: &str, case: &Case, rules: &[&str]) -> Plan {
-    // The rules are constants of this file, and a test reads them all.
-    let parsed = rules.iter().filter_map(|rule| rule.parse::<Rule>().ok()).collect();
-    Plan::new(class, case, &rules.join(" and "), parsed)
-}
-
 /// Trouble that lasts for a while, in every case.
 fn bad_weather() -> Vec<Plan> {
     let weather = [
@@ -60,7 +54,7 @@ fn bad_weather() -> Vec<Plan> {
         ("slow network", "any * #1..: delay 300ms"),
     ];
     let cases = cases::all();
-    weather.iter().flat_map(|(class, rule)| cases.iter().map(|case| plan(class, case, &[rule]))).collect()
+    weather.iter().flat_map(|(class, rule)| cases.iter().map(|case| Plan::of_rules(class, case, &[rule]))).collect()
 }
 
 /// The first list of each kind goes wrong.
@@ -68,9 +62,9 @@ fn first_lists() -> Vec<Plan> {
     let mut plans = Vec::new();
     for resource in WATCHED {
         for trouble in ["truncate", "answer 403", "answer 500", "answer 429 retry-after 1", "reset"] {
-            plans.push(plan("first list broken", &cases::bound(), &[&format!("list {resource}: {trouble}")]));
+            plans.push(Plan::of_rules("first list broken", &cases::bound(), &[&format!("list {resource}: {trouble}")]));
         }
-        plans.push(plan("first list broken", &cases::bound(), &[&format!("list {resource}: delay 3s")]));
+        plans.push(Plan::of_rules("first list broken", &cases::bound(), &[&format!("list {resource}: delay 3s")]));
     }
     plans
 }
@@ -80,7 +74,7 @@ fn watches() -> Vec<Plan> {
     let mut plans = Vec::new();
     for resource in SPARE {
         for code in [403, 500] {
-            plans.push(plan(
+            plans.push(Plan::of_rules(
                 "a watch refused for ever",
                 &cases::bound(),
                 &[&format!("watch {resource} #1..: answer {code}")],
@@ -88,7 +82,7 @@ fn watches() -> Vec<Plan> {
         }
     }
     let definitions = "read customresourcedefinitions #1..: answer 403";
-    plans.push(plan("a watch refused for ever", &cases::bound(), &[definitions]));
+    plans.push(Plan::of_rules("a watch refused for ever", &cases::bound(), &[definitions]));
     plans
 }
 
@@ -96,16 +90,16 @@ fn watches() -> Vec<Plan> {
 fn silence() -> Vec<Plan> {
     let mut plans = Vec::new();
     for frozen in ["podidentitybindings/app #1", "serviceaccounts/app #1", "deployments/app #2", "pods #2"] {
-        plans.push(plan("watch frozen", &cases::bound(), &[&format!("event {frozen}: freeze")]));
+        plans.push(Plan::of_rules("watch frozen", &cases::bound(), &[&format!("event {frozen}: freeze")]));
     }
-    plans.push(plan("watch frozen", &cases::role_changed(), &["event podidentitybindings/app #5: freeze"]));
+    plans.push(Plan::of_rules("watch frozen", &cases::role_changed(), &["event podidentitybindings/app #5: freeze"]));
     for write in ["podidentitybindings/app", "serviceaccounts/app", "deployments/app", "podidentitybindings.status/app"]
     {
-        plans.push(plan("connections half-open", &cases::bound(), &[&format!("patch {write}: half-open")]));
-        plans.push(plan("write never answered", &cases::bound(), &[&format!("patch {write}: hang")]));
+        plans.push(Plan::of_rules("connections half-open", &cases::bound(), &[&format!("patch {write}: half-open")]));
+        plans.push(Plan::of_rules("write never answered", &cases::bound(), &[&format!("patch {write}: hang")]));
     }
-    plans.push(plan("write never answered", &cases::bound(), &["create events: hang"]));
-    plans.push(plan("write never answered", &cases::role_changed(), &["patch deployments/app #2: hang"]));
+    plans.push(Plan::of_rules("write never answered", &cases::bound(), &["create events: hang"]));
+    plans.push(Plan::of_rules("write never answered", &cases::role_changed(), &["patch deployments/app #2: hang"]));
     for plan in &mut plans {
         plan.patience = UNTIL_A_DEAD_WATCH_IS_NOTICED;
     }
@@ -120,7 +114,7 @@ fn two_operators() -> Vec<Plan> {
             if case.rolls == 0 && rules.iter().any(|rule| rule.contains("deployments")) {
                 continue;
             }
-            let mut plan = plan("two operators", &case, rules);
+            let mut plan = Plan::of_rules("two operators", &case, rules);
             // Both may count a restoration, or write the same value once more.
             plan.likeness = Likeness::Loose;
             plan.operators = 2;
@@ -147,7 +141,8 @@ fn mid_way() -> Vec<Plan> {
         for deed in deeds {
             for when in ["before", "after"] {
                 let class = format!("{deed} mid-way");
-                let mut plan = plan(&class, &cases::bound(), &[&format!("{point}: {when} it {deed}")]).loosely();
+                let mut plan =
+                    Plan::of_rules(&class, &cases::bound(), &[&format!("{point}: {when} it {deed}")]).loosely();
                 // What somebody undoes has to be done once more.
                 plan.case.rolls += 2;
                 plan.same_as = Some(cases::bound());
@@ -165,7 +160,7 @@ fn rivals() -> Vec<Plan> {
     for deed in deeds {
         for base in [cases::bound(), cases::role_changed()] {
             let rule = format!("write * #1..6 %2: after it {deed}");
-            let mut plan = plan("another manager at work", &base, &[&rule]).loosely();
+            let mut plan = Plan::of_rules("another manager at work", &base, &[&rule]).loosely();
             plan.case.rolls += 5;
             plan.same_as = Some(base);
             plans.push(plan);
@@ -182,10 +177,14 @@ fn control_plane() -> Vec<Plan> {
         let class = format!("{deed} mid-way");
         for point in points {
             for when in ["before", "after"] {
-                plans.push(plan(&class, &cases::bound(), &[&format!("{point}: {when} it {deed}")]));
+                plans.push(Plan::of_rules(&class, &cases::bound(), &[&format!("{point}: {when} it {deed}")]));
             }
         }
-        plans.push(plan(&class, &cases::role_changed(), &[&format!("patch serviceaccounts/app #2: after it {deed}")]));
+        plans.push(Plan::of_rules(
+            &class,
+            &cases::role_changed(),
+            &[&format!("patch serviceaccounts/app #2: after it {deed}")],
+        ));
     }
     plans.extend(without_injection());
     for plan in &mut plans {

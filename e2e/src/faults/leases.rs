@@ -9,7 +9,6 @@ use super::case::Case;
 use super::cases;
 use super::journal::{Journal, Write};
 use super::plan::Plan;
-use super::rules::Rule;
 use crate::operator::{NAMESPACE, SERVICE_ACCOUNT};
 use crate::{Namespace, wait};
 
@@ -48,9 +47,7 @@ pub fn plans() -> Vec<Plan> {
 }
 
 fn plan(class: &str, case: &Case, rules: &[&str]) -> Plan {
-    // The rules are constants of this file, and a test reads them all.
-    let parsed = rules.iter().filter_map(|rule| rule.parse::<Rule>().ok()).collect();
-    let mut plan = Plan::new(class, case, &rules.join(" and "), parsed);
+    let mut plan = Plan::of_rules(class, case, rules);
     plan.operators = 2;
     plan.elected = true;
     plan
@@ -137,7 +134,7 @@ mod tests {
     fn every_rule_about_leases_is_understood() {
         for (_, rules) in LOSSES {
             for rule in rules {
-                assert!(rule.parse::<Rule>().is_ok(), "{rule}");
+                assert!(rule.parse::<crate::faults::rules::Rule>().is_ok(), "{rule}");
             }
         }
     }

@@ -66,6 +66,12 @@ impl Plan {
         }
     }
 
+    /// A case that these rules disturb. They are constants of the campaign, and tests read them all.
+    pub(super) fn of_rules(class: &str, case: &Case, rules: &[&str]) -> Self {
+        let parsed = rules.iter().filter_map(|rule| rule.parse().ok()).collect();
+        Self::new(class, case, &rules.join(" and "), parsed)
+    }
+
     /// The same, compared loosely.
     #[must_use]
     pub fn loosely(mut self) -> Self {

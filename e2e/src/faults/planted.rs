@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::cases;
 use super::plan::Plan;
 use super::request::Asked;
-use super::rules::Rule;
 
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +28,7 @@ pub enum Bug {
 /// A bug, the plan that has to notice it, and a part of what an oracle or a wait has to say.
 pub fn plans() -> Vec<(Bug, Plan, &'static str)> {
     let plan = |case, rule: &str| {
-        let rules = rule.parse::<Rule>().into_iter().collect();
-        let mut plan = Plan::new("planted", &case, rule, rules);
+        let mut plan = Plan::of_rules("planted", &case, &[rule]);
         plan.patience = 45;
         plan
     };

@@ -191,17 +191,7 @@ pub(crate) async fn read_alike(world: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = &world.control_plane;
     control_plane.install_policies_for("config/grants", LABEL).await?;
     // Of the policies only the one on service accounts: the annotations here are not all of the kind that is let in.
-    let binding = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": ONLY},
-        "spec": {
-            "policyName": "pod-identity-grants-service-accounts",
-            "validationActions": ["Deny"],
-            "matchResources": {"namespaceSelector": {"matchLabels": {ONLY: "true"}}},
-        },
-    });
-    control_plane.apply_yaml(&binding.to_string()).await?;
+    control_plane.bind_policy("pod-identity-grants-service-accounts", ONLY, None).await?;
     let work: Vec<_> = ANNOTATIONS.iter().map(|annotation| compare(control_plane, annotation)).collect();
     let allowed: Vec<usize> = stream::iter(work).buffer_unordered(8).try_collect().await?;
     let (all, allowed) = (ANNOTATIONS.len() * ROLES.len(), allowed.iter().sum::<usize>());

@@ -7,7 +7,7 @@ use podidentity_core::objects::{ServiceAccount, field_owners};
 use podidentity_core::owners::owners;
 use podidentity_core::settings::Settings;
 use podidentity_core::snapshot::Snapshot;
-use podidentity_core::unbound::{annotated_role, binding};
+use podidentity_core::unbound::{self, annotation, binding};
 use podidentity_core::verify::shown;
 use serde::Serialize;
 
@@ -28,17 +28,15 @@ pub(crate) struct Proposal {
 pub(crate) fn propose(snapshot: &Snapshot) -> Option<Proposal> {
     let settings = &snapshot.config.settings;
     let account = snapshot.service_account.as_deref().filter(|_| snapshot.bindings.is_empty())?;
-    let role = annotated_role(account, settings)?;
+    let role_only = unbound::declared(&snapshot.service_account_name, account, settings)?;
     let mut comments = vec![origin(snapshot, account, settings)];
-    if let Err(problem) = role.parse::<RoleArn>() {
+    if let Err(problem) = role_only.role_arn.parse::<RoleArn>() {
         comments.push(format!("Cannot be bound: {problem}"));
         return Some(Proposal { comments, binding: None, waits: false });
     }
-    let (fullest, ignored) = declared(snapshot, account, role);
-    comments.extend(ignored);
     // What is declared is enforced: lifetime and STS endpoint only where pods have them already.
-    let role_only =
-        PodIdentityBindingSpec { token_expiration_seconds: None, sts_regional_endpoints: None, ..fullest.clone() };
+    let (fullest, ignored) = with_the_rest(role_only.clone(), account, settings);
+    comments.extend(ignored);
     let mut waiting = role_only.clone();
     waiting.rollout.policy = RolloutPolicy::Manual;
     let candidates = [(fullest, false), (role_only, false), (waiting, true)];
@@ -63,13 +61,13 @@ fn restarts_nothing(forecast: &Forecast) -> bool {
     forecast.restarts_unasked().next().is_none()
 }
 
-/// All that the annotations declare and a binding can; what it cannot, in words.
-fn declared(snapshot: &Snapshot, account: &ServiceAccount, role: &str) -> (PodIdentityBindingSpec, Vec<String>) {
-    let settings = &snapshot.config.settings;
-    let annotation = |name: &str| {
-        let key = settings.key(name);
-        account.metadata.annotations.as_ref()?.get(&key).filter(|value| !value.is_empty()).cloned()
-    };
+/// Lifetime and STS endpoint as well, as the annotations declare them and a binding can; what it cannot, in words.
+fn with_the_rest(
+    spec: PodIdentityBindingSpec,
+    account: &ServiceAccount,
+    settings: &Settings,
+) -> (PodIdentityBindingSpec, Vec<String>) {
+    let annotation = |name: &str| annotation(account, settings, name).map(str::to_owned);
     let mut ignored = Vec::new();
     // Only what the operator would write in the same way: another spelling would be a conflict.
     let mut same = |name: &str, value: Option<String>, accepted: Option<String>| {
@@ -87,18 +85,7 @@ fn declared(snapshot: &Snapshot, account: &ServiceAccount, role: &str) -> (PodId
     let regional = annotation("sts-regional-endpoints");
     let enabled = regional.as_ref().and_then(|text| text.parse::<bool>().ok());
     same("sts-regional-endpoints", regional, enabled.map(|enabled| enabled.to_string()));
-    let spec = PodIdentityBindingSpec {
-        service_account_name: snapshot.service_account_name.clone(),
-        role_arn: role.to_owned(),
-        audience: annotation("audience"),
-        token_expiration_seconds: seconds,
-        sts_regional_endpoints: enabled,
-        rollout: podidentity_api::Rollout::default(),
-        on_conflict: podidentity_api::ConflictPolicy::default(),
-        deletion_policy: podidentity_api::DeletionPolicy::default(),
-        suspend: false,
-        undecodable: None,
-    };
+    let spec = PodIdentityBindingSpec { token_expiration_seconds: seconds, sts_regional_endpoints: enabled, ..spec };
     (spec, ignored)
 }
 

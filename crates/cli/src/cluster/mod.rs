@@ -49,6 +49,7 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 }
 
 /// A cluster, and the part of it that is looked at.
+#[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) connection: Connection,
     /// `None`: all.
@@ -98,19 +99,12 @@ impl Session {
 
     /// The same cluster, but another part of it.
     pub(crate) fn across(&self, namespace: Option<String>) -> Self {
-        Self { selector: None, quiet: self.quiet, ..self.quietly(namespace) }
+        Self { namespace, selector: None, ..self.clone() }
     }
 
     /// The same objects of another part of the cluster, read without a word.
     pub(crate) fn quietly(&self, namespace: Option<String>) -> Self {
-        Self {
-            connection: self.connection.clone(),
-            namespace,
-            config: Arc::clone(&self.config),
-            selector: self.selector.clone(),
-            grants: self.grants,
-            quiet: true,
-        }
+        Self { namespace, quiet: true, ..self.clone() }
     }
 
     /// Asks the cluster for its issuer, where the user has not given it.

@@ -11,25 +11,19 @@ pub(super) fn text(story: &Story, paint: Paint) -> String {
     let _ = writeln!(out, "{}", paint.bold(&story.title));
     let cause = &story.cause;
     let _ = writeln!(out, "{} {}", paint.mark(cause.mark), paint.like(cause.mark, &cause.reason));
-    for line in paint.wrap(&cause.message, 2) {
-        let _ = writeln!(out, "  {line}");
-    }
+    paint.paragraph(&mut out, "  ", &cause.message);
     for step in &story.steps {
         out.push('\n');
         self::step(&mut out, step, paint);
     }
     let _ = writeln!(out, "\n{}", paint.bold("Next"));
-    for line in paint.wrap(&story.next, 2) {
-        let _ = writeln!(out, "  {line}");
-    }
+    paint.paragraph(&mut out, "  ", &story.next);
     out
 }
 
 fn step(out: &mut String, step: &Step, paint: Paint) {
     let _ = writeln!(out, "{} {}", paint.mark(step.mark), paint.bold(&step.heading));
-    for line in paint.wrap(&step.text, 2) {
-        let _ = writeln!(out, "  {line}");
-    }
+    paint.paragraph(out, "  ", &step.text);
     let width = step.details.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     for (name, value) in &step.details {
         if name.is_empty() {

@@ -4,6 +4,7 @@ use super::{Step, Subject, containers};
 use crate::age::age;
 use crate::paint::Mark;
 use jiff::Timestamp;
+use podidentity_core::account::annotated_at;
 use podidentity_core::arn::RoleArn;
 use podidentity_core::injection::{Reasons, reasons};
 use podidentity_core::objects::{FieldOwner, field_owners};
@@ -121,9 +122,8 @@ fn order(subject: &Subject<'_>) -> Option<Step> {
     let created = pod.metadata.creation_timestamp.as_ref()?.0;
     let now = subject.snapshot.now;
     let account = subject.snapshot.service_account.as_deref()?;
-    let key = subject.snapshot.config.settings.key("role-arn");
     subject.annotated_role()?;
-    let annotated = field_owners(&account.metadata, &key, false).filter_map(|owner| owner.time).min();
+    let annotated = annotated_at(account, &subject.snapshot.config.settings);
     let pod_age = format!("the pod was created at {created} ({} ago)", age(created, now));
     Some(match annotated {
         None => step(Mark::Note, heading, format!("{pod_age}; since when the annotation is there is not known")),
@@ -139,7 +139,7 @@ fn order(subject: &Subject<'_>) -> Option<Step> {
 /// What would the webhook have done, and why?
 fn webhook(subject: &Subject<'_>) -> Option<Step> {
     let heading = "Webhook";
-    let (target, _) = subject.admitted()?;
+    let target = subject.admitted()?;
     let settings = &subject.snapshot.config.settings;
     let offered = subject.case().map(|case| case.wanted.offered(settings));
     let annotated = subject.snapshot.service_account.as_ref().and_then(|account| account.metadata.annotations.clone());
@@ -206,7 +206,5 @@ pub(super) fn trust_policy(subject: &Subject<'_>) -> Option<TrustPolicy> {
     let audience = subject
         .case()
         .map_or(config.settings.audience.as_str(), |case| case.wanted.effective_audience(&config.settings));
-    let account = &subject.snapshot.service_account_name;
-    let pods = format!("system:serviceaccount:{}:{account}", subject.snapshot.namespace);
-    Some(trust::policy(&role, config.issuer.as_deref(), &pods, audience))
+    Some(trust::policy(&role, config.issuer.as_deref(), &subject.snapshot.subject(), audience))
 }

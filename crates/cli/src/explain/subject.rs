@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use podidentity_core::assess::{Assessment, Case, JudgedPod};
 use podidentity_core::injection;
-use podidentity_core::objects::{Pod, PodSpec, Workload};
+use podidentity_core::objects::{Pod, Workload};
 use podidentity_core::rollout::WorkloadVerdict;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::unbound::{annotated_role, as_if_bound};
@@ -58,51 +58,41 @@ impl<'a> Subject<'a> {
         self.pod = self.snapshot.pods.iter().find(|pod| pod.name() == name).cloned();
         let judged = self.case().and_then(|case| case.pods().find(|judged| judged.pod.name() == name)).cloned();
         self.judged = judged;
-        self.find_workload();
+        self.find_owner();
     }
 
     /// The pods of a workload that cannot be restarted are found by their controller.
     fn choose_workload(&mut self, kind: &str, name: &str) {
-        let of = |pod: &Pod| pod.controller().is_some_and(|owner| owner.kind == kind && owner.name == name);
-        let judged = self.case().map(|case| case.pods().filter(|judged| of(&judged.pod)).cloned().collect::<Vec<_>>());
-        self.take(judged.unwrap_or_default());
-        if self.pod.is_none() {
-            self.pod = self.snapshot.pods.iter().find(|pod| pod.is_live() && of(pod)).cloned();
-        }
-        let workload = self.case().and_then(|case| {
-            case.workloads.iter().find(|it| it.workload.kind.as_str() == kind && it.workload.id().name == name)
-        });
-        self.workload = workload.cloned();
+        self.choose(|pod| pod.controller().is_some_and(|owner| owner.kind == kind && owner.name == name));
+        self.find_workload(kind, name);
     }
 
     fn choose_worst(&mut self) {
-        let judged = self.case().map(|case| case.pods().cloned().collect::<Vec<_>>()).unwrap_or_default();
-        self.take(judged);
-        if self.pod.is_none() {
-            self.pod = self.snapshot.pods.iter().find(|pod| pod.is_live()).cloned();
-        }
-        self.find_workload();
+        self.choose(|_| true);
+        self.find_owner();
     }
 
-    /// The pod with the worst finding; of equals the first.
-    fn take(&mut self, pods: Vec<JudgedPod>) {
-        let worst = |judged: &JudgedPod| {
+    /// Of these pods the one with the worst finding, of equals the first; where none is judged, a live one.
+    fn choose(&mut self, of: impl Fn(&Pod) -> bool) {
+        let worst = |judged: &&JudgedPod| {
             let worst = judged.verdict.findings.first().map(|finding| (finding.severity, finding.reason));
             (worst.is_none(), worst)
         };
-        self.judged = pods.into_iter().min_by_key(worst);
-        self.pod = self.judged.as_ref().map(|judged| Arc::clone(&judged.pod));
+        let judged = self.case().and_then(|case| case.pods().filter(|it| of(&it.pod)).min_by_key(worst)).cloned();
+        let live = || self.snapshot.pods.iter().find(|pod| pod.is_live() && of(pod)).cloned();
+        self.pod = judged.as_ref().map(|judged| Arc::clone(&judged.pod)).or_else(live);
+        self.judged = judged;
     }
 
-    fn find_workload(&mut self) {
-        let Some(owner) = self.pod.as_ref().and_then(|pod| pod.controller().cloned()) else { return };
-        let workload = self.case().and_then(|case| {
-            let is = |it: &&WorkloadVerdict| {
-                it.workload.kind.as_str() == owner.kind && it.workload.metadata.name.as_ref() == Some(&owner.name)
-            };
-            case.workloads.iter().find(is)
-        });
-        self.workload = workload.cloned();
+    fn find_owner(&mut self) {
+        if let Some(owner) = self.pod.as_ref().and_then(|pod| pod.controller().cloned()) {
+            self.find_workload(&owner.kind, &owner.name);
+        }
+    }
+
+    fn find_workload(&mut self, kind: &str, name: &str) {
+        let workloads = self.case().map(|case| &case.workloads);
+        self.workload = workloads.and_then(|all| all.iter().find(|it| is(&it.workload, kind, name))).cloned();
     }
 
     /// The role that the service account is annotated with.
@@ -125,18 +115,15 @@ impl<'a> Subject<'a> {
             return Some(&verdict.workload);
         }
         let owner = self.pod.as_ref()?.controller()?;
-        let is = |it: &&Arc<Workload>| it.kind.as_str() == owner.kind && it.metadata.name.as_ref() == Some(&owner.name);
-        self.snapshot.workloads.iter().find(is).map(Arc::as_ref)
+        self.snapshot.workloads.iter().find(|it| is(it, &owner.kind, &owner.name)).map(Arc::as_ref)
     }
 
     /// What the webhook is or was given: the template, or the pod where that is all there is.
-    pub(crate) fn admitted(&self) -> Option<(injection::Target<'_>, &PodSpec)> {
-        if let Some(workload) = self.workload() {
-            let template = &workload.template;
-            return Some((injection::Target::from(template), &template.spec));
+    pub(crate) fn admitted(&self) -> Option<injection::Target<'_>> {
+        match self.workload() {
+            Some(workload) => Some((&workload.template).into()),
+            None => self.pod.as_deref().map(injection::Target::from),
         }
-        let pod = self.pod.as_deref()?;
-        Some((injection::Target::from(pod), &pod.spec))
     }
 
     /// For example `Deployment/web`, as the pod itself tells.
@@ -156,6 +143,10 @@ impl<'a> Subject<'a> {
             _ => title,
         }
     }
+}
+
+fn is(workload: &Workload, kind: &str, name: &str) -> bool {
+    workload.kind.as_str() == kind && workload.metadata.name.as_deref() == Some(name)
 }
 
 /// Whether the snapshot is that of the object's identity.

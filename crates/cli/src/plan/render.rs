@@ -36,9 +36,7 @@ fn one(out: &mut String, plan: &Planned, paint: Paint) {
             paint.mark(Mark::Wrong),
             paint.like(Mark::Wrong, format!("nothing is written: {reason}"))
         );
-        for line in paint.wrap(message, 4) {
-            let _ = writeln!(out, "    {line}");
-        }
+        paint.paragraph(out, "    ", message);
     }
     for loser in &plan.losers {
         let _ = writeln!(out, "  {} pib/{loser} does not count beside it", paint.mark(Mark::Warning));

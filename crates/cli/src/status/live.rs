@@ -151,8 +151,7 @@ impl Live<'_> {
     }
 
     fn text(&self) -> String {
-        let mut views = self.views.clone();
-        match named(&mut views, self.targets, &self.session.place()) {
+        match named(self.views.clone(), self.targets, &self.session.place()) {
             Ok(views) => tree(&views, self.detail, Paint::of_stdout()),
             // What is asked for may come, or come back.
             Err(failure) => format!("{failure}\n"),

@@ -80,7 +80,7 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failur
         if args.watch {
             return live::show(&session, &targets, detail, out).await;
         }
-        let Views { mut views, notes } = session.views().await?;
+        let Views { views, notes } = session.views().await?;
         Messages::new().notes(&notes);
         if views.is_empty() && targets.is_empty() {
             Messages::new().note(&format!("no bindings and no annotated service accounts {}", session.place()));
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failur
                 return Ok(Exit::Ok);
             }
         }
-        let wanted = named(&mut views, &targets, &session.place())?;
+        let wanted = named(views, &targets, &session.place())?;
         write(&wanted, args.output, detail, Paint::of_stdout(), out)?;
         Ok(Exit::Ok)
     })
@@ -114,25 +114,27 @@ pub(crate) fn document(views: &[View]) -> serde_json::Value {
 }
 
 /// The views that are named, all if none is.
-pub(crate) fn named(views: &mut Vec<View>, targets: &[Target], place: &str) -> Result<Vec<View>, Failure> {
-    if targets.is_empty() {
-        return Ok(std::mem::take(views));
+pub(crate) fn named(mut views: Vec<View>, targets: &[Target], place: &str) -> Result<Vec<View>, Failure> {
+    if let Some(target) = targets.iter().find(|target| !views.iter().any(|view| is(view, target))) {
+        return Err(not_found(&views, target, place));
     }
-    for target in targets {
-        if !views.iter().any(|view| is(view, target)) {
-            return Err(not_found(views, target, place));
-        }
-    }
-    Ok(std::mem::take(views).into_iter().filter(|view| targets.iter().any(|target| is(view, target))).collect())
+    views.retain(|view| targets.is_empty() || targets.iter().any(|target| is(view, target)));
+    Ok(views)
 }
 
 fn is(view: &View, target: &Target) -> bool {
-    match target.kind {
-        TargetKind::Binding => view.binding.as_ref() == Some(&target.name),
-        TargetKind::ServiceAccount => view.service_account == target.name,
-        TargetKind::Pod => view.pods().any(|pod| pod.name == target.name),
+    names(view, target.kind).contains(&target.name.as_str())
+}
+
+/// The names of all objects of the kind in the view.
+fn names(view: &View, kind: TargetKind) -> Vec<&str> {
+    match kind {
+        TargetKind::Binding => view.binding.as_deref().into_iter().collect(),
+        TargetKind::ServiceAccount => vec![&view.service_account],
+        TargetKind::Pod => view.pods().map(|pod| pod.name.as_str()).collect(),
         TargetKind::Workload(kind) => {
-            view.workloads.iter().any(|workload| workload.kind == kind && workload.name == target.name)
+            let workloads = view.workloads.iter().filter(|workload| workload.kind == kind);
+            workloads.map(|workload| workload.name.as_str()).collect()
         }
     }
 }
@@ -147,16 +149,8 @@ fn not_found(views: &[View], target: &Target, place: &str) -> Failure {
              sa/{account}?"
         ));
     }
-    let names: Vec<&str> = match target.kind {
-        TargetKind::Binding => views.iter().filter_map(|view| view.binding.as_deref()).collect(),
-        TargetKind::ServiceAccount => views.iter().map(|view| view.service_account.as_str()).collect(),
-        TargetKind::Pod => views.iter().flat_map(View::pods).map(|pod| pod.name.as_str()).collect(),
-        TargetKind::Workload(kind) => {
-            let workloads = views.iter().flat_map(|view| &view.workloads).filter(|workload| workload.kind == kind);
-            workloads.map(|workload| workload.name.as_str()).collect()
-        }
-    };
+    let names = views.iter().flat_map(|view| names(view, target.kind));
     let with_role = if target.kind == TargetKind::Binding { "" } else { " with a role" };
-    let meant = did_you_mean(&target.name, names.into_iter());
+    let meant = did_you_mean(&target.name, names);
     Failure::Other(format!("there is no {target}{with_role} {place}{meant}"))
 }

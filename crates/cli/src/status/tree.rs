@@ -231,9 +231,7 @@ impl<'a> Tree<'a> {
 
     /// Wrapped lines behind the branches.
     fn text(&mut self, indent: &str, text: &str) {
-        for line in self.paint.wrap(text, indent.chars().count()) {
-            let _ = writeln!(self.out, "{indent}{line}");
-        }
+        self.paint.paragraph(self.out, indent, text);
     }
 }
 

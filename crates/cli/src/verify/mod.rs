@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 
 use crate::cluster::args::{ConnectionArgs, ScopeArgs, duration};
-use crate::cluster::{Failure, Session, TargetKind, block_on, target};
+use crate::cluster::{Failure, Session, TargetKind, Views, block_on, target};
 use crate::complete;
 use crate::exit::Exit;
 use crate::messages::Messages;
@@ -88,8 +88,8 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<Exit, Failur
         let mut last = String::new();
         let (views, notes) = loop {
             let asked = Instant::now();
-            let mut read = session.views().await?;
-            let named = status::named(&mut read.views, &targets, &session.place());
+            let Views { views, notes } = session.views().await?;
+            let named = status::named(views, &targets, &session.place());
             let views = match named {
                 // What is waited for may still be on its way.
                 Err(_) if args.wait && began.elapsed() < args.timeout => Vec::new(),
@@ -97,12 +97,12 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<Exit, Failur
             };
             let missing = views.is_empty() && !targets.is_empty();
             if !args.wait || (!missing && is_over(&views)) {
-                break (views, read.notes);
+                break (views, notes);
             }
             let progress = waiting_for(&views);
             if began.elapsed() >= args.timeout {
                 messages.note(&format!("gave up after {}s, still waiting: {progress}", args.timeout.as_secs()));
-                break (views, read.notes);
+                break (views, notes);
             }
             if progress != last {
                 messages.note(&format!("waiting: {progress}"));

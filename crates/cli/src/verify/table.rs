@@ -29,9 +29,7 @@ pub(super) fn table(views: &[View], namespaces: bool, paint: Paint) -> String {
             view.title(),
             paint.like(mark, &view.reason)
         );
-        for line in paint.wrap(&view.message, 2) {
-            let _ = writeln!(out, "  {line}");
-        }
+        paint.paragraph(&mut out, "  ", &view.message);
     }
     let warnings = views.iter().flat_map(View::all_findings).filter(|it| it.severity == Severity::Warning).count();
     let warnings = if warnings == 0 { String::new() } else { format!("; {}", counted(warnings, "warning")) };

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use podidentity_api::names::{condition, reason};
 use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, WorkloadState};
+use podidentity_core::account::annotated_at;
 use podidentity_core::assess::{Assessment, Case, JudgedPod};
 use podidentity_core::finding::Severity;
-use podidentity_core::objects::field_owners;
 use podidentity_core::outcome::Outcome;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status;
@@ -60,7 +60,7 @@ fn verdict(binding: &PodIdentityBinding, status: &PodIdentityBindingStatus) -> (
         (false, false) => State::Verified,
     };
     // That a write is refused cannot be seen from outside: what is still to be done tells nothing of it.
-    let stored = binding.status.as_ref().filter(|stored| stored.observed_generation == binding.metadata.generation);
+    let stored = binding.status.as_ref().filter(|_| is_observed(binding));
     if state == State::Working
         && let Some((stored, message)) = stored.and_then(|stored| find(stored, condition::READY))
         && [reason::WRITE_REFUSED, reason::WRITE_FAILED].contains(&stored.as_str())
@@ -132,9 +132,10 @@ fn empty(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
 fn filled(view: View, snapshot: &Snapshot, case: &Case, status: &PodIdentityBindingStatus) -> View {
     let count = |number: i32| usize::try_from(number).unwrap_or_default();
     let others = status::findings_of_workloads(case, &snapshot.namespace);
+    let account = snapshot.service_account.as_ref();
     View {
         role_arn: case.wanted.role_arn.clone(),
-        annotated_at: annotated_at(snapshot),
+        annotated_at: account.and_then(|account| annotated_at(account, &snapshot.config.settings)),
         workloads_total: count(status.workloads_total),
         workloads_current: count(status.workloads_current),
         pods_total: count(status.pods_total),
@@ -148,13 +149,6 @@ fn filled(view: View, snapshot: &Snapshot, case: &Case, status: &PodIdentityBind
 /// Whether an operator has reported on the binding as it is now.
 fn is_observed(binding: &PodIdentityBinding) -> bool {
     binding.status.as_ref().is_some_and(|status| status.observed_generation == binding.metadata.generation)
-}
-
-/// When the role that is on the service account was written, whoever did it.
-fn annotated_at(snapshot: &Snapshot) -> Option<Timestamp> {
-    let account = snapshot.service_account.as_ref()?;
-    let key = snapshot.config.settings.key("role-arn");
-    field_owners(&account.metadata, &key, false).filter_map(|owner| owner.time).min()
 }
 
 fn workloads(case: &Case) -> Vec<WorkloadView> {

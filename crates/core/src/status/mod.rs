@@ -143,7 +143,7 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
         role_arn: case.account.role_in_force.clone(),
         last_verified_role_arn: if proven { Some(case.wanted.role_arn.clone()) } else { old.last_verified_role_arn },
         last_verified_identity: if proven { Some(case.wanted.identity()) } else { old.last_verified_identity },
-        subject: Some(format!("system:serviceaccount:{}:{}", snapshot.namespace, snapshot.service_account_name)),
+        subject: Some(snapshot.subject()),
         audience: Some(case.wanted.effective_audience(settings).to_owned()),
         issuer: snapshot.config.issuer.clone(),
         service_account: service_account(snapshot, case, was_restored(case, outcome)),

@@ -48,8 +48,7 @@ pub async fn run(population: Population, program: PathBuf, keep: bool, say: &dyn
     say("starting etcd and API server");
     let options = Options { nodes: 0, controllers: false, audit: false, ..Options::default() };
     let control_plane = ControlPlane::start_with(&options).await?;
-    control_plane.apply_folder("config/base").await?;
-    control_plane.recognised().await?;
+    control_plane.install_operator().await?;
     let kubernetes = control_plane.client().apiserver_version().await?.git_version;
     say(&format!("creating {} bindings and {} pods", population.bindings, population.pods()));
     population.create(&control_plane.client()).await?;

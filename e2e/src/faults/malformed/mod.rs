@@ -89,9 +89,7 @@ async fn install_lax_definition(control_plane: &ControlPlane) -> Result<()> {
             json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
     }
     control_plane.apply_yaml(&serde_json::to_string(&definition)?).await?;
-    let crd = "crd/podidentitybindings.podidentity.dev";
-    control_plane.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
-    Ok(())
+    control_plane.recognised().await
 }
 
 fn bindings(namespace: &Namespace) -> Api<DynamicObject> {

@@ -146,18 +146,8 @@ impl Bench {
             namespace.create(fixtures::service_account("app")?).await?;
         }
         enforced.mark(&json!({"labels": {ENFORCE_LABEL: "true", LABEL: "true"}})).await?;
-        let policy_binding = json!({
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": LABEL},
-            "spec": {
-                "policyName": "pod-identity-enforcement",
-                "validationActions": ["Deny"],
-                "paramRef": {"namespace": bound.name, "selector": {}, "parameterNotFoundAction": "Deny"},
-                "matchResources": {"namespaceSelector": {"matchLabels": {LABEL: "true"}}},
-            },
-        });
-        control_plane.apply_yaml(&policy_binding.to_string()).await?;
+        let bindings = json!({"namespace": bound.name, "selector": {}, "parameterNotFoundAction": "Deny"});
+        control_plane.bind_policy("pod-identity-enforcement", LABEL, Some(bindings)).await?;
         policies::refused(&enforced, &policies::plain("app")?).await?;
         Ok(Self { free, enforced, wanted: Wanted::of(&binding.spec) })
     }

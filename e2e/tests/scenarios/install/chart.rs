@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use e2e::{ControlPlane, Namespace, Operator};
+use e2e::{ControlPlane, Namespace, Operator, expect};
 
 use super::helm::{RELEASE, chart, helm};
 use super::user::User;
@@ -18,7 +18,7 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     ensure!(notes.contains("names no registry"), "the notes do not warn of the image: {notes}");
     let operator = Operator::start_as_deployed(&control_plane).await?;
     user.bind(&control_plane, &operator).await?;
-    let pods = user.pods().await?;
+    let pods = expect::pod_uids(&user.namespace, "app").await?;
 
     // Another flag is another pod of the operator, and nothing for the users.
     operator.terminate().await?;
@@ -34,7 +34,7 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     install.upgrade(&[]).await?;
     let operator = Operator::start_as_deployed(&control_plane).await?;
     user.is_looked_after(&control_plane, &operator).await?;
-    ensure!(pods == user.pods().await?, "pods were restarted");
+    ensure!(pods == expect::pod_uids(&user.namespace, "app").await?, "pods were restarted");
 
     // For good: without `crds.keep` the definition goes with the release.
     control_plane.kubectl(&["delete", "podidentitybindings", "--all", "--all-namespaces"]).await?;
@@ -44,7 +44,7 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     let left = control_plane.kubectl(&["get", "crd", "--output=name"]).await?;
     ensure!(!left.contains("podidentity"), "the definition is left: {left}");
     user.is_as_before().await?;
-    ensure!(pods == user.pods().await?, "the removal has restarted pods");
+    ensure!(pods == expect::pod_uids(&user.namespace, "app").await?, "the removal has restarted pods");
     Ok(())
 }
 

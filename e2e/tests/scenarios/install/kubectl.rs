@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use e2e::{ControlPlane, Namespace, Operator, operator};
+use e2e::{ControlPlane, Namespace, Operator, expect, operator};
 
 use super::user::User;
 use crate::world::World;
@@ -19,13 +19,13 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     // Its namespace admits only what is restricted, and has admitted it.
     let operator = Operator::start_as_deployed(&control_plane).await?;
     user.bind(&control_plane, &operator).await?;
-    let pods = user.pods().await?;
+    let pods = expect::pod_uids(&user.namespace, "app").await?;
 
     control_plane.kubectl(&["delete", "podidentitybindings", "--all", "--all-namespaces"]).await?;
     operator.terminate().await?;
     control_plane.kubectl(&["delete", "-k", &folder]).await?;
     user.is_as_before().await?;
-    ensure!(pods == user.pods().await?, "the removal has restarted pods");
+    ensure!(pods == expect::pod_uids(&user.namespace, "app").await?, "the removal has restarted pods");
     let kinds = "namespace,clusterrole,clusterrolebinding,crd";
     let left = control_plane.kubectl(&["get", kinds, "--output=name"]).await?;
     let ours = |line: &&str| line.contains("podidentity") || line.contains(operator::NAMESPACE);

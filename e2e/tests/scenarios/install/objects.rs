@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
+use e2e::faults::endstate;
 use serde_json::Value;
 
 /// Objects by kind, namespace and name.
@@ -67,31 +68,18 @@ pub(super) fn differences(first: &Objects, second: &Objects) -> String {
     let mut text = String::new();
     for (key, object) in first {
         match second.get(key) {
-            None => drop(writeln!(text, "{key} is missing")),
-            Some(other) => differ(&mut text, key, object, other),
+            None => {
+                let _ = writeln!(text, "{key} is missing");
+            }
+            Some(other) => {
+                for line in endstate::differences(object, other) {
+                    let _ = writeln!(text, "{key} {line}");
+                }
+            }
         }
     }
     for key in second.keys().filter(|key| !first.contains_key(*key)) {
         let _ = writeln!(text, "{key} is too much");
     }
     text
-}
-
-fn differ(text: &mut String, path: &str, first: &Value, second: &Value) {
-    match (first, second) {
-        (Value::Object(first), Value::Object(second)) => {
-            let keys = first.keys().chain(second.keys().filter(|key| !first.contains_key(*key)));
-            for key in keys {
-                let value = |of: &serde_json::Map<String, Value>| of.get(key).cloned().unwrap_or_default();
-                differ(text, &format!("{path} .{key}"), &value(first), &value(second));
-            }
-        }
-        (Value::Array(first), Value::Array(second)) if first.len() == second.len() => {
-            for (n, (first, second)) in first.iter().zip(second).enumerate() {
-                differ(text, &format!("{path} [{n}]"), first, second);
-            }
-        }
-        _ if first != second => drop(writeln!(text, "{path}: {first} or {second}")),
-        _ => {}
-    }
 }

@@ -4,9 +4,8 @@ use anyhow::{Context, Result, ensure};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
 use e2e::{ControlPlane, Namespace, Operator, expect};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
-use kube::ResourceExt;
-use kube::api::{Api, ListParams, PostParams};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::{Api, PostParams};
 use podidentity_api::names::IDENTITY_ANNOTATION;
 use serde_json::{Value, json};
 
@@ -55,14 +54,6 @@ impl User {
         let restored = expect::annotated(&self.namespace, "app", Some(ROLE));
         operator.while_alive(control_plane, restored).await?;
         self.is_ready(control_plane, operator).await
-    }
-
-    /// Names of the pods: a restart changes them.
-    pub(super) async fn pods(&self) -> Result<Vec<String>> {
-        let pods = self.namespace.api::<Pod>().list(&ListParams::default().labels("app=app")).await?;
-        let mut names: Vec<String> = pods.iter().map(ResourceExt::name_any).collect();
-        names.sort();
-        Ok(names)
     }
 
     /// An error if anything is not as it was before it was bound, except the mark on the pod template: it cannot be
