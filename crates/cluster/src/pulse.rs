@@ -1,7 +1,8 @@
 //! Signs of life of the watch streams.
 //!
-//! An API server that has nothing to say sends a bookmark about once a minute. A stream without any sign for much
-//! longer hangs on a connection that is dead without having been closed, and sees nothing of what happens.
+//! An API server that has nothing to say looks once a minute whether a bookmark would tell anything new, and sends the
+//! first one of a watch within two minutes. A stream without any sign for longer hangs on a connection that is dead
+//! without having been closed, and sees nothing of what happens.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

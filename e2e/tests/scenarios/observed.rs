@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::audit::{self, Request};
@@ -72,8 +73,8 @@ fn documented<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
 pub(crate) async fn frozen_watch(world: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = &world.control_plane;
     let proxy = Proxy::start(control_plane.port()).await?;
-    // Longer than the minute between two bookmarks: on an idle cluster nothing else is heard.
-    let args = ["--dry-run=silent", "--stalled-after=80s"];
+    // The shortest that is allowed: on an idle cluster a watch hears its first bookmark after two minutes.
+    let args = ["--dry-run=silent", "--stalled-after=150s"];
     let behind = format!("https://{}", proxy.address());
     let cut_off = Operator::start_as("cut-off", control_plane, &behind, &args).await?;
     let well = Operator::start_as("well", control_plane, control_plane.server(), &args).await?;
@@ -81,6 +82,8 @@ pub(crate) async fn frozen_watch(world: Arc<World>, _: Namespace) -> Result<()> 
     cut_off.answers("/livez", 200).await?;
 
     proxy.flow(false);
+    // Longer than a wait for an answer lasts.
+    tokio::time::sleep(Duration::from_secs(100)).await;
     let told = cut_off.answers("/livez", 503).await?;
     println!("a frozen network, as /livez tells it:\n{told}");
     ensure!(told.contains("[-] watches failed: no sign of life from the watch of"), "livez says: {told}");

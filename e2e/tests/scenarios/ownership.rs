@@ -184,7 +184,9 @@ pub(crate) async fn suspended_while_rolling(_: Arc<World>, namespace: Namespace)
 }
 
 pub(crate) async fn account_created_anew(_: Arc<World>, namespace: Namespace) -> Result<()> {
-    let before = several(&namespace, 3, |_| json!({e2e::READY_AFTER: "1s"})).await?;
+    // The one at which the account goes is rolling for longer than progress waits to be written.
+    let slow = |n| json!({e2e::READY_AFTER: if n == 1 { "5s" } else { "1s" }});
+    let before = several(&namespace, 3, slow).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
     expect::workload(&namespace, "app", "Deployment/app-01", WorkloadState::Rolling).await?;
     namespace.delete::<ServiceAccount>("app").await?;

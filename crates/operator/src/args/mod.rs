@@ -52,9 +52,9 @@ pub(crate) struct Args {
     #[arg(long, env = "PODIDENTITY_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080", value_parser = values::address, help_heading = "Health")]
     pub(crate) listen: SocketAddr,
 
-    /// How long a watch may give no sign of life, not even a bookmark (about one a minute), or work wait or take, until
-    /// /livez says so.
-    #[arg(long, env = "PODIDENTITY_STALLED_AFTER", value_name = "DURATION", default_value = "5m", value_parser = values::duration, help_heading = "Health")]
+    /// How long a watch may give no sign of life, not even a bookmark (at least one in two minutes), or work wait or take,
+    /// until /livez says so. At least 150s.
+    #[arg(long, env = "PODIDENTITY_STALLED_AFTER", value_name = "DURATION", default_value = "5m", value_parser = values::silence, help_heading = "Health")]
     pub(crate) stalled_after: Duration,
 
     #[command(flatten)]
@@ -144,6 +144,7 @@ mod tests {
             (&["--concurrency=0"][..], "whole number of at least 1"),
             (&["--listen=8080"], "for example 0.0.0.0:8080"),
             (&["--stalled-after=5"], "for example 15s or 2m"),
+            (&["--stalled-after=2m"], "at least 150s"),
             (&["--dry-run=yes"], "possible values: off, report, silent"),
             (&["--lease-duration=10s", "--lease-renew-deadline=10s"], "must be shorter than the lease duration"),
             (&["--lease-retry-period=6s"], "at most half of the renew deadline"),

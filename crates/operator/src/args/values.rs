@@ -19,6 +19,18 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "must be a duration of more than zero with its unit, for example 15s or 2m".to_owned())
 }
 
+/// How long a watch may be silent. On an idle cluster the first bookmark of a watch comes within two minutes.
+pub(crate) fn silence(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_secs(150);
+    let silence = duration(text)?;
+    if silence < LEAST {
+        return Err(
+            "must be at least 150s: an API server with nothing to tell may be silent for two minutes".to_owned()
+        );
+    }
+    Ok(silence)
+}
+
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         "must be an IP address and a port, for example 0.0.0.0:8080, [::]:8080 or 127.0.0.1:8080".to_owned()
