@@ -16,7 +16,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
+use kube::core::DeserializeGuard;
 use podidentity_api::PodIdentityBinding;
+use podidentity_cluster::guard::Guarded;
 use podidentity_cluster::index::{IdentityKey, Index, Object};
 use podidentity_core::assess::Assessment;
 use podidentity_core::objects::{Deployment, ObservedBinding, ObservedPod, ServiceAccount};
@@ -42,6 +44,19 @@ fn decode(criterion: &mut Criterion) {
         &fixture::service_account("shop", "my-app", 1),
     );
     both::<ObservedBinding, PodIdentityBinding>(criterion, "binding", &fixture::binding("shop", "my-app", 1));
+}
+
+/// As a watch reads it, such that an object that cannot be decoded does not spoil the others.
+fn guarded(criterion: &mut Criterion) {
+    let text = serde_json::to_string(&fixture::pod("shop", "my-app", 1)).unwrap();
+    let mut group = criterion.benchmark_group("decode pod, guarded");
+    group.throughput(Throughput::Bytes(u64::try_from(text.len()).unwrap()));
+    group.bench_function("ours", |bench| {
+        bench.iter(|| black_box(serde_json::from_str::<Guarded<ObservedPod>>(&text).unwrap()));
+    });
+    group.bench_function("kube", |bench| {
+        bench.iter(|| black_box(serde_json::from_str::<DeserializeGuard<ObservedPod>>(&text).unwrap()));
+    });
 }
 
 fn converged(criterion: &mut Criterion) {
@@ -71,5 +86,5 @@ fn converged(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decode, converged);
+criterion_group!(benches, decode, guarded, converged);
 criterion_main!(benches);

@@ -1,12 +1,12 @@
 //! What is filed under one service account.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use podidentity_api::PodIdentityBinding;
-use podidentity_core::objects::{Pod, ServiceAccount, Workload, WorkloadId};
+use podidentity_core::objects::{Pod, ServiceAccount, Workload};
 
 use crate::index::{Kind, Object, ObjectId, Version};
+use crate::sorted::Sorted;
 
 /// How many different kinds of pods are looked at for one that a new pod is like: during a rollout there are two, and
 /// each further workload of the account has its own.
@@ -15,11 +15,13 @@ const MODELS: usize = 8;
 /// Everything that bears on one identity.
 #[derive(Default)]
 pub(crate) struct Identity {
-    pub(crate) bindings: BTreeMap<String, Arc<PodIdentityBinding>>,
-    pub(crate) service_account: Option<Arc<ServiceAccount>>,
-    pub(crate) workloads: BTreeMap<WorkloadId, Arc<Workload>>,
     /// By name.
-    pods: Vec<Arc<Pod>>,
+    pub(crate) bindings: Sorted<PodIdentityBinding>,
+    pub(crate) service_account: Option<Arc<ServiceAccount>>,
+    /// By kind and name.
+    pub(crate) workloads: Sorted<Workload>,
+    /// By name.
+    pub(crate) pods: Sorted<Pod>,
     /// Pods of which others are like, the latest last.
     models: Vec<Arc<Pod>>,
 }
@@ -29,39 +31,28 @@ impl Identity {
         self.bindings.is_empty() && self.service_account.is_none() && self.workloads.is_empty() && self.pods.is_empty()
     }
 
-    /// The pods, by name.
-    pub(crate) fn pods(&self) -> &[Arc<Pod>] {
-        &self.pods
-    }
-
     /// Which version of an object is filed.
     pub(crate) fn get(&self, id: &ObjectId) -> Option<Version<'_>> {
         match id.kind {
-            Kind::Binding => self.bindings.get(&id.name).map(|binding| Version::of(&binding.metadata)),
+            Kind::Binding => self.bindings.find(id).map(|binding| Version::of(&binding.metadata)),
             Kind::ServiceAccount => self.service_account.as_ref().map(|account| Version::of(&account.metadata)),
-            Kind::Workload(kind) => {
-                let id = WorkloadId { kind, name: id.name.clone() };
-                self.workloads.get(&id).map(|workload| Version::of(&workload.metadata))
-            }
-            Kind::Pod => self.place(&id.name).ok().map(|place| Version::of_pod(&self.pods[place])),
+            Kind::Workload(_) => self.workloads.find(id).map(|workload| Version::of(&workload.metadata)),
+            Kind::Pod => self.pods.find(id).map(Version::of_pod),
             Kind::Namespace => None,
         }
     }
 
     /// Files an object; returns the binding that it replaces.
-    pub(crate) fn insert(&mut self, name: String, object: Object) -> Option<Arc<PodIdentityBinding>> {
+    pub(crate) fn insert(&mut self, id: &ObjectId, object: Object) -> Option<Arc<PodIdentityBinding>> {
         match object {
-            Object::Binding(binding) => return self.bindings.insert(name, binding),
+            Object::Binding(binding) => return self.bindings.insert(id, binding),
             Object::ServiceAccount(account) => self.service_account = Some(account),
             Object::Workload(workload) => {
-                self.workloads.insert(workload.id(), workload);
+                self.workloads.insert(id, workload);
             }
             Object::Pod(pod) => {
                 let pod = self.share(pod);
-                match self.place(&name) {
-                    Ok(place) => self.pods[place] = pod,
-                    Err(place) => self.pods.insert(place, pod),
-                }
+                self.pods.insert(id, pod);
             }
             Object::Namespace(_) => {}
         }
@@ -71,15 +62,13 @@ impl Identity {
     /// Removes an object; returns it if it is a binding.
     pub(crate) fn remove(&mut self, id: &ObjectId) -> Option<Arc<PodIdentityBinding>> {
         match id.kind {
-            Kind::Binding => return self.bindings.remove(&id.name),
+            Kind::Binding => return self.bindings.remove(id),
             Kind::ServiceAccount => self.service_account = None,
-            Kind::Workload(kind) => {
-                self.workloads.remove(&WorkloadId { kind, name: id.name.clone() });
+            Kind::Workload(_) => {
+                self.workloads.remove(id);
             }
             Kind::Pod => {
-                if let Ok(place) = self.place(&id.name) {
-                    self.pods.remove(place);
-                }
+                self.pods.remove(id);
                 if self.pods.is_empty() {
                     self.models.clear();
                 }
@@ -87,10 +76,6 @@ impl Identity {
             Kind::Namespace => {}
         }
         None
-    }
-
-    fn place(&self, name: &str) -> Result<usize, usize> {
-        self.pods.binary_search_by(|pod| pod.name().cmp(name))
     }
 
     /// Lets the pod share what it has in common with an earlier one.

@@ -265,10 +265,10 @@ impl Index {
         let identity = state.identities.get(&key.namespace)?.get(key.service_account.as_str())?;
         Some(Snapshot {
             namespace_object: state.namespaces.get(&key.namespace).cloned(),
-            bindings: identity.bindings.values().cloned().collect(),
+            bindings: identity.bindings.to_vec(),
             service_account: identity.service_account.clone(),
-            workloads: identity.workloads.values().cloned().collect(),
-            pods: identity.pods().to_vec(),
+            workloads: identity.workloads.to_vec(),
+            pods: identity.pods.to_vec(),
             ..Snapshot::empty(&key.namespace, &key.service_account, now, config)
         })
     }
@@ -302,7 +302,7 @@ impl State {
         if let Object::Binding(binding) = &object {
             self.tally.add(binding);
         }
-        if let Some(replaced) = self.identity(&id.namespace, &place).insert(id.name, object) {
+        if let Some(replaced) = self.identity(&id.namespace, &place).insert(&id, object) {
             self.tally.remove(&replaced);
         }
         affected.extend(self.if_bound(&id.namespace, &place));

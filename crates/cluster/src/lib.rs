@@ -17,6 +17,7 @@ pub mod lease;
 pub mod observe;
 pub mod pages;
 
+pub mod guard;
 mod optional;
 pub mod pulse;
 pub mod scope;
@@ -25,6 +26,7 @@ pub mod watch;
 mod identity;
 pub mod index;
 mod places;
+mod sorted;
 pub mod tally;
 
 pub mod load;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt, pin_mut};
-use kube::core::{DeserializeGuard, NamespaceResourceScope};
+use kube::core::NamespaceResourceScope;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
+use crate::guard::Guarded;
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
 use crate::layers;
 use crate::observe::Observer;
@@ -117,7 +118,7 @@ impl Source {
 
     fn stream<K>(
         &self,
-        api: Api<DeserializeGuard<K>>,
+        api: Api<Guarded<K>>,
         namespace: Option<String>,
         kind: Kind,
         object: fn(K) -> Object,
@@ -161,7 +162,7 @@ impl<K> Keeper<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    async fn run(mut self, api: Api<DeserializeGuard<K>>) {
+    async fn run(mut self, api: Api<Guarded<K>>) {
         let stream = watch(api, watcher::Config::default()).default_backoff();
         pin_mut!(stream);
         while let Some(event) = stream.next().await {
@@ -175,7 +176,7 @@ where
         }
     }
 
-    fn keep(&mut self, event: Event<DeserializeGuard<K>>) {
+    fn keep(&mut self, event: Event<Guarded<K>>) {
         let affected = match event {
             Event::Init => {
                 self.listing.clear();
@@ -223,20 +224,20 @@ where
         }
     }
 
-    fn apply(&mut self, object: DeserializeGuard<K>) -> Vec<IdentityKey> {
+    fn apply(&mut self, object: Guarded<K>) -> Vec<IdentityKey> {
         match object.0 {
             Ok(object) => {
                 let object = (self.object)(object);
                 self.undecodable(|ids| ids.remove(&object.id()));
                 self.index.apply(object)
             }
-            Err(invalid) => {
-                let id = ObjectId::of(self.kind, &invalid.metadata);
+            Err(undecodable) => {
+                let id = ObjectId::of(self.kind, &undecodable.metadata);
                 warn!(
                     kind = self.kind.as_str(),
                     namespace = id.namespace,
                     name = id.name,
-                    error = invalid.error,
+                    error = undecodable.error,
                     "object cannot be decoded and is left out"
                 );
                 self.undecodable(|ids| ids.insert(id.clone()));

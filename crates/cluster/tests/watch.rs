@@ -22,7 +22,7 @@ use podidentity_core::snapshot::Snapshot;
 use serde_json::{Value, json};
 
 /// An API server with these bindings and Deployments, whose watch on `changed` then shows these events.
-fn api_server(lists: Vec<(&'static str, Value)>, changed: &'static str, events: Vec<Value>) -> Client {
+fn api_server(lists: Vec<(&'static str, Value)>, changed: &'static str, events: Vec<String>) -> Client {
     let answer = move |request: Request<Body>| {
         let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
         let resource = path.rsplit('/').next().unwrap_or_default().to_owned();
@@ -65,6 +65,11 @@ fn deployment(name: &str, version: &str, replicas: &Value) -> Value {
     object("Deployment", name, version, &json!({"replicas": replicas, "selector": {}, "template": template}))
 }
 
+/// An event as API servers write it: the type comes first.
+fn event(kind: &str, object: &Value) -> String {
+    format!(r#"{{"type":"{kind}","object":{object}}}"#)
+}
+
 /// What is known of the service account once this is true of it.
 async fn known_when(client: &Client, is_true: impl Fn(&Snapshot) -> bool) -> Option<Snapshot> {
     let index = Index::default();
@@ -93,8 +98,8 @@ fn bound() -> (&'static str, Value) {
 
 #[tokio::test]
 async fn what_an_object_was_before_it_became_unreadable_is_forgotten() {
-    let unreadable = json!({"type": "MODIFIED", "object": deployment("app", "6", &json!("many"))});
-    let later = json!({"type": "ADDED", "object": deployment("later", "7", &json!(1))});
+    let unreadable = event("MODIFIED", &deployment("app", "6", &json!("many")));
+    let later = event("ADDED", &deployment("later", "7", &json!(1)));
     let lists = vec![bound(), ("deployments", deployment("app", "2", &json!(1)))];
     let client = api_server(lists, "deployments", vec![unreadable, later]);
     let known = known_when(&client, |it| it.workloads.iter().any(|it| it.id().name == "later")).await;

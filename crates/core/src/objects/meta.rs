@@ -8,6 +8,8 @@ use kube_derive::Resource;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::slim::some;
+
 /// `kubectl apply` keeps a copy of the whole object here; nobody judges it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -49,10 +51,7 @@ impl<M: Default> Default for SlimMeta<M> {
 
 impl<M: Default> SlimMeta<M> {
     fn into_meta(self) -> (ObjectMeta, Option<M>) {
-        let mut annotations = self.annotations;
-        if let Some(annotations) = annotations.as_mut() {
-            annotations.remove(LAST_APPLIED);
-        }
+        let annotations = self.annotations.and_then(|it| some(it, |key| key != LAST_APPLIED));
         let meta = ObjectMeta {
             name: self.name,
             namespace: self.namespace,
@@ -80,7 +79,11 @@ pub(super) fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectM
 /// `spec.template.metadata.annotations`.
 pub(super) fn slim_with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let (mut meta, managed) = SlimMeta::<Vec<ManagedFieldsEntry>>::deserialize(deserializer)?.into_meta();
-    meta.managed_fields = managed.map(|entries| entries.into_iter().filter_map(super::owner::compact).collect());
+    meta.managed_fields = managed.map(|entries| {
+        let mut kept: Vec<_> = entries.into_iter().filter_map(super::owner::compact).collect();
+        kept.shrink_to_fit();
+        kept
+    });
     // Nobody asks whose an account or a workload is.
     meta.owner_references = None;
     Ok(meta)
@@ -89,9 +92,7 @@ pub(super) fn slim_with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Re
 /// Metadata of a service account; of its labels those by which the tool that keeps it is known.
 fn slim_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let mut meta = slim_with_owners(deserializer)?;
-    if let Some(labels) = meta.labels.as_mut() {
-        labels.retain(|key, _| crate::owners::is_mark(key));
-    }
+    meta.labels = meta.labels.and_then(|it| some(it, crate::owners::is_mark));
     Ok(meta)
 }
 

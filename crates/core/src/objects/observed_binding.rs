@@ -24,7 +24,13 @@ pub struct ObservedBinding {
 }
 
 impl From<ObservedBinding> for PodIdentityBinding {
-    fn from(ObservedBinding { metadata, spec, status }: ObservedBinding) -> Self {
+    /// Its lists have no room to grow: many bindings are kept for long.
+    fn from(ObservedBinding { metadata, spec, mut status }: ObservedBinding) -> Self {
+        if let Some(status) = &mut status {
+            status.conditions.shrink_to_fit();
+            status.workloads.shrink_to_fit();
+            status.findings.shrink_to_fit();
+        }
         Self { metadata, spec, status }
     }
 }

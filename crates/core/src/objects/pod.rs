@@ -209,7 +209,7 @@ pub struct EnvVar {
     pub value: Option<String>,
     /// Where the value comes from instead.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_from: Option<EnvSource>,
+    pub value_from: Option<Box<EnvSource>>,
 }
 
 /// Where a variable's value comes from.
