@@ -1,5 +1,6 @@
 //! Silence, and pods that come, go and change while every identity stays correct.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -62,31 +63,74 @@ pub(super) async fn churn(
     // Counts that were held back are written a little later.
     world.rest(operator).await?;
     let requests = counted(&log.read(world)?);
+    remove(world, identities, events).await?;
     Ok(Churn { seconds: took, events, identities, cpu: cpu.operator, requests })
 }
 
-async fn event(client: kube::Client, size: objects::Size, identities: usize, turn: usize, round: usize) -> Result<()> {
+/// What comes and goes in a turn, by its number of a pod.
+enum Turn {
+    Creates(usize),
+    Deletes(usize),
+    Changes(usize),
+}
+
+/// What happens in a turn: pods are created one after the other, and each is changed and deleted when its identity has
+/// got so many more. At first there is nothing to change or delete.
+fn turn(turn: usize, identities: usize) -> Option<Turn> {
     let number = turn / 4;
+    match turn % 4 {
+        0 => Some(Turn::Creates(number)),
+        2 => number.checked_sub(LIFE * identities).map(Turn::Deletes),
+        _ => number.checked_sub(identities).map(Turn::Changes),
+    }
+}
+
+async fn event(client: kube::Client, size: objects::Size, identities: usize, at: usize, round: usize) -> Result<()> {
+    match turn(at, identities) {
+        Some(Turn::Creates(number)) => {
+            let Some((identity, workload)) = owner(&size, identities, number) else { return Ok(()) };
+            let pod = objects::pod(&workload, 0, number, &identity.name, Some(&objects::role(round)));
+            http::create(&client, &path("pods", &identity.namespace, ""), &pod).await
+        }
+        Some(Turn::Deletes(number)) => delete(&client, &size, identities, number).await,
+        Some(Turn::Changes(number)) => {
+            let Some(pod) = extra(&size, identities, number) else { return Ok(()) };
+            http::merge(&client, &format!("{pod}/status"), &objects::pod_status(at)).await
+        }
+        None => Ok(()),
+    }
+}
+
+/// Removes the extra pods that are left after so many turns.
+async fn remove(world: &World, identities: usize, turns: usize) -> Result<()> {
+    let all = || (0..turns).filter_map(|at| turn(at, identities));
+    let deleted: HashSet<_> =
+        all().filter_map(|turn| if let Turn::Deletes(number) = turn { Some(number) } else { None }).collect();
+    for turn in all() {
+        if let Turn::Creates(number) = turn
+            && !deleted.contains(&number)
+        {
+            delete(&world.load, &world.size, identities, number).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn delete(client: &kube::Client, size: &objects::Size, identities: usize, number: usize) -> Result<()> {
+    let Some(pod) = extra(size, identities, number) else { return Ok(()) };
+    http::delete(client, &pod).await
+}
+
+/// The path of an extra pod. Generation 0 is no rollout's: they come as an autoscaler makes them.
+fn extra(size: &objects::Size, identities: usize, number: usize) -> Option<String> {
+    let (identity, workload) = owner(size, identities, number)?;
+    Some(path("pods", &identity.namespace, &objects::pod_name(&workload, 0, number)))
+}
+
+/// Whose pod it is; nobody's who has no Deployment.
+fn owner(size: &objects::Size, identities: usize, number: usize) -> Option<(Identity, String)> {
     // Without the first one, which got another role when the operator was started.
     let identity = Identity::of(1 + number % identities);
-    let Some(workload) = identity.workloads(&size).into_iter().next() else { return Ok(()) };
-    let Identity { namespace, name } = &identity;
-    // Generation 0 is no rollout's: extra pods, as an autoscaler makes them.
-    let extra = |turn: usize| objects::pod_name(&workload, 0, turn);
-    match turn % 4 {
-        0 => {
-            let pod = objects::pod(&workload, 0, number, name, Some(&objects::role(round)));
-            http::create(&client, &path("pods", namespace, ""), &pod).await
-        }
-        2 if number >= LIFE * identities => {
-            let earlier = number - LIFE * identities;
-            http::delete(&client, &path("pods", namespace, &extra(earlier))).await
-        }
-        _ if number >= identities => {
-            // A pod that the identity got a turn ago, and that lives for another.
-            let pod = path("pods", namespace, &extra(number - identities));
-            http::merge(&client, &format!("{pod}/status"), &objects::pod_status(turn)).await
-        }
-        _ => Ok(()),
-    }
+    let workload = identity.workloads(size).into_iter().next()?;
+    Some((identity, workload))
 }

@@ -50,11 +50,20 @@ impl Plan {
     }
 }
 
-/// Measures; `say` is told what is going on.
-pub async fn run(plan: &Plan, say: &dyn Fn(&str)) -> Result<Run> {
+/// Measures, and notes in `run` what was measured, whether or not something fails later. `say` is told what is going on.
+pub async fn run(plan: &Plan, run: &mut Run, say: &dyn Fn(&str)) -> Result<()> {
     say("starting the control plane");
     let world = World::start(plan.size, plan.flags.clone()).await?;
-    let measured = Runner { plan, world: &world, say, round: 0 }.run().await;
+    *run = Run {
+        bindings: plan.size.bindings,
+        workloads: plan.size.workloads,
+        pods: plan.size.pods(),
+        bound_pods: plan.size.bound_pods(),
+        flags: plan.flags.clone(),
+        ..Run::begin(versions(&world.load.apiserver_version().await?.git_version))
+    };
+    let measured = Runner { plan, world: &world, say, round: 0 }.run(run).await;
+    run.memory = world.sampler.end();
     if measured.is_err() {
         world.control_plane.keep_logs();
     }
@@ -70,25 +79,16 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
-    async fn run(mut self) -> Result<Run> {
+    async fn run(mut self, run: &mut Run) -> Result<()> {
         let (plan, world) = (self.plan, self.world);
-        let kubernetes = world.load.apiserver_version().await?.git_version;
-        let mut run = Run {
-            bindings: plan.size.bindings,
-            workloads: plan.size.workloads,
-            pods: plan.size.pods(),
-            bound_pods: plan.size.bound_pods(),
-            flags: plan.flags.clone(),
-            ..Run::begin(versions(&kubernetes))
-        };
         self.begin("population", &format!("creating {} identities and {} pods", plan.size.bindings, plan.size.pods()));
         // Where all pods have the role already, it takes no rollouts to bind them.
         load::populate(world, !plan.has(Phase::Rounds)).await?;
         self.begin("onboarding", "creating the bindings");
         let operator = world.operator().await?;
         run.onboarding = Some(rounds::onboarding(world, &operator).await?);
-        let operator = if plan.has(Phase::Rounds) { self.rounds(&mut run, operator).await? } else { operator };
-        let operator = self.operator_alone(&mut run, operator).await?;
+        let operator = if plan.has(Phase::Rounds) { self.rounds(run, operator).await? } else { operator };
+        let operator = self.operator_alone(run, operator).await?;
         operator.terminate().await?;
         world.sampler.process(None);
         if plan.has(Phase::Kubectl) {
@@ -96,8 +96,7 @@ impl Runner<'_> {
             self.round += 1;
             run.kubectl = Some(kubectl::by_hand(world, plan.by_hand.min(plan.size.bindings), self.round).await?);
         }
-        run.memory = world.sampler.end();
-        Ok(run)
+        Ok(())
     }
 
     /// Raw client, operator, raw client; again if the machine was not quiet enough.

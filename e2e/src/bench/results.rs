@@ -267,6 +267,12 @@ impl Run {
         }
     }
 
+    /// Whether any measurement was finished.
+    pub fn has_anything(&self) -> bool {
+        let alone = self.startup.is_some() || self.silence.is_some() || self.churn.is_some() || self.drift.is_some();
+        alone || !self.rounds.is_empty()
+    }
+
     /// Writes it.
     pub fn write(&self, folder: &Path) -> Result<PathBuf> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;

@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use e2e::bench::objects::Size;
 use e2e::bench::phases::{self, Phase, Plan};
+use e2e::bench::results::Run;
 use e2e::bench::{checks, plots, results, table};
 
 /// Measures what the operator costs on a real API server, and compares it with a client that knows what to write.
@@ -110,12 +111,17 @@ async fn execute(command: Command) -> Result<()> {
             let say = move |what: &str| eprintln!("[{:7.1} s] {what}", began.elapsed().as_secs_f64());
             let check = args.check;
             let (plan, out) = args.plan();
-            let run = phases::run(&plan, &say).await?;
+            let mut run = Run::default();
+            let measured = phases::run(&plan, &mut run, &say).await;
+            // What took long to measure is not lost because of what failed later.
+            if measured.is_ok() || run.has_anything() {
+                let path = run.write(&out.join("results"))?;
+                say(&format!("wrote {}", path.display()));
+            }
+            measured?;
             if check {
                 checks::check(&run)?;
             }
-            let path = run.write(&out.join("results"))?;
-            say(&format!("wrote {}", path.display()));
             out
         }
     };
