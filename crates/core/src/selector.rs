@@ -1,12 +1,12 @@
 //! Label selectors.
 
-use std::collections::BTreeMap;
-
 use podidentity_api::{LabelSelector, SelectorOperator};
 
+use crate::objects::Map;
+
 /// Whether the selector selects an object with these labels; an empty selector selects everything.
-pub fn matches(selector: &LabelSelector, labels: Option<&BTreeMap<String, String>>) -> bool {
-    let label = |key: &str| labels.and_then(|labels| labels.get(key));
+pub fn matches(selector: &LabelSelector, labels: &Map) -> bool {
+    let label = |key: &str| labels.get(key);
     let exact = selector.match_labels.iter().all(|(key, value)| label(key) == Some(value));
     exact
         && selector.match_expressions.iter().all(|requirement| {

@@ -16,7 +16,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::objects::{
-    Container, EnvVar, Pod, PodSpec, PodTemplate, ProjectedSource, ProjectedVolume, ServiceAccountToken, Volume,
+    Container, EnvVar, Map, Pod, PodSpec, PodTemplate, ProjectedSource, ProjectedVolume, ServiceAccountToken, Volume,
     VolumeMount,
 };
 use crate::settings::Settings;
@@ -49,9 +49,9 @@ pub const TOKEN_EXPIRATION: &str = "token-expiration";
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     /// Labels.
-    pub labels: Option<&'a BTreeMap<String, String>>,
+    pub labels: &'a Map,
     /// Annotations.
-    pub annotations: Option<&'a BTreeMap<String, String>>,
+    pub annotations: &'a Map,
     /// Specification.
     pub spec: &'a PodSpec,
 }
@@ -59,26 +59,26 @@ pub struct Target<'a> {
 impl<'a> From<&'a Pod> for Target<'a> {
     fn from(pod: &'a Pod) -> Self {
         let kin = &pod.metadata.kin;
-        Self { labels: Some(&kin.labels), annotations: Some(&kin.annotations), spec: &pod.spec }
+        Self { labels: &kin.labels, annotations: &kin.annotations, spec: &pod.spec }
     }
 }
 
 impl<'a> From<&'a PodTemplate> for Target<'a> {
     fn from(template: &'a PodTemplate) -> Self {
         let meta = &template.metadata;
-        Self { labels: Some(&meta.labels), annotations: Some(&meta.annotations), spec: &template.spec }
+        Self { labels: &meta.labels, annotations: &meta.annotations, spec: &template.spec }
     }
 }
 
 impl<'a> Target<'a> {
     /// The value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&'a str> {
-        self.annotations?.get(key).map(String::as_str)
+        self.annotations.get(key).map(String::as_str)
     }
 
     /// Whether the pod opts out of the webhook; the label's value does not matter.
     pub fn is_skipped(&self) -> bool {
-        self.labels.is_some_and(|labels| labels.contains_key(SKIP_LABEL))
+        self.labels.contains_key(SKIP_LABEL)
     }
 
     /// The containers that the pod's annotation tells the webhook to leave alone.

@@ -82,7 +82,7 @@ impl Resource for Rollout {
 }
 
 impl From<Rollout> for Workload {
-    fn from(Rollout { metadata, spec, status }: Rollout) -> Self {
+    fn from(Rollout { mut metadata, spec, status }: Rollout) -> Self {
         let observed = status.observed_generation.as_deref().and_then(|text| text.parse::<i64>().ok());
         let observed = observed.unwrap_or(0) >= metadata.generation.unwrap_or(0);
         let phase = |phase| observed && status.phase.as_deref() == Some(phase);
@@ -102,6 +102,7 @@ impl From<Rollout> for Workload {
             paused: spec.paused.unwrap_or(false) || phase("Paused"),
             desired: spec.replicas.unwrap_or(1),
             template: spec.template,
+            labels: super::workload::labels(&mut metadata),
             metadata,
         }
     }

@@ -53,8 +53,8 @@ impl From<ObservedPod> for Pod {
         let ready = |condition: &PodCondition| condition.type_ == "Ready" && condition.status == "True";
         let controller = ControllerRef::of(&metadata);
         let kin = Kin {
-            labels: metadata.labels.unwrap_or_default(),
-            annotations: metadata.annotations.unwrap_or_default(),
+            labels: metadata.labels.into_iter().flatten().collect(),
+            annotations: metadata.annotations.into_iter().flatten().collect(),
             controller,
         };
         let metadata = PodMeta {

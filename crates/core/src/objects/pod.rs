@@ -1,12 +1,11 @@
 //! Pods: what injection changes and what verification judges.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
-use super::{ControllerRef, null_default};
+use super::{ControllerRef, Map, null_default};
 
 /// A pod as it is judged. Small, because a cluster has many: what the pods of one template have in common is shared.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -45,9 +44,9 @@ pub struct PodMeta {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kin {
     /// Labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Map,
     /// Annotations.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Map,
     /// The controller; `None` for a bare pod.
     pub controller: Option<ControllerRef>,
 }
@@ -82,8 +81,8 @@ pub struct PodSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account: Option<String>,
     /// Windows pods are recognised by their node selector.
-    #[serde(deserialize_with = "null_default", skip_serializing_if = "BTreeMap::is_empty")]
-    pub node_selector: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Map::is_empty")]
+    pub node_selector: Map,
     /// The operating system that the pod says it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub os: Option<PodOs>,

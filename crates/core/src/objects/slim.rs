@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use podidentity_api::names;
 
-use super::{Container, Pod, PodSpec, PodTemplate, Volume, VolumeMount, Workload};
+use super::{Container, Map, Pod, PodSpec, PodTemplate, Volume, VolumeMount, Workload};
 use crate::injection::{SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME};
 use crate::verify::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
 
@@ -85,12 +85,12 @@ fn refers(container: &Container) -> bool {
     values.any(|value| value.contains('$')) || container.volume_mounts.iter().any(|mount| mount.sub_path_expr.is_some())
 }
 
-fn slim_labels(labels: &mut BTreeMap<String, String>) {
+fn slim_labels(labels: &mut Map) {
     keep(labels, |key| [SKIP_LABEL, POD_IDENTITY_LABEL].contains(&key));
 }
 
 /// The annotation domain is a setting, so keys are known by their names in it.
-fn slim_annotations(annotations: &mut BTreeMap<String, String>) {
+fn slim_annotations(annotations: &mut Map) {
     keep(annotations, |key| {
         let name = key.rsplit_once('/').map_or("", |(_, name)| name);
         key == names::IDENTITY_ANNOTATION || [SKIP_CONTAINERS, TOKEN_EXPIRATION].contains(&name)
@@ -98,8 +98,11 @@ fn slim_annotations(annotations: &mut BTreeMap<String, String>) {
 }
 
 /// Keeps the entries of these keys.
-fn keep(map: &mut BTreeMap<String, String>, is_kept: impl Fn(&str) -> bool) {
-    *map = some(std::mem::take(map), is_kept).unwrap_or_default();
+fn keep(map: &mut Map, is_kept: impl Fn(&str) -> bool) {
+    let mut entries = std::mem::take(map).into_tuple_vec();
+    entries.retain(|(key, _)| is_kept(key));
+    entries.shrink_to_fit();
+    *map = Map::from_sorted_store_unchecked(entries);
 }
 
 /// The entries of these keys, or `None` if there are none.

@@ -1,6 +1,5 @@
 //! Workloads: Deployments, StatefulSets, DaemonSets and Argo's Rollouts in one shape, with the questions that a rollout asks.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -10,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_derive::Resource;
 use serde::{Deserialize, Serialize};
 
-use super::{PodSpec, null_default};
+use super::{Map, PodSpec, null_default};
 
 /// A kind of workload that the operator can roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,8 +57,10 @@ impl fmt::Display for WorkloadId {
 pub struct Workload {
     /// Kind.
     pub kind: WorkloadKind,
-    /// Metadata; `managedFields` only of owners of our template annotation.
+    /// Metadata without labels; `managedFields` only of owners of our template annotation.
     pub metadata: ObjectMeta,
+    /// Labels, by which bindings select.
+    pub labels: Map,
     /// The pod template.
     pub template: PodTemplate,
     /// How a changed template reaches the pods.
@@ -133,11 +134,11 @@ pub struct PodTemplate {
 #[serde(default)]
 pub struct TemplateMeta {
     /// Labels.
-    #[serde(deserialize_with = "null_default", skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Map::is_empty")]
+    pub labels: Map,
     /// Annotations.
-    #[serde(deserialize_with = "null_default", skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Map::is_empty")]
+    pub annotations: Map,
 }
 
 macro_rules! workload_object {
@@ -191,7 +192,7 @@ struct DeploymentCondition {
 }
 
 impl From<Deployment> for Workload {
-    fn from(Deployment { metadata, spec, status }: Deployment) -> Self {
+    fn from(Deployment { mut metadata, spec, status }: Deployment) -> Self {
         let desired = spec.replicas.unwrap_or(1);
         let observed = observed(&metadata, status.observed_generation);
         let condition = status.conditions.iter().find(|condition| condition.type_ == "Progressing");
@@ -218,6 +219,7 @@ impl From<Deployment> for Workload {
             paused: spec.paused.unwrap_or(false),
             desired,
             template: spec.template,
+            labels: labels(&mut metadata),
             metadata,
         }
     }
@@ -287,7 +289,7 @@ struct StatefulSetStatus {
 }
 
 impl From<StatefulSet> for Workload {
-    fn from(StatefulSet { metadata, spec, status }: StatefulSet) -> Self {
+    fn from(StatefulSet { mut metadata, spec, status }: StatefulSet) -> Self {
         let desired = spec.replicas.unwrap_or(1);
         let partition = spec.update_strategy.rolling_update.as_ref().and_then(|update| update.partition).unwrap_or(0);
         let strategy = match spec.update_strategy.type_.as_deref() {
@@ -323,6 +325,7 @@ impl From<StatefulSet> for Workload {
             paused: false,
             desired,
             template: spec.template,
+            labels: labels(&mut metadata),
             metadata,
         }
     }
@@ -347,7 +350,7 @@ struct DaemonSetStatus {
 }
 
 impl From<DaemonSet> for Workload {
-    fn from(DaemonSet { metadata, spec, status }: DaemonSet) -> Self {
+    fn from(DaemonSet { mut metadata, spec, status }: DaemonSet) -> Self {
         let on_delete = spec.update_strategy.type_.as_deref() == Some("OnDelete");
         let desired = status.desired_number_scheduled;
         let observed = observed(&metadata, status.observed_generation);
@@ -370,9 +373,15 @@ impl From<DaemonSet> for Workload {
             paused: false,
             desired,
             template: spec.template,
+            labels: labels(&mut metadata),
             metadata,
         }
     }
+}
+
+/// Takes the labels out of an object's metadata.
+pub(super) fn labels(metadata: &mut ObjectMeta) -> Map {
+    metadata.labels.take().into_iter().flatten().collect()
 }
 
 /// Whether the workload's controller has seen the generation. Without this check a rollout that has just been started

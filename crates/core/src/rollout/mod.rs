@@ -113,8 +113,7 @@ pub fn judge(workload: Arc<Workload>, pods: Vec<JudgedPod>, case: &Case, now: Ti
         check_at: None,
     };
     let judge = Judge { case, binding: &case.binding, now };
-    let labels = verdict.workload.metadata.labels.as_ref();
-    if !selector::matches(&case.binding.spec.rollout.workload_selector, labels) {
+    if !selector::matches(&case.binding.spec.rollout.workload_selector, &verdict.workload.labels) {
         return WorkloadVerdict { state: WorkloadState::Excluded, ..verdict };
     }
     if verdict.pods.iter().any(|judged| judged.verdict.roll_cures()) {

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference,
 use podidentity_api::names;
 use podidentity_core::injection::inject;
 use podidentity_core::objects::{
-    Container, EnvVar, ObservedPod, Pod, PodCondition, PodSpec, PodStatus, PodTemplate, UpdateStrategy, Workload,
+    Container, EnvVar, Map, ObservedPod, Pod, PodCondition, PodSpec, PodStatus, PodTemplate, UpdateStrategy, Workload,
     WorkloadKind,
 };
 use podidentity_core::settings::Settings;
@@ -198,6 +198,7 @@ impl Deployment {
                 ..ObjectMeta::default()
             },
             template,
+            labels: Map::new(),
             strategy: UpdateStrategy::Replace,
             paused: self.paused,
             desired: i32::try_from(self.replicas).unwrap(),
