@@ -55,6 +55,7 @@ async fn start() -> Result<ControlPlane> {
     let control_plane = ControlPlane::start().await?;
     let namespace = control_plane.existing_namespace("default");
     control_plane.break_everything(&namespace).await?;
+    control_plane.apply_yaml(plugin::LOOKER).await?;
     Ok(control_plane)
 }
 

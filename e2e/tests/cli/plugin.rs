@@ -13,6 +13,23 @@ use crate::normal::normal;
 /// Binary and package.
 const PLUGIN: &str = "kubectl-podidentity";
 
+/// A user, `looker`, who may list all that the plugin reads, and nothing else.
+pub(crate) const LOOKER: &str = r#"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: looker}
+rules:
+  - {apiGroups: [""], resources: [namespaces, serviceaccounts, pods], verbs: [list]}
+  - {apiGroups: [apps], resources: [deployments, statefulsets, daemonsets], verbs: [list]}
+  - {apiGroups: [podidentity.dev], resources: [podidentitybindings], verbs: [list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: looker}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: looker}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: looker}]
+"#;
+
 /// The plugin in front of a cluster.
 pub(crate) struct Plugin {
     program: PathBuf,

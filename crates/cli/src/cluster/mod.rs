@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podidentity_api::PodIdentityBinding;
-use podidentity_cluster::client::discover_issuer;
+use podidentity_cluster::client::{NoIssuer, issuer};
 use podidentity_cluster::connect::{ConnectError, Connection, Options, connect};
 use podidentity_cluster::read::{Lister, ReadError, Reading, Scope, Silent, read};
 use podidentity_core::objects::ServiceAccount;
@@ -107,12 +107,13 @@ impl Session {
         Self { namespace, quiet: true, ..self.clone() }
     }
 
-    /// Asks the cluster for its issuer, where the user has not given it.
-    pub(crate) async fn discover_issuer(&mut self) {
+    /// Asks the cluster for its issuer, once, where the user has not given it.
+    pub(crate) async fn discover_issuer(&mut self) -> Result<(), NoIssuer> {
         if self.config.issuer.is_none() {
-            let issuer = discover_issuer(&self.connection.client).await;
+            let issuer = Some(issuer(&self.connection.client).await?);
             self.config = Arc::new(Config { issuer, ..(*self.config).clone() });
         }
+        Ok(())
     }
 
     /// Reads identities, with or without a role, and judges each.

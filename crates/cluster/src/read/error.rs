@@ -136,7 +136,7 @@ impl ReadError {
 }
 
 /// The causes of an error, each once: outer ones often repeat the inner.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
