@@ -12,6 +12,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where none is given: no list of 500 objects takes longer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// An API server with nothing to tell says so within two minutes: a watch that is silent for longer is dead.
+const SILENCE: Duration = Duration::from_secs(150);
+
 /// What a user can say about the cluster; what is not said is as in the kubeconfig.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -42,6 +45,16 @@ pub struct Connection {
     pub namespace: String,
     /// Address of the API server, for messages.
     pub server: String,
+    config: Box<Config>,
+}
+
+impl Connection {
+    /// Another client, whose answers may go on for ever: the time limit of a request is not that of a watch.
+    pub fn watching(&self) -> Result<Client, ConnectError> {
+        let mut config = (*self.config).clone();
+        config.read_timeout = Some(SILENCE);
+        Ok(Client::try_from(config).map_err(|error| ClientError::Setup(Box::new(error)))?)
+    }
 }
 
 /// Makes a client. No request is sent yet.
@@ -68,8 +81,9 @@ pub async fn connect(options: &Options) -> Result<Connection, ConnectError> {
     let user_agent = options.user_agent.parse().map_err(|_| ClientError::UserAgent)?;
     config.headers.push((http::header::USER_AGENT, user_agent));
     let (namespace, server) = (config.default_namespace.clone(), config.cluster_url.to_string());
-    let client = Client::try_from(config).map_err(|error| ClientError::Setup(Box::new(error)))?;
-    Ok(Connection { client, namespace, server })
+    let config = Box::new(config);
+    let client = Client::try_from((*config).clone()).map_err(|error| ClientError::Setup(Box::new(error)))?;
+    Ok(Connection { client, namespace, server, config })
 }
 
 /// The names of the contexts, for completion.

@@ -39,7 +39,8 @@ pub(super) async fn show(
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
-    let changes = match Changes::open(&session.connection.client, session.namespace.as_deref()).await {
+    let (client, watching) = (&session.connection.client, session.connection.watching()?);
+    let changes = match Changes::open(client, &watching, session.namespace.as_deref()).await {
         Ok(changes) => Some(changes),
         // Who may list but not watch is shown what a look every now and then shows.
         Err(ReadError::Forbidden(_)) => None,
