@@ -54,7 +54,7 @@ async fn a_watch_that_breaks_goes_on_where_it_was_and_nothing_is_read_again() {
         }
     });
     let client = Client::new(service, "default");
-    let mut changes = Box::pin(Changes::open(&client, &client, None)).await.unwrap();
+    let mut changes = Changes::open(&client, &client, None).await.unwrap();
     for expected in ["a", "b"] {
         let change = changes.next().await;
         assert!(matches!(&change, Change::In(namespace) if namespace == expected), "{change:?}, not in {expected}");

@@ -10,7 +10,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt, pin_mut};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, ListParams, WatchEvent, WatchParams};
@@ -58,17 +58,17 @@ impl Changes {
     pub async fn open(client: &Client, watching: &Client, namespace: Option<&str>) -> Result<Self, ReadError> {
         let (sender, receiver) = unbounded_channel();
         let source = Source { client, watching, namespace, sender: &sender };
-        let (bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts, pods) = futures::join!(
-            source.open::<ObservedBinding>("podidentitybindings"),
-            source.open::<ServiceAccount>("serviceaccounts"),
-            source.open::<Deployment>("deployments"),
-            source.open::<StatefulSet>("statefulsets"),
-            source.open::<DaemonSet>("daemonsets"),
-            source.open::<Rollout>("rollouts"),
-            source.open::<ObservedPod>("pods"),
-        );
+        let opened = join_all([
+            source.open::<ObservedBinding>("podidentitybindings").boxed(),
+            source.open::<ServiceAccount>("serviceaccounts").boxed(),
+            source.open::<Deployment>("deployments").boxed(),
+            source.open::<StatefulSet>("statefulsets").boxed(),
+            source.open::<DaemonSet>("daemonsets").boxed(),
+            source.open::<Rollout>("rollouts").boxed(),
+            source.open::<ObservedPod>("pods").boxed(),
+        ]);
         let mut watches = JoinSet::new();
-        for watch in [bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts, pods] {
+        for watch in opened.await {
             watches.spawn(watch?);
         }
         Ok(Self { receiver, _watches: watches })
