@@ -1,8 +1,10 @@
-//! `status -w`: in a real terminal, for somebody who may not watch, and where its output is no terminal.
+//! `status -w`: in a real terminal, for somebody who may not watch, and where its output is no terminal; and `verify
+//! --wait`, which sees changes in the same way.
 //!
 //! These change the cluster, each a namespace of its own, and so come after what is compared with snapshots of all of it.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use e2e::fixtures::{OTHER_ROLE, ROLE, role_annotation};
@@ -21,13 +23,14 @@ pub(crate) struct Case {
 }
 
 /// All cases.
-pub(crate) fn all() -> [Case; 4] {
+pub(crate) fn all() -> [Case; 5] {
     let tmux = installed("tmux");
     [
         Case { name: "status_live_in_a_terminal", run: in_a_terminal, is_possible: tmux },
         Case { name: "status_live_in_a_terminal_that_is_too_low", run: in_a_low_terminal, is_possible: tmux },
         Case { name: "status_live_for_somebody_who_may_not_watch", run: without_watches, is_possible: tmux },
         Case { name: "status_live_into_a_file", run: into_a_file, is_possible: true },
+        Case { name: "verify_waits_for_what_does_not_exist_yet", run: verify_waits, is_possible: true },
     ]
 }
 
@@ -60,6 +63,17 @@ impl<'a> Accounts<'a> {
         self.kubectl(&["delete", "serviceaccount", name])
     }
 
+    /// The plugin with a file for its output.
+    fn into_log(&self, folder: &Path, args: &[&str]) -> Result<Process> {
+        Process::start(Spec {
+            name: args.join(" "),
+            program: self.plugin.program().to_owned(),
+            args: [args, &["-n", self.namespace]].concat().into_iter().map(str::to_owned).collect(),
+            env: vec![("KUBECONFIG".to_owned(), self.plugin.kubeconfig().to_string_lossy().into_owned())],
+            log: folder.join("out"),
+        })
+    }
+
     /// A terminal that shows them, and the exit status in the end.
     fn shown(&self, rows: u16, args: &[&str]) -> Result<Terminal> {
         let (program, kubeconfig) = (self.plugin.program(), self.plugin.kubeconfig());
@@ -68,6 +82,15 @@ impl<'a> Accounts<'a> {
         let command = [&["sh", "-c", and_then, &*program, "status", "-w", "-n", self.namespace], args].concat();
         Terminal::open((100, rows), &command, &[("KUBECONFIG", &kubeconfig), ("TERM", "screen")])
     }
+}
+
+/// Waits until what a process has written is as it should be.
+fn until(process: &Process, what: &str, check: impl Fn(&str) -> bool) -> Result<()> {
+    let look = || async {
+        let all = fs::read_to_string(process.log()).map_err(|error| error.to_string())?;
+        if check(&all) { Ok(()) } else { Err(format!("written is:\n{all}")) }
+    };
+    Handle::current().block_on(wait::until(what, look))
 }
 
 /// Presses Ctrl-C; the screen after that: what was there before is there again, and the last picture stays.
@@ -137,22 +160,8 @@ fn into_a_file(plugin: &Plugin) -> Result<()> {
     let accounts = Accounts::new(plugin, "live-file")?;
     accounts.create("app")?;
     let folder = tempfile::tempdir()?;
-    let process = Process::start(Spec {
-        name: "status -w".to_owned(),
-        program: plugin.program().to_owned(),
-        args: ["status", "-w", "-n", accounts.namespace].map(str::to_owned).to_vec(),
-        env: vec![("KUBECONFIG".to_owned(), plugin.kubeconfig().to_string_lossy().into_owned())],
-        log: folder.path().join("out"),
-    })?;
-    let written = || Ok(fs::read_to_string(process.log())?);
-    let until = |text: &'static str| {
-        let written = &written;
-        let look = move || async move {
-            let all = written().map_err(|error: anyhow::Error| error.to_string())?;
-            if all.contains(text) { Ok(()) } else { Err(format!("{all:?}")) }
-        };
-        Handle::current().block_on(wait::until(&format!("{text} is written"), look))
-    };
+    let process = accounts.into_log(folder.path(), &["status", "-w"])?;
+    let until = |text: &str| until(&process, &format!("{text} is written"), |all| all.contains(text));
     until("role/my-role")?;
     // Nobody sees a difference.
     accounts.kubectl(&["label", "serviceaccount", "app", "team=a"])?;
@@ -161,9 +170,23 @@ fn into_a_file(plugin: &Plugin) -> Result<()> {
     accounts.create("second")?;
     until("sa/second")?;
     let status = Handle::current().block_on(process.terminate(wait::DEADLINE))?;
-    let all: String = written()?;
+    let all = fs::read_to_string(process.log())?;
     ensure!(status.success(), "{status}: {all}");
     ensure!(all == PICTURES, "{all}");
+    Ok(())
+}
+
+fn verify_waits(plugin: &Plugin) -> Result<()> {
+    let accounts = Accounts::new(plugin, "live-verify")?;
+    let folder = tempfile::tempdir()?;
+    let process = accounts.into_log(folder.path(), &["verify", "sa/app", "--wait", "--timeout", "10m"])?;
+    until(&process, "it waits", |all| all.contains("waiting: it does not exist yet"))?;
+    accounts.create("other")?;
+    accounts.create("app")?;
+    let ended = || async { process.exited().ok_or_else(|| process.tail(10)) };
+    let status = Handle::current().block_on(wait::until("it has ended", ended))?;
+    let all = fs::read_to_string(process.log())?;
+    ensure!(status.success() && all.contains("1 without pods") && !all.contains("other"), "{status}: {all}");
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod names;
+mod picture;
 mod progress;
 pub(crate) mod target;
 
@@ -21,6 +22,7 @@ use args::{ConnectionArgs, ScopeArgs};
 use progress::Progress;
 
 pub(crate) use names::did_you_mean;
+pub(crate) use picture::Picture;
 pub(crate) use target::{Target, TargetKind};
 
 /// Why a command cannot do what it is asked for.
