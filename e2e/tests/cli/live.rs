@@ -64,7 +64,7 @@ impl<'a> Accounts<'a> {
     }
 
     /// The plugin with a file for its output.
-    fn into_log(&self, folder: &Path, args: &[&str]) -> Result<Process> {
+    fn logged(&self, folder: &Path, args: &[&str]) -> Result<Process> {
         Process::start(Spec {
             name: args.join(" "),
             program: self.plugin.program().to_owned(),
@@ -160,7 +160,7 @@ fn into_a_file(plugin: &Plugin) -> Result<()> {
     let accounts = Accounts::new(plugin, "live-file")?;
     accounts.create("app")?;
     let folder = tempfile::tempdir()?;
-    let process = accounts.into_log(folder.path(), &["status", "-w"])?;
+    let process = accounts.logged(folder.path(), &["status", "-w"])?;
     let until = |text: &str| until(&process, &format!("{text} is written"), |all| all.contains(text));
     until("role/my-role")?;
     // Nobody sees a difference.
@@ -179,7 +179,7 @@ fn into_a_file(plugin: &Plugin) -> Result<()> {
 fn verify_waits(plugin: &Plugin) -> Result<()> {
     let accounts = Accounts::new(plugin, "live-verify")?;
     let folder = tempfile::tempdir()?;
-    let process = accounts.into_log(folder.path(), &["verify", "sa/app", "--wait", "--timeout", "10m"])?;
+    let process = accounts.logged(folder.path(), &["verify", "sa/app", "--wait", "--timeout", "10m"])?;
     until(&process, "it waits", |all| all.contains("waiting: it does not exist yet"))?;
     accounts.create("other")?;
     accounts.create("app")?;
