@@ -16,7 +16,7 @@ use crate::read::chain;
 
 /// No answer takes longer. Watches end before that: the watcher asks the API server for 290 seconds.
 const READ_TIMEOUT: Duration = Duration::from_secs(295);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two tries of the discovery; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(500);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-use crate::client::ClientError;
+use crate::client::{CONNECT_TIMEOUT, ClientError};
+use crate::read::{Lister, Silent};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where none is given: no list of 500 objects takes longer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -49,6 +49,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Lists objects of one namespace or of all, and tells nobody how far it is.
+    pub fn lister<'a>(&'a self, namespace: Option<&'a str>) -> Lister<'a> {
+        Lister { client: &self.client, namespace, progress: &Silent }
+    }
+
     /// Another client, whose answers may go on for ever: the time limit of a request is not that of a watch.
     pub fn watching(&self) -> Result<Client, ConnectError> {
         let mut config = (*self.config).clone();

@@ -11,7 +11,6 @@ mod render;
 mod steps;
 mod subject;
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
 
@@ -110,17 +109,17 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, Failu
         let scope = ScopeArgs { namespace: args.namespace.clone(), all_namespaces: false, selector: None };
         let mut session = Session::open(&args.connection, &scope).await?;
         let issuer = session.discover_issuer().await;
-        let names = RefCell::new(BTreeSet::new());
+        let mut names = BTreeSet::new();
         let reading = session
             .read(true, |snapshot| {
-                names.borrow_mut().extend(subject::names(&snapshot, target.kind));
+                names.extend(subject::names(&snapshot, target.kind));
                 contains(&snapshot, target).then_some(snapshot)
             })
             .await?;
         let mut messages = Messages::new();
         messages.notes(&notes(&reading));
         let Some(snapshot) = reading.results.into_values().next() else {
-            let meant = did_you_mean(&target.name, names.borrow().iter().map(String::as_str));
+            let meant = did_you_mean(&target.name, names.iter().map(String::as_str));
             return Err(Failure::Other(format!("there is no {target} {}{meant}", session.place())));
         };
         let no_issuer = issuer.err().map(|why| why.to_string());
