@@ -70,6 +70,16 @@ impl Terminal {
         }
     }
 
+    /// Gives it another size, in columns and rows.
+    pub fn resize(&self, size: (u16, u16)) -> Result<()> {
+        self.tmux(&["resize-window", "-x", &size.0.to_string(), "-y", &size.1.to_string()]).map(drop)
+    }
+
+    /// What tmux knows of it, for example `#{cursor_flag}`, which is 1 where the cursor is shown.
+    pub fn asked(&self, format: &str) -> Result<String> {
+        Ok(self.tmux(&["display-message", "-p", format])?.trim_end().to_owned())
+    }
+
     fn tmux(&self, args: &[&str]) -> Result<String> {
         self.tmux_with(args, &[])
     }

@@ -13,10 +13,10 @@ use clap::{Args, CommandFactory as _};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::connect::{Connection, Options, connect, contexts as known_contexts};
-use podidentity_cluster::read::{Lister, ReadError, Silent};
+use podidentity_cluster::read::ReadError;
 use podidentity_core::objects::{DaemonSet, Deployment, ObservedPod, Rollout, ServiceAccount, StatefulSet};
 
-use crate::cluster::{Failure, TargetKind, block_on};
+use crate::cluster::{Failure, TargetKind, USER_AGENT, block_on};
 use crate::exit::Exit;
 
 /// Nobody waits longer for a completion.
@@ -65,10 +65,7 @@ pub(crate) fn contexts() -> ArgValueCompleter {
 /// Names of namespaces.
 pub(crate) fn namespaces() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
-        let names = asked(async |connection| {
-            let lister = Lister { client: &connection.client, namespace: None, progress: &Silent };
-            lister.namespace_names().await
-        });
+        let names = asked(async |connection| connection.lister(None).namespace_names().await);
         matching(current, names)
     })
 }
@@ -92,7 +89,7 @@ fn names(kind: &str) -> Vec<String> {
     let kind = kind.to_owned();
     asked(async |connection| {
         let namespace = said(&["-n", "--namespace"]).unwrap_or_else(|| connection.namespace.clone());
-        let lister = Lister { client: &connection.client, namespace: Some(&namespace), progress: &Silent };
+        let lister = connection.lister(Some(&namespace));
         let found = match kind.as_str() {
             "pib" => lister.selected::<PodIdentityBinding>("podidentitybindings", "").await,
             "sa" => lister.selected::<ServiceAccount>("serviceaccounts", "").await,
@@ -113,7 +110,7 @@ fn asked(question: impl AsyncFnOnce(&Connection) -> Result<Vec<String>, ReadErro
         kubeconfig: said(&["--kubeconfig"]).map(Into::into),
         context: said(&["--context"]),
         request_timeout: Some(PATIENCE),
-        user_agent: concat!("kubectl-podidentity/", env!("CARGO_PKG_VERSION")).to_owned(),
+        user_agent: USER_AGENT.to_owned(),
         ..Options::default()
     };
     let work = async {

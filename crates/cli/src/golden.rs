@@ -75,7 +75,7 @@ fn said(command: &str, snapshots: &[Snapshot]) -> String {
         Command::Explain(args) => {
             let target = target::parse(&args.object, None).unwrap().remove(0);
             let snapshot = snapshots.iter().find(|snapshot| explain::contains(snapshot, &target)).unwrap();
-            explain::write(&explain::tell(snapshot, &target), args.output, paint, &mut out).unwrap();
+            explain::write(&explain::tell(snapshot, &target, None), args.output, paint, &mut out).unwrap();
         }
         Command::Verify(args) => {
             let views = all();

@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::edit::{Edit, edit, get};
-use podidentity_cluster::read::{Lister, ReadError, Silent};
+use podidentity_cluster::read::ReadError;
 
 use crate::cluster::args::{ConnectionArgs, ScopeArgs};
 use crate::cluster::{Failure, Session, TargetKind, block_on, did_you_mean, target};
@@ -146,8 +146,7 @@ async fn not_found(session: &Session, name: &str) -> Failure {
 }
 
 async fn all_names(session: &Session, selector: Option<&str>) -> Result<Vec<String>, ReadError> {
-    let lister =
-        Lister { client: &session.connection.client, namespace: session.namespace.as_deref(), progress: &Silent };
+    let lister = session.connection.lister(session.namespace.as_deref());
     let names = lister.selected::<PodIdentityBinding>("podidentitybindings", selector.unwrap_or_default()).await?;
     Ok(names.into_iter().map(|(_, name)| name).collect())
 }

@@ -12,10 +12,11 @@ use tower::util::MapResponseLayer;
 use tracing::{info, warn};
 
 use crate::clock;
+use crate::read::chain;
 
 /// No answer takes longer. Watches end before that: the watcher asks the API server for 290 seconds.
 const READ_TIMEOUT: Duration = Duration::from_secs(295);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two tries of the discovery; doubled each time.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -47,29 +48,43 @@ pub async fn from_environment(user_agent: &str) -> Result<Client, ClientError> {
 pub async fn discover_issuer(client: &Client) -> Option<String> {
     let mut wait = FIRST_WAIT;
     loop {
-        let error = match timeout(DISCOVERY_TIMEOUT, issuer(client)).await {
-            Ok(Ok(issuer)) => return Some(issuer),
-            Ok(Err(kube::Error::Api(refusal))) if matches!(refusal.code, 401 | 403 | 404) => {
-                let error = refusal.message;
+        match issuer(client).await {
+            Ok(issuer) => return Some(issuer),
+            Err(NoIssuer::Refused(error)) => {
                 info!(error, "the cluster does not tell its OIDC issuer; statuses will not either (see --issuer)");
                 return None;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", DISCOVERY_TIMEOUT.as_secs()),
-        };
-        warn!(error, "the API server does not tell its OIDC issuer yet, trying again");
+            Err(NoIssuer::Trouble(error)) => {
+                warn!(error, "the API server does not tell its OIDC issuer yet, trying again");
+            }
+        }
         sleep(wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 
-async fn issuer(client: &Client) -> kube::Result<String> {
-    #[derive(serde::Deserialize)]
-    struct Discovery {
-        issuer: String,
+/// The same, asked for once: after ten seconds, or the client's own limit if that is less, there is no answer.
+pub async fn issuer(client: &Client) -> Result<String, NoIssuer> {
+    match timeout(DISCOVERY_TIMEOUT, discovery(client)).await {
+        Ok(Ok(document)) => Ok(document.issuer),
+        Ok(Err(kube::Error::Api(refusal))) if matches!(refusal.code, 401 | 403 | 404) => {
+            Err(NoIssuer::Refused(refusal.message.clone()))
+        }
+        Ok(Err(kube::Error::Api(status))) => Err(NoIssuer::Trouble(format!("{} {}", status.code, status.message))),
+        Ok(Err(error)) => Err(NoIssuer::Trouble(chain(&error))),
+        Err(_) => Err(NoIssuer::Trouble(format!("no answer within {} s", DISCOVERY_TIMEOUT.as_secs()))),
     }
+}
+
+/// The part of the discovery document that is read.
+#[derive(serde::Deserialize)]
+struct Discovery {
+    issuer: String,
+}
+
+async fn discovery(client: &Client) -> kube::Result<Discovery> {
     let request = http::Request::get("/.well-known/openid-configuration").body(Vec::new());
-    Ok(client.request::<Discovery>(request.map_err(kube::Error::HttpError)?).await?.issuer)
+    client.request(request.map_err(kube::Error::HttpError)?).await
 }
 
 /// Whether the API server serves a resource, for example `rollouts` of `argoproj.io/v1alpha1`.
@@ -93,6 +108,17 @@ pub async fn may_list_namespaces(client: &Client) -> Result<(), ClientError> {
         }
         Ok(_) => Ok(()),
     }
+}
+
+/// Why the issuer is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum NoIssuer {
+    /// The API server does not tell it to us, or to anybody: it will not the next time.
+    #[error("{0}")]
+    Refused(String),
+    /// It did not answer, or not as it should: it may the next time.
+    #[error("{0}")]
+    Trouble(String),
 }
 
 /// Why there is no client.

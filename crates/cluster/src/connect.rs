@@ -6,11 +6,14 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-use crate::client::ClientError;
+use crate::client::{CONNECT_TIMEOUT, ClientError};
+use crate::read::{Lister, Silent};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where none is given: no list of 500 objects takes longer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// An API server with nothing to tell says so within two minutes: a watch that is silent for longer is dead.
+const SILENCE: Duration = Duration::from_secs(150);
 
 /// What a user can say about the cluster; what is not said is as in the kubeconfig.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +45,21 @@ pub struct Connection {
     pub namespace: String,
     /// Address of the API server, for messages.
     pub server: String,
+    config: Box<Config>,
+}
+
+impl Connection {
+    /// Lists objects of one namespace or of all, and tells nobody how far it is.
+    pub fn lister<'a>(&'a self, namespace: Option<&'a str>) -> Lister<'a> {
+        Lister { client: &self.client, namespace, progress: &Silent }
+    }
+
+    /// Another client, whose answers may go on for ever: the time limit of a request is not that of a watch.
+    pub fn watching(&self) -> Result<Client, ConnectError> {
+        let mut config = (*self.config).clone();
+        config.read_timeout = Some(SILENCE);
+        Ok(Client::try_from(config).map_err(|error| ClientError::Setup(Box::new(error)))?)
+    }
 }
 
 /// Makes a client. No request is sent yet.
@@ -68,8 +86,9 @@ pub async fn connect(options: &Options) -> Result<Connection, ConnectError> {
     let user_agent = options.user_agent.parse().map_err(|_| ClientError::UserAgent)?;
     config.headers.push((http::header::USER_AGENT, user_agent));
     let (namespace, server) = (config.default_namespace.clone(), config.cluster_url.to_string());
-    let client = Client::try_from(config).map_err(|error| ClientError::Setup(Box::new(error)))?;
-    Ok(Connection { client, namespace, server })
+    let config = Box::new(config);
+    let client = Client::try_from((*config).clone()).map_err(|error| ClientError::Setup(Box::new(error)))?;
+    Ok(Connection { client, namespace, server, config })
 }
 
 /// The names of the contexts, for completion.

@@ -26,18 +26,13 @@ pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<Option<
 }
 
 /// Writes to a binding as it was observed; with `dry_run` the API server checks everything and stores nothing.
-pub async fn edit(
-    client: &Client,
-    binding: &PodIdentityBinding,
-    edit: Edit,
-    dry_run: bool,
-) -> Result<PodIdentityBinding, EditError> {
+pub async fn edit(client: &Client, binding: &PodIdentityBinding, edit: Edit, dry_run: bool) -> Result<(), EditError> {
     let meta = binding.meta();
     let namespace = meta.namespace.as_deref().unwrap_or_default();
     let api = Api::<PodIdentityBinding>::namespaced(client.clone(), namespace);
     let params = PatchParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let name = meta.name.as_deref().unwrap_or_default();
-    api.patch(name, &params, &Patch::Merge(patch(binding, edit))).await.map_err(EditError::of)
+    api.patch(name, &params, &Patch::Merge(patch(binding, edit))).await.map(drop).map_err(EditError::of)
 }
 
 /// Why a binding was not changed.

@@ -5,7 +5,7 @@
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use podidentity_cluster::client::discover_issuer;
+use podidentity_cluster::client::{NoIssuer, discover_issuer, issuer};
 use serde_json::{Value, json};
 
 /// The issuer that is discovered from an API server that gives these answers.
@@ -38,4 +38,25 @@ async fn the_issuer_is_asked_for_until_the_api_server_is_well() {
 async fn where_it_may_not_be_known_nobody_waits_for_it() {
     assert_eq!(discovered(vec![failure(403)]).await, None);
     assert_eq!(discovered(vec![failure(404)]).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_once_is_told_why_there_is_no_issuer() {
+    let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+    let client = Client::new(service, "default");
+    let server = tokio::spawn(async move {
+        let (_, respond) = handle.next_request().await.unwrap();
+        let (code, body) = failure(503);
+        let body = Body::from(body.to_string().into_bytes());
+        respond.send_response(Response::builder().status(code).body(body).unwrap());
+        // The second is never answered, and there is no third.
+        let (_, unanswered) = handle.next_request().await.unwrap();
+        let end = handle.next_request().await.is_none();
+        drop(unanswered);
+        end
+    });
+    assert!(matches!(issuer(&client).await, Err(NoIssuer::Trouble(why)) if why.starts_with("503")));
+    assert!(matches!(issuer(&client).await, Err(NoIssuer::Trouble(why)) if why == "no answer within 10 s"));
+    drop(client);
+    assert!(server.await.unwrap());
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 
 use crate::completion;
-use crate::plugin::{Plugin, compare};
+use crate::plugin::{LOOKER_NAME, Plugin, compare};
 
 type Case = fn(&Plugin) -> Result<()>;
 
@@ -28,6 +28,9 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         ("explain_as_json", |it| it.compare("explain-json", &["explain", "deploy/stale-role", "-o", "json"])),
         ("explain_of_something_unknown", |it| it.compare("explain-unknown-kind", &["explain", "svc/web"])),
         ("explain_of_nothing", |it| it.compare("explain-did-you-mean", &["explain", "deploy/stale-rol"])),
+        ("explain_to_somebody_who_may_not_know_the_issuer", |it| {
+            it.compare("explain-no-issuer", &["explain", "deploy/stale-role", "--as", LOOKER_NAME])
+        }),
         ("verify_in_a_table", |it| it.compare("verify", &["verify"])),
         ("verify_what_is_right", |it| it.compare("verify-right", &["verify", "verified", "sa/no-pods"])),
         ("verify_as_junit", |it| {

@@ -58,7 +58,8 @@ impl Shell {
             terminal.write(&format!("kubectl-podidentity {typed}"))?;
             terminal.press(&["Tab"])?;
             terminal.until(&format!("{typed:?} is completed"), |screen| screen.contains(expected))?;
-            terminal.press(&["C-c"])?;
+            // The line is emptied by a key: what is typed after an interrupt may be there before it.
+            terminal.press(&["C-u"])?;
         }
         Ok(())
     }

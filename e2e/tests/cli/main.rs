@@ -11,6 +11,7 @@
 mod cases;
 mod completion;
 mod docs;
+mod live;
 mod normal;
 mod plugin;
 
@@ -39,11 +40,15 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<Conclusion> {
     let runtime = Arc::new(Runtime::new()?);
     if arguments.list {
-        return Ok(libtest_mimic::run(arguments, trials(&runtime, &Arc::new(Plugin::nowhere()?))));
+        let nowhere = Trials { runtime, plugin: Arc::new(Plugin::nowhere()?) };
+        return Ok(libtest_mimic::run(arguments, nowhere.that_look().chain(nowhere.that_change()).collect()));
     }
     let control_plane = runtime.block_on(start())?;
-    let plugin = Arc::new(Plugin::new(&control_plane)?);
-    let conclusion = libtest_mimic::run(arguments, trials(&runtime, &plugin));
+    let trials = Trials { runtime, plugin: Arc::new(Plugin::new(&control_plane)?) };
+    let mut conclusion = libtest_mimic::run(arguments, trials.that_look().collect());
+    if !conclusion.has_failed() {
+        conclusion = libtest_mimic::run(arguments, trials.that_change().collect());
+    }
     if conclusion.has_failed() {
         control_plane.keep_logs();
         println!("logs: {}", control_plane.logs().display());
@@ -55,30 +60,46 @@ async fn start() -> Result<ControlPlane> {
     let control_plane = ControlPlane::start().await?;
     let namespace = control_plane.existing_namespace("default");
     control_plane.break_everything(&namespace).await?;
+    control_plane.apply_yaml(plugin::LOOKER).await?;
     Ok(control_plane)
 }
 
 /// What a trial does.
 type Work = Box<dyn Fn(&Plugin) -> Result<()> + Send>;
 
-fn trials(runtime: &Arc<Runtime>, plugin: &Arc<Plugin>) -> Vec<Trial> {
-    let trial = |name: String, work: Work| {
-        let (runtime, plugin) = (runtime.clone(), plugin.clone());
+struct Trials {
+    runtime: Arc<Runtime>,
+    plugin: Arc<Plugin>,
+}
+
+impl Trials {
+    fn trial(&self, name: String, work: Work) -> Trial {
+        let (runtime, plugin) = (self.runtime.clone(), self.plugin.clone());
         Trial::test(name, move || {
             let _entered = runtime.enter();
             work(&plugin).map_err(|error| Failed::from(format!("{error:#}")))
         })
-    };
-    let causes = CAUSES.iter().map(|(object, cause)| {
-        let name = format!("explain_names_the_cause_of_{}", object.replace(['/', '-'], "_"));
-        trial(name, Box::new(|plugin| names_the_cause(plugin, object, cause)))
-    });
-    let others = cases::all().into_iter().map(|(name, case)| trial(name.to_owned(), Box::new(case)));
-    let completion = completion::SHELLS.into_iter().map(|shell| {
-        let name = format!("completion_in_{}", shell.name);
-        trial(name, Box::new(move |plugin| shell.completes(plugin))).with_ignored_flag(!shell.is_there())
-    });
-    causes.chain(others).chain(completion).collect()
+    }
+
+    /// Those that find the cluster as it was made.
+    fn that_look(&self) -> impl Iterator<Item = Trial> {
+        let causes = CAUSES.iter().map(|(object, cause)| {
+            let name = format!("explain_names_the_cause_of_{}", object.replace(['/', '-'], "_"));
+            self.trial(name, Box::new(|plugin| names_the_cause(plugin, object, cause)))
+        });
+        let others = cases::all().into_iter().map(|(name, case)| self.trial(name.to_owned(), Box::new(case)));
+        let completion = completion::SHELLS.into_iter().map(|shell| {
+            let name = format!("completion_in_{}", shell.name);
+            self.trial(name, Box::new(move |plugin| shell.completes(plugin))).with_ignored_flag(!shell.is_there())
+        });
+        causes.chain(others).chain(completion)
+    }
+
+    /// Those that change it.
+    fn that_change(&self) -> impl Iterator<Item = Trial> {
+        let live = live::all().into_iter();
+        live.map(|case| self.trial(case.name.to_owned(), Box::new(case.run)).with_ignored_flag(!case.is_possible))
+    }
 }
 
 /// The story of one workload: its cause, and every word of it.

@@ -5,13 +5,33 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
-use e2e::{ControlPlane, program, repository};
+use anyhow::{Context, Result, bail, ensure};
+use e2e::{ControlPlane, binaries, program, repository};
 
 use crate::normal::normal;
 
 /// Binary and package.
 const PLUGIN: &str = "kubectl-podidentity";
+
+/// A user who may list all that the plugin reads, and nothing else.
+pub(crate) const LOOKER_NAME: &str = "looker";
+
+/// The rights of that user.
+pub(crate) const LOOKER: &str = r#"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: looker}
+rules:
+  - {apiGroups: [""], resources: [namespaces, serviceaccounts, pods], verbs: [list]}
+  - {apiGroups: [apps], resources: [deployments, statefulsets, daemonsets], verbs: [list]}
+  - {apiGroups: [podidentity.dev], resources: [podidentitybindings], verbs: [list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: looker}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: looker}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: looker}]
+"#;
 
 /// The plugin in front of a cluster.
 pub(crate) struct Plugin {
@@ -44,6 +64,16 @@ impl Plugin {
     /// How to reach the cluster.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// Runs kubectl as administrator.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> Result<()> {
+        let folder = self.kubeconfig.parent().context("the kubeconfig lies in no folder")?;
+        let mut command = Command::new(binaries::folder()?.join("kubectl"));
+        command.args(args).env("KUBECONFIG", &self.kubeconfig).env("KUBECACHEDIR", folder.join("kubectl-cache"));
+        let output = command.output().context("cannot run kubectl")?;
+        ensure!(output.status.success(), "kubectl {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 
     /// Runs it.

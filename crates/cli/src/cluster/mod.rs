@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod names;
+mod picture;
 mod progress;
 pub(crate) mod target;
 
@@ -10,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podidentity_api::PodIdentityBinding;
-use podidentity_cluster::client::discover_issuer;
+use podidentity_cluster::client::{NoIssuer, issuer};
 use podidentity_cluster::connect::{ConnectError, Connection, Options, connect};
-use podidentity_cluster::read::{Lister, ReadError, Reading, Scope, Silent, read};
+use podidentity_cluster::read::{ReadError, Reading, Scope, read};
 use podidentity_core::objects::ServiceAccount;
 use podidentity_core::snapshot::{Config, Snapshot};
 
@@ -21,6 +22,7 @@ use args::{ConnectionArgs, ScopeArgs};
 use progress::Progress;
 
 pub(crate) use names::did_you_mean;
+pub(crate) use picture::Picture;
 pub(crate) use target::{Target, TargetKind};
 
 /// Why a command cannot do what it is asked for.
@@ -38,6 +40,8 @@ pub(crate) enum Failure {
     Output(#[from] std::io::Error),
 }
 
+/// Who asks the API server.
+pub(crate) const USER_AGENT: &str = concat!("kubectl-podidentity/", env!("CARGO_PKG_VERSION"));
 /// As good as none.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -79,7 +83,7 @@ impl Session {
             impersonate: connection.impersonate.clone(),
             impersonate_groups: connection.impersonate_groups.clone(),
             request_timeout: connection.request_timeout.map(|it| if it.is_zero() { NO_LIMIT } else { it }),
-            user_agent: concat!("kubectl-podidentity/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: USER_AGENT.to_owned(),
         };
         let settings = connection.webhook.settings();
         let config = Config { settings, issuer: connection.issuer.clone(), ..Config::default() };
@@ -107,12 +111,13 @@ impl Session {
         Self { namespace, quiet: true, ..self.clone() }
     }
 
-    /// Asks the cluster for its issuer, where the user has not given it.
-    pub(crate) async fn discover_issuer(&mut self) {
+    /// Asks the cluster for its issuer, once, where the user has not given it.
+    pub(crate) async fn discover_issuer(&mut self) -> Result<(), NoIssuer> {
         if self.config.issuer.is_none() {
-            let issuer = discover_issuer(&self.connection.client).await;
+            let issuer = Some(issuer(&self.connection.client).await?);
             self.config = Arc::new(Config { issuer, ..(*self.config).clone() });
         }
+        Ok(())
     }
 
     /// Reads identities, with or without a role, and judges each.
@@ -153,8 +158,7 @@ impl Session {
     /// What the label selector selects; `None`: there is none.
     pub(crate) async fn selected(&self) -> Result<Option<Selected>, Failure> {
         let Some(selector) = &self.selector else { return Ok(None) };
-        let lister =
-            Lister { client: &self.connection.client, namespace: self.namespace.as_deref(), progress: &Silent };
+        let lister = self.connection.lister(self.namespace.as_deref());
         let bindings = match lister.selected::<PodIdentityBinding>("podidentitybindings", selector).await {
             Err(ReadError::Absent(_)) => Vec::new(),
             bindings => bindings?,
@@ -166,8 +170,7 @@ impl Session {
     /// Nothing was found in the namespace: perhaps there is none of that name.
     async fn namespace_exists(&self) -> Result<(), Failure> {
         let Some(name) = &self.namespace else { return Ok(()) };
-        let all = Lister { client: &self.connection.client, namespace: None, progress: &Silent };
-        let all = all.namespace_names().await?;
+        let all = self.connection.lister(None).namespace_names().await?;
         if all.is_empty() || all.contains(name) {
             return Ok(());
         }

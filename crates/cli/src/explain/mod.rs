@@ -11,7 +11,6 @@ mod render;
 mod steps;
 mod subject;
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
 
@@ -109,30 +108,31 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, Failu
         };
         let scope = ScopeArgs { namespace: args.namespace.clone(), all_namespaces: false, selector: None };
         let mut session = Session::open(&args.connection, &scope).await?;
-        session.discover_issuer().await;
-        let names = RefCell::new(BTreeSet::new());
+        let issuer = session.discover_issuer().await;
+        let mut names = BTreeSet::new();
         let reading = session
             .read(true, |snapshot| {
-                names.borrow_mut().extend(subject::names(&snapshot, target.kind));
+                names.extend(subject::names(&snapshot, target.kind));
                 contains(&snapshot, target).then_some(snapshot)
             })
             .await?;
         let mut messages = Messages::new();
         messages.notes(&notes(&reading));
         let Some(snapshot) = reading.results.into_values().next() else {
-            let meant = did_you_mean(&target.name, names.borrow().iter().map(String::as_str));
+            let meant = did_you_mean(&target.name, names.iter().map(String::as_str));
             return Err(Failure::Other(format!("there is no {target} {}{meant}", session.place())));
         };
-        write(&tell(&snapshot, target), args.output, Paint::of_stdout(), out)?;
+        let no_issuer = issuer.err().map(|why| why.to_string());
+        write(&tell(&snapshot, target, no_issuer.as_deref()), args.output, Paint::of_stdout(), out)?;
         Ok(Exit::Ok)
     })
 }
 
-/// The story of an object of the snapshot.
-pub(crate) fn tell(snapshot: &Snapshot, target: &Target) -> Story {
+/// The story of an object of the snapshot. `no_issuer`: why the cluster's issuer is not known, if it was asked for.
+pub(crate) fn tell(snapshot: &Snapshot, target: &Target, no_issuer: Option<&str>) -> Story {
     let subject = Subject::of(snapshot, target);
     let cause = cause::of(&subject);
-    let steps = steps::of(&subject);
+    let steps = steps::of(&subject, no_issuer);
     Story {
         title: subject.title(target),
         next: next::of(&subject, &cause),

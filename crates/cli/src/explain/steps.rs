@@ -12,15 +12,15 @@ use podidentity_core::owners::owners;
 use podidentity_core::trust::{self, TrustPolicy};
 use podidentity_core::verify::shown;
 
-/// All steps.
-pub(super) fn of(subject: &Subject<'_>) -> Vec<Step> {
+/// All steps. `no_issuer`: why the cluster's issuer is not known, if it was asked for.
+pub(super) fn of(subject: &Subject<'_>, no_issuer: Option<&str>) -> Vec<Step> {
     let mut steps = vec![service_account(subject), annotation(subject)];
     steps.extend(binding(subject));
     steps.extend(order(subject));
     steps.extend(webhook(subject));
     steps.extend(containers::of(subject));
     steps.extend(sdk(subject));
-    steps.extend(trusted(subject));
+    steps.extend(trusted(subject, no_issuer));
     steps
 }
 
@@ -180,21 +180,26 @@ fn sdk(subject: &Subject<'_>) -> Option<Step> {
     Some(sdk)
 }
 
+/// Where the issuer can be had.
+const ISSUER: &[(&str, &str)] = &[
+    ("on EKS", "aws eks describe-cluster --name CLUSTER --query cluster.identity.oidc.issuer --output text"),
+    ("elsewhere", "the first --service-account-issuer of kube-apiserver"),
+    ("--issuer URL", "puts it in here"),
+];
+
 /// What has the trust policy to contain?
-fn trusted(subject: &Subject<'_>) -> Option<Step> {
+fn trusted(subject: &Subject<'_>, no_issuer: Option<&str>) -> Option<Step> {
     let policy = trust_policy(subject)?;
     let role = subject.role()?.parse::<RoleArn>().ok()?;
-    let issuer = match &subject.snapshot.config.issuer {
-        Some(_) => "",
-        None => {
-            "; put the cluster's OIDC issuer, without https://, for ISSUER: this cluster does not tell it (on EKS: aws eks \
-             describe-cluster --query cluster.identity.oidc.issuer)"
-        }
-    };
-    let account = role.account();
-    let text =
-        format!("the trust policy of {} has to contain this, and account {account} the provider{issuer}:", role.role());
-    let mut step = step(Mark::Note, "Trust policy", text);
+    let (name, account) = (role.role(), role.account());
+    let text = format!("the trust policy of {name} has to contain this, and account {account} the provider");
+    let mut step = step(Mark::Note, "Trust policy", format!("{text}:"));
+    if subject.snapshot.config.issuer.is_none() {
+        step.text =
+            format!("{text}. For ISSUER put the cluster's OIDC issuer, without https://; it is not known here:");
+        step.details.extend(no_issuer.map(|why| ("API server".to_owned(), shown(why))));
+        step.details.extend(ISSUER.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    }
     step.details.push((String::new(), serde_json::to_string_pretty(&policy).unwrap_or_default()));
     Some(step)
 }

@@ -7,6 +7,7 @@ use podidentity_core::finding::Severity;
 
 use super::{Report, severity_word};
 use crate::messages::one_line;
+use crate::view::counted;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write, colour: bool) -> io::Result<()> {
     for finding in &report.findings {
@@ -30,13 +31,13 @@ pub(super) fn write(report: &Report, out: &mut dyn Write, colour: bool) -> io::R
     writeln!(
         out,
         "{}, {}, {} in {} with a role; {} without a role; {} of {}",
-        plural(report.count(Severity::Error), "error"),
-        plural(report.count(Severity::Warning), "warning"),
-        plural(report.count(Severity::Info), "info"),
-        plural(totals.workloads_with_role, "workload"),
+        counted(report.count(Severity::Error), "error"),
+        counted(report.count(Severity::Warning), "warning"),
+        counted(report.count(Severity::Info), "info"),
+        counted(totals.workloads_with_role, "workload"),
         totals.workloads_without_role,
-        plural(totals.objects, "object"),
-        plural(totals.files, "file"),
+        counted(totals.objects, "object"),
+        counted(totals.files, "file"),
     )
 }
 
@@ -46,8 +47,4 @@ fn style(severity: Severity) -> Style {
         Severity::Warning => AnsiColor::Yellow.on_default().bold(),
         Severity::Info => AnsiColor::Cyan.on_default(),
     }
-}
-
-fn plural(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }

@@ -40,7 +40,7 @@ pub(super) fn write(views: &[View], out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "</tbody>\n</table>\n</div>")?;
     if matrix.clean > 0 {
-        writeln!(out, "<p>In {} more, nothing was found.</p>", crate::view::counted(matrix.clean, "namespace"))?;
+        writeln!(out, "<p>Nothing was found in {}.</p>", crate::view::counted(matrix.clean, "other namespace"))?;
     }
     writeln!(out, "</section>")
 }

@@ -1,35 +1,15 @@
 //! The tree as it changes.
-//!
-//! ```text
-//! read all ──► picture ◄── read again the namespaces in which something has changed ◄── watches
-//! ```
 
-use std::collections::BTreeSet;
 use std::io::Write;
-use std::time::Duration;
 
 use jiff::Zoned;
-use podidentity_cluster::read::{Change, Changes, ReadError};
-use tokio::time::{Instant, sleep_until};
 
 use super::screen::Screen;
 use super::signals::Signals;
 use super::{Detail, named, tree};
-use crate::cluster::{Failure, Session, Target};
+use crate::cluster::{Failure, Picture, Session, Target};
 use crate::exit::Exit;
 use crate::paint::{Mark, Paint};
-use crate::view::{State, View};
-
-/// Changes come in swarms: so long is waited for more of them.
-const SWARM: Duration = Duration::from_millis(250);
-/// Where the user may not watch, all is read again so often.
-const UNWATCHED: Duration = Duration::from_secs(2);
-/// What is under way may be over by the clock alone, without any change.
-const UNDER_WAY: Duration = Duration::from_secs(30);
-/// A read is followed by a pause so many times as long, that a large cluster is not read all the time.
-const RESPITE: u32 = 4;
-/// To read all at once takes less than to read more namespaces one by one.
-const ONE_BY_ONE: usize = 30;
 
 /// Shows it until Ctrl-C. On a terminal the screen is overwritten, elsewhere every change is printed below the last.
 pub(super) async fn show(
@@ -39,138 +19,32 @@ pub(super) async fn show(
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
-    let changes = match Changes::open(&session.connection.client, session.namespace.as_deref()).await {
-        Ok(changes) => Some(changes),
-        // Who may list but not watch is shown what a look every now and then shows.
-        Err(ReadError::Forbidden(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let views = tokio::select! {
-        read = session.views() => read?.views,
+    let mut picture = tokio::select! {
+        picture = Picture::open(session) => picture?,
         () = signals.end() => return Ok(Exit::Ok),
     };
-    let mut live = Live { session, targets, detail, changes, views, problem: None, due: Due::default() };
+    let text = |picture: &Picture<'_>| match named(picture.views.clone(), targets, &session.place()) {
+        Ok(views) => tree(&views, detail, Paint::of_stdout()),
+        // What is asked for may come, or come back.
+        Err(failure) => format!("{failure}\n"),
+    };
     let mut screen = Screen::new(out);
-    screen.draw(&live.text(), &live.footer())?;
+    screen.draw(&text(&picture), &footer(&picture))?;
     loop {
         tokio::select! {
-            () = live.next() => {}
+            () = picture.next() => {}
             end = signals.next() => if end { return Ok(Exit::Ok) },
         }
-        screen.draw(&live.text(), &live.footer())?;
+        screen.draw(&text(&picture), &footer(&picture))?;
     }
 }
 
-/// What is shown, and what is not known of it any more.
-struct Live<'a> {
-    session: &'a Session,
-    targets: &'a [Target],
-    detail: Detail,
-    /// `None`: the user may not watch.
-    changes: Option<Changes>,
-    views: Vec<View>,
-    /// Why what is shown may be old.
-    problem: Option<String>,
-    due: Due,
-}
-
-/// What has to be read again, and when.
-#[derive(Default)]
-struct Due {
-    everything: bool,
-    namespaces: BTreeSet<String>,
-    /// Not before this.
-    rested: Option<Instant>,
-}
-
-impl Live<'_> {
-    /// Waits until something has changed, and reads it. May be dropped at any moment: then it is still due.
-    async fn next(&mut self) {
-        if !self.due.is_anything() {
-            self.wait().await;
-        }
-        let soon = Instant::now() + SWARM;
-        sleep_until(self.due.rested.map_or(soon, |rested| rested.max(soon))).await;
-        while let Some(change) = self.changes.as_mut().and_then(Changes::already) {
-            self.note(change);
-        }
-        let began = Instant::now();
-        let respite = match self.read().await {
-            Ok(()) => {
-                self.due = Due::default();
-                began.elapsed() * RESPITE
-            }
-            Err(failure) => {
-                self.problem = Some(failure.to_string());
-                self.due.everything = true;
-                UNWATCHED
-            }
-        };
-        self.due.rested = Some(Instant::now() + respite);
+fn footer(picture: &Picture<'_>) -> String {
+    let paint = Paint::of_stdout();
+    if let Some(problem) = &picture.problem {
+        let problem = problem.lines().next().unwrap_or_default();
+        return paint.like(Mark::Wrong, paint.cut(&format!("may be old: {problem}")));
     }
-
-    /// Until something is due, or a problem is to be shown.
-    async fn wait(&mut self) {
-        let under_way: BTreeSet<String> = self.under_way().map(|view| view.namespace.clone()).collect();
-        let Some(changes) = &mut self.changes else {
-            tokio::time::sleep(UNWATCHED).await;
-            self.due.everything = true;
-            return;
-        };
-        tokio::select! {
-            change = changes.next() => self.note(change),
-            () = tokio::time::sleep(UNDER_WAY), if !under_way.is_empty() => self.due.namespaces.extend(under_way),
-        }
-    }
-
-    fn note(&mut self, change: Change) {
-        match change {
-            Change::In(namespace) => drop(self.due.namespaces.insert(namespace)),
-            Change::Everywhere => self.due.everything = true,
-            Change::Unseen(error) => self.problem = Some(error.to_string()),
-        }
-    }
-
-    async fn read(&mut self) -> Result<(), Failure> {
-        if self.due.everything || self.due.namespaces.len() > ONE_BY_ONE {
-            self.views = self.session.quietly(self.session.namespace.clone()).views_if_any().await?.views;
-            self.problem = None;
-            return Ok(());
-        }
-        for namespace in self.due.namespaces.clone() {
-            let read = self.session.quietly(Some(namespace.clone())).views_if_any().await?;
-            self.views.retain(|view| view.namespace != namespace);
-            self.views.extend(read.views);
-        }
-        self.views.sort_by(|a, b| a.order().cmp(&b.order()));
-        Ok(())
-    }
-
-    fn under_way(&self) -> impl Iterator<Item = &View> {
-        self.views.iter().filter(|view| view.state == State::Working)
-    }
-
-    fn text(&self) -> String {
-        match named(self.views.clone(), self.targets, &self.session.place()) {
-            Ok(views) => tree(&views, self.detail, Paint::of_stdout()),
-            // What is asked for may come, or come back.
-            Err(failure) => format!("{failure}\n"),
-        }
-    }
-
-    fn footer(&self) -> String {
-        let paint = Paint::of_stdout();
-        if let Some(problem) = &self.problem {
-            let problem = problem.lines().next().unwrap_or_default();
-            return paint.like(Mark::Wrong, paint.cut(&format!("may be old: {problem}")));
-        }
-        let how = if self.changes.is_some() { "live" } else { "no right to watch: looks every 2s" };
-        paint.dim(paint.cut(&format!("{}, {how}; Ctrl-C ends", Zoned::now().strftime("%H:%M:%S"))))
-    }
-}
-
-impl Due {
-    fn is_anything(&self) -> bool {
-        self.everything || !self.namespaces.is_empty()
-    }
+    let how = if picture.is_live() { "live" } else { "no right to watch: looks every 2s" };
+    paint.dim(paint.cut(&format!("{}, {how}; Ctrl-C ends", Zoned::now().strftime("%H:%M:%S"))))
 }

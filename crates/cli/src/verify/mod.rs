@@ -3,7 +3,7 @@
 //! ```text
 //! cluster ──► views ──► table, JSON, YAML, JUnit or SARIF, and an exit status
 //!    ▲           │
-//!    └── wait ◄──┘ until it is as it should be, or only a person can help, or time is up
+//! changes ◄──────┘ until it is as it should be, or only a person can help, or time is up
 //! ```
 
 mod junit;
@@ -11,12 +11,12 @@ mod sarif;
 mod table;
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use crate::cluster::args::{ConnectionArgs, ScopeArgs, duration};
-use crate::cluster::{Failure, Session, TargetKind, Views, block_on, target};
+use crate::cluster::{Failure, Picture, Session, Target, TargetKind, Views, block_on, target};
 use crate::complete;
 use crate::exit::Exit;
 use crate::messages::Messages;
@@ -83,35 +83,12 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<Exit, Failur
     block_on(async {
         let targets = target::parse(&args.names, Some(TargetKind::Binding)).map_err(Failure::Other)?;
         let session = Session::open(&args.connection, &args.scope).await?;
-        let began = Instant::now();
         let mut messages = Messages::new();
-        let mut last = String::new();
-        let (views, notes) = loop {
-            let asked = Instant::now();
-            let Views { views, notes } = session.views().await?;
-            let named = status::named(views, &targets, &session.place());
-            let views = match named {
-                // What is waited for may still be on its way.
-                Err(_) if args.wait && began.elapsed() < args.timeout => Vec::new(),
-                views => views?,
-            };
-            let missing = views.is_empty() && !targets.is_empty();
-            if !args.wait || (!missing && is_over(&views)) {
-                break (views, notes);
-            }
-            let progress = waiting_for(&views);
-            if began.elapsed() >= args.timeout {
-                messages.note(&format!("gave up after {}s, still waiting: {progress}", args.timeout.as_secs()));
-                break (views, notes);
-            }
-            if progress != last {
-                messages.note(&format!("waiting: {progress}"));
-                last = progress;
-            }
-            // A large cluster takes long to read: then it is read the less often.
-            let pause = Duration::from_secs(1).max(asked.elapsed() * 4);
-            tokio::time::sleep(pause.min(args.timeout.saturating_sub(began.elapsed()))).await;
-        };
+        let Views { mut views, notes } = session.views().await?;
+        if args.wait {
+            wait(&session, &targets, args.timeout, &mut views, &mut messages).await?;
+        }
+        let views = status::named(views, &targets, &session.place())?;
         messages.notes(&notes);
         if views.is_empty() {
             messages.note(&format!("no bindings and no annotated service accounts {}", session.place()));
@@ -121,23 +98,55 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<Exit, Failur
     })
 }
 
-/// Whether waiting would change nothing: all is right, or what is not right needs a person.
-fn is_over(views: &[View]) -> bool {
-    views.iter().all(|view| view.state != State::Working)
-}
-
-fn waiting_for(views: &[View]) -> String {
-    let working = || views.iter().filter(|view| view.state == State::Working);
-    match working().next() {
-        None => "it does not exist yet".to_owned(),
-        Some(first) => {
-            let others = match working().count() - 1 {
-                0 => String::new(),
-                n => format!(" (and {n} more)"),
-            };
-            format!("{}/{}: {}{others}", first.namespace, first.title(), first.message)
+/// Keeps the views as they are now, until they are as they should be, or only a person can help, or time is up.
+async fn wait(
+    session: &Session,
+    targets: &[Target],
+    timeout: Duration,
+    views: &mut Vec<View>,
+    messages: &mut Messages,
+) -> Result<(), Failure> {
+    let Some(mut last) = waiting_for(views, targets) else { return Ok(()) };
+    let mut problem = None;
+    let end = async {
+        messages.note(&format!("waiting: {last}"));
+        let mut picture = Picture::open(session).await?;
+        loop {
+            views.clone_from(&picture.views);
+            problem.clone_from(&picture.problem);
+            let Some(progress) = waiting_for(views, targets) else { return Ok(()) };
+            let progress = problem.clone().unwrap_or(progress);
+            if progress != last {
+                messages.note(&format!("waiting: {progress}"));
+                last = progress;
+            }
+            picture.next().await;
+        }
+    };
+    let ended = tokio::time::timeout(timeout, end).await;
+    match (ended, problem) {
+        (Ok(ended), _) => ended,
+        // What was seen last says nothing of how it is now.
+        (Err(_), Some(problem)) => Err(Failure::Other(problem)),
+        (Err(_), None) => {
+            messages.note(&format!("gave up after {}s, still waiting: {last}", timeout.as_secs()));
+            Ok(())
         }
     }
+}
+
+/// What is waited for, if anything is.
+fn waiting_for(views: &[View], targets: &[Target]) -> Option<String> {
+    let Ok(views) = status::named(views.to_vec(), targets, "") else {
+        return Some("it does not exist yet".to_owned());
+    };
+    let working = || views.iter().filter(|view| view.state == State::Working);
+    let first = working().next()?;
+    let others = match working().count() - 1 {
+        0 => String::new(),
+        n => format!(" (and {n} more)"),
+    };
+    Some(format!("{}/{}: {}{others}", first.namespace, first.title(), first.message))
 }
 
 pub(crate) fn exit(views: &[View]) -> Exit {
@@ -172,9 +181,12 @@ mod tests {
             view.state = state;
             view
         };
-        assert!(is_over(&[view(State::Verified), view(State::Idle)]));
-        assert!(is_over(&[view(State::Failing)]), "only a person can help");
-        assert!(!is_over(&[view(State::Failing), view(State::Working)]));
+        let over = |views: &[View]| waiting_for(views, &[]).is_none();
+        assert!(over(&[view(State::Verified), view(State::Idle)]));
+        assert!(over(&[view(State::Failing)]), "only a person can help");
+        assert!(!over(&[view(State::Failing), view(State::Working)]));
+        let absent = target::parse(&["other".to_owned()], Some(TargetKind::Binding)).unwrap();
+        assert!(waiting_for(&[view(State::Verified)], &absent).is_some(), "it may come");
         assert_eq!(exit(&[view(State::Verified), view(State::Idle)]), Exit::Ok);
         assert_eq!(exit(&[view(State::Working)]), Exit::Findings, "under way is not verified");
     }

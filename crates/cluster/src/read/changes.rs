@@ -10,7 +10,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt, pin_mut};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, ListParams, WatchEvent, WatchParams};
@@ -28,6 +28,8 @@ use crate::scope;
 
 /// Between two tries to reach an API server that does not answer.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
+/// After a watch has broken.
+const AFTER_BREAK: Duration = Duration::from_millis(500);
 /// Between two looks whether a kind is served that was not.
 const AFTER_ABSENCE: Duration = Duration::from_secs(30);
 
@@ -52,21 +54,21 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Begins to watch. Fails if the user may not.
-    pub async fn open(client: &Client, namespace: Option<&str>) -> Result<Self, ReadError> {
+    /// Begins to watch: `client` is for what ends, `watching` for what does not. Fails if the user may not.
+    pub async fn open(client: &Client, watching: &Client, namespace: Option<&str>) -> Result<Self, ReadError> {
         let (sender, receiver) = unbounded_channel();
-        let source = Source { client, namespace, sender: &sender };
-        let (bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts, pods) = futures::join!(
-            source.open::<ObservedBinding>("podidentitybindings"),
-            source.open::<ServiceAccount>("serviceaccounts"),
-            source.open::<Deployment>("deployments"),
-            source.open::<StatefulSet>("statefulsets"),
-            source.open::<DaemonSet>("daemonsets"),
-            source.open::<Rollout>("rollouts"),
-            source.open::<ObservedPod>("pods"),
-        );
+        let source = Source { client, watching, namespace, sender: &sender };
+        let opened = join_all([
+            source.open::<ObservedBinding>("podidentitybindings").boxed(),
+            source.open::<ServiceAccount>("serviceaccounts").boxed(),
+            source.open::<Deployment>("deployments").boxed(),
+            source.open::<StatefulSet>("statefulsets").boxed(),
+            source.open::<DaemonSet>("daemonsets").boxed(),
+            source.open::<Rollout>("rollouts").boxed(),
+            source.open::<ObservedPod>("pods").boxed(),
+        ]);
         let mut watches = JoinSet::new();
-        for watch in [bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts, pods] {
+        for watch in opened.await {
             watches.spawn(watch?);
         }
         Ok(Self { receiver, _watches: watches })
@@ -90,6 +92,7 @@ impl Changes {
 /// What is watched, and who is told.
 struct Source<'a> {
     client: &'a Client,
+    watching: &'a Client,
     namespace: Option<&'a str>,
     sender: &'a UnboundedSender<Change>,
 }
@@ -107,7 +110,8 @@ impl Source<'_> {
     {
         let api = scope::api::<K>(self.client, self.namespace);
         let namespace = self.namespace.map(str::to_owned);
-        let watch = Watch { api, kind, namespace, changes: self.sender.clone() };
+        let watching = scope::api::<K>(self.watching, self.namespace);
+        let watch = Watch { api, watching, kind, namespace, changes: self.sender.clone() };
         let from = match watch.present().await {
             Err(ReadError::Absent(_)) => None,
             from => Some(from?),
@@ -119,6 +123,7 @@ impl Source<'_> {
 /// The watch of one kind.
 struct Watch<K> {
     api: Api<K>,
+    watching: Api<K>,
     kind: &'static str,
     namespace: Option<String>,
     changes: UnboundedSender<Change>,
@@ -173,17 +178,25 @@ where
         }
     }
 
-    /// Tells of changes after this version until the API server ends the watch, as it does every few minutes. The
-    /// version to go on from; `None`: the API server does not remember it any more.
+    /// Tells of changes after this version until the watch ends, as it does every few minutes, or breaks. The version
+    /// to go on from; `None`: the API server does not remember it any more.
     async fn follow(&self, mut version: String) -> Result<Option<String>, ReadError> {
         let of = |error| ReadError::of(error, "watch", self.kind, self.namespace.as_deref());
-        let events = match self.api.watch_metadata(&WatchParams::default(), &version).await {
+        let events = match self.watching.watch_metadata(&WatchParams::default(), &version).await {
             Err(kube::Error::Api(status)) if status.code == GONE => return Ok(None),
             events => events.map_err(of)?,
         };
         pin_mut!(events);
         while let Some(event) = events.next().await {
-            match event.map_err(of)? {
+            let event = match event {
+                // Nothing is missed by that: whether the API server can be reached is seen when it is asked again.
+                Err(kube::Error::ReadEvents(_)) => {
+                    tokio::time::sleep(AFTER_BREAK).await;
+                    return Ok(Some(version));
+                }
+                event => event.map_err(of)?,
+            };
+            match event {
                 WatchEvent::Added(it) | WatchEvent::Modified(it) | WatchEvent::Deleted(it) => {
                     version = seen(&it).unwrap_or(version);
                     self.tell(Change::In(it.metadata.namespace.unwrap_or_default()));

@@ -22,13 +22,13 @@ pub enum ReadError {
     #[error("the API server does not answer: {0}\nIs the cluster up, and is this the right --context?")]
     Unreachable(String),
     /// The answer took too long.
-    #[error("the API server took too long to list {0}; allow more by --request-timeout")]
+    #[error("the API server took too long to {0}; allow more by --request-timeout")]
     TimedOut(String),
     /// Anything else.
-    #[error("cannot list {resource}: {message}")]
+    #[error("cannot {request}: {message}")]
     Other {
-        /// What was listed.
-        resource: String,
+        /// For example `list pods`.
+        request: String,
         /// What went wrong.
         message: String,
     },
@@ -100,8 +100,9 @@ impl fmt::Display for Missing {
 }
 
 impl ReadError {
-    /// What an error of the client means for a list.
+    /// What an error of the client means for a list or a watch.
     pub(crate) fn of(error: kube::Error, verb: &'static str, resource: &str, namespace: Option<&str>) -> Self {
+        let request = || format!("{verb} {resource}");
         match error {
             kube::Error::Api(status) => {
                 let message = status.message.clone();
@@ -113,30 +114,26 @@ impl ReadError {
                     404 => Self::Absent(resource.to_owned()),
                     401 => Self::Unauthorized(message),
                     400 => Self::BadRequest(message),
-                    504 => Self::TimedOut(resource.to_owned()),
-                    _ => Self::Other { resource: resource.to_owned(), message },
+                    504 => Self::TimedOut(request()),
+                    _ => Self::Other { request: request(), message },
                 }
             }
             kube::Error::Auth(error) => Self::Unauthorized(chain(&error)),
             error @ (kube::Error::HyperError(_) | kube::Error::Service(_)) => {
                 let message = chain(&error);
                 if message.contains("timed out") || message.contains("deadline") {
-                    if message.contains("onnect") {
-                        Self::Unreachable(message)
-                    } else {
-                        Self::TimedOut(resource.to_owned())
-                    }
+                    if message.contains("onnect") { Self::Unreachable(message) } else { Self::TimedOut(request()) }
                 } else {
                     Self::Unreachable(message)
                 }
             }
-            error => Self::Other { resource: resource.to_owned(), message: chain(&error) },
+            error => Self::Other { request: request(), message: chain(&error) },
         }
     }
 }
 
 /// The causes of an error, each once: outer ones often repeat the inner.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -30,6 +30,7 @@ use podidentity_core::unbound::annotated_role;
 use crate::index::{IdentityKey, Index, Object};
 
 pub use changes::{Change, Changes};
+pub(crate) use error::chain;
 pub use error::{Missing, ReadError};
 use list::Listed;
 pub use list::{Lister, Progress, Silent};
@@ -69,7 +70,7 @@ pub async fn read<T>(
     judge: &mut dyn FnMut(Snapshot) -> Option<T>,
 ) -> Result<Reading<T>, ReadError> {
     let lister = Lister { client, namespace: scope.namespace.as_deref(), progress };
-    let mut base = Base::read(&lister, scope, &config.settings).await?;
+    let base = Base::read(&lister, scope, &config.settings).await?;
     let require_grants = scope.grants.unwrap_or(base.grants_required);
     let config = &Arc::new(Config { require_grants, ..(**config).clone() });
     let now = Timestamp::now();
@@ -84,20 +85,22 @@ pub async fn read<T>(
     };
     let mut sorter = Sorter::new(&base.identities, scope.without_role);
     let mut pages = lister.pages::<ObservedPod>("pods");
+    let mut undecodable = base.undecodable;
+    let before_pods = undecodable.len();
     while let Some(page) = pages.next().await? {
-        base.undecodable.extend(page.undecodable);
+        undecodable.extend(page.undecodable);
         for pod in page.items {
             if !sorter.add(Pod::from(pod).slim(), &mut show) {
                 // The order of namespaces is not what it always was: once more, keeping all pods to the end.
                 sorter = Sorter::for_unsorted(&base.identities, scope.without_role);
                 pages = lister.pages::<ObservedPod>("pods");
+                undecodable.truncate(before_pods);
                 break;
             }
         }
     }
     sorter.finish(&mut show);
-    let Base { bindings_known, undecodable, .. } = base;
-    Ok(Reading { results, bindings_known, config: Arc::clone(config), undecodable })
+    Ok(Reading { results, bindings_known: base.bindings_known, config: Arc::clone(config), undecodable })
 }
 
 /// Names of service accounts by namespace.

@@ -99,7 +99,7 @@ where
 }
 
 fn no_list(kind: &str, error: &serde_json::Error) -> ReadError {
-    ReadError::Other { resource: kind.to_owned(), message: format!("the answer is no list: {error}") }
+    ReadError::Other { request: format!("list {kind}"), message: format!("the answer is no list: {error}") }
 }
 
 /// What a page says of itself.
