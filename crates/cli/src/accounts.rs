@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use podidentity_api::{ConflictPolicy, PodIdentityBinding};
 use podidentity_core::claim::Claim;
-use podidentity_core::objects::ServiceAccount;
+use podidentity_core::objects::{Map, ServiceAccount};
 use podidentity_core::settings::Settings;
 use podidentity_core::wanted::Wanted;
 
@@ -33,7 +33,7 @@ pub(crate) struct Accounts<'a> {
 pub(crate) struct Account<'a> {
     /// Usually one; of several, as in Kustomize patches, the annotations add up, the last one winning.
     pub(crate) objects: Vec<Object<'a>>,
-    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) annotations: Map,
     pub(crate) bindings: Vec<Binding<'a>>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Binding<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Identity {
     /// Annotations of the service account once the operator has done its work.
-    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) annotations: Map,
     /// What pods are judged by.
     pub(crate) wanted: Wanted,
 }
@@ -84,7 +84,7 @@ impl<'a> Accounts<'a> {
         match decode::<ServiceAccount>(object.node) {
             Ok(account) => {
                 let entry = self.at(object, object.name, namespace);
-                entry.annotations.extend(account.metadata.annotations.unwrap_or_default());
+                entry.annotations.extend(account.annotations);
                 entry.objects.push(object.clone());
             }
             Err(error) => self.fail(object, &error),
@@ -172,7 +172,7 @@ fn annotation<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
 
 impl Identity {
     /// What is wanted, written over other annotations of the service account.
-    pub(crate) fn of(mut wanted: Wanted, others: &BTreeMap<String, String>, settings: &Settings) -> Self {
+    pub(crate) fn of(mut wanted: Wanted, others: &Map, settings: &Settings) -> Self {
         if wanted.audience.is_none() {
             wanted.foreign_audience = others.get(&settings.key("audience")).filter(|it| !it.is_empty()).cloned();
         }
@@ -182,7 +182,7 @@ impl Identity {
     }
 
     /// What annotations alone ask for.
-    fn annotated(annotations: &BTreeMap<String, String>, settings: &Settings) -> Option<Self> {
+    fn annotated(annotations: &Map, settings: &Settings) -> Option<Self> {
         let get = |name: &str| annotations.get(&settings.key(name)).filter(|value| !value.is_empty()).cloned();
         let wanted = Wanted {
             role_arn: get("role-arn")?,

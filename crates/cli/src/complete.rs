@@ -14,7 +14,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::connect::{Connection, Options, connect, contexts as known_contexts};
 use podidentity_cluster::read::ReadError;
-use podidentity_core::objects::{DaemonSet, Deployment, ObservedPod, Rollout, ServiceAccount, StatefulSet};
+use podidentity_core::objects::{DaemonSet, Deployment, ObservedAccount, ObservedPod, Rollout, StatefulSet};
 
 use crate::cluster::{Failure, TargetKind, USER_AGENT, block_on};
 use crate::exit::Exit;
@@ -92,7 +92,7 @@ fn names(kind: &str) -> Vec<String> {
         let lister = connection.lister(Some(&namespace));
         let found = match kind.as_str() {
             "pib" => lister.selected::<PodIdentityBinding>("podidentitybindings", "").await,
-            "sa" => lister.selected::<ServiceAccount>("serviceaccounts", "").await,
+            "sa" => lister.selected::<ObservedAccount>("serviceaccounts", "").await,
             "deploy" => lister.selected::<Deployment>("deployments", "").await,
             "sts" => lister.selected::<StatefulSet>("statefulsets", "").await,
             "ds" => lister.selected::<DaemonSet>("daemonsets", "").await,

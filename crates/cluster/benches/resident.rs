@@ -12,14 +12,13 @@
 #[path = "../../core/benches/fixture/mod.rs"]
 mod fixture;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use kube::Resource;
 use kube::core::ObjectList;
 use podidentity_cluster::guard::Guarded;
 use podidentity_cluster::index::{Index, Object};
-use podidentity_core::objects::{Deployment, ObservedBinding, ObservedPod, ServiceAccount};
+use podidentity_core::objects::{Deployment, ObservedAccount, ObservedBinding, ObservedPod};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -31,7 +30,7 @@ fn main() {
     let index = Index::default();
     let began = Instant::now();
     fill(&index, 1, fixture::binding, |it: ObservedBinding| Object::binding(it));
-    fill(&index, 1, fixture::service_account, |it: ServiceAccount| Object::ServiceAccount(Arc::new(it)));
+    fill(&index, 1, fixture::service_account, |it: ObservedAccount| Object::account(it));
     let deployment = |namespace: &str, name: &str, number: usize| fixture::deployment(namespace, name, PODS, number);
     fill(&index, 1, deployment, |it: Deployment| Object::workload(it));
     fill(&index, PODS, fixture::pod, |it: ObservedPod| Object::pod(it));

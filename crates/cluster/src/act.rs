@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -15,7 +14,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use podidentity_api::{PodIdentityBindingStatus, names};
 use podidentity_core::objects::{
-    DaemonSet, Deployment, ObservedBinding, Rollout, ServiceAccount, StatefulSet, WorkloadId, WorkloadKind,
+    DaemonSet, Deployment, ObservedAccount, ObservedBinding, Rollout, StatefulSet, WorkloadId, WorkloadKind,
 };
 use podidentity_core::outcome::{Problem, ProblemKind};
 use podidentity_core::plan::{Declared, Plan, Step, Target};
@@ -174,8 +173,7 @@ impl Write<'_> {
         force: bool,
     ) -> Result<Object, Problem> {
         let body = json!({"metadata": {"annotations": annotations}});
-        let account = self.apply::<ServiceAccount>(account, body, force, false).await?;
-        Ok(Object::ServiceAccount(Arc::new(account)))
+        Ok(Object::account(self.apply::<ObservedAccount>(account, body, force, false).await?))
     }
 
     async fn roll(&self, workload: &WorkloadId, target: &Target, mark: &str) -> Result<Object, Problem> {

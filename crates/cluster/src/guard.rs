@@ -70,7 +70,7 @@ impl<K: Resource> Resource for Guarded<K> {
 #[cfg(test)]
 mod tests {
     use kube::core::{ObjectList, WatchEvent};
-    use podidentity_core::objects::{Deployment, ServiceAccount};
+    use podidentity_core::objects::{Deployment, ObservedAccount};
 
     use super::*;
 
@@ -89,13 +89,13 @@ mod tests {
     #[test]
     fn an_event_of_a_watch_is_read_in_the_order_in_which_api_servers_write_it() {
         let text = r#"{"type": "MODIFIED", "object": {"metadata": {"name": "a", "resourceVersion": "7"}}}"#;
-        let event: WatchEvent<Guarded<ServiceAccount>> = serde_json::from_str(text).unwrap();
+        let event: WatchEvent<Guarded<ObservedAccount>> = serde_json::from_str(text).unwrap();
         let WatchEvent::Modified(object) = event else { panic!("{event:?}") };
         assert_eq!(object.meta().resource_version.as_deref(), Some("7"));
     }
 
     #[test]
     fn what_is_no_object_at_all_is_an_error() {
-        assert!(serde_json::from_str::<Guarded<ServiceAccount>>("7").is_err());
+        assert!(serde_json::from_str::<Guarded<ObservedAccount>>("7").is_err());
     }
 }

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podidentity_api::PodIdentityBinding;
-use podidentity_core::objects::{Namespace, ObservedBinding, ObservedPod, Pod, ServiceAccount, Workload, WorkloadKind};
+use podidentity_core::objects::{
+    Namespace, ObservedAccount, ObservedBinding, ObservedPod, Pod, ServiceAccount, Workload, WorkloadKind,
+};
 use podidentity_core::snapshot::{Config, Snapshot};
 
 use crate::identity::Identity;
@@ -90,8 +92,8 @@ impl Object {
     }
 
     /// A service account.
-    pub(crate) fn account(account: ServiceAccount) -> Self {
-        Self::ServiceAccount(Arc::new(account))
+    pub fn account(account: ObservedAccount) -> Self {
+        Self::ServiceAccount(Arc::new(account.into()))
     }
 
     /// A pod, without what nobody judges.

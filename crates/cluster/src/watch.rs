@@ -14,7 +14,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
 use podidentity_core::objects::{
-    DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, ServiceAccount, StatefulSet, WorkloadKind,
+    DaemonSet, Deployment, Namespace, ObservedAccount, ObservedBinding, ObservedPod, StatefulSet, WorkloadKind,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
@@ -52,7 +52,7 @@ pub fn streams(
     let source =
         Source { client: client.clone(), index: index.clone(), listeners: listeners.clone(), scope: scope.clone() };
     let mut all = source.watch::<ObservedBinding>(Kind::Binding, Object::binding);
-    all.extend(source.watch::<ServiceAccount>(Kind::ServiceAccount, |it| Object::ServiceAccount(Arc::new(it))));
+    all.extend(source.watch::<ObservedAccount>(Kind::ServiceAccount, Object::account));
     all.extend(source.watch::<Deployment>(Kind::Workload(WorkloadKind::Deployment), Object::workload));
     all.extend(source.watch::<StatefulSet>(Kind::Workload(WorkloadKind::StatefulSet), Object::workload));
     all.extend(source.watch::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), Object::workload));

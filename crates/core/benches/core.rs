@@ -56,7 +56,7 @@ type Decide = fn(&Snapshot);
 fn functions() -> Vec<(&'static str, Decide)> {
     vec![
         ("inject", |snapshot| {
-            let annotations = snapshot.service_account.as_ref().unwrap().metadata.annotations.clone().unwrap();
+            let annotations = snapshot.service_account.as_ref().unwrap().annotations.clone();
             let settings = Settings::default();
             for _ in &snapshot.pods {
                 black_box(inject(&snapshot.workloads[0].template, &annotations, &settings));

@@ -142,7 +142,7 @@ pub fn foreign_audience(account: &ServiceAccount, settings: &Settings) -> Option
 }
 
 fn value<'a>(account: &'a ServiceAccount, key: &str) -> Option<&'a str> {
-    account.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+    account.annotations.get(key).map(String::as_str)
 }
 
 fn state(

@@ -160,7 +160,7 @@ fn annotated(snapshot: &Snapshot, case: &Case) -> Snapshot {
 fn written(mut account: ServiceAccount, annotations: BTreeMap<String, String>, now: Timestamp) -> ServiceAccount {
     account.metadata.managed_fields = None;
     owned_by(&mut account, names::FIELD_MANAGER, annotations.keys().cloned(), now);
-    account.metadata.annotations.get_or_insert_default().extend(annotations);
+    account.annotations.extend(annotations);
     account
 }
 
@@ -185,7 +185,7 @@ fn changes(snapshot: &Snapshot, case: &Case) -> Vec<AnnotationChange> {
     }
     let settings = &snapshot.config.settings;
     let Some(account) = &snapshot.service_account else { return Vec::new() };
-    let seen = |key: &str| account.metadata.annotations.as_ref()?.get(key).cloned();
+    let seen = |key: &str| account.annotations.get(key).cloned();
     let wanted = case.wanted.annotations(settings);
     let given_up = account::owned_keys(account, settings).filter(|(key, _)| !wanted.contains_key(key));
     let given_up = given_up.map(|(key, _)| AnnotationChange { from: seen(&key), to: None, key }).collect::<Vec<_>>();

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+use crate::objects::ServiceAccount;
 
 /// A tool that keeps an object, and the name of what the object belongs to there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,12 +52,14 @@ pub(crate) fn is_mark(key: &str) -> bool {
     MARKS.iter().any(|mark| mark.key == key)
 }
 
-/// The tools that keep an object, in the order of [`MARKS`], each once.
-pub fn owners(meta: &ObjectMeta) -> Vec<Owner> {
-    let get = |key: &str| {
-        let of = |map: &Option<std::collections::BTreeMap<String, String>>| map.as_ref()?.get(key).cloned();
-        of(&meta.labels).or_else(|| of(&meta.annotations))
-    };
+/// Whether an owner of an object is a tool's.
+pub(crate) fn is_keeper(owner: &OwnerReference) -> bool {
+    owner.kind == "ClusterServiceVersion"
+}
+
+/// The tools that keep a service account, in the order of [`MARKS`], each once.
+pub fn owners(account: &ServiceAccount) -> Vec<Owner> {
+    let get = |key: &str| account.labels.get(key).or_else(|| account.annotations.get(key)).cloned();
     let mut found: Vec<Owner> = Vec::new();
     for mark in MARKS {
         let Some(value) = get(mark.key).filter(|value| mark.value.is_none_or(|wanted| value == wanted)) else {
@@ -72,9 +76,8 @@ pub fn owners(meta: &ObjectMeta) -> Vec<Owner> {
             found.push(Owner { tool: mark.tool, name });
         }
     }
-    let cluster_service_version =
-        meta.owner_references.iter().flatten().find(|owner| owner.kind == "ClusterServiceVersion");
-    if let Some(owner) = cluster_service_version
+    let keeper = account.metadata.owner_references.iter().flatten().find(|owner| is_keeper(owner));
+    if let Some(owner) = keeper
         && !found.iter().any(|found| found.tool == "OLM")
     {
         found.push(Owner { tool: "OLM", name: owner.name.clone() });
@@ -88,31 +91,31 @@ mod tests {
 
     use super::*;
 
-    fn found(meta: serde_json::Value) -> Vec<String> {
-        let meta: ObjectMeta = serde_json::from_value(meta).unwrap();
-        owners(&meta).iter().map(Owner::to_string).collect()
+    fn found(meta: &serde_json::Value) -> Vec<String> {
+        let account: ServiceAccount = serde_json::from_value(json!({"metadata": meta})).unwrap();
+        owners(&account).iter().map(Owner::to_string).collect()
     }
 
     #[test]
     fn each_tool_is_known_by_its_marks() {
         let managed_by = |tool: &str| json!({"app.kubernetes.io/managed-by": tool});
-        assert_eq!(found(json!({"labels": managed_by("eksctl")})), ["eksctl"]);
+        assert_eq!(found(&json!({"labels": managed_by("eksctl")})), ["eksctl"]);
         let release = json!({"meta.helm.sh/release-name": "shop"});
-        assert_eq!(found(json!({"labels": managed_by("Helm"), "annotations": release})), ["Helm (shop)"]);
+        assert_eq!(found(&json!({"labels": managed_by("Helm"), "annotations": release})), ["Helm (shop)"]);
         let tracked = json!({"argocd.argoproj.io/tracking-id": "shop:/ServiceAccount:default/app"});
-        assert_eq!(found(json!({"annotations": tracked})), ["Argo CD (shop)"]);
+        assert_eq!(found(&json!({"annotations": tracked})), ["Argo CD (shop)"]);
         assert_eq!(
-            found(json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}})),
+            found(&json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "apps"}})),
             ["Flux Kustomization (apps)"]
         );
-        assert_eq!(found(json!({"labels": {"olm.owner": "csv.v1"}})), ["OLM (csv.v1)"]);
+        assert_eq!(found(&json!({"labels": {"olm.owner": "csv.v1"}})), ["OLM (csv.v1)"]);
         let owner = json!([{"apiVersion": "operators.coreos.com/v1alpha1", "kind": "ClusterServiceVersion",
             "name": "csv.v1", "uid": "1"}]);
-        assert_eq!(found(json!({"ownerReferences": owner})), ["OLM (csv.v1)"]);
+        assert_eq!(found(&json!({"ownerReferences": owner})), ["OLM (csv.v1)"]);
     }
 
     #[test]
     fn an_object_without_marks_is_nobodys() {
-        assert!(found(json!({"labels": {"app.kubernetes.io/managed-by": "me"}})).is_empty());
+        assert!(found(&json!({"labels": {"app.kubernetes.io/managed-by": "me"}})).is_empty());
     }
 }

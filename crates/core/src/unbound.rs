@@ -65,6 +65,6 @@ fn written_by_operator(account: &ServiceAccount) -> ServiceAccount {
 
 /// An identity annotation of the service account, by the end of its key: `audience`, for example. Empty counts as absent.
 pub fn annotation<'a>(account: &'a ServiceAccount, settings: &Settings, name: &str) -> Option<&'a str> {
-    let value = account.metadata.annotations.as_ref()?.get(&settings.key(name))?;
+    let value = account.annotations.get(&settings.key(name))?;
     Some(value.as_str()).filter(|value| !value.is_empty())
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use podidentity_api::{PodIdentityBindingSpec, VerifiedIdentity};
 use sha2::{Digest, Sha256};
 
+use crate::objects::Map;
 use crate::settings::Settings;
 
 /// The identity that a binding wants its pods to have, and since when the service account offers it.
@@ -86,12 +87,12 @@ impl Wanted {
     }
 
     /// The annotations that new pods find on the service account: ours, and what others set beside them.
-    pub fn offered(&self, settings: &Settings) -> BTreeMap<String, String> {
+    pub fn offered(&self, settings: &Settings) -> Map {
         let mut annotations = self.annotations(settings);
         if let Some(audience) = &self.foreign_audience {
             annotations.entry(settings.key("audience")).or_insert_with(|| audience.clone());
         }
-        annotations
+        annotations.into_iter().collect()
     }
 
     /// The annotations of the service account that declare the identity: one for each field that is set.

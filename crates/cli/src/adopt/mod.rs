@@ -114,7 +114,7 @@ fn is_asked_for(snapshot: &Snapshot, targets: &[Target], only_eksctl: bool) -> b
     let named = targets.is_empty() || targets.iter().any(|target| target.name == snapshot.service_account_name);
     let by_eksctl = || {
         let account = snapshot.service_account.as_ref();
-        account.is_some_and(|account| owners(&account.metadata).iter().any(|owner| owner.tool == "eksctl"))
+        account.is_some_and(|account| owners(account).iter().any(|owner| owner.tool == "eksctl"))
     };
     named && (!only_eksctl || by_eksctl())
 }

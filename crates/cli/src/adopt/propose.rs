@@ -99,7 +99,7 @@ fn origin(snapshot: &Snapshot, account: &ServiceAccount, settings: &Settings) ->
         .collect();
     let written =
         if writers.is_empty() { "by whom is not recorded".to_owned() } else { format!("by {}", writers.join(", ")) };
-    let keepers: Vec<String> = owners(&account.metadata).iter().map(ToString::to_string).collect();
+    let keepers: Vec<String> = owners(account).iter().map(ToString::to_string).collect();
     let kept = if keepers.is_empty() {
         String::new()
     } else {

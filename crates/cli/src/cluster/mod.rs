@@ -14,7 +14,7 @@ use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::client::{NoIssuer, issuer};
 use podidentity_cluster::connect::{ConnectError, Connection, Options, connect};
 use podidentity_cluster::read::{ReadError, Reading, Scope, read};
-use podidentity_core::objects::ServiceAccount;
+use podidentity_core::objects::ObservedAccount;
 use podidentity_core::snapshot::{Config, Snapshot};
 
 use crate::view::{View, views};
@@ -163,7 +163,7 @@ impl Session {
             Err(ReadError::Absent(_)) => Vec::new(),
             bindings => bindings?,
         };
-        let accounts = lister.selected::<ServiceAccount>("serviceaccounts", selector).await?;
+        let accounts = lister.selected::<ObservedAccount>("serviceaccounts", selector).await?;
         Ok(Some(Selected { bindings: bindings.into_iter().collect(), accounts: accounts.into_iter().collect() }))
     }
 

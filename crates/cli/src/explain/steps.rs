@@ -69,12 +69,12 @@ fn annotation(subject: &Subject<'_>) -> Step {
         // That is so for every account that was created without labels and annotations.
         annotation.details.push(("written by".to_owned(), "not recorded by the API server, nor when".to_owned()));
     }
-    for owner in owners(&account.metadata) {
+    for owner in owners(account) {
         annotation.details.push(("kept by".to_owned(), owner.to_string()));
     }
     for name in ["audience", "token-expiration", "sts-regional-endpoints"] {
         let key = subject.snapshot.config.settings.key(name);
-        if let Some(value) = account.metadata.annotations.as_ref().and_then(|all| all.get(&key)) {
+        if let Some(value) = account.annotations.get(&key) {
             annotation.details.push((name.to_owned(), shown(value)));
         }
     }
@@ -142,7 +142,7 @@ fn webhook(subject: &Subject<'_>) -> Option<Step> {
     let target = subject.admitted()?;
     let settings = &subject.snapshot.config.settings;
     let offered = subject.case().map(|case| case.wanted.offered(settings));
-    let annotated = subject.snapshot.service_account.as_ref().and_then(|account| account.metadata.annotations.clone());
+    let annotated = subject.snapshot.service_account.as_ref().map(|account| account.annotations.clone());
     // What the account has; a role that it is still to be given is asked about as if it had it.
     let mut annotations = offered.unwrap_or_default();
     annotations.extend(annotated.unwrap_or_default());

@@ -4,12 +4,11 @@ mod add;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use podidentity_core::finding::Severity;
 use podidentity_core::injection::{Injection, inject};
-use podidentity_core::objects::PodTemplate;
+use podidentity_core::objects::{Map, PodTemplate};
 use podidentity_core::settings::Settings;
 
 use crate::accounts::{Accounts, Identity, key, unreadable};
@@ -136,7 +135,7 @@ impl Work<'_> {
         let name = template.spec.service_account();
         let account = self.accounts.by_key.get(&key(object, name, self.args.input.namespace.as_deref()));
         match self.args.role.wanted(name) {
-            Some(wanted) => Some(Identity::of(wanted, &BTreeMap::new(), self.settings)),
+            Some(wanted) => Some(Identity::of(wanted, &Map::new(), self.settings)),
             None => account?.identity(self.settings),
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use podidentity_core::injection::inject;
-use podidentity_core::objects::PodTemplate;
+use podidentity_core::objects::{Map, PodTemplate};
 use podidentity_core::settings::Settings;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ fn expected(object: &Value) -> Value {
     let template = object.pointer_mut(path).unwrap();
     let typed: PodTemplate = serde_json::from_value(template.clone()).unwrap();
     if typed.spec.service_account() == "app" {
-        let annotations = BTreeMap::from([("eks.amazonaws.com/role-arn".to_owned(), ROLE.to_owned())]);
+        let annotations = Map::from_iter([("eks.amazonaws.com/role-arn".to_owned(), ROLE.to_owned())]);
         let injection = inject(&typed, &annotations, &Settings::default());
         injection.apply_to_value(&mut template["spec"]).unwrap();
     }

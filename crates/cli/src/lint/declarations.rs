@@ -1,12 +1,11 @@
 //! Findings about bindings and service accounts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use podidentity_core::arn::RoleArn;
 use podidentity_core::finding::Severity;
 use podidentity_core::injection::inject;
-use podidentity_core::objects::{Container, PodSpec, PodTemplate};
+use podidentity_core::objects::{Container, Map, PodSpec, PodTemplate};
 use podidentity_core::settings::Settings;
 
 use crate::accounts::{Account, Accounts, Key};
@@ -130,7 +129,7 @@ fn ignored(account: &Account<'_>, settings: &Settings, findings: &mut Vec<Findin
     ] {
         let key = settings.key(name);
         let Some(value) = account.annotations.get(&key) else { continue };
-        let annotations = BTreeMap::from([(settings.key("role-arn"), "any".to_owned()), (key.clone(), value.clone())]);
+        let annotations = Map::from_iter([(settings.key("role-arn"), "any".to_owned()), (key.clone(), value.clone())]);
         let [one, other] = defaults.map(|defaults| inject(&probe(), &annotations, &defaults));
         if one != other {
             let place = account.annotation_place(&key).unwrap_or_else(|| object.place.clone());

@@ -179,11 +179,10 @@ fn merged(snapshot: &Snapshot, file: &PodIdentityBinding) -> (PodIdentityBinding
 /// The service account as it would be once the file is applied; what changes belongs to whoever applies it.
 fn applied(present: Option<&ServiceAccount>, file: &ServiceAccount, now: Timestamp) -> ServiceAccount {
     let mut account = present.cloned().unwrap_or_else(|| file.clone());
-    let set = file.metadata.annotations.clone().unwrap_or_default();
-    let annotations = account.metadata.annotations.get_or_insert_default();
-    let present = present.and_then(|present| present.metadata.annotations.clone()).unwrap_or_default();
-    annotations.extend(set.clone());
-    let changed = set.into_iter().filter(|(key, value)| present.get(key) != Some(value)).map(|(key, _)| key);
+    account.annotations.extend(file.annotations.clone());
+    let present = |key: &str| present.and_then(|present| present.annotations.get(key));
+    let set = file.annotations.iter().filter(|(key, value)| present(key) != Some(*value));
+    let changed = set.map(|(key, _)| key.clone());
     podidentity_core::forecast::owned_by(&mut account, APPLIER, changed, now);
     account
 }

@@ -17,7 +17,7 @@ use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Client, Resource};
 use podidentity_core::objects::{
-    DaemonSet, Deployment, ObservedBinding, ObservedPod, Rollout, ServiceAccount, StatefulSet,
+    DaemonSet, Deployment, ObservedAccount, ObservedBinding, ObservedPod, Rollout, StatefulSet,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -60,7 +60,7 @@ impl Changes {
         let source = Source { client, watching, namespace, sender: &sender };
         let opened = join_all([
             source.open::<ObservedBinding>("podidentitybindings").boxed(),
-            source.open::<ServiceAccount>("serviceaccounts").boxed(),
+            source.open::<ObservedAccount>("serviceaccounts").boxed(),
             source.open::<Deployment>("deployments").boxed(),
             source.open::<StatefulSet>("statefulsets").boxed(),
             source.open::<DaemonSet>("daemonsets").boxed(),

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use kube::Client;
 use podidentity_api::names::{condition, reason};
 use podidentity_core::objects::{
-    DaemonSet, Deployment, ObservedBinding, ObservedPod, Pod, Rollout, ServiceAccount, StatefulSet,
+    DaemonSet, Deployment, ObservedAccount, ObservedBinding, ObservedPod, Pod, Rollout, StatefulSet,
 };
 use podidentity_core::settings::Settings;
 use podidentity_core::snapshot::{Config, Snapshot};
@@ -123,7 +123,7 @@ impl Base {
         )?;
         let (bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts, namespaces) = futures::join!(
             lister.all_if::<ObservedBinding>(bindings_known, "podidentitybindings", Object::binding),
-            lister.all::<ServiceAccount>("serviceaccounts", Object::account),
+            lister.all::<ObservedAccount>("serviceaccounts", Object::account),
             lister.all::<Deployment>("deployments", Object::workload),
             lister.all::<StatefulSet>("statefulsets", Object::workload),
             lister.all::<DaemonSet>("daemonsets", Object::workload),

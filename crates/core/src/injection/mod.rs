@@ -13,7 +13,7 @@ mod reasons;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::objects::{
     Container, EnvVar, Map, Pod, PodSpec, PodTemplate, ProjectedSource, ProjectedVolume, ServiceAccountToken, Volume,
@@ -130,11 +130,7 @@ impl Injection {
 }
 
 /// What the webhook adds to the pod when it is created, given the annotations of its service account.
-pub fn inject<'a>(
-    target: impl Into<Target<'a>>,
-    service_account: &BTreeMap<String, String>,
-    settings: &Settings,
-) -> Injection {
+pub fn inject<'a>(target: impl Into<Target<'a>>, service_account: &Map, settings: &Settings) -> Injection {
     let target = target.into();
     let Some(identity) = Identity::of(service_account, &target, settings).filter(|_| !target.is_skipped()) else {
         return Injection::default();
@@ -171,7 +167,7 @@ struct Identity<'a> {
 impl<'a> Identity<'a> {
     /// `None` if the service account does not name a role. Values that Go cannot read are ignored, as is the shape of
     /// the ARN.
-    fn of(service_account: &'a BTreeMap<String, String>, pod: &Target<'a>, settings: &'a Settings) -> Option<Self> {
+    fn of(service_account: &'a Map, pod: &Target<'a>, settings: &'a Settings) -> Option<Self> {
         let annotation = |name: &str| service_account.get(&settings.key(name)).map(String::as_str);
         let role_arn = annotation("role-arn").filter(|arn| !arn.is_empty())?;
         let own_expiration = pod.annotation(&settings.key(TOKEN_EXPIRATION)).and_then(go::parse_int);

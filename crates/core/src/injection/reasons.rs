@@ -1,12 +1,11 @@
 //! Why the webhook adds to a container what it adds, in words.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{
     Identity, REGIONS, ROLE_ARN, SKIP_CONTAINERS, SKIP_LABEL, STS_ENDPOINTS, TOKEN_FILE, Target, VOLUME, inject,
 };
-use crate::objects::Container;
+use crate::objects::{Container, Map};
 use crate::settings::Settings;
 
 /// What the webhook does to a pod, and why.
@@ -40,11 +39,7 @@ impl fmt::Display for Addition {
 }
 
 /// What the webhook does to a pod when it is created, and why, given the annotations of its service account.
-pub fn reasons<'a>(
-    target: impl Into<Target<'a>>,
-    service_account: &BTreeMap<String, String>,
-    settings: &Settings,
-) -> Reasons {
+pub fn reasons<'a>(target: impl Into<Target<'a>>, service_account: &Map, settings: &Settings) -> Reasons {
     let target = target.into();
     if target.is_skipped() {
         return Reasons::Nothing(format!("the pod has the label {SKIP_LABEL}, with whatever value"));
@@ -107,7 +102,7 @@ mod tests {
 
     fn told(template: serde_json::Value) -> Vec<String> {
         let template: PodTemplate = serde_json::from_value(template).unwrap();
-        let account = BTreeMap::from([("eks.amazonaws.com/role-arn".to_owned(), "r".to_owned())]);
+        let account = Map::from_iter([("eks.amazonaws.com/role-arn".to_owned(), "r".to_owned())]);
         match reasons(&template, &account, &Settings::default()) {
             Reasons::Nothing(why) => vec![why],
             Reasons::Containers(all) => all.into_iter().map(|(name, added)| format!("{name}: {added}")).collect(),

@@ -7,7 +7,7 @@ use super::*;
 const ROLE: &str = "arn:aws:iam::111122223333:role/my-role";
 const FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
 
-fn account(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+fn account(pairs: &[(&str, &str)]) -> Map {
     pairs.iter().map(|(name, value)| (format!("eks.amazonaws.com/{name}"), (*value).to_owned())).collect()
 }
 
@@ -148,7 +148,7 @@ fn skipped_containers_are_left_alone_but_the_volume_is_added() {
 #[test]
 fn the_skip_label_counts_whatever_its_value_and_domain() {
     let settings = Settings { annotation_domain: "example.com".into(), ..Settings::default() };
-    let account = BTreeMap::from([("example.com/role-arn".to_owned(), ROLE.to_owned())]);
+    let account = Map::from_iter([("example.com/role-arn".to_owned(), ROLE.to_owned())]);
     let labelled = |key: &str| pod(json!({"metadata": {"labels": {key: ""}}, "spec": {"containers": [{"name": "a"}]}}));
     assert!(inject(&labelled(SKIP_LABEL), &account, &settings).is_empty());
     assert!(!inject(&labelled("example.com/skip-pod-identity-webhook"), &account, &settings).is_empty());

@@ -8,6 +8,7 @@ use kube_derive::Resource;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::Map;
 use super::slim::some;
 
 /// `kubectl apply` keeps a copy of the whole object here; nobody judges it.
@@ -79,30 +80,58 @@ pub(super) fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectM
 /// `spec.template.metadata.annotations`.
 pub(super) fn slim_with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let (mut meta, managed) = SlimMeta::<Vec<ManagedFieldsEntry>>::deserialize(deserializer)?.into_meta();
-    meta.managed_fields = managed.map(|entries| {
-        let mut kept: Vec<_> = entries.into_iter().filter_map(super::owner::compact).collect();
-        kept.shrink_to_fit();
-        kept
-    });
-    // Nobody asks whose an account or a workload is.
+    meta.managed_fields = managed.map(identity_owners);
+    // Nobody asks whose a workload is.
     meta.owner_references = None;
     Ok(meta)
 }
 
-/// Metadata of a service account; of its labels those by which the tool that keeps it is known.
+/// The entries that own an annotation of ours, without what nobody asks of them.
+fn identity_owners(entries: Vec<ManagedFieldsEntry>) -> Vec<ManagedFieldsEntry> {
+    let mut kept: Vec<_> = entries.into_iter().filter_map(super::owner::compact).collect();
+    kept.shrink_to_fit();
+    kept
+}
+
+/// Metadata of a service account: of its labels and owners those by which the tool that keeps it is known.
 fn slim_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    let mut meta = slim_with_owners(deserializer)?;
+    let (mut meta, managed) = SlimMeta::<Vec<ManagedFieldsEntry>>::deserialize(deserializer)?.into_meta();
+    meta.managed_fields = managed.map(identity_owners);
     meta.labels = meta.labels.and_then(|it| some(it, crate::owners::is_mark));
+    meta.owner_references = meta.owner_references.and_then(|mut owners| {
+        owners.retain(crate::owners::is_keeper);
+        (!owners.is_empty()).then_some(owners)
+    });
     Ok(meta)
 }
 
-/// A service account: its annotations and who owns them.
+/// A service account as the API server describes it, with only what is judged. It becomes a [`ServiceAccount`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(inherit = k8s::ServiceAccount, crates(kube_core = "::kube_core"))]
-pub struct ServiceAccount {
-    /// Metadata with few labels; `managedFields` only of owners of identity annotations.
+pub struct ObservedAccount {
+    /// Metadata with few labels and owners; `managedFields` only of owners of identity annotations.
     #[serde(deserialize_with = "slim_account")]
     pub metadata: ObjectMeta,
+}
+
+/// A service account: its annotations and who owns them.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(from = "ObservedAccount")]
+pub struct ServiceAccount {
+    /// Metadata without labels and annotations; `managedFields` only of owners of identity annotations.
+    pub metadata: ObjectMeta,
+    /// Labels by which the tool that keeps it is known.
+    pub labels: Map,
+    /// Annotations.
+    pub annotations: Map,
+}
+
+impl From<ObservedAccount> for ServiceAccount {
+    fn from(ObservedAccount { mut metadata }: ObservedAccount) -> Self {
+        let labels = metadata.labels.take().into_iter().flatten().collect();
+        let annotations = metadata.annotations.take().into_iter().flatten().collect();
+        Self { metadata, labels, annotations }
+    }
 }
 
 /// A namespace: its annotations, and whether it is being deleted.

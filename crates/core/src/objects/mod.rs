@@ -11,7 +11,7 @@ mod slim;
 mod workload;
 
 pub use argo::Rollout;
-pub use meta::{Namespace, ServiceAccount};
+pub use meta::{Namespace, ObservedAccount, ServiceAccount};
 pub use observed_binding::ObservedBinding;
 pub use observed_pod::{ObservedPod, PodCondition, PodStatus};
 pub use owner::{Controlled, ControllerRef, FieldOwner, field_owners};

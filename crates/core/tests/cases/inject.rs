@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use std::collections::BTreeMap;
-
 use podidentity_core::injection::inject;
 
 use crate::input::Input;
@@ -14,8 +12,7 @@ pub fn case(path: &Path) -> Result<String, String> {
     let ([pod], [document]) = (input.pods.as_slice(), input.pod_documents.as_slice()) else {
         return Err("wanted: one pod".to_owned());
     };
-    let annotations: BTreeMap<String, String> = account.metadata.annotations.clone().unwrap_or_default();
-    let injection = inject(pod, &annotations, &input.settings);
+    let injection = inject(pod, &account.annotations, &input.settings);
     let mut spec = document["spec"].clone();
     injection.apply_to_value(&mut spec).map_err(|error| error.to_string())?;
     serde_saphyr::to_string(&spec).map_err(|error| error.to_string())

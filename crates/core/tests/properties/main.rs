@@ -20,7 +20,7 @@ use serde_json::Value;
 /// What the webhook makes of the template.
 fn injected(template: &PodTemplate, wanted: &Wanted, settings: &Settings) -> PodSpec {
     let mut spec = template.spec.clone();
-    inject(template, &wanted.annotations(settings), settings).apply(&mut spec);
+    inject(template, &wanted.offered(settings), settings).apply(&mut spec);
     spec
 }
 
@@ -48,7 +48,7 @@ proptest! {
     fn injection_is_idempotent(document in pods::wild(), wanted in pods::wanted(), settings in pods::settings()) {
         let mut template = template_of(&document);
         template.spec = injected(&template, &wanted, &settings);
-        prop_assert!(inject(&template, &wanted.annotations(&settings), &settings).is_empty());
+        prop_assert!(inject(&template, &wanted.offered(&settings), &settings).is_empty());
     }
 
     #[test]
@@ -57,7 +57,7 @@ proptest! {
     ) {
         let template = template_of(&document);
         let mut raw = document["spec"].clone();
-        inject(&template, &wanted.annotations(&settings), &settings).apply_to_value(&mut raw).unwrap();
+        inject(&template, &wanted.offered(&settings), &settings).apply_to_value(&mut raw).unwrap();
         prop_assert_eq!(serde_json::from_value::<PodSpec>(raw).unwrap(), injected(&template, &wanted, &settings));
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podidentity_api::names;
-use podidentity_core::objects::ServiceAccount;
+use podidentity_core::objects::{Map, ServiceAccount};
 use podidentity_core::plan::Target;
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use super::{ACCOUNT, NAMESPACE, Refusal, managed_fields_entry};
 pub struct Account {
     pub uid: String,
     pub(super) version: u64,
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Map,
     /// Who owns each annotation, since when.
     pub(super) owners: BTreeMap<String, BTreeMap<String, Timestamp>>,
 }
@@ -23,7 +23,7 @@ pub struct Account {
 impl Account {
     pub(super) fn new(version: u64) -> Self {
         let uid = format!("account-{version}");
-        Self { uid, version, annotations: BTreeMap::new(), owners: BTreeMap::new() }
+        Self { uid, version, annotations: Map::new(), owners: BTreeMap::new() }
     }
 
     /// The role, if the operator owns it.
@@ -83,10 +83,11 @@ impl Account {
                 namespace: Some(NAMESPACE.into()),
                 uid: Some(self.uid.clone()),
                 resource_version: Some(self.version.to_string()),
-                annotations: Some(self.annotations.clone()),
                 managed_fields: Some(entries.collect()),
                 ..ObjectMeta::default()
             },
+            labels: Map::new(),
+            annotations: self.annotations.clone(),
         }
     }
 }

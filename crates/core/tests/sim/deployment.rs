@@ -1,7 +1,5 @@
 //! A Deployment, its controller, and its pods.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use podidentity_api::names;
@@ -62,7 +60,7 @@ pub struct PodState {
     template: Template,
     created: Timestamp,
     /// The annotations of the service account that the webhook knew when the pod was admitted.
-    admitted_with: BTreeMap<String, String>,
+    admitted_with: Map,
     ready: bool,
 }
 
@@ -128,7 +126,7 @@ impl Deployment {
 
     /// One thing that the deployment controller does: replaces an outdated pod, or brings the number of pods closer to
     /// what it should be. It goes no further while a new pod is not ready. False if there is nothing to do.
-    pub(super) fn progress(&mut self, id: u64, now: Timestamp, known: &BTreeMap<String, String>) -> bool {
+    pub(super) fn progress(&mut self, id: u64, now: Timestamp, known: &Map) -> bool {
         let outdated = |pod: &PodState| pod.template != self.template;
         let surplus = self.pods.len() > self.replicas;
         if surplus {
@@ -229,7 +227,7 @@ impl Deployment {
                 namespace: Some(NAMESPACE.into()),
                 creation_timestamp: Some(Time(pod.created)),
                 annotations: Some(mark),
-                labels: Some(BTreeMap::from([("pod-template-hash".into(), "hash".into())])),
+                labels: Some([("pod-template-hash".into(), "hash".into())].into()),
                 owner_references: Some(vec![owner]),
                 ..ObjectMeta::default()
             },

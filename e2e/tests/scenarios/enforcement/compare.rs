@@ -9,7 +9,6 @@
 //! The pods are to come as they are, so their service account is bare. The binding that is enforced is that of another
 //! namespace: a policy's binding of this test alone says so.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -93,7 +92,7 @@ fn variant(number: usize, pod: Value) -> Result<Value> {
     let role = if number % 13 == 5 { fixtures::OTHER_ROLE } else { fixtures::ROLE };
     if number % 7 != 6 {
         let typed: objects::Pod = serde_json::from_value(pod.clone())?;
-        let annotations = BTreeMap::from([(fixtures::role_annotation(), role.to_owned())]);
+        let annotations = objects::Map::from_iter([(fixtures::role_annotation(), role.to_owned())]);
         model::inject(&typed, &annotations, &Settings::default()).apply_to_value(&mut pod["spec"])?;
     }
     spoil(number, &mut pod["spec"]);

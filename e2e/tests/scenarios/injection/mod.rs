@@ -81,7 +81,7 @@ pub(crate) async fn known_differences(world: Arc<World>, namespace: Namespace) -
 struct Bench {
     pods: Api<DynamicObject>,
     bare_pods: Api<DynamicObject>,
-    accounts: BTreeMap<String, BTreeMap<String, String>>,
+    accounts: BTreeMap<String, objects::Map>,
 }
 
 /// What was found out about one pod.
@@ -113,7 +113,8 @@ impl Bench {
         // The policy learns of service accounts in the order of their changes: once it knows the last, it knows all.
         namespace.create(fixtures::annotated_service_account("last", fixtures::ROLE)?).await?;
         injection::in_force(&namespace, "last", fixtures::ROLE).await?;
-        let accounts = accounts.iter().map(|account| (account.name.clone(), account.annotations.clone())).collect();
+        let annotated = |account: &Account| (account.name.clone(), account.annotations.clone().into_iter().collect());
+        let accounts = accounts.iter().map(annotated).collect();
         // Not typed, so that no field gets lost on the way.
         let kind = ApiResource::erase::<Pod>(&());
         let pods = |name: &str| Api::namespaced_with(control_plane.client(), name, &kind);
