@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use kube::Resource;
 use kube::api::ListParams;
-use kube::core::{DeserializeGuard, ListMeta, Request};
+use kube::core::{ListMeta, Request};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
 use super::ReadError;
 use super::list::{Listed, Lister};
+use crate::guard::Guarded;
 use crate::pages::is_short_of_time;
 
 /// As kubectl asks for.
@@ -123,16 +124,13 @@ struct Items<K> {
     items: Option<Vec<K>>,
 }
 
-/// The items of a page. Only where one of them cannot be decoded, each is decoded by itself, which takes much longer.
+/// The items of a page, and what is known of those that cannot be decoded.
 fn decode<K>(text: &str) -> serde_json::Result<Listed<K>>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
 {
-    if let Ok(Items { items }) = serde_json::from_str::<Items<K>>(text) {
-        return Ok(Listed { items: items.unwrap_or_default(), undecodable: Vec::new() });
-    }
     let mut page = Listed::default();
-    for item in serde_json::from_str::<Items<DeserializeGuard<K>>>(text)?.items.unwrap_or_default() {
+    for item in serde_json::from_str::<Items<Guarded<K>>>(text)?.items.unwrap_or_default() {
         match item.0 {
             Ok(item) => page.items.push(item),
             Err(invalid) => {
