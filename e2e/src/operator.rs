@@ -6,15 +6,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Client;
 use kube::api::{Api, PostParams};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::kubeconfig::{self, User};
 use crate::ports::Port;
 use crate::process::Process;
-use crate::wait::DEADLINE;
+use crate::wait::{self, DEADLINE};
 use crate::{ControlPlane, audit};
 
 /// The operator's namespace.
@@ -31,6 +33,21 @@ const AGGREGATED_DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;
 
 /// How long the operator may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(15);
+
+/// Waits until the API server lets the operator do something, or does not: it hears of roles a little later.
+pub async fn may(client: &Client, attributes: &Value, allowed: bool) -> Result<()> {
+    let review: SubjectAccessReview =
+        serde_json::from_value(json!({"spec": {"user": USER, "resourceAttributes": attributes}}))?;
+    let api = Api::<SubjectAccessReview>::all(client.clone());
+    let params = PostParams::default();
+    let what = format!("it is {allowed} that the operator may {attributes}");
+    wait::until(&what, async || {
+        let answer = api.create(&params, &review).await.map_err(|error| error.to_string())?;
+        let status = answer.status.ok_or("there is no answer")?;
+        if status.allowed == allowed { Ok(()) } else { Err(format!("it is {}", status.allowed)) }
+    })
+    .await
+}
 
 /// A running operator; it ends when this is dropped.
 #[derive(Debug)]

@@ -7,13 +7,11 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 use crate::client::{CONNECT_TIMEOUT, ClientError};
+use crate::pulse::SILENCE;
 use crate::read::{Lister, Silent};
 
 /// Where none is given: no list of 500 objects takes longer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// An API server with nothing to tell says so within two minutes: a watch that is silent for longer is dead.
-const SILENCE: Duration = Duration::from_secs(150);
 
 /// What a user can say about the cluster; what is not said is as in the kubeconfig.
 #[derive(Clone, Debug, Default)]

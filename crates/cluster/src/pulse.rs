@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// A stream without a sign of life for so long is dead: an API server with nothing to tell says so within two minutes.
+pub const SILENCE: Duration = Duration::from_secs(150);
+
 /// The pulses of all streams. Cheap to clone; all clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Pulses(Arc<Mutex<Streams>>);

@@ -1,6 +1,5 @@
 //! Silence, and pods that come, go and change while every identity stays correct.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -107,14 +106,11 @@ async fn event(client: kube::Client, size: objects::Size, identities: usize, at:
 /// Removes the extra pods that are left after so many turns.
 async fn remove(world: &World, identities: usize, turns: usize) -> Result<()> {
     let all = || (0..turns).filter_map(|at| turn(at, identities));
-    let deleted: HashSet<_> =
-        all().filter_map(|turn| if let Turn::Deletes(number) = turn { Some(number) } else { None }).collect();
-    for turn in all() {
-        if let Turn::Creates(number) = turn
-            && !deleted.contains(&number)
-        {
-            delete(&world.load, &world.size, identities, number).await?;
-        }
+    // Pods are deleted in the order in which they were created.
+    let deleted = all().filter(|turn| matches!(turn, Turn::Deletes(_))).count();
+    let created = all().filter(|turn| matches!(turn, Turn::Creates(_))).count();
+    for number in deleted..created {
+        delete(&world.load, &world.size, identities, number).await?;
     }
     Ok(())
 }

@@ -1,18 +1,15 @@
 //! Two operators of which one works: what happens when it loses the lease in the middle of its work.
 
 use anyhow::Result;
-use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::Api;
-use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use super::case::Case;
 use super::cases;
 use super::journal::{Journal, Write};
 use super::plan::Plan;
-use crate::operator::{NAMESPACE, SERVICE_ACCOUNT, USER};
+use crate::operator::{self, NAMESPACE, SERVICE_ACCOUNT};
 use crate::{Namespace, wait};
 
 /// Each plan's lease is in its own namespace.
@@ -80,17 +77,10 @@ pub async fn permit(namespace: &Namespace) -> Result<()> {
     }))?;
     namespace.create(binding).await?;
     // A plan counts requests: one that is refused because the API server has not heard of the role would be counted too.
-    wait::until("the operator may write leases", || may_write(namespace)).await
-}
-
-async fn may_write(namespace: &Namespace) -> Result<(), String> {
-    let asked =
-        json!({"group": "coordination.k8s.io", "resource": "leases", "verb": "patch", "namespace": namespace.name});
-    let review = json!({"spec": {"user": USER, "resourceAttributes": asked}});
-    let review: SubjectAccessReview = serde_json::from_value(review).map_err(|error| error.to_string())?;
-    let api = Api::<SubjectAccessReview>::all(namespace.client());
-    let answer = api.create(&PostParams::default(), &review).await.map_err(|error| error.to_string())?;
-    answer.status.filter(|status| status.allowed).map(|_| ()).ok_or_else(|| "it may not".to_owned())
+    let asked = json!({
+        "group": "coordination.k8s.io", "resource": "leases", "verb": "patch", "namespace": namespace.name,
+    });
+    operator::may(&namespace.client(), &asked, true).await
 }
 
 /// Waits until somebody holds the lease.

@@ -7,10 +7,9 @@ use anyhow::{Context, Result, bail, ensure};
 use e2e::fixtures::{self, ROLE};
 use e2e::wait::{self, DEADLINE};
 use e2e::{ControlPlane, Namespace, Operator, audit, expect, operator};
-use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, Patch, PatchParams};
 use podidentity_api::names::reason;
 use serde_json::json;
 use tokio::time::{Duration, Instant, sleep};
@@ -187,15 +186,9 @@ impl Proof<'_> {
             "group": right.group, "resource": resource, "subresource": subresource, "verb": right.verb,
             "name": right.names.as_ref().and_then(|names| names.first()),
         });
-        let spec = json!({"user": operator::USER, "resourceAttributes": attributes});
-        let review: SubjectAccessReview = serde_json::from_value(json!({"spec": spec}))?;
-        let api = Api::<SubjectAccessReview>::all(self.control_plane.client());
-        let began = Instant::now();
-        while api.create(&PostParams::default(), &review).await?.status.is_none_or(|status| status.allowed) {
-            ensure!(began.elapsed() < DEADLINE, "the right to {right} was taken away and is still there");
-            sleep(INTERVAL).await;
-        }
-        Ok(())
+        operator::may(&self.control_plane.client(), &attributes, false)
+            .await
+            .with_context(|| format!("the right to {right} was taken away"))
     }
 
     /// Starts the operator anew, gives it work for which it needs the right, and waits until it is refused.

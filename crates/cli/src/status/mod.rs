@@ -115,11 +115,21 @@ pub(crate) fn document(views: &[View]) -> serde_json::Value {
 
 /// The views that are named, all if none is.
 pub(crate) fn named(mut views: Vec<View>, targets: &[Target], place: &str) -> Result<Vec<View>, Failure> {
-    if let Some(target) = targets.iter().find(|target| !views.iter().any(|view| is(view, target))) {
+    if let Some(target) = missing(&views, targets) {
         return Err(not_found(&views, target, place));
     }
-    views.retain(|view| targets.is_empty() || targets.iter().any(|target| is(view, target)));
+    views.retain(|view| is_named(view, targets));
     Ok(views)
+}
+
+/// The first that is named and not there.
+pub(crate) fn missing<'a>(views: &[View], targets: &'a [Target]) -> Option<&'a Target> {
+    targets.iter().find(|target| !views.iter().any(|view| is(view, target)))
+}
+
+/// Whether the view is asked for: where nothing is named, all are.
+pub(crate) fn is_named(view: &View, targets: &[Target]) -> bool {
+    targets.is_empty() || targets.iter().any(|target| is(view, target))
 }
 
 fn is(view: &View, target: &Target) -> bool {

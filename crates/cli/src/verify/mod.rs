@@ -137,10 +137,10 @@ async fn wait(
 
 /// What is waited for, if anything is.
 fn waiting_for(views: &[View], targets: &[Target]) -> Option<String> {
-    let Ok(views) = status::named(views.to_vec(), targets, "") else {
+    if status::missing(views, targets).is_some() {
         return Some("it does not exist yet".to_owned());
-    };
-    let working = || views.iter().filter(|view| view.state == State::Working);
+    }
+    let working = || views.iter().filter(|view| view.state == State::Working && status::is_named(view, targets));
     let first = working().next()?;
     let others = match working().count() - 1 {
         0 => String::new(),

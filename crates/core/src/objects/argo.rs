@@ -15,7 +15,7 @@ use super::workload::{PodTemplate, UpdateStrategy, Workload, WorkloadKind};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Rollout {
     /// Metadata; `managedFields` only of owners of our template annotation.
-    #[serde(deserialize_with = "super::meta::slim_with_owners")]
+    #[serde(deserialize_with = "super::meta::slim_workload")]
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "null_default")]
     spec: RolloutSpec,
@@ -102,7 +102,7 @@ impl From<Rollout> for Workload {
             paused: spec.paused.unwrap_or(false) || phase("Paused"),
             desired: spec.replicas.unwrap_or(1),
             template: spec.template,
-            labels: super::workload::labels(&mut metadata),
+            labels: super::map(metadata.labels.take()),
             metadata,
         }
     }

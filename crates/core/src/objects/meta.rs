@@ -8,8 +8,8 @@ use kube_derive::Resource;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Map;
 use super::slim::some;
+use super::{Map, map};
 
 /// `kubectl apply` keeps a copy of the whole object here; nobody judges it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -78,25 +78,24 @@ pub(super) fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectM
 
 /// Metadata with those entries of `managedFields` that own an annotation of ours: at `metadata.annotations` or at
 /// `spec.template.metadata.annotations`.
-pub(super) fn slim_with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+fn with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let (mut meta, managed) = SlimMeta::<Vec<ManagedFieldsEntry>>::deserialize(deserializer)?.into_meta();
-    meta.managed_fields = managed.map(identity_owners);
-    // Nobody asks whose a workload is.
-    meta.owner_references = None;
+    meta.managed_fields = managed.map(|entries| {
+        let mut kept: Vec<_> = entries.into_iter().filter_map(super::owner::compact).collect();
+        kept.shrink_to_fit();
+        kept
+    });
     Ok(meta)
 }
 
-/// The entries that own an annotation of ours, without what nobody asks of them.
-fn identity_owners(entries: Vec<ManagedFieldsEntry>) -> Vec<ManagedFieldsEntry> {
-    let mut kept: Vec<_> = entries.into_iter().filter_map(super::owner::compact).collect();
-    kept.shrink_to_fit();
-    kept
+/// Metadata of a workload: nobody asks whose it is.
+pub(super) fn slim_workload<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    Ok(ObjectMeta { owner_references: None, ..with_owners(deserializer)? })
 }
 
 /// Metadata of a service account: of its labels and owners those by which the tool that keeps it is known.
 fn slim_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    let (mut meta, managed) = SlimMeta::<Vec<ManagedFieldsEntry>>::deserialize(deserializer)?.into_meta();
-    meta.managed_fields = managed.map(identity_owners);
+    let mut meta = with_owners(deserializer)?;
     meta.labels = meta.labels.and_then(|it| some(it, crate::owners::is_mark));
     meta.owner_references = meta.owner_references.and_then(|mut owners| {
         owners.retain(crate::owners::is_keeper);
@@ -128,8 +127,7 @@ pub struct ServiceAccount {
 
 impl From<ObservedAccount> for ServiceAccount {
     fn from(ObservedAccount { mut metadata }: ObservedAccount) -> Self {
-        let labels = metadata.labels.take().into_iter().flatten().collect();
-        let annotations = metadata.annotations.take().into_iter().flatten().collect();
+        let (labels, annotations) = (map(metadata.labels.take()), map(metadata.annotations.take()));
         Self { metadata, labels, annotations }
     }
 }

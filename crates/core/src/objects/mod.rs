@@ -24,11 +24,18 @@ pub use workload::{
     DaemonSet, Deployment, PodTemplate, StatefulSet, TemplateMeta, UpdateStrategy, Workload, WorkloadId, WorkloadKind,
 };
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer};
 
 /// Labels or annotations. There are many of them with one entry or a few, so they are lists in the order of their keys: the
 /// smallest node of a tree has room for eleven.
 pub type Map = litemap::LiteMap<String, String>;
+
+/// The labels or annotations of an object's metadata.
+fn map(entries: Option<BTreeMap<String, String>>) -> Map {
+    entries.into_iter().flatten().collect()
+}
 
 /// Reads `null` as the default, as the API server does: a key without a value in YAML is no error.
 pub(crate) fn null_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::owner::ControllerRef;
 use super::pod::{Kin, Phase, PodMeta};
-use super::{Pod, PodSpec, null_default};
+use super::{Pod, PodSpec, map, null_default};
 
 /// A pod as the API server describes it, with only the fields that are judged. It becomes a [`Pod`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
@@ -52,11 +52,7 @@ impl From<ObservedPod> for Pod {
     fn from(ObservedPod { metadata, spec, status }: ObservedPod) -> Self {
         let ready = |condition: &PodCondition| condition.type_ == "Ready" && condition.status == "True";
         let controller = ControllerRef::of(&metadata);
-        let kin = Kin {
-            labels: metadata.labels.into_iter().flatten().collect(),
-            annotations: metadata.annotations.into_iter().flatten().collect(),
-            controller,
-        };
+        let kin = Kin { labels: map(metadata.labels), annotations: map(metadata.annotations), controller };
         let metadata = PodMeta {
             name: metadata.name,
             namespace: metadata.namespace,

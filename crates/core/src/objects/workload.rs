@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_derive::Resource;
 use serde::{Deserialize, Serialize};
 
-use super::{Map, PodSpec, null_default};
+use super::{Map, PodSpec, map, null_default};
 
 /// A kind of workload that the operator can roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -148,7 +148,7 @@ macro_rules! workload_object {
         #[resource(inherit = apps::$name, crates(kube_core = "::kube_core"))]
         pub struct $name {
             /// Metadata; `managedFields` only of owners of our template annotation.
-            #[serde(deserialize_with = "super::meta::slim_with_owners")]
+            #[serde(deserialize_with = "super::meta::slim_workload")]
             pub metadata: ObjectMeta,
             #[serde(default, deserialize_with = "null_default")]
             spec: $spec,
@@ -219,7 +219,7 @@ impl From<Deployment> for Workload {
             paused: spec.paused.unwrap_or(false),
             desired,
             template: spec.template,
-            labels: labels(&mut metadata),
+            labels: map(metadata.labels.take()),
             metadata,
         }
     }
@@ -325,7 +325,7 @@ impl From<StatefulSet> for Workload {
             paused: false,
             desired,
             template: spec.template,
-            labels: labels(&mut metadata),
+            labels: map(metadata.labels.take()),
             metadata,
         }
     }
@@ -373,15 +373,10 @@ impl From<DaemonSet> for Workload {
             paused: false,
             desired,
             template: spec.template,
-            labels: labels(&mut metadata),
+            labels: map(metadata.labels.take()),
             metadata,
         }
     }
-}
-
-/// Takes the labels out of an object's metadata.
-pub(super) fn labels(metadata: &mut ObjectMeta) -> Map {
-    metadata.labels.take().into_iter().flatten().collect()
 }
 
 /// Whether the workload's controller has seen the generation. Without this check a rollout that has just been started

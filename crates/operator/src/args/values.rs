@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use podidentity_cluster::pulse::SILENCE;
 
 pub(crate) fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -19,14 +20,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "must be a duration of more than zero with its unit, for example 15s or 2m".to_owned())
 }
 
-/// How long a watch may be silent. On an idle cluster the first bookmark of a watch comes within two minutes.
+/// How long a watch may be silent.
 pub(crate) fn silence(text: &str) -> Result<Duration, String> {
-    const LEAST: Duration = Duration::from_secs(150);
-    let silence = duration(text)?;
-    if silence < LEAST {
-        return Err(
-            "must be at least 150s: an API server with nothing to tell may be silent for two minutes".to_owned()
-        );
+    let (silence, least) = (duration(text)?, SILENCE.as_secs());
+    if silence < SILENCE {
+        return Err(format!(
+            "must be at least {least}s: an API server with nothing to tell may be silent for two minutes"
+        ));
     }
     Ok(silence)
 }
