@@ -12,7 +12,10 @@ use podidentity_core::objects::{
 };
 use podidentity_core::snapshot::{Config, Snapshot};
 
+use crate::filed::{Head, Version};
 use crate::identity::Identity;
+use crate::packed::Packed;
+use crate::packers::Packers;
 use crate::places::Places;
 use crate::tally::Tally;
 
@@ -47,7 +50,7 @@ pub enum Object {
 }
 
 /// The kinds that are watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// PodIdentityBinding
     Binding,
@@ -106,16 +109,6 @@ impl Object {
         Self::Workload(Arc::new(workload.into().slim()))
     }
 
-    fn version(&self) -> Version<'_> {
-        match self {
-            Self::Binding(binding) => Version::of(&binding.metadata),
-            Self::ServiceAccount(account) => Version::of(&account.metadata),
-            Self::Workload(workload) => Version::of(&workload.metadata),
-            Self::Pod(pod) => Version::of_pod(pod),
-            Self::Namespace(namespace) => Version::of(&namespace.metadata),
-        }
-    }
-
     /// Kind, namespace and name.
     pub fn id(&self) -> ObjectId {
         match self {
@@ -158,30 +151,6 @@ impl ObjectId {
     }
 }
 
-/// Which object it is, and how new.
-#[derive(Clone, Copy)]
-pub(crate) struct Version<'a> {
-    uid: Option<&'a str>,
-    resource_version: Option<&'a str>,
-}
-
-impl<'a> Version<'a> {
-    pub(crate) fn of(meta: &'a ObjectMeta) -> Self {
-        Self { uid: meta.uid.as_deref(), resource_version: meta.resource_version.as_deref() }
-    }
-
-    pub(crate) fn of_pod(pod: &'a Pod) -> Self {
-        Self { uid: pod.metadata.uid.as_deref(), resource_version: pod.metadata.resource_version.as_deref() }
-    }
-
-    /// Whether this is newer than what is filed, or another object. Resource versions are decimal numbers that grow
-    /// (KEP-5504); where one is not, the newcomer is believed.
-    fn is_newer_than(self, filed: Self) -> bool {
-        let number = |version: Self| version.resource_version.and_then(|text| text.parse::<u64>().ok());
-        self.uid != filed.uid || number(self).zip(number(filed)).is_none_or(|(new, filed)| new > filed)
-    }
-}
-
 #[derive(Default)]
 struct State {
     namespaces: HashMap<String, Arc<Namespace>>,
@@ -189,6 +158,7 @@ struct State {
     identities: HashMap<String, HashMap<Arc<str>, Identity>>,
     /// Where each object is filed.
     places: Places,
+    packers: Packers,
     tally: Tally,
 }
 
@@ -211,8 +181,8 @@ impl Index {
         let mut state = self.lock();
         let id = object.id();
         let Some(place) = state.places.get(&id) else { return };
-        let filed = state.identity(&id.namespace, &place).get(&id);
-        if filed.is_some_and(|filed| filed.uid == object.version().uid) {
+        let filed = state.identity(&id.namespace, &place).version(&id);
+        if filed.is_some_and(|filed| filed.uid() == Version::of(&object).uid()) {
             state.apply(object);
         }
     }
@@ -265,12 +235,8 @@ impl Index {
     pub fn look(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
         let state = self.lock();
         let identity = state.identities.get(&key.namespace)?.get(key.service_account.as_str())?;
-        Some(Snapshot {
+        identity.open(Snapshot {
             namespace_object: state.namespaces.get(&key.namespace).cloned(),
-            bindings: identity.bindings.to_vec(),
-            service_account: identity.service_account.clone(),
-            workloads: identity.workloads.to_vec(),
-            pods: identity.pods.to_vec(),
             ..Snapshot::empty(&key.namespace, &key.service_account, now, config)
         })
     }
@@ -290,22 +256,25 @@ impl State {
         }
         let Some(place) = object.service_account() else { return self.delete(&id, None) };
         let place = self.account(&id.namespace, place);
+        let version = Version::of(&object);
         let mut affected = Vec::new();
         if let Some(before) = self.places.get(&id) {
-            let filed = self.identity(&id.namespace, &before).get(&id);
-            if filed.is_some_and(|filed| !object.version().is_newer_than(filed)) {
+            let filed = self.identity(&id.namespace, &before).version(&id);
+            if filed.is_some_and(|filed| !version.is_newer_than(filed)) {
                 return Vec::new();
             }
             if before != place {
                 affected.extend(self.delete(&id, None));
             }
         }
-        self.places.set(&id, Arc::clone(&place));
+        let name = self.places.set(&id, Arc::clone(&place));
         if let Object::Binding(binding) = &object {
             self.tally.add(binding);
         }
-        if let Some(replaced) = self.identity(&id.namespace, &place).insert(&id, object) {
-            self.tally.remove(&replaced);
+        let Some(body) = self.packers.pack(object) else { return affected };
+        let head = Head::new(id.kind, name, version);
+        if let Some(replaced) = self.identity(&id.namespace, &place).insert(&id, head, body) {
+            self.uncount(&replaced);
         }
         affected.extend(self.if_bound(&id.namespace, &place));
         affected
@@ -318,14 +287,14 @@ impl State {
         }
         let Some(place) = self.places.get(id) else { return Vec::new() };
         let identity = self.identity(&id.namespace, &place);
-        let filed = identity.get(id).and_then(|version| version.uid);
+        let filed = identity.version(id).and_then(Version::uid);
         if uid.is_some() && filed != uid {
             return Vec::new();
         }
         let removed = identity.remove(id);
         let emptied = identity.is_empty();
         if let Some(binding) = removed {
-            self.tally.remove(&binding);
+            self.uncount(&binding);
         }
         self.places.remove(id);
         let affected = self.if_bound(&id.namespace, &place).into_iter().collect();
@@ -336,6 +305,12 @@ impl State {
             }
         }
         affected
+    }
+
+    fn uncount(&mut self, binding: &Packed<PodIdentityBinding>) {
+        if let Some(binding) = binding.open() {
+            self.tally.remove(&binding);
+        }
     }
 
     /// The name of a service account, in the one copy that all share.
@@ -351,13 +326,14 @@ impl State {
 
     fn if_bound(&self, namespace: &str, service_account: &str) -> Option<IdentityKey> {
         let identity = self.identities.get(namespace)?.get(service_account)?;
-        (!identity.bindings.is_empty())
+        identity
+            .is_bound()
             .then(|| IdentityKey { namespace: namespace.to_owned(), service_account: service_account.to_owned() })
     }
 
     fn bound_in(&self, namespace: &str) -> impl Iterator<Item = IdentityKey> {
         let accounts = self.identities.get(namespace).into_iter().flatten();
-        accounts.filter(|(_, identity)| !identity.bindings.is_empty()).map(|(account, _)| IdentityKey {
+        accounts.filter(|(_, identity)| identity.is_bound()).map(|(account, _)| IdentityKey {
             namespace: namespace.to_owned(),
             service_account: (**account).to_owned(),
         })

@@ -23,8 +23,11 @@ pub mod pulse;
 pub mod scope;
 pub mod watch;
 
+mod filed;
 mod identity;
 pub mod index;
+mod packed;
+mod packers;
 mod places;
 mod sorted;
 pub mod tally;

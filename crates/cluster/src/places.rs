@@ -13,7 +13,7 @@ pub(crate) struct Places {
     namespaces: HashMap<String, HashMap<Kind, AccountsByName>>,
 }
 
-type AccountsByName = HashMap<Box<str>, Arc<str>>;
+type AccountsByName = HashMap<Arc<str>, Arc<str>>;
 
 impl Places {
     /// Where the object is filed.
@@ -21,13 +21,14 @@ impl Places {
         self.namespaces.get(&id.namespace)?.get(&id.kind)?.get(id.name.as_str()).cloned()
     }
 
-    /// Notes where it is filed.
-    pub(crate) fn set(&mut self, id: &ObjectId, account: Arc<str>) {
-        if !self.namespaces.contains_key(&id.namespace) {
-            self.namespaces.insert(id.namespace.clone(), HashMap::new());
-        }
-        let Some(kinds) = self.namespaces.get_mut(&id.namespace) else { return };
-        kinds.entry(id.kind).or_default().insert(id.name.as_str().into(), account);
+    /// Notes where it is filed; returns the object's name, in the one copy that all share.
+    pub(crate) fn set(&mut self, id: &ObjectId, account: Arc<str>) -> Arc<str> {
+        let kinds = self.namespaces.entry(id.namespace.clone()).or_default();
+        let names = kinds.entry(id.kind).or_default();
+        let known = names.get_key_value(id.name.as_str()).map(|(name, _)| Arc::clone(name));
+        let name = known.unwrap_or_else(|| Arc::from(id.name.as_str()));
+        names.insert(Arc::clone(&name), account);
+        name
     }
 
     /// Forgets it.

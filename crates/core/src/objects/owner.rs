@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use podidentity_api::names;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Where the annotations of an object lie in `fieldsV1`.
@@ -72,7 +73,7 @@ fn annotations<'a>(entry: &'a ManagedFieldsEntry, path: &[&str]) -> Option<&'a s
 }
 
 /// The controller of a pod, as far as the pod itself tells.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ControllerRef {
     /// Kind: the Deployment of a pod whose ReplicaSet belongs to one, otherwise the kind of the owner reference, with its
     /// group where it is named like a kind of Kubernetes itself.

@@ -41,7 +41,7 @@ pub struct PodMeta {
 }
 
 /// Metadata that the pods of one template have in common.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Kin {
     /// Labels.
     pub labels: Map,

@@ -52,7 +52,7 @@ impl fmt::Display for WorkloadId {
 }
 
 /// A workload in the one shape that is judged.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // each is observed by itself
 pub struct Workload {
     /// Kind.
@@ -88,7 +88,7 @@ pub struct Workload {
 }
 
 /// How a changed template reaches the pods.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UpdateStrategy {
     /// The controller replaces all pods.
     Replace,

@@ -1,0 +1,87 @@
+//! An object as it is filed in the index: packed, beside what has to be known of it at once.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::index::{Kind, Object, ObjectId};
+
+/// An object that is filed.
+pub(crate) struct Filed<B> {
+    pub(crate) head: Head,
+    /// The rest of it.
+    pub(crate) body: B,
+}
+
+/// What has to be known of an object at once.
+pub(crate) struct Head {
+    kind: Kind,
+    /// Its name, in the one copy that all share.
+    name: Arc<str>,
+    version: Version,
+}
+
+impl Head {
+    pub(crate) fn new(kind: Kind, name: Arc<str>, version: Version) -> Self {
+        Self { kind, name, version }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// By kind, then by name.
+    pub(crate) fn compare(&self, kind: Kind, name: &str) -> Ordering {
+        self.kind.cmp(&kind).then_with(|| (*self.name).cmp(name))
+    }
+}
+
+/// Which object it is, and how new.
+#[derive(Clone)]
+pub(crate) struct Version {
+    uid: Option<Box<str>>,
+    /// Resource versions are decimal numbers that grow (KEP-5504); one that is not is not kept.
+    number: Option<u64>,
+}
+
+impl Version {
+    pub(crate) fn of(object: &Object) -> Self {
+        let of = |meta: &ObjectMeta| Self::new(meta.uid.as_deref(), meta.resource_version.as_deref());
+        match object {
+            Object::Binding(binding) => of(&binding.metadata),
+            Object::ServiceAccount(account) => of(&account.metadata),
+            Object::Workload(workload) => of(&workload.metadata),
+            Object::Pod(pod) => Self::new(pod.metadata.uid.as_deref(), pod.metadata.resource_version.as_deref()),
+            Object::Namespace(namespace) => of(&namespace.metadata),
+        }
+    }
+
+    fn new(uid: Option<&str>, version: Option<&str>) -> Self {
+        Self { uid: uid.map(Box::from), number: version.and_then(|text| text.parse().ok()) }
+    }
+
+    pub(crate) fn uid(&self) -> Option<&str> {
+        self.uid.as_deref()
+    }
+
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.number
+    }
+
+    /// Whether this is newer than what is filed, or another object. Where that cannot be told, the newcomer is believed.
+    pub(crate) fn is_newer_than(&self, filed: &Self) -> bool {
+        self.uid != filed.uid || self.number.zip(filed.number).is_none_or(|(new, filed)| new > filed)
+    }
+}
+
+impl<B> Filed<B> {
+    /// How it compares to the object of this name.
+    pub(crate) fn compare(&self, id: &ObjectId) -> Ordering {
+        self.head.compare(id.kind, &id.name)
+    }
+}
