@@ -139,16 +139,23 @@ fn opened<T: DeserializeOwned>(filed: &[Filed<Packed<T>>]) -> Option<Vec<Arc<T>>
 
 /// Templates that have been opened already: pods share them in a snapshot as they do in the index.
 #[derive(Default)]
-struct Templates<'a>(Vec<(&'a Arc<Packed<Template>>, Arc<Kin>, Arc<PodSpec>)>);
+struct Templates<'a>(Vec<Opened<'a>>);
+
+struct Opened<'a> {
+    packed: &'a Arc<Packed<Template>>,
+    kin: Arc<Kin>,
+    spec: Arc<PodSpec>,
+}
 
 impl<'a> Templates<'a> {
     fn open(&mut self, packed: &'a Arc<Packed<Template>>) -> Option<(Arc<Kin>, Arc<PodSpec>)> {
-        if let Some((_, kin, spec)) = self.0.iter().rev().find(|(known, ..)| Arc::ptr_eq(known, packed)) {
-            return Some((Arc::clone(kin), Arc::clone(spec)));
+        let known = self.0.iter().position(|opened| Arc::ptr_eq(opened.packed, packed));
+        let place = known.unwrap_or(self.0.len());
+        if known.is_none() {
+            let Template { kin, spec } = Arc::unwrap_or_clone(packed.open()?);
+            self.0.push(Opened { packed, kin: Arc::new(kin), spec: Arc::new(spec) });
         }
-        let Template { kin, spec } = Arc::unwrap_or_clone(packed.open()?);
-        let (kin, spec) = (Arc::new(kin), Arc::new(spec));
-        self.0.push((packed, Arc::clone(&kin), Arc::clone(&spec)));
-        Some((kin, spec))
+        let opened = &self.0[place];
+        Some((Arc::clone(&opened.kin), Arc::clone(&opened.spec)))
     }
 }

@@ -97,3 +97,77 @@ impl<T: PartialEq> PartialEq for Packed<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    struct Note {
+        title: String,
+        text: String,
+        #[serde(skip)]
+        aside: Option<String>,
+    }
+
+    fn note(number: usize) -> Arc<Note> {
+        let text = "what all of them say, at some length, and in the same words each time".to_owned();
+        Arc::new(Note { title: format!("note {number}"), text, aside: None })
+    }
+
+    /// Of which no two are alike.
+    fn odd_one(number: u64) -> Arc<Note> {
+        let mut state = number + 1;
+        let letter = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'!' + u8::try_from((state >> 33) % 90).unwrap())
+        };
+        Arc::new(Note { title: String::new(), text: (0..400).map(letter).collect(), aside: None })
+    }
+
+    fn size(packed: &Packed<Note>) -> usize {
+        let Packed::Small { bytes, .. } = packed else { panic!("{packed:?}") };
+        bytes.len()
+    }
+
+    #[test]
+    fn of_alike_objects_only_the_difference_is_kept() {
+        let mut packer = Packer::default();
+        let packed: Vec<_> = (0..100).map(|number| packer.pack(note(number))).collect();
+        assert!(packed.iter().all(|packed| size(packed) < 30), "{packed:?}");
+        for (number, packed) in packed.iter().enumerate() {
+            assert_eq!(packed.open(), Some(note(number)));
+        }
+    }
+
+    #[test]
+    fn a_dictionary_takes_few_samples_and_what_is_unlike_all_of_them_comes_out_as_well() {
+        let mut packer = Packer::default();
+        let packed: Vec<_> = (0..200).map(|number| packer.pack(odd_one(number))).collect();
+        assert_eq!(packer.samples, SAMPLES);
+        for (number, packed) in (0..).zip(&packed) {
+            assert_eq!(packed.open(), Some(odd_one(number)));
+        }
+        let huge = Arc::new(Note { text: "x".repeat(2 * LENGTH), ..(*note(1)).clone() });
+        assert_eq!(packer.pack(Arc::clone(&huge)).open(), Some(huge));
+    }
+
+    #[test]
+    fn what_would_come_out_otherwise_is_kept_whole() {
+        let mut packer = Packer::default();
+        let noted = Arc::new(Note { aside: Some("never on the wire".into()), ..(*note(1)).clone() });
+        let kept = packer.pack(Arc::clone(&noted));
+        assert!(matches!(kept, Packed::Whole(_)));
+        assert_eq!(kept.open(), Some(noted));
+    }
+
+    #[test]
+    fn the_same_object_is_packed_in_the_same_way() {
+        let mut packer = Packer::default();
+        let first = packer.pack(note(1));
+        assert_eq!(first, packer.pack(note(1)));
+        assert_ne!(first, packer.pack(note(2)));
+    }
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use podidentity_cluster::index::{IdentityKey, Index, Kind, Object, ObjectId};
+use podidentity_core::objects::{ObservedBinding, ServiceAccount, StatefulSet};
 use serde_json::{Value, json};
 
 fn meta(name: &str, version: u64) -> Value {
@@ -55,6 +56,77 @@ fn only_bound_identities_are_told_of() {
     assert_eq!(index.apply(pod("b", "other", 1)), []);
     assert_eq!(pods(&index, "app"), ["a@2"]);
     assert!(index.snapshot(&key("other"), &Arc::default(), Timestamp::UNIX_EPOCH).is_none());
+}
+
+/// What is filed comes out again as it went in, whatever is in it.
+#[test]
+fn an_object_comes_out_as_it_went_in() {
+    let index = Index::default();
+    let time = "2026-01-01T00:00:00.123456Z";
+    let mut whole = json!({
+        "apiVersion": "podidentity.dev/v1alpha1", "kind": "PodIdentityBinding", "metadata": meta("binding", 1),
+        "spec": {"serviceAccountName": "app", "roleArn": "arn:aws:iam::111122223333:role/r",
+            "rollout": {"workloadSelector": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}}},
+        "status": {"observedGeneration": -1, "podsTotal": 2, "findings": [
+            {"severity": "Warning", "reason": "StaleRole", "object": "Pod/ü", "message": "\u{0}\n"}]},
+    });
+    whole["metadata"]["deletionTimestamp"] = json!(time);
+    let binding: ObservedBinding = serde_json::from_value(whole).unwrap();
+    let account: ServiceAccount = serde_json::from_value(json!({"metadata": {
+        "name": "app", "namespace": "shop", "annotations": {"a": "", "b": "2"}, "labels": {"app.kubernetes.io/managed-by": "Helm"},
+        "managedFields": [{"manager": "m", "operation": "Apply", "time": time,
+            "fieldsV1": {"f:metadata": {"f:annotations": {"f:eks.amazonaws.com/role-arn": {}}}}}]}}))
+    .unwrap();
+    let stateful: StatefulSet = serde_json::from_value(json!({"metadata": meta("db", 1), "spec": {
+        "updateStrategy": {"rollingUpdate": {"partition": 2, "maxUnavailable": "10%"}},
+        "template": {"spec": {"serviceAccountName": "app", "containers": [{"name": "c", "env": [
+            {"name": "AWS_REGION", "valueFrom": {"configMapKeyRef": {"name": "n", "key": "k", "optional": true}}}]}]}}}}))
+    .unwrap();
+    let mut pod = json!({"metadata": meta("a", 7), "status": {"phase": "Failed"}, "spec": {"serviceAccountName": "app",
+        "nodeSelector": {"kubernetes.io/os": "windows"}, "securityContext": {"runAsUser": 0}, "containers": [{"name": "c"}]}});
+    pod["metadata"]["deletionTimestamp"] = json!(time);
+    let objects = [
+        Object::binding(binding),
+        Object::ServiceAccount(Arc::new(account)),
+        Object::workload(stateful),
+        Object::pod(serde_json::from_value(pod).unwrap()),
+    ];
+    for object in &objects {
+        index.apply(object.clone());
+    }
+    let found = index.snapshot(&key("app"), &Arc::default(), Timestamp::UNIX_EPOCH).unwrap();
+    let [Object::Binding(binding), Object::ServiceAccount(account), Object::Workload(workload), Object::Pod(pod)] =
+        objects
+    else {
+        unreachable!()
+    };
+    assert_eq!(found.bindings, [binding]);
+    assert_eq!(found.service_account, Some(account));
+    assert_eq!(found.workloads, [workload]);
+    assert_eq!(found.pods, [pod]);
+}
+
+#[test]
+fn pods_of_one_template_share_it() {
+    let index = Index::default();
+    index.apply(binding("app"));
+    for name in ["a", "b", "c"] {
+        index.apply(pod(name, "app", 1));
+    }
+    let snapshot = index.snapshot(&key("app"), &Arc::default(), Timestamp::UNIX_EPOCH).unwrap();
+    let specs: Vec<_> = snapshot.pods.iter().map(|pod| &pod.spec).collect();
+    assert!(specs.iter().all(|spec| Arc::ptr_eq(spec, specs[0])));
+}
+
+#[test]
+fn a_binding_that_cannot_be_decoded_is_still_known_as_such() {
+    let index = Index::default();
+    let stored =
+        json!({"metadata": meta("binding", 1), "spec": {"serviceAccountName": "app", "roleArn": "r", "suspend": 7}});
+    index.apply(Object::binding(serde_json::from_value(stored).unwrap()));
+    let snapshot = index.snapshot(&key("app"), &Arc::default(), Timestamp::UNIX_EPOCH).unwrap();
+    let why = snapshot.bindings[0].spec.undecodable.as_deref().unwrap();
+    assert!(why.starts_with("spec.suspend: "), "{why}");
 }
 
 #[test]

@@ -91,7 +91,7 @@ async fn event(client: kube::Client, size: objects::Size, identities: usize, at:
     match turn(at, identities) {
         Some(Turn::Creates(number)) => {
             let Some((identity, workload)) = owner(&size, identities, number) else { return Ok(()) };
-            let pod = objects::pod(&workload, 0, number, &identity.name, Some(&objects::role(round)));
+            let pod = objects::pod(&workload, 0, number, &identity.name, Some(&identity.role(round)));
             http::create(&client, &path("pods", &identity.namespace, ""), &pod).await
         }
         Some(Turn::Deletes(number)) => delete(&client, &size, identities, number).await,

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # What a careful person does without the operator: annotate, restart, wait, look into every container of every pod.
-# Arguments: role, then NAMESPACE/NAME of each service account; its Deployments carry the label part of its name.
+# Arguments: NAMESPACE/NAME=ROLE for each service account; its Deployments carry the label part of its name.
 set -euo pipefail
-role=$1; shift
-for identity in "$@"; do
+for argument in "$@"; do
+  identity=${argument%%=*} role=${argument#*=}
   namespace=${identity%/*} account=${identity#*/}
   kubectl annotate --namespace "$namespace" serviceaccount "$account" --overwrite "eks.amazonaws.com/role-arn=$role" > /dev/null
   deployments=$(kubectl get deployments --namespace "$namespace" -o \

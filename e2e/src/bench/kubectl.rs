@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use super::objects::{self, Identity};
+use super::objects::Identity;
 use super::process::usage;
 use super::requests::Log;
 use super::results::Loop;
@@ -21,8 +21,8 @@ pub(super) async fn by_hand(world: &World, bindings: usize, round: usize) -> Res
     let script = crate::repository().join("e2e/src/bench/kubectl-loop.sh");
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new(script);
-    command.arg(objects::role(round));
-    command.args((0..bindings).map(Identity::of).map(|identity| format!("{}/{}", identity.namespace, identity.name)));
+    let argument = |it: Identity| format!("{}/{}={}", it.namespace, it.name, it.role(round));
+    command.args((0..bindings).map(Identity::of).map(argument));
     command.env("KUBECONFIG", world.control_plane.kubeconfig());
     command.env("KUBECACHEDIR", world.control_plane.folder().join("kubectl-cache"));
     command.env("PATH", format!("{}:{path}", binaries::folder()?.display()));

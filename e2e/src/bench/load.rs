@@ -26,8 +26,7 @@ pub async fn populate(world: &World, injected: bool) -> Result<()> {
     let Size { bindings, bystanders, .. } = world.size;
     let identities = bindings + bystanders.div_ceil(PER_NAMESPACE);
     namespaces(&world.load, identities).await?;
-    let role = injected.then(|| objects::role(0));
-    for_each(0..bindings, |number| identity(world, number, role.as_deref())).await?;
+    for_each(0..bindings, |number| identity(world, number, injected)).await?;
     // Bystanders: a hundred pods for each service account that no binding names.
     for_each(bindings..identities, |number| async move {
         let Identity { namespace, name } = Identity::of(number);
@@ -41,13 +40,14 @@ pub async fn populate(world: &World, injected: bool) -> Result<()> {
     .await
 }
 
-async fn identity(world: &World, number: usize, role: Option<&str>) -> Result<()> {
+async fn identity(world: &World, number: usize, injected: bool) -> Result<()> {
     let identity = Identity::of(number);
     let Identity { namespace, name } = &identity;
     let (load, size) = (&world.load, &world.size);
+    let role = injected.then(|| identity.role(0));
     http::create(load, &path("serviceaccounts", namespace, ""), &objects::service_account(name)).await?;
     for workload in identity.workloads(size) {
-        running(load, &identity, &workload, size.replicas, role).await?;
+        running(load, &identity, &workload, size.replicas, role.as_deref()).await?;
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ pub async fn bind(world: &World) -> Result<HashMap<Identity, Timestamp>> {
     for_each(0..world.size.bindings, |number| {
         let identity = Identity::of(number);
         let collection = path("podidentitybindings", &identity.namespace, "");
-        let binding = objects::binding(&identity.name, 0, world.size.settle);
+        let binding = objects::binding(&identity.name, &identity.role(0), world.size.settle);
         lock(&sent).insert(identity, Timestamp::now());
         async move { http::create(&world.load, &collection, &binding).await }
     })
@@ -124,7 +124,7 @@ pub async fn change_role(
 
 /// Gives one binding the role of a round.
 pub async fn change_one(world: &World, identity: &Identity, round: usize) -> Result<()> {
-    let patch = json!({"spec": {"roleArn": objects::role(round)}});
+    let patch = json!({"spec": {"roleArn": identity.role(round)}});
     http::merge(&world.load, &path("podidentitybindings", &identity.namespace, &identity.name), &patch).await
 }
 

@@ -51,15 +51,15 @@ impl Identity {
         }
     }
 
+    /// Its role in a round: most service accounts have one of their own.
+    pub fn role(&self, round: usize) -> String {
+        format!("arn:aws:iam::111122223333:role/teams/{}/{}-round-{round}", self.namespace, self.name)
+    }
+
     /// The names of its Deployments.
     pub fn workloads(&self, size: &Size) -> Vec<String> {
         (0..size.workloads).map(|n| format!("{}-{n}", self.name)).collect()
     }
-}
-
-/// The role of a round.
-pub fn role(round: usize) -> String {
-    format!("arn:aws:iam::111122223333:role/teams/platform/bench-round-{round}")
 }
 
 /// The pod-template mark that the raw client writes in a round.
@@ -73,12 +73,12 @@ pub fn service_account(name: &str) -> Value {
 }
 
 /// A binding; it waits so many seconds between annotating and restarting.
-pub fn binding(name: &str, round: usize, settle: u32) -> Value {
+pub fn binding(name: &str, role: &str, settle: u32) -> Value {
     json!({
         "apiVersion": "podidentity.dev/v1alpha1",
         "kind": "PodIdentityBinding",
         "metadata": {"name": name},
-        "spec": {"serviceAccountName": name, "roleArn": role(round), "rollout": {"settleSeconds": settle}},
+        "spec": {"serviceAccountName": name, "roleArn": role, "rollout": {"settleSeconds": settle}},
     })
 }
 

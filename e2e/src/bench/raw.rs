@@ -37,7 +37,8 @@ impl Raw {
             for binding in list.items {
                 let identity =
                     Identity { namespace: binding.namespace().unwrap_or_default(), name: binding.name_any() };
-                statuses.insert(identity, finished(&binding, round)?);
+                let status = finished(&binding, &identity.role(round))?;
+                statuses.insert(identity, status);
             }
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
@@ -79,7 +80,7 @@ impl Raw {
     async fn begin(self: Arc<Self>, identity: Identity) -> Result<usize> {
         let _place = self.places.acquire().await?;
         let Identity { namespace, name } = &identity;
-        let annotation = objects::annotation(&objects::role(self.round));
+        let annotation = objects::annotation(&identity.role(self.round));
         http::apply(&self.client, &path("serviceaccounts", namespace, name), MANAGER, &annotation).await?;
         for workload in identity.workloads(&self.size) {
             let mark = objects::template_mark(&objects::mark(self.round));
@@ -107,9 +108,9 @@ impl Raw {
 }
 
 /// The status that the binding will have in the end.
-fn finished(binding: &PodIdentityBinding, round: usize) -> Result<Value> {
+fn finished(binding: &PodIdentityBinding, role: &str) -> Result<Value> {
     let text = serde_json::to_string(&binding.status)?;
-    let mut status: Value = serde_json::from_str(&text.replace(&binding.spec.role_arn, &objects::role(round)))?;
+    let mut status: Value = serde_json::from_str(&text.replace(&binding.spec.role_arn, role))?;
     let generation = json!(binding.metadata.generation.unwrap_or_default() + 1);
     for condition in status["conditions"].as_array_mut().into_iter().flatten() {
         condition["observedGeneration"] = generation.clone();

@@ -45,7 +45,7 @@ struct Condition {
     status: String,
 }
 
-/// The bindings that are ready with the role that is awaited.
+/// The bindings that are ready with the role of the round that is awaited.
 pub struct Readiness {
     state: Arc<Mutex<State>>,
     changed: Arc<Notify>,
@@ -54,7 +54,7 @@ pub struct Readiness {
 
 #[derive(Default)]
 struct State {
-    role: String,
+    round: usize,
     ready_at: HashMap<Identity, Timestamp>,
 }
 
@@ -67,9 +67,9 @@ impl Readiness {
         Self { state, changed, task }
     }
 
-    /// From now on this role is awaited.
-    pub fn expect(&self, role: &str) {
-        *lock(&self.state) = State { role: role.to_owned(), ready_at: HashMap::new() };
+    /// From now on the roles of this round are awaited.
+    pub fn expect(&self, round: usize) {
+        *lock(&self.state) = State { round, ready_at: HashMap::new() };
     }
 
     /// Waits until so many bindings are ready with the role; when each of them became so.
@@ -98,11 +98,11 @@ async fn watch(client: Client, state: Arc<Mutex<State>>, changed: Arc<Notify>) {
     let mut events = std::pin::pin!(events.applied_objects());
     while let Some(event) = events.next().await {
         let Ok(binding) = event else { continue };
+        let meta = &binding.metadata;
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let identity = Identity { namespace: text(&meta.namespace), name: text(&meta.name) };
         let mut state = lock(&state);
-        if is_ready(&binding, &state.role) {
-            let Binding { metadata, .. } = binding;
-            let identity =
-                Identity { namespace: metadata.namespace.unwrap_or_default(), name: metadata.name.unwrap_or_default() };
+        if is_ready(&binding, &identity.role(state.round)) {
             state.ready_at.entry(identity).or_insert_with(Timestamp::now);
             changed.notify_one();
         }

@@ -141,7 +141,7 @@ impl Player {
 
     async fn roll(&self, identity: &Identity, name: &str, before: i64, generation: i64) -> Result<()> {
         let Identity { namespace, name: account } = identity;
-        let role = objects::role(self.round.load(Ordering::SeqCst));
+        let role = identity.role(self.round.load(Ordering::SeqCst));
         for number in 0..self.size.replicas {
             let pod = objects::pod(name, generation, number, account, Some(&role));
             http::create(&self.client, &http::path("pods", namespace, ""), &pod).await?;

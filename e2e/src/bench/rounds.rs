@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::load;
-use super::objects::{self, Identity};
+use super::objects::Identity;
 use super::process::usage;
 use super::raw::Raw;
 use super::requests::{Log, counted, last_writes};
@@ -18,7 +18,7 @@ use crate::Operator;
 
 /// All bindings are created, and the operator is there.
 pub(super) async fn onboarding(world: &World, operator: &Operator) -> Result<Job> {
-    world.readiness.expect(&objects::role(0));
+    world.readiness.expect(0);
     world.replicas.round(0);
     let measure = Measure::begin(world, Some(operator))?;
     let sent = load::bind(world).await?;
@@ -31,7 +31,7 @@ pub(super) async fn onboarding(world: &World, operator: &Operator) -> Result<Job
 /// All bindings get another role, and the operator is there.
 pub(super) async fn operator(world: &World, operator: &Operator, round: usize) -> Result<Job> {
     world.rest(operator).await?;
-    world.readiness.expect(&objects::role(round));
+    world.readiness.expect(round);
     world.replicas.round(round);
     let mut measure = Measure::begin(world, Some(operator))?;
     let sent = load::change_role(world, round, None).await?;
@@ -45,7 +45,7 @@ pub(super) async fn operator(world: &World, operator: &Operator, round: usize) -
 /// All bindings get another role, and the raw client writes what the operator would have to.
 pub(super) async fn raw(world: &World, round: usize) -> Result<Job> {
     let raw = Raw::prepare(world, round).await?;
-    world.readiness.expect(&objects::role(round));
+    world.readiness.expect(round);
     world.replicas.round(round);
     let rolled = world.replicas.rolled();
     let (changed, receiver) = mpsc::unbounded_channel();

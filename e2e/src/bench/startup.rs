@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 
 use super::load;
-use super::objects::{self, Identity};
+use super::objects::Identity;
 use super::process::usage;
 use super::requests::{Log, counted, is_lease, succeeded};
 use super::results::Startup;
@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(600);
 
 /// The operator that was started, and how that went.
 pub(super) async fn start(world: &World, round: usize) -> Result<(Operator, Startup)> {
-    world.readiness.expect(&objects::role(round));
+    world.readiness.expect(round);
     world.replicas.round(round);
     load::change_one(world, &Identity::of(0), round).await?;
     let mut log = Log::now(world)?;

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use kube::Client;
-use serde_json::json;
 
 use crate::bench::http::{self, path};
 use crate::bench::load::{for_each, namespaces, running};
@@ -47,8 +46,7 @@ impl Population {
         http::create(client, &path("serviceaccounts", namespace, ""), &objects::service_account(name)).await?;
         let account = path("serviceaccounts", namespace, name);
         http::apply(client, &account, MANAGER, &objects::annotation(&role)).await?;
-        let mut binding = objects::binding(name, 0, 0);
-        binding["spec"]["roleArn"] = json!(role);
+        let binding = objects::binding(name, &role, 0);
         http::create(client, &path("podidentitybindings", namespace, ""), &binding).await?;
         let role = match number % (2 * WRONG_EVERY) {
             it if it == WRONG_EVERY - 1 => None,
