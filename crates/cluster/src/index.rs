@@ -193,15 +193,14 @@ impl Index {
         self.lock().delete(id, uid)
     }
 
-    /// Removes the objects of a kind that a complete list, of one namespace or of all, did not have.
-    pub fn retain(&self, kind: Kind, within: Option<&str>, listed: &HashSet<ObjectId>) -> Vec<IdentityKey> {
-        let mut state = self.lock();
-        let mut gone = state.places.others(kind, within, listed);
-        if kind == Kind::Namespace {
-            let named = state.namespaces.keys().map(|name| ObjectId::of_namespace(name));
-            gone.extend(named.filter(|id| !listed.contains(id)));
+    /// The objects of a kind that are filed, in one namespace or in all. Those that a complete list does not have are to be
+    /// deleted.
+    pub fn filed(&self, kind: Kind, within: Option<&str>) -> HashSet<ObjectId> {
+        let state = self.lock();
+        match kind {
+            Kind::Namespace => state.namespaces.keys().map(|name| ObjectId::of_namespace(name)).collect(),
+            _ => state.places.of(kind, within),
         }
-        gone.iter().flat_map(|id| state.delete(id, None)).collect()
     }
 
     /// All identities that a binding names.

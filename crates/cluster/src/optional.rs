@@ -7,7 +7,6 @@
 //! In the whole cluster that is seen by a watch on the one definition. Where rights are in a few namespaces only,
 //! the API server is asked every minute what it serves.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, Either, join_all, pending};
@@ -104,7 +103,8 @@ impl Keeper {
             info!("Argo Rollouts is not installed any more");
         }
         self.listed = None;
-        for key in self.source.index.retain(KIND, None, &HashSet::new()) {
+        let index = &self.source.index;
+        for key in index.filed(KIND, None).iter().flat_map(|id| index.delete(id, None)) {
             (self.source.listeners.notify)(key);
         }
     }

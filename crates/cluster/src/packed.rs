@@ -135,9 +135,9 @@ mod tests {
     #[test]
     fn of_alike_objects_only_the_difference_is_kept() {
         let mut packer = Packer::default();
-        let packed: Vec<_> = (0..100).map(|number| packer.pack(note(number))).collect();
-        assert!(packed.iter().all(|packed| size(packed) < 30), "{packed:?}");
-        for (number, packed) in packed.iter().enumerate() {
+        let kept: Vec<_> = (0..100).map(|number| packer.pack(note(number))).collect();
+        assert!(kept.iter().all(|it| size(it) < 30), "{kept:?}");
+        for (number, packed) in kept.iter().enumerate() {
             assert_eq!(packed.open(), Some(note(number)));
         }
     }
@@ -145,9 +145,9 @@ mod tests {
     #[test]
     fn a_dictionary_takes_few_samples_and_what_is_unlike_all_of_them_comes_out_as_well() {
         let mut packer = Packer::default();
-        let packed: Vec<_> = (0..200).map(|number| packer.pack(odd_one(number))).collect();
+        let kept: Vec<_> = (0..200).map(|number| packer.pack(odd_one(number))).collect();
         assert_eq!(packer.samples, SAMPLES);
-        for (number, packed) in (0..).zip(&packed) {
+        for (number, packed) in (0..).zip(&kept) {
             assert_eq!(packed.open(), Some(odd_one(number)));
         }
         let huge = Arc::new(Note { text: "x".repeat(2 * LENGTH), ..(*note(1)).clone() });

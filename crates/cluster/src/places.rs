@@ -45,14 +45,14 @@ impl Places {
         }
     }
 
-    /// The objects of a kind, in one namespace or in all, that are not among these.
-    pub(crate) fn others(&self, kind: Kind, within: Option<&str>, listed: &HashSet<ObjectId>) -> Vec<ObjectId> {
+    /// The objects of a kind, in one namespace or in all.
+    pub(crate) fn of(&self, kind: Kind, within: Option<&str>) -> HashSet<ObjectId> {
         let concerned =
             self.namespaces.iter().filter(|(namespace, _)| within.is_none_or(|within| **namespace == *within));
         let of_kind = concerned.filter_map(|(namespace, kinds)| Some((namespace, kinds.get(&kind)?)));
         let ids = of_kind.flat_map(|(namespace, names)| {
             names.keys().map(move |name| ObjectId { kind, namespace: namespace.clone(), name: (**name).to_owned() })
         });
-        ids.filter(|id| !listed.contains(id)).collect()
+        ids.collect()
     }
 }

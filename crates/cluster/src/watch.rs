@@ -28,6 +28,10 @@ use crate::pages;
 use crate::pulse::Pulses;
 use crate::scope::{self, Scope};
 
+/// Objects of a page of a list. A page is in memory as text and as objects at once, and what it took is not all given back
+/// to the system: with a hundred pods that is about a megabyte, for each kind.
+const PAGE: u32 = 100;
+
 /// Told of every bound identity about which something has changed.
 pub type Notify = Arc<dyn Fn(IdentityKey) + Send + Sync>;
 
@@ -134,7 +138,7 @@ impl Source {
             object,
             index: self.index.clone(),
             listeners: self.listeners.clone(),
-            listing: HashSet::new(),
+            listing: Listing::default(),
             undecodable: Arc::clone(undecodable),
             listed: Some(sender),
         };
@@ -150,12 +154,20 @@ struct Keeper<K> {
     object: fn(K) -> Object,
     index: Index,
     listeners: Listeners,
-    /// What the list that is under way has shown so far.
-    listing: HashSet<ObjectId>,
+    listing: Listing,
     /// Shared by all streams of the kind: what is told is their number.
     undecodable: Undecodable,
     /// Told of the first full list.
     listed: Option<oneshot::Sender<()>>,
+}
+
+/// A list that is under way.
+#[derive(Default)]
+struct Listing {
+    /// How much it has shown so far.
+    objects: usize,
+    /// What was known before and has not been shown. It is empty in a first list, which is the longest.
+    unseen: HashSet<ObjectId>,
 }
 
 impl<K> Keeper<K>
@@ -163,7 +175,7 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     async fn run(mut self, api: Api<Guarded<K>>) {
-        let stream = watch(api, watcher::Config::default()).default_backoff();
+        let stream = watch(api, watcher::Config::default().page_size(PAGE)).default_backoff();
         pin_mut!(stream);
         while let Some(event) = stream.next().await {
             match event {
@@ -179,23 +191,23 @@ where
     fn keep(&mut self, event: Event<Guarded<K>>) {
         let affected = match event {
             Event::Init => {
-                self.listing.clear();
+                self.listing = Listing { objects: 0, unseen: self.known() };
                 Vec::new()
             }
             Event::InitApply(object) => {
-                self.listing.insert(ObjectId::of(self.kind, object.meta()));
+                self.listing.objects += 1;
+                self.listing.unseen.remove(&ObjectId::of(self.kind, object.meta()));
                 self.apply(object)
             }
             Event::InitDone => {
-                let gone = self.index.retain(self.kind, self.namespace.as_deref(), &self.listing);
-                info!(kind = self.kind.as_str(), namespace = self.namespace, objects = self.listing.len(), "listed");
+                let Listing { objects, unseen } = std::mem::take(&mut self.listing);
+                info!(kind = self.kind.as_str(), namespace = self.namespace, objects, "listed");
                 self.listeners.observer.listed(self.kind.as_str());
                 self.undecodable(|ids| {
-                    let elsewhere = |id: &ObjectId| self.namespace.as_ref().is_some_and(|own| *own != id.namespace);
-                    ids.retain(|id| elsewhere(id) || self.listing.contains(id));
+                    ids.retain(|id| !unseen.contains(id));
                     true
                 });
-                self.listing = HashSet::new();
+                let gone = unseen.iter().flat_map(|id| self.index.delete(id, None)).collect();
                 if let Some(listed) = self.listed.take() {
                     // The receiver is only gone when the process is shutting down.
                     let _ = listed.send(());
@@ -213,6 +225,15 @@ where
         for key in affected {
             (self.listeners.notify)(key);
         }
+    }
+
+    /// What is known of the kind where it watches.
+    fn known(&self) -> HashSet<ObjectId> {
+        let mut known = self.index.filed(self.kind, self.namespace.as_deref());
+        let is_here = |id: &&ObjectId| self.namespace.as_ref().is_none_or(|own| *own == id.namespace);
+        let undecodable = self.undecodable.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(undecodable.iter().filter(is_here).cloned());
+        known
     }
 
     /// Changes what cannot be decoded, and tells how much it is if the change says that this is news.

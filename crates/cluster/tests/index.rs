@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use podidentity_cluster::index::{IdentityKey, Index, Kind, Object, ObjectId};
+use podidentity_cluster::index::{IdentityKey, Index, Kind, Object};
 use podidentity_core::objects::{ObservedBinding, ServiceAccount, StatefulSet};
 use serde_json::{Value, json};
 
@@ -173,22 +173,14 @@ fn a_workload_that_moves_to_another_account_is_news_for_both() {
 }
 
 #[test]
-fn what_a_complete_list_does_not_have_is_gone() {
+fn what_is_filed_is_told_by_kind_and_namespace() {
     let index = Index::default();
     index.apply(binding("app"));
     index.apply(pod("a", "app", 1));
     index.apply(pod("b", "app", 1));
-    let listed: HashSet<ObjectId> = HashSet::from([pod("b", "app", 1).id()]);
-    assert_eq!(index.retain(Kind::Pod, None, &listed), [key("app")]);
-    assert_eq!(pods(&index, "app"), ["b@1"]);
-}
-
-#[test]
-fn a_list_of_one_namespace_says_nothing_of_another() {
-    let index = Index::default();
-    index.apply(binding("app"));
-    index.apply(pod("a", "app", 1));
-    assert_eq!(index.retain(Kind::Pod, Some("another"), &HashSet::new()), []);
-    assert_eq!(pods(&index, "app"), ["a@1"]);
-    assert_eq!(index.retain(Kind::Pod, Some("shop"), &HashSet::new()), [key("app")]);
+    let both = HashSet::from(["a", "b"].map(|name| pod(name, "app", 1).id()));
+    assert_eq!(index.filed(Kind::Pod, None), both);
+    assert_eq!(index.filed(Kind::Pod, Some("shop")), both);
+    assert_eq!(index.filed(Kind::Pod, Some("another")), HashSet::new());
+    assert_eq!(index.filed(Kind::ServiceAccount, None), HashSet::new());
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,4 +106,21 @@ async fn what_an_object_was_before_it_became_unreadable_is_forgotten() {
     let known = known_when(&client, |it| it.workloads.iter().any(|it| it.id().name == "later")).await;
     let names: Vec<_> = known.unwrap().workloads.iter().map(|it| it.id().name).collect();
     assert_eq!(names, ["later"]);
+}
+
+#[tokio::test]
+async fn what_a_later_list_does_not_have_is_gone() {
+    let gone = event("ADDED", &deployment("gone", "6", &json!(1)));
+    let unreadable = event("ADDED", &deployment("unreadable", "7", &json!("many")));
+    let expired =
+        json!({"kind": "Status", "status": "Failure", "code": 410, "reason": "Expired", "message": "too old"});
+    let lists = vec![bound(), ("deployments", deployment("app", "2", &json!(1)))];
+    let client = api_server(lists, "deployments", vec![gone, unreadable, event("ERROR", &expired)]);
+    let names = |it: &Snapshot| it.workloads.iter().map(|it| it.id().name).collect::<Vec<_>>();
+    let was_there = Cell::new(false);
+    let known = known_when(&client, |it| {
+        was_there.set(was_there.get() || names(it) == ["app", "gone"]);
+        was_there.get() && names(it) == ["app"]
+    });
+    assert!(known.await.is_some(), "seen: {}", was_there.get());
 }

@@ -35,7 +35,7 @@ use crate::start::Started;
 /// Why the process cannot go on.
 type Problem = Box<dyn std::error::Error>;
 
-#[tokio::main]
+#[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
     let args = Args::parse();
     let traces = match args.logs.init() {
