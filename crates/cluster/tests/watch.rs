@@ -22,22 +22,19 @@ use podidentity_cluster::watch::{Listeners, streams};
 use podidentity_core::snapshot::Snapshot;
 use serde_json::{Value, json};
 
-/// An API server with these bindings and Deployments, whose watch on `changed` then shows these events.
-fn api_server(lists: Vec<(&'static str, Value)>, changed: &'static str, events: Vec<String>) -> Client {
+/// An API server with these bindings and Deployments, whose first watch on `changed` then shows these events.
+fn api_server(lists: Vec<(&'static str, Value)>, changed: &'static str, mut events: Vec<String>) -> Client {
     let answer = move |request: Request<Body>| {
         let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
         let resource = path.rsplit('/').next().unwrap_or_default().to_owned();
         let items: Vec<_> =
             lists.iter().filter(|(which, _)| *which == resource).map(|(_, item)| item.clone()).collect();
-        let events = if resource == changed { events.clone() } else { Vec::new() };
+        let is_watch = query.contains("watch=true");
+        let is_awaited = is_watch && resource == changed;
+        let events = if is_awaited { std::mem::take(&mut events) } else { Vec::new() };
         async move {
             let whole = json!({"metadata": {"resourceVersion": "5"}, "items": items}).to_string();
-            let lines = if query.contains("watch=true") {
-                events.iter().map(|event| format!("{event}\n")).collect()
-            } else {
-                vec![whole]
-            };
-            let is_watch = query.contains("watch=true");
+            let lines = if is_watch { events.iter().map(|event| format!("{event}\n")).collect() } else { vec![whole] };
             let frames =
                 stream::iter(lines.into_iter().map(|line| Ok::<_, Infallible>(Frame::data(Bytes::from(line)))));
             // A watch stays open.
