@@ -1,7 +1,7 @@
 //! The only crate that owns a Kubernetes client.
 //!
 //! ```text
-//! watch ──► index ──► Snapshot ──► (podidentity_core: plan) ──► act ──► Outcome ──► report
+//! watch ──► index ──► Snapshot ──► (podidentity_core: plan) ──► act ──► Outcome ──► report, news
 //!             │                                                  │
 //!             └──────────────► queue (which identity is due)     └──► index (what was written is known at once)
 //!
@@ -43,3 +43,5 @@ pub mod queue;
 pub mod act;
 
 pub mod report;
+
+pub mod news;

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
-use kube::runtime::events::{Recorder, Reporter};
-use podidentity_api::{WorkloadState, names};
+use podidentity_api::WorkloadState;
 use podidentity_cluster::act::Acted;
 use podidentity_cluster::clock;
 use podidentity_cluster::index::{IdentityKey, Index};
+use podidentity_cluster::news::Announcer;
 use podidentity_cluster::queue::Sender;
 use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::objects::WorkloadId;
@@ -30,7 +30,7 @@ const COUNTS_AFTER: Duration = Duration::from_secs(2);
 pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) index: Index,
-    pub(crate) recorder: Recorder,
+    pub(crate) announcer: Announcer,
     pub(crate) metrics: Metrics,
     config: Arc<Config>,
     dry_run: DryRun,
@@ -67,12 +67,12 @@ impl Context {
         index: Index,
         sender: Sender<IdentityKey>,
         metrics: Metrics,
+        announcer: Announcer,
         args: &Args,
         issuer: Option<String>,
     ) -> Self {
-        let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: None };
         Self {
-            recorder: Recorder::new(client.clone(), reporter),
+            announcer,
             client,
             index,
             metrics,

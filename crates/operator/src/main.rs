@@ -20,17 +20,24 @@ mod version;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
+use kube::runtime::events::{Recorder, Reporter};
+use podidentity_api::names;
 use podidentity_cluster::index::IdentityKey;
+use podidentity_cluster::news::Announcer;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
-use tracing::{Instrument, info, info_span};
+use tracing::{Instrument, info, info_span, warn};
 
 use crate::args::Args;
 use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::start::Started;
+
+/// How long the events that are left at a shutdown may take: the next leader waits for it.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 /// Why the process cannot go on.
 type Problem = Box<dyn std::error::Error>;
@@ -71,7 +78,10 @@ async fn run(args: Args) -> Result<(), Problem> {
 async fn work(started: Started, args: &Args, shutdown: impl Future<Output = ()>) -> Result<(), Problem> {
     let Started { client, index, sender, queue, mut streams, leadership, issuer, metrics } = started;
     let (leads, term) = (leadership.leads(), leadership.stand());
-    let context = Arc::new(Context::new(client, index, sender, metrics.clone(), args, issuer));
+    let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: None };
+    let (announcer, publishing) = Announcer::new(Recorder::new(client.clone(), reporter));
+    let publishing = tokio::spawn(publishing);
+    let context = Arc::new(Context::new(client, index, sender, metrics.clone(), announcer, args, issuer));
     let reconcile = move |key: IdentityKey| {
         let span = info_span!("reconcile", identity = %key);
         timed(metrics.clone(), reconcile::reconcile(Arc::clone(&context), key)).instrument(span)
@@ -80,7 +90,11 @@ async fn work(started: Started, args: &Args, shutdown: impl Future<Output = ()>)
         () = queue.run(args.concurrency, leads, shutdown, reconcile) => Ok(()),
         Some(ended) = streams.join_next() => Err(start::stream_ended(ended)),
     };
-    // What was under way is finished: now another one may take over.
+    // What was under way is finished, and what is told of it must be told while this replica may write.
+    if tokio::time::timeout(LAST_EVENTS, publishing).await.is_err() {
+        warn!(within = ?LAST_EVENTS, "not all events were published");
+    }
+    // Now another one may take over.
     term.end().await;
     worked
 }

@@ -32,7 +32,7 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     context.acted(&key, &outcome);
     outcome.restored = outcome.restored.or_else(|| context.untold_restoration(&key));
     for (binding, farewell) in farewells(&snapshot, &assessment, &outcome) {
-        report::publish(&context.recorder, &binding, vec![farewell]).await;
+        context.announcer.announce(&binding, vec![farewell]);
     }
 
     // The status speaks of the time after: what was written is known already.
@@ -70,7 +70,7 @@ fn more_follows_at_once(snapshot: &Snapshot, assessment: &Assessment, outcome: &
     !outcome.done.is_empty() && !worth_telling && !plan(snapshot, assessment).steps.is_empty()
 }
 
-/// Writes statuses and the events that go with them. Returns when to look again: at once after a change of substance,
+/// Writes statuses, and announces what they say that is new. Returns when to look again: at once after a change of substance,
 /// which the next decision may build on; later if counts were held back.
 async fn write_reports(
     context: &Context,
@@ -95,8 +95,7 @@ async fn write_reports(
     for report in reports {
         let name = Some(&report.binding.name);
         if let Some(binding) = bindings.iter().find(|binding| binding.metadata.name.as_ref() == name) {
-            let events = transitions(binding.status.as_ref(), &report.status, outcome);
-            report::publish(&context.recorder, binding, events).await;
+            context.announcer.announce(binding, transitions(binding.status.as_ref(), &report.status, outcome));
         }
     }
     Ok(urgent.then(Instant::now))

@@ -1,0 +1,95 @@
+//! Events are news: what goes wrong with them holds nobody up.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::pin::pin;
+use std::time::Duration;
+
+use http::{Request, Response};
+use kube::Client;
+use kube::client::Body;
+use kube::runtime::events::{Recorder, Reporter};
+use podidentity_api::PodIdentityBinding;
+use podidentity_cluster::news::Announcer;
+use podidentity_core::status::Transition;
+use serde_json::{Value, json};
+use tower_test::mock::Handle;
+
+type Server = Handle<Request<Body>, Response<Body>>;
+
+fn announcer() -> (Announcer, impl Future<Output = ()> + Send, Server) {
+    let (service, handle) = tower_test::mock::pair();
+    let recorder = Recorder::new(Client::new(service, "default"), Reporter::from("podidentity-operator".to_owned()));
+    let (announcer, publishing) = Announcer::new(recorder);
+    (announcer, publishing, handle)
+}
+
+fn binding() -> PodIdentityBinding {
+    serde_json::from_value(json!({
+        "metadata": {"name": "app", "namespace": "shop", "uid": "the-uid"},
+        "spec": {"serviceAccountName": "app", "roleArn": "arn:aws:iam::111122223333:role/my-role"},
+    }))
+    .unwrap()
+}
+
+fn news(reasons: &[&'static str]) -> Vec<Transition> {
+    let one = |reason: &&'static str| Transition { warning: false, reason, note: String::new(), workload: None };
+    reasons.iter().map(one).collect()
+}
+
+/// Answers a request for an event with what it asks for; its reason, or `None` if no more will come.
+async fn publish_next(server: &mut Server) -> Option<String> {
+    let (request, answer) = server.next_request().await?;
+    let event: Value = serde_json::from_slice(&request.into_body().collect_bytes().await.unwrap()).unwrap();
+    answer.send_response(Response::new(Body::from(event.to_string().into_bytes())));
+    Some(event["reason"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn events_come_in_the_order_in_which_they_were_announced_and_none_is_left() {
+    let (announcer, publishing, server) = announcer();
+    announcer.announce(&binding(), news(&["Annotated", "Rolled"]));
+    announcer.announce(&binding(), news(&["Verified"]));
+    drop(announcer);
+    let mut server = pin!(server);
+    let seen = async {
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            seen.push(publish_next(&mut server).await.unwrap());
+        }
+        seen
+    };
+    let ((), seen) = tokio::join!(publishing, seen);
+    assert_eq!(seen, ["Annotated", "Rolled", "Verified"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_never_answered_is_waited_for_a_few_seconds_only() {
+    let (announcer, publishing, handle) = announcer();
+    announcer.announce(&binding(), news(&["Rolled", "Verified"]));
+    drop(announcer);
+    tokio::time::timeout(Duration::from_secs(20), publishing).await.expect("the others are held up");
+    drop(handle);
+}
+
+#[tokio::test]
+async fn while_nothing_is_published_news_pile_up_so_far_and_no_further() {
+    let (announcer, publishing, server) = announcer();
+    let mut binding = binding();
+    for generation in 0..10_000 {
+        // Of one generation they would be counted together.
+        binding.metadata.generation = Some(generation);
+        announcer.announce(&binding, news(&["Rolled"]));
+    }
+    announcer.announce(&binding, news(&["TooMuch"]));
+    drop(announcer);
+    let mut server = pin!(server);
+    let publishing = tokio::spawn(publishing);
+    let mut published = 0;
+    while let Some(reason) = publish_next(&mut server).await {
+        assert_eq!(reason, "Rolled");
+        published += 1;
+    }
+    publishing.await.unwrap();
+    assert_eq!(published, 10_000);
+}
