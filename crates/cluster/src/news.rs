@@ -1,6 +1,11 @@
-//! Events: news of what was done and found. They are published beside the reconciles and hold none of them up.
+//! Events: news of what was done and found. They are published beside the reconciles.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
 use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::join_all;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
@@ -8,14 +13,21 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use podidentity_api::PodIdentityBinding;
 use podidentity_core::objects::WorkloadId;
 use podidentity_core::status::Transition;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::SendTimeoutError};
 use tracing::warn;
 
 /// For so long an event may go unanswered before the next one is published.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many reconciles' news may wait to be published; what comes then is left out.
-const WAITING: usize = 10_000;
+/// How many events are published at the same time.
+const LANES: usize = 4;
+
+/// How many reconciles' news may wait in each lane. Then reconciles wait for a place in it: an API server that gets more
+/// changes than it can be told of is not sent even more.
+const WAITING: usize = 250;
+
+/// So long a reconcile waits for a place. Then the API server does not answer, and its news are left out.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An event's note may have 1 kB.
 const NOTE_LIMIT: usize = 1000;
@@ -23,7 +35,8 @@ const NOTE_LIMIT: usize = 1000;
 /// Takes news to be published. Cheap to clone.
 #[derive(Clone)]
 pub struct Announcer {
-    sender: mpsc::Sender<News>,
+    /// The news of one binding are all in the same one, and stay in order.
+    lanes: Arc<[mpsc::Sender<News>]>,
 }
 
 /// What there is to tell of a binding.
@@ -34,33 +47,42 @@ struct News {
 }
 
 impl Announcer {
-    /// An announcer, and the future that publishes what it takes, in that order, until the last clone of it is gone.
+    /// An announcer, and the future that publishes what it takes until the last clone of it is gone.
     pub fn new(recorder: Recorder) -> (Self, impl Future<Output = ()> + Send) {
-        let (sender, mut receiver) = mpsc::channel(WAITING);
-        let publish = async move {
-            while let Some(news) = receiver.recv().await {
-                publish(&recorder, news).await;
+        let (lanes, ends): (Vec<_>, Vec<_>) = (0..LANES).map(|_| mpsc::channel(WAITING)).unzip();
+        let publish = join_all(ends.into_iter().map(move |mut lane: mpsc::Receiver<News>| {
+            let recorder = recorder.clone();
+            async move {
+                while let Some(news) = lane.recv().await {
+                    publish(&recorder, news).await;
+                }
             }
-        };
-        (Self { sender }, publish)
+        }));
+        (Self { lanes: lanes.into() }, publish.map(|_| ()))
     }
 
     /// Takes news of a binding. Losing them is no harm: the status has it all.
-    pub fn announce(&self, binding: &PodIdentityBinding, transitions: Vec<Transition>) {
+    pub async fn announce(&self, binding: &PodIdentityBinding, transitions: Vec<Transition>) {
         if transitions.is_empty() {
             return;
         }
         let generation = binding.metadata.generation.unwrap_or_default();
         let news = News { binding: binding.object_ref(&()), generation, transitions };
-        if let Err(mpsc::error::TrySendError::Full(news)) = self.sender.try_send(news) {
-            let News { binding, transitions, .. } = news;
+        if let Err(SendTimeoutError::Timeout(news)) = self.lane(&news.binding).send_timeout(news, PATIENCE).await {
             warn!(
-                namespace = binding.namespace,
-                binding = binding.name,
-                events = transitions.len(),
-                "events not published: too many wait for the API server"
+                namespace = news.binding.namespace,
+                binding = news.binding.name,
+                events = news.transitions.len(),
+                "events not published: the API server does not take those before them"
             );
         }
+    }
+
+    fn lane(&self, binding: &ObjectReference) -> &mpsc::Sender<News> {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((&binding.namespace, &binding.name));
+        #[allow(clippy::cast_possible_truncation)] // any few bits of it will do
+        let number = hash as usize % self.lanes.len();
+        &self.lanes[number]
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     context.acted(&key, &outcome);
     outcome.restored = outcome.restored.or_else(|| context.untold_restoration(&key));
     for (binding, farewell) in farewells(&snapshot, &assessment, &outcome) {
-        context.announcer.announce(&binding, vec![farewell]);
+        context.announcer.announce(&binding, vec![farewell]).await;
     }
 
     // The status speaks of the time after: what was written is known already.
@@ -95,7 +95,8 @@ async fn write_reports(
     for report in reports {
         let name = Some(&report.binding.name);
         if let Some(binding) = bindings.iter().find(|binding| binding.metadata.name.as_ref() == name) {
-            context.announcer.announce(binding, transitions(binding.status.as_ref(), &report.status, outcome));
+            let news = transitions(binding.status.as_ref(), &report.status, outcome);
+            context.announcer.announce(binding, news).await;
         }
     }
     Ok(urgent.then(Instant::now))
