@@ -35,14 +35,13 @@ impl Head {
         &self.version
     }
 
-    /// By kind, then by name.
-    pub(crate) fn compare(&self, kind: Kind, name: &str) -> Ordering {
-        self.kind.cmp(&kind).then_with(|| (*self.name).cmp(name))
+    /// How it compares to the object of this name: by kind, then by name.
+    pub(crate) fn compare(&self, id: &ObjectId) -> Ordering {
+        self.kind.cmp(&id.kind).then_with(|| (*self.name).cmp(&id.name))
     }
 }
 
 /// Which object it is, and how new.
-#[derive(Clone)]
 pub(crate) struct Version {
     uid: Option<Box<str>>,
     /// Resource versions are decimal numbers that grow (KEP-5504); one that is not is not kept.
@@ -76,12 +75,5 @@ impl Version {
     /// Whether this is newer than what is filed, or another object. Where that cannot be told, the newcomer is believed.
     pub(crate) fn is_newer_than(&self, filed: &Self) -> bool {
         self.uid != filed.uid || self.number.zip(filed.number).is_none_or(|(new, filed)| new > filed)
-    }
-}
-
-impl<B> Filed<B> {
-    /// How it compares to the object of this name.
-    pub(crate) fn compare(&self, id: &ObjectId) -> Ordering {
-        self.head.compare(id.kind, &id.name)
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Resource;
-use kube::runtime::events::{Event, EventType, Recorder};
-use podidentity_api::PodIdentityBinding;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource};
+use podidentity_api::{PodIdentityBinding, names};
 use podidentity_core::objects::WorkloadId;
 use podidentity_core::status::Transition;
 use tokio::sync::mpsc::{self, error::SendTimeoutError};
@@ -47,7 +47,9 @@ struct News {
 
 impl Announcer {
     /// An announcer, and the future that publishes what it takes until the last clone of it is gone.
-    pub fn new(recorder: Recorder) -> (Self, impl Future<Output = ()> + Send) {
+    pub fn new(client: Client) -> (Self, impl Future<Output = ()> + Send) {
+        let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: None };
+        let recorder = Recorder::new(client, reporter);
         let (lanes, ends): (Vec<_>, Vec<_>) = (0..LANES).map(|_| mpsc::channel(WAITING)).unzip();
         let publish = join_all(ends.into_iter().map(move |mut lane: mpsc::Receiver<News>| {
             let recorder = recorder.clone();

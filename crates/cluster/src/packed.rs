@@ -24,7 +24,7 @@ pub(crate) struct Packer<T> {
     of: PhantomData<fn() -> T>,
 }
 
-/// A packed object. Clones share what they have packed.
+/// A packed object.
 #[derive(Debug)]
 pub(crate) enum Packed<T> {
     /// The difference to the dictionary.

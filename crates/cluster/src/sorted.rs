@@ -48,6 +48,6 @@ impl<B> Sorted<B> {
     }
 
     fn place(&self, id: &ObjectId) -> Result<usize, usize> {
-        self.0.binary_search_by(|filed| filed.compare(id))
+        self.0.binary_search_by(|filed| filed.head.compare(id))
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use kube::runtime::events::{Recorder, Reporter};
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::news::Announcer;
 use podidentity_core::status::Transition;
@@ -20,8 +19,7 @@ type Server = Handle<Request<Body>, Response<Body>>;
 
 fn announcer() -> (Announcer, impl Future<Output = ()> + Send, Server) {
     let (service, handle) = tower_test::mock::pair();
-    let recorder = Recorder::new(Client::new(service, "default"), Reporter::from("podidentity-operator".to_owned()));
-    let (announcer, publishing) = Announcer::new(recorder);
+    let (announcer, publishing) = Announcer::new(Client::new(service, "default"));
     (announcer, publishing, handle)
 }
 

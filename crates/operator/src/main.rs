@@ -23,8 +23,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use kube::runtime::events::{Recorder, Reporter};
-use podidentity_api::names;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_cluster::news::Announcer;
 use tokio::signal::unix::{SignalKind, signal};
@@ -78,8 +76,7 @@ async fn run(args: Args) -> Result<(), Problem> {
 async fn work(started: Started, args: &Args, shutdown: impl Future<Output = ()>) -> Result<(), Problem> {
     let Started { client, index, sender, queue, mut streams, leadership, issuer, metrics } = started;
     let (leads, term) = (leadership.leads(), leadership.stand());
-    let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: None };
-    let (announcer, publishing) = Announcer::new(Recorder::new(client.clone(), reporter));
+    let (announcer, publishing) = Announcer::new(client.clone());
     let publishing = tokio::spawn(publishing);
     let context = Arc::new(Context::new(client, index, sender, metrics.clone(), announcer, args, issuer));
     let reconcile = move |key: IdentityKey| {

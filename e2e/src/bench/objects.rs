@@ -1,5 +1,6 @@
 //! The objects of the load. Pods are as large as those of a real cluster: about eight kilobytes each.
 
+use kube::ResourceExt;
 use podidentity_api::names;
 use serde_json::{Value, json};
 
@@ -49,6 +50,11 @@ impl Identity {
             namespace: format!("bench-{:03}", number / PER_NAMESPACE),
             name: format!("app-{:03}", number % PER_NAMESPACE),
         }
+    }
+
+    /// The identity of a binding, which has its name.
+    pub fn of_binding(binding: &impl ResourceExt) -> Self {
+        Self { namespace: binding.namespace().unwrap_or_default(), name: binding.name_any() }
     }
 
     /// Its role in a round: most service accounts have one of their own.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client};
 use podidentity_api::PodIdentityBinding;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, broadcast, mpsc};
@@ -35,8 +35,7 @@ impl Raw {
         loop {
             let list = api.list(&page).await?;
             for binding in list.items {
-                let identity =
-                    Identity { namespace: binding.namespace().unwrap_or_default(), name: binding.name_any() };
+                let identity = Identity::of_binding(&binding);
                 let status = finished(&binding, &identity.role(round))?;
                 statuses.insert(identity, status);
             }

@@ -98,9 +98,7 @@ async fn watch(client: Client, state: Arc<Mutex<State>>, changed: Arc<Notify>) {
     let mut events = std::pin::pin!(events.applied_objects());
     while let Some(event) = events.next().await {
         let Ok(binding) = event else { continue };
-        let meta = &binding.metadata;
-        let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        let identity = Identity { namespace: text(&meta.namespace), name: text(&meta.name) };
+        let identity = Identity::of_binding(&binding);
         let mut state = lock(&state);
         if is_ready(&binding, &identity.role(state.round)) {
             state.ready_at.entry(identity).or_insert_with(Timestamp::now);
