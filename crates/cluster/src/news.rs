@@ -28,6 +28,10 @@ const WAITING: usize = 250;
 /// So long a reconcile waits for a place. Then the API server does not answer, and its news are left out.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How many events of a lane are remembered, to count those that repeat themselves. Kube's recorder keeps each for six
+/// minutes, and goes through all that it keeps for each one that it publishes.
+const REMEMBERED: usize = 100;
+
 /// An event's note may have 1 kB.
 const NOTE_LIMIT: usize = 1000;
 
@@ -48,18 +52,9 @@ struct News {
 impl Announcer {
     /// An announcer, and the future that publishes what it takes until the last clone of it is gone.
     pub fn new(client: Client) -> (Self, impl Future<Output = ()> + Send) {
-        let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: None };
-        let recorder = Recorder::new(client, reporter);
         let (lanes, ends): (Vec<_>, Vec<_>) = (0..LANES).map(|_| mpsc::channel(WAITING)).unzip();
-        let publish = join_all(ends.into_iter().map(move |mut lane: mpsc::Receiver<News>| {
-            let recorder = recorder.clone();
-            async move {
-                while let Some(news) = lane.recv().await {
-                    publish(&recorder, news).await;
-                }
-            }
-        }));
-        (Self { lanes: lanes.into() }, publish.map(|_| ()))
+        let publishing = join_all(ends.into_iter().map(move |lane| publish_all(client.clone(), lane)));
+        (Self { lanes: lanes.into() }, publishing.map(|_| ()))
     }
 
     /// Takes news of a binding. Losing them is no harm: the status has it all.
@@ -84,6 +79,24 @@ impl Announcer {
         #[allow(clippy::cast_possible_truncation)] // any few bits of it will do
         let number = hash as usize % self.lanes.len();
         &self.lanes[number]
+    }
+}
+
+/// Publishes what comes in a lane until nothing more will come.
+async fn publish_all(client: Client, mut lane: mpsc::Receiver<News>) {
+    let recorder = || {
+        let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: None };
+        Recorder::new(client.clone(), reporter)
+    };
+    let mut current = recorder();
+    let mut remembered = 0;
+    while let Some(news) = lane.recv().await {
+        if remembered >= REMEMBERED {
+            current = recorder();
+            remembered = 0;
+        }
+        remembered += news.transitions.len();
+        publish(&current, news).await;
     }
 }
 

@@ -62,6 +62,43 @@ async fn events_come_in_the_order_in_which_they_were_announced_and_none_is_left(
     assert_eq!(seen, ["Annotated", "Rolled", "Verified"]);
 }
 
+/// The method of each request for an event, with the event's count if it says one, until no more come.
+async fn requests(server: Server) -> Vec<(String, Option<i64>)> {
+    let mut server = pin!(server);
+    let mut seen = Vec::new();
+    while let Some((request, answer)) = server.next_request().await {
+        let method = request.method().to_string();
+        let event: Value = serde_json::from_slice(&request.into_body().collect_bytes().await.unwrap()).unwrap();
+        answer.send_response(Response::new(Body::from(event.to_string().into_bytes())));
+        seen.push((method, event["series"]["count"].as_i64()));
+    }
+    seen
+}
+
+#[tokio::test]
+async fn an_event_that_repeats_itself_is_counted_and_after_a_hundred_others_it_is_told_anew() {
+    let (announcer, publishing, server) = announcer();
+    let publishing = tokio::spawn(publishing);
+    let seen = tokio::spawn(async move { requests(server).await });
+    let mut binding = binding();
+    for _ in 0..3 {
+        announcer.announce(&binding, news(&["Annotated"])).await;
+    }
+    for generation in 1..=100 {
+        binding.metadata.generation = Some(generation);
+        announcer.announce(&binding, news(&["Rolled"])).await;
+    }
+    binding.metadata.generation = None;
+    announcer.announce(&binding, news(&["Annotated"])).await;
+    drop(announcer);
+    publishing.await.unwrap();
+    let seen = seen.await.unwrap();
+    let (new, counted) = (("POST".to_owned(), None), |count| ("PATCH".to_owned(), Some(count)));
+    assert_eq!(seen[..3], [new.clone(), counted(2), counted(3)]);
+    assert_eq!(seen.len(), 104);
+    assert!(seen[3..].iter().all(|request| *request == new), "{seen:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_never_answered_is_waited_for_a_few_seconds_only() {
     let (announcer, publishing, handle) = announcer();
