@@ -169,8 +169,9 @@ pub struct Index {
 }
 
 impl Index {
-    /// Files an object and returns the bound identities that it bears on. A version that is not newer than the one
-    /// that is filed is ignored: what we wrote ourselves is filed before its watch event arrives.
+    /// Files an object and returns the identities that it bears on, if they are bound or were until now. A version that
+    /// is not newer than the one that is filed is ignored: what we wrote ourselves is filed before its watch event
+    /// arrives.
     pub fn apply(&self, object: Object) -> Vec<IdentityKey> {
         self.lock().apply(object)
     }
@@ -187,8 +188,8 @@ impl Index {
         }
     }
 
-    /// Removes an object (unless another one of the same name has taken its place) and returns the bound identities
-    /// that it bore on.
+    /// Removes an object (unless another one of the same name has taken its place) and returns the identities that it
+    /// bore on, if they are bound or were until now: what is remembered of one that no binding names is to be forgotten.
     pub fn delete(&self, id: &ObjectId, uid: Option<&str>) -> Vec<IdentityKey> {
         self.lock().delete(id, uid)
     }
@@ -290,20 +291,21 @@ impl State {
         if uid.is_some() && filed != uid {
             return Vec::new();
         }
+        let was_bound = identity.is_bound();
         let removed = identity.remove(id);
         let emptied = identity.is_empty();
         if let Some(binding) = removed {
             self.uncount(&binding);
         }
         self.places.remove(id);
-        let affected = self.if_bound(&id.namespace, &place).into_iter().collect();
         if emptied && let Some(accounts) = self.identities.get_mut(&id.namespace) {
             accounts.remove(&*place);
             if accounts.is_empty() {
                 self.identities.remove(&id.namespace);
             }
         }
-        affected
+        let key = || IdentityKey { namespace: id.namespace.clone(), service_account: place.to_string() };
+        was_bound.then(key).into_iter().collect()
     }
 
     fn uncount(&mut self, binding: &Packed<PodIdentityBinding>) {

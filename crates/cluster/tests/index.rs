@@ -161,6 +161,36 @@ fn a_late_deletion_does_not_remove_the_successor() {
     assert_eq!(pods(&index, "app"), ["a@1"]);
 }
 
+/// Something may be remembered of it, and others may wait for what it used.
+#[test]
+fn an_identity_that_loses_its_last_binding_is_told_of_once_more() {
+    let index = Index::default();
+    index.apply(pod("a", "app", 1));
+    index.apply(binding("app"));
+    assert_eq!(index.delete(&binding("app").id(), Some("uid-binding")), [key("app")]);
+    assert!(index.snapshot(&key("app"), &Arc::default(), Timestamp::UNIX_EPOCH).is_none());
+    assert_eq!(index.delete(&pod("a", "app", 1).id(), None), []);
+
+    index.apply(binding("app"));
+    assert_eq!(index.delete(&binding("app").id(), None), [key("app")], "also if nothing else is known of it");
+    assert_eq!(index.delete(&binding("app").id(), None), []);
+}
+
+/// One that was created anew, where its deletion was missed, or one that cannot be decoded any more.
+#[test]
+fn a_binding_of_another_account_is_news_for_both() {
+    let index = Index::default();
+    index.apply(binding("app"));
+    for (number, account, before) in [(2, json!("other"), "app"), (3, json!(7), "other")] {
+        let mut metadata = meta("binding", number);
+        metadata["uid"] = json!(format!("uid-{number}"));
+        let spec = json!({"serviceAccountName": account, "roleArn": "arn:aws:iam::111122223333:role/r"});
+        let stored = serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap();
+        let now = account.as_str().unwrap_or_default();
+        assert_eq!(index.apply(Object::binding(stored)), [key(before), key(now)]);
+    }
+}
+
 #[test]
 fn a_workload_that_moves_to_another_account_is_news_for_both() {
     let index = Index::default();

@@ -94,6 +94,7 @@ impl Context {
         let mut budget = lock(&self.budget);
         let Some(mut snapshot) = self.index.snapshot(key, &self.config, clock::now()) else {
             self.wake(budget.note(key, 0, false));
+            self.metrics.rollouts_in_flight(budget.total());
             lock(&self.memory).remove(key);
             return None;
         };

@@ -32,6 +32,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_dry_run_writes_nothing_or_only_reports", Exclusive, |w, n| Box::pin(observed::dry_run(w, n))),
         ("killed_at_random_it_rolls_once", Narrow, |w, n| Box::pin(disturbed::killed_at_random(w, n))),
         ("the_limit_holds_across_bindings", Narrow, |w, n| Box::pin(disturbed::limited_across_bindings(w, n))),
+        ("a_binding_that_is_gone_at_once_frees_its_rollouts", Narrow, |w, n| Box::pin(disturbed::gone_while_rolling(w, n))),
         ("the_limit_holds_across_revocations", Narrow, |w, n| Box::pin(disturbed::revocations_limited(w, n))),
         ("injection_that_comes_back_heals_a_rollout", Narrow, |w, n| Box::pin(disturbed::injection_interrupted(w, n))),
         ("a_deleted_definition_releases_and_may_come_back", Narrow, |w, n| Box::pin(disturbed::definition_deleted(w, n))),

@@ -10,13 +10,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::expect::{self, identity, rolled};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
-use e2e::{Namespace, READY_AFTER, wait};
+use e2e::{NEVER_READY_AS, Namespace, READY_AFTER, wait};
 use futures::future::try_join_all;
 use futures::try_join;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
-use podidentity_api::PodIdentityBinding;
+use podidentity_api::{PodIdentityBinding, WorkloadState};
 use serde_json::json;
 
 use crate::rollouts::in_flight;
@@ -124,6 +124,28 @@ pub(crate) async fn limited_across_bindings(_: Arc<World>, namespace: Namespace)
     for (n, before) in before.iter().enumerate() {
         expect::ready(&namespace, &name(n)).await?;
         rolled(before, &expect::rolled_out(&namespace, &name(n)).await?, 1)?;
+    }
+    Ok(())
+}
+
+/// A binding without a finalizer is deleted in the middle of a rollout that never ends: others get its place.
+pub(crate) async fn gone_while_rolling(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    let retain = json!({"deletionPolicy": "Retain"});
+    for n in 0..=NARROW {
+        let (name, waits) = (name(n), n == NARROW);
+        let annotations = if waits { json!({}) } else { json!({NEVER_READY_AS: ROLE}) };
+        namespace.create(fixtures::service_account(&name)?).await?;
+        namespace.create(fixtures::deployment_with(&name, &name, 1, &annotations)?).await?;
+        expect::rolled_out(&namespace, &name).await?;
+        namespace.create(fixtures::binding_with(&name, &name, ROLE, &retain)?).await?;
+        let state = if waits { WorkloadState::Pending } else { WorkloadState::Rolling };
+        expect::workload(&namespace, &name, &format!("Deployment/{name}"), state).await?;
+    }
+    namespace.delete::<PodIdentityBinding>(&name(0)).await?;
+    expect::ready(&namespace, &name(NARROW)).await?;
+    // The others in this world need all places.
+    for n in 1..=NARROW {
+        namespace.delete::<PodIdentityBinding>(&name(n)).await?;
     }
     Ok(())
 }
