@@ -139,13 +139,24 @@ impl Candidate {
                 self.election.wrote(record, began);
                 return;
             }
-            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => {
-                debug!(status = status.message, "somebody else has written the lease");
-                if self.look_again().await && self.election.leads_until(Instant::now()).is_none() {
-                    return;
+            Ok(Err(error)) => {
+                let code = if let kube::Error::Api(status) = &error { status.code } else { 0 };
+                if matches!(code, 404 | 409) && self.has_changed().await {
+                    if self.election.leads_until(Instant::now()).is_none() {
+                        return;
+                    }
+                } else if next == Next::Create && code == 404 {
+                    let namespace = &self.requests.candidacy.namespace;
+                    warn!(
+                        namespace,
+                        %error,
+                        "the lease was not created, trying again: if its namespace does not exist, create it or set \
+                         --lease-namespace"
+                    );
+                } else {
+                    warn!(%error, "the lease was not written, trying again");
                 }
             }
-            Ok(Err(error)) => warn!(%error, "the lease was not written, trying again"),
             Err(_) => warn!(within = ?(end - began), "no answer to writing the lease, trying again"),
         }
         self.election.failed(Instant::now());
@@ -160,10 +171,18 @@ impl Candidate {
         Ok(())
     }
 
-    /// Reads the lease after somebody else has written it; whether that went well.
-    async fn look_again(&mut self) -> bool {
+    /// Reads the lease, which somebody else seems to have written; whether it is not as it was known. If it is, something
+    /// else is wrong, and to try again at once would not help.
+    async fn has_changed(&mut self) -> bool {
+        let known = self.election.record().cloned();
         let limit = self.requests.candidacy.timing.retry_period;
-        tokio::time::timeout(limit, self.look()).await.is_ok_and(|looked| looked.is_ok())
+        // If it cannot be read, nothing more is known.
+        let _ = tokio::time::timeout(limit, self.look()).await;
+        let changed = self.election.record() != known.as_ref();
+        if changed {
+            debug!("somebody else has written the lease");
+        }
+        changed
     }
 
     /// Gives the lease up, so that another one takes over at once instead of waiting for it to run out.
