@@ -130,7 +130,7 @@ async fn publish(recorder: &Recorder, News { binding, generation, transitions }:
 
 fn workload_reference(binding: &ObjectReference, workload: WorkloadId) -> ObjectReference {
     ObjectReference {
-        api_version: Some("apps/v1".to_owned()),
+        api_version: Some(workload.kind.api_version().to_owned()),
         kind: Some(workload.kind.as_str().to_owned()),
         name: Some(workload.name),
         namespace: binding.namespace.clone(),

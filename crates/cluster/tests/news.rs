@@ -10,6 +10,7 @@ use kube::Client;
 use kube::client::Body;
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::news::Announcer;
+use podidentity_core::objects::{WorkloadId, WorkloadKind};
 use podidentity_core::status::Transition;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -36,12 +37,17 @@ fn news(reasons: &[&'static str]) -> Vec<Transition> {
     reasons.iter().map(one).collect()
 }
 
-/// Answers a request for an event with what it asks for; its reason, or `None` if no more will come.
-async fn publish_next(server: &mut Server) -> Option<String> {
+/// Answers a request for an event with what it asks for: the event, or `None` if no more will come.
+async fn next_event(server: &mut Server) -> Option<Value> {
     let (request, answer) = server.next_request().await?;
     let event: Value = serde_json::from_slice(&request.into_body().collect_bytes().await.unwrap()).unwrap();
     answer.send_response(Response::new(Body::from(event.to_string().into_bytes())));
-    Some(event["reason"].as_str().unwrap().to_owned())
+    Some(event)
+}
+
+/// The same; its reason.
+async fn publish_next(server: &mut Server) -> Option<String> {
+    Some(next_event(server).await?["reason"].as_str().unwrap().to_owned())
 }
 
 #[tokio::test]
@@ -97,6 +103,24 @@ async fn an_event_that_repeats_itself_is_counted_and_after_a_hundred_others_it_i
     assert_eq!(seen[..3], [new.clone(), counted(2), counted(3)]);
     assert_eq!(seen.len(), 104);
     assert!(seen[3..].iter().all(|request| *request == new), "{seen:?}");
+}
+
+#[tokio::test]
+async fn the_workload_of_an_event_is_named_as_kubernetes_spells_it() {
+    let (announcer, publishing, server) = announcer();
+    let publishing = tokio::spawn(publishing);
+    let mut server = pin!(server);
+    for (kind, api_version) in [(WorkloadKind::StatefulSet, "apps/v1"), (WorkloadKind::Rollout, "argoproj.io/v1alpha1")]
+    {
+        let mut transitions = news(&["RolloutStarted"]);
+        transitions[0].workload = Some(WorkloadId { kind, name: "web".to_owned() });
+        announcer.announce(&binding(), transitions).await;
+        let event = next_event(&mut server).await.unwrap();
+        let expected = json!({"apiVersion": api_version, "kind": kind.as_str(), "name": "web", "namespace": "shop"});
+        assert_eq!(event["related"], expected);
+    }
+    drop(announcer);
+    publishing.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,6 +34,14 @@ impl WorkloadKind {
             Self::Rollout => "Rollout",
         }
     }
+
+    /// The API version as Kubernetes spells it.
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::Deployment | Self::StatefulSet | Self::DaemonSet => "apps/v1",
+            Self::Rollout => "argoproj.io/v1alpha1",
+        }
+    }
 }
 
 /// Kind and name of a workload, within one namespace.
