@@ -108,7 +108,8 @@ fn binding(subject: &Subject<'_>) -> Option<Step> {
     if !others.is_empty() {
         binding.details.push(("claimed as well by".to_owned(), others.join(", ")));
     }
-    let seen = subject.assessment.claim.owner.as_ref().and_then(|owner| owner.status.as_ref());
+    let shown = subject.snapshot.bindings.iter().find(|binding| binding.metadata.name == first.binding);
+    let seen = shown.and_then(|binding| binding.status.as_ref());
     if seen.is_none_or(|status| status.conditions.is_empty()) {
         binding.details.push(("operator".to_owned(), "has not looked at it yet: does it run?".to_owned()));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use podidentity_api::names::{condition, reason};
+use podidentity_api::names::{self, condition, reason};
 use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, WorkloadState};
 use podidentity_core::account::annotated_at;
 use podidentity_core::assess::{Assessment, Case, JudgedPod};
@@ -49,25 +49,30 @@ fn of_binding(
 
 /// What condition `Ready` says, of what can be seen and of what only the operator knows.
 fn verdict(binding: &PodIdentityBinding, status: &PodIdentityBindingStatus) -> (State, String, String) {
-    let find = |status: &PodIdentityBindingStatus, type_| {
-        status.conditions.iter().find(|it| it.type_ == type_).map(|it| (it.reason.clone(), it.message.clone()))
-    };
-    let ready = find(status, condition::READY).unwrap_or_default();
-    let has = |type_| status.conditions.iter().any(|it| it.type_ == type_);
-    let state = match (has(condition::STALLED), has(condition::RECONCILING)) {
-        (true, _) => State::Failing,
-        (false, true) => State::Working,
-        (false, false) => State::Verified,
-    };
+    let seen = overall(status);
     // That a write is refused cannot be seen from outside: what is still to be done tells nothing of it.
-    let stored = binding.status.as_ref().filter(|_| is_observed(binding));
-    if state == State::Working
-        && let Some((stored, message)) = stored.and_then(|stored| find(stored, condition::READY))
-        && [reason::WRITE_REFUSED, reason::WRITE_FAILED].contains(&stored.as_str())
-    {
-        return (if stored == reason::WRITE_REFUSED { State::Failing } else { state }, stored, message);
-    }
-    (state, ready.0, ready.1)
+    let stored = told(binding, &[reason::WRITE_REFUSED, reason::WRITE_FAILED]);
+    stored.filter(|_| seen.0 == State::Working).unwrap_or(seen)
+}
+
+/// What the stored status says, if that is of the binding as it is now, and one of these reasons.
+fn told(binding: &PodIdentityBinding, reasons: &[&str]) -> Option<(State, String, String)> {
+    let status = binding.status.as_ref().filter(|_| is_observed(binding))?;
+    let (state, reason, message) = overall(status);
+    reasons.contains(&reason.as_str()).then_some((state, reason, message))
+}
+
+/// Who has to do something, and reason and message of the condition `Ready`.
+fn overall(status: &PodIdentityBindingStatus) -> (State, String, String) {
+    let find = |type_| status.conditions.iter().find(|it| it.type_ == type_);
+    let state = match (find(condition::STALLED), find(condition::RECONCILING)) {
+        (Some(_), _) => State::Failing,
+        (None, Some(_)) => State::Working,
+        (None, None) => State::Verified,
+    };
+    let ready = find(condition::READY).map(|it| (it.reason.clone(), it.message.clone()));
+    let (reason, message) = ready.unwrap_or_default();
+    (state, reason, message)
 }
 
 /// A service account without a binding, seen as if there were one.
@@ -103,9 +108,24 @@ fn unbound(assumed: &Snapshot) -> Option<View> {
     Some(View { state, observed: true, reason, message, ..view })
 }
 
+/// A binding that is being deleted, which finalizers keep. What the operator still does about it shows in the stored
+/// status only.
 fn deleted(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
-    let message = "is being deleted: the operator gives up its annotations first".to_owned();
-    View { state: State::Working, reason: "Deleting".to_owned(), message, ..empty(snapshot, binding) }
+    let view = empty(snapshot, binding);
+    let finalizers = binding.metadata.finalizers.as_deref().unwrap_or_default();
+    let deleting = |message: String| (State::Working, "Deleting".to_owned(), format!("is being deleted: {message}"));
+    let is_ours = finalizers.iter().any(|finalizer| finalizer == names::FINALIZER);
+    let (state, reason, message) = if is_ours {
+        told(binding, &[reason::REVOKING, reason::WRITE_REFUSED])
+            .unwrap_or_else(|| deleting("the operator removes its finalizer once it has nothing left to do".to_owned()))
+    } else {
+        deleting(format!(
+            "kept by a finalizer of somebody else ({}), who has to remove it; the operator has nothing left to do",
+            finalizers.join(", ")
+        ))
+    };
+    // Of one that it has let go no operator reports anything.
+    View { state, reason, message, observed: view.observed || !is_ours, ..view }
 }
 
 fn empty(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
