@@ -8,13 +8,20 @@ use tracing::{debug, warn};
 use crate::act;
 use crate::index::Index;
 
-/// Writes statuses, and files what the API server answered. Returns the first problem.
-pub async fn write(client: &Client, index: &Index, namespace: &str, reports: &[Report]) -> Result<(), Problem> {
-    let mut first = Ok(());
+/// Writes statuses, and files what the API server answered. Returns those that were written, and the first problem.
+pub async fn write<'a>(
+    client: &Client,
+    index: &Index,
+    namespace: &str,
+    reports: &'a [Report],
+) -> (Vec<&'a Report>, Option<Problem>) {
+    let mut written = Vec::new();
+    let mut first = None;
     for report in reports {
         match act::write_status(client, namespace, &report.binding, &report.status).await {
             Ok(binding) => {
                 index.refresh(binding);
+                written.push(report);
             }
             Err(problem) => {
                 if problem.kind == ProblemKind::Stale {
@@ -22,9 +29,9 @@ pub async fn write(client: &Client, index: &Index, namespace: &str, reports: &[R
                 } else {
                     warn!(namespace, binding = report.binding.name, error = problem.message, "status not written");
                 }
-                first = first.and(Err(problem));
+                first.get_or_insert(problem);
             }
         }
     }
-    first
+    (written, first)
 }

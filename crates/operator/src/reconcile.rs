@@ -89,17 +89,20 @@ async fn write_reports(
     if !urgent && let Some(again_at) = context.may_report_counts_at(key) {
         return Ok(Some(again_at));
     }
-    let written = report::write(&context.client, &context.index, &key.namespace, reports).await;
+    let (written, problem) = report::write(&context.client, &context.index, &key.namespace, reports).await;
     context.reported(key);
-    written.map_err(|problem| problem.kind)?;
-    for report in reports {
+    // What was written will not be new any more when the others are tried again.
+    for report in written {
         let name = Some(&report.binding.name);
         if let Some(binding) = bindings.iter().find(|binding| binding.metadata.name.as_ref() == name) {
             let news = transitions(binding.status.as_ref(), &report.status, outcome);
             context.announcer.announce(binding, news).await;
         }
     }
-    Ok(urgent.then(Instant::now))
+    match problem {
+        Some(problem) => Err(problem.kind),
+        None => Ok(urgent.then(Instant::now)),
+    }
 }
 
 fn until(at: Timestamp) -> Duration {
