@@ -140,11 +140,12 @@ impl RollMark {
         Self { hash, round: 0, attempt: 0 }
     }
 
-    /// Reads the annotation; what we did not write is `None`.
+    /// Reads the annotation; what we did not write is `None`, and so are numbers that we never get to: the one after them
+    /// can always be written.
     pub fn parse(text: &str) -> Option<Self> {
-        let (rest, attempt) =
-            text.rsplit_once('-').map_or(Some((text, 0)), |(rest, n)| Some((rest, n.parse().ok()?)))?;
-        let (hash, round) = rest.split_once('.').map_or(Some((rest, 0)), |(hash, n)| Some((hash, n.parse().ok()?)))?;
+        let number = |text: &str| text.parse::<u16>().ok().map(u32::from);
+        let (rest, attempt) = text.rsplit_once('-').map_or(Some((text, 0)), |(rest, n)| Some((rest, number(n)?)))?;
+        let (hash, round) = rest.split_once('.').map_or(Some((rest, 0)), |(hash, n)| Some((hash, number(n)?)))?;
         let is_hash = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_hash.then(|| Self { hash: hash.to_owned(), round, attempt })
     }
@@ -172,7 +173,7 @@ mod tests {
         for text in ["0a1b2c3d4e", "0a1b2c3d4e-2", "0a1b2c3d4e.1", "0a1b2c3d4e.3-2"] {
             assert_eq!(RollMark::parse(text).unwrap().to_string(), text);
         }
-        for text in ["", "hello", "0a-", "0a.x", "-1", ".1"] {
+        for text in ["", "hello", "0a-", "0a.x", "-1", ".1", "0a.4294967295", "0a-4294967295"] {
             assert_eq!(RollMark::parse(text), None, "{text}");
         }
     }
