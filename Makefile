@@ -1,4 +1,4 @@
-# `make help` lists what can be done. Rust, Go and make are all it needs.
+# `make help` lists what can be done. Rust, Go and make do for most of it; README.md says what the tests need as well.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory

@@ -16,7 +16,7 @@ import (
 )
 
 // Commands that would not end, or need what this cluster does not have.
-var untried = regexp.MustCompile(` -w( |$)|--overrides|logs deploy/|rollout status deployment/podidentity|config/(default|injection)`)
+var untried = regexp.MustCompile(` -w( |$)|--overrides| logs |rollout status deployment/podidentity|config/(default|injection)`)
 
 // A binding is made as the quick start says; then every kubectl command of the pages is run as it stands there.
 func TestTheCommandsOfThePages(t *testing.T) {
