@@ -52,8 +52,8 @@ pub(crate) struct Args {
     #[arg(long, env = "PODIDENTITY_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080", value_parser = values::address, help_heading = "Health")]
     pub(crate) listen: SocketAddr,
 
-    /// How long a watch may give no sign of life, not even a bookmark (at least one in two minutes), or work wait or take,
-    /// until /livez says so. At least 150s.
+    /// How long a watch may give no sign of life, not even a bookmark (at least one in two minutes), or work wait while
+    /// nothing is finished, until /livez says so; one reconcile may take three times as long. At least 150s.
     #[arg(long, env = "PODIDENTITY_STALLED_AFTER", value_name = "DURATION", default_value = "5m", value_parser = values::silence, help_heading = "Health")]
     pub(crate) stalled_after: Duration,
 
@@ -143,7 +143,8 @@ mod tests {
         for (args, advice) in [
             (&["--concurrency=0"][..], "whole number of at least 1"),
             (&["--listen=8080"], "for example 0.0.0.0:8080"),
-            (&["--stalled-after=5"], "for example 15s or 2m"),
+            (&["--stalled-after=5"], "for example 3m or 300s"),
+            (&["--lease-duration=5"], "for example 15s or 2m"),
             (&["--stalled-after=2m"], "at least 150s"),
             (&["--dry-run=yes"], "possible values: off, report, silent"),
             (&["--lease-duration=10s", "--lease-renew-deadline=10s"], "must be shorter than the lease duration"),

@@ -22,10 +22,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// How long a watch may be silent.
 pub(crate) fn silence(text: &str) -> Result<Duration, String> {
-    let (silence, least) = (duration(text)?, SILENCE.as_secs());
+    let Ok(silence) = duration(text) else {
+        return Err("must be a duration with its unit, for example 3m or 300s".to_owned());
+    };
     if silence < SILENCE {
         return Err(format!(
-            "must be at least {least}s: an API server with nothing to tell may be silent for two minutes"
+            "must be at least {}s: an API server with nothing to tell may be silent for two minutes",
+            SILENCE.as_secs()
         ));
     }
     Ok(silence)
