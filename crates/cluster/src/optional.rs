@@ -71,7 +71,12 @@ impl Keeper {
                         self.need_not_be_waited_for();
                     }
                     Some(Err(error)) => {
-                        warn!(%error, "it cannot be seen whether Argo Rollouts is installed, trying again");
+                        warn!(
+                            %error,
+                            "it cannot be seen whether Argo Rollouts is installed, trying again; until then its \
+                             Rollouts may be left out (for a whole cluster this needs the rights to list and watch \
+                             customresourcedefinitions named {DEFINITION})"
+                        );
                         self.source.listeners.observer.watch_failed(WATCHED);
                         self.need_not_be_waited_for();
                     }

@@ -108,7 +108,10 @@ impl View<'_> {
     /// A story about work that the operator would do: a suspended binding needs a person instead.
     fn unless_suspended(&self, story: Story) -> Story {
         if self.case.binding.spec.suspend {
-            stalled(reason::SUSPENDED, format!("suspended; when resumed: {}", story.message))
+            stalled(
+                reason::SUSPENDED,
+                format!("suspended (set spec.suspend to false to resume); when resumed: {}", story.message),
+            )
         } else {
             story
         }
@@ -205,7 +208,8 @@ fn write_refused(view: &View) -> Option<Story> {
     }
     let problem = view.outcome.first(ProblemKind::Refused)?;
     let message = format!(
-        "the API server refuses to write {}: {}; it is tried again every few minutes",
+        "the API server refuses to write {}: {}; give the operator that right (its roles are in config/rbac), or change the \
+         admission policy that refuses it; it is tried again every few minutes",
         problem.what, problem.message
     );
     Some(stalled(reason::WRITE_REFUSED, message))

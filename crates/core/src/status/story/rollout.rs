@@ -79,7 +79,11 @@ pub(super) fn waits_for_person(view: &View) -> Option<Story> {
                 names::RELEASE_ANNOTATION
             ),
         ),
-        (Wait::Suspended, reason::SUSPENDED, "suspended; when resumed: restarting {}".to_owned()),
+        (
+            Wait::Suspended,
+            reason::SUSPENDED,
+            "suspended (set spec.suspend to false to resume); when resumed: restarting {}".to_owned(),
+        ),
         (
             Wait::Policy,
             reason::ROLLOUT_DISABLED,
