@@ -20,6 +20,7 @@ copies=(
   "enforcement $config/enforcement"
   "grants $config/grants"
   "guard $config/guard"
+  "people $config/people"
   "alerts $config/prometheus/alerts.yaml"
 )
 

@@ -65,3 +65,14 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
 {{- $url := urlParse .Values.settings.otlpEndpoint -}}
 {{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end -}}
+
+{{/* A file of policies with the annotation domain. What does not follow it: the folder of the token, and the label by which
+a pod opts out, which the webhook's configuration names. */}}
+{{- define "podidentity-operator.policy" -}}
+{{- $text := (index . 0).Files.Get (printf "files/%s.yaml" (index . 1)) -}}
+{{- with (index . 0).Values.settings.annotationDomain -}}
+{{- $text = regexReplaceAll `([^/\\])eks\.amazonaws\.com` $text (printf "${1}%s" .) -}}
+{{- $text = replace (printf "%s/skip-pod-identity-webhook" .) "eks.amazonaws.com/skip-pod-identity-webhook" $text -}}
+{{- end -}}
+{{- $text -}}
+{{- end -}}

@@ -48,6 +48,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("installed_for_two_namespaces_of_three", Shared, |w, n| Box::pin(install::namespaced::two_of_three(w, n))),
         (IMAGE, Shared, |w, n| Box::pin(install::image::works(w, n))),
         ("the_chart_renders_what_kustomize_does", Shared, |w, n| Box::pin(install::rendering::same_objects(w, n))),
+        ("the_chart_renders_policies_for_another_annotation_domain", Shared, |w, n| Box::pin(install::rendering::another_annotation_domain(w, n))),
         ("the_chart_passes_its_linter", Shared, |w, n| Box::pin(install::rendering::without_complaints(w, n))),
         ("every_value_of_the_chart_is_honoured", Shared, |w, n| Box::pin(install::values::each_is_honoured(w, n))),
         ("wrong_values_of_the_chart_are_refused", Shared, |w, n| Box::pin(install::values::wrong_ones_are_refused(w, n))),

@@ -1,9 +1,12 @@
 //! Installed and removed with kubectl.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use e2e::{ControlPlane, Namespace, Operator, expect, operator};
+use e2e::{ControlPlane, Namespace, Operator, expect, operator, wait};
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
+use kube::Api;
 
 use super::user::User;
 use crate::world::World;
@@ -20,6 +23,7 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     let operator = Operator::start_as_deployed(&control_plane).await?;
     user.bind(&control_plane, &operator).await?;
     let pods = expect::pod_uids(&user.namespace, "app").await?;
+    rights_of_people(&control_plane).await?;
 
     control_plane.kubectl(&["delete", "podidentitybindings", "--all", "--all-namespaces"]).await?;
     operator.terminate().await?;
@@ -32,4 +36,31 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     let left: Vec<&str> = left.lines().filter(ours).collect();
     ensure!(left.is_empty(), "this is left: {left:?}");
     Ok(())
+}
+
+/// With `config/people` Kubernetes' own roles extend to bindings, but neither to their statuses nor to grants.
+async fn rights_of_people(control_plane: &ControlPlane) -> Result<()> {
+    const READ: &[&str] = &["get", "list", "watch"];
+    const CHANGE: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+    let folder = e2e::repository().join("config/people").display().to_string();
+    control_plane.kubectl(&["apply", "--server-side", "-k", &folder]).await?;
+    let api: Api<ClusterRole> = Api::all(control_plane.client());
+    for (name, expected) in [("view", READ), ("edit", CHANGE), ("admin", CHANGE)] {
+        let wanted: BTreeSet<_> = expected.iter().map(|verb| format!("{verb} podidentitybindings")).collect();
+        wait::object(&api, name, "rights in bindings", |role| {
+            let rules = role.and_then(|role| role.rules.as_deref()).unwrap_or_default();
+            let rights: BTreeSet<_> = rules.iter().flat_map(rights_in_bindings).collect();
+            if rights == wanted { Ok(()) } else { Err(format!("{rights:?}")) }
+        })
+        .await?;
+    }
+    control_plane.kubectl(&["delete", "-k", &folder]).await?;
+    Ok(())
+}
+
+/// `VERB RESOURCE` for each that the rule allows in our group.
+fn rights_in_bindings(rule: &PolicyRule) -> Vec<String> {
+    let ours = rule.api_groups.iter().flatten().any(|group| group == "podidentity.dev" || group == "*");
+    let resources = rule.resources.iter().flatten().filter(|_| ours);
+    resources.flat_map(|resource| rule.verbs.iter().map(move |verb| format!("{verb} {resource}"))).collect()
 }

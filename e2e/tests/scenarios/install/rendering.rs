@@ -22,6 +22,7 @@ const SAME: &[(&[&str], &[&str])] = &[
     (&["samples/require-grants"], &["grants.enabled=true", "grants.required=true"]),
     (&["default", "prometheus"], &["prometheus.enabled=true"]),
     (&["default", "guard"], &["guard.enabled=true"]),
+    (&["default", "people"], &["people.enabled=true"]),
     (
         &["default", "injection", "enforcement", "grants", "guard"],
         &["injection.enabled=true", "enforcement.enabled=true", "grants.enabled=true", "guard.enabled=true"],
@@ -43,6 +44,30 @@ pub(crate) async fn same_objects(_: Arc<World>, _: Namespace) -> Result<()> {
         }
     }
     ensure!(text.is_empty(), "kustomize and the chart differ:\n{text}");
+    Ok(())
+}
+
+/// The policies follow the annotation domain. The token's folder does not, nor the label by which a pod opts out, which
+/// the webhook's configuration names.
+pub(crate) async fn another_annotation_domain(_: Arc<World>, _: Namespace) -> Result<()> {
+    let domain = r#"settings.annotationDomain="pods.example.com""#;
+    let parts = ["injection.enabled=true", "enforcement.enabled=true", "grants.enabled=true", "guard.enabled=true"];
+    // The definition speaks of the usual domain in its descriptions.
+    let rendered = template(&[&[domain, "crds.install=false"], &parts[..]].concat()).await?;
+    let kept = [
+        "/var/run/secrets/eks.amazonaws.com/serviceaccount",
+        r"C:\var\run\secrets\eks.amazonaws.com\serviceaccount",
+        "eks.amazonaws.com/skip-pod-identity-webhook",
+    ];
+    for kept in kept {
+        ensure!(rendered.contains(kept), "{kept} is gone");
+    }
+    let rest = kept.iter().fold(rendered, |text, kept| text.replace(kept, ""));
+    let left: Vec<&str> = rest.lines().filter(|line| line.contains("eks.amazonaws.com")).collect();
+    ensure!(left.is_empty(), "the old domain is left: {left:#?}");
+    for key in ["role-arn", "audience", "token-expiration", "skip-containers"] {
+        ensure!(rest.contains(&format!("pods.example.com/{key}")), "{key} is nowhere");
+    }
     Ok(())
 }
 
