@@ -79,6 +79,12 @@ impl Assessment {
         let case = claim.owner.clone().map(|binding| Case::of(snapshot, binding));
         Self { claim, case }
     }
+
+    /// Whether a binding takes over what one that is being deleted leaves on the service account: a suspended one when it is
+    /// resumed, and nothing is written until then.
+    pub fn is_handed_over(&self) -> bool {
+        self.case.as_ref().is_some_and(Case::is_permitted)
+    }
 }
 
 impl Case {
@@ -131,6 +137,16 @@ impl Case {
             case.rollback = due_rollback(&case).map(Rollback::Due);
         }
         case
+    }
+
+    /// Whether what the binding declares is valid, and granted.
+    pub fn is_permitted(&self) -> bool {
+        self.invalid.is_none() && self.grant.permits()
+    }
+
+    /// Whether the operator may write what the binding declares.
+    pub fn may_write(&self) -> bool {
+        self.is_permitted() && !self.binding.spec.suspend
     }
 
     /// The rollback that is in force.

@@ -204,7 +204,7 @@ fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(&'static str, String)> {
                 | AccountState::Conflict(_)
                 | AccountState::Contested { .. }
         );
-    let forbidden = case.binding.spec.suspend || case.invalid.is_some() || !case.grant.permits();
+    let forbidden = !case.may_write();
     let stops = story.progress != Progress::Done && (cannot || forbidden);
     stops.then_some((story.reason, story.message))
 }

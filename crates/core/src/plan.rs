@@ -147,7 +147,7 @@ fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
     for at in case.workloads.iter().filter_map(|workload| workload.check_at) {
         plan.look_again_at(at);
     }
-    if binding.spec.suspend || case.invalid.is_some() || !case.grant.permits() {
+    if !case.may_write() {
         return;
     }
     let wants_finalizer = binding.spec.deletion_policy != DeletionPolicy::Retain;
@@ -208,10 +208,9 @@ pub(crate) fn roll(workload: &Workload, mark: String) -> Step {
 fn plan_deletion(plan: &mut Plan, snapshot: &Snapshot, assessment: &Assessment, binding: &PodIdentityBinding) {
     let done = Step::SetFinalizer { binding: Target::of(&binding.metadata), present: false };
     // Another binding takes over without a gap; and where everything is on its way out there is nothing to undo.
-    let handed_over = assessment.case.is_some();
     let account = snapshot.service_account.as_ref().filter(|account| account.metadata.deletion_timestamp.is_none());
     let leaves_everything = binding.spec.suspend || binding.spec.deletion_policy == DeletionPolicy::Retain;
-    if handed_over || snapshot.namespace_terminating() || leaves_everything {
+    if assessment.is_handed_over() || snapshot.namespace_terminating() || leaves_everything {
         plan.steps.push(done);
         return;
     }
@@ -248,10 +247,14 @@ pub(crate) fn has_finalizer(binding: &PodIdentityBinding) -> bool {
 }
 
 impl Plan {
+    /// How many restarts are among the steps.
+    pub fn rolls(&self) -> usize {
+        self.steps.iter().filter(|step| matches!(step, Step::Roll { .. })).count()
+    }
+
     /// Adds the first of the rolls: at most `free` of them, and no more than there are slots.
     fn roll(&mut self, rolls: Vec<Step>, free: usize, slots: usize) {
-        let planned = self.steps.iter().filter(|step| matches!(step, Step::Roll { .. })).count();
-        let slots = slots.saturating_sub(planned);
+        let slots = slots.saturating_sub(self.rolls());
         let allowed = free.min(rolls.len());
         self.wants_slots |= allowed > slots;
         self.steps.extend(rolls.into_iter().take(allowed.min(slots)));

@@ -29,7 +29,7 @@ impl Judge<'_> {
         if self.binding.spec.suspend {
             return Wait::Suspended;
         }
-        let may_act = self.case.invalid.is_none() && self.case.grant.permits();
+        let may_act = self.case.is_permitted();
         if !may_act || self.case.account.state != AccountState::InForce {
             return Wait::Account;
         }

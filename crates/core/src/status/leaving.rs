@@ -19,7 +19,7 @@ pub(super) fn statuses<'a>(
     assessment: &'a Assessment,
     outcome: &'a Outcome,
 ) -> impl Iterator<Item = (&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
-    let undone = assessment.case.is_none() && !snapshot.namespace_terminating();
+    let undone = !assessment.is_handed_over() && !snapshot.namespace_terminating();
     let leaving = assessment.claim.deleting.iter().filter(move |binding| undone && has_finalizer(binding));
     leaving.filter_map(|binding| {
         let story = what_keeps(snapshot, binding, outcome)?;
@@ -79,7 +79,7 @@ pub fn farewells(
             say(false, reason::RELEASED, format!("gave up the annotations of service account {account}"));
         }
         let lets_go = |step: &Step| matches!(step, Step::SetFinalizer { binding: it, present: false } if Some(&it.name) == binding.metadata.name.as_ref());
-        if assessment.case.is_some() || !outcome.done.iter().any(lets_go) {
+        if assessment.is_handed_over() || !outcome.done.iter().any(lets_go) {
             continue;
         }
         if binding.spec.suspend && !snapshot.namespace_terminating() {
