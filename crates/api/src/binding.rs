@@ -119,7 +119,8 @@ pub struct PodIdentityBindingSpec {
 
     /// What happens to the service account's annotations when the binding is deleted. `Release` gives them up (what
     /// another manager also sets stays) and restarts nothing. `Revoke` gives them up and restarts the workloads, so that
-    /// no pod keeps the role. `Retain` leaves everything as it is.
+    /// no pod keeps the role; an event names those that cannot be restarted, or that `rollout` leaves out. `Retain` leaves
+    /// everything as it is.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 

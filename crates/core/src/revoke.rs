@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use podidentity_api::{PodIdentityBinding, names};
+use podidentity_api::{PodIdentityBinding, RolloutPolicy, names};
 use sha2::{Digest, Sha256};
 
 use crate::account;
 use crate::injection::ROLE_ARN;
-use crate::objects::{Container, ControllerRef, Pod, PodSpec, UpdateStrategy, Workload, WorkloadId};
+use crate::objects::{ControllerRef, Pod, PodSpec, UpdateStrategy, Workload, WorkloadId};
 use crate::plan::{Step, roll};
 use crate::rollout::rolled_at;
+use crate::selector;
 use crate::snapshot::Snapshot;
 
 /// What is left to do, and what cannot be done.
@@ -23,8 +24,9 @@ pub(crate) struct Revocation {
     pub(crate) rolls: Vec<Step>,
     /// Workloads that are being restarted.
     pub(crate) in_flight: Vec<WorkloadId>,
-    /// Workloads and pods, as `Kind/name`, that have the role and that the operator cannot restart: paused, `OnDelete`,
-    /// a restart that does not complete within its deadline, Jobs and bare pods. They do not hold the binding back.
+    /// Workloads and pods, as `Kind/name`, that have the role and that the operator does not restart: paused, `OnDelete`,
+    /// left out by the binding's selector or policy, a restart that does not complete within its deadline, Jobs and bare
+    /// pods. They do not hold the binding back.
     pub(crate) kept: Vec<String>,
     /// When to look again without any event.
     pub(crate) check_at: Option<Timestamp>,
@@ -45,8 +47,7 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
         return Revocation { is_offered: true, ..Revocation::default() };
     }
     let mut revocation = Revocation::default();
-    let role = binding.status.as_ref().and_then(|status| status.role_arn.as_deref());
-    let role = role.unwrap_or(&binding.spec.role_arn);
+    let roles = given_roles(binding);
     let deadline = SignedDuration::from_secs(binding.spec.rollout.progress_deadline_seconds.into());
     let mark = mark(binding);
     for workload in &snapshot.workloads {
@@ -54,9 +55,10 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
         let until = rolled_at(workload).map(|rolled| rolled + deadline);
         let late = until.is_none_or(|until| until <= snapshot.now);
         let marked = workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&mark);
-        let held_back =
-            workload.paused || matches!(workload.strategy, UpdateStrategy::OnDelete | UpdateStrategy::Elsewhere);
-        let has_role = has_role(snapshot, workload, role);
+        let held_back = is_left_out(workload, binding)
+            || workload.paused
+            || matches!(workload.strategy, UpdateStrategy::OnDelete | UpdateStrategy::Elsewhere);
+        let has_role = has_role(snapshot, workload, &roles);
         if has_role && held_back {
             revocation.kept.push(id.to_string());
         } else if has_role && !marked {
@@ -69,8 +71,21 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
             revocation.check_at = revocation.check_at.into_iter().chain(until).min();
         }
     }
-    revocation.kept.extend(strays(snapshot, role));
+    revocation.kept.extend(strays(snapshot, &roles));
     revocation
+}
+
+/// The roles that pods may have by the binding: declared, in force, and proven, which differ while a role is being changed.
+fn given_roles(binding: &PodIdentityBinding) -> BTreeSet<&str> {
+    let status = binding.status.as_ref();
+    let told = status.into_iter().flat_map(|it| [&it.role_arn, &it.last_verified_role_arn]).flatten();
+    told.chain([&binding.spec.role_arn]).map(String::as_str).collect()
+}
+
+/// Whether the binding says that the workload is not to be restarted by us.
+fn is_left_out(workload: &Workload, binding: &PodIdentityBinding) -> bool {
+    let rollout = &binding.spec.rollout;
+    rollout.policy == RolloutPolicy::Never || !selector::matches(&rollout.workload_selector, &workload.labels)
 }
 
 /// The template mark of a revocation: the same for one binding, never the hash of an identity.
@@ -80,9 +95,9 @@ fn mark(binding: &PodIdentityBinding) -> String {
     digest.iter().take(5).fold(String::from("revoked-"), |text, byte| text + &format!("{byte:02x}"))
 }
 
-fn has_role(snapshot: &Snapshot, workload: &Workload, role: &str) -> bool {
+fn has_role(snapshot: &Snapshot, workload: &Workload, roles: &BTreeSet<&str>) -> bool {
     let mut pods = snapshot.pods.iter().filter(|pod| pod.is_live() && is_of(pod, workload));
-    pods.any(|pod| injected_role(pod, workload, role))
+    pods.any(|pod| injected_role(pod, workload, roles))
 }
 
 fn is_of(pod: &Pod, workload: &Workload) -> bool {
@@ -90,26 +105,27 @@ fn is_of(pod: &Pod, workload: &Workload) -> bool {
     ControllerRef::of(&pod.metadata).is_some_and(|owner| owner.kind == id.kind.as_str() && owner.name == id.name)
 }
 
-/// Whether the pod has the role, and not from its own template.
-fn injected_role(pod: &Pod, workload: &Workload, role: &str) -> bool {
-    let template = &workload.template.spec;
-    sets_role(&pod.spec, role) && !sets_role(template, role)
+/// Whether the pod has one of the roles, and not from its own template.
+fn injected_role(pod: &Pod, workload: &Workload, roles: &BTreeSet<&str>) -> bool {
+    let preset = roles_set(&workload.template.spec);
+    roles_set(&pod.spec).difference(&preset).any(|role| roles.contains(role))
 }
 
-fn sets_role(spec: &PodSpec, role: &str) -> bool {
-    let sets = |container: &Container| {
-        container.env.iter().any(|variable| variable.name == ROLE_ARN && variable.value.as_deref() == Some(role))
-    };
-    spec.containers.iter().chain(&spec.init_containers).any(sets)
+/// The roles that containers' variables name.
+fn roles_set(spec: &PodSpec) -> BTreeSet<&str> {
+    let containers = spec.containers.iter().chain(&spec.init_containers);
+    let variables = containers.flat_map(|container| &container.env).filter(|variable| variable.name == ROLE_ARN);
+    variables.filter_map(|variable| variable.value.as_deref()).collect()
 }
 
-/// The controllers, or the pods themselves, of pods that have the role and belong to no workload.
-fn strays<'a>(snapshot: &'a Snapshot, role: &'a str) -> impl Iterator<Item = String> + 'a {
+/// The controllers, or the pods themselves, of pods that have one of the roles and belong to no workload.
+fn strays(snapshot: &Snapshot, roles: &BTreeSet<&str>) -> BTreeSet<String> {
     let is_stray = |pod: &&Arc<Pod>| !snapshot.workloads.iter().any(|workload| is_of(pod, workload));
-    let pods = snapshot.pods.iter().filter(|pod| pod.is_live() && sets_role(&pod.spec, role)).filter(is_stray);
+    let has_role = |pod: &&Arc<Pod>| !roles_set(&pod.spec).is_disjoint(roles);
+    let pods = snapshot.pods.iter().filter(|pod| pod.is_live()).filter(has_role).filter(is_stray);
     let named = pods.map(|pod| match ControllerRef::of(&pod.metadata) {
         Some(owner) => format!("{}/{}", owner.kind, owner.name),
         None => format!("Pod/{}", pod.name()),
     });
-    named.collect::<BTreeSet<_>>().into_iter()
+    named.collect()
 }
