@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use podidentity_cluster::index::IdentityKey;
 
-/// Who uses how many of the operator-wide rollout slots, and who waits for one. Filled from what is observed, so a
-/// restart of the operator finds the same.
+/// Who uses how many of the operator-wide rollout slots, and who waits for one. Filled from what is observed, before the
+/// first restart: so a fresh process finds the same.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: usize,
@@ -41,8 +41,6 @@ impl Budget {
 
     /// Notes what the identity uses now and whether it wants more; returns who may go on because of it.
     pub(crate) fn note(&mut self, key: &IdentityKey, used: usize, wants_more: bool) -> Vec<IdentityKey> {
-        let before = if used == 0 { self.used.remove(key) } else { self.used.insert(key.clone(), used) };
-        self.total = self.total + used - before.unwrap_or(0);
         if !wants_more {
             if let Some(turn) = self.turns.remove(key) {
                 self.waiting.remove(&turn);
@@ -52,6 +50,13 @@ impl Budget {
             self.waiting.insert(self.next_turn, key.clone());
             self.next_turn += 1;
         }
+        self.uses(key, used)
+    }
+
+    /// Notes what the identity uses now; returns who may go on because of it.
+    pub(crate) fn uses(&mut self, key: &IdentityKey, used: usize) -> Vec<IdentityKey> {
+        let before = if used == 0 { self.used.remove(key) } else { self.used.insert(key.clone(), used) };
+        self.total = self.total + used - before.unwrap_or(0);
         let free = self.limit.saturating_sub(self.total);
         self.waiting.values().filter(|waiting| *waiting != key).take(free).cloned().collect()
     }
@@ -78,6 +83,29 @@ mod tests {
         assert_eq!(budget.free_for(&key("b")), 0);
         // a needs no more: b may go on.
         assert_eq!(budget.note(&key("a"), 0, false), [key("b")]);
+        assert_eq!(budget.free_for(&key("b")), 2);
+    }
+
+    #[test]
+    fn a_slot_whose_restart_was_refused_is_free_and_those_that_are_refused_do_not_wake_each_other() {
+        let mut budget = Budget::new(1);
+        assert_eq!(budget.note(&key("a"), 1, true), []);
+        assert_eq!(budget.note(&key("b"), 0, true), []);
+        // a's restart is refused.
+        assert_eq!(budget.note(&key("a"), 0, false), [key("b")]);
+        assert_eq!(budget.note(&key("b"), 1, true), []);
+        // So is b's.
+        assert_eq!(budget.note(&key("b"), 0, false), []);
+    }
+
+    #[test]
+    fn what_is_found_under_way_counts_before_anybody_has_asked() {
+        let mut budget = Budget::new(2);
+        assert_eq!(budget.uses(&key("a"), 2), []);
+        assert_eq!(budget.free_for(&key("b")), 0);
+        assert_eq!(budget.note(&key("b"), 0, true), []);
+        // When the lead comes back it is looked at once more, and who waits still does.
+        assert_eq!(budget.uses(&key("a"), 0), [key("b")]);
         assert_eq!(budget.free_for(&key("b")), 2);
     }
 }

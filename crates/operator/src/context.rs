@@ -101,14 +101,26 @@ impl Context {
         snapshot.rollout_slots = budget.free_for(key);
         let assessment = Assessment::of(&snapshot);
         let plan = plan(&snapshot, &assessment);
-        let rolls = plan.steps.iter().filter(|step| matches!(step, Step::Roll { .. })).count();
-        self.wake(budget.note(key, plan.in_flight + rolls, plan.wants_slots));
+        self.wake(budget.note(key, plan.in_flight + plan.rolls(), plan.wants_slots));
         self.metrics.rollouts_in_flight(budget.total());
         drop(budget);
         if let Some(case) = &assessment.case {
             self.count_ended_rollouts(key, case);
         }
         Some(Decision { snapshot, assessment, plan })
+    }
+
+    /// Notes the restarts that are under way everywhere. Before the first decision: those that another process has begun
+    /// count as well.
+    pub(crate) async fn survey(&self) {
+        for key in self.index.bound() {
+            if let Some((snapshot, assessment)) = self.look_again(&key) {
+                let in_flight = plan(&snapshot, &assessment).in_flight;
+                self.wake(lock(&self.budget).uses(&key, in_flight));
+            }
+            // Ten thousand take half a second.
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The identity as it is after a plan was carried out.
@@ -159,10 +171,17 @@ impl Context {
         self.dry_run != DryRun::Silent
     }
 
-    /// Counts what was done.
-    pub(crate) fn acted(&self, key: &IdentityKey, outcome: &Outcome) {
+    /// Counts what was done of a plan.
+    pub(crate) fn acted(&self, key: &IdentityKey, plan: &Plan, outcome: &Outcome) {
         self.metrics.acted(outcome);
         let rolled = outcome.rolled();
+        if rolled.len() < plan.rolls() {
+            // What was refused or only shown takes no slot from others. It does not wait for one either: two that are refused
+            // would wake each other without end. It is tried again in a while.
+            let mut budget = lock(&self.budget);
+            self.wake(budget.note(key, plan.in_flight + rolled.len(), false));
+            self.metrics.rollouts_in_flight(budget.total());
+        }
         if !rolled.is_empty() {
             lock(&self.memory).entry(key.clone()).or_default().in_flight.extend(rolled.into_iter().cloned());
         }

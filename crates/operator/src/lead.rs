@@ -82,6 +82,31 @@ impl Lead {
     }
 }
 
+/// Tells whether work may be done: this replica works, and since it has begun to, `prepare` has been done.
+pub(crate) fn prepared<F>(
+    mut leads: watch::Receiver<bool>,
+    prepare: impl Fn() -> F + Send + Sync + 'static,
+) -> watch::Receiver<bool>
+where
+    F: Future<Output = ()> + Send,
+{
+    let (sender, prepared) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            let leading = *leads.borrow_and_update();
+            if leading {
+                prepare().await;
+            }
+            // If it has lost the lead meanwhile, that is told in a moment, and nothing can be written until then.
+            sender.send_replace(leading);
+            if leads.changed().await.is_err() {
+                return sender.closed().await;
+            }
+        }
+    });
+    prepared
+}
+
 impl Term {
     /// Gives the lease up, if it is held.
     pub(crate) async fn end(self) {
@@ -89,6 +114,35 @@ impl Term {
         if let Some(standing) = self.standing {
             // It has nothing to say; if it panicked, the lease runs out.
             let _ = standing.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_done_before_what_is_under_way_is_known_also_when_the_lead_comes_back() {
+        let (lead, leads) = watch::channel(false);
+        let gate = Arc::new(Semaphore::new(0));
+        let waits = Arc::clone(&gate);
+        let mut open = prepared(leads, move || {
+            let gate = Arc::clone(&waits);
+            async move { gate.acquire().await.expect("is not closed").forget() }
+        });
+        for _ in 0..2 {
+            lead.send_replace(true);
+            tokio::task::yield_now().await;
+            assert!(!*open.borrow(), "not prepared yet");
+            gate.add_permits(1);
+            open.wait_for(|open| *open).await.expect("is told");
+            lead.send_replace(false);
+            open.wait_for(|open| !*open).await.expect("is told");
         }
     }
 }

@@ -79,12 +79,17 @@ async fn work(started: Started, args: &Args, shutdown: impl Future<Output = ()>)
     let (announcer, publishing) = Announcer::new(client.clone());
     let publishing = tokio::spawn(publishing);
     let context = Arc::new(Context::new(client, index, sender, metrics.clone(), announcer, args, issuer));
+    let surveyor = Arc::clone(&context);
+    let open = lead::prepared(leads, move || {
+        let context = Arc::clone(&surveyor);
+        async move { context.survey().await }
+    });
     let reconcile = move |key: IdentityKey| {
         let span = info_span!("reconcile", identity = %key);
         timed(metrics.clone(), reconcile::reconcile(Arc::clone(&context), key)).instrument(span)
     };
     let worked = tokio::select! {
-        () = queue.run(args.concurrency, leads, shutdown, reconcile) => Ok(()),
+        () = queue.run(args.concurrency, open, shutdown, reconcile) => Ok(()),
         Some(ended) = streams.join_next() => Err(start::stream_ended(ended)),
     };
     // What was under way is finished, and what is told of it must be told while this replica may write.

@@ -29,7 +29,7 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     };
     let mut outcome = Outcome::of(&assessment, acted.done, acted.problems);
     outcome.withheld = acted.withheld;
-    context.acted(&key, &outcome);
+    context.acted(&key, &plan, &outcome);
     outcome.restored = outcome.restored.or_else(|| context.untold_restoration(&key));
     for (binding, farewell) in farewells(&snapshot, &assessment, &outcome) {
         context.announcer.announce(&binding, vec![farewell]).await;

@@ -32,6 +32,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_dry_run_writes_nothing_or_only_reports", Exclusive, |w, n| Box::pin(observed::dry_run(w, n))),
         ("killed_at_random_it_rolls_once", Narrow, |w, n| Box::pin(disturbed::killed_at_random(w, n))),
         ("the_limit_holds_across_bindings", Narrow, |w, n| Box::pin(disturbed::limited_across_bindings(w, n))),
+        ("the_limit_holds_across_restarts_of_the_operator", Narrow, |w, n| Box::pin(disturbed::limited_across_restarts(w, n))),
         ("a_binding_that_is_gone_at_once_frees_its_rollouts", Narrow, |w, n| Box::pin(disturbed::gone_while_rolling(w, n))),
         ("the_limit_holds_across_revocations", Narrow, |w, n| Box::pin(disturbed::revocations_limited(w, n))),
         ("injection_that_comes_back_heals_a_rollout", Narrow, |w, n| Box::pin(disturbed::injection_interrupted(w, n))),
@@ -74,6 +75,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         // What a binding says when the operator cannot do what it should.
         ("a_write_that_fails_is_told_and_tried_again", Shared, |w, n| Box::pin(told::failed(w, n))),
         ("a_write_that_a_policy_refuses_is_told_in_its_words", Shared, |w, n| Box::pin(told::refused_by_a_policy(w, n))),
+        ("restarts_that_are_refused_hold_no_others_up", Narrow, |w, n| Box::pin(told::refused_restarts(w, n))),
         ("a_namespace_that_is_not_seen_yet_grants_nothing", Exclusive, |w, n| Box::pin(told::namespace_not_seen_yet(w, n))),
         ("a_spec_from_before_the_validation_is_not_acted_on", Exclusive, |w, n| Box::pin(told::invalid_spec(w, n))),
         // Deletion.

@@ -96,34 +96,52 @@ async fn rolled_once(namespace: &Namespace, before: Vec<Deployment>, role: &str)
 }
 
 pub(crate) async fn limited_across_bindings(_: Arc<World>, namespace: Namespace) -> Result<()> {
-    const BINDINGS: usize = 5;
+    limit_holds(&namespace, 5, || Ok(())).await
+}
+
+/// Each time that as many are rolled as may be, the operator is killed: the next one has to count what it finds.
+pub(crate) async fn limited_across_restarts(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    let kill = || {
+        world.operator.kill();
+        world.operator.restart()
+    };
+    limit_holds(&namespace, 8, kill).await
+}
+
+/// Binds so many service accounts at once, each with a Deployment, and calls `at_limit` for all that are rolled together.
+async fn limit_holds(
+    namespace: &Namespace,
+    bindings: usize,
+    mut at_limit: impl FnMut() -> Result<()> + Send,
+) -> Result<()> {
     let bind = |n| {
-        let (name, namespace) = (name(n), &namespace);
+        let name = name(n);
         async move {
             namespace.create(fixtures::service_account(&name)?).await?;
             namespace.create(fixtures::deployment_with(&name, &name, 1, &json!({READY_AFTER: "1s"}))?).await?;
             expect::rolled_out(namespace, &name).await
         }
     };
-    let before = try_join_all((0..BINDINGS).map(bind)).await?;
-    for n in 0..BINDINGS {
+    let before = try_join_all((0..bindings).map(bind)).await?;
+    for n in 0..bindings {
         namespace.create(fixtures::binding(&name(n), &name(n), ROLE)?).await?;
     }
     let (mut most, mut at) = (0, Vec::new());
     wait::objects(&namespace.api(), "", "all are rolled", |all: &[&Deployment]| {
-        let flying = in_flight(all);
-        if flying.len() > most {
-            most = flying.len();
-            at = flying.iter().map(|&name| name.to_owned()).collect();
+        let flying: Vec<String> = in_flight(all).into_iter().map(str::to_owned).collect();
+        if flying.len() >= NARROW && flying != at {
+            at_limit().map_err(|error| error.to_string())?;
+            at.clone_from(&flying);
         }
+        most = most.max(flying.len());
         let marked = all.iter().filter(|it| identity(it).is_some()).count();
-        if marked == BINDINGS && flying.is_empty() { Ok(()) } else { Err(format!("{marked} marked, {flying:?}")) }
+        if marked == bindings && flying.is_empty() { Ok(()) } else { Err(format!("{marked} marked, {flying:?}")) }
     })
     .await?;
-    ensure!(most == NARROW, "the limit is {NARROW}, at the same time were rolled {at:?}");
+    ensure!(most == NARROW, "the limit is {NARROW}, at the same time were rolled {most}, for example {at:?}");
     for (n, before) in before.iter().enumerate() {
-        expect::ready(&namespace, &name(n)).await?;
-        rolled(before, &expect::rolled_out(&namespace, &name(n)).await?, 1)?;
+        expect::ready(namespace, &name(n)).await?;
+        rolled(before, &expect::rolled_out(namespace, &name(n)).await?, 1)?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use podidentity_api::names::{condition, reason};
 use serde_json::{Value, json};
 
 use crate::replicas::instead_of_the_only_one;
-use crate::world::World;
+use crate::world::{NARROW, World};
 
 /// An admission webhook that nobody answers for fails first the annotation, then its restoration. The first failures are
 /// not worth telling: until then the status says what is being done.
@@ -57,6 +57,27 @@ pub(crate) async fn refused_by_a_policy(world: Arc<World>, namespace: Namespace)
     namespace.change::<ServiceAccount>("app", &json!({"metadata": {"labels": {"audit": "over"}}})).await?;
     expect::ready(&namespace, "app").await?;
     expect::annotated(&namespace, "app", Some(ROLE)).await.map(|_| ())
+}
+
+/// Somebody's policy refuses as many restarts as there may be at the same time: other bindings are restarted all the same.
+pub(crate) async fn refused_restarts(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    let frozen: Vec<String> = (0..NARROW).map(|n| format!("frozen-{n}")).collect();
+    for name in frozen.iter().map(String::as_str).chain(["free"]) {
+        namespace.create(fixtures::service_account(name)?).await?;
+        namespace.create(fixtures::deployment_with(name, name, 1, &json!({}))?).await?;
+        expect::rolled_out(&namespace, name).await?;
+    }
+    let wall = Wall { world: &world, namespace: &namespace, rules: &no_restarts(&namespace) };
+    wall.build().await?;
+    for name in &frozen {
+        namespace.create(fixtures::binding(name, name, ROLE)?).await?;
+        let message = expect::stalled(&namespace, name, reason::WRITE_REFUSED).await?;
+        ensure!(message.contains("nobody restarts anything during the audit"), "not the policy's words: {message}");
+    }
+    namespace.create(fixtures::binding("free", "free", ROLE)?).await?;
+    expect::ready(&namespace, "free").await?;
+    expect::pods_have(&namespace, "free", 1, ROLE).await?;
+    wall.tear_down().await
 }
 
 /// The operator looks at a namespace once a minute where it may not watch it: of one that was created since, it does not
@@ -159,37 +180,53 @@ fn whom() -> Value {
     json!([{"name": "whom", "expression": format!("request.userInfo.username == '{user}' || object.metadata.name == 'probe'")}])
 }
 
-fn accounts_of(namespace: &Namespace) -> (Value, Value) {
-    let rules = json!([{
-        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["serviceaccounts"],
-    }]);
-    (rules, json!({"matchLabels": {"kubernetes.io/metadata.name": namespace.name}}))
+fn accounts() -> Value {
+    json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["serviceaccounts"]})
+}
+
+fn only_in(namespace: &Namespace) -> Value {
+    json!({"matchLabels": {"kubernetes.io/metadata.name": namespace.name}})
 }
 
 /// A webhook at an address where nothing listens.
 fn unanswered(namespace: &Namespace) -> Value {
-    let (rules, selector) = accounts_of(namespace);
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
         "metadata": {"name": namespace.name},
         "webhooks": [{
             "name": "unanswered.example.com", "clientConfig": {"url": "https://127.0.0.1:9/"},
-            "rules": rules, "namespaceSelector": selector, "matchConditions": whom(),
+            "rules": [accounts()], "namespaceSelector": only_in(namespace), "matchConditions": whom(),
             "failurePolicy": "Fail", "sideEffects": "None", "admissionReviewVersions": ["v1"],
         }],
     })
 }
 
-/// A policy of somebody who freezes accounts.
+/// A policy that lets nobody change accounts.
 fn frozen(namespace: &Namespace) -> Value {
-    let (rules, selector) = accounts_of(namespace);
+    policy(namespace, &json!([accounts()]), &whom(), "nobody changes accounts during the audit")
+}
+
+/// A policy that lets the operator restart nothing whose name begins with `frozen`.
+fn no_restarts(namespace: &Namespace) -> Value {
+    let workloads =
+        json!({"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments"]});
+    let user = operator::USER;
+    let frozen = format!("request.userInfo.username == '{user}' && object.metadata.name.startsWith('frozen')");
+    let expression = format!("object.metadata.name == 'probe' || has(object.spec) && {frozen}");
+    let conditions = json!([{"name": "what", "expression": expression}]);
+    let message = "nobody restarts anything during the audit";
+    policy(namespace, &json!([accounts(), workloads]), &conditions, message)
+}
+
+fn policy(namespace: &Namespace, rules: &Value, conditions: &Value, message: &str) -> Value {
     let name = &namespace.name;
     json!({"apiVersion": "v1", "kind": "List", "items": [
         {
             "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
             "spec": {
-                "matchConstraints": {"resourceRules": rules, "namespaceSelector": selector}, "matchConditions": whom(),
-                "validations": [{"expression": "false", "message": "nobody changes accounts during the audit"}],
+                "matchConstraints": {"resourceRules": rules, "namespaceSelector": only_in(namespace)},
+                "matchConditions": conditions,
+                "validations": [{"expression": "false", "message": message}],
             },
         },
         {
