@@ -137,7 +137,7 @@ async fn while_nothing_is_published_news_pile_up_so_far_and_the_rest_is_left_out
     let (announcer, publishing, server) = announcer();
     let mut binding = binding();
     let began = Instant::now();
-    for generation in 0..250 {
+    for generation in 0..2_000 {
         // Of one generation they would be counted together.
         binding.metadata.generation = Some(generation);
         announcer.announce(&binding, news(&["Rolled"])).await;
@@ -154,7 +154,7 @@ async fn while_nothing_is_published_news_pile_up_so_far_and_the_rest_is_left_out
         published += 1;
     }
     publishing.await.unwrap();
-    assert_eq!(published, 250);
+    assert_eq!(published, 2_000);
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn a_place_that_gets_free_is_taken() {
     let (announcer, publishing, server) = announcer();
     let publishing = tokio::spawn(publishing);
     let announcing = tokio::spawn(async move {
-        for number in 0..600 {
+        for number in 0..5_000 {
             let mut binding = binding();
             binding.metadata.generation = Some(number);
             announcer.announce(&binding, news(&["Rolled"])).await;
@@ -175,5 +175,5 @@ async fn a_place_that_gets_free_is_taken() {
     }
     announcing.await.unwrap();
     publishing.await.unwrap();
-    assert_eq!(published, 600, "none is left out");
+    assert_eq!(published, 5_000, "none is left out");
 }
