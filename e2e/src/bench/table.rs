@@ -88,6 +88,9 @@ fn change(runs: &[Run]) -> Vec<Row> {
         row("CPU milliseconds of the operator for each binding", runs, |run| {
             operator(run).map(|job| format!("{:.2}", job.operator_cpu * 1000.0 / run.bindings as f64))
         }),
+        row("**resident memory of the operator, peak until then (MiB)**", runs, |run| {
+            operator(run).map(|job| format!("**{}**", mib(job.peak_kib)))
+        }),
     ]
 }
 
