@@ -21,7 +21,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// How many events are published at the same time.
 const LANES: usize = 4;
 
-/// How many reconciles' news may wait in each lane, half a kilobyte each. Then reconciles wait for a place in it: an API
+/// How many reconciles' news may wait in each lane, less than a kilobyte each. Then reconciles wait for a place in it: an API
 /// server that gets more changes than it can be told of is not sent even more.
 const WAITING: usize = 2_000;
 
