@@ -17,7 +17,7 @@ use podidentity_core::objects::{
     DaemonSet, Deployment, ObservedAccount, ObservedBinding, Rollout, StatefulSet, WorkloadId, WorkloadKind,
 };
 use podidentity_core::outcome::{Problem, ProblemKind};
-use podidentity_core::plan::{Declared, Plan, Step, Target};
+use podidentity_core::plan::{Declared, Plan, Step, Target, has_finalizer};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -95,7 +95,7 @@ impl Write<'_> {
     async fn remove_finalizer(&self, binding: &Target) -> Result<Object, Problem> {
         let body = json!({"metadata": {"finalizers": []}});
         let left = match self.apply::<ObservedBinding>(binding, body, false, false).await {
-            Ok(stored) if !has_our_finalizer(stored.meta()) => return Ok(Object::binding(stored)),
+            Ok(stored) if !has_finalizer(stored.meta()) => return Ok(Object::binding(stored)),
             Ok(stored) => stored.meta().clone(),
             Err(problem) if problem.message.contains(NOT_OF_ITS_TYPE) => {
                 let Some(found) = self.look_up(&binding.name).await? else { return Err(problem) };
@@ -235,10 +235,6 @@ impl Write<'_> {
 /// A list of the object of this name: that needs no right to get it.
 fn only(name: &str) -> ListParams {
     ListParams::default().fields(&format!("metadata.name={name}"))
-}
-
-fn has_our_finalizer(meta: &ObjectMeta) -> bool {
-    meta.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER)
 }
 
 /// Writes the status of a binding and returns the binding as it is now.

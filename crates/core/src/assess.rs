@@ -192,11 +192,15 @@ fn due_rollback(case: &Case) -> Option<RollbackStatus> {
 }
 
 fn earlier_roles(binding: &PodIdentityBinding) -> Vec<String> {
-    let status = binding.status.as_ref();
-    let known = status.map(|status| [&status.role_arn, &status.last_verified_role_arn]);
-    let mut roles: Vec<String> = known.into_iter().flatten().flatten().cloned().collect();
+    let mut roles: Vec<String> = told_roles(binding).map(str::to_owned).collect();
     roles.dedup();
     roles
+}
+
+/// The roles that the status names: the one in force, and the one that was proven last.
+pub(crate) fn told_roles(binding: &PodIdentityBinding) -> impl Iterator<Item = &str> {
+    let status = binding.status.iter();
+    status.flat_map(|status| [&status.role_arn, &status.last_verified_role_arn]).flatten().map(String::as_str)
 }
 
 type PodsByWorkload = BTreeMap<WorkloadId, Vec<Arc<Pod>>>;

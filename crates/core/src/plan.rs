@@ -127,7 +127,7 @@ impl Target {
 pub fn plan(snapshot: &Snapshot, assessment: &Assessment) -> Plan {
     let mut plan = Plan::default();
     for binding in &assessment.claim.deleting {
-        if has_finalizer(binding) {
+        if has_finalizer(&binding.metadata) {
             plan_deletion(&mut plan, snapshot, assessment, binding);
         }
     }
@@ -151,7 +151,7 @@ fn plan_case(plan: &mut Plan, snapshot: &Snapshot, case: &Case) {
         return;
     }
     let wants_finalizer = binding.spec.deletion_policy != DeletionPolicy::Retain;
-    if wants_finalizer != has_finalizer(binding) {
+    if wants_finalizer != has_finalizer(&binding.metadata) {
         plan.steps.push(Step::SetFinalizer { binding: Target::of(&binding.metadata), present: wants_finalizer });
     }
     if matches!(case.rollback, Some(Rollback::Due(_))) {
@@ -241,9 +241,9 @@ fn plan_deletion(plan: &mut Plan, snapshot: &Snapshot, assessment: &Assessment, 
     plan.steps.push(done);
 }
 
-/// Whether the binding has our finalizer.
-pub(crate) fn has_finalizer(binding: &PodIdentityBinding) -> bool {
-    binding.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER)
+/// Whether the binding with this metadata has our finalizer.
+pub fn has_finalizer(meta: &ObjectMeta) -> bool {
+    meta.finalizers.iter().flatten().any(|finalizer| finalizer == names::FINALIZER)
 }
 
 impl Plan {

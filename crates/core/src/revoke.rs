@@ -8,11 +8,11 @@ use podidentity_api::{PodIdentityBinding, RolloutPolicy, names};
 use sha2::{Digest, Sha256};
 
 use crate::account;
+use crate::assess::told_roles;
 use crate::injection::ROLE_ARN;
 use crate::objects::{ControllerRef, Pod, PodSpec, UpdateStrategy, Workload, WorkloadId};
 use crate::plan::{Step, roll};
-use crate::rollout::rolled_at;
-use crate::selector;
+use crate::rollout::{is_selected, rolled_at};
 use crate::snapshot::Snapshot;
 
 /// What is left to do, and what cannot be done.
@@ -77,15 +77,12 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
 
 /// The roles that pods may have by the binding: declared, in force, and proven, which differ while a role is being changed.
 fn given_roles(binding: &PodIdentityBinding) -> BTreeSet<&str> {
-    let status = binding.status.as_ref();
-    let told = status.into_iter().flat_map(|it| [&it.role_arn, &it.last_verified_role_arn]).flatten();
-    told.chain([&binding.spec.role_arn]).map(String::as_str).collect()
+    told_roles(binding).chain([binding.spec.role_arn.as_str()]).collect()
 }
 
 /// Whether the binding says that the workload is not to be restarted by us.
 fn is_left_out(workload: &Workload, binding: &PodIdentityBinding) -> bool {
-    let rollout = &binding.spec.rollout;
-    rollout.policy == RolloutPolicy::Never || !selector::matches(&rollout.workload_selector, &workload.labels)
+    binding.spec.rollout.policy == RolloutPolicy::Never || !is_selected(workload, binding)
 }
 
 /// The template mark of a revocation: the same for one binding, never the hash of an identity.

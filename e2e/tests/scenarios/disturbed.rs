@@ -20,7 +20,7 @@ use podidentity_api::{PodIdentityBinding, WorkloadState};
 use serde_json::json;
 
 use crate::rollouts::in_flight;
-use crate::steps::{bound, change, name, several};
+use crate::steps::{bound, change, name, running_as_its_own, several};
 use crate::world::{NARROW, World};
 
 /// How often the operator is killed.
@@ -116,11 +116,7 @@ async fn limit_holds(
 ) -> Result<()> {
     let bind = |n| {
         let name = name(n);
-        async move {
-            namespace.create(fixtures::service_account(&name)?).await?;
-            namespace.create(fixtures::deployment_with(&name, &name, 1, &json!({READY_AFTER: "1s"}))?).await?;
-            expect::rolled_out(namespace, &name).await
-        }
+        async move { running_as_its_own(namespace, &name, &json!({READY_AFTER: "1s"})).await }
     };
     let before = try_join_all((0..bindings).map(bind)).await?;
     for n in 0..bindings {
@@ -152,9 +148,7 @@ pub(crate) async fn gone_while_rolling(_: Arc<World>, namespace: Namespace) -> R
     for n in 0..=NARROW {
         let (name, waits) = (name(n), n == NARROW);
         let annotations = if waits { json!({}) } else { json!({NEVER_READY_AS: ROLE}) };
-        namespace.create(fixtures::service_account(&name)?).await?;
-        namespace.create(fixtures::deployment_with(&name, &name, 1, &annotations)?).await?;
-        expect::rolled_out(&namespace, &name).await?;
+        running_as_its_own(&namespace, &name, &annotations).await?;
         namespace.create(fixtures::binding_with(&name, &name, ROLE, &retain)?).await?;
         let state = if waits { WorkloadState::Pending } else { WorkloadState::Rolling };
         expect::workload(&namespace, &name, &format!("Deployment/{name}"), state).await?;
@@ -175,9 +169,7 @@ pub(crate) async fn revocations_limited(_: Arc<World>, namespace: Namespace) -> 
     let bind = |n| {
         let (name, namespace, revoke) = (name(n), &namespace, &revoke);
         async move {
-            namespace.create(fixtures::service_account(&name)?).await?;
-            namespace.create(fixtures::deployment_with(&name, &name, 1, &json!({READY_AFTER: "1s"}))?).await?;
-            expect::rolled_out(namespace, &name).await?;
+            running_as_its_own(namespace, &name, &json!({READY_AFTER: "1s"})).await?;
             namespace.create(fixtures::binding_with(&name, &name, ROLE, revoke)?).await?;
             expect::ready(namespace, &name).await?;
             expect::rolled_out(namespace, &name).await

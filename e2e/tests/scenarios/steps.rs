@@ -28,6 +28,13 @@ pub(crate) async fn running_with(
     expect::rolled_out(namespace, name).await
 }
 
+/// A service account, and a Deployment of one pod that runs as it already: both of this name.
+pub(crate) async fn running_as_its_own(namespace: &Namespace, name: &str, annotations: &Value) -> Result<Deployment> {
+    namespace.create(fixtures::service_account(name)?).await?;
+    namespace.create(fixtures::deployment_with(name, name, 1, annotations)?).await?;
+    expect::rolled_out(namespace, name).await
+}
+
 /// So many Deployments of one pod each that run already: `app-00`, `app-01`, ...
 pub(crate) async fn several(
     namespace: &Namespace,

@@ -17,6 +17,7 @@ use podidentity_api::names::{condition, reason};
 use serde_json::{Value, json};
 
 use crate::replicas::instead_of_the_only_one;
+use crate::steps::running_as_its_own;
 use crate::world::{NARROW, World};
 
 /// An admission webhook that nobody answers for fails first the annotation, then its restoration. The first failures are
@@ -63,9 +64,7 @@ pub(crate) async fn refused_by_a_policy(world: Arc<World>, namespace: Namespace)
 pub(crate) async fn refused_restarts(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let frozen: Vec<String> = (0..NARROW).map(|n| format!("frozen-{n}")).collect();
     for name in frozen.iter().map(String::as_str).chain(["free"]) {
-        namespace.create(fixtures::service_account(name)?).await?;
-        namespace.create(fixtures::deployment_with(name, name, 1, &json!({}))?).await?;
-        expect::rolled_out(&namespace, name).await?;
+        running_as_its_own(&namespace, name, &json!({})).await?;
     }
     let wall = Wall { world: &world, namespace: &namespace, rules: &no_restarts(&namespace) };
     wall.build().await?;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use podidentity_api::names::{self, condition, reason};
+use podidentity_api::names::{condition, reason};
 use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, WorkloadState};
 use podidentity_core::account::annotated_at;
 use podidentity_core::assess::{Assessment, Case, JudgedPod};
 use podidentity_core::finding::Severity;
 use podidentity_core::outcome::Outcome;
+use podidentity_core::plan::has_finalizer;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status;
 use podidentity_core::unbound::as_if_bound;
@@ -114,7 +115,7 @@ fn deleted(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
     let view = empty(snapshot, binding);
     let finalizers = binding.metadata.finalizers.as_deref().unwrap_or_default();
     let deleting = |message: String| (State::Working, "Deleting".to_owned(), format!("is being deleted: {message}"));
-    let is_ours = finalizers.iter().any(|finalizer| finalizer == names::FINALIZER);
+    let is_ours = has_finalizer(&binding.metadata);
     let (state, reason, message) = if is_ours {
         told(binding, &[reason::REVOKING, reason::WRITE_REFUSED])
             .unwrap_or_else(|| deleting("the operator removes its finalizer once it has nothing left to do".to_owned()))

@@ -99,6 +99,11 @@ impl WorkloadVerdict {
     }
 }
 
+/// Whether the binding's selector selects the workload for restarts.
+pub(crate) fn is_selected(workload: &Workload, binding: &PodIdentityBinding) -> bool {
+    selector::matches(&binding.spec.rollout.workload_selector, &workload.labels)
+}
+
 /// Judges a workload.
 pub fn judge(workload: Arc<Workload>, pods: Vec<JudgedPod>, case: &Case, now: Timestamp) -> WorkloadVerdict {
     let verdict = WorkloadVerdict {
@@ -113,7 +118,7 @@ pub fn judge(workload: Arc<Workload>, pods: Vec<JudgedPod>, case: &Case, now: Ti
         check_at: None,
     };
     let judge = Judge { case, binding: &case.binding, now };
-    if !selector::matches(&case.binding.spec.rollout.workload_selector, &verdict.workload.labels) {
+    if !is_selected(&verdict.workload, &case.binding) {
         return WorkloadVerdict { state: WorkloadState::Excluded, ..verdict };
     }
     if verdict.pods.iter().any(|judged| judged.verdict.roll_cures()) {

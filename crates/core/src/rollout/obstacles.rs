@@ -29,8 +29,7 @@ impl Judge<'_> {
         if self.binding.spec.suspend {
             return Wait::Suspended;
         }
-        let may_act = self.case.is_permitted();
-        if !may_act || self.case.account.state != AccountState::InForce {
+        if !self.case.is_permitted() || self.case.account.state != AccountState::InForce {
             return Wait::Account;
         }
         if rollout.policy == RolloutPolicy::Manual && !is_released(self.binding) {

@@ -20,7 +20,7 @@ pub(super) fn statuses<'a>(
     outcome: &'a Outcome,
 ) -> impl Iterator<Item = (&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
     let undone = !assessment.is_handed_over() && !snapshot.namespace_terminating();
-    let leaving = assessment.claim.deleting.iter().filter(move |binding| undone && has_finalizer(binding));
+    let leaving = assessment.claim.deleting.iter().filter(move |binding| undone && has_finalizer(&binding.metadata));
     leaving.filter_map(|binding| {
         let story = what_keeps(snapshot, binding, outcome)?;
         let old = binding.status.clone().unwrap_or_default();

@@ -107,14 +107,7 @@ impl View<'_> {
 
     /// A story about work that the operator would do: a suspended binding needs a person instead.
     fn unless_suspended(&self, story: Story) -> Story {
-        if self.case.binding.spec.suspend {
-            stalled(
-                reason::SUSPENDED,
-                format!("suspended (set spec.suspend to false to resume); when resumed: {}", story.message),
-            )
-        } else {
-            story
-        }
+        if self.case.binding.spec.suspend { stalled(reason::SUSPENDED, suspended(&story.message)) } else { story }
     }
 
     /// Whatever the story is: in a rollback it begins with what failed.
@@ -199,6 +192,11 @@ fn only_shown(view: &View) -> Option<Story> {
     };
     let message = format!("the operator only shows what it would do (--dry-run): {}{later}", steps.join("; "));
     Some(stalled(reason::DRY_RUN, message))
+}
+
+/// What a suspended binding says of what is to be done.
+fn suspended(what: &str) -> String {
+    format!("suspended (set spec.suspend to false to resume); when resumed: {what}")
 }
 
 fn write_refused(view: &View) -> Option<Story> {

@@ -3,7 +3,7 @@
 use podidentity_api::names::{self, reason};
 use podidentity_api::{RolloutPolicy, WorkloadState};
 
-use super::{Story, View, names_of, reconciling, stalled};
+use super::{Story, View, names_of, reconciling, stalled, suspended};
 use crate::assess::Rollback;
 use crate::rollout::Wait;
 use crate::status::findings;
@@ -79,11 +79,7 @@ pub(super) fn waits_for_person(view: &View) -> Option<Story> {
                 names::RELEASE_ANNOTATION
             ),
         ),
-        (
-            Wait::Suspended,
-            reason::SUSPENDED,
-            "suspended (set spec.suspend to false to resume); when resumed: restarting {}".to_owned(),
-        ),
+        (Wait::Suspended, reason::SUSPENDED, suspended("restarting {}")),
         (
             Wait::Policy,
             reason::ROLLOUT_DISABLED,
