@@ -18,6 +18,6 @@ pub use binding::{
     RolloutPolicy, SelectorOperator, SelectorRequirement,
 };
 pub use status::{
-    FindingSeverity, FindingStatus, PodIdentityBindingStatus, RevertedStatus, RollbackStatus, ServiceAccountStatus,
-    VerifiedIdentity, WorkloadState, WorkloadStatus,
+    FindingSeverity, FindingStatus, PodIdentityBindingStatus, RefusedStatus, RestartStatus, RevertedStatus,
+    RollbackStatus, ServiceAccountStatus, VerifiedIdentity, WorkloadState, WorkloadStatus,
 };

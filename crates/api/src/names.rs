@@ -9,6 +9,10 @@ pub const FINALIZER: &str = "podidentity.dev/release";
 /// Pod-template annotation: hash of the identity that the workload was rolled for, see `podidentity_core::hash`.
 pub const IDENTITY_ANNOTATION: &str = "podidentity.dev/identity";
 
+/// Service-account annotation: the binding that the identity annotations were written for, as
+/// `NAME/UID/GENERATION/HASH`, where HASH is that of the identity.
+pub const BOUND_BY_ANNOTATION: &str = "podidentity.dev/bound-by";
+
 /// Binding annotation that releases rollouts under `policy: Manual`: the `metadata.generation` to release.
 pub const RELEASE_ANNOTATION: &str = "podidentity.dev/release";
 
@@ -79,6 +83,16 @@ pub mod reason {
     pub const ROLLED_BACK: &str = "RolledBack";
     /// Another manager keeps undoing restarts.
     pub const ROLLOUT_REVERTED: &str = "RolloutReverted";
+    /// The API server refuses a restart.
+    pub const RESTART_REFUSED: &str = "RestartRefused";
+    /// The API server would refuse the pods of a workload once the role is injected.
+    pub const INJECTION_REFUSED: &str = "InjectionRefused";
+    /// A workload has fewer pods than it wants, or none.
+    pub const PODS_MISSING: &str = "PodsMissing";
+    /// `rollout.workloadSelector` selects no workload, and pods lack the role.
+    pub const NOTHING_SELECTED: &str = "NothingSelected";
+    /// Pods of a Job keep an earlier role until the Job ends.
+    pub const WAITING_FOR_JOBS: &str = "WaitingForJobs";
     /// A rollout was started (event).
     pub const ROLLOUT_STARTED: &str = "RolloutStarted";
     /// All rollouts finished (event).

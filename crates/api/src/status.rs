@@ -52,6 +52,11 @@ pub struct PodIdentityBindingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackStatus>,
 
+    /// Restarts that are about to be made, or were made and have not come up yet, and those that the API server refused.
+    /// Written before the restart itself: a restart is the operator's from here until the workload has come up once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<RestartStatus>,
+
     /// Restarts that another manager undid by removing our annotation from the pod template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverted: Option<RevertedStatus>,
@@ -125,6 +130,47 @@ pub struct ServiceAccountStatus {
     /// When it was last restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_at: Option<Time>,
+
+    /// Other field managers that own the role annotation as well: a change of theirs is a conflict, not drift.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub co_owners: Vec<String>,
+}
+
+/// A restart of a workload, from the decision until the workload has come up once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartStatus {
+    /// Kind of the workload, for example `Deployment`.
+    pub kind: String,
+    /// Name of the workload, in the binding's namespace.
+    pub name: String,
+    /// `metadata.uid` of the workload: one that is created anew was not restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
+    /// The value of the template annotation `podidentity.dev/identity` that the restart writes.
+    pub mark: String,
+    /// The workload's `metadata.generation` before the restart.
+    pub generation: i64,
+    /// When the restart was decided.
+    pub since: Time,
+    /// Whether the workload was healthy before: one that was failing already is no evidence against the role.
+    #[serde(default)]
+    pub healthy: bool,
+    /// Set while the API server, or an admission policy, refuses the restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedStatus>,
+}
+
+/// A restart that the API server refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedStatus {
+    /// How many times in a row. The wait before the next try doubles each time.
+    pub count: i32,
+    /// When it was last refused.
+    pub at: Time,
+    /// What the API server said.
+    pub message: String,
 }
 
 /// An identity that was proven, as the spec declared it.
@@ -180,9 +226,9 @@ pub struct WorkloadStatus {
     pub kind: String,
     /// Name, in the binding's namespace.
     pub name: String,
-    /// Where the workload is on its way to the identity: `Halted` (its restart failed, or would not help), `Pending` (waits
-    /// for its restart), `Rolling`, `Paused`, `Excluded` (not selected), `Unmanaged` (verified, never restarted),
-    /// `ScaledToZero` or `Current` (needs no restart).
+    /// Where the workload is on its way to the identity: `Halted` (its restart failed, or would not help), `Refused` (the
+    /// API server refuses its restart), `Pending` (waits for its restart), `Rolling`, `Paused`, `Excluded` (not selected),
+    /// `Unmanaged` (verified, never restarted), `ScaledToZero` or `Current` (needs no restart).
     pub state: WorkloadState,
     /// Why it is in this state, where that is not plain from the state itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -198,6 +244,8 @@ pub struct WorkloadStatus {
 pub enum WorkloadState {
     /// Needs a person: its restart failed, or a restart would not help.
     Halted,
+    /// Needs a restart that the API server, or an admission policy, refuses; tried again later.
+    Refused,
     /// Needs a restart that has not started: it waits for its turn, for a rollout that is under way, or, under
     /// `rollout.policy` `Manual` and `Never`, for a person.
     Pending,

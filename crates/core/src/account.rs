@@ -8,8 +8,9 @@ use podidentity_api::names::{condition, reason};
 use podidentity_api::{ConflictPolicy, PodIdentityBinding, names};
 
 use crate::objects::{FieldOwner, ServiceAccount, field_owners};
+use crate::provenance::Provenance;
 use crate::settings::Settings;
-use crate::status::whole_seconds;
+use crate::time::whole_seconds;
 use crate::wanted::Wanted;
 
 /// After so many restorations in a row the other manager is left alone until it falls silent.
@@ -21,6 +22,9 @@ const CALM_AFTER: SignedDuration = SignedDuration::from_hours(1);
 const FIRST_SILENCE: SignedDuration = SignedDuration::from_secs(60);
 /// But no longer than this.
 const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(30);
+
+/// What an admission policy has changed is written again after this long.
+const REWRITTEN_RETRY: SignedDuration = SignedDuration::from_mins(10);
 
 /// The state of the service account, seen from the owning binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +42,20 @@ pub enum AccountState {
         /// Set if this restores what we had written before: what happened to it, and by whom.
         drift: Option<String>,
     },
+    /// It was written for a later declaration of the binding than the one that is seen: nothing is written until that is
+    /// seen too.
+    Ahead,
     /// Another manager owns an annotation with another value.
     Conflict(ForeignOwner),
+    /// What we wrote was changed on its way, by a mutating admission policy or webhook.
+    Rewritten {
+        /// Annotation key.
+        key: String,
+        /// Its value now; `None` if it was left out.
+        value: Option<String>,
+        /// When it is tried again.
+        retry_at: Timestamp,
+    },
     /// Another manager keeps changing or removing an annotation of ours; nothing is written before `retry_at`.
     Contested {
         /// What it did this time, and who it is, where that is known.
@@ -75,6 +91,10 @@ pub struct Account {
     pub annotated_at: Option<Timestamp>,
     /// When we last wrote an annotation.
     pub written_at: Option<Timestamp>,
+    /// Other field managers that own the role annotation, by name.
+    pub co_owners: Vec<String>,
+    /// For whom our annotations were written.
+    pub provenance: Option<Provenance>,
 }
 
 impl ForeignOwner {
@@ -98,7 +118,14 @@ impl Account {
         now: Timestamp,
     ) -> Self {
         let Some(account) = account else {
-            return Self { state: AccountState::Missing, role_in_force: None, annotated_at: None, written_at: None };
+            return Self {
+                state: AccountState::Missing,
+                role_in_force: None,
+                annotated_at: None,
+                written_at: None,
+                co_owners: Vec::new(),
+                provenance: None,
+            };
         };
         let role_in_force = role_by_our_hand(account, settings);
         let state = if account.metadata.deletion_timestamp.is_some() {
@@ -111,8 +138,25 @@ impl Account {
             annotated_at: role_in_force.as_ref().and_then(|_| annotated_at(account, settings)),
             role_in_force,
             written_at: owned_keys(account, settings).filter_map(|(_, owner)| owner.time).max(),
+            co_owners: co_owners(account, settings),
+            provenance: Provenance::on(account),
         }
     }
+
+    /// When to look again without any event.
+    pub fn check_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            AccountState::Contested { retry_at, .. } | AccountState::Rewritten { retry_at, .. } => Some(*retry_at),
+            _ => None,
+        }
+    }
+}
+
+/// The managers beside us that own the role annotation.
+fn co_owners(account: &ServiceAccount, settings: &Settings) -> Vec<String> {
+    let owners = field_owners(&account.metadata, &settings.key("role-arn"), false).map(|owner| owner.manager);
+    let others: BTreeSet<String> = owners.filter(|manager| manager != names::FIELD_MANAGER).collect();
+    others.into_iter().collect()
 }
 
 /// The role on the service account if we own the annotation.
@@ -134,11 +178,11 @@ pub fn owned_keys<'a>(
     })
 }
 
-/// The audience on the service account if it is somebody else's alone.
+/// The audience on the service account if it is somebody else's alone. It may be empty, which the webhook takes literally.
 pub fn foreign_audience(account: &ServiceAccount, settings: &Settings) -> Option<String> {
     let key = settings.key("audience");
     let ours = owned_keys(account, settings).any(|(owned, _)| owned == key);
-    value(account, &key).filter(|audience| !ours && !audience.is_empty()).map(str::to_owned)
+    value(account, &key).filter(|_| !ours).map(str::to_owned)
 }
 
 fn value<'a>(account: &'a ServiceAccount, key: &str) -> Option<&'a str> {
@@ -154,6 +198,11 @@ fn state(
 ) -> AccountState {
     let annotations = wanted.annotations(settings);
     let owned: BTreeSet<String> = owned_keys(account, settings).map(|(key, _)| key).collect();
+    let provenance = Provenance::on(account);
+    if provenance.as_ref().is_some_and(|written| written.is_ahead_of(binding)) {
+        return AccountState::Ahead;
+    }
+    let arrived = provenance.is_some_and(|written| written.is_of(binding) && written.hash == wanted.hash());
     let mut drift = None;
     let mut force = false;
     for (key, wanted_value) in &annotations {
@@ -161,9 +210,14 @@ fn state(
         if seen == Some(wanted_value) {
             continue;
         }
-        // What we owned alone and somebody else has removed or taken was ours: that is drift, and we take it back.
-        let taken = !owned.contains(key) && was_ours(account, binding, *key == settings.key("role-arn"));
         let foreign = foreign_owner(account, key);
+        if let Some(rewritten) = rewritten(account, key, arrived && foreign.is_none(), now) {
+            return rewritten;
+        }
+        // What we owned alone and somebody else has removed or taken was ours: that is drift, and we take it back. What we
+        // owned together with somebody who has changed it is a conflict.
+        let shared = foreign.as_ref().is_some_and(|foreign| was_co_owner(binding, &foreign.manager));
+        let taken = !owned.contains(key) && !shared && was_ours(account, binding, *key == settings.key("role-arn"));
         if taken && (foreign.is_some() || seen.is_none()) {
             let what = described(key, foreign.as_ref());
             if let Some((silence, retry_at)) = contested_until(binding, foreign.as_ref(), now) {
@@ -180,6 +234,20 @@ fn state(
     let complete = annotations.iter().all(|(key, wanted_value)| value(account, key) == Some(wanted_value));
     let wanted_keys: BTreeSet<String> = annotations.into_keys().collect();
     if complete && owned == wanted_keys { AccountState::InForce } else { AccountState::Outdated { force, drift } }
+}
+
+/// What admission has made of the value that we wrote, as long as it is not to be written again.
+fn rewritten(account: &ServiceAccount, key: &str, arrived: bool, now: Timestamp) -> Option<AccountState> {
+    let ours = field_owners(&account.metadata, key, false).find(|owner| owner.manager == names::FIELD_MANAGER)?;
+    let retry_at = ours.time.filter(|_| arrived)? + REWRITTEN_RETRY;
+    let (key, value) = (key.to_owned(), value(account, key).map(str::to_owned));
+    (retry_at > now).then_some(AccountState::Rewritten { key, value, retry_at })
+}
+
+/// Whether the status says that the manager owned the role annotation as well.
+fn was_co_owner(binding: &PodIdentityBinding, manager: &str) -> bool {
+    let account = binding.status.as_ref().and_then(|status| status.service_account.as_ref());
+    account.is_some_and(|account| account.co_owners.iter().any(|owner| owner == manager))
 }
 
 /// Whether the status says that we had written the key to this very service account before. The role always is
@@ -264,4 +332,14 @@ pub fn restorations_with_this_one(binding: &PodIdentityBinding, now: Timestamp) 
 /// When the role that is there was written, whoever did it. Of several owners of the same value the first one made it so.
 pub fn annotated_at(account: &ServiceAccount, settings: &Settings) -> Option<Timestamp> {
     field_owners(&account.metadata, &settings.key("role-arn"), false).filter_map(|owner| owner.time).min()
+}
+
+/// The manager that keeps one of these roles on the service account, where it is not us.
+pub(crate) fn kept_by(account: &ServiceAccount, settings: &Settings, roles: &BTreeSet<&str>) -> Option<String> {
+    let key = settings.key("role-arn");
+    value(account, &key).filter(|role| roles.contains(role))?;
+    let mut owners = field_owners(&account.metadata, &key, false).map(|owner| owner.manager);
+    Some(
+        owners.find(|manager| manager != names::FIELD_MANAGER).unwrap_or_else(|| "an unknown field manager".to_owned()),
+    )
 }

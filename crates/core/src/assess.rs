@@ -3,25 +3,47 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use podidentity_api::{FailurePolicy, PodIdentityBinding, RollbackStatus};
+use jiff::Timestamp;
+use podidentity_api::{DeletionPolicy, FailurePolicy, PodIdentityBinding, RollbackStatus};
 
-use crate::account::{self, Account};
+use crate::account::{self, Account, AccountState};
 use crate::claim::Claim;
 use crate::grants::Grant;
 use crate::invalid;
 use crate::objects::{ControllerRef, Pod, WorkloadId};
-use crate::rollout::{self, WorkloadVerdict};
+use crate::record::Records;
+use crate::revoke::{self, Revocation, recorded_roles};
+use crate::rollout::{Cause, Judge, Phase, WorkloadVerdict, is_released, settled_at};
+use crate::schedule;
 use crate::snapshot::Snapshot;
-use crate::verify::{PodVerdict, verify_pod};
+use crate::verify::{JudgedPod, verify_pod};
 use crate::wanted::Wanted;
 
 /// What a snapshot means.
 #[derive(Clone, Debug)]
 pub struct Assessment {
-    /// Whose the service account is.
-    pub claim: Claim,
-    /// The owning binding's case, if there is one.
-    pub case: Option<Case>,
+    /// The case of the binding that owns the service account, if there is one.
+    pub owner: Option<Case>,
+    /// Bindings that wait for the owner to go.
+    pub waiting: Vec<Arc<PodIdentityBinding>>,
+    /// Bindings that are being deleted.
+    pub deleting: Vec<Deletion>,
+}
+
+/// A binding that is being deleted.
+#[derive(Clone, Debug)]
+pub struct Deletion {
+    /// The binding.
+    pub binding: Arc<PodIdentityBinding>,
+    /// What is left to be taken from pods; `None` unless its policy is `Revoke` and it is not suspended.
+    pub revocation: Option<Revocation>,
+}
+
+impl Deletion {
+    fn of(snapshot: &Snapshot, binding: Arc<PodIdentityBinding>) -> Self {
+        let revokes = binding.spec.deletion_policy == DeletionPolicy::Revoke && !binding.spec.suspend;
+        Self { revocation: revokes.then(|| revoke::judge(snapshot, &binding)), binding }
+    }
 }
 
 /// Everything judged for the owning binding.
@@ -41,8 +63,10 @@ pub struct Case {
     pub account: Account,
     /// Workloads, by kind and name.
     pub workloads: Vec<WorkloadVerdict>,
-    /// Live pods of no workload that can be rolled, by controller (`None`: bare pods).
-    pub strays: BTreeMap<Option<ControllerRef>, Vec<JudgedPod>>,
+    /// Live pods of no workload that can be restarted, by controller (`None`: bare pods).
+    pub unmanaged: BTreeMap<Option<ControllerRef>, Vec<JudgedPod>>,
+    /// When the newest of the pods was created that have the identity by injection.
+    pub injected_at: Option<Timestamp>,
 }
 
 /// The return from a role that failed to the one before.
@@ -63,27 +87,21 @@ impl Rollback {
     }
 }
 
-/// A live pod and what was found in it.
-#[derive(Clone, Debug)]
-pub struct JudgedPod {
-    /// The pod.
-    pub pod: Arc<Pod>,
-    /// What was found.
-    pub verdict: PodVerdict,
-}
-
 impl Assessment {
     /// Judges a snapshot.
     pub fn of(snapshot: &Snapshot) -> Self {
-        let claim = Claim::of(&snapshot.bindings);
-        let case = claim.owner.clone().map(|binding| Case::of(snapshot, binding));
-        Self { claim, case }
+        let Claim { owner, waiting, deleting } = Claim::of(&snapshot.bindings);
+        Self {
+            owner: owner.map(|binding| Case::of(snapshot, binding)),
+            waiting,
+            deleting: deleting.into_iter().map(|binding| Deletion::of(snapshot, binding)).collect(),
+        }
     }
 
     /// Whether a binding takes over what one that is being deleted leaves on the service account: a suspended one when it is
     /// resumed, and nothing is written until then.
     pub fn is_handed_over(&self) -> bool {
-        self.case.as_ref().is_some_and(Case::is_permitted)
+        self.owner.as_ref().is_some_and(Case::is_permitted)
     }
 }
 
@@ -91,52 +109,79 @@ impl Case {
     /// Judges everything for one binding.
     pub fn of(snapshot: &Snapshot, binding: Arc<PodIdentityBinding>) -> Self {
         let settings = &snapshot.config.settings;
-        let mut wanted = Wanted::of(&binding.spec);
         let recorded = recorded_rollback(&binding);
-        if let Some(rollback) = &recorded {
-            wanted = last_verified(&binding).unwrap_or(wanted);
-            wanted.role_arn.clone_from(&rollback.to);
-        }
-        let account = Account::judge(snapshot.service_account.as_deref(), &binding, &wanted, settings, snapshot.now);
+        let mut wanted = declared_or_rolled_back(&binding, recorded.as_ref());
+        let service_account = snapshot.service_account.as_deref();
+        let account = Account::judge(service_account, &binding, &wanted, settings, snapshot.now);
         if wanted.audience.is_none() {
-            let account = snapshot.service_account.as_deref();
-            wanted.foreign_audience = account.and_then(|account| account::foreign_audience(account, settings));
+            wanted.foreign_audience = service_account.and_then(|it| account::foreign_audience(it, settings));
         }
         // The time of another role's annotation says nothing about pods that lack this one.
         let in_force = account.role_in_force.as_ref() == Some(&wanted.role_arn);
         wanted.annotated_at = account.annotated_at.filter(|_| in_force);
         wanted.earlier_roles = earlier_roles(&binding);
-
-        let (by_workload, strays) = group_pods(snapshot);
         let mut case = Self {
             invalid: invalid::reason(&binding),
             grant: Grant::of(snapshot, &wanted.role_arn),
             rollback: recorded.map(Rollback::InForce),
             workloads: Vec::new(),
-            strays: BTreeMap::new(),
+            unmanaged: BTreeMap::new(),
+            injected_at: None,
             binding,
             wanted,
             account,
         };
-        let judge = |pods: &[Arc<Pod>], template: Option<_>| -> Vec<JudgedPod> {
-            let judged = |pod: &Arc<Pod>| JudgedPod {
-                verdict: verify_pod(pod, template, &case.wanted, settings),
-                pod: Arc::clone(pod),
-            };
-            pods.iter().map(judged).collect()
-        };
-        let strays = strays.into_iter().map(|(owner, pods)| (owner, judge(&pods, None))).collect();
-        let workloads = snapshot.workloads.iter().map(|workload| {
-            let pods = by_workload.get(&workload.id()).map_or(&[][..], Vec::as_slice);
-            let pods = judge(pods, Some(&workload.template));
-            rollout::judge(Arc::clone(workload), pods, &case, snapshot.now)
-        });
-        case.workloads = workloads.collect();
-        case.strays = strays;
+        case.judge_pods(snapshot);
         if case.rollback.is_none() {
             case.rollback = due_rollback(&case).map(Rollback::Due);
         }
         case
+    }
+
+    fn judge_pods(&mut self, snapshot: &Snapshot) {
+        let settings = &snapshot.config.settings;
+        let judged = |pods: &[Arc<Pod>], template: Option<_>| -> Vec<JudgedPod> {
+            let judged = |pod: &Arc<Pod>| JudgedPod {
+                verdict: verify_pod(pod, template, &self.wanted, settings),
+                pod: Arc::clone(pod),
+            };
+            pods.iter().map(judged).collect()
+        };
+        let mut pods = PodsByOwner::of(snapshot);
+        let judge = self.restart_judge(snapshot);
+        let workloads = snapshot.workloads.iter().map(|workload| {
+            let OwnedPods { live, terminating } = pods.by_workload.remove(&workload.id()).unwrap_or_default();
+            judge.judge(Arc::clone(workload), judged(&live, Some(&workload.template)), terminating)
+        });
+        let workloads: Vec<_> = workloads.collect();
+        let unmanaged = pods.unmanaged.into_iter().map(|(owner, pods)| (owner, judged(&pods, None))).collect();
+        (self.workloads, self.unmanaged) = (workloads, unmanaged);
+        self.injected_at = schedule::injected_at(self.pods());
+    }
+
+    fn restart_judge<'a>(&'a self, snapshot: &'a Snapshot) -> Judge<'a> {
+        let rollout = &self.binding.spec.rollout;
+        Judge {
+            rollout,
+            suspended: self.binding.spec.suspend,
+            wanted: &self.wanted,
+            settings: &snapshot.config.settings,
+            is_offered: self.is_permitted() && self.account.state == AccountState::InForce,
+            settled_at: settled_at(self.account.written_at, rollout.settle_seconds),
+            is_released: is_released(&self.binding),
+            records: Records::of(&self.binding),
+            reverted: self.binding.status.as_ref().and_then(|status| status.reverted.as_ref()),
+            now: snapshot.now,
+        }
+    }
+
+    /// The workload whose next pods the API server would refuse once the service account is annotated, while they are taken
+    /// as it is now. Annotating would break it.
+    pub fn broken_by_annotating(&self) -> Option<&WorkloadVerdict> {
+        let changes = matches!(self.account.state, AccountState::Outdated { .. } | AccountState::Missing);
+        // With a role on the account its pods are refused already.
+        let breaks = changes && self.account.role_in_force.is_none();
+        self.workloads.iter().find(|verdict| breaks && verdict.refusal.is_some())
     }
 
     /// Whether what the binding declares is valid, and granted.
@@ -159,7 +204,7 @@ impl Case {
 
     /// All live pods with their verdicts.
     pub fn pods(&self) -> impl Iterator<Item = &JudgedPod> {
-        self.workloads.iter().flat_map(|workload| &workload.pods).chain(self.strays.values().flatten())
+        self.workloads.iter().flat_map(|workload| &workload.pods).chain(self.unmanaged.values().flatten())
     }
 }
 
@@ -176,53 +221,77 @@ pub(crate) fn last_verified(binding: &PodIdentityBinding) -> Option<Wanted> {
     Some(Wanted::of(&binding.spec).with(identity))
 }
 
+/// What the binding wants: what it declares, or, after a rollback, what was verified before.
+fn declared_or_rolled_back(binding: &PodIdentityBinding, rollback: Option<&RollbackStatus>) -> Wanted {
+    let declared = Wanted::of(&binding.spec);
+    let Some(rollback) = rollback else { return declared };
+    let mut wanted = last_verified(binding).unwrap_or(declared);
+    wanted.role_arn.clone_from(&rollback.to);
+    wanted
+}
+
+/// A role that does not work is rolled back. That nothing injects it says nothing about the role.
 fn due_rollback(case: &Case) -> Option<RollbackStatus> {
     let binding = &case.binding;
     if binding.spec.rollout.on_failure != FailurePolicy::Rollback || binding.spec.suspend {
         return None;
     }
-    let failed = case.workloads.iter().find(|workload| workload.failed)?;
+    let is_of_role = |it: &&WorkloadVerdict| matches!(it.phase, Phase::Failed { cause: Cause::NotUp, .. });
+    let failed = case.workloads.iter().find(is_of_role)?;
     let before = last_verified(binding)?;
     (before.hash() != case.wanted.hash()).then(|| RollbackStatus {
         generation: binding.metadata.generation.unwrap_or_default(),
         from: case.wanted.role_arn.clone(),
         to: before.role_arn,
-        message: format!("{}: {}", failed.workload.id(), failed.message.as_deref().unwrap_or("failed")),
+        message: format!("{}: {}", failed.workload.id(), failed.message().unwrap_or("failed")),
     })
 }
 
 fn earlier_roles(binding: &PodIdentityBinding) -> Vec<String> {
-    let mut roles: Vec<String> = told_roles(binding).map(str::to_owned).collect();
+    let mut roles: Vec<String> = recorded_roles(binding).map(str::to_owned).collect();
     roles.dedup();
     roles
 }
 
-/// The roles that the status names: the one in force, and the one that was proven last.
-pub(crate) fn told_roles(binding: &PodIdentityBinding) -> impl Iterator<Item = &str> {
-    let status = binding.status.iter();
-    status.flat_map(|status| [&status.role_arn, &status.last_verified_role_arn]).flatten().map(String::as_str)
+/// Live pods by the workload of the snapshot that they belong to, and the rest by controller.
+#[derive(Default)]
+struct PodsByOwner {
+    by_workload: BTreeMap<WorkloadId, OwnedPods>,
+    unmanaged: BTreeMap<Option<ControllerRef>, Vec<Arc<Pod>>>,
 }
 
-type PodsByWorkload = BTreeMap<WorkloadId, Vec<Arc<Pod>>>;
-type PodsByController = BTreeMap<Option<ControllerRef>, Vec<Arc<Pod>>>;
+/// The pods of a workload.
+#[derive(Default)]
+struct OwnedPods {
+    live: Vec<Arc<Pod>>,
+    /// Pods that are being deleted and have not ended.
+    terminating: usize,
+}
 
-/// Live pods by the workload of the snapshot that they belong to, and the rest by controller.
-fn group_pods(snapshot: &Snapshot) -> (PodsByWorkload, PodsByController) {
-    let ids: BTreeMap<(&str, String), WorkloadId> = snapshot
-        .workloads
-        .iter()
-        .map(|workload| workload.id())
-        .map(|id| ((id.kind.as_str(), id.name.clone()), id))
-        .collect();
-    let mut by_workload = PodsByWorkload::new();
-    let mut strays = PodsByController::new();
-    for pod in snapshot.pods.iter().filter(|pod| pod.is_live()) {
-        let controller = pod.controller();
-        let id = controller.and_then(|owner| ids.get(&(owner.kind.as_str(), owner.name.clone())));
-        match id {
-            Some(id) => by_workload.entry(id.clone()).or_default().push(Arc::clone(pod)),
-            None => strays.entry(controller.cloned()).or_default().push(Arc::clone(pod)),
+impl PodsByOwner {
+    fn of(snapshot: &Snapshot) -> Self {
+        let ids: BTreeMap<(&str, String), WorkloadId> = snapshot
+            .workloads
+            .iter()
+            .map(|workload| workload.id())
+            .map(|id| ((id.kind.as_str(), id.name.clone()), id))
+            .collect();
+        let mut pods = Self::default();
+        for pod in &snapshot.pods {
+            let controller = pod.controller();
+            let owner = controller.filter(|owner| !owner.direct);
+            let id = owner.and_then(|owner| ids.get(&(owner.kind.as_str(), owner.name.clone())));
+            match id {
+                Some(id) if pod.is_live() => {
+                    pods.by_workload.entry(id.clone()).or_default().live.push(Arc::clone(pod));
+                }
+                Some(id) if pod.is_terminating() => pods.by_workload.entry(id.clone()).or_default().terminating += 1,
+                None if pod.is_live() => {
+                    pods.unmanaged.entry(controller.cloned()).or_default().push(Arc::clone(pod));
+                }
+                Some(_) | None => {}
+            }
         }
+        pods
     }
-    (by_workload, strays)
 }

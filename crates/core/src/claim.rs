@@ -10,7 +10,7 @@ pub struct Claim {
     /// The oldest binding that is not being deleted: by creation time, then name.
     pub owner: Option<Arc<PodIdentityBinding>>,
     /// The others that are not being deleted; they wait for the owner to go.
-    pub losers: Vec<Arc<PodIdentityBinding>>,
+    pub waiting: Vec<Arc<PodIdentityBinding>>,
     /// Those that are being deleted.
     pub deleting: Vec<Arc<PodIdentityBinding>>,
 }
@@ -22,7 +22,7 @@ impl Claim {
             bindings.iter().cloned().partition(|binding| binding.metadata.deletion_timestamp.is_some());
         claiming.sort_by(|a, b| age_and_name(a).cmp(&age_and_name(b)));
         let mut claiming = claiming.into_iter();
-        Self { owner: claiming.next(), losers: claiming.collect(), deleting }
+        Self { owner: claiming.next(), waiting: claiming.collect(), deleting }
     }
 }
 

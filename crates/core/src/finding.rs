@@ -106,6 +106,12 @@ reasons! {
         "The audience changed after the pod was created, or the template projects a token of its own. A token without \
          an audience is for the Kubernetes API server.",
         "Restart the workload if the audience was changed, otherwise correct the volume in the template.";
+    InjectionRefused: Error, NO,
+        "The API server refuses the workload's next pods once the role is injected.",
+        "The template mounts something of its own at the path where the token is mounted, or asks for a lifetime of the \
+         token that is too long. Pods that run already go on; none can be created.",
+        "Remove the template's own mount and variables, so that the webhook adds them, or leave the container out by the \
+         annotation `eks.amazonaws.com/skip-containers` of the pod template.";
     TokenExpirationMismatch: Warning, "yes, unless the pod's annotation or its own volume sets it",
         "The token's lifetime is not the declared one.",
         "The lifetime changed after the pod was created, or the template sets another one by the annotation \

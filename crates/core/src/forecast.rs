@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
-use podidentity_api::{WorkloadState, names};
+use podidentity_api::names;
 use serde_json::json;
 
 use crate::account::{self, AccountState};
 use crate::assess::{Assessment, Case};
 use crate::objects::{ServiceAccount, WorkloadId};
 use crate::outcome::Outcome;
-use crate::plan::most_at_once;
-use crate::rollout::{Wait, WorkloadVerdict};
+use crate::rollout::{Phase, Wait, WorkloadVerdict};
+use crate::schedule::most_at_once;
 use crate::snapshot::Snapshot;
 use crate::status::{Progress, story};
 
@@ -56,6 +56,8 @@ pub struct WorkloadForecast {
     pub lacking: usize,
     /// What happens to it.
     pub fate: Fate,
+    /// Why the API server would refuse its next pods, once the service account is annotated.
+    pub refused: Option<String>,
 }
 
 /// What happens to a workload.
@@ -104,10 +106,10 @@ impl Forecast {
     /// The forecast for the binding that owns the service account; nothing without one.
     pub fn of(snapshot: &Snapshot) -> Self {
         let before = Assessment::of(snapshot);
-        let Some(case) = &before.case else { return Self::default() };
+        let Some(case) = &before.owner else { return Self::default() };
         let mut forecast = Self {
             blocked: blocked(snapshot, case),
-            unmanaged_pods: case.strays.values().map(Vec::len).sum(),
+            unmanaged_pods: case.unmanaged.values().map(Vec::len).sum(),
             ..Self::default()
         };
         // What is blocked may be freed: the workloads are told in any case.
@@ -115,7 +117,7 @@ impl Forecast {
             forecast.annotations = changes(snapshot, case);
         }
         let after = annotated(snapshot, case);
-        if let Some(case) = Assessment::of(&after).case {
+        if let Some(case) = Assessment::of(&after).owner {
             forecast.workloads = workloads(&case);
         }
         forecast
@@ -203,57 +205,71 @@ fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(&'static str, String)> {
                 | AccountState::Terminating
                 | AccountState::Conflict(_)
                 | AccountState::Contested { .. }
-        );
+                | AccountState::Rewritten { .. }
+                | AccountState::Ahead
+        )
+        || case.broken_by_annotating().is_some();
     let forbidden = !case.may_write();
     let stops = story.progress != Progress::Done && (cannot || forbidden);
     stops.then_some((story.reason, story.message))
 }
 
 fn workloads(case: &Case) -> Vec<WorkloadForecast> {
-    let proven = case.workloads.iter().any(WorkloadVerdict::proves_injection);
-    let at_once = most_at_once(&case.binding);
-    let mut restarts = 0;
-    let forecasts = case.workloads.iter().map(|verdict| {
-        let fate = match fate(verdict) {
-            Fate::Restart { after, .. } => {
-                // The canary is alone in its turn.
-                let (canary, turn) = match (proven, restarts) {
-                    (false, 0) => (true, 1),
-                    (false, n) => (false, 2 + (n - 1) / at_once),
-                    (true, n) => (false, 1 + n / at_once),
-                };
-                restarts += 1;
-                Fate::Restart { turn, canary, after }
-            }
-            other => other,
-        };
-        WorkloadForecast {
+    let mut forecasts: Vec<_> = case
+        .workloads
+        .iter()
+        .map(|verdict| WorkloadForecast {
             workload: verdict.workload.id(),
             pods: verdict.pods.len(),
             lacking: verdict.pods.iter().filter(|judged| !judged.verdict.is_verified()).count(),
-            fate,
+            fate: fate(verdict),
+            refused: verdict.refusal.as_ref().map(ToString::to_string),
+        })
+        .collect();
+    give_turns(case, &mut forecasts);
+    forecasts
+}
+
+/// In which turn each is restarted: the healthy ones first, and the canary alone.
+fn give_turns(case: &Case, forecasts: &mut [WorkloadForecast]) {
+    let proven = case.workloads.iter().any(WorkloadVerdict::proves_injection);
+    let at_once = most_at_once(&case.binding.spec.rollout);
+    let mut order: Vec<usize> = (0..forecasts.len()).collect();
+    order.sort_by_key(|index| (!case.workloads[*index].is_healthy(), *index));
+    let mut restarts = 0;
+    for index in order {
+        if let Fate::Restart { turn, canary, .. } = &mut forecasts[index].fate {
+            (*canary, *turn) = match (proven, restarts) {
+                (false, 0) => (true, 1),
+                (false, n) => (false, 2 + (n - 1) / at_once),
+                (true, n) => (false, 1 + n / at_once),
+            };
+            restarts += 1;
         }
-    });
-    forecasts.collect()
+    }
 }
 
 fn fate(verdict: &WorkloadVerdict) -> Fate {
     let restart = |after| Fate::Restart { turn: 1, canary: false, after };
-    let why = || verdict.message.clone().unwrap_or_default();
-    match verdict.wait {
-        Some(Wait::Account | Wait::Settling | Wait::Slot | Wait::Retry) => return restart(None),
-        Some(Wait::Suspended) => return restart(Some(After::Resumed)),
-        Some(Wait::Release) => return restart(Some(After::Released)),
-        Some(Wait::OwnRollout) => return restart(Some(After::OwnRollout)),
-        Some(Wait::Policy | Wait::HeldBack | Wait::Reverted) => return Fate::LeftAlone(why()),
-        None => {}
-    }
-    match verdict.state {
-        WorkloadState::Rolling => Fate::Restarting,
-        WorkloadState::Halted => Fate::LeftAlone(why()),
-        WorkloadState::ScaledToZero => Fate::Untouched("is scaled to zero; new pods get the role"),
-        WorkloadState::Excluded => Fate::Untouched("is left out by rollout.workloadSelector"),
-        _ if verdict.pods.is_empty() => Fate::Untouched("has no pods; new ones get the role"),
-        _ => Fate::Untouched("has the role already"),
+    let why = || verdict.message().unwrap_or_default().to_owned();
+    match &verdict.phase {
+        Phase::Due { .. } => restart(None),
+        Phase::Waiting { on, .. } => match on {
+            Wait::Account | Wait::Settling | Wait::Retry => restart(None),
+            Wait::Suspended => restart(Some(After::Resumed)),
+            Wait::Release => restart(Some(After::Released)),
+            Wait::OwnRollout => restart(Some(After::OwnRollout)),
+            Wait::Policy | Wait::HeldBack | Wait::Reverted => Fate::LeftAlone(why()),
+        },
+        Phase::Rolling { .. } => Fate::Restarting,
+        Phase::NotHelped { .. }
+        | Phase::Lapsed { .. }
+        | Phase::Paused { .. }
+        | Phase::Refused { .. }
+        | Phase::Failed { .. } => Fate::LeftAlone(why()),
+        Phase::ScaledToZero => Fate::Untouched("is scaled to zero; new pods get the role"),
+        Phase::Excluded => Fate::Untouched("is left out by rollout.workloadSelector"),
+        Phase::Current { .. } if verdict.pods.is_empty() => Fate::Untouched("has no pods; new ones get the role"),
+        Phase::Current { .. } => Fate::Untouched("has the role already"),
     }
 }

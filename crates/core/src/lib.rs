@@ -1,37 +1,47 @@
 //! Pure decisions: no client, no clock, no I/O.
 //!
 //! ```text
-//! Snapshot ──► claim ──► grants ──► account ──► verify (by injection) ──► rollout ──► plan ──► status
-//!              └───────────────────── assess ─────────────────────────────────┘
+//! Snapshot ──► claim ──► grants ──► account ──► verify (by injection) ──► rollout ──► schedule ──► plan ──► status
+//!              └───────────────────── assess ─────────────────────────────┘
 //! ```
 //!
 //! A [`snapshot`] holds all that is known of one identity, that is, of one service account. Everything that happens is
-//! a function of it.
+//! a function of it. Modules stand in the order of their imports: each uses only those before it, which a test holds.
+
+pub mod settings;
+mod time;
 
 pub mod arn;
 pub mod finding;
-pub mod injection;
 pub mod objects;
+
+pub mod injection;
 pub mod selector;
-pub mod settings;
+
+pub mod mark;
 pub mod wanted;
+
+mod provenance;
+pub mod step;
 
 pub mod snapshot;
 
 pub mod claim;
 pub mod grants;
+mod invalid;
 
 pub mod account;
 
 pub mod verify;
 
+mod record;
 mod reverts;
 pub mod rollout;
-
-pub mod assess;
-mod invalid;
+pub mod schedule;
 
 mod revoke;
+
+pub mod assess;
 
 pub mod plan;
 

@@ -3,8 +3,9 @@
 use crate::account::AccountState;
 use crate::assess::Assessment;
 use crate::objects::WorkloadId;
-use crate::plan::Step;
+use crate::record::Records;
 use crate::reverts;
+use crate::step::Step;
 
 /// What became of a plan's steps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Outcome {
 /// A step that did not go well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// The workload, if it was a restart.
+    pub workload: Option<WorkloadId>,
     /// What was to be written, for example `service account default/my-app`.
     pub what: String,
     /// What kind of problem it is.
@@ -40,6 +43,8 @@ pub enum ProblemKind {
     Stale,
     /// Another field manager owns what was to be written.
     Conflict,
+    /// The API server took the write and stored something else: an admission policy or webhook changed it.
+    Rewritten,
     /// The API server refuses the write and will go on doing so: permissions, admission, validation.
     Refused,
     /// The write failed for now: time-out, overload, connection.
@@ -49,14 +54,17 @@ pub enum ProblemKind {
 impl Outcome {
     /// Tells what steps that were carried out meant, given what they were planned on.
     pub fn of(before: &Assessment, done: Vec<Step>, problems: Vec<Problem>) -> Self {
-        let Some(case) = &before.case else { return Self { done, problems, ..Self::default() } };
+        let Some(case) = &before.owner else { return Self { done, problems, ..Self::default() } };
         let annotated = done.iter().any(|step| matches!(step, Step::Annotate { .. }));
         let restored = match &case.account.state {
             AccountState::Outdated { drift, .. } if annotated => drift.clone(),
             _ => None,
         };
         let mut outcome = Self { done, problems, restored, ..Self::default() };
-        outcome.rolled_again = reverts::rolled_again(case, &outcome.rolled());
+        let (records, hash) = (Records::of(&case.binding), case.wanted.hash());
+        outcome.rolled_again = case.workloads.iter().any(|verdict| {
+            outcome.rolled().contains(&&verdict.workload.id()) && reverts::is_undone(verdict, &records, &hash)
+        });
         outcome
     }
 
@@ -67,6 +75,19 @@ impl Outcome {
             Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
         });
         rolled.collect()
+    }
+
+    /// Why the API server refused the restart of the workload, or what admission made of it.
+    pub fn refused(&self, workload: &WorkloadId) -> Option<&str> {
+        let refused = |it: &&Problem| {
+            it.workload.as_ref() == Some(workload) && matches!(it.kind, ProblemKind::Refused | ProblemKind::Rewritten)
+        };
+        self.problems.iter().find(refused).map(|problem| problem.message.as_str())
+    }
+
+    /// The first problem of this kind that is not about a restart: those are told of their workloads.
+    pub fn first_but_restarts(&self, kind: ProblemKind) -> Option<&Problem> {
+        self.problems.iter().find(|problem| problem.kind == kind && problem.workload.is_none())
     }
 
     /// The first problem of this kind.

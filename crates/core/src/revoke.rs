@@ -3,39 +3,62 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-use podidentity_api::{PodIdentityBinding, RolloutPolicy, names};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use podidentity_api::names::{condition, reason};
+use podidentity_api::{PodIdentityBinding, RestartStatus, RolloutPolicy, names};
 use sha2::{Digest, Sha256};
 
 use crate::account;
-use crate::assess::told_roles;
 use crate::injection::ROLE_ARN;
-use crate::objects::{ControllerRef, Pod, PodSpec, UpdateStrategy, Workload, WorkloadId};
-use crate::plan::{Step, roll};
-use crate::rollout::{is_selected, rolled_at};
+use crate::objects::{ControllerRef, Pod, PodSpec, Workload, WorkloadId};
+use crate::record::{self, Records};
+use crate::rollout::{Progress, Restarted, held_back, is_selected, patience, settled_at};
 use crate::snapshot::Snapshot;
+use crate::verify::{JudgedPod, PodVerdict};
 
 /// What is left to do, and what cannot be done.
-#[derive(Default)]
-pub(crate) struct Revocation {
-    /// Whether new pods still get the role: the annotation goes first.
-    pub(crate) is_offered: bool,
-    /// Restarts that are to be started.
-    pub(crate) rolls: Vec<Step>,
-    /// Workloads that are being restarted.
-    pub(crate) in_flight: Vec<WorkloadId>,
+#[derive(Clone, Debug, Default)]
+pub struct Revocation {
+    /// Whether new pods still get the role by our hand: the annotation goes first.
+    pub is_offered: bool,
+    /// The manager that keeps the role on the service account, where one does: then no restart takes it from pods.
+    pub kept_by: Option<String>,
+    /// Restarts that are to be made, those that are recorded first.
+    pub due: Vec<Due>,
+    /// Workloads that are being restarted, with their records.
+    pub under_way: Vec<(WorkloadId, Option<RestartStatus>)>,
+    /// Restarts that the API server refuses, and until when.
+    pub refused: Vec<(RestartStatus, Timestamp)>,
     /// Workloads and pods, as `Kind/name`, that have the role and that the operator does not restart: paused, `OnDelete`,
-    /// left out by the binding's selector or policy, a restart that does not complete within its deadline, Jobs and bare
-    /// pods. They do not hold the binding back.
-    pub(crate) kept: Vec<String>,
+    /// left out by the binding's selector or policy, a restart that makes no progress, Jobs and bare pods. They do not hold
+    /// the binding back.
+    pub kept: Vec<String>,
+    /// When the webhook may be taken to have forgotten the annotation, if that is still to come.
+    pub settles_at: Option<Timestamp>,
     /// When to look again without any event.
-    pub(crate) check_at: Option<Timestamp>,
+    pub check_at: Option<Timestamp>,
+}
+
+/// A restart that takes the role from pods.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// The workload.
+    pub workload: Arc<Workload>,
+    /// What the restart writes.
+    pub mark: String,
+    /// Whether the status records it.
+    pub recorded: bool,
 }
 
 impl Revocation {
-    /// Whether no restart is left to be started or waited for.
-    pub(crate) fn is_finished(&self) -> bool {
-        !self.is_offered && self.rolls.is_empty() && self.in_flight.is_empty()
+    /// Whether no restart is left to be made or waited for.
+    pub fn is_finished(&self) -> bool {
+        !self.is_offered && self.due.is_empty() && self.under_way.is_empty() && self.refused.is_empty()
+    }
+
+    fn look_again_at(&mut self, at: Option<Timestamp>) {
+        self.check_at = self.check_at.into_iter().chain(at).min();
     }
 }
 
@@ -46,43 +69,88 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
     if account.and_then(|account| account::role_by_our_hand(account, settings)).is_some() {
         return Revocation { is_offered: true, ..Revocation::default() };
     }
-    let mut revocation = Revocation::default();
     let roles = given_roles(binding);
-    let deadline = SignedDuration::from_secs(binding.spec.rollout.progress_deadline_seconds.into());
-    let mark = mark(binding);
+    let mut revocation = Revocation {
+        kept_by: account.and_then(|account| account::kept_by(account, settings, &roles)),
+        ..Revocation::default()
+    };
+    let records = Records::of(binding);
     for workload in &snapshot.workloads {
-        let id = workload.id();
-        let until = rolled_at(workload).map(|rolled| rolled + deadline);
-        let late = until.is_none_or(|until| until <= snapshot.now);
-        let marked = workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&mark);
-        let held_back = is_left_out(workload, binding)
-            || workload.paused
-            || matches!(workload.strategy, UpdateStrategy::OnDelete | UpdateStrategy::Elsewhere);
-        let has_role = has_role(snapshot, workload, &roles);
-        if has_role && held_back {
-            revocation.kept.push(id.to_string());
-        } else if has_role && !marked {
-            revocation.rolls.push(roll(workload, mark.clone()));
-        } else if has_role && late {
-            revocation.kept.push(id.to_string());
-        } else if has_role || (marked && !workload.rolled_out && !held_back && !late) {
-            // It keeps its slot until its new pods are up, too.
-            revocation.in_flight.push(id);
-            revocation.check_at = revocation.check_at.into_iter().chain(until).min();
+        judge_workload(&mut revocation, snapshot, binding, &records, workload, &roles);
+    }
+    // As long as the status does not say since when, the wait has not begun.
+    let released_at = released_at(binding).or(Some(snapshot.now));
+    let settles_at = settled_at(released_at, binding.spec.rollout.settle_seconds);
+    revocation.settles_at = settles_at.filter(|at| *at > snapshot.now && !revocation.due.is_empty());
+    revocation.look_again_at(revocation.settles_at);
+    revocation.due.sort_by_key(|due| (!due.recorded, due.workload.id()));
+    revocation.kept.extend(unmanaged(snapshot, &roles));
+    revocation
+}
+
+fn judge_workload(
+    revocation: &mut Revocation,
+    snapshot: &Snapshot,
+    binding: &PodIdentityBinding,
+    records: &Records<'_>,
+    workload: &Arc<Workload>,
+    roles: &BTreeSet<&str>,
+) {
+    let mark = mark(binding);
+    let pods: Vec<JudgedPod> = live_pods(snapshot, workload).collect();
+    let has_role = pods.iter().any(|judged| injected_role(&judged.pod, workload, roles));
+    let marked = workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&mark);
+    let record = records.get(workload).filter(|record| record.mark == mark);
+    if marked && (record.is_some() || !records.has_status) {
+        let patience = patience(workload, binding.spec.rollout.progress_deadline_seconds);
+        let it = Restarted { workload, pods: &pods, patience, now: snapshot.now };
+        return match it.progress(!has_role) {
+            Progress::Coming(at) => {
+                revocation.look_again_at(at);
+                revocation.under_way.push((workload.id(), record.cloned()));
+            }
+            Progress::Up | Progress::Stopped | Progress::Paused(_) if !has_role => {}
+            Progress::Up | Progress::Stopped | Progress::Paused(_) => revocation.kept.push(workload.id().to_string()),
+        };
+    }
+    if !has_role {
+        return;
+    }
+    let left_out = binding.spec.rollout.policy == RolloutPolicy::Never || !is_selected(workload, &binding.spec.rollout);
+    if left_out || marked || revocation.kept_by.is_some() || held_back(workload, &[]).is_some() {
+        revocation.kept.push(workload.id().to_string());
+        return;
+    }
+    let same = record.filter(|record| record::is_of(record, workload, &mark));
+    if let Some((record, refused)) = same.and_then(|record| Some((record, record.refused.as_ref()?))) {
+        let until = record::refused_until(refused);
+        if until > snapshot.now {
+            revocation.look_again_at(Some(until));
+            revocation.refused.push((record.clone(), until));
+            return;
         }
     }
-    revocation.kept.extend(strays(snapshot, &roles));
-    revocation
+    revocation.due.push(Due { workload: Arc::clone(workload), mark, recorded: same.is_some() });
+}
+
+/// The roles that the status names: the one in force, and the one that was proven last.
+pub(crate) fn recorded_roles(binding: &PodIdentityBinding) -> impl Iterator<Item = &str> {
+    let status = binding.status.iter();
+    status.flat_map(|status| [&status.role_arn, &status.last_verified_role_arn]).flatten().map(String::as_str)
 }
 
 /// The roles that pods may have by the binding: declared, in force, and proven, which differ while a role is being changed.
 fn given_roles(binding: &PodIdentityBinding) -> BTreeSet<&str> {
-    told_roles(binding).chain([binding.spec.role_arn.as_str()]).collect()
+    recorded_roles(binding).chain([binding.spec.role_arn.as_str()]).collect()
 }
 
-/// Whether the binding says that the workload is not to be restarted by us.
-fn is_left_out(workload: &Workload, binding: &PodIdentityBinding) -> bool {
-    binding.spec.rollout.policy == RolloutPolicy::Never || !is_selected(workload, binding)
+/// When the annotations were given up: the status of the deleted binding says so.
+fn released_at(binding: &PodIdentityBinding) -> Option<Timestamp> {
+    let released = |it: &&Condition| {
+        it.type_ == condition::SERVICE_ACCOUNT_ANNOTATED && it.status == "False" && it.reason == reason::RELEASED
+    };
+    let status = binding.status.as_ref()?;
+    status.conditions.iter().find(released).map(|it| it.last_transition_time.0)
 }
 
 /// The template mark of a revocation: the same for one binding, never the hash of an identity.
@@ -92,14 +160,16 @@ fn mark(binding: &PodIdentityBinding) -> String {
     digest.iter().take(5).fold(String::from("revoked-"), |text, byte| text + &format!("{byte:02x}"))
 }
 
-fn has_role(snapshot: &Snapshot, workload: &Workload, roles: &BTreeSet<&str>) -> bool {
-    let mut pods = snapshot.pods.iter().filter(|pod| pod.is_live() && is_of(pod, workload));
-    pods.any(|pod| injected_role(pod, workload, roles))
+fn live_pods<'a>(snapshot: &'a Snapshot, workload: &'a Workload) -> impl Iterator<Item = JudgedPod> + 'a {
+    let pods = snapshot.pods.iter().filter(|pod| pod.is_live() && is_of(pod, workload));
+    pods.map(|pod| JudgedPod { pod: Arc::clone(pod), verdict: PodVerdict::default() })
 }
 
 fn is_of(pod: &Pod, workload: &Workload) -> bool {
-    let id = workload.id();
-    ControllerRef::of(&pod.metadata).is_some_and(|owner| owner.kind == id.kind.as_str() && owner.name == id.name)
+    let owner = pod.controller().filter(|owner| !owner.direct);
+    owner.is_some_and(|owner| {
+        owner.kind == workload.kind.as_str() && Some(&owner.name) == workload.metadata.name.as_ref()
+    })
 }
 
 /// Whether the pod has one of the roles, and not from its own template.
@@ -116,10 +186,10 @@ fn roles_set(spec: &PodSpec) -> BTreeSet<&str> {
 }
 
 /// The controllers, or the pods themselves, of pods that have one of the roles and belong to no workload.
-fn strays(snapshot: &Snapshot, roles: &BTreeSet<&str>) -> BTreeSet<String> {
-    let is_stray = |pod: &&Arc<Pod>| !snapshot.workloads.iter().any(|workload| is_of(pod, workload));
+fn unmanaged(snapshot: &Snapshot, roles: &BTreeSet<&str>) -> BTreeSet<String> {
+    let is_unmanaged = |pod: &&Arc<Pod>| !snapshot.workloads.iter().any(|workload| is_of(pod, workload));
     let has_role = |pod: &&Arc<Pod>| !roles_set(&pod.spec).is_disjoint(roles);
-    let pods = snapshot.pods.iter().filter(|pod| pod.is_live()).filter(has_role).filter(is_stray);
+    let pods = snapshot.pods.iter().filter(|pod| pod.is_live()).filter(has_role).filter(is_unmanaged);
     let named = pods.map(|pod| match ControllerRef::of(&pod.metadata) {
         Some(owner) => format!("{}/{}", owner.kind, owner.name),
         None => format!("Pod/{}", pod.name()),

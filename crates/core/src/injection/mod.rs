@@ -12,6 +12,7 @@ mod go;
 mod reasons;
 #[cfg(test)]
 mod tests;
+mod validate;
 
 use std::collections::BTreeSet;
 
@@ -23,6 +24,7 @@ use crate::settings::Settings;
 
 pub use apply::ShapeError;
 pub use reasons::{Addition, Reasons, reasons};
+pub use validate::{Refusal, RefusalKind};
 
 /// The variable that names the role.
 pub const ROLE_ARN: &str = "AWS_ROLE_ARN";

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_core::Resource;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -28,11 +30,72 @@ pub struct Rollout {
 struct RolloutSpec {
     replicas: Option<i32>,
     paused: Option<bool>,
+    progress_deadline_seconds: Option<i32>,
+    min_ready_seconds: Option<i32>,
+    #[serde(deserialize_with = "null_default")]
+    strategy: Strategy,
     #[serde(deserialize_with = "null_default")]
     template: PodTemplate,
     /// Another workload whose template is used instead.
     #[serde(deserialize_with = "is_there", skip_serializing)]
     workload_ref: bool,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Strategy {
+    #[serde(deserialize_with = "null_default")]
+    canary: Canary,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Canary {
+    #[serde(deserialize_with = "null_default")]
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Step {
+    pause: Option<Pause>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Pause {
+    duration: Option<IntOrString>,
+}
+
+impl Pause {
+    /// How long it lasts, in seconds; `None` until a person promotes it.
+    fn seconds(&self) -> Option<i64> {
+        match self.duration.as_ref()? {
+            IntOrString::Int(seconds) => Some(i64::from(*seconds)),
+            IntOrString::String(text) => {
+                let units = [('s', 1), ('m', 60), ('h', 3600)];
+                let unit = units.into_iter().find(|(unit, _)| text.ends_with(*unit));
+                let (unit, seconds) = unit.map_or((None, 1), |(unit, seconds)| (Some(unit), seconds));
+                text.trim_end_matches(|it| Some(it) == unit).parse::<i64>().ok()?.checked_mul(seconds)
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PauseCondition {
+    reason: Option<String>,
+    start_time: Option<Time>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct RolloutCondition {
+    #[serde(rename = "type")]
+    type_: String,
+    status: Option<String>,
+    message: Option<String>,
 }
 
 fn is_there<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
@@ -50,6 +113,22 @@ struct RolloutStatus {
     stable: Option<String>,
     /// The hash of the newest template.
     current_pod_hash: Option<String>,
+    current_step_index: Option<i32>,
+    available_replicas: Option<i32>,
+    #[serde(deserialize_with = "null_default")]
+    pause_conditions: Vec<PauseCondition>,
+    #[serde(deserialize_with = "null_default")]
+    conditions: Vec<RolloutCondition>,
+}
+
+impl Rollout {
+    /// When the step that it waits at is over by itself; `None` if a person has to promote it, or nothing waits.
+    fn pause_ends_at(&self) -> Option<Timestamp> {
+        let began = self.status.pause_conditions.iter().find(|it| it.reason.as_deref() == Some("CanaryPauseStep"))?;
+        let step = usize::try_from(self.status.current_step_index?).ok()?;
+        let seconds = self.spec.strategy.canary.steps.get(step)?.pause.as_ref()?.seconds()?;
+        began.start_time.as_ref()?.0.checked_add(SignedDuration::from_secs(seconds)).ok()
+    }
 }
 
 impl Resource for Rollout {
@@ -82,25 +161,35 @@ impl Resource for Rollout {
 }
 
 impl From<Rollout> for Workload {
-    fn from(Rollout { mut metadata, spec, status }: Rollout) -> Self {
+    fn from(rollout: Rollout) -> Self {
+        let pause_ends_at = rollout.pause_ends_at().filter(|_| !rollout.spec.paused.unwrap_or(false));
+        let Rollout { mut metadata, spec, status } = rollout;
         let observed = status.observed_generation.as_deref().and_then(|text| text.parse::<i64>().ok());
         let observed = observed.unwrap_or(0) >= metadata.generation.unwrap_or(0);
         let phase = |phase| observed && status.phase.as_deref() == Some(phase);
         // Once the newest template is the stable one it stays so until the next, whatever becomes of the pods.
         let promoted = status.stable.is_some() && status.stable == status.current_pod_hash;
         let rolled_out = phase("Healthy") || (observed && promoted);
+        let desired = spec.replicas.unwrap_or(1);
+        let failure = status.conditions.iter().find(|it| it.type_ == "ReplicaFailure");
+        let failure = failure.filter(|it| it.status.as_deref() == Some("True"));
         Self {
             kind: WorkloadKind::Rollout,
             rolled_out,
             settled: rolled_out,
+            healthy: observed && status.available_replicas.is_none_or(|available| available >= desired),
+            progress_deadline: spec.progress_deadline_seconds,
+            min_ready: spec.min_ready_seconds.unwrap_or(0),
+            replica_failure: failure.map(|it| it.message.clone().unwrap_or_default()),
+            paused_until: pause_ends_at,
             nearly_rolled_out: false,
             observed,
             progressed_at: None,
             ordered: false,
             deadline_exceeded: !promoted && phase("Degraded"),
             strategy: if spec.workload_ref { UpdateStrategy::Elsewhere } else { UpdateStrategy::Replace },
-            paused: spec.paused.unwrap_or(false) || phase("Paused"),
-            desired: spec.replicas.unwrap_or(1),
+            paused: spec.paused.unwrap_or(false) || (phase("Paused") && pause_ends_at.is_none()),
+            desired,
             template: spec.template,
             labels: super::map(metadata.labels.take()),
             metadata,

@@ -14,11 +14,11 @@ pub use argo::Rollout;
 pub use meta::{Namespace, ObservedAccount, ServiceAccount};
 pub use observed_binding::ObservedBinding;
 pub use observed_pod::{ObservedPod, PodCondition, PodStatus};
-pub use owner::{Controlled, ControllerRef, FieldOwner, field_owners};
+pub use owner::{Controlled, ControllerRef, FieldOwner, field_owners, last_template_edit};
 pub use pod::{
     Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, Kin, NameRef, Phase, Pod, PodMeta, PodOs,
     PodSecurityContext, PodSpec, ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, SecurityContext,
-    ServiceAccountToken, Volume, VolumeMount,
+    ServiceAccountToken, Volume, VolumeDevice, VolumeMount,
 };
 pub use workload::{
     DaemonSet, Deployment, PodTemplate, StatefulSet, TemplateMeta, UpdateStrategy, Workload, WorkloadId, WorkloadKind,

@@ -14,8 +14,12 @@ const TEMPLATE_ANNOTATIONS: &[&str] = &["f:spec", "f:template", "f:metadata", "f
 /// Put before an annotation of the pod template where `fieldsV1` is kept as a list.
 const IN_TEMPLATE: &str = "t:";
 
+/// In such a list: some other part of the pod template.
+const TEMPLATE: &str = "t:";
+
 /// The suffixes of the annotations that a binding may write to a service account; the domain is a setting.
-const SERVICE_ACCOUNT_KEYS: &[&str] = &["/role-arn", "/audience", "/token-expiration", "/sts-regional-endpoints"];
+const SERVICE_ACCOUNT_KEYS: &[&str] =
+    &["/role-arn", "/audience", "/token-expiration", "/sts-regional-endpoints", "podidentity.dev/bound-by"];
 
 /// A field manager that owns an annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +32,8 @@ pub struct FieldOwner {
     pub time: Option<Timestamp>,
 }
 
-/// The entry without what nobody asks of it, or `None` if it owns no annotation that this product writes.
+/// The entry without what nobody asks of it, or `None` if it owns neither an annotation that this product writes nor part
+/// of a pod template.
 ///
 /// A tree of `fieldsV1` takes kilobytes in memory, so it is kept as a list of the annotations that are asked for: `f:KEY`
 /// for one of the object, `t:f:KEY` for one of its pod template.
@@ -38,8 +43,9 @@ pub(super) fn compact(entry: ManagedFieldsEntry) -> Option<ManagedFieldsEntry> {
     let of_account = annotations(&entry, OBJECT_ANNOTATIONS).into_iter().flat_map(serde_json::Map::keys);
     let of_template = annotations(&entry, TEMPLATE_ANNOTATIONS).into_iter().flat_map(serde_json::Map::keys);
     let kept = of_account.filter(is_account_key).cloned();
-    let kept: Vec<Value> =
-        kept.chain(of_template.filter(is_mark).map(|key| format!("{IN_TEMPLATE}{key}"))).map(Value::String).collect();
+    let edits = (edits_template(&entry)).then(|| TEMPLATE.to_owned());
+    let marks = of_template.filter(is_mark).map(|key| format!("{IN_TEMPLATE}{key}"));
+    let kept: Vec<Value> = kept.chain(marks).chain(edits).map(Value::String).collect();
     (!kept.is_empty()).then(|| ManagedFieldsEntry {
         manager: entry.manager,
         operation: entry.operation,
@@ -68,6 +74,24 @@ pub fn field_owners<'a>(meta: &'a ObjectMeta, key: &str, template: bool) -> impl
         })
 }
 
+/// Whether another manager owns part of the pod template.
+fn edits_template(entry: &ManagedFieldsEntry) -> bool {
+    let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+    entry.manager.as_deref() != Some(names::FIELD_MANAGER)
+        && match fields {
+            Some(Value::Array(kept)) => kept.iter().any(|kept| kept == TEMPLATE),
+            Some(tree) => tree.pointer("/f:spec/f:template").is_some(),
+            None => false,
+        }
+}
+
+/// When another manager than the operator last wrote to the pod template, or to another part of the object together with
+/// it; who that is.
+pub fn last_template_edit(meta: &ObjectMeta) -> Option<(Timestamp, &str)> {
+    let others = meta.managed_fields.iter().flatten().filter(|entry| edits_template(entry));
+    others.filter_map(|entry| Some((entry.time.as_ref()?.0, entry.manager.as_deref().unwrap_or_default()))).max()
+}
+
 fn annotations<'a>(entry: &'a ManagedFieldsEntry, path: &[&str]) -> Option<&'a serde_json::Map<String, Value>> {
     path.iter().try_fold(&entry.fields_v1.as_ref()?.0, |fields, step| fields.get(step))?.as_object()
 }
@@ -80,6 +104,10 @@ pub struct ControllerRef {
     pub kind: String,
     /// Name.
     pub name: String,
+    /// Whether it is a Deployment or Rollout that owns the pod itself, as some operators make it: such pods are none of its
+    /// replicas, which belong to its ReplicaSets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub direct: bool,
 }
 
 /// Metadata that tells who controls its object.
@@ -103,18 +131,20 @@ impl Controlled for ObjectMeta {
         // Others have kinds of these names too; kubectl tells them apart in the same way.
         let group = owner.api_version.split_once('/').map_or("apps", |(group, _)| group);
         if ["ReplicaSet", "StatefulSet", "DaemonSet"].contains(&owner.kind.as_str()) && group != "apps" {
-            return Some(ControllerRef { kind: format!("{}.{group}", owner.kind), name: owner.name.clone() });
+            let kind = format!("{}.{group}", owner.kind);
+            return Some(ControllerRef { kind, name: owner.name.clone(), direct: false });
         }
         if owner.kind == "ReplicaSet" {
             for (label, kind) in [("pod-template-hash", "Deployment"), ("rollouts-pod-template-hash", "Rollout")] {
                 let hash = self.labels.as_ref().and_then(|labels| labels.get(label));
                 let name = hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
                 if let Some(name) = name {
-                    return Some(ControllerRef { kind: kind.to_owned(), name: name.to_owned() });
+                    return Some(ControllerRef { kind: kind.to_owned(), name: name.to_owned(), direct: false });
                 }
             }
         }
-        Some(ControllerRef { kind: owner.kind.clone(), name: owner.name.clone() })
+        let direct = ["Deployment", "Rollout"].contains(&owner.kind.as_str());
+        Some(ControllerRef { kind: owner.kind.clone(), name: owner.name.clone(), direct })
     }
 }
 

@@ -122,6 +122,11 @@ impl Pod {
         self.metadata.deletion_timestamp.is_none() && self.phase == Phase::Alive
     }
 
+    /// Whether it is being deleted and has not ended yet.
+    pub fn is_terminating(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some() && self.phase == Phase::Alive
+    }
+
     /// Whether the pod's `Ready` condition is true.
     pub fn is_ready(&self) -> bool {
         self.ready
@@ -189,6 +194,9 @@ pub struct Container {
     /// Mounts.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub volume_mounts: Vec<VolumeMount>,
+    /// Block devices, whose paths must not be those of mounts.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub volume_devices: Vec<VolumeDevice>,
     /// `Always` makes an init container a native sidecar.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_policy: Option<String>,
@@ -286,6 +294,14 @@ pub struct VolumeMount {
     /// Whether it is read-only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_only: Option<bool>,
+}
+
+/// A block device in a container.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeDevice {
+    /// Path in the container.
+    pub device_path: String,
 }
 
 /// A volume; of its source only the projected one is read.

@@ -80,8 +80,11 @@ pub struct Workload {
     /// Whether the rollout of this generation is complete: its controller has seen it and brought up all pods of it.
     /// What becomes of the pods afterwards does not undo it, where the controller remembers.
     pub rolled_out: bool,
-    /// Whether it is at rest: no rollout and no creation of its pods is under way.
+    /// Whether it is at rest: no rollout and no creation of its pods is under way. Pods that are not available do not count
+    /// against it: a DaemonSet whose node is down is at rest.
     pub settled: bool,
+    /// Whether as many pods are available as should be, but for those that its strategy lets be missing.
+    pub healthy: bool,
     /// Whether it would be complete but for as many pods as its strategy lets be missing (DaemonSet): one node that is
     /// down keeps a DaemonSet from ever being complete.
     pub nearly_rolled_out: bool,
@@ -91,6 +94,14 @@ pub struct Workload {
     pub observed: bool,
     /// When its controller last saw its rollout come forward, where it says so (Deployment).
     pub progressed_at: Option<Timestamp>,
+    /// Seconds without progress after which its own controller gives up, where that is declared.
+    pub progress_deadline: Option<i32>,
+    /// Seconds that a pod has to be ready before it is available.
+    pub min_ready: i32,
+    /// Why its controller cannot make pods (condition `ReplicaFailure`), in the words of the API server.
+    pub replica_failure: Option<String>,
+    /// When a pause that ends by itself is over (Argo Rollout: a canary step with a duration).
+    pub paused_until: Option<Timestamp>,
     /// Whether its controller replaces no pod as long as another one is not ready, not even that one (StatefulSet).
     pub ordered: bool,
 }
@@ -175,6 +186,8 @@ workload_object!(DaemonSet, DaemonSetSpec, DaemonSetStatus, "An apps/v1 DaemonSe
 struct DeploymentSpec {
     replicas: Option<i32>,
     paused: Option<bool>,
+    progress_deadline_seconds: Option<i32>,
+    min_ready_seconds: Option<i32>,
     #[serde(deserialize_with = "null_default")]
     template: PodTemplate,
 }
@@ -195,9 +208,14 @@ struct DeploymentStatus {
 struct DeploymentCondition {
     #[serde(rename = "type")]
     type_: String,
+    status: Option<String>,
     reason: Option<String>,
+    message: Option<String>,
     last_update_time: Option<Time>,
 }
+
+/// The API server gives a Deployment this deadline if it declares none, so it does not count as declared.
+const DEFAULT_PROGRESS_DEADLINE: i32 = 600;
 
 impl From<Deployment> for Workload {
     fn from(Deployment { mut metadata, spec, status }: Deployment) -> Self {
@@ -207,10 +225,14 @@ impl From<Deployment> for Workload {
         let progress = condition.and_then(|condition| condition.reason.as_deref());
         // Once a rollout is complete its condition says so until the next one, whatever becomes of the pods; the
         // counts would take a pod that fails next week for a rollout. Without the condition only counts are left.
+        // While it is paused the condition says just that.
         let completed = match progress {
-            Some(reason) => reason == "NewReplicaSetAvailable",
-            None => status.available_replicas >= desired,
+            Some("NewReplicaSetAvailable") => true,
+            Some("DeploymentPaused") | None => status.available_replicas >= desired,
+            Some(_) => false,
         };
+        let failure = status.conditions.iter().find(|it| it.type_ == "ReplicaFailure");
+        let failure = failure.filter(|it| it.status.as_deref() == Some("True"));
         // Under the strategy Recreate there is a moment without any pod, when the condition still is the old one.
         let has_pods = desired == 0 || status.updated_replicas > 0;
         let rolled_out = observed && completed && has_pods && status.updated_replicas == status.replicas;
@@ -218,7 +240,12 @@ impl From<Deployment> for Workload {
             kind: WorkloadKind::Deployment,
             rolled_out,
             settled: rolled_out,
+            healthy: observed && status.available_replicas >= desired,
             nearly_rolled_out: false,
+            progress_deadline: spec.progress_deadline_seconds.filter(|it| *it != DEFAULT_PROGRESS_DEADLINE),
+            min_ready: spec.min_ready_seconds.unwrap_or(0),
+            replica_failure: failure.map(|it| it.message.clone().unwrap_or_default()),
+            paused_until: None,
             deadline_exceeded: observed && progress == Some("ProgressDeadlineExceeded"),
             observed,
             progressed_at: condition.and_then(|condition| condition.last_update_time.as_ref()).map(|time| time.0),
@@ -237,6 +264,7 @@ impl From<Deployment> for Workload {
 #[serde(rename_all = "camelCase", default)]
 struct StatefulSetSpec {
     replicas: Option<i32>,
+    min_ready_seconds: Option<i32>,
     pod_management_policy: Option<String>,
     #[serde(deserialize_with = "null_default")]
     ordinals: Ordinals,
@@ -326,9 +354,14 @@ impl From<StatefulSet> for Workload {
             progressed_at: None,
             ordered: spec.pod_management_policy.as_deref() != Some("Parallel"),
             rolled_out,
-            settled: rolled_out && status.replicas == desired,
+            settled: observed && status.replicas == desired && (completed || status.updated_replicas >= to_update),
+            healthy: observed && status.available_replicas >= desired,
             nearly_rolled_out: false,
             deadline_exceeded: false,
+            progress_deadline: None,
+            min_ready: spec.min_ready_seconds.unwrap_or(0),
+            replica_failure: None,
+            paused_until: None,
             strategy,
             paused: false,
             desired,
@@ -342,6 +375,7 @@ impl From<StatefulSet> for Workload {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct DaemonSetSpec {
+    min_ready_seconds: Option<i32>,
     #[serde(deserialize_with = "null_default")]
     update_strategy: StrategySpec,
     #[serde(deserialize_with = "null_default")]
@@ -362,18 +396,20 @@ impl From<DaemonSet> for Workload {
         let on_delete = spec.update_strategy.type_.as_deref() == Some("OnDelete");
         let desired = status.desired_number_scheduled;
         let observed = observed(&metadata, status.observed_generation);
-        let all_but = |missing: i32| {
-            observed
-                && (on_delete || status.updated_number_scheduled >= desired - missing)
-                && status.number_available >= desired - missing
-        };
+        let updated = |missing: i32| observed && (on_delete || status.updated_number_scheduled >= desired - missing);
+        let all_but = |missing: i32| updated(missing) && status.number_available >= desired - missing;
         let tolerated = spec.update_strategy.rolling_update.unwrap_or_default().tolerated(desired);
         Self {
             kind: WorkloadKind::DaemonSet,
             rolled_out: all_but(0),
-            settled: all_but(0),
+            settled: updated(0),
+            healthy: observed && status.number_available >= desired - tolerated,
             nearly_rolled_out: all_but(tolerated) && status.number_available > 0,
             deadline_exceeded: false,
+            progress_deadline: None,
+            min_ready: spec.min_ready_seconds.unwrap_or(0),
+            replica_failure: None,
+            paused_until: None,
             observed,
             progressed_at: None,
             ordered: false,

@@ -1,34 +1,39 @@
-//! One workload: does it need a roll, may it be rolled now, is it being rolled, did the roll fail.
+//! One workload: does it need a restart, may it be restarted now, is it being restarted, did the restart fail.
+//!
+//! A verdict is made from the workload, its pods, the wanted identity, and what the status records of its restart, and from
+//! nothing else: no other workload changes it. Who goes next is up to [`crate::schedule`].
 //!
 //! ```text
-//! pods' verdicts ──► does a roll help? ──► what stands in its way? ──► state (+ the mark of the next roll)
-//!                    mod.rs                obstacles.rs
-//!                    it has been rolled ──► does it come forward? ──► state
-//!                                           progress.rs
+//! pods' verdicts ──► does a restart help? ──► what stands in its way? ──► phase (+ the mark of the next restart)
+//!                    need.rs                  obstacles.rs
+//!                    it was restarted ──────► does it come forward? ────► phase
+//!                                             progress.rs
 //! ```
 
+mod need;
 mod obstacles;
 mod progress;
+mod reverted;
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use podidentity_api::names::condition;
-use podidentity_api::{PodIdentityBinding, WorkloadState, names};
+use podidentity_api::{PodIdentityBinding, RestartStatus, RevertedStatus, Rollout, WorkloadState, names};
 
-use crate::assess::{Case, JudgedPod};
-use crate::finding::Severity;
-use crate::objects::Workload;
+use crate::injection::{self, Refusal};
+use crate::mark::RollMark;
+use crate::objects::{Workload, WorkloadKind};
+use crate::record::Records;
 use crate::selector;
-use crate::wanted::RollMark;
-use progress::is_new;
-pub(crate) use progress::rolled_at;
+use crate::settings::Settings;
+use crate::verify::JudgedPod;
+use crate::wanted::Wanted;
 
-/// A missed injection is re-rolled so many times.
-pub const MAX_ATTEMPTS: u32 = 3;
-/// Delay before the first re-roll; each further one waits four times as long.
-const FIRST_RETRY_DELAY: SignedDuration = SignedDuration::from_secs(5);
+pub use need::MAX_ATTEMPTS;
+pub(crate) use obstacles::{held_back, settled_at};
+pub(crate) use progress::{Progress, Restarted, patience};
+pub(crate) use reverted::{is_unmarked, wait_after};
+
 /// A workload that is in a rollout of its own whose new pods can never become ready is not waited for; its pods are
 /// given this long to become ready.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_secs(30);
@@ -40,23 +45,102 @@ pub struct WorkloadVerdict {
     pub workload: Arc<Workload>,
     /// Its live pods.
     pub pods: Vec<JudgedPod>,
-    /// Where it is.
-    pub state: WorkloadState,
-    /// Why, where that is not plain.
-    pub message: Option<String>,
-    /// What stands in the way of a roll that is needed.
-    pub wait: Option<Wait>,
-    /// The mark to write when it is rolled; set if a roll is needed and nothing but a slot is missing.
-    pub next: Option<RollMark>,
-    /// Set if our roll of it failed: then others do not start under `onFailure: Halt`.
-    pub failed: bool,
-    /// Whether a roll of ours is under way.
-    pub in_flight: bool,
-    /// When it has to be looked at again without any event.
-    pub check_at: Option<Timestamp>,
+    /// Where it is on its way to the identity.
+    pub phase: Phase,
+    /// Whether a restart of ours is under way, paused, or about to be repeated: it takes a place from others.
+    pub under_way: bool,
+    /// What the status goes on recording of its restart.
+    pub record: Option<RestartStatus>,
+    /// Set if it has fewer pods than it should have.
+    pub shortage: Option<Shortage>,
+    /// Why the API server would refuse its next pods once they are injected.
+    pub refusal: Option<Refusal>,
 }
 
-/// What stands in the way of a roll.
+/// Where a workload is on its way to the identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Needs no restart.
+    Current {
+        /// What else is to be known of it.
+        note: Option<String>,
+    },
+    /// Has no replicas; its next pods get the identity.
+    ScaledToZero,
+    /// Is not selected for restarts.
+    Excluded,
+    /// Lacks the identity, and no restart of the operator's gives it: a person has to do something, and why.
+    NotHelped {
+        /// What was found, and what to do.
+        why: String,
+    },
+    /// Was restarted by the operator, and has not come up with the identity, for which the restart is not to blame: a
+    /// person has to look.
+    Lapsed {
+        /// What to look at, and why the restart is not to blame.
+        why: String,
+    },
+    /// Needs a restart, and something stands in its way.
+    Waiting {
+        /// What.
+        on: Wait,
+        /// When to look again without any event.
+        until: Option<Timestamp>,
+        /// What a person should know of it.
+        why: Option<String>,
+    },
+    /// Needs a restart that may be made now.
+    Due {
+        /// What the restart writes.
+        mark: RollMark,
+        /// Whether the workload is healthy now: one that fails already proves nothing.
+        healthy: bool,
+        /// Whether the status records this restart: only then is it made.
+        recorded: bool,
+    },
+    /// Is being restarted by the operator.
+    Rolling {
+        /// When to look again without any event.
+        until: Option<Timestamp>,
+    },
+    /// Was restarted by the operator, and is paused before it has come up.
+    Paused {
+        /// How it is set going again.
+        why: String,
+    },
+    /// Needs a restart that the API server refuses.
+    Refused {
+        /// What the API server said.
+        why: String,
+        /// When it is tried again.
+        until: Timestamp,
+    },
+    /// The operator's restart failed, and is what made it fail.
+    Failed {
+        /// What failed.
+        cause: Cause,
+        /// What to look at.
+        why: String,
+    },
+}
+
+/// How a restart failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The new pods do not come up, or not with the identity, although they were injected.
+    NotUp,
+    /// Nothing injects the role, however often it is restarted. That says nothing about the role.
+    InjectionMissed {
+        /// When the last pod was missed.
+        at: Option<Timestamp>,
+        /// The next restart, if injection turns out to be back.
+        next: RollMark,
+        /// No sooner than this.
+        not_before: Option<Timestamp>,
+    },
+}
+
+/// What stands in the way of a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// The service account does not offer the identity yet.
@@ -75,10 +159,31 @@ pub enum Wait {
     HeldBack,
     /// The binding is suspended.
     Suspended,
-    /// Another manager has undone several rolls; it is tried again later.
+    /// Another manager has undone several restarts; it is tried again later.
     Reverted,
-    /// A free slot.
-    Slot,
+}
+
+/// A workload that has fewer pods than it should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// Pods that should be.
+    pub desired: i32,
+    /// Pods that are, terminating ones included.
+    pub present: usize,
+    /// Why its controller cannot make them, in the words of the API server, where it says so.
+    pub failure: Option<String>,
+}
+
+impl Shortage {
+    /// Of a workload with so many live and terminating pods.
+    fn of(workload: &Workload, present: usize) -> Option<Self> {
+        let desired = workload.desired;
+        // How many a controller wants that has not seen the workload is not known, but that none is too few.
+        let seen = workload.observed || present == 0;
+        let is_short = seen && usize::try_from(desired).is_ok_and(|desired| present < desired);
+        let failure = workload.replica_failure.clone().filter(|_| desired > 0);
+        (is_short || failure.is_some()).then_some(Self { desired, present, failure })
+    }
 }
 
 impl WorkloadVerdict {
@@ -93,166 +198,150 @@ impl WorkloadVerdict {
         complete || !self.pods.is_empty() && self.pods.iter().all(|judged| judged.pod.is_ready())
     }
 
-    /// Whether the workload shows that injection works: it is done, and it has pods with the identity.
+    /// Whether the workload shows that the identity works: it needs no restart, and has come up with pods that have it.
     pub fn proves_injection(&self) -> bool {
-        self.state == WorkloadState::Current && !self.pods.is_empty() && self.is_verified()
+        matches!(self.phase, Phase::Current { .. }) && !self.pods.is_empty() && self.is_verified() && self.is_up()
     }
+
+    /// Whether it is at rest and all of its pods are ready.
+    pub fn is_healthy(&self) -> bool {
+        is_healthy(&self.workload, &self.pods)
+    }
+
+    /// Whether our restart of it failed.
+    pub fn failed(&self) -> bool {
+        matches!(self.phase, Phase::Failed { .. })
+    }
+
+    /// Whether it needs no restart.
+    pub fn is_current(&self) -> bool {
+        matches!(self.phase, Phase::Current { .. } | Phase::ScaledToZero)
+    }
+
+    /// What stands in the way of a restart that is needed.
+    pub fn wait(&self) -> Option<Wait> {
+        match &self.phase {
+            Phase::Waiting { on, .. } => Some(*on),
+            _ => None,
+        }
+    }
+
+    /// The state for the status. One that is about to be restarted counts as being restarted.
+    pub fn state(&self) -> WorkloadState {
+        match &self.phase {
+            Phase::Current { .. } => WorkloadState::Current,
+            Phase::ScaledToZero => WorkloadState::ScaledToZero,
+            Phase::Excluded => WorkloadState::Excluded,
+            Phase::NotHelped { .. } | Phase::Lapsed { .. } | Phase::Failed { .. } => WorkloadState::Halted,
+            Phase::Refused { .. } => WorkloadState::Refused,
+            Phase::Waiting { on: Wait::HeldBack, .. } | Phase::Paused { .. } => WorkloadState::Paused,
+            Phase::Waiting { .. } | Phase::Due { recorded: false, .. } => WorkloadState::Pending,
+            Phase::Due { recorded: true, .. } | Phase::Rolling { .. } => WorkloadState::Rolling,
+        }
+    }
+
+    /// Why it is in this state, where that is not plain.
+    pub fn message(&self) -> Option<&str> {
+        match &self.phase {
+            Phase::Current { note } => note.as_deref(),
+            Phase::Waiting { why, .. } => why.as_deref(),
+            Phase::NotHelped { why }
+            | Phase::Lapsed { why }
+            | Phase::Paused { why }
+            | Phase::Refused { why, .. }
+            | Phase::Failed { why, .. } => Some(why),
+            Phase::ScaledToZero | Phase::Excluded | Phase::Due { .. } | Phase::Rolling { .. } => None,
+        }
+    }
+
+    /// When it has to be looked at again without any event.
+    pub fn check_at(&self) -> Option<Timestamp> {
+        match &self.phase {
+            Phase::Waiting { until, .. } | Phase::Rolling { until } => *until,
+            Phase::Refused { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+}
+
+/// What restarts of one binding's workloads are judged by.
+pub struct Judge<'a> {
+    /// How it restarts.
+    pub rollout: &'a Rollout,
+    /// Whether it is suspended.
+    pub suspended: bool,
+    /// What it wants of pods.
+    pub wanted: &'a Wanted,
+    /// How injection is configured.
+    pub settings: &'a Settings,
+    /// Whether the service account offers the identity, by our hand and with permission.
+    pub is_offered: bool,
+    /// When the webhook may be taken to know the annotation.
+    pub settled_at: Option<Timestamp>,
+    /// Whether a person has released the restarts, under the policy `Manual`.
+    pub is_released: bool,
+    /// What is recorded of restarts.
+    pub records: Records<'a>,
+    /// What is remembered of restarts that another manager undid.
+    pub reverted: Option<&'a RevertedStatus>,
+    /// The time that decisions are made with.
+    pub now: Timestamp,
 }
 
 /// Whether the binding's selector selects the workload for restarts.
-pub(crate) fn is_selected(workload: &Workload, binding: &PodIdentityBinding) -> bool {
-    selector::matches(&binding.spec.rollout.workload_selector, &workload.labels)
+pub(crate) fn is_selected(workload: &Workload, rollout: &Rollout) -> bool {
+    selector::matches(&rollout.workload_selector, &workload.labels)
 }
 
-/// Judges a workload.
-pub fn judge(workload: Arc<Workload>, pods: Vec<JudgedPod>, case: &Case, now: Timestamp) -> WorkloadVerdict {
-    let verdict = WorkloadVerdict {
-        workload,
-        pods,
-        state: WorkloadState::Current,
-        message: None,
-        wait: None,
-        next: None,
-        failed: false,
-        in_flight: false,
-        check_at: None,
-    };
-    let judge = Judge { case, binding: &case.binding, now };
-    if !is_selected(&verdict.workload, &case.binding) {
-        return WorkloadVerdict { state: WorkloadState::Excluded, ..verdict };
-    }
-    if verdict.pods.iter().any(|judged| judged.verdict.roll_cures()) {
-        judge.needs_roll(verdict)
-    } else {
-        judge.needs_no_roll(verdict)
-    }
-}
-
-struct Judge<'a> {
-    case: &'a Case,
-    binding: &'a PodIdentityBinding,
-    now: Timestamp,
+/// Whether the binding's release annotation names its present generation.
+pub(crate) fn is_released(binding: &PodIdentityBinding) -> bool {
+    let released = binding.metadata.annotations.as_ref().and_then(|all| all.get(names::RELEASE_ANNOTATION));
+    let generation = binding.metadata.generation.map(|generation| generation.to_string());
+    released.is_some() && released == generation.as_ref()
 }
 
 impl Judge<'_> {
-    fn needs_no_roll(&self, mut verdict: WorkloadVerdict) -> WorkloadVerdict {
-        let ours = self.mark_of(&verdict.workload).is_some();
-        if let Some(message) = verdict.pods.iter().find_map(first_error) {
-            // Nothing to wait for: the next pods would be no better.
-            verdict.state = WorkloadState::Halted;
-            verdict.failed = ours;
-            verdict.message = Some(format!("a restart would not help: {message}"));
-        } else if verdict.workload.desired == 0 && verdict.pods.is_empty() {
-            verdict.state = WorkloadState::ScaledToZero;
-        } else if has_mark(&verdict.workload) && !self.was_done() {
-            // Also where the mark is of an earlier identity: the roll has brought this one, and has to come up with it.
-            return self.rolled_out(verdict);
+    /// Judges a workload with its live pods, of which `terminating` more are on their way out.
+    pub fn judge(&self, workload: Arc<Workload>, pods: Vec<JudgedPod>, terminating: usize) -> WorkloadVerdict {
+        let injection = injection::inject(&workload.template, &self.wanted.offered(self.settings), self.settings);
+        let refusal = injection.refusal(&workload.template.spec);
+        let shortage = Shortage::of(&workload, pods.len() + terminating);
+        let need::Judged { mut phase, under_way, record } = self.phase(&workload, &pods);
+        if let (Phase::NotHelped { why }, Some(refusal)) = (&mut phase, &refusal) {
+            *why = format!("a restart would break it, because the API server refuses its next pods: {refusal}");
         }
-        verdict
+        WorkloadVerdict { workload, pods, phase, under_way, record, shortage, refusal }
     }
 
-    /// A workload whose pods are all right since our roll: is it complete?
-    fn rolled_out(&self, verdict: WorkloadVerdict) -> WorkloadVerdict {
-        let late = self.deadline(&verdict).is_some_and(|deadline| deadline <= self.now);
-        let rolling = |verdict, check_at| WorkloadVerdict {
-            state: WorkloadState::Rolling,
-            in_flight: !late,
-            check_at,
-            ..verdict
-        };
-        if verdict.workload.rolled_out {
-            // Kinds are watched one by one: a workload may be seen complete before its new pods are seen.
-            return if verdict.pods.is_empty() { rolling(verdict, None) } else { verdict };
+    fn phase(&self, workload: &Workload, pods: &[JudgedPod]) -> need::Judged {
+        if !is_selected(workload, self.rollout) {
+            return need::Judged::at_rest(Phase::Excluded);
         }
-        match self.bearable_at(&verdict) {
-            Some(at) if at <= self.now => verdict,
-            Some(at) => rolling(verdict, Some(at)),
-            None => self.in_flight(verdict),
+        let patience = patience(workload, self.rollout.progress_deadline_seconds);
+        let it = Restarted { workload, pods, patience, now: self.now };
+        if pods.iter().any(|judged| judged.verdict.roll_cures()) {
+            self.needs_restart(&it)
+        } else {
+            self.needs_none(&it)
         }
     }
-
-    fn needs_roll(&self, mut verdict: WorkloadVerdict) -> WorkloadVerdict {
-        let current = self.mark_of(&verdict.workload);
-        let workload = Arc::clone(&verdict.workload);
-        let born_of_mark = |judged: &JudgedPod| is_new(judged, &workload);
-        let lacking: Vec<&JudgedPod> = verdict.pods.iter().filter(|judged| judged.verdict.roll_cures()).collect();
-
-        let next = match current {
-            None => RollMark::first(self.case.wanted.hash()),
-            // The pods that lack it are older than our roll: it is still replacing them.
-            Some(_) if !lacking.iter().any(|judged| born_of_mark(judged)) && self.reaches_pods(&verdict) => {
-                return self.in_flight(verdict);
-            }
-            // Another occasion: it must not use up the attempts of this one.
-            Some(mark)
-                if lacking.iter().all(|judged| self.predates_annotation(judged))
-                    || self.were_made_after_the_roll(&verdict, &lacking) =>
-            {
-                RollMark { round: mark.round + 1, attempt: 0, ..mark }
-            }
-            Some(mark) if mark.attempt >= MAX_ATTEMPTS => {
-                verdict.state = WorkloadState::Halted;
-                verdict.failed = true;
-                let found = lacking.iter().find_map(|judged| first_problem(judged)).unwrap_or_default();
-                verdict.message = Some(format!(
-                    "{} restarts did not help: {found}; look whether the pod identity webhook answers, then restart it",
-                    mark.attempt + 1
-                ));
-                return verdict;
-            }
-            Some(mark) => {
-                let born =
-                    lacking.iter().filter(|judged| born_of_mark(judged)).filter_map(|judged| created(judged)).max();
-                let delay = FIRST_RETRY_DELAY * 4_i32.pow(mark.attempt);
-                verdict.check_at = born.map(|born| born + delay).filter(|at| *at > self.now);
-                RollMark { attempt: mark.attempt + 1, ..mark }
-            }
-        };
-        let retrying = next.attempt > 0;
-        verdict.wait = Some(self.what_stands_in_the_way(&mut verdict, retrying));
-        verdict.state = match verdict.wait {
-            Some(Wait::HeldBack) => WorkloadState::Paused,
-            _ => WorkloadState::Pending,
-        };
-        verdict.next = (verdict.wait == Some(Wait::Slot)).then_some(next);
-        verdict
-    }
-
-    /// The template's mark, if it is for the identity that is wanted now.
-    fn mark_of(&self, workload: &Workload) -> Option<RollMark> {
-        let mark = RollMark::parse(workload.template_annotation(names::IDENTITY_ANNOTATION)?)?;
-        (mark.hash == self.case.wanted.hash()).then_some(mark)
-    }
-
-    /// Whether all workloads were done with this role before: then one that is not settled was not unsettled by us.
-    fn was_done(&self) -> bool {
-        self.binding.status.as_ref().is_some_and(|status| {
-            let rolled = |it: &Condition| it.type_ == condition::WORKLOADS_ROLLED && it.status == "True";
-            status.role_arn.as_ref() == Some(&self.case.wanted.role_arn) && status.conditions.iter().any(rolled)
-        })
-    }
-
-    fn predates_annotation(&self, judged: &JudgedPod) -> bool {
-        let annotated = self.case.wanted.annotated_at;
-        created(judged).zip(annotated).is_some_and(|(created, annotated)| created < annotated)
-    }
 }
 
-fn has_mark(workload: &Workload) -> bool {
-    workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse).is_some()
+/// Whether the workload is at rest and all of its pods are ready: only then does it mean something if it fails later.
+fn is_healthy(workload: &Workload, pods: &[JudgedPod]) -> bool {
+    workload.settled && workload.healthy && pods.iter().all(|judged| judged.pod.is_ready())
 }
 
-fn created(judged: &JudgedPod) -> Option<Timestamp> {
-    judged.pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
+/// Whether the pod was made from the template that carries our present mark.
+fn is_new(judged: &JudgedPod, workload: &Workload) -> bool {
+    let mark = workload.template_annotation(names::IDENTITY_ANNOTATION);
+    mark.is_some() && judged.pod.annotation(names::IDENTITY_ANNOTATION) == mark
 }
 
-fn first_error(judged: &JudgedPod) -> Option<String> {
-    let error = judged.verdict.findings.iter().find(|finding| finding.severity == Severity::Error)?;
-    Some(error.message.clone())
-}
-
-/// What a restart was to cure, in short: the finding has the rest.
-fn first_problem(judged: &JudgedPod) -> Option<String> {
-    let finding = judged.verdict.findings.iter().find(|finding| finding.roll_cures)?;
-    Some(format!("{} still has the finding {}", finding.object, finding.reason))
+/// How a workload that is paused is set going again.
+fn paused(workload: &Workload) -> Option<&'static str> {
+    workload.paused.then_some(match workload.kind {
+        WorkloadKind::Rollout => "is paused: resume it, or promote the step that it waits at",
+        _ => "is paused (spec.paused): resume it",
+    })
 }

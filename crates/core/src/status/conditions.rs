@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use podidentity_api::names::{condition, reason};
 
-use super::{Counts, Progress, Story, whole_seconds};
+use super::{Counts, Progress, Story};
 use crate::account::AccountState;
 use crate::assess::Case;
+use crate::time::whole_seconds;
 
 /// The API server accepts messages of this many characters.
 const MESSAGE_LIMIT: usize = 32_768;
@@ -21,6 +22,23 @@ struct Fact<'a> {
 /// `Ready` and, while it lasts, `Reconciling` or `Stalled`.
 pub(super) fn bare(story: &Story, old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
     dated(overall(story), old, generation, now)
+}
+
+/// Those of a binding that is being deleted. `released`: its annotations are given up; since when is what restarts wait for.
+pub(super) fn leaving(
+    story: &Story,
+    released: bool,
+    old: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let mut facts = overall(story);
+    if released {
+        let message = "the annotations are given up".to_owned();
+        let type_ = condition::SERVICE_ACCOUNT_ANNOTATED;
+        facts.insert(1, Fact { type_, status: "False", reason: reason::RELEASED, message });
+    }
+    dated(facts, old, generation, now)
 }
 
 /// All conditions.
@@ -85,6 +103,8 @@ fn verified<'a>(story: &'a Story, counts: &Counts) -> Fact<'a> {
 fn dated(facts: Vec<Fact<'_>>, old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
     let dated = |fact: Fact<'_>| {
         let before = old.iter().find(|before| before.type_ == fact.type_ && before.status == fact.status);
+        // When the annotations were given up is what a revocation counts from.
+        let before = before.filter(|before| fact.reason != reason::RELEASED || before.reason == fact.reason);
         let since = before.map_or_else(|| Time(whole_seconds(now)), |before| before.last_transition_time.clone());
         let mut message = fact.message;
         if let Some((end, _)) = message.char_indices().nth(MESSAGE_LIMIT) {

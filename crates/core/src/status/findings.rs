@@ -2,12 +2,14 @@
 
 use podidentity_api::{FindingStatus, names};
 
-use super::{LIST_LIMIT, count};
+use super::LIST_LIMIT;
+use super::counts::count;
+use crate::account::AccountState;
 use crate::assess::Case;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::objects::WorkloadKind;
 use crate::reverts;
-use crate::rollout::WorkloadVerdict;
+use crate::rollout::{Phase, WorkloadVerdict};
 
 /// The findings for the status, worst first, and how many there are in all.
 pub(super) fn listed(case: &Case, namespace: &str) -> (Vec<FindingStatus>, i32) {
@@ -30,7 +32,31 @@ pub(super) fn all(case: &Case, namespace: &str) -> Vec<Finding> {
 pub(super) fn of_workloads(case: &Case, namespace: &str) -> impl Iterator<Item = Finding> {
     let hash = case.wanted.hash();
     let reverted = case.workloads.iter().filter_map(move |workload| reverted(workload, &hash));
-    reverted.chain(unmanaged(case)).chain(webhook_not_found(case, namespace))
+    reverted.chain(injections_refused(case)).chain(unmanaged(case)).chain(webhook_not_found(case, namespace))
+}
+
+/// The workloads whose next pods the API server would refuse.
+pub(super) fn injections_refused(case: &Case) -> impl Iterator<Item = Finding> {
+    case.workloads.iter().filter_map(|workload| injection_refused(case, workload))
+}
+
+fn injection_refused(case: &Case, verdict: &WorkloadVerdict) -> Option<Finding> {
+    let refusal = verdict.refusal.as_ref()?;
+    let id = verdict.workload.id();
+    let when = if case.account.state == AccountState::InForce { "" } else { ", once the service account is annotated" };
+    let reason = FindingReason::InjectionRefused;
+    Some(Finding {
+        severity: reason.about().severity,
+        reason,
+        message: format!(
+            "the API server refuses the next pod of {id}{when}: {refusal}. Remove that mount from the template, or name the \
+             container in the pod template's annotation {}",
+            crate::injection::SKIP_CONTAINERS
+        ),
+        object: id.to_string(),
+        container: refusal.container.clone(),
+        roll_cures: false,
+    })
 }
 
 fn listed_finding(finding: Finding) -> FindingStatus {
@@ -45,7 +71,7 @@ fn listed_finding(finding: Finding) -> FindingStatus {
 
 /// Pods carry the mark of our roll, but the template has lost it.
 fn reverted(verdict: &WorkloadVerdict, hash: &str) -> Option<Finding> {
-    reverts::has_pods_of_undone_roll(verdict, hash).then(|| Finding {
+    reverts::has_pods_of_undone_restart(verdict, hash).then(|| Finding {
         severity: Severity::Warning,
         reason: FindingReason::RolloutReverted,
         object: verdict.workload.id().to_string(),
@@ -60,7 +86,7 @@ fn reverted(verdict: &WorkloadVerdict, hash: &str) -> Option<Finding> {
 }
 
 fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
-    case.strays.iter().flat_map(|(owner, pods)| {
+    case.unmanaged.iter().flat_map(|(owner, pods)| {
         let objects: Vec<(String, &str)> = match owner {
             Some(owner) if owner.kind == WorkloadKind::Rollout.as_str() => {
                 vec![(
@@ -68,6 +94,10 @@ fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
                     "its pod template is another workload's (spec.workloadRef): change or restart it there",
                 )]
             }
+            Some(owner) if owner.direct => vec![(
+                format!("{}/{}", owner.kind, owner.name),
+                "it owns the pods itself, so they are not of its ReplicaSets: whatever made them has to replace them",
+            )],
             Some(owner) if ["Deployment", "StatefulSet", "DaemonSet"].contains(&owner.kind.as_str()) => vec![(
                 format!("{}/{}", owner.kind, owner.name),
                 "none of this name has the service account in its pod template; if that was changed, these pods go as it \
@@ -90,7 +120,7 @@ fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
 /// Re-rolls were used up and not one pod has the identity: nothing injects in this cluster.
 pub(super) fn webhook_not_found(case: &Case, namespace: &str) -> Option<Finding> {
     let missed = |verdict: &&WorkloadVerdict| {
-        verdict.failed
+        matches!(verdict.phase, Phase::Failed { .. })
             && verdict.pods.iter().any(|judged| {
                 judged.verdict.findings.iter().any(|finding| finding.reason == FindingReason::InjectionMissed)
             })

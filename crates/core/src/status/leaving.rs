@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use podidentity_api::names::{self, reason};
-use podidentity_api::{DeletionPolicy, PodIdentityBinding, PodIdentityBindingStatus};
+use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus};
 
 use super::story::{Progress, Story};
 use super::{Transition, conditions};
-use crate::assess::Assessment;
+use crate::assess::{Assessment, Deletion};
 use crate::outcome::{Outcome, ProblemKind};
-use crate::plan::{Step, has_finalizer};
-use crate::revoke::{self, Revocation};
+use crate::plan::has_finalizer;
 use crate::snapshot::Snapshot;
+use crate::step::Step;
 
 /// The statuses of bindings that stay for a while after their deletion.
 pub(super) fn statuses<'a>(
@@ -20,17 +20,19 @@ pub(super) fn statuses<'a>(
     outcome: &'a Outcome,
 ) -> impl Iterator<Item = (&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
     let undone = !assessment.is_handed_over() && !snapshot.namespace_terminating();
-    let leaving = assessment.claim.deleting.iter().filter(move |binding| undone && has_finalizer(&binding.metadata));
-    leaving.filter_map(|binding| {
-        let story = what_keeps(snapshot, binding, outcome)?;
+    let leaving = assessment.deleting.iter().filter(move |it| undone && has_finalizer(&it.binding.metadata));
+    leaving.filter_map(|deletion| {
+        let binding = &deletion.binding;
+        let story = what_keeps(deletion, outcome)?;
         let old = binding.status.clone().unwrap_or_default();
         let generation = binding.metadata.generation;
-        let conditions = conditions::bare(&story, &old.conditions, generation, snapshot.now);
+        let released = deletion.revocation.as_ref().is_some_and(|revocation| !revocation.is_offered);
+        let conditions = conditions::leaving(&story, released, &old.conditions, generation, snapshot.now);
         Some((binding, PodIdentityBindingStatus { observed_generation: generation, conditions, ..old }))
     })
 }
 
-fn what_keeps(snapshot: &Snapshot, binding: &PodIdentityBinding, outcome: &Outcome) -> Option<Story> {
+fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Story> {
     if let Some(problem) = outcome.first(ProblemKind::Refused) {
         let message = format!(
             "being deleted, but the API server refuses to write {}: {}; it is tried again every few minutes, and if you \
@@ -41,24 +43,34 @@ fn what_keeps(snapshot: &Snapshot, binding: &PodIdentityBinding, outcome: &Outco
         );
         return Some(Story { progress: Progress::Stalled, reason: reason::WRITE_REFUSED, message });
     }
-    let revocation = revocation_of(snapshot, binding)?;
-    let rolling: Vec<String> = revocation.in_flight.iter().map(ToString::to_string).collect();
-    let next = revocation.rolls.len();
-    let message = match (rolling.as_slice(), next) {
-        ([], 0) => return None,
-        ([], _) => format!("being deleted: {next} workloads wait for a restart that takes the role from their pods"),
-        (_, 0) => format!("being deleted: restarting {}, whose pods still have the role", rolling.join(", ")),
-        _ => format!(
-            "being deleted: restarting {}, whose pods still have the role, and then {next} more",
-            rolling.join(", ")
+    let revocation = deletion.revocation.as_ref()?;
+    let mut rolling: Vec<String> = revocation.under_way.iter().map(|(id, _)| id.to_string()).collect();
+    rolling.extend(revocation.due.iter().filter(|due| due.recorded).map(|due| due.workload.id().to_string()));
+    let next = revocation.due.iter().filter(|due| !due.recorded).count();
+    let rolling = rolling.join(", ");
+    let message = match (rolling.is_empty(), next, revocation.refused.first()) {
+        (true, 0, None) => return None,
+        (true, 0, Some((refused, until))) => {
+            let why = refused.refused.as_ref().map_or("", |refused| refused.message.as_str());
+            let message = format!(
+                "being deleted, but the API server refuses the restart of {}/{}: {why}; change what refuses it (tried again \
+                 at {until})",
+                refused.kind, refused.name
+            );
+            return Some(Story { progress: Progress::Stalled, reason: reason::WRITE_REFUSED, message });
+        }
+        (true, _, _) if revocation.settles_at.is_some() => format!(
+            "being deleted: waiting for the webhook's cache to forget the annotation before {next} workloads are restarted"
         ),
+        (true, _, _) => {
+            format!("being deleted: {next} workloads wait for a restart that takes the role from their pods")
+        }
+        (false, 0, _) => format!("being deleted: restarting {rolling}, whose pods still have the role"),
+        (false, _, _) => {
+            format!("being deleted: restarting {rolling}, whose pods still have the role, and then {next} more")
+        }
     };
     Some(Story { progress: Progress::Reconciling, reason: reason::REVOKING, message })
-}
-
-fn revocation_of(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Option<Revocation> {
-    let revokes = binding.spec.deletion_policy == DeletionPolicy::Revoke && !binding.spec.suspend;
-    revokes.then(|| revoke::judge(snapshot, binding))
 }
 
 /// What is to be said of bindings that were let go, since no status will: given the snapshot that the plan was made on.
@@ -70,7 +82,8 @@ pub fn farewells(
     let released =
         outcome.done.iter().any(|it| matches!(it, Step::Annotate { annotations, .. } if annotations.is_empty()));
     let mut all = Vec::new();
-    for binding in &assessment.claim.deleting {
+    for deletion in &assessment.deleting {
+        let binding = &deletion.binding;
         let mut say = |warning, reason, note| {
             all.push((Arc::clone(binding), Transition { warning, reason, note, workload: None }));
         };
@@ -85,12 +98,19 @@ pub fn farewells(
         if binding.spec.suspend && !snapshot.namespace_terminating() {
             say(false, reason::RETAINED, format!("suspended, so service account {account} keeps its annotations"));
         }
-        let kept = revocation_of(snapshot, binding).map(|revocation| revocation.kept).unwrap_or_default();
-        if !kept.is_empty() && !snapshot.namespace_terminating() {
-            let note =
-                format!("not revoked: pods of {} keep the role until they are replaced; restart them", kept.join(", "));
-            say(true, reason::ROLE_KEPT, note);
+        let Some(revocation) = deletion.revocation.as_ref().filter(|it| !it.kept.is_empty()) else { continue };
+        if snapshot.namespace_terminating() {
+            continue;
         }
+        let kept = revocation.kept.join(", ");
+        let note = match &revocation.kept_by {
+            Some(manager) => format!(
+                "not revoked: field manager {manager} keeps the role on service account {account}, so pods of {kept} keep it \
+                 as well: remove the annotation there, then restart them"
+            ),
+            None => format!("not revoked: pods of {kept} keep the role until they are replaced; restart them"),
+        };
+        say(true, reason::ROLE_KEPT, note);
     }
     all
 }

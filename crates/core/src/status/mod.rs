@@ -1,37 +1,40 @@
 //! The status of every binding of a snapshot: what was done and what was proven.
 //!
 //! ```text
-//! (Snapshot, Assessment, Outcome) ──► story (ordered checks: one reason) ──► conditions
-//!                                 └─► workloads, findings, counters
+//! (Snapshot, Assessment, Plan, Outcome) ──► recorded (intents, refusals) ──► story (ordered checks: one reason) ──► conditions
+//!                                                                        └─► workloads, restarts, findings, counters
 //! ```
 
 mod conditions;
+mod counts;
+mod events;
 mod findings;
 mod leaving;
+mod recorded;
 mod story;
-mod transitions;
+mod workloads;
 
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use podidentity_api::names::condition;
-use podidentity_api::{
-    PodIdentityBinding, PodIdentityBindingStatus, ServiceAccountStatus, WorkloadState, WorkloadStatus,
-};
+use podidentity_api::names::{condition, reason};
+use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, ServiceAccountStatus};
 
 use crate::account::{self, AccountState};
-use crate::assess::{Assessment, Case, JudgedPod};
+use crate::assess::{Assessment, Case};
 use crate::finding::Finding;
-use crate::objects::ControllerRef;
-use crate::outcome::Outcome;
-use crate::plan::{Step, Target};
-use crate::reverts;
-use crate::rollout::WorkloadVerdict;
+use crate::outcome::{Outcome, ProblemKind};
+use crate::plan::Plan;
+use crate::reverts::{self, Done};
+use crate::rollout::{Phase, WorkloadVerdict};
 use crate::snapshot::Snapshot;
+use crate::step::{Step, Target};
+use crate::time::whole_seconds;
 
+pub(crate) use counts::Counts;
+pub use events::{Transition, step_events, transitions};
 pub use leaving::farewells;
 pub use story::{Progress, Story};
-pub use transitions::{Transition, transitions};
 
 /// Lists in the status have at most this many entries; totals are given beside them.
 pub const LIST_LIMIT: usize = 20;
@@ -48,20 +51,29 @@ pub struct Report {
     pub urgent: bool,
 }
 
-/// The statuses to write. `snapshot` and `assessment` are of the time after the plan was carried out, `outcome` tells how
-/// that went.
-pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) -> Vec<Report> {
+/// The statuses to write. `snapshot`, `assessment` and `plan` are of the time after the last plan was carried out, `outcome`
+/// tells how that went.
+pub fn reports(snapshot: &Snapshot, assessment: &Assessment, plan: &Plan, outcome: &Outcome) -> Vec<Report> {
+    // What is about to be done, and what was refused, is part of what is told.
+    if let Some(told) = recorded::with(snapshot, plan, outcome) {
+        return changed(snapshot, &told, &Assessment::of(&told), outcome);
+    }
+    changed(snapshot, snapshot, assessment, outcome)
+}
+
+fn changed(stored: &Snapshot, snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) -> Vec<Report> {
     let leaving = leaving::statuses(snapshot, assessment, outcome);
-    statuses(snapshot, assessment, outcome)
-        .into_iter()
-        .chain(leaving)
-        .filter(|(binding, status)| binding.status.as_ref() != Some(status))
-        .map(|(binding, status)| Report {
+    let all = statuses(snapshot, assessment, outcome).into_iter().chain(leaving);
+    let reports = all.filter_map(|(binding, status)| {
+        let name = &binding.metadata.name;
+        let before = stored.bindings.iter().find(|it| it.metadata.name == *name)?.status.as_ref();
+        (before != Some(&status)).then(|| Report {
             binding: Target::of(&binding.metadata),
-            urgent: is_urgent(binding.status.as_ref(), &status),
+            urgent: is_urgent(before, &status),
             status,
         })
-        .collect()
+    });
+    reports.collect()
 }
 
 /// The status of every binding that is not being deleted, the owner's first.
@@ -70,12 +82,12 @@ pub fn statuses<'a>(
     assessment: &'a Assessment,
     outcome: &Outcome,
 ) -> Vec<(&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
-    let owned = assessment.case.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
-    let lost = assessment.claim.losers.iter().map(|binding| {
-        let story = story::of_loser(snapshot, assessment.claim.owner.as_deref());
-        (binding, bare(snapshot, binding, &story))
+    let owned = assessment.owner.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
+    let waiting = assessment.waiting.iter().map(|binding| {
+        let owner = assessment.owner.as_ref().map(|case| &*case.binding);
+        (binding, bare(snapshot, binding, &story::of_waiting(snapshot, owner)))
     });
-    owned.chain(lost).collect()
+    owned.chain(waiting).collect()
 }
 
 /// The one thing to say about the binding that owns the service account.
@@ -94,11 +106,13 @@ const SUMMARIES: [&str; 3] = [condition::READY, condition::RECONCILING, conditio
 
 fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> bool {
     let Some(old) = old else { return true };
+    // A pod that is replaced is missing for a moment: that need not be told at once.
+    let passes = is_reconciling_for(new, reason::PODS_MISSING);
     let essence = |status: &PodIdentityBindingStatus| {
         let conditions: Vec<_> = status
             .conditions
             .iter()
-            .filter(|condition| SUMMARIES.contains(&condition.type_.as_str()))
+            .filter(|condition| SUMMARIES.contains(&condition.type_.as_str()) && !passes)
             .map(|condition| (condition.type_.clone(), condition.status.clone(), condition.reason.clone()))
             .collect();
         (
@@ -108,9 +122,14 @@ fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingSta
             status.service_account.clone(),
             status.rollback.clone(),
             status.reverted.clone(),
+            status.restarts.clone(),
         )
     };
     essence(old) != essence(new)
+}
+
+fn is_reconciling_for(status: &PodIdentityBindingStatus, reason: &str) -> bool {
+    status.conditions.iter().any(|it| it.type_ == condition::RECONCILING && it.reason == reason)
 }
 
 /// A status that says only who and why.
@@ -133,9 +152,14 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
     let counts = Counts::of(case);
     let story = story::of_owner(snapshot, case, &counts, outcome);
     let (findings, findings_total) = findings::listed(case, &snapshot.namespace);
-    let (workloads, workloads_truncated) = listed_workloads(case);
+    let (workloads, workloads_truncated) = workloads::listed(case);
     let settings = &snapshot.config.settings;
     let proven = is_proven(case, &counts);
+    let done = Done {
+        restarted: &outcome.rolled(),
+        again: outcome.rolled_again,
+        stale: outcome.first(ProblemKind::Stale).is_some(),
+    };
 
     PodIdentityBindingStatus {
         observed_generation: generation,
@@ -148,7 +172,8 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
         issuer: snapshot.config.issuer.clone(),
         service_account: service_account(snapshot, case, was_restored(case, outcome)),
         rollback: case.rollback.as_ref().map(|rollback| rollback.recorded().clone()),
-        reverted: reverts::counted(case, outcome, snapshot.now),
+        restarts: case.workloads.iter().filter_map(|verdict| verdict.record.clone()).collect(),
+        reverted: reverts::counted(binding, &case.workloads, &case.wanted.hash(), done, snapshot.now),
         workloads,
         workloads_truncated,
         workloads_total: counts.workloads,
@@ -162,13 +187,25 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
     }
 }
 
-/// Whether every live pod has the identity, and every workload has come up with it: pods of a role that does not work
-/// have it as well, until the workload is given up.
+/// Whether the identity works: every workload has come up with it, and all of its pods have it. Pods of a role that does not
+/// work have it as well, until the workload is given up. Pods that the operator does not restart count only where there are
+/// no others: one of them keeps an earlier role for as long as it likes.
 fn is_proven(case: &Case, counts: &Counts) -> bool {
     let in_force = case.account.state == AccountState::InForce;
-    let mut counted = case.workloads.iter().filter(|workload| workload.state != WorkloadState::Excluded);
+    let mut counted = case.workloads.iter().filter(|workload| workload.phase != Phase::Excluded);
     let all_up = counts.workloads == counts.workloads_current && counted.all(WorkloadVerdict::is_up);
-    in_force && all_up && counts.pods > 0 && counts.pods == counts.pods_verified
+    let managed = counted_pods(case).count();
+    let verified = if managed > 0 {
+        counted_pods(case).all(|judged| judged.verdict.is_verified())
+    } else {
+        counts.pods > 0 && counts.pods == counts.pods_verified
+    };
+    in_force && all_up && verified
+}
+
+/// The pods of workloads that count.
+fn counted_pods(case: &Case) -> impl Iterator<Item = &crate::verify::JudgedPod> {
+    case.workloads.iter().filter(|it| it.phase != Phase::Excluded).flat_map(|it| &it.pods)
 }
 
 /// Whether the annotation was restored: in this very moment, or before and nobody was told.
@@ -192,71 +229,6 @@ fn service_account(snapshot: &Snapshot, case: &Case, restored: bool) -> Option<S
         written_role_arn: case.account.role_in_force.clone().or(old.written_role_arn),
         restored,
         restored_at,
+        co_owners: case.account.co_owners.clone(),
     })
-}
-
-/// Times on the wire have whole seconds; with more, a status would never equal its stored self.
-pub(crate) fn whole_seconds(time: jiff::Timestamp) -> jiff::Timestamp {
-    jiff::Timestamp::from_second(time.as_second()).unwrap_or(time)
-}
-
-/// What the counters count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    workloads: i32,
-    workloads_current: i32,
-    pods: i32,
-    pods_verified: i32,
-}
-
-impl Counts {
-    fn of(case: &Case) -> Self {
-        let counted = || case.workloads.iter().filter(|workload| workload.state != WorkloadState::Excluded);
-        let is_current = |state| matches!(state, WorkloadState::Current | WorkloadState::ScaledToZero);
-        let pods = || counted().flat_map(|workload| &workload.pods).chain(case.strays.values().flatten());
-        Self {
-            workloads: count(counted()),
-            workloads_current: count(counted().filter(|workload| is_current(workload.state))),
-            pods: count(pods()),
-            pods_verified: count(pods().filter(|judged| judged.verdict.is_verified())),
-        }
-    }
-}
-
-fn count<T>(items: impl Iterator<Item = T>) -> i32 {
-    i32::try_from(items.count()).unwrap_or(i32::MAX)
-}
-
-fn listed_workloads(case: &Case) -> (Vec<WorkloadStatus>, i32) {
-    let managed = case.workloads.iter().map(|verdict| {
-        let id = verdict.workload.id();
-        entry(id.kind.as_str(), &id.name, verdict.state, verdict.message.clone(), &verdict.pods)
-    });
-    let strays = case.strays.iter().flat_map(|(owner, pods)| stray_entries(owner.as_ref(), pods));
-    let mut all: Vec<_> = managed.chain(strays).collect();
-    all.sort_by(|a, b| (a.state, &a.kind, &a.name).cmp(&(b.state, &b.kind, &b.name)));
-    let truncated = count(all.iter().skip(LIST_LIMIT));
-    all.truncate(LIST_LIMIT);
-    (all, truncated)
-}
-
-fn stray_entries(owner: Option<&ControllerRef>, pods: &[JudgedPod]) -> Vec<WorkloadStatus> {
-    let unmanaged = WorkloadState::Unmanaged;
-    match owner {
-        Some(owner) => vec![entry(&owner.kind, &owner.name, unmanaged, None, pods)],
-        None => {
-            pods.iter().map(|pod| entry("Pod", pod.pod.name(), unmanaged, None, std::slice::from_ref(pod))).collect()
-        }
-    }
-}
-
-fn entry(kind: &str, name: &str, state: WorkloadState, message: Option<String>, pods: &[JudgedPod]) -> WorkloadStatus {
-    WorkloadStatus {
-        kind: kind.to_owned(),
-        name: name.to_owned(),
-        state,
-        message,
-        pods_verified: count(pods.iter().filter(|judged| judged.verdict.is_verified())),
-        pods_total: count(pods.iter()),
-    }
 }

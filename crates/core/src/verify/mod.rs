@@ -25,6 +25,10 @@ use container::{Judge, Problem};
 use message::Words;
 use predict::Prediction;
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
 use crate::finding::{Finding, Severity};
 use crate::injection::Target;
 use crate::objects::{Container, Pod, PodTemplate};
@@ -47,6 +51,22 @@ impl PodVerdict {
     /// Whether a restart would cure something that is worth one.
     pub fn roll_cures(&self) -> bool {
         self.findings.iter().any(|finding| finding.roll_cures && finding.severity != Severity::Info)
+    }
+}
+
+/// A live pod and what was found in it.
+#[derive(Clone, Debug)]
+pub struct JudgedPod {
+    /// The pod.
+    pub pod: Arc<Pod>,
+    /// What was found.
+    pub verdict: PodVerdict,
+}
+
+impl JudgedPod {
+    /// When the pod was created.
+    pub fn created(&self) -> Option<Timestamp> {
+        self.pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
     }
 }
 

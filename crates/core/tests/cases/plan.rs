@@ -40,9 +40,9 @@ pub fn case(path: &Path) -> Result<String, String> {
     };
     let assessment = Assessment::of(&snapshot);
     let plan = plan::plan(&snapshot, &assessment);
-    let reports = status::reports(&snapshot, &assessment, &Outcome::default());
+    let reports = status::reports(&snapshot, &assessment, &plan, &Outcome::default());
     let expected = Expected {
-        steps: plan.steps.iter().map(step).collect(),
+        steps: plan.shown().map(step).collect(),
         check_at: plan.check_at.map(|at| at.to_string()),
         status: reports.iter().map(|it| (it.binding.name.clone(), Said::from(&it.status))).collect(),
     };

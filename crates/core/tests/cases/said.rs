@@ -2,7 +2,7 @@
 
 use podidentity_api::names::condition;
 use podidentity_api::{PodIdentityBindingStatus, WorkloadStatus};
-use podidentity_core::plan::Step;
+use podidentity_core::step::Step;
 use serde::Serialize;
 
 pub fn step(step: &Step) -> String {

@@ -13,7 +13,8 @@ use podidentity_core::objects::{ServiceAccount, Workload};
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
 use podidentity_core::plan::plan;
 use podidentity_core::snapshot::Snapshot;
-use podidentity_core::status::{farewells, reports, transitions};
+use podidentity_core::status::{farewells, reports, step_events, transitions};
+use podidentity_core::step::Step;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -82,6 +83,12 @@ enum Entry {
     Grants(Vec<String>),
     /// Injection goes away or comes back.
     Webhook(bool),
+    /// Admission refuses restarts of the Deployment, or takes them again.
+    Refuse(String, bool),
+    /// Admission replaces the operator's annotation in the template of the Deployment by this.
+    RewriteMark(String, String),
+    /// Admission replaces the role on the service account by this.
+    RewriteRole(String),
     /// Seconds go by.
     Pass(i64),
 }
@@ -190,6 +197,10 @@ impl Story {
                 cluster.grants = Some(roles.join(","));
             }
             Entry::Webhook(there) => cluster.webhook = there,
+            Entry::Refuse(name, true) => drop(cluster.refused.insert(name)),
+            Entry::Refuse(name, false) => drop(cluster.refused.remove(&name)),
+            Entry::RewriteMark(name, mark) => drop(cluster.rewritten.insert(name, mark)),
+            Entry::RewriteRole(role) => cluster.role_rewritten = Some(arn(&role)),
             Entry::Pass(seconds) => cluster.pass(seconds),
         }
     }
@@ -222,9 +233,18 @@ impl Story {
                 match self.cluster.apply(&planned) {
                     Ok(()) => {}
                     Err(Refusal::Stale) if self.behind.is_some() || self.account_behind.is_some() => {
-                        let (what, message) = (step(&planned), String::new());
-                        problems.push(Problem { what, kind: ProblemKind::Stale, message });
+                        problems.push(problem(&planned, ProblemKind::Stale, ""));
                         break;
+                    }
+                    Err(Refusal::Refused) => {
+                        problems.push(problem(&planned, ProblemKind::Refused, "denied by policy"));
+                        heard.does.push(format!("{}: refused", step(&planned)));
+                        continue;
+                    }
+                    Err(Refusal::Rewritten) => {
+                        problems.push(problem(&planned, ProblemKind::Rewritten, "changed by admission"));
+                        heard.does.push(format!("{}: rewritten", step(&planned)));
+                        continue;
                     }
                     Err(refusal) => return Err(format!("{}: {refusal:?}", step(&planned))),
                 }
@@ -238,8 +258,11 @@ impl Story {
             heard
                 .events
                 .extend(farewells(&view, &assessment, &outcome).into_iter().map(|(_, it)| it.reason.to_owned()));
+            heard.events.extend(step_events(&view, &outcome).into_iter().map(|it| it.reason.to_owned()));
             let after = self.view();
-            let reports = reports(&after, &Assessment::of(&after), &outcome);
+            let after_assessment = Assessment::of(&after);
+            let after_plan = podidentity_core::plan::plan(&after, &after_assessment);
+            let reports = reports(&after, &after_assessment, &after_plan, &outcome);
             if reports.is_empty() && outcome.done.is_empty() {
                 return Ok(heard);
             }
@@ -255,6 +278,14 @@ impl Story {
         }
         Err("the operator does not come to rest".to_owned())
     }
+}
+
+fn problem(planned: &Step, kind: ProblemKind, message: &str) -> Problem {
+    let workload = match planned {
+        Step::Roll { workload, .. } => Some(workload.clone()),
+        Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
+    };
+    Problem { workload, what: step(planned), kind, message: message.to_owned() }
 }
 
 fn bind(cluster: &mut Cluster, name: &str, mut spec: Map<String, Value>) {

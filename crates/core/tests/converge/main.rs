@@ -115,7 +115,9 @@ impl World {
         if steps >= plan.steps.len() {
             let outcome = Outcome::of(&assessment, done, Vec::new());
             let after = self.cluster.snapshot();
-            for report in reports(&after, &Assessment::of(&after), &outcome) {
+            let assessment = Assessment::of(&after);
+            let next = podidentity_core::plan::plan(&after, &assessment);
+            for report in reports(&after, &assessment, &next, &outcome) {
                 self.proof_is_none_too_early(&report);
                 self.cluster.store_status(&report);
             }
@@ -176,7 +178,7 @@ impl World {
             let at = [plan.check_at, self.cluster.next_deadline()].into_iter().flatten().min();
             let due = at.map_or(SignedDuration::ZERO, |at| at.duration_since(self.cluster.now));
             self.cluster.pass(due.as_secs().max(1));
-            let quiet = plan.steps.is_empty() && at.is_none() && !progressed;
+            let quiet = plan.shown().next().is_none() && at.is_none() && !progressed;
             if quiet && before == self.cluster.bindings {
                 return true;
             }

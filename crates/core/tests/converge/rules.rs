@@ -14,7 +14,7 @@ use crate::sim::PodState;
 
 /// What holds for every plan, whatever has happened before.
 pub fn keeps_the_rules(view: &Snapshot, assessment: &Assessment, plan: &Plan) {
-    let Some(case) = &assessment.case else { return };
+    let Some(case) = &assessment.owner else { return };
     let binding = &case.binding;
     let rolled: Vec<&str> = plan.steps.iter().filter_map(rolled).collect();
     let annotates = |step: &Step| matches!(step, Step::Annotate { .. });
@@ -30,7 +30,7 @@ pub fn keeps_the_rules(view: &Snapshot, assessment: &Assessment, plan: &Plan) {
         let role = annotations.get("eks.amazonaws.com/role-arn");
         assert_eq!(role, Some(wanted), "only the role that is wanted now is ever written");
     }
-    let under_way = case.workloads.iter().filter(|verdict| verdict.in_flight).count() + rolled.len();
+    let under_way = case.workloads.iter().filter(|verdict| verdict.under_way).count() + rolled.len();
     let proven = case.workloads.iter().any(WorkloadVerdict::proves_injection);
     let limit = if proven { binding.spec.rollout.max_concurrent.try_into().unwrap() } else { 1 };
     assert!(rolled.is_empty() || under_way <= limit, "{under_way} under way, {limit} allowed");
@@ -66,7 +66,7 @@ fn has(status: &PodIdentityBindingStatus, type_: &str) -> bool {
 pub fn check(world: &mut World) -> Result<(), TestCaseError> {
     let view = world.cluster.snapshot();
     let last = plan(&view, &Assessment::of(&view));
-    prop_assert_eq!(&last.steps, &vec![], "the next plan is empty");
+    prop_assert_eq!(last.shown().collect::<Vec<_>>(), Vec::<&Step>::new(), "the next plan is empty");
     let rolls = world.cluster.rolls;
     for binding in world.cluster.bindings.values() {
         let status = binding.status.as_ref();
@@ -102,7 +102,7 @@ pub fn check(world: &mut World) -> Result<(), TestCaseError> {
 fn claims_are_told(world: &World) -> Result<(), TestCaseError> {
     let claim = Claim::of(&world.cluster.snapshot().bindings);
     let Some(owner) = &claim.owner else { return Ok(()) };
-    for loser in &claim.losers {
+    for loser in &claim.waiting {
         let stalled =
             loser.status.iter().flat_map(|status| &status.conditions).find(|it| it.type_ == condition::STALLED);
         let named = format!("{}: delete one of the two", owner.metadata.name.as_deref().unwrap());

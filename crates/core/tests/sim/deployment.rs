@@ -39,6 +39,8 @@ pub struct Deployment {
     pub generation: i64,
     pub template: Template,
     pub(super) marked_at: Option<Timestamp>,
+    /// When a user last changed the template.
+    pub(super) edited_at: Option<Timestamp>,
     pub replicas: usize,
     pub paused: bool,
     /// New pods never become ready.
@@ -87,6 +89,7 @@ impl Deployment {
             generation: 1,
             template: Template::default(),
             marked_at: None,
+            edited_at: None,
             replicas: 0,
             paused: false,
             broken: false,
@@ -183,7 +186,10 @@ impl Deployment {
         if let Some(mark) = &self.template.mark {
             template.metadata.annotations.insert(names::IDENTITY_ANNOTATION.into(), mark.clone());
         }
-        let ours = self.marked_at.map(|time| vec![managed_fields_entry(names::FIELD_MANAGER, Some(time), fields)]);
+        let ours = self.marked_at.map(|time| managed_fields_entry(names::FIELD_MANAGER, Some(time), fields));
+        let theirs = json!({"f:spec": {"f:template": {"f:spec": {}}}});
+        let theirs = self.edited_at.map(|time| managed_fields_entry("kubectl-set", Some(time), theirs));
+        let managers: Vec<_> = ours.into_iter().chain(theirs).collect();
         Workload {
             kind: WorkloadKind::Deployment,
             metadata: ObjectMeta {
@@ -192,7 +198,7 @@ impl Deployment {
                 uid: Some(self.uid.clone()),
                 resource_version: Some(self.version.to_string()),
                 generation: Some(self.generation),
-                managed_fields: ours,
+                managed_fields: Some(managers),
                 ..ObjectMeta::default()
             },
             template,
@@ -202,6 +208,11 @@ impl Deployment {
             desired: i32::try_from(self.replicas).unwrap(),
             rolled_out: self.completed,
             settled: self.completed,
+            healthy: self.pods.iter().filter(|pod| pod.ready).count() >= self.replicas,
+            progress_deadline: None,
+            min_ready: 0,
+            replica_failure: None,
+            paused_until: None,
             nearly_rolled_out: false,
             observed: true,
             progressed_at: Some(self.progressed_at),

@@ -7,7 +7,7 @@
 mod account;
 mod deployment;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +29,10 @@ const ROLE_KEY: &str = "eks.amazonaws.com/role-arn";
 pub enum Refusal {
     Stale,
     Conflict,
+    /// An admission policy refuses it.
+    Refused,
+    /// It was stored, and admission has changed what was to be written.
+    Rewritten,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +44,12 @@ pub struct Cluster {
     pub deployments: BTreeMap<String, Deployment>,
     /// Whether new pods get what the service account says.
     pub webhook: bool,
+    /// Deployments whose restarts admission refuses.
+    pub refused: BTreeSet<String>,
+    /// Deployments in whose template admission replaces the operator's mark by this.
+    pub rewritten: BTreeMap<String, String>,
+    /// What admission makes of the role that the operator writes.
+    pub role_rewritten: Option<String>,
     /// The namespace's grants, where the operator requires them.
     pub grants: Option<String>,
     /// Template changes by the operator, in all.
@@ -57,6 +67,9 @@ impl Cluster {
             bindings: BTreeMap::new(),
             deployments: BTreeMap::new(),
             webhook: true,
+            refused: BTreeSet::new(),
+            rewritten: BTreeMap::new(),
+            role_rewritten: None,
             grants: None,
             rolls: 0,
             account_writes: 0,
@@ -211,6 +224,7 @@ impl Cluster {
         if let Some(deployment) = self.deployments.get_mut(name) {
             edit(deployment);
             deployment.template_changed(now);
+            deployment.edited_at = Some(now);
             deployment.version = version;
         }
     }
@@ -267,11 +281,13 @@ impl Cluster {
     pub fn apply(&mut self, step: &Step) -> Result<(), Refusal> {
         match step {
             Step::SetFinalizer { binding, present } => self.set_finalizer(binding, *present),
-            Step::Annotate { account, annotations, force, declared } => {
+            Step::Annotate { account, annotations, force, written_for, declared } => {
                 if declared.as_ref().is_some_and(|declared| !self.declares(declared)) {
                     return Err(Refusal::Stale);
                 }
-                self.annotate(account, annotations, *force)
+                let mut all = annotations.clone();
+                all.extend(written_for.iter().map(|it| (names::BOUND_BY_ANNOTATION.to_owned(), it.to_string())));
+                self.annotate(account, all, *force)
             }
             Step::Roll { workload, target, mark } => self.roll(&workload.name, target, mark),
         }
@@ -297,15 +313,22 @@ impl Cluster {
     fn annotate(
         &mut self,
         target: &Target,
-        annotations: &BTreeMap<String, String>,
+        mut annotations: BTreeMap<String, String>,
         force: bool,
     ) -> Result<(), Refusal> {
         let (version, now) = (self.count(), self.now);
         let account = self.account.as_mut().ok_or(Refusal::Stale)?;
-        account.apply(target, annotations, force, now)?;
-        account.version = version;
+        let asked = annotations.get(ROLE_KEY).cloned();
+        if let (Some(role), Some(_)) = (&self.role_rewritten, &asked) {
+            annotations.insert(ROLE_KEY.into(), role.clone());
+        }
+        let before = account.annotations.clone();
+        account.apply(target, &annotations, force, now)?;
+        if account.annotations != before || annotations.is_empty() {
+            account.version = version;
+        }
         self.account_writes += 1;
-        Ok(())
+        if annotations.get(ROLE_KEY) == asked.as_ref() { Ok(()) } else { Err(Refusal::Rewritten) }
     }
 
     fn roll(&mut self, name: &str, target: &Target, mark: &str) -> Result<(), Refusal> {
@@ -314,6 +337,11 @@ impl Cluster {
         if deployment.uid != target.uid || deployment.version.to_string() != target.resource_version {
             return Err(Refusal::Stale);
         }
+        if self.refused.contains(name) {
+            return Err(Refusal::Refused);
+        }
+        let asked = mark;
+        let mark = self.rewritten.get(name).map_or(mark, String::as_str);
         if deployment.template.mark.as_deref() != Some(mark) {
             deployment.template.mark = Some(mark.to_owned());
             deployment.marked_at = Some(now);
@@ -321,7 +349,7 @@ impl Cluster {
             deployment.version = version;
             self.rolls += 1;
         }
-        Ok(())
+        if mark == asked { Ok(()) } else { Err(Refusal::Rewritten) }
     }
 
     /// What a watch would have shown.

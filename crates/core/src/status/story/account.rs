@@ -4,6 +4,7 @@ use podidentity_api::names::reason;
 
 use super::{Story, View, reconciling, stalled};
 use crate::account::AccountState;
+use crate::status::findings;
 
 pub(super) fn missing(view: &View) -> Option<Story> {
     let state = match view.case.account.state {
@@ -41,13 +42,35 @@ pub(super) fn owned_by_others(view: &View) -> Option<Story> {
                 silence.as_secs()
             ),
         )),
+        AccountState::Rewritten { key, value, retry_at } => {
+            let now = value.as_ref().map_or("left out".to_owned(), |value| format!("set to {value:?}"));
+            Some(stalled(
+                reason::ANNOTATION_CONFLICT,
+                format!(
+                    "{key} of {account} is {now} by an admission policy or webhook that changes what the operator writes: \
+                     let it leave that annotation alone (tried again at {retry_at})"
+                ),
+            ))
+        }
         _ => None,
     }
 }
 
+/// Annotating would break a workload that works without.
+pub(super) fn breaks_pods(view: &View) -> Option<Story> {
+    let broken = view.case.broken_by_annotating()?.workload.id();
+    let finding = findings::injections_refused(view.case).find(|finding| finding.object == broken.to_string())?;
+    let message = format!("{} is not annotated, because {}", view.account_name(), finding.message);
+    Some(stalled(reason::INJECTION_REFUSED, message))
+}
+
 pub(super) fn outdated(view: &View) -> Option<Story> {
-    let AccountState::Outdated { drift, .. } = &view.case.account.state else { return None };
     let account = view.account_name();
+    if view.case.account.state == AccountState::Ahead {
+        let message = format!("{account} was annotated for a later declaration of this binding, which is not seen yet");
+        return Some(reconciling(reason::ANNOTATING, message));
+    }
+    let AccountState::Outdated { drift, .. } = &view.case.account.state else { return None };
     let message = match drift {
         Some(drift) => format!("restoring {account}: {drift}"),
         None => format!("annotating {account} with {}", view.case.wanted.role_arn),

@@ -1,6 +1,7 @@
 //! The one thing to say about a binding: ordered checks, of which the first that applies gives reason and message.
 
 mod account;
+mod pods;
 mod rollout;
 
 use podidentity_api::names::{self, reason};
@@ -8,13 +9,14 @@ use podidentity_api::{PodIdentityBinding, WorkloadState};
 
 use super::Counts;
 use crate::assess::{Case, last_verified};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, FindingReason, Severity};
 use crate::grants::Grant;
 use crate::objects::ControllerRef;
 use crate::outcome::{Outcome, ProblemKind};
-use crate::plan::Step;
-use crate::rollout::{Wait, WorkloadVerdict};
+use crate::rollout::{Phase, Wait, WorkloadVerdict};
 use crate::snapshot::Snapshot;
+use crate::step::Step;
+use crate::verify::JudgedPod;
 use crate::wanted::Wanted;
 
 /// How a binding is doing, in one sentence.
@@ -51,14 +53,20 @@ const CHECKS: &[Check] = &[
     write_failed,
     account::missing,
     account::owned_by_others,
+    account::breaks_pods,
     account::outdated,
     rollout::halted,
     rollout::rolling,
     rollout::waits_for_operator,
+    rollout::refused,
     rollout::waits_for_person,
+    rollout::lapsed,
     pods_not_verified,
+    pods::next_refused,
+    pods::missing,
     rollout::rolled_back,
-    no_pods,
+    pods::nothing_selected,
+    pods::none,
 ];
 
 struct View<'a> {
@@ -74,16 +82,13 @@ pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcom
     let story = CHECKS.iter().find_map(|check| check(&view)).unwrap_or_else(|| Story {
         progress: Progress::Done,
         reason: reason::VERIFIED,
-        message: match counts.pods {
-            1 => format!("the pod of {} acts as {}", view.account_name(), case.wanted.role_arn),
-            pods => format!("all {pods} pods of {} act as {}", view.account_name(), case.wanted.role_arn),
-        },
+        message: pods::verified(&view),
     });
     view.in_a_rollback(story)
 }
 
 /// The story of a binding that another one keeps from the service account.
-pub(super) fn of_loser(snapshot: &Snapshot, owner: Option<&PodIdentityBinding>) -> Story {
+pub(super) fn of_waiting(snapshot: &Snapshot, owner: Option<&PodIdentityBinding>) -> Story {
     let owner = owner.and_then(|owner| owner.metadata.name.as_deref()).unwrap_or_default();
     let name = &snapshot.service_account_name;
     stalled(
@@ -128,11 +133,11 @@ impl View<'_> {
     }
 
     fn waiting(&self, wait: Wait) -> Vec<&WorkloadVerdict> {
-        self.case.workloads.iter().filter(|verdict| verdict.wait == Some(wait)).collect()
+        self.case.workloads.iter().filter(|verdict| verdict.wait() == Some(wait)).collect()
     }
 
     fn in_state(&self, state: WorkloadState) -> Vec<&WorkloadVerdict> {
-        self.case.workloads.iter().filter(|verdict| verdict.state == state).collect()
+        self.case.workloads.iter().filter(|verdict| verdict.state() == state).collect()
     }
 }
 
@@ -199,12 +204,16 @@ fn suspended(what: &str) -> String {
     format!("suspended (set spec.suspend to false to resume); when resumed: {what}")
 }
 
+/// A refused restart is told with the others, of its workload.
 fn write_refused(view: &View) -> Option<Story> {
-    if let Some(problem) = view.outcome.first(ProblemKind::Conflict) {
+    if let Some(problem) = view.outcome.first_but_restarts(ProblemKind::Conflict) {
         let message = format!("{}: {}; agree on one owner, or set onConflict: Override", problem.what, problem.message);
         return Some(stalled(reason::ANNOTATION_CONFLICT, message));
     }
-    let problem = view.outcome.first(ProblemKind::Refused)?;
+    if let Some(problem) = view.outcome.first_but_restarts(ProblemKind::Rewritten) {
+        return Some(stalled(reason::ANNOTATION_CONFLICT, format!("{}: {}", problem.what, problem.message)));
+    }
+    let problem = view.outcome.first_but_restarts(ProblemKind::Refused)?;
     let message = format!(
         "the API server refuses to write {}: {}; give the operator that right (its roles are in config/rbac), or change the \
          admission policy that refuses it; it is tried again every few minutes",
@@ -220,40 +229,43 @@ fn write_failed(view: &View) -> Option<Story> {
 }
 
 fn pods_not_verified(view: &View) -> Option<Story> {
-    let pods = view.case.workloads.iter().filter(|verdict| verdict.state != WorkloadState::Excluded);
-    let pods = pods.flat_map(|verdict| &verdict.pods).chain(view.case.strays.values().flatten());
-    let errors: Vec<&Finding> = pods
-        .flat_map(|judged| &judged.verdict.findings)
-        .filter(|finding| finding.severity == Severity::Error)
-        .collect();
-    let first = errors.first()?;
-    let more = match errors.len() - 1 {
+    let managed = view.case.workloads.iter().filter(|verdict| verdict.phase != Phase::Excluded);
+    let managed = managed.flat_map(|verdict| &verdict.pods);
+    let (of_jobs, others): (Vec<_>, Vec<_>) = view.case.unmanaged.iter().partition(|(owner, _)| is_job(owner.as_ref()));
+    let lasting = managed.chain(others.into_iter().flat_map(|(_, pods)| pods)).flat_map(errors);
+    let of_jobs: Vec<&Finding> = of_jobs.into_iter().flat_map(|(_, pods)| pods).flat_map(errors).collect();
+    // A Job ends by itself, and its next pods get what the account offers, unless its own template keeps it from them.
+    let (passing, by_template): (Vec<&Finding>, Vec<_>) = of_jobs.into_iter().partition(|finding| passes(finding));
+    let errors: Vec<&Finding> = lasting.chain(by_template).collect();
+    let more = |count: usize| match count.saturating_sub(1) {
         0 => String::new(),
         n => format!(" ({n} more findings of this kind or another)"),
     };
-    let short_lived = view.case.strays.iter().any(|(owner, pods)| is_job(owner.as_ref()) && has_error(pods));
-    let hint = if short_lived { "; a Job's next pods will get the role" } else { "" };
-    Some(stalled(reason::VERIFICATION_FAILED, format!("{}{more}{hint}", first.message)))
+    if let Some(first) = errors.first() {
+        let more = more(errors.len() + passing.len());
+        return Some(stalled(reason::VERIFICATION_FAILED, format!("{}{more}", first.message)));
+    }
+    let first = passing.first()?;
+    let message = format!(
+        "{}{}; a Job is not restarted: this ends with the Job, and its next pods get the role",
+        first.message,
+        more(passing.len())
+    );
+    Some(reconciling(reason::WAITING_FOR_JOBS, message))
+}
+
+fn errors(judged: &JudgedPod) -> impl Iterator<Item = &Finding> {
+    judged.verdict.findings.iter().filter(|finding| finding.severity == Severity::Error)
+}
+
+/// Whether the next pod of the same template does not have the finding.
+fn passes(finding: &Finding) -> bool {
+    use FindingReason::{InjectionMissed, PodPredatesBinding, StaleRole};
+    [PodPredatesBinding, InjectionMissed, StaleRole].contains(&finding.reason)
 }
 
 fn is_job(owner: Option<&ControllerRef>) -> bool {
     owner.is_some_and(|owner| owner.kind == "Job")
-}
-
-fn has_error(pods: &[crate::assess::JudgedPod]) -> bool {
-    pods.iter().any(|judged| !judged.verdict.is_verified())
-}
-
-fn no_pods(view: &View) -> Option<Story> {
-    (view.counts.pods == 0).then(|| Story {
-        progress: Progress::Done,
-        reason: reason::NO_PODS,
-        message: format!(
-            "{} is annotated with {}; no pod runs as it yet, so there was nothing to verify",
-            view.account_name(),
-            view.case.wanted.role_arn
-        ),
-    })
 }
 
 /// `Deployment/a, Deployment/b and 3 more`.

@@ -5,7 +5,8 @@ use podidentity_api::{RolloutPolicy, WorkloadState};
 
 use super::{Story, View, names_of, reconciling, stalled, suspended};
 use crate::assess::Rollback;
-use crate::rollout::Wait;
+use crate::mark::RollMark;
+use crate::rollout::{Phase, Wait, WorkloadVerdict};
 use crate::status::findings;
 
 pub(super) fn halted(view: &View) -> Option<Story> {
@@ -14,22 +15,33 @@ pub(super) fn halted(view: &View) -> Option<Story> {
         let message = format!("{failed} failed, returning to {restored}: {}", rollback.message);
         return Some(reconciling(reason::ROLLING_BACK, message));
     }
-    let failed = view.case.workloads.iter().find(|verdict| verdict.failed)?;
+    let failed = view.case.workloads.iter().find(|verdict| verdict.failed())?;
     let nothing_injects = findings::webhook_not_found(view.case, &view.snapshot.namespace);
     let message = match nothing_injects {
         Some(finding) => finding.message,
-        None => failed.message.clone().unwrap_or_default(),
+        None => failed.message().unwrap_or_default().to_owned(),
     };
-    let waiting = view.in_state(WorkloadState::Pending).len();
+    let hash = view.case.wanted.hash();
+    let waiting = view.in_state(WorkloadState::Pending).into_iter().filter(|it| !was_restarted(it, &hash)).count();
     let rest = match waiting {
         0 => String::new(),
         n => format!("; {n} more {} not been restarted", if n == 1 { "workload has" } else { "workloads have" }),
     };
     // Under onFailure: Continue the others go on, and then it is not over yet.
-    let going_on = view.case.workloads.iter().any(|verdict| verdict.in_flight || verdict.next.is_some());
+    let going_on = view.case.workloads.iter().any(|verdict| verdict.under_way || is_due(verdict));
     let continues = view.case.binding.spec.rollout.on_failure == podidentity_api::FailurePolicy::Continue;
     let story = if going_on && continues { reconciling } else { stalled };
     Some(story(reason::ROLLOUT_HALTED, format!("{}: {message}{rest}", failed.workload.id())))
+}
+
+/// Whether it was restarted for this identity, whatever came of it.
+fn was_restarted(verdict: &WorkloadVerdict, hash: &str) -> bool {
+    let mark = verdict.workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse);
+    mark.is_some_and(|mark| mark.hash == hash)
+}
+
+fn is_due(verdict: &WorkloadVerdict) -> bool {
+    matches!(verdict.phase, Phase::Due { .. })
 }
 
 pub(super) fn rolling(view: &View) -> Option<Story> {
@@ -55,13 +67,36 @@ pub(super) fn waits_for_operator(view: &View) -> Option<Story> {
     let waits = [
         (Wait::Settling, reason::SETTLING, "waiting for the webhook's cache to learn the annotation before restarting"),
         (Wait::OwnRollout, reason::ROLLOUT_PENDING, "waiting for a rollout that is under way to finish:"),
-        (Wait::Slot, reason::ROLLOUT_PENDING, "waiting for a rollout slot:"),
         (Wait::Retry, reason::ROLLING, "injection missed pods; waiting before restarting once more:"),
     ];
-    waits.iter().find_map(|(wait, reason, text)| {
+    let waiting = waits.iter().find_map(|(wait, reason, text)| {
         let workloads = view.waiting(*wait);
         (!workloads.is_empty()).then(|| reconciling(reason, format!("{text} {}", names_of(&workloads))))
+    });
+    waiting.or_else(|| {
+        let due: Vec<_> = view.case.workloads.iter().filter(|verdict| is_due(verdict)).collect();
+        let text = "waiting for a rollout slot:";
+        (!due.is_empty()).then(|| reconciling(reason::ROLLOUT_PENDING, format!("{text} {}", names_of(&due))))
     })
+}
+
+/// The API server refuses restarts, and nothing else is left to be done.
+pub(super) fn refused(view: &View) -> Option<Story> {
+    let refused = view.in_state(WorkloadState::Refused);
+    let first = refused.first()?;
+    let others = match refused.len() - 1 {
+        0 => String::new(),
+        n => format!(" ({n} more are refused)"),
+    };
+    let message = format!("{}: {}{others}", first.workload.id(), first.message().unwrap_or_default());
+    Some(stalled(reason::WRITE_REFUSED, message))
+}
+
+/// A restart has not brought a workload up, for which it is not to blame.
+pub(super) fn lapsed(view: &View) -> Option<Story> {
+    let lapsed = view.case.workloads.iter().find(|verdict| matches!(verdict.phase, Phase::Lapsed { .. }))?;
+    let message = format!("{}: {}", lapsed.workload.id(), lapsed.message().unwrap_or_default());
+    Some(stalled(reason::ROLLOUT_HALTED, message))
 }
 
 pub(super) fn waits_for_person(view: &View) -> Option<Story> {
@@ -91,11 +126,16 @@ pub(super) fn waits_for_person(view: &View) -> Option<Story> {
         (Wait::HeldBack, reason::RESTART_REQUIRED, String::new()),
         (Wait::Reverted, reason::ROLLOUT_REVERTED, String::new()),
     ];
+    let paused = view.case.workloads.iter().find(|verdict| matches!(verdict.phase, Phase::Paused { .. }));
+    if let Some(paused) = paused {
+        let message = format!("{} {}", paused.workload.id(), paused.message().unwrap_or_default());
+        return Some(stalled(reason::RESTART_REQUIRED, message));
+    }
     waits.iter().find_map(|(wait, reason, text)| {
         let workloads = view.waiting(*wait);
         let first = workloads.first()?;
         let message = if text.is_empty() {
-            format!("{} {}", first.workload.id(), first.message.as_deref().unwrap_or_default())
+            format!("{} {}", first.workload.id(), first.message().unwrap_or_default())
         } else {
             text.replace("{}", &names_of(&workloads))
         };

@@ -7,7 +7,8 @@ use podidentity_api::names::{condition, reason};
 
 use crate::objects::WorkloadId;
 use crate::outcome::Outcome;
-use crate::plan::Step;
+use crate::record::Records;
+use crate::snapshot::Snapshot;
 
 /// One event about a binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +34,37 @@ const TROUBLES: &[&str] = &[
     reason::SERVICE_ACCOUNT_CLAIMED,
     reason::VERIFICATION_FAILED,
     reason::WRITE_REFUSED,
+    reason::INJECTION_REFUSED,
+    reason::PODS_MISSING,
+    reason::NOTHING_SELECTED,
 ];
+
+/// The events of what was done and refused, whatever the status comes to say of it. `snapshot`: what it was planned on.
+pub fn step_events(snapshot: &Snapshot, outcome: &Outcome) -> Vec<Transition> {
+    let done = outcome.rolled().into_iter().map(|workload| Transition {
+        warning: false,
+        reason: reason::ROLLOUT_STARTED,
+        note: format!("restarting {workload}"),
+        workload: Some(workload.clone()),
+    });
+    let known: Vec<Records<'_>> = snapshot.bindings.iter().map(|binding| Records::of(binding)).collect();
+    let known_to_be_refused = |id: &WorkloadId| {
+        let workload = snapshot.workloads.iter().find(|workload| workload.id() == *id);
+        let mut records = known.iter().filter_map(|records| records.get(workload?));
+        records.any(|record| record.refused.is_some())
+    };
+    let refused = outcome.problems.iter().filter_map(|problem| {
+        let workload = problem.workload.as_ref().filter(|id| !known_to_be_refused(id))?;
+        let why = outcome.refused(workload)?;
+        Some(Transition {
+            warning: true,
+            reason: reason::RESTART_REFUSED,
+            note: format!("the API server refuses the restart of {workload}: {why}; others go on"),
+            workload: Some(workload.clone()),
+        })
+    });
+    done.chain(refused).collect()
+}
 
 /// The events of going from one status to the next, given what was done in between.
 pub fn transitions(
@@ -53,13 +84,6 @@ pub fn transitions(
     {
         events.push(normal(reason::ANNOTATED, format!("service account annotated with {role}")));
     }
-    events.extend(outcome.done.iter().filter_map(|step| match step {
-        Step::Roll { workload, .. } => {
-            let started = normal(reason::ROLLOUT_STARTED, format!("restarting {workload}"));
-            Some(Transition { workload: Some(workload.clone()), ..started })
-        }
-        Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
-    }));
     let was_rolling = old.is_some_and(|old| find(old, condition::WORKLOADS_ROLLED).is_some());
     if was_rolling && let Some(rolled) = became_true(old, new, condition::WORKLOADS_ROLLED) {
         events.push(normal(reason::ROLLOUT_COMPLETED, rolled.message.clone()));

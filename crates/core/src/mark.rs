@@ -1,0 +1,61 @@
+//! What a restart writes into the pod template.
+
+/// The value of the template annotation [`podidentity_api::names::IDENTITY_ANNOTATION`]: which identity the workload was rolled for,
+/// which time around, and which attempt. Written as `HASH`, `HASH.ROUND`, `HASH-ATTEMPT` or `HASH.ROUND-ATTEMPT`.
+///
+/// A new round begins when the same identity is wanted again after pods had another one without our doing (the value
+/// would not change otherwise, and nothing would roll). An attempt is a re-roll because injection missed pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollMark {
+    /// Hash of the identity.
+    pub hash: String,
+    /// Which time around, from 0.
+    pub round: u32,
+    /// Which attempt of the round, from 0.
+    pub attempt: u32,
+}
+
+impl RollMark {
+    /// The first roll for an identity.
+    pub fn first(hash: String) -> Self {
+        Self { hash, round: 0, attempt: 0 }
+    }
+
+    /// Reads the annotation; what we did not write is `None`, and so are numbers that we never get to: the one after them
+    /// can always be written.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |text: &str| text.parse::<u16>().ok().map(u32::from);
+        let (rest, attempt) = text.rsplit_once('-').map_or(Some((text, 0)), |(rest, n)| Some((rest, number(n)?)))?;
+        let (hash, round) = rest.split_once('.').map_or(Some((rest, 0)), |(hash, n)| Some((hash, number(n)?)))?;
+        let is_hash = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hash.then(|| Self { hash: hash.to_owned(), round, attempt })
+    }
+}
+
+impl std::fmt::Display for RollMark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.hash)?;
+        if self.round > 0 {
+            write!(f, ".{}", self.round)?;
+        }
+        if self.attempt > 0 {
+            write!(f, "-{}", self.attempt)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_reads_as_it_is_written() {
+        for text in ["0a1b2c3d4e", "0a1b2c3d4e-2", "0a1b2c3d4e.1", "0a1b2c3d4e.3-2"] {
+            assert_eq!(RollMark::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "hello", "0a-", "0a.x", "-1", ".1", "0a.4294967295", "0a-4294967295"] {
+            assert_eq!(RollMark::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! For whom the identity annotations of a service account were written: an annotation beside them.
+
+use std::fmt;
+
+use podidentity_api::{PodIdentityBinding, names};
+
+use crate::objects::{ServiceAccount, field_owners};
+use crate::wanted::Wanted;
+
+/// The value of the annotation [`names::BOUND_BY_ANNOTATION`], written as `NAME/UID/GENERATION/HASH`.
+///
+/// It tells a person who set the role. It tells an operator that has an older picture of the binding that it is behind, and
+/// one whose write was changed by an admission policy that the write arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// Name of the binding.
+    pub binding: String,
+    /// Its UID.
+    pub uid: String,
+    /// Its generation at the time of the write.
+    pub generation: i64,
+    /// Hash of the identity that was written: [`Wanted::hash`].
+    pub hash: String,
+}
+
+impl Provenance {
+    /// Of what is written for the binding as observed.
+    pub fn of(binding: &PodIdentityBinding, wanted: &Wanted) -> Self {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        let meta = &binding.metadata;
+        Self {
+            binding: text(&meta.name),
+            uid: text(&meta.uid),
+            generation: meta.generation.unwrap_or_default(),
+            hash: wanted.hash(),
+        }
+    }
+
+    /// What stands on the service account by the operator's hand. What others wrote there means nothing.
+    pub fn on(account: &ServiceAccount) -> Option<Self> {
+        let key = names::BOUND_BY_ANNOTATION;
+        let ours = field_owners(&account.metadata, key, false).any(|owner| owner.manager == names::FIELD_MANAGER);
+        Self::parse(account.annotations.get(key).filter(|_| ours)?)
+    }
+
+    /// Whether it was written for a later declaration of this binding than the observed one.
+    pub fn is_ahead_of(&self, binding: &PodIdentityBinding) -> bool {
+        self.is_of(binding) && self.generation > binding.metadata.generation.unwrap_or_default()
+    }
+
+    /// Whether it was written for this binding.
+    pub fn is_of(&self, binding: &PodIdentityBinding) -> bool {
+        Some(&self.uid) == binding.metadata.uid.as_ref()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let mut next = || parts.next().map(str::to_owned);
+        let (binding, uid, generation, hash) = (next()?, next()?, next()?.parse().ok()?, next()?);
+        parts.next().is_none().then_some(Self { binding, uid, generation, hash })
+    }
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}/{}", self.binding, self.uid, self.generation, self.hash)
+    }
+}

@@ -1,0 +1,77 @@
+//! What the status remembers of restarts: written before a restart, kept until the workload has come up once.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use podidentity_api::{PodIdentityBinding, RefusedStatus, RestartStatus};
+
+use crate::objects::{Workload, WorkloadId};
+use crate::time::whole_seconds;
+
+/// The wait after a restart was refused for the first time; it doubles each time.
+const FIRST_REFUSAL_DELAY: SignedDuration = SignedDuration::from_secs(30);
+/// It is never longer than this.
+const LONGEST_REFUSAL_DELAY: SignedDuration = SignedDuration::from_mins(30);
+
+/// The restarts that a binding's status records.
+#[derive(Clone, Debug, Default)]
+pub struct Records<'a> {
+    by_workload: BTreeMap<(&'a str, &'a str), &'a RestartStatus>,
+    /// Whether there is a status at all. A binding that was restored from a backup has none.
+    pub has_status: bool,
+}
+
+impl<'a> Records<'a> {
+    /// Those of the binding.
+    pub fn of(binding: &'a PodIdentityBinding) -> Self {
+        let status = binding.status.as_ref();
+        let restarts = status.into_iter().flat_map(|status| &status.restarts);
+        Self {
+            by_workload: restarts.map(|it| ((it.kind.as_str(), it.name.as_str()), it)).collect(),
+            // The schema gives every new binding a status that says nothing.
+            has_status: status.is_some_and(|status| !status.conditions.is_empty()),
+        }
+    }
+
+    /// That of the workload, unless it is of an earlier one of the same name.
+    pub fn get(&self, workload: &Workload) -> Option<&'a RestartStatus> {
+        let name = workload.metadata.name.as_deref().unwrap_or_default();
+        let record = self.by_workload.get(&(workload.kind.as_str(), name)).copied()?;
+        (record.uid == workload.metadata.uid).then_some(record)
+    }
+}
+
+/// The record of a restart that is about to be made.
+pub(crate) fn intended(workload: &Workload, mark: String, healthy: bool, now: Timestamp) -> RestartStatus {
+    let WorkloadId { kind, name } = workload.id();
+    RestartStatus {
+        kind: kind.as_str().to_owned(),
+        name,
+        uid: workload.metadata.uid.clone(),
+        mark,
+        generation: workload.metadata.generation.unwrap_or_default(),
+        since: Time(whole_seconds(now)),
+        healthy,
+        refused: None,
+    }
+}
+
+/// The same record after the API server has refused the restart once more.
+pub(crate) fn refused(record: RestartStatus, message: String, now: Timestamp) -> RestartStatus {
+    let count = record.refused.as_ref().map_or(0, |refused| refused.count).saturating_add(1);
+    let refused = RefusedStatus { count, at: Time(whole_seconds(now)), message };
+    RestartStatus { refused: Some(refused), ..record }
+}
+
+/// Until when a refused restart is not tried again.
+pub(crate) fn refused_until(refused: &RefusedStatus) -> Timestamp {
+    let doublings = refused.count.clamp(1, 16) - 1;
+    refused.at.0 + (FIRST_REFUSAL_DELAY * 2_i32.pow(doublings.unsigned_abs())).min(LONGEST_REFUSAL_DELAY)
+}
+
+/// Whether the record is of this restart: the mark and the workload are those that it was decided for. A workload that has
+/// changed since is decided anew.
+pub(crate) fn is_of(record: &RestartStatus, workload: &Workload, mark: &str) -> bool {
+    record.mark == mark && Some(record.generation) == workload.metadata.generation
+}

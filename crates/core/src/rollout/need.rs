@@ -1,0 +1,286 @@
+//! Does a workload need a restart, and which one?
+
+use jiff::{SignedDuration, Timestamp};
+use podidentity_api::{RestartStatus, names};
+
+use super::obstacles::blocked_by;
+use super::progress::{Progress, Restarted, edited_since, restarted_at};
+use super::{Cause, Judge, Phase, is_healthy, is_new};
+use crate::finding::Severity;
+use crate::mark::RollMark;
+use crate::objects::{Workload, WorkloadKind};
+use crate::record;
+use crate::verify::JudgedPod;
+
+/// A missed injection is repeated so many times.
+pub const MAX_ATTEMPTS: u32 = 3;
+/// Delay before the first repetition; each further one waits four times as long.
+const FIRST_RETRY_DELAY: SignedDuration = SignedDuration::from_secs(5);
+/// The wait between a restart and the next one for the same identity on another occasion; each further one waits four
+/// times as long.
+const FIRST_ROUND_DELAY: SignedDuration = SignedDuration::from_secs(60);
+/// But no longer than this.
+const LONGEST_ROUND_DELAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// A workload's phase and what goes with it.
+pub(super) struct Judged {
+    pub(super) phase: Phase,
+    pub(super) under_way: bool,
+    pub(super) record: Option<RestartStatus>,
+}
+
+impl Judged {
+    /// No restart of ours is under way or remembered.
+    pub(super) fn at_rest(phase: Phase) -> Self {
+        Self { phase, under_way: false, record: None }
+    }
+}
+
+/// Our restart of the workload, as far as it is known.
+enum Restart<'a> {
+    /// None that is not over.
+    None,
+    /// The template has the mark of this record.
+    Recorded(&'a RestartStatus),
+    /// The template has our mark since a short while, and there is no status that could record it.
+    Assumed,
+}
+
+impl<'a> Restart<'a> {
+    fn record(&self) -> Option<&'a RestartStatus> {
+        match self {
+            Self::Recorded(record) => Some(record),
+            Self::None | Self::Assumed => None,
+        }
+    }
+}
+
+impl Judge<'_> {
+    pub(super) fn needs_none(&self, it: &Restarted<'_>) -> Judged {
+        let restart = self.restart(it);
+        if let Some(message) = it.pods.iter().find_map(first_error) {
+            // Nothing to wait for: the next pods would be no better.
+            let why = format!("a restart would not help: {message}");
+            let phase = match restart.record().filter(|record| self.is_to_blame(it.workload, record)) {
+                Some(_) => Phase::Failed { cause: Cause::NotUp, why },
+                None => Phase::NotHelped { why },
+            };
+            return Judged { phase, under_way: false, record: restart.record().cloned() };
+        }
+        if it.workload.desired == 0 && it.pods.is_empty() {
+            return Judged::at_rest(Phase::ScaledToZero);
+        }
+        // Also where the mark is of an earlier identity: the restart has brought this one, and has to come up with it.
+        match restart {
+            Restart::None => Judged::at_rest(Phase::Current { note: None }),
+            Restart::Recorded(_) | Restart::Assumed => self.follow(it, &restart, true),
+        }
+    }
+
+    pub(super) fn needs_restart(&self, it: &Restarted<'_>) -> Judged {
+        let (workload, restart) = (it.workload, self.restart(it));
+        let lacking: Vec<&JudgedPod> = it.pods.iter().filter(|judged| judged.verdict.roll_cures()).collect();
+        let missed: Vec<&JudgedPod> = lacking.iter().copied().filter(|judged| is_new(judged, workload)).collect();
+        let Some(mark) = self.mark_of(workload) else {
+            return self.next(it, RollMark::first(self.wanted.hash()), None);
+        };
+        if matches!(restart, Restart::None) {
+            return self.next_round(it, &mark);
+        }
+        if missed.is_empty() && (workload.paused || it.reaches_pods()) {
+            // The pods that lack it are older than our restart: it is still replacing them, or paused before it could.
+            return self.follow(it, &restart, false);
+        }
+        if lacking.iter().all(|judged| self.predates_annotation(judged)) {
+            return self.next_round(it, &mark);
+        }
+        let missed_at = missed.iter().filter_map(|judged| judged.created()).max();
+        if mark.attempt < MAX_ATTEMPTS {
+            let delay = FIRST_RETRY_DELAY * 4_i32.pow(mark.attempt);
+            let next = RollMark { attempt: mark.attempt + 1, ..mark };
+            return self.next(it, next, Some(missed_at.map_or(self.now, |at| at + delay)));
+        }
+        // Injection has come back since, as another of its pods shows.
+        let injected =
+            it.pods.iter().filter(|judged| judged.verdict.is_verified()).filter_map(JudgedPod::created).max();
+        if injected > missed_at {
+            return self.next_round(it, &mark);
+        }
+        let found = lacking.iter().find_map(|judged| first_problem(judged)).unwrap_or_default();
+        let why = format!(
+            "{} restarts did not help: {found}; look whether the pod identity webhook answers, then restart it",
+            mark.attempt + 1
+        );
+        let cause = Cause::InjectionMissed {
+            at: missed_at,
+            not_before: round_not_before(workload, &mark),
+            next: RollMark { round: mark.round + 1, attempt: 0, ..mark },
+        };
+        Judged { phase: Phase::Failed { cause, why }, under_way: false, record: restart.record().cloned() }
+    }
+
+    /// Another occasion: it must not use up the attempts of the one before, and it must not come too often.
+    fn next_round(&self, it: &Restarted<'_>, mark: &RollMark) -> Judged {
+        let next = RollMark { hash: mark.hash.clone(), round: mark.round + 1, attempt: 0 };
+        let not_before = round_not_before(it.workload, mark).filter(|at| *at > self.now);
+        let judged = self.next(it, next, None);
+        match (&judged.phase, not_before) {
+            (Phase::Due { .. }, Some(at)) => {
+                Judged::at_rest(Phase::Waiting { on: super::Wait::Retry, until: Some(at), why: None })
+            }
+            _ => judged,
+        }
+    }
+
+    /// The next restart, unless something stands in its way. `retry_at`: it repeats one that injection has missed.
+    fn next(&self, it: &Restarted<'_>, mark: RollMark, retry_at: Option<Timestamp>) -> Judged {
+        let workload = it.workload;
+        let record = self.records.get(workload);
+        // A canary that is to be repeated keeps its place, and so does a restart for an earlier identity.
+        let under_way = retry_at.is_some() || self.is_in_earlier_restart(it);
+        if let Some(phase) = self.obstacle(it, retry_at) {
+            let keeps = matches!(&phase, Phase::Waiting { on: super::Wait::Retry | super::Wait::OwnRollout, .. });
+            let started = record.filter(|record| is_started(workload, record));
+            return Judged { phase, under_way: under_way && keeps, record: started.cloned() };
+        }
+        let healthy = match record.filter(|_| retry_at.is_some()) {
+            Some(record) => record.healthy,
+            None => is_healthy(workload, it.pods),
+        };
+        let same = record.filter(|record| record::is_of(record, workload, &mark.to_string()));
+        if let Some(refused) = same.and_then(|record| record.refused.as_ref()) {
+            let until = record::refused_until(refused);
+            if until > self.now {
+                let why = format!(
+                    "the API server refuses its restart: {}; change what refuses it (tried again at {until})",
+                    refused.message
+                );
+                return Judged { phase: Phase::Refused { why, until }, under_way: false, record: same.cloned() };
+            }
+        }
+        let phase = Phase::Due { mark, healthy, recorded: same.is_some() };
+        Judged { phase, under_way: false, record: same.cloned() }
+    }
+
+    /// A restart of ours that is not over: it comes forward, waits for a person, or has stopped.
+    fn follow(&self, it: &Restarted<'_>, restart: &Restart<'_>, has_identity: bool) -> Judged {
+        // It was taken: what was refused before is history.
+        let record = restart.record().map(|record| RestartStatus { refused: None, ..record.clone() });
+        match it.progress(has_identity) {
+            Progress::Up => Judged::at_rest(Phase::Current { note: None }),
+            Progress::Coming(until) => Judged { phase: Phase::Rolling { until }, under_way: true, record },
+            Progress::Paused(how) => {
+                let why = format!("is not through with its restart, and {how}");
+                Judged { phase: Phase::Paused { why }, under_way: true, record }
+            }
+            Progress::Stopped => {
+                let phase = self.stopped(it, restart, has_identity);
+                Judged { phase, under_way: false, record }
+            }
+        }
+    }
+
+    /// A restart that makes no progress any more. It failed only if nothing else can have brought that about.
+    fn stopped(&self, it: &Restarted<'_>, restart: &Restart<'_>, has_identity: bool) -> Phase {
+        let what = self.what_stopped(it);
+        let Some(record) = restart.record() else {
+            return rests(format!("{what}, and its status was lost meanwhile"), has_identity);
+        };
+        if let Some(manager) = edited_since(it.workload, record) {
+            return rests(format!("{what}, and {manager} has changed its template since"), has_identity);
+        }
+        if !record.healthy {
+            return rests(format!("{what}, and it was not healthy before either"), has_identity);
+        }
+        if !self.is_to_blame(it.workload, record) {
+            return rests(what, has_identity);
+        }
+        Phase::Failed { cause: Cause::NotUp, why: what }
+    }
+
+    /// What to look at where a restart does not come forward.
+    fn what_stopped(&self, it: &Restarted<'_>) -> String {
+        let what = match (it.workload.deadline_exceeded, it.workload.kind) {
+            (true, WorkloadKind::Rollout) => "its restart has failed (Degraded)".to_owned(),
+            (true, _) => "its restart made no progress (ProgressDeadlineExceeded)".to_owned(),
+            (false, _) => format!("its restart made no progress for {} s", it.patience.as_secs()),
+        };
+        format!("{what}: {}", stuck_on(it))
+    }
+
+    /// Whether nothing but our restart for the present identity can have made the workload fail.
+    fn is_to_blame(&self, workload: &Workload, record: &RestartStatus) -> bool {
+        let current = RollMark::parse(&record.mark).is_some_and(|mark| mark.hash == self.wanted.hash());
+        current && record.healthy && edited_since(workload, record).is_none()
+    }
+
+    fn restart(&self, it: &Restarted<'_>) -> Restart<'_> {
+        let workload = it.workload;
+        if let Some(record) = self.records.get(workload).filter(|record| is_started(workload, record)) {
+            return Restart::Recorded(record);
+        }
+        let has_mark = workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse).is_some();
+        let recent = restarted_at(workload).is_some_and(|restarted| restarted + it.patience > self.now);
+        if has_mark && recent && !self.records.has_status { Restart::Assumed } else { Restart::None }
+    }
+
+    /// The template's mark, if it is for the identity that is wanted now.
+    fn mark_of(&self, workload: &Workload) -> Option<RollMark> {
+        let mark = RollMark::parse(workload.template_annotation(names::IDENTITY_ANNOTATION)?)?;
+        (mark.hash == self.wanted.hash()).then_some(mark)
+    }
+
+    fn predates_annotation(&self, judged: &JudgedPod) -> bool {
+        let annotated = self.wanted.annotated_at;
+        judged.created().zip(annotated).is_some_and(|(created, annotated)| created < annotated)
+    }
+}
+
+/// Whether the template has what the record says is written to it.
+fn is_started(workload: &Workload, record: &RestartStatus) -> bool {
+    workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&record.mark)
+}
+
+/// When the workload may be restarted on another occasion for the identity of this mark.
+fn round_not_before(workload: &Workload, mark: &RollMark) -> Option<Timestamp> {
+    let delay = FIRST_ROUND_DELAY * 4_i32.pow(mark.round.min(10));
+    Some(restarted_at(workload)? + delay.min(LONGEST_ROUND_DELAY))
+}
+
+/// A workload that a restart did not bring up, for which the restart is not to blame.
+fn rests(why: String, has_identity: bool) -> Phase {
+    if has_identity { Phase::Current { note: Some(why) } } else { Phase::Lapsed { why } }
+}
+
+fn first_error(judged: &JudgedPod) -> Option<String> {
+    let error = judged.verdict.findings.iter().find(|finding| finding.severity == Severity::Error)?;
+    Some(error.message.clone())
+}
+
+/// What a restart was to cure, in short: the finding has the rest.
+fn first_problem(judged: &JudgedPod) -> Option<String> {
+    let finding = judged.verdict.findings.iter().find(|finding| finding.roll_cures)?;
+    Some(format!("{} still has the finding {}", finding.object, finding.reason))
+}
+
+/// What to look at where a restart does not come forward.
+fn stuck_on(it: &Restarted<'_>) -> String {
+    let (workload, id) = (it.workload, it.workload.id());
+    let unready = |new: bool| {
+        let pods = it.pods.iter().filter(|judged| is_new(judged, workload) == new);
+        pods.filter(|judged| !judged.pod.is_ready()).map(|judged| judged.pod.name()).next()
+    };
+    match (unready(true), unready(false)) {
+        (Some(pod), _) if workload.ordered => {
+            format!(
+                "Pod/{pod} is not ready, and {id} replaces no pod before it is; once the cause is mended, delete it"
+            )
+        }
+        (Some(pod), _) => format!("look at Pod/{pod}, which is not ready"),
+        (None, Some(pod)) if workload.ordered => blocked_by(pod, workload),
+        _ if !it.pods.iter().any(|judged| is_new(judged, workload)) => {
+            format!("it has no new pod: look at the events of {id} and of what makes its pods (a quota, a webhook?)")
+        }
+        _ => format!("its new pods are ready: look at the events of {id}"),
+    }
+}

@@ -1,0 +1,139 @@
+//! Who is restarted next, and how many at a time.
+//!
+//! ```text
+//! verdicts ──► those that are due, the canary first ──► as many as there are places ──► restarts
+//! ```
+//!
+//! Until one workload has proven that the identity arrives, only one is restarted: the canary. It is one that was healthy
+//! before, where there is one, so that its failure means something.
+
+use jiff::Timestamp;
+use podidentity_api::{FailurePolicy, Rollout};
+
+use crate::injection::VOLUME;
+use crate::mark::RollMark;
+use crate::rollout::{Cause, Phase, WorkloadVerdict};
+use crate::verify::JudgedPod;
+
+/// The restarts to make now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Schedule<'a> {
+    /// Those to make, in order.
+    pub starts: Vec<Start<'a>>,
+    /// Whether the operator-wide limit keeps further ones from being among them.
+    pub wants_slots: bool,
+    /// When to look again without any event.
+    pub check_at: Option<Timestamp>,
+}
+
+/// A restart to make.
+#[derive(Clone, Debug)]
+pub struct Start<'a> {
+    /// Of what.
+    pub verdict: &'a WorkloadVerdict,
+    /// What it writes.
+    pub mark: RollMark,
+    /// Whether the workload is healthy now.
+    pub healthy: bool,
+    /// Whether the status records it already.
+    pub recorded: bool,
+}
+
+impl PartialEq for Start<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.verdict, other.verdict) && self.mark == other.mark
+    }
+}
+
+/// The restarts to make now, of workloads of one binding. `slots`: how many the operator-wide limit has left.
+pub fn schedule<'a>(
+    workloads: &'a [WorkloadVerdict],
+    injected_at: Option<Timestamp>,
+    rollout: &Rollout,
+    slots: usize,
+    now: Timestamp,
+) -> Schedule<'a> {
+    let mut schedule = Schedule::default();
+    let halted = is_halted(workloads, rollout, injected_at);
+    let mut due = due(workloads, injected_at, now);
+    schedule.check_at = again_at(workloads, injected_at, now).filter(|_| !halted);
+    if halted {
+        return schedule;
+    }
+    let proven = workloads.iter().any(WorkloadVerdict::proves_injection);
+    let missed = workloads
+        .iter()
+        .any(|verdict| matches!(verdict.phase, Phase::Failed { cause: Cause::InjectionMissed { .. }, .. }));
+    if missed && !proven {
+        // Nothing injects, as far as is known: others are tried once each, where the policy goes on at all.
+        due.retain(|start| start.mark.attempt == 0);
+    }
+    let limit = if proven { most_at_once(rollout) } else { 1 };
+    let under_way = workloads.iter().filter(|verdict| verdict.under_way).count();
+    let places = limit.saturating_sub(under_way).min(due.len());
+    schedule.wants_slots = places > slots;
+    due.truncate(places.min(slots));
+    schedule.starts = due;
+    schedule
+}
+
+/// `rollout.maxConcurrent`; at least one, also in a spec from before the validation.
+pub(crate) fn most_at_once(rollout: &Rollout) -> usize {
+    usize::try_from(rollout.max_concurrent).unwrap_or(1).max(1)
+}
+
+/// Whether a failed restart keeps others from starting. One that was only missed by injection does not once injection is
+/// back.
+fn is_halted(workloads: &[WorkloadVerdict], rollout: &Rollout, injected_at: Option<Timestamp>) -> bool {
+    let stops = |verdict: &WorkloadVerdict| match &verdict.phase {
+        Phase::Failed { cause: Cause::InjectionMissed { at, .. }, .. } => injected_at <= *at,
+        Phase::Failed { .. } => true,
+        _ => false,
+    };
+    rollout.on_failure != FailurePolicy::Continue && workloads.iter().any(stops)
+}
+
+/// The restarts that may be made, in the order in which they are: those that are recorded or repeated before new ones,
+/// those of healthy workloads before others, those that were refused before last.
+fn due(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>, now: Timestamp) -> Vec<Start<'_>> {
+    let mut due: Vec<Start<'_>> = workloads.iter().filter_map(|verdict| start(verdict, injected_at, now)).collect();
+    due.sort_by_key(|start| {
+        let refused = start.verdict.record.as_ref().is_some_and(|record| record.refused.is_some());
+        (refused, !(start.recorded || start.mark.attempt > 0), !start.healthy, start.verdict.workload.id())
+    });
+    due
+}
+
+fn start(verdict: &WorkloadVerdict, injected_at: Option<Timestamp>, now: Timestamp) -> Option<Start<'_>> {
+    match &verdict.phase {
+        Phase::Due { mark, healthy, recorded } => {
+            Some(Start { verdict, mark: mark.clone(), healthy: *healthy, recorded: *recorded })
+        }
+        Phase::Failed { cause: Cause::InjectionMissed { at, next, not_before }, .. } => {
+            let back = injected_at > *at && not_before.is_none_or(|at| at <= now);
+            let recorded = verdict
+                .record
+                .as_ref()
+                .is_some_and(|record| crate::record::is_of(record, &verdict.workload, &next.to_string()));
+            back.then(|| Start { verdict, mark: next.clone(), healthy: false, recorded })
+        }
+        _ => None,
+    }
+}
+
+/// When a restart that injection has missed may be repeated on another occasion.
+fn again_at(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    let at = |verdict: &WorkloadVerdict| match &verdict.phase {
+        Phase::Failed { cause: Cause::InjectionMissed { at, not_before, .. }, .. } if injected_at > *at => *not_before,
+        _ => None,
+    };
+    workloads.iter().filter_map(at).filter(|at| *at > now).min()
+}
+
+/// When the newest of the pods was created that have the identity, and have it by injection.
+pub(crate) fn injected_at<'a>(pods: impl Iterator<Item = &'a JudgedPod>) -> Option<Timestamp> {
+    let injected = |judged: &&JudgedPod| {
+        judged.verdict.is_verified() && judged.pod.spec.volumes.iter().any(|volume| volume.name == VOLUME)
+    };
+    pods.filter(injected).filter_map(JudgedPod::created).max()
+}
