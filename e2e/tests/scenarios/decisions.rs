@@ -159,8 +159,14 @@ pub(crate) async fn broken_before(_: Arc<World>, namespace: Namespace) -> Result
     running(&namespace, "zed", 1).await?;
     namespace.create(fixtures::binding_with("app", "app", ROLE, &quickly("Rollback"))?).await?;
     expect::pods_have(&namespace, "zed", 1, ROLE).await?;
-    expect::workload(&namespace, "app", "Deployment/aaa-broken", WorkloadState::Current).await?;
-    expect::status_names(&expect::ready(&namespace, "app").await?, ROLE, 3)
+    let broken = expect::workload(&namespace, "app", "Deployment/aaa-broken", WorkloadState::Halted).await?;
+    let message = broken.message.unwrap_or_default();
+    ensure!(message.contains("was not healthy before either"), "why it is no evidence is not said: {message}");
+    expect::pods_have(&namespace, "web", 1, ROLE).await?;
+    expect::annotated(&namespace, "app", Some(ROLE)).await?;
+    let binding: PodIdentityBinding = namespace.api().get("app").await?;
+    ensure!(binding.status.unwrap_or_default().rollback.is_none(), "the role was rolled back");
+    Ok(())
 }
 
 /// Days later a user ships a bad image: neither a halt nor a rollback of the role.
@@ -241,7 +247,8 @@ pub(crate) async fn mount_path_taken(_: Arc<World>, namespace: Namespace) -> Res
     namespace.create(fixtures::service_account("app")?).await?;
     let path = "/var/run/secrets/eks.amazonaws.com/serviceaccount";
     let token = json!({"serviceAccountToken": {"audience": "sts.amazonaws.com", "path": "token"}});
-    let spec = json!({"template": {"spec": {
+    let spec = json!({"template": {"metadata": {"labels": {"app": "app"}}, "spec": {
+        "serviceAccountName": "app",
         "containers": [{"name": "main", "image": "registry.example.com/app:1", "volumeMounts": [{"name": "own", "mountPath": path}]}],
         "volumes": [{"name": "own", "projected": {"sources": [token]}}],
     }}});

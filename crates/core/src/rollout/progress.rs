@@ -34,7 +34,7 @@ impl Restarted<'_> {
     /// `settled_pods`: whether the pods are as the restart was to make them.
     pub(crate) fn progress(&self, settled_pods: bool) -> Progress {
         let workload = self.workload;
-        if settled_pods && workload.rolled_out {
+        if settled_pods && workload.rolled_out && self.is_news() {
             // Kinds are watched one by one: a workload may be seen complete before its new pods are seen.
             let seen = workload.desired == 0 || !self.pods.is_empty();
             return if seen { Progress::Up } else { Progress::Coming(None) };
@@ -54,6 +54,13 @@ impl Restarted<'_> {
         }
         let at = [bearable_at, deadline].into_iter().flatten().filter(|at| *at > self.now).min();
         Progress::Coming(at)
+    }
+
+    /// Whether what the controller says of the rollout is of the time since the restart: the condition of a Deployment says
+    /// for a moment that the one before is complete.
+    fn is_news(&self) -> bool {
+        let since = self.workload.progressed_at.zip(restarted_at(self.workload));
+        since.is_none_or(|(progressed, restarted)| progressed >= restarted)
     }
 
     /// When a workload that is complete but for a tolerable number of pods is taken for complete. Pods that do not
