@@ -48,6 +48,12 @@ unit: ## Unit, golden and property tests
 	@echo "== a million steps of the simulated cluster"
 	@cargo test -p podidentity-core --test converge -- --ignored --nocapture
 
+# UPDATE=1 records the first thousand answers, which the unit tests compare with.
+.PHONY: oracles
+oracles: ## Compare the model of trust policies with two independent ones, on 10,000 policies (Go, Python, pip)
+	@e2e/oracles/run.sh build
+	@cargo test -p podidentity-core --test trust -- --ignored --nocapture
+
 .PHONY: e2e
 e2e: controlplane tools shells ## End-to-end tests on a real control plane
 	@echo "== end-to-end tests"
