@@ -73,7 +73,7 @@ shells:
 .PHONY: gitops
 gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; over the statuses that the last make e2e saw
 	@echo "== Argo CD, Flux, Helm"
-	@cargo build --quiet -p podidentity-operator
+	@cargo build --quiet -p podidentity-operator -p kubectl-podidentity
 	@# As for the scenarios: with other dependencies' features everything would be compiled once more.
 	@cargo test --quiet -p e2e --no-run
 	@e2e/gitops/run.sh build

@@ -61,7 +61,8 @@ fn any(text: &str, expected: &str) -> Result<Node, Vec<ReadError>> {
     let input = Input::new(text);
     let first = |message: String| vec![ReadError { at: input.place(start(text)), message }];
     if text.len() > MAX_INPUT {
-        return Err(first(format!("is {} bytes long, IAM takes 131,072 at most; {expected}", text.len())));
+        let message = format!("is {} bytes long or more, IAM takes 131,072 at most; {expected}", MAX_INPUT + 1);
+        return Err(first(message));
     }
     let body = text.trim_start_matches('\u{feff}').trim();
     if body.is_empty() {
