@@ -53,6 +53,8 @@ unit: ## Unit, golden and property tests
 oracles: ## Compare the model of trust policies with two independent ones, on 10,000 policies (Go, Python, pip)
 	@e2e/oracles/run.sh build
 	@cargo test -p podidentity-core --test trust -- --ignored --nocapture
+	@cargo build -p kubectl-podidentity
+	@e2e/oracles/run.sh wire "$$(realpath $${CARGO_TARGET_DIR:-target}/debug/kubectl-podidentity)"
 
 .PHONY: e2e
 e2e: controlplane tools shells ## End-to-end tests on a real control plane

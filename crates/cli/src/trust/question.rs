@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use podidentity_core::arn::RoleArn;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::trust::Policy;
-use podidentity_core::wanted::Wanted;
 use serde::{Serialize, Serializer};
 
 use super::TrustArgs;
@@ -97,25 +96,21 @@ fn of_object(args: &TrustArgs, policy: Option<&Policy>) -> Result<Question, Fail
 /// The question of a service account or binding of the snapshot.
 pub(crate) fn ask(snapshot: &Snapshot, target: &Target) -> Result<Question, Failure> {
     let config = &snapshot.config;
+    let subject = Subject::of(snapshot, target);
+    let mut role = subject.role().map(str::to_owned);
+    let mut audience = subject.case().map(|case| case.wanted.effective_audience(&config.settings).to_owned());
     let named = snapshot.bindings.iter().find(|it| it.metadata.name.as_ref() == Some(&target.name));
-    let (role, audience) = match named.filter(|_| target.kind == TargetKind::Binding) {
-        // Of several bindings for one account it is the one that is asked for.
-        Some(binding) => {
-            let wanted = Wanted::of(&binding.spec);
-            (Some(wanted.role_arn.clone()), wanted.effective_audience(&config.settings).to_owned())
-        }
-        None => {
-            let subject = Subject::of(snapshot, target);
-            let audience = subject.case().map(|case| case.wanted.effective_audience(&config.settings).to_owned());
-            (subject.role().map(str::to_owned), audience.unwrap_or_else(|| config.settings.audience.clone()))
-        }
-    };
+    if let Some(binding) = named.filter(|_| target.kind == TargetKind::Binding) {
+        // What it declares, also while another role is in force or another binding is acted on.
+        role = Some(binding.spec.role_arn.clone());
+        audience = binding.spec.audience.clone().or(audience);
+    }
     let role = role.map(|role| role.parse().map(Role)).transpose();
     Ok(Question {
         role: role.map_err(|error: podidentity_core::arn::ArnError| Failure::Other(error.to_string()))?,
         issuer: config.issuer.clone().ok_or_else(|| Failure::Other("no issuer is known: give --issuer".to_owned()))?,
         subject: snapshot.subject(),
-        audience,
+        audience: audience.unwrap_or_else(|| config.settings.audience.clone()),
         object: Some((snapshot.namespace.clone(), target.clone())),
     })
 }
