@@ -10,6 +10,7 @@ use crate::explain::ExplainArgs;
 use crate::plan::PlanArgs;
 use crate::report::ReportArgs;
 use crate::status::StatusArgs;
+use crate::trust::TrustArgs;
 use crate::verify::VerifyArgs;
 use crate::write::{ReleaseArgs, ResumeArgs, SuspendArgs};
 
@@ -25,6 +26,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Status(StatusArgs),
     Explain(ExplainArgs),
+    Trust(TrustArgs),
     Verify(VerifyArgs),
     Plan(PlanArgs),
     Adopt(AdoptArgs),

@@ -13,6 +13,7 @@ use podidentity_core::objects::{
     DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, ServiceAccount, StatefulSet,
 };
 use podidentity_core::snapshot::{Config, Snapshot};
+use podidentity_core::trust::Policy;
 
 use crate::args::{Cli, Command};
 use crate::cluster::{TargetKind, target};
@@ -21,7 +22,7 @@ use crate::paint::Paint;
 use crate::read::Input;
 use crate::view::{View, views};
 use crate::yaml::decode;
-use crate::{adopt, explain, plan, status, verify};
+use crate::{adopt, explain, plan, status, trust, verify};
 
 /// The time in all cases.
 const NOW: &str = "2026-01-02T00:00:00Z";
@@ -56,7 +57,7 @@ fn cluster(text: &str) -> Vec<Snapshot> {
     keys.iter().filter_map(|key| index.look(key, &config, now)).collect()
 }
 
-fn said(command: &str, snapshots: &[Snapshot]) -> String {
+fn said(command: &str, snapshots: &[Snapshot], case: &Path) -> String {
     let words = std::iter::once("kubectl-podidentity").chain(command.split_whitespace());
     let mut out = Vec::new();
     let paint = Paint::plain();
@@ -91,6 +92,16 @@ fn said(command: &str, snapshots: &[Snapshot]) -> String {
             adopt::write(&proposals, &mut out).unwrap();
             out.extend(adopt::summary(&proposals, "here").into_bytes());
         }
+        Command::Trust(args) => {
+            let target = target::parse(&args.object, None).unwrap().remove(0);
+            let snapshot = snapshots.iter().find(|snapshot| explain::contains(snapshot, &target)).unwrap();
+            let policy =
+                args.file.as_ref().map(|file| Policy::read(&fs::read_to_string(case.join(file)).unwrap()).unwrap());
+            let question = trust::ask(snapshot, &target).unwrap();
+            let answer = trust::answer(question, args.file.as_deref(), policy.as_ref(), None).unwrap();
+            let exit = trust::write(&answer, args.output, paint, &mut out).unwrap();
+            out.extend(format!("exit: {exit:?}\n").into_bytes());
+        }
         other => panic!("{other:?} does not read a cluster"),
     }
     String::from_utf8(out).unwrap()
@@ -107,7 +118,7 @@ fn clusters_are_told_as_expected() {
         let snapshots = cluster(&fs::read_to_string(case.join("input.yaml")).unwrap());
         let mut found = String::new();
         for command in fs::read_to_string(case.join("args")).unwrap().lines() {
-            let _ = write!(found, "$ kubectl podidentity {command}\n{}\n", said(command, &snapshots).trim_end());
+            let _ = write!(found, "$ kubectl podidentity {command}\n{}\n", said(command, &snapshots, &case).trim_end());
         }
         let path = case.join("expected.txt");
         if std::env::var_os("UPDATE").is_some() {

@@ -27,7 +27,7 @@ use crate::messages::Messages;
 use crate::output::document::{self, Output};
 use crate::paint::{Mark, Paint};
 
-pub(crate) use subject::{Subject, contains};
+pub(crate) use subject::{Subject, contains, names};
 
 /// Tell why a pod has its role, or has not
 ///

@@ -65,9 +65,10 @@ fn binding(subject: &Subject<'_>) -> String {
 fn verified(subject: &Subject<'_>) -> String {
     let role = subject.role().unwrap_or_default();
     let name = role.rsplit('/').next().unwrap_or_default();
+    let (namespace, account) = (&subject.snapshot.namespace, &subject.snapshot.service_account_name);
     format!(
-        "Nothing here. If AWS calls are refused all the same, compare the trust policy: aws iam get-role --role-name \
-         {name} --query Role.AssumeRolePolicyDocument"
+        "Nothing here. If AWS calls are refused all the same, have the trust policy judged: aws iam get-role --role-name \
+         {name} | kubectl podidentity -n {namespace} trust sa/{account} -f -"
     )
 }
 

@@ -61,9 +61,9 @@ pub fn policy(role: &RoleArn, issuer: Option<&str>, subject: &str, audience: &st
     }
 }
 
-/// The name of the IAM identity provider of an issuer: the URL without scheme and final slash.
+/// The name of the IAM identity provider of an issuer: the URL without its scheme. A final slash belongs to the name.
 pub fn provider_name(issuer: &str) -> &str {
-    issuer.strip_prefix("https://").unwrap_or(issuer).trim_end_matches('/')
+    issuer.strip_prefix("https://").unwrap_or(issuer)
 }
 
 #[cfg(test)]
@@ -79,7 +79,7 @@ mod tests {
         let role: RoleArn = "arn:aws-cn:iam::111122223333:role/path/my-role".parse().unwrap();
         let found = json(&policy(
             &role,
-            Some("https://oidc.example.com/id/1/"),
+            Some("https://oidc.example.com/id/1"),
             "system:serviceaccount:a:b",
             "sts.amazonaws.com",
         ));
@@ -89,6 +89,16 @@ mod tests {
         let conditions = &statement["Condition"]["StringEquals"];
         assert_eq!(conditions["oidc.example.com/id/1:sub"], "system:serviceaccount:a:b");
         assert_eq!(conditions["oidc.example.com/id/1:aud"], "sts.amazonaws.com");
+    }
+
+    #[test]
+    fn a_final_slash_of_the_issuer_belongs_to_the_providers_name() {
+        let role: RoleArn = "arn:aws:iam::111122223333:role/my-role".parse().unwrap();
+        let found =
+            json(&policy(&role, Some("https://example.com/"), "system:serviceaccount:a:b", "sts.amazonaws.com"));
+        let statement = &found["Statement"][0];
+        assert_eq!(statement["Principal"]["Federated"], "arn:aws:iam::111122223333:oidc-provider/example.com/");
+        assert_eq!(statement["Condition"]["StringEquals"]["example.com/:sub"], "system:serviceaccount:a:b");
     }
 
     #[test]
