@@ -42,7 +42,7 @@ fn filed(object: &manifest::Object<'_>) -> Object {
     }
 }
 
-fn cluster(text: &str) -> Vec<Snapshot> {
+pub(crate) fn cluster(text: &str) -> Vec<Snapshot> {
     let input = Input::of_text(text);
     assert!(input.problems.is_empty(), "{:?}", input.problems);
     let index = Index::default();
@@ -70,7 +70,7 @@ fn said(command: &str, snapshots: &[Snapshot]) -> String {
             let targets = target::parse(&args.names, Some(TargetKind::Binding)).unwrap();
             let views = status::named(all(), &targets, "here").unwrap();
             let detail = status::Detail { namespaces: args.scope.all_namespaces, everything: !targets.is_empty() };
-            out = status::tree(&views, detail, paint).into_bytes();
+            out = status::tree(&views, detail, paint).finished().into_bytes();
         }
         Command::Explain(args) => {
             let target = target::parse(&args.object, None).unwrap().remove(0);
@@ -89,6 +89,12 @@ fn said(command: &str, snapshots: &[Snapshot]) -> String {
         Command::Adopt(_) => {
             let proposals: Vec<_> = snapshots.iter().filter_map(adopt::propose).collect();
             adopt::write(&proposals, &mut out).unwrap();
+            out.extend(
+                proposals
+                    .iter()
+                    .flat_map(|proposal| &proposal.notes)
+                    .flat_map(|note| format!("note: {note}\n").into_bytes()),
+            );
             out.extend(adopt::summary(&proposals, "here").into_bytes());
         }
         other => panic!("{other:?} does not read a cluster"),

@@ -31,6 +31,7 @@ mod complete;
 
 mod age;
 mod paint;
+mod sheet;
 mod table;
 mod view;
 

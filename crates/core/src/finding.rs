@@ -106,6 +106,11 @@ reasons! {
         "The audience changed after the pod was created, or the template projects a token of its own. A token without \
          an audience is for the Kubernetes API server.",
         "Restart the workload if the audience was changed, otherwise correct the volume in the template.";
+    TooLargeToJudge: Error, NO,
+        "The pod has so many parts that it is not judged.",
+        "It has more than 200 containers, or more than 10,000 variables, mounts, volumes and projected sources. The API \
+         server takes such pods; what is found in them would help nobody, and would cost everybody.",
+        "Make the pod smaller, or delete it.";
     TokenExpirationMismatch: Warning, "yes, unless the pod's annotation or its own volume sets it",
         "The token's lifetime is not the declared one.",
         "The lifetime changed after the pod was created, or the template sets another one by the annotation \

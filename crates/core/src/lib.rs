@@ -10,10 +10,15 @@
 
 pub mod arn;
 pub mod finding;
+pub mod foreign;
 pub mod injection;
 pub mod objects;
 pub mod selector;
 pub mod settings;
+mod steps;
+
+#[cfg(test)]
+mod largest;
 pub mod wanted;
 
 pub mod snapshot;

@@ -5,6 +5,7 @@
 //!                                 └─► workloads, findings, counters
 //! ```
 
+mod bounds;
 mod conditions;
 mod findings;
 mod leaving;
@@ -46,12 +47,31 @@ pub struct Report {
     /// Whether `Ready`, `Reconciling`, `Stalled`, roles or the observed generation changed, and not only details, counts
     /// and messages.
     pub urgent: bool,
+    /// Whether the stored status says already that the API server refuses the new one.
+    pub told_refused: bool,
+}
+
+impl Report {
+    /// What is written in the place of a status that the API server refuses: so that what is stored does not go on saying
+    /// that all is well. It keeps what later decisions and enforcement build on, and lists nothing.
+    pub fn minimal(&self, refusal: &str, now: jiff::Timestamp) -> PodIdentityBindingStatus {
+        let status = &self.status;
+        let minimal = PodIdentityBindingStatus {
+            conditions: vec![conditions::unknown(refusal, status.observed_generation, now)],
+            workloads: Vec::new(),
+            workloads_truncated: 0,
+            findings: Vec::new(),
+            ..status.clone()
+        };
+        bounds::bounded(minimal)
+    }
 }
 
 /// The statuses to write. `snapshot` and `assessment` are of the time after the plan was carried out, `outcome` tells how
 /// that went.
 pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) -> Vec<Report> {
     let leaving = leaving::statuses(snapshot, assessment, outcome);
+    let leaving = leaving.map(|(binding, status)| (binding, bounds::bounded(status)));
     statuses(snapshot, assessment, outcome)
         .into_iter()
         .chain(leaving)
@@ -59,6 +79,7 @@ pub fn reports(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) 
         .map(|(binding, status)| Report {
             binding: Target::of(&binding.metadata),
             urgent: is_urgent(binding.status.as_ref(), &status),
+            told_refused: binding.status.as_ref().is_some_and(|old| conditions::tells_refused(old, &status)),
             status,
         })
         .collect()
@@ -71,11 +92,12 @@ pub fn statuses<'a>(
     outcome: &Outcome,
 ) -> Vec<(&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
     let owned = assessment.case.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
-    let lost = assessment.claim.losers.iter().map(|binding| {
-        let story = story::of_loser(snapshot, assessment.claim.owner.as_deref());
-        (binding, bare(snapshot, binding, &story))
+    let lost = assessment.claim.losers.iter().enumerate().map(|(index, binding)| {
+        // Of a thousand bindings not all are to be written anew when another one of them becomes the owner.
+        let owner = assessment.claim.owner.as_deref().filter(|_| index < LIST_LIMIT);
+        (binding, bare(snapshot, binding, &story::of_loser(snapshot, owner)))
     });
-    owned.chain(lost).collect()
+    owned.chain(lost).map(|(binding, status)| (binding, bounds::bounded(status))).collect()
 }
 
 /// The one thing to say about the binding that owns the service account.

@@ -13,17 +13,20 @@ mod env;
 mod message;
 mod observe;
 mod predict;
-mod text;
+mod references;
+mod size;
 mod token;
 
+pub use crate::foreign::shown;
 pub use env::Seen;
 pub(crate) use message::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
 pub use observe::{Observed, Source, SourceKind, SourceState, TokenSeen, observe, renewed_after};
-pub use text::shown;
+pub(crate) use references::read as variables_that_are_read;
 
 use container::{Judge, Problem};
 use message::Words;
 use predict::Prediction;
+use size::is_too_large;
 
 use crate::finding::{Finding, Severity};
 use crate::injection::Target;
@@ -53,10 +56,13 @@ impl PodVerdict {
 /// Judges a pod. `template` is that of the workload that the pod belongs to, as it is now; without one, nothing is
 /// cured by a restart. Ephemeral containers do not count: the webhook never handles them.
 pub fn verify_pod(pod: &Pod, template: Option<&PodTemplate>, wanted: &Wanted, settings: &Settings) -> PodVerdict {
+    let words = Words { pod, wanted, settings, has_template: template.is_some() };
+    if is_too_large(&pod.spec) {
+        return PodVerdict { findings: vec![words.too_large()] };
+    }
     let target = Target::from(pod);
     let judge = Judge::new(target, wanted, settings);
     let prediction = Prediction::new(template, wanted, settings);
-    let words = Words { pod, wanted, settings, has_template: template.is_some() };
 
     let mut found: Vec<(Option<usize>, Finding)> = Vec::new();
     let mut skipped = false;

@@ -1,11 +1,13 @@
 //! What a restart would make of a container: the template, injected into and judged like a pod.
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::mem::discriminant;
 
 use super::container::{Judge, Problem};
+use super::size::is_too_large;
 use crate::injection::{Target, inject};
-use crate::objects::{Container, PodSpec, PodTemplate};
+use crate::objects::{PodSpec, PodTemplate};
 use crate::settings::Settings;
 use crate::wanted::Wanted;
 
@@ -14,43 +16,55 @@ pub(super) struct Prediction<'a> {
     template: Option<&'a PodTemplate>,
     wanted: &'a Wanted,
     settings: &'a Settings,
-    spec: OnceCell<PodSpec>,
+    made: OnceCell<HashMap<String, Predicted>>,
+}
+
+/// A container that the template would give.
+struct Predicted {
+    problems: Vec<Problem>,
+    sets_wrong_role: bool,
 }
 
 impl<'a> Prediction<'a> {
     pub(super) fn new(template: Option<&'a PodTemplate>, wanted: &'a Wanted, settings: &'a Settings) -> Self {
-        Self { template, wanted, settings, spec: OnceCell::new() }
+        Self { template, wanted, settings, made: OnceCell::new() }
     }
 
     /// Whether the container would not have the problem, nor any error (`None`: just no error). False for a container
     /// that the template does not have: what adds it may come after the injection.
     pub(super) fn cures(&self, container: &str, problem: Option<&Problem>) -> bool {
-        let Some((template, container)) = self.container(container) else {
+        let Some(Predicted { problems, .. }) = self.container(container) else {
             return false;
         };
-        let spec = self.spec.get().unwrap_or(&template.spec);
-        let target = Target { spec, ..Target::from(template) };
-        let left = Judge::new(target, self.wanted, self.settings).problems(container);
-        left.iter()
+        problems
+            .iter()
             .all(|left| !left.is_error() && problem.is_none_or(|problem| discriminant(left) != discriminant(problem)))
     }
 
     /// Whether the container would be given another role than the wanted one by the template; `None` if the template
     /// does not have the container.
     pub(super) fn sets_wrong_role(&self, container: &str) -> Option<bool> {
-        let (_, container) = self.container(container)?;
-        let sets = container.env.iter().any(|var| var.name == crate::injection::ROLE_ARN);
-        Some(sets && Judge::role(container).known() != Some(&self.wanted.role_arn))
+        Some(self.container(container)?.sets_wrong_role)
     }
 
-    fn container(&self, name: &str) -> Option<(&'a PodTemplate, &Container)> {
-        let template = self.template?;
-        let spec = self.spec.get_or_init(|| {
-            let mut spec = template.spec.clone();
-            inject(template, &self.wanted.offered(self.settings), self.settings).apply(&mut spec);
-            spec
-        });
-        let mut containers = spec.init_containers.iter().chain(&spec.containers);
-        Some((template, containers.find(|container| container.name == name)?))
+    fn container(&self, name: &str) -> Option<&Predicted> {
+        let template = self.template.filter(|template| !is_too_large(&template.spec))?;
+        self.made.get_or_init(|| self.make(template)).get(name)
+    }
+
+    /// The containers by name; of two with one name the first.
+    fn make(&self, template: &PodTemplate) -> HashMap<String, Predicted> {
+        let mut spec: PodSpec = template.spec.clone();
+        inject(template, &self.wanted.offered(self.settings), self.settings).apply(&mut spec);
+        let judge = Judge::new(Target { spec: &spec, ..Target::from(template) }, self.wanted, self.settings);
+        let mut made = HashMap::new();
+        for container in spec.init_containers.iter().chain(&spec.containers) {
+            let sets = container.env.iter().any(|var| var.name == crate::injection::ROLE_ARN);
+            made.entry(container.name.clone()).or_insert_with(|| Predicted {
+                problems: judge.problems(container),
+                sets_wrong_role: sets && Judge::role(container).known() != Some(&self.wanted.role_arn),
+            });
+        }
+        made
     }
 }
