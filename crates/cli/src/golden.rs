@@ -21,7 +21,7 @@ use crate::paint::Paint;
 use crate::read::Input;
 use crate::view::{View, views};
 use crate::yaml::decode;
-use crate::{adopt, explain, plan, status, verify};
+use crate::{adopt, explain, plan, report, status, verify};
 
 /// The time in all cases.
 const NOW: &str = "2026-01-02T00:00:00Z";
@@ -56,7 +56,7 @@ pub(crate) fn cluster(text: &str) -> Vec<Snapshot> {
     keys.iter().filter_map(|key| index.look(key, &config, now)).collect()
 }
 
-fn said(command: &str, snapshots: &[Snapshot]) -> String {
+pub(crate) fn said(command: &str, snapshots: &[Snapshot]) -> String {
     let words = std::iter::once("kubectl-podidentity").chain(command.split_whitespace());
     let mut out = Vec::new();
     let paint = Paint::plain();
@@ -70,7 +70,7 @@ fn said(command: &str, snapshots: &[Snapshot]) -> String {
             let targets = target::parse(&args.names, Some(TargetKind::Binding)).unwrap();
             let views = status::named(all(), &targets, "here").unwrap();
             let detail = status::Detail { namespaces: args.scope.all_namespaces, everything: !targets.is_empty() };
-            out = status::tree(&views, detail, paint).finished().into_bytes();
+            status::write(&views, args.output, detail, paint, &mut out).unwrap();
         }
         Command::Explain(args) => {
             let target = target::parse(&args.object, None).unwrap().remove(0);
@@ -96,6 +96,15 @@ fn said(command: &str, snapshots: &[Snapshot]) -> String {
                     .flat_map(|note| format!("note: {note}\n").into_bytes()),
             );
             out.extend(adopt::summary(&proposals, "here").into_bytes());
+        }
+        Command::Report(_) => {
+            let about = report::About {
+                server: "https://example.com".to_owned(),
+                place: "all namespaces".to_owned(),
+                now: NOW.parse().unwrap(),
+                notes: Vec::new(),
+            };
+            report::page(&all(), &about, &mut out).unwrap();
         }
         other => panic!("{other:?} does not read a cluster"),
     }

@@ -47,6 +47,8 @@ mod messages;
 mod output;
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod man;

@@ -23,16 +23,24 @@ const LONGEST: usize = 20_000;
 pub(crate) struct Sheet {
     /// Each ends with a line feed; colours are markers.
     text: String,
+    /// Whether there are colours: otherwise a marker is a character like others that have no business in a text.
+    colour: bool,
 }
 
 impl Sheet {
+    /// Without colours.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
+    /// With colours, if the paint has any.
+    pub(crate) fn of(paint: Paint) -> Self {
+        Self { colour: paint.colour, ..Self::default() }
+    }
+
     /// Adds a line.
     pub(crate) fn line(&mut self, line: impl Display) {
-        self.text.push_str(&inert(&line.to_string()));
+        self.text.push_str(&inert(&line.to_string(), self.colour));
         self.text.push('\n');
     }
 
@@ -43,7 +51,7 @@ impl Sheet {
 
     /// Adds the text in lines behind an indent, no wider than the paint says.
     pub(crate) fn paragraph(&mut self, paint: Paint, indent: &str, text: &str) {
-        for line in paint.wrap(&inert(text), indent.chars().count()) {
+        for line in paint.wrap(&inert(text, false), indent.chars().count()) {
             self.line(format_args!("{indent}{line}"));
         }
     }
@@ -73,20 +81,21 @@ impl Sheet {
     }
 }
 
-/// One line, for a place that has only one.
+/// One line without colours, for a place that has only one.
 pub(crate) fn one_line(line: impl Display) -> String {
-    coloured(&inert(&line.to_string()))
+    inert(&line.to_string(), false)
 }
 
-/// The line with escapes for what is active; markers stay.
-fn inert(line: &str) -> String {
+/// The line with escapes for what is active; markers stay where there are colours.
+fn inert(line: &str, colour: bool) -> String {
     let mut out = String::with_capacity(line.len());
     for (count, c) in line.chars().enumerate() {
         if count == LONGEST {
             out.push('\u{2026}');
             break;
         }
-        if is_active(c) && Marker::of(c).is_none() { out.extend(c.escape_default()) } else { out.push(c) }
+        let is_marker = colour && Marker::of(c).is_some();
+        if is_active(c) && !is_marker { out.extend(c.escape_default()) } else { out.push(c) }
     }
     out
 }
@@ -137,7 +146,7 @@ mod tests {
     #[test]
     fn colours_of_ours_are_shown_and_end_with_their_line() {
         let paint = Paint { colour: true, width: 80 };
-        let mut sheet = Sheet::new();
+        let mut sheet = Sheet::of(paint);
         sheet.line(format_args!("{} {}", paint.mark(Mark::Right), paint.bold("x\u{1b}[31m")));
         assert_eq!(sheet.finished(), "\u{1b}[32m\u{2714}\u{1b}[0m \u{1b}[1mx\\u{1b}[31m\u{1b}[0m\n");
     }
@@ -146,7 +155,10 @@ mod tests {
         /// Not even somebody who knows the markers does more than colour the rest of a line.
         #[test]
         fn nothing_but_colours_gets_through(text in any::<String>(), marker in "[\\u{fdd0}-\\u{fddf}]{0,4}") {
-            let mut sheet = Sheet::new();
+            let mut plain = Sheet::new();
+            plain.line(format_args!("{marker}{text}{marker}"));
+            prop_assert!(!plain.finished().trim_end_matches('\n').contains(is_active));
+            let mut sheet = Sheet::of(Paint { colour: true, width: 80 });
             sheet.line(format_args!("{marker}{text}{marker}"));
             let finished = sheet.finished();
             let plain = anstream::adapter::strip_str(&finished).to_string();

@@ -1,6 +1,6 @@
 //! Columns.
 
-use crate::paint::Marker;
+use crate::paint::{Marker, Paint};
 use crate::sheet::Sheet;
 
 /// A table whose columns are as wide as their widest cell, three blanks apart.
@@ -26,8 +26,8 @@ impl Table {
     }
 
     /// Nothing if there are only headings.
-    pub(crate) fn render(&self) -> Sheet {
-        let mut sheet = Sheet::new();
+    pub(crate) fn render(&self, paint: Paint) -> Sheet {
+        let mut sheet = Sheet::of(paint);
         if self.rows.len() < 2 {
             return sheet;
         }
@@ -54,16 +54,17 @@ fn shown_width(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::paint::{Mark, Paint};
+    use crate::paint::Mark;
 
     #[test]
     fn columns_are_aligned_whatever_their_colour() {
-        let red = Paint { colour: true, width: 80 }.like(Mark::Wrong, "red");
+        let paint = Paint { colour: true, width: 80 };
+        let red = paint.like(Mark::Wrong, "red");
         let mut table = Table::new(&["A", "B", "C"]);
         table.row(vec!["long cell".to_owned(), red, "x".to_owned()]);
         table.row(vec!["s".to_owned(), "blue".to_owned(), String::new()]);
         let expected = "A           B      C\nlong cell   \x1b[31mred\x1b[0m    x\ns           blue\n";
-        assert_eq!(table.render().finished(), expected);
-        assert!(Table::new(&["A"]).render().is_empty());
+        assert_eq!(table.render(paint).finished(), expected);
+        assert!(Table::new(&["A"]).render(paint).is_empty());
     }
 }

@@ -6,7 +6,7 @@ use crate::sheet::Sheet;
 
 /// First what it comes down to, last what to do; between these the story.
 pub(super) fn text(story: &Story, paint: Paint) -> Sheet {
-    let mut out = Sheet::new();
+    let mut out = Sheet::of(paint);
     out.line(format_args!("{}", paint.bold(&story.title)));
     let cause = &story.cause;
     out.line(format_args!("{} {}", paint.mark(cause.mark), paint.like(cause.mark, &cause.reason)));

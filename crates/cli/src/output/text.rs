@@ -11,7 +11,7 @@ use crate::view::counted;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write, colour: bool) -> io::Result<()> {
     let paint = Paint { colour, width: usize::MAX };
-    let mut sheet = Sheet::new();
+    let mut sheet = Sheet::of(paint);
     for finding in &report.findings {
         let container = finding.container.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
         let namespace = finding.namespace.as_ref().map(|name| format!("{name}/")).unwrap_or_default();

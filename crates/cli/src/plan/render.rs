@@ -8,7 +8,7 @@ use crate::sheet::Sheet;
 use crate::view::counted;
 
 pub(super) fn text(planned: &[Planned], paint: Paint) -> Sheet {
-    let mut out = Sheet::new();
+    let mut out = Sheet::of(paint);
     for plan in planned {
         if !out.is_empty() {
             out.blank();

@@ -95,7 +95,13 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failur
     })
 }
 
-fn write(views: &[View], output: Output, detail: Detail, paint: Paint, out: &mut dyn Write) -> Result<(), Failure> {
+pub(crate) fn write(
+    views: &[View],
+    output: Output,
+    detail: Detail,
+    paint: Paint,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     match output {
         Output::Tree => tree(views, detail, paint).print(out)?,
         Output::Json => crate::output::document::json(&document(views), out)?,

@@ -21,7 +21,7 @@ pub(crate) struct Detail {
 /// The tree of all views, with a summary. `views` are sorted.
 pub(crate) fn tree(views: &[View], detail: Detail, paint: Paint) -> Sheet {
     let columns = Columns::of(views);
-    let mut out = Sheet::new();
+    let mut out = Sheet::of(paint);
     let mut namespace = None;
     for view in views {
         if detail.namespaces && namespace != Some(&view.namespace) {

@@ -9,7 +9,7 @@ use crate::view::{Totals, View, counted};
 
 /// One line for each binding, then what is wrong, then the totals.
 pub(super) fn table(views: &[View], namespaces: bool, paint: Paint) -> Sheet {
-    let mut out = Sheet::new();
+    let mut out = Sheet::of(paint);
     let mut table = Table::new(&["NAMESPACE", "NAME", "SERVICEACCOUNT", "PODS", "STATE", "REASON"]);
     for view in views {
         let pods = format!("{}/{}", view.pods_verified, view.pods_total);
@@ -17,7 +17,7 @@ pub(super) fn table(views: &[View], namespaces: bool, paint: Paint) -> Sheet {
         let name = view.binding.clone().unwrap_or_else(|| "<none>".to_owned());
         table.row(vec![view.namespace.clone(), name, view.service_account.clone(), pods, state, view.reason.clone()]);
     }
-    out.append(&if namespaces { table.render() } else { table.without(0).render() });
+    out.append(&if namespaces { table.render(paint) } else { table.without(0).render(paint) });
     for view in views.iter().filter(|view| !view.is_right()) {
         let mark = Mark::from(view.state);
         out.blank();

@@ -94,8 +94,8 @@ pub fn statuses<'a>(
     let owned = assessment.case.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
     let lost = assessment.claim.losers.iter().enumerate().map(|(index, binding)| {
         // Of a thousand bindings not all are to be written anew when another one of them becomes the owner.
-        let owner = assessment.claim.owner.as_deref().filter(|_| index < LIST_LIMIT);
-        (binding, bare(snapshot, binding, &story::of_loser(snapshot, owner)))
+        let oldest = assessment.claim.owner.as_deref().filter(|_| index < LIST_LIMIT);
+        (binding, bare(snapshot, binding, &story::of_loser(snapshot, oldest)))
     });
     owned.chain(lost).map(|(binding, status)| (binding, bounds::bounded(status))).collect()
 }
