@@ -35,6 +35,16 @@ lint: check-layers check-generated check-docs ## Format, lints, layers, generate
 	@cargo fmt --all --check
 	@echo "== clippy"
 	@cargo clippy --workspace --all-targets -- -D warnings
+	@$(MAKE) deny
+
+.PHONY: deny
+deny: ## Licences, bans and sources of dependencies (deny.toml)
+	@echo "== dependencies"
+	@"$$(e2e/tools/cargo-deny.sh)" --offline --log-level error check licenses bans sources
+
+.PHONY: advisories
+advisories: ## Known vulnerabilities of dependencies; fetches the database of advisories
+	@"$$(e2e/tools/cargo-deny.sh)" check advisories
 
 .PHONY: alerts
 alerts: ## Unit tests of the Prometheus alerts

@@ -22,7 +22,7 @@ use crate::paint::Paint;
 use crate::read::Input;
 use crate::view::{View, views};
 use crate::yaml::decode;
-use crate::{adopt, explain, plan, status, trust, verify};
+use crate::{adopt, explain, plan, report, status, trust, verify};
 
 /// The time in all cases.
 const NOW: &str = "2026-01-02T00:00:00Z";
@@ -43,7 +43,7 @@ fn filed(object: &manifest::Object<'_>) -> Object {
     }
 }
 
-fn cluster(text: &str) -> Vec<Snapshot> {
+pub(crate) fn cluster(text: &str) -> Vec<Snapshot> {
     let input = Input::of_text(text);
     assert!(input.problems.is_empty(), "{:?}", input.problems);
     let index = Index::default();
@@ -57,7 +57,7 @@ fn cluster(text: &str) -> Vec<Snapshot> {
     keys.iter().filter_map(|key| index.look(key, &config, now)).collect()
 }
 
-fn said(command: &str, snapshots: &[Snapshot], case: &Path) -> String {
+pub(crate) fn said(command: &str, snapshots: &[Snapshot], case: &Path) -> String {
     let words = std::iter::once("kubectl-podidentity").chain(command.split_whitespace());
     let mut out = Vec::new();
     let paint = Paint::plain();
@@ -71,7 +71,7 @@ fn said(command: &str, snapshots: &[Snapshot], case: &Path) -> String {
             let targets = target::parse(&args.names, Some(TargetKind::Binding)).unwrap();
             let views = status::named(all(), &targets, "here").unwrap();
             let detail = status::Detail { namespaces: args.scope.all_namespaces, everything: !targets.is_empty() };
-            out = status::tree(&views, detail, paint).into_bytes();
+            status::write(&views, args.output, detail, paint, &mut out).unwrap();
         }
         Command::Explain(args) => {
             let target = target::parse(&args.object, None).unwrap().remove(0);
@@ -90,6 +90,12 @@ fn said(command: &str, snapshots: &[Snapshot], case: &Path) -> String {
         Command::Adopt(_) => {
             let proposals: Vec<_> = snapshots.iter().filter_map(adopt::propose).collect();
             adopt::write(&proposals, &mut out).unwrap();
+            out.extend(
+                proposals
+                    .iter()
+                    .flat_map(|proposal| &proposal.notes)
+                    .flat_map(|note| format!("note: {note}\n").into_bytes()),
+            );
             out.extend(adopt::summary(&proposals, "here").into_bytes());
         }
         Command::Trust(args) => {
@@ -101,6 +107,15 @@ fn said(command: &str, snapshots: &[Snapshot], case: &Path) -> String {
             let answer = trust::answer(question, args.file.as_deref(), policy.as_ref(), None).unwrap();
             let exit = trust::write(&answer, args.output, paint, &mut out).unwrap();
             out.extend(format!("exit: {exit:?}\n").into_bytes());
+        }
+        Command::Report(_) => {
+            let about = report::About {
+                server: "https://example.com".to_owned(),
+                place: "all namespaces".to_owned(),
+                now: NOW.parse().unwrap(),
+                notes: Vec::new(),
+            };
+            report::page(&all(), &about, &mut out).unwrap();
         }
         other => panic!("{other:?} does not read a cluster"),
     }

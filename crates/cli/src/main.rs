@@ -31,6 +31,7 @@ mod complete;
 
 mod age;
 mod paint;
+mod sheet;
 mod table;
 mod view;
 
@@ -46,6 +47,8 @@ mod write;
 mod messages;
 mod output;
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod fence;
 pub mod layers;
 pub mod lease;
 pub mod observe;
+pub mod page_size;
 pub mod pages;
 
 pub mod guard;

@@ -112,6 +112,11 @@ reasons! {
          token that is too long. Pods that run already go on; none can be created.",
         "Remove the template's own mount and variables, so that the webhook adds them, or leave the container out by the \
          annotation `eks.amazonaws.com/skip-containers` of the pod template.";
+    TooLargeToJudge: Error, NO,
+        "The pod has so many parts that it is not judged.",
+        "It has more than 200 containers, or more than 10,000 variables, mounts, volumes and projected sources. The API \
+         server takes such pods; what is found in them would help nobody, and would cost everybody.",
+        "Make the pod smaller, or delete it.";
     TokenExpirationMismatch: Warning, "yes, unless the pod's annotation or its own volume sets it",
         "The token's lifetime is not the declared one.",
         "The lifetime changed after the pod was created, or the template sets another one by the annotation \

@@ -13,10 +13,15 @@ mod time;
 
 pub mod arn;
 pub mod finding;
+pub mod foreign;
 pub mod objects;
 
 pub mod injection;
 pub mod selector;
+
+#[cfg(test)]
+mod largest;
+mod steps;
 
 pub mod mark;
 pub mod wanted;

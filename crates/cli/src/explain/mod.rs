@@ -144,7 +144,7 @@ pub(crate) fn tell(snapshot: &Snapshot, target: &Target, no_issuer: Option<&str>
 
 pub(crate) fn write(story: &Story, output: Output, paint: Paint, out: &mut dyn Write) -> Result<(), Failure> {
     match output {
-        Output::Text => write!(out, "{}", render::text(story, paint))?,
+        Output::Text => render::text(story, paint).print(out)?,
         Output::Json => document::json(story, out)?,
         Output::Yaml => document::yaml(story, out)?,
     }

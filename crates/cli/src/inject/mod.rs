@@ -18,7 +18,7 @@ use crate::manifest::{self, Object, Role, objects};
 use crate::messages::Messages;
 use crate::predict::{Predicted, judge};
 use crate::read::{Document, Input, Problem, read};
-use crate::yaml::emit;
+use crate::yaml::{emit, unquote};
 
 /// Runs the command: manifests to `out`, what is wrong to standard error.
 pub(crate) fn run(args: &InjectArgs, out: &mut dyn Write) -> io::Result<Exit> {
@@ -102,7 +102,7 @@ impl Work<'_> {
         };
         let mut root = root.clone();
         if document.json {
-            add::unquote(&mut root);
+            unquote(&mut root);
         }
         for (items, path, injection) in edits {
             if let Some(object) = manifest::node_mut(&mut root, &items) {

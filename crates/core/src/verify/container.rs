@@ -7,6 +7,7 @@ use super::token::{Found, Mounts, Os};
 use crate::injection::{ROLE_ARN, STS_ENDPOINTS, TOKEN_FILE, Target};
 use crate::objects::{Container, PodSpec, ServiceAccountToken, Volume};
 use crate::settings::Settings;
+use crate::steps::step;
 use crate::wanted::Wanted;
 
 /// Static credentials and profiles, which SDKs use before the role.
@@ -93,6 +94,8 @@ pub(super) struct Judge<'a> {
     os: Os,
     pod_skipped: bool,
     skipped: BTreeSet<String>,
+    /// The user as whom all containers run, if there is one.
+    one_user: Option<i64>,
 }
 
 impl<'a> Judge<'a> {
@@ -105,6 +108,7 @@ impl<'a> Judge<'a> {
             os: os(&target),
             pod_skipped: target.is_skipped(),
             skipped: target.skipped_containers(settings),
+            one_user: one_user(spec),
         }
     }
 
@@ -211,15 +215,9 @@ impl<'a> Judge<'a> {
     /// Whether the container's user may be neither root nor the one whom the kubelet gives the file: it makes the file
     /// the group's if there is an `fsGroup`, and a user's if all containers run as that one.
     fn may_not_own(&self, container: &Container) -> bool {
-        let pod = self.spec.security_context.as_ref();
-        let of_pod = pod.and_then(|context| context.run_as_user);
-        let user = |container: &Container| {
-            container.security_context.as_ref().and_then(|context| context.run_as_user).or(of_pod)
-        };
-        let own = user(container);
-        let grouped = pod.is_some_and(|context| context.fs_group.is_some());
-        let mut all = self.spec.init_containers.iter().chain(&self.spec.containers);
-        let shared = own.is_some() && all.all(|other| user(other) == own);
+        let own = user(self.spec, container);
+        let grouped = self.spec.security_context.as_ref().is_some_and(|context| context.fs_group.is_some());
+        let shared = own.is_some() && own == self.one_user;
         !grouped && !shared && own != Some(0)
     }
 
@@ -233,6 +231,19 @@ impl<'a> Judge<'a> {
         };
         (!agrees).then_some(Problem::StsEndpoint(seen))
     }
+}
+
+/// The user as whom a container of the pod runs, as far as it is said.
+fn user(spec: &PodSpec, container: &Container) -> Option<i64> {
+    let of_pod = spec.security_context.as_ref().and_then(|context| context.run_as_user);
+    container.security_context.as_ref().and_then(|context| context.run_as_user).or(of_pod)
+}
+
+/// The user as whom all containers run; `None` if they differ, or it is not said.
+fn one_user(spec: &PodSpec) -> Option<i64> {
+    let mut users = spec.init_containers.iter().chain(&spec.containers).inspect(|_| step()).map(|it| user(spec, it));
+    let first = users.next()?;
+    first.filter(|_| users.all(|other| other == first))
 }
 
 pub(super) fn os(target: &Target<'_>) -> Os {

@@ -3,11 +3,10 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use super::text::shown;
-use crate::objects::{Container, EnvSource, EnvVar};
-
-/// Longer values are not looked into. References can make a value of any length out of a small pod.
-const MAX_LENGTH: usize = 16 * 1024;
+use super::references::{expand_path, expanded, literal};
+use crate::foreign::shown;
+use crate::objects::{Container, EnvSource};
+use crate::steps::step;
 
 /// A variable's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +20,19 @@ pub enum Seen {
 }
 
 impl Seen {
+    /// A value that is somewhere else.
+    pub(super) fn of_source(source: &EnvSource) -> Self {
+        Self::Unknown(if let Some(key) = &source.secret_key_ref {
+            format!("key {} of Secret {}", key.key, key.name)
+        } else if let Some(key) = &source.config_map_key_ref {
+            format!("key {} of ConfigMap {}", key.key, key.name)
+        } else if let Some(field) = &source.field_ref {
+            format!("the pod's field {}", field.field_path)
+        } else {
+            "a source".to_owned()
+        })
+    }
+
     /// Whether an SDK takes the variable for unset.
     pub fn is_unset(&self) -> bool {
         match self {
@@ -61,28 +73,35 @@ impl<'a> Env<'a> {
         Self { container, expanded: OnceCell::new() }
     }
 
-    /// The value of a variable.
+    /// The value of a variable of AWS.
     pub(super) fn get(&self, name: &str) -> Seen {
-        let Some(last) = self.container.env.iter().rfind(|var| var.name == name) else {
-            return Seen::Absent;
-        };
-        // Most values refer to nothing: then there is no need to expand all that come before.
+        let last = self.container.env.iter().rfind(|variable| {
+            step();
+            variable.name == name
+        });
+        let Some(last) = last else { return Seen::Absent };
+        // Most values refer to nothing: then there is no need to look at others.
         if last.value.as_deref().is_some_and(|value| value.contains('$')) {
             return self.expanded().get(name).cloned().unwrap_or(Seen::Absent);
         }
         literal(last)
     }
 
-    /// A text with references, such as a mount's `subPathExpr`.
+    /// The `subPathExpr` of a mount.
     pub(super) fn expand(&self, text: &str) -> Seen {
-        expand(text, self.expanded(), self.container)
+        expand_path(text, self.expanded(), self.container)
     }
 
     /// What of `names` a Secret or ConfigMap as a whole might set: those that `env` does not set itself.
     pub(super) fn opaque_sources(&self, names: &[&str]) -> Vec<String> {
+        if self.container.env_from.is_empty() {
+            return Vec::new();
+        }
+        let absent: Vec<&&str> = names.iter().filter(|name| self.get(name) == Seen::Absent).collect();
         let sources = self.container.env_from.iter().filter(|source| {
+            step();
             let prefix = source.prefix.as_deref().unwrap_or_default();
-            names.iter().any(|name| name.starts_with(prefix) && self.get(name) == Seen::Absent)
+            absent.iter().any(|name| name.starts_with(prefix))
         });
         let described = sources.map(|source| match (&source.secret_ref, &source.config_map_ref) {
             (Some(secret), _) => format!("Secret {}", secret.name),
@@ -93,81 +112,8 @@ impl<'a> Env<'a> {
     }
 
     fn expanded(&self) -> &BTreeMap<&'a str, Seen> {
-        self.expanded.get_or_init(|| {
-            let mut values = BTreeMap::new();
-            for var in &self.container.env {
-                let value = match literal(var) {
-                    Seen::Known(text) => expand(&text, &values, self.container),
-                    other => other,
-                };
-                values.insert(var.name.as_str(), value);
-            }
-            values
-        })
+        self.expanded.get_or_init(|| expanded(self.container))
     }
-}
-
-/// The value before references are expanded.
-fn literal(var: &EnvVar) -> Seen {
-    let value = var.value.as_deref().unwrap_or_default();
-    match &var.value_from {
-        Some(source) if value.is_empty() => Seen::Unknown(describe(source)),
-        _ => Seen::Known(value.to_owned()),
-    }
-}
-
-fn describe(source: &EnvSource) -> String {
-    if let Some(key) = &source.secret_key_ref {
-        format!("key {} of Secret {}", key.key, key.name)
-    } else if let Some(key) = &source.config_map_key_ref {
-        format!("key {} of ConfigMap {}", key.key, key.name)
-    } else if let Some(field) = &source.field_ref {
-        format!("the pod's field {}", field.field_path)
-    } else {
-        "a source".to_owned()
-    }
-}
-
-/// Expands `$(NAME)` as the kubelet does: `$$` is a dollar sign, a name that is not set before stays as it is written,
-/// and so does whatever is not a complete reference.
-fn expand(text: &str, values: &BTreeMap<&str, Seen>, container: &Container) -> Seen {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        let reference = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
-        rest = if let Some(escaped) = after.strip_prefix('$') {
-            out.push('$');
-            escaped
-        } else if let Some((name, following)) = reference {
-            match values.get(name) {
-                Some(Seen::Known(value)) => out.push_str(value),
-                Some(unknown @ Seen::Unknown(_)) => return unknown.clone(),
-                _ if !container.env_from.is_empty() || is_service_variable(name) => {
-                    return Seen::Unknown(format!("the variable {name}, which the pod does not set"));
-                }
-                _ => {
-                    out.push_str("$(");
-                    out.push_str(name);
-                    out.push(')');
-                }
-            }
-            following
-        } else {
-            out.push('$');
-            after
-        };
-        if out.len() > MAX_LENGTH {
-            return Seen::Unknown("variables that make it very long".to_owned());
-        }
-    }
-    out.push_str(rest);
-    Seen::Known(out)
-}
-
-/// Whether the kubelet may set the variable for a Service of the namespace.
-fn is_service_variable(name: &str) -> bool {
-    name.contains("_SERVICE_") || name.contains("_PORT")
 }
 
 #[cfg(test)]
@@ -199,41 +145,61 @@ mod tests {
             ("$(NONE)$(A)", "$(NONE)a"),
             ("$(ESCAPED)", "$(A)"),
             ("$\u{e9}$(A)", "$\u{e9}a"),
+            ("$($(A)", "$($(A)"),
+            ("$($($(", "$($($("),
         ] {
             let env = json!({"env": [
-                {"name": "A", "value": "a"}, {"name": "ESCAPED", "value": "$$(A)"}, {"name": "V", "value": text},
+                {"name": "A", "value": "a"}, {"name": "ESCAPED", "value": "$$(A)"}, {"name": "AWS_V", "value": text},
                 {"name": "LATER", "value": "late"},
             ]});
-            assert_eq!(get(env, "V"), Seen::Known(value.to_owned()), "{text}");
+            assert_eq!(get(env, "AWS_V"), Seen::Known(value.to_owned()), "{text}");
         }
     }
 
     #[test]
     fn the_last_of_two_wins_and_sees_the_first() {
-        let env = json!({"env": [{"name": "V", "value": "1"}, {"name": "V", "value": "$(V)2"}]});
-        assert_eq!(get(env, "V"), Seen::Known("12".to_owned()));
-        let env = json!({"env": [{"name": "V", "value": "1"}, {"name": "V"}]});
-        assert_eq!(get(env, "V"), Seen::Known(String::new()));
+        let env = json!({"env": [{"name": "AWS_V", "value": "1"}, {"name": "AWS_V", "value": "$(AWS_V)2"}]});
+        assert_eq!(get(env, "AWS_V"), Seen::Known("12".to_owned()));
+        let env = json!({"env": [{"name": "AWS_V", "value": "1"}, {"name": "AWS_V"}]});
+        assert_eq!(get(env, "AWS_V"), Seen::Known(String::new()));
     }
 
     #[test]
     fn what_cannot_be_seen_is_unknown() {
         let source = json!({"secretKeyRef": {"name": "s", "key": "k"}});
-        let env = json!({"env": [{"name": "A", "valueFrom": source}, {"name": "V", "value": "x$(A)"}]});
-        assert_eq!(get(env, "V"), Seen::Unknown("key k of Secret s".to_owned()));
+        let env = json!({"env": [{"name": "A", "valueFrom": source}, {"name": "AWS_V", "value": "x$(A)"}]});
+        assert_eq!(get(env, "AWS_V"), Seen::Unknown("key k of Secret s".to_owned()));
         for container in [
-            json!({"env": [{"name": "V", "value": "$(B)"}], "envFrom": [{"secretRef": {"name": "s"}}]}),
-            json!({"env": [{"name": "V", "value": "$(WEB_SERVICE_HOST)"}]}),
+            json!({"env": [{"name": "AWS_V", "value": "$(B)"}], "envFrom": [{"secretRef": {"name": "s"}}]}),
+            json!({"env": [{"name": "AWS_V", "value": "$(WEB_SERVICE_HOST)"}]}),
         ] {
-            assert!(matches!(get(container, "V"), Seen::Unknown(_)));
+            assert!(matches!(get(container, "AWS_V"), Seen::Unknown(_)));
         }
     }
 
     #[test]
     fn references_that_double_stay_bounded() {
-        let mut env = vec![json!({"name": "V0", "value": "0123456789"})];
-        env.extend((1..64).map(|n| json!({"name": format!("V{n}"), "value": format!("$(V{0})$(V{0})", n - 1)})));
-        assert!(matches!(get(json!({"env": env}), "V63"), Seen::Unknown(_)));
+        let mut env = vec![json!({"name": "AWS_V0", "value": "0123456789"})];
+        env.extend(
+            (1..64).map(|n| json!({"name": format!("AWS_V{n}"), "value": format!("$(AWS_V{0})$(AWS_V{0})", n - 1)})),
+        );
+        assert!(matches!(get(json!({"env": env}), "AWS_V63"), Seen::Unknown(_)));
+    }
+
+    #[test]
+    fn only_what_is_referred_to_is_expanded() {
+        let big = "x".repeat(16 * 1024);
+        let mut env = vec![json!({"name": "B", "value": big})];
+        env.extend((0..1000).map(|n| json!({"name": format!("V{n}"), "value": "$(B)"})));
+        env.push(json!({"name": "AWS_V", "value": "$(V0)"}));
+        let container: Container = serde_json::from_value(json!({"env": env})).unwrap();
+        assert_eq!(expanded(&container).keys().copied().collect::<Vec<_>>(), ["AWS_V", "B", "V0"]);
+        // And where all are referred to, what they come to is bounded.
+        let mut env = vec![json!({"name": "B", "value": big})];
+        env.extend((0..1000).map(|n| json!({"name": format!("AWS_V{n}"), "value": "$(B)"})));
+        let container: Container = serde_json::from_value(json!({"env": env})).unwrap();
+        let total: usize = expanded(&container).values().filter_map(Seen::known).map(str::len).sum();
+        assert!(total <= 300 * 1024, "{total}");
     }
 
     #[test]

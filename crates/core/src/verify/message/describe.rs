@@ -2,10 +2,10 @@
 //! help.
 
 use super::Words;
+use crate::foreign::{list, shown};
 use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, STS_ENDPOINTS, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME};
 use crate::verify::container::Problem;
 use crate::verify::env::Seen;
-use crate::verify::text::{list, shown};
 
 /// What SDKs do that find one half of the identity.
 const NO_TOKEN: &str = "Meanwhile its AWS calls fail, or with some SDKs fall back to the node's role.";

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use super::container::{Problem, STATIC};
 use super::env::{Env, Seen};
-use super::text::shown;
 use crate::finding::{Finding, FindingReason};
+use crate::foreign::shown;
 use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, TOKEN_FILE, Target, VOLUME, token_file};
 use crate::objects::{Container, Pod};
 use crate::settings::Settings;
