@@ -70,6 +70,7 @@ impl<'a> Accounts<'a> {
             match object.role {
                 Role::ServiceAccount => accounts.add_account(object, namespace),
                 Role::Binding => accounts.add_binding(object, namespace, &schema),
+                Role::Custom => accounts.add_made(object, namespace),
                 Role::Workload(_) | Role::Other => {}
             }
         }
@@ -89,6 +90,15 @@ impl<'a> Accounts<'a> {
             }
             Err(error) => self.fail(object, &error),
         }
+    }
+
+    /// The service account that the controller of a custom resource makes.
+    fn add_made(&mut self, object: &Object<'a>, namespace: Option<&str>) {
+        let Some((name, annotations)) = object.made_account() else { return };
+        let Ok(annotations) = decode::<Map>(annotations) else { return };
+        let entry = self.at(object, &name, namespace);
+        entry.annotations.extend(annotations);
+        entry.objects.push(object.clone());
     }
 
     fn add_binding(&mut self, object: &Object<'a>, namespace: Option<&str>, schema: &Schema) {
@@ -184,8 +194,9 @@ impl Identity {
     /// What annotations alone ask for.
     fn annotated(annotations: &Map, settings: &Settings) -> Option<Self> {
         let get = |name: &str| annotations.get(&settings.key(name)).filter(|value| !value.is_empty()).cloned();
+        let role = annotations.get(&settings.key("role-arn")).filter(|role| settings.names_role(role))?;
         let wanted = Wanted {
-            role_arn: get("role-arn")?,
+            role_arn: settings.role(role).into_owned(),
             audience: get("audience"),
             foreign_audience: None,
             token_expiration: None,

@@ -86,6 +86,7 @@ pub(crate) enum Injector {
 ///
 /// Reads bindings, service accounts and workloads together, predicts the pods that will result where the webhook
 /// injects, and judges them as the operator would. Service accounts that are annotated without a binding count as well.
+/// Says where a role is meant and nothing comes of it: keys that nothing reads, names that are not there, and more.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -99,7 +100,8 @@ Examples:
   kubectl podidentity lint -f deploy/ -o github
   kubectl podidentity lint -f deploy/ -o sarif > podidentity.sarif
 
-Exit status: 0 if there is no error, 1 if there are findings of severity Error, 2 if some input could not be read.")]
+Exit status: 0 if there is no error, 1 if there are findings of severity Error (with --strict: or Warning), 2 if some \
+input could not be read.")]
 pub(crate) struct LintArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -107,6 +109,10 @@ pub(crate) struct LintArgs {
     /// How findings are printed
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
+
+    /// Fail on warnings as well
+    #[arg(long)]
+    pub(crate) strict: bool,
 
     /// Judge the manifests as they are, for clusters without a webhook: what `inject` prints passes
     #[arg(long)]
@@ -242,6 +248,7 @@ impl WebhookArgs {
             token_expiration: self.default_token_expiration,
             region: self.aws_default_region.clone(),
             sts_regional_endpoints: self.default_sts_regional_endpoint,
+            compose_role: None,
             imds_open_to_pods: false,
         }
     }

@@ -34,6 +34,7 @@ pub mod tally;
 
 pub mod load;
 
+pub mod injectors;
 pub mod read;
 
 pub mod edit;

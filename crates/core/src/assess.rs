@@ -7,10 +7,12 @@ use podidentity_api::{FailurePolicy, PodIdentityBinding, RollbackStatus};
 
 use crate::account::{self, Account};
 use crate::claim::Claim;
+use crate::finding::Finding;
 use crate::grants::Grant;
 use crate::invalid;
 use crate::objects::{ControllerRef, Pod, WorkloadId};
 use crate::rollout::{self, WorkloadVerdict};
+use crate::slip;
 use crate::snapshot::Snapshot;
 use crate::verify::{PodVerdict, verify_pod};
 use crate::wanted::Wanted;
@@ -43,6 +45,8 @@ pub struct Case {
     pub workloads: Vec<WorkloadVerdict>,
     /// Live pods of no workload that can be rolled, by controller (`None`: bare pods).
     pub strays: BTreeMap<Option<ControllerRef>, Vec<JudgedPod>>,
+    /// What stands on service account, templates and namespace without the effect that is meant.
+    pub slips: Vec<Finding>,
 }
 
 /// The return from a role that failed to the one before.
@@ -114,6 +118,7 @@ impl Case {
             rollback: recorded.map(Rollback::InForce),
             workloads: Vec::new(),
             strays: BTreeMap::new(),
+            slips: slip::findings(snapshot).collect(),
             binding,
             wanted,
             account,

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 pub use podidentity_api::FindingSeverity as Severity;
 
+use crate::slip::{Entry, SlipReason};
+
 /// What is to be known of a reason, whichever pod has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct About {
@@ -27,15 +29,20 @@ macro_rules! reasons {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum FindingReason {
             $(#[doc = $summary] $name,)+
+            /// What is written where a role is meant does not come to that.
+            Slip(SlipReason),
         }
 
         impl FindingReason {
-            /// All reasons, in their order.
-            pub const ALL: &[Self] = &[$(Self::$name),+];
+            /// All reasons about pods, in their order.
+            pub const OF_PODS: &[Self] = &[$(Self::$name),+];
 
             /// The reason as it stands in a status, for example `StaleRole`.
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name)),+ }
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                    Self::Slip(slip) => slip.as_str(),
+                }
             }
 
             /// What is to be known of it.
@@ -43,7 +50,11 @@ macro_rules! reasons {
                 match self {
                     $(Self::$name => About {
                         severity: Severity::$severity, roll: $roll, summary: $summary, cause: $cause, action: $action,
-                    }),+
+                    },)+
+                    Self::Slip(slip) => {
+                        let Entry { severity, seen, meant, action, .. } = slip.entry();
+                        About { severity, roll: NO, summary: seen, cause: meant, action }
+                    }
                 }
             }
         }
@@ -165,6 +176,18 @@ reasons! {
         "Install one of them; on EKS the webhook is part of the control plane.";
 }
 
+impl FindingReason {
+    /// All reasons: those about pods, and the slips.
+    pub fn all() -> impl Iterator<Item = Self> + Clone {
+        Self::OF_PODS.iter().copied().chain(SlipReason::ALL.iter().copied().map(Self::Slip))
+    }
+
+    /// The reason of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|reason| reason.as_str() == name)
+    }
+}
+
 impl fmt::Display for FindingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
@@ -198,11 +221,11 @@ pub fn reference() -> String {
          | Reason | Severity | Does a restart cure it? |\n|---|---|---|\n",
     );
     let anchor = |reason: &FindingReason| reason.as_str().to_lowercase();
-    for reason in FindingReason::ALL {
+    for reason in FindingReason::OF_PODS {
         let about = reason.about();
         let _ = writeln!(page, "| [{reason}](#{}) | {:?} | {} |", anchor(reason), about.severity, about.roll);
     }
-    for reason in FindingReason::ALL {
+    for reason in FindingReason::OF_PODS {
         let About { severity, roll, summary, cause, action } = reason.about();
         let _ = write!(
             page,

@@ -11,11 +11,14 @@
 pub mod arn;
 pub mod finding;
 pub mod injection;
+pub mod injector;
+pub mod likeness;
 pub mod objects;
 pub mod selector;
 pub mod settings;
 pub mod wanted;
 
+pub mod slip;
 pub mod snapshot;
 
 pub mod claim;

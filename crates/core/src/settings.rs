@@ -1,5 +1,7 @@
 //! What the cluster's injection is configured with.
 
+use std::borrow::Cow;
+
 use podidentity_api::names;
 
 /// Settings of the EKS pod identity webhook, with its defaults. They are flags of the operator because a cluster's
@@ -18,9 +20,21 @@ pub struct Settings {
     pub region: Option<String>,
     /// Whether SDKs are told to use the regional STS endpoint where the service account does not say, false.
     pub sts_regional_endpoints: bool,
+    /// What a role's name or path in the annotation is completed with (the webhook's `--compose-role-arn`), nothing.
+    pub compose_role: Option<ComposeRole>,
     /// Whether a pod without hostNetwork is reported as able to reach the node's role: for clusters whose nodes do not
     /// keep pods from the instance metadata service. Not a setting of the webhook; false.
     pub imds_open_to_pods: bool,
+}
+
+/// What the webhook makes the ARN of a role of, where the annotation has its name or path only. The webhook itself asks
+/// the instance metadata service for both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComposeRole {
+    /// For example `aws`.
+    pub partition: String,
+    /// 12 digits.
+    pub account: String,
 }
 
 impl Default for Settings {
@@ -32,6 +46,7 @@ impl Default for Settings {
             token_expiration: 86400,
             region: None,
             sts_regional_endpoints: false,
+            compose_role: None,
             imds_open_to_pods: false,
         }
     }
@@ -41,5 +56,20 @@ impl Settings {
     /// The key of an annotation or label in the webhook's domain, for example `eks.amazonaws.com/role-arn`.
     pub fn key(&self, name: &str) -> String {
         format!("{}/{name}", self.annotation_domain)
+    }
+    /// Whether the value of the annotation `role-arn` makes the webhook inject: where it completes names, an empty one
+    /// does as well.
+    pub fn names_role(&self, annotated: &str) -> bool {
+        !annotated.is_empty() || self.compose_role.is_some()
+    }
+
+    /// The role that pods are given for the value of the annotation `role-arn`.
+    pub fn role<'a>(&self, annotated: &'a str) -> Cow<'a, str> {
+        match &self.compose_role {
+            Some(ComposeRole { partition, account }) if !annotated.contains("arn:") => {
+                Cow::Owned(format!("arn:{partition}:iam::{account}:role/{annotated}"))
+            }
+            _ => Cow::Borrowed(annotated),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A service account that is annotated but that no binding names, seen as if a binding declared what it says.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use podidentity_api::{PodIdentityBinding, PodIdentityBindingSpec, names};
@@ -8,9 +9,10 @@ use crate::objects::ServiceAccount;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 
-/// The role that the service account's annotation names, if it names one.
-pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &Settings) -> Option<&'a str> {
-    annotation(account, settings, "role-arn")
+/// The role that the service account's annotation gives to pods, if it gives one.
+pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &Settings) -> Option<Cow<'a, str>> {
+    let value = account.annotations.get(&settings.key("role-arn"))?;
+    settings.names_role(value).then(|| settings.role(value))
 }
 
 /// What a binding would declare that says what the annotations say of role and audience; `None` if no role is annotated.
@@ -19,7 +21,7 @@ pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &Settings) -> O
 pub fn declared(name: &str, account: &ServiceAccount, settings: &Settings) -> Option<PodIdentityBindingSpec> {
     Some(PodIdentityBindingSpec {
         service_account_name: name.to_owned(),
-        role_arn: annotated_role(account, settings)?.to_owned(),
+        role_arn: annotated_role(account, settings)?.into_owned(),
         audience: annotation(account, settings, "audience").map(str::to_owned),
         token_expiration_seconds: None,
         sts_regional_endpoints: None,

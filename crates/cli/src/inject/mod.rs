@@ -143,7 +143,8 @@ impl Work<'_> {
     /// What still keeps containers from having the role.
     fn warn(&mut self, object: &Object<'_>, template: &PodTemplate, identity: &Identity) {
         let predicted = Predicted::new(object, template, identity, self.settings, true);
-        let findings = judge(object, &predicted, identity, self.settings);
+        let Some(node) = object.template_node() else { return };
+        let findings = judge(object, node, &predicted, identity, self.settings);
         self.warnings.extend(findings.into_iter().filter(|found| found.severity != Severity::Info).map(|found| {
             Problem { message: format!("{}: {}: {}", object.title(), found.reason, found.message), place: found.place }
         }));

@@ -2,15 +2,22 @@
 //!
 //! ```text
 //! read ──► objects ──► accounts (bindings + service accounts) ──► declarations, grants: findings about these
+//!                 ├──► slips: what is meant and does not come to it
 //!                 └──► workloads ──► predicted pods ──► core's verification: findings about pods ──► output
 //! ```
 
 mod declarations;
 mod grants;
+mod slips;
+mod text;
 
 use std::io::{self, Write};
 
+use podidentity_core::finding::Severity;
+use podidentity_core::objects::PodTemplate;
 use podidentity_core::settings::Settings;
+
+use self::slips::Slips;
 
 use crate::accounts::{Accounts, key, unreadable};
 use crate::args::LintArgs;
@@ -19,18 +26,25 @@ use crate::findings::Finding;
 use crate::manifest::{Object, Role, objects};
 use crate::messages::Messages;
 use crate::output::{self, Report, Totals};
-use crate::predict::{Predicted, is_error, judge};
+use crate::predict::{Predicted, judge};
 use crate::read::{Input, Problem, read};
+use crate::yaml::decode;
 
 /// Runs the command: findings to `out`.
 pub(crate) fn run(args: &LintArgs, out: &mut dyn Write, colour: bool) -> io::Result<Exit> {
-    let input = read(&args.input.files);
-    let report = Linter { args, settings: args.webhook.settings() }.report(&input);
+    let mut input = read(&args.input.files);
+    let mended = text::mend(&mut input);
+    let report = Linter { args, settings: args.webhook.settings() }.report(&input, mended);
     let mut messages = Messages::new();
     messages.notes(&input.notes);
     messages.problems(&report.problems);
     output::write(&report, args.output, out, colour)?;
-    Ok(match (report.problems.is_empty(), report.findings.iter().any(is_error)) {
+    let fails = |finding: &Finding| match finding.severity {
+        Severity::Error => true,
+        Severity::Warning => args.strict,
+        Severity::Info => false,
+    };
+    Ok(match (report.problems.is_empty(), report.findings.iter().any(fails)) {
         (false, _) => Exit::Unreadable,
         (true, true) => Exit::Findings,
         (true, false) => Exit::Ok,
@@ -43,15 +57,18 @@ struct Linter<'a> {
 }
 
 impl Linter<'_> {
-    fn report(&self, input: &Input) -> Report {
+    /// `findings`: what was found while reading.
+    fn report(&self, input: &Input, mut findings: Vec<Finding>) -> Report {
         let namespace = self.args.input.namespace.as_deref();
         let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
         let accounts = Accounts::of(&all, namespace);
-        let mut findings = declarations::check(&accounts, &self.settings);
+        findings.extend(declarations::check(&accounts, &self.settings));
         findings.extend(grants::check(&all, &accounts, &self.settings));
+        let slips = Slips { objects: &all, accounts: &accounts, settings: &self.settings, namespace };
+        findings.extend(slips.check());
         let mut problems: Vec<Problem> = input.problems.iter().chain(&accounts.problems).cloned().collect();
         let mut totals = Totals { files: input.files.len(), objects: all.len(), ..Totals::default() };
-        for object in all.iter().filter(|object| matches!(object.role, Role::Workload(_))) {
+        for object in all.iter().filter(|object| matches!(object.role, Role::Workload(_) | Role::Custom)) {
             match self.workload(object, &accounts) {
                 Err(problem) => problems.push(problem),
                 Ok(None) => totals.workloads_without_role += 1,
@@ -68,13 +85,20 @@ impl Linter<'_> {
 
     /// What will be found in the pods of a workload; `None` if they are to have no role.
     fn workload(&self, object: &Object<'_>, accounts: &Accounts<'_>) -> Result<Option<Vec<Finding>>, Problem> {
-        let Some(template) = object.template() else { return Ok(None) };
-        let template = template.map_err(|error| unreadable(object, &error))?;
-        let key = key(object, template.spec.service_account(), self.args.input.namespace.as_deref());
-        let identity = accounts.by_key.get(&key).and_then(|account| account.identity(&self.settings));
-        let Some(identity) = identity else { return Ok(None) };
-        let injects = !self.args.without_webhook;
-        let predicted = Predicted::new(object, &template, &identity, &self.settings, injects);
-        Ok(Some(judge(object, &predicted, &identity, &self.settings)))
+        let mut found = None;
+        for node in object.template_nodes() {
+            let template: PodTemplate = match decode(&node) {
+                Ok(template) => template,
+                // Their controllers accept what Kubernetes does not; that it is not looked into is told.
+                Err(_) if object.role == Role::Custom => continue,
+                Err(error) => return Err(unreadable(object, &error)),
+            };
+            let key = key(object, template.spec.service_account(), self.args.input.namespace.as_deref());
+            let identity = accounts.by_key.get(&key).and_then(|account| account.identity(&self.settings));
+            let Some(identity) = identity else { continue };
+            let predicted = Predicted::new(object, &template, &identity, &self.settings, !self.args.without_webhook);
+            found.get_or_insert_with(Vec::new).extend(judge(object, &node, &predicted, &identity, &self.settings));
+        }
+        Ok(found)
     }
 }

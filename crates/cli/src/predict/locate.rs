@@ -6,12 +6,10 @@ use podidentity_core::injection::{
 };
 use podidentity_core::settings::Settings;
 
-use crate::manifest::Object;
 use crate::yaml::{Node, Position};
 
 /// Where to look, best first; what is not in the manifest is passed over.
-pub(super) fn position(object: &Object<'_>, finding: &Finding, settings: &Settings) -> Position {
-    let Some(template) = object.template_node() else { return object.node.at };
+pub(super) fn position(template: &Node, finding: &Finding, settings: &Settings) -> Position {
     let places = Places { template, container: container(template, finding.container.as_deref()) };
     let found = match finding.reason {
         FindingReason::RoleEnvPreset | FindingReason::StaleRole | FindingReason::TokenEnvMissing => {
@@ -36,7 +34,7 @@ pub(super) fn position(object: &Object<'_>, finding: &Finding, settings: &Settin
         FindingReason::NodeRoleReachable => places.spec("hostNetwork"),
         _ => None,
     };
-    found.or_else(|| places.container.map(|container| container.at)).unwrap_or(object.node.at)
+    found.or_else(|| places.container.map(|container| container.at)).unwrap_or(template.at)
 }
 
 fn container<'a>(template: &'a Node, name: Option<&str>) -> Option<&'a Node> {

@@ -13,6 +13,7 @@ mod reasons;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::objects::{
@@ -153,9 +154,24 @@ pub fn token_file(target: &Target<'_>, settings: &Settings) -> String {
     if target.selects_windows() { format!("C:{}", path.replace('/', "\\")) } else { path }
 }
 
+/// The seconds that the webhook reads from an annotation; `None`: it cannot, and ignores it.
+pub fn reads_seconds(text: &str) -> Option<i64> {
+    go::parse_int(text)
+}
+
+/// What the webhook reads from an annotation that is true or false; `None`: it cannot, and ignores it.
+pub fn reads_bool(text: &str) -> Option<bool> {
+    go::parse_bool(text)
+}
+
+/// The names that the webhook reads from an annotation that lists containers; `None`: it cannot, and skips none.
+pub fn names_in(text: &str) -> Option<Vec<String>> {
+    go::first_csv_record(text)
+}
+
 /// All that the webhook takes from annotations and flags.
 struct Identity<'a> {
-    role_arn: &'a str,
+    role_arn: Cow<'a, str>,
     audience: &'a str,
     expiration: i64,
     regional_sts: bool,
@@ -169,7 +185,7 @@ impl<'a> Identity<'a> {
     /// the ARN.
     fn of(service_account: &'a Map, pod: &Target<'a>, settings: &'a Settings) -> Option<Self> {
         let annotation = |name: &str| service_account.get(&settings.key(name)).map(String::as_str);
-        let role_arn = annotation("role-arn").filter(|arn| !arn.is_empty())?;
+        let role_arn = settings.role(annotation("role-arn").filter(|arn| settings.names_role(arn))?);
         let own_expiration = pod.annotation(&settings.key(TOKEN_EXPIRATION)).and_then(go::parse_int);
         let expiration = own_expiration
             .or_else(|| annotation(TOKEN_EXPIRATION).and_then(go::parse_int))
@@ -204,7 +220,7 @@ impl<'a> Identity<'a> {
             env.extend(REGIONS.map(|name| variable(name, region)));
         }
         if !has_identity {
-            env.push(variable(ROLE_ARN, self.role_arn));
+            env.push(variable(ROLE_ARN, &self.role_arn));
             env.push(variable(TOKEN_FILE, &self.token_file));
         }
         let has_mount = container.volume_mounts.iter().any(|mount| mount.name == VOLUME);

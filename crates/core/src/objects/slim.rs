@@ -43,7 +43,8 @@ impl Workload {
     pub fn slim(mut self) -> Self {
         self.template.slim();
         let annotations = self.metadata.annotations.take();
-        self.metadata.annotations = annotations.and_then(|it| some(it, |key| key.starts_with(OURS)));
+        self.metadata.annotations =
+            annotations.and_then(|it| some(it, |key| key.starts_with(OURS) || crate::slip::concerns(key)));
         self
     }
 }
@@ -93,7 +94,9 @@ fn slim_labels(labels: &mut Map) {
 fn slim_annotations(annotations: &mut Map) {
     keep(annotations, |key| {
         let name = key.rsplit_once('/').map_or("", |(_, name)| name);
-        key == names::IDENTITY_ANNOTATION || [SKIP_CONTAINERS, TOKEN_EXPIRATION].contains(&name)
+        key == names::IDENTITY_ANNOTATION
+            || [SKIP_CONTAINERS, TOKEN_EXPIRATION].contains(&name)
+            || crate::slip::concerns(key)
     });
 }
 

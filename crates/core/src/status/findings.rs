@@ -30,7 +30,8 @@ pub(super) fn all(case: &Case, namespace: &str) -> Vec<Finding> {
 pub(super) fn of_workloads(case: &Case, namespace: &str) -> impl Iterator<Item = Finding> {
     let hash = case.wanted.hash();
     let reverted = case.workloads.iter().filter_map(move |workload| reverted(workload, &hash));
-    reverted.chain(unmanaged(case)).chain(webhook_not_found(case, namespace))
+    let slips = case.slips.iter().cloned();
+    reverted.chain(unmanaged(case)).chain(webhook_not_found(case, namespace)).chain(slips)
 }
 
 fn listed_finding(finding: Finding) -> FindingStatus {

@@ -58,6 +58,7 @@ impl InjectionArgs {
             token_expiration: self.token_expiration,
             region: self.aws_default_region.clone(),
             sts_regional_endpoints: self.sts_regional_endpoint,
+            compose_role: None,
             imds_open_to_pods: self.imds_open_to_pods,
         }
     }
