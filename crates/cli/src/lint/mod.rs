@@ -9,6 +9,7 @@
 mod declarations;
 mod grants;
 mod slips;
+mod sources;
 mod text;
 
 use std::io::{self, Write};
@@ -18,6 +19,7 @@ use podidentity_core::objects::PodTemplate;
 use podidentity_core::settings::Settings;
 
 use self::slips::Slips;
+use self::sources::Sources;
 
 use crate::accounts::{Accounts, key, unreadable};
 use crate::args::LintArgs;
@@ -67,9 +69,10 @@ impl Linter<'_> {
         let slips = Slips { objects: &all, accounts: &accounts, settings: &self.settings, namespace };
         findings.extend(slips.check());
         let mut problems: Vec<Problem> = input.problems.iter().chain(&accounts.problems).cloned().collect();
+        let sources = Sources::of(&all, namespace);
         let mut totals = Totals { files: input.files.len(), objects: all.len(), ..Totals::default() };
         for object in all.iter().filter(|object| matches!(object.role, Role::Workload(_) | Role::Custom)) {
-            match self.workload(object, &accounts) {
+            match self.workload(object, &accounts, &sources) {
                 Err(problem) => problems.push(problem),
                 Ok(None) => totals.workloads_without_role += 1,
                 Ok(Some(found)) => {
@@ -84,16 +87,22 @@ impl Linter<'_> {
     }
 
     /// What will be found in the pods of a workload; `None` if they are to have no role.
-    fn workload(&self, object: &Object<'_>, accounts: &Accounts<'_>) -> Result<Option<Vec<Finding>>, Problem> {
+    fn workload(
+        &self,
+        object: &Object<'_>,
+        accounts: &Accounts<'_>,
+        sources: &Sources,
+    ) -> Result<Option<Vec<Finding>>, Problem> {
         let mut found = None;
         for node in object.template_nodes() {
-            let template: PodTemplate = match decode(&node) {
+            let mut template: PodTemplate = match decode(&node) {
                 Ok(template) => template,
                 // Their controllers accept what Kubernetes does not; that it is not looked into is told.
                 Err(_) if object.role == Role::Custom => continue,
                 Err(error) => return Err(unreadable(object, &error)),
             };
             let key = key(object, template.spec.service_account(), self.args.input.namespace.as_deref());
+            template.spec.reveal(&|source| sources.get(&key.0, source));
             let identity = accounts.by_key.get(&key).and_then(|account| account.identity(&self.settings));
             let Some(identity) = identity else { continue };
             let predicted = Predicted::new(object, &template, &identity, &self.settings, !self.args.without_webhook);

@@ -62,6 +62,7 @@ impl PodTemplate {
 impl PodSpec {
     fn slim(&mut self) {
         keep(&mut self.node_selector, |key| SELECTORS.contains(&key));
+        self.affinity = self.affinity.take().filter(|affinity| affinity.demands_windows());
         for container in self.init_containers.iter_mut().chain(&mut self.containers) {
             if !refers(container) {
                 container.env.retain(|variable| variable.name.starts_with(VARIABLES));
@@ -172,7 +173,10 @@ fn token_file(container: &Container) -> File {
 fn may_touch(one: &str, other: &str) -> bool {
     let plain = |path: &str| {
         let odd = path.contains("..") || path.contains("//") || path.contains("/.") || path.contains(['\\', ':']);
-        (!odd).then(|| path.trim_start_matches("./").trim_matches('/').to_lowercase())
+        let path = (!odd).then(|| path.trim_start_matches("./").trim_matches('/').to_lowercase())?;
+        // The one is a link to the other in nearly every image.
+        let inner = path.strip_prefix("var/").filter(|inner| *inner == "run" || inner.starts_with("run/"));
+        Some(inner.map_or_else(|| path.clone(), str::to_owned))
     };
     match (plain(one), plain(other)) {
         (Some(one), Some(other)) => one.starts_with(&other) || other.starts_with(&one),

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use super::text::shown;
-use crate::objects::{Container, EnvSource, EnvVar};
+use crate::objects::{Container, EnvFromSource, EnvSource, EnvVar, KeySource, Value};
 
 /// Longer values are not looked into. References can make a value of any length out of a small pod.
 const MAX_LENGTH: usize = 16 * 1024;
@@ -64,13 +64,51 @@ impl<'a> Env<'a> {
     /// The value of a variable.
     pub(super) fn get(&self, name: &str) -> Seen {
         let Some(last) = self.container.env.iter().rfind(|var| var.name == name) else {
-            return Seen::Absent;
+            return self.from_sources(name);
         };
         // Most values refer to nothing: then there is no need to expand all that come before.
         if last.value.as_deref().is_some_and(|value| value.contains('$')) {
             return self.expanded().get(name).cloned().unwrap_or(Seen::Absent);
         }
         literal(last)
+    }
+
+    /// Whether the variable is certainly set to something: not by a source that may be absent.
+    pub(super) fn is_certain(&self, name: &str) -> bool {
+        let last = self.container.env.iter().rfind(|var| var.name == name);
+        let source = last.filter(|var| var.value.as_deref().unwrap_or_default().is_empty());
+        let source = source.and_then(|var| var.value_from.as_deref());
+        let optional = source.is_some_and(|source| {
+            let keys = [&source.secret_key_ref, &source.config_map_key_ref];
+            source.revealed.is_none() && keys.into_iter().flatten().any(|key| key.optional == Some(true))
+        });
+        !optional && !self.get(name).is_unset()
+    }
+
+    /// The value by `envFrom`, as far as it is known: of several sources the last wins.
+    fn from_sources(&self, name: &str) -> Seen {
+        let found = self.container.env_from.iter().rev().find_map(|source| {
+            let key = name.strip_prefix(source.prefix.as_deref().unwrap_or_default())?;
+            Some((source, key, source.revealed.as_ref()?.get(key)?))
+        });
+        match found {
+            Some((_, _, Value::Known(value))) => Seen::Known(value.clone()),
+            Some((source, key, Value::Hidden)) => Seen::Unknown(format!("key {key} of {}", described(source))),
+            Some((_, _, Value::Absent)) | None => Seen::Absent,
+        }
+    }
+
+    /// The ConfigMaps and Secrets whose keys become these variables by `envFrom`.
+    pub(super) fn bringing(&self, names: &[String]) -> Vec<String> {
+        let absent = |name: &String| self.container.env.iter().all(|var| var.name != *name);
+        let sources = self.container.env_from.iter().filter(|source| {
+            let prefix = source.prefix.as_deref().unwrap_or_default();
+            let has = |name: &String| {
+                name.strip_prefix(prefix).is_some_and(|key| source.revealed.iter().any(|keys| keys.contains_key(key)))
+            };
+            names.iter().any(|name| absent(name) && has(name))
+        });
+        sources.map(described).collect()
     }
 
     /// A text with references, such as a mount's `subPathExpr`.
@@ -80,21 +118,25 @@ impl<'a> Env<'a> {
 
     /// What of `names` a Secret or ConfigMap as a whole might set: those that `env` does not set itself.
     pub(super) fn opaque_sources(&self, names: &[&str]) -> Vec<String> {
-        let sources = self.container.env_from.iter().filter(|source| {
+        let sources = self.container.env_from.iter().filter(|source| source.revealed.is_none()).filter(|source| {
             let prefix = source.prefix.as_deref().unwrap_or_default();
             names.iter().any(|name| name.starts_with(prefix) && self.get(name) == Seen::Absent)
         });
-        let described = sources.map(|source| match (&source.secret_ref, &source.config_map_ref) {
-            (Some(secret), _) => format!("Secret {}", secret.name),
-            (None, Some(config_map)) => format!("ConfigMap {}", config_map.name),
-            (None, None) => "a source".to_owned(),
-        });
-        described.collect()
+        sources.map(described).collect()
     }
 
     fn expanded(&self) -> &BTreeMap<&'a str, Seen> {
         self.expanded.get_or_init(|| {
             let mut values = BTreeMap::new();
+            for source in self.container.env_from.iter().filter(|source| source.prefix.is_none()) {
+                for (key, value) in source.revealed.iter().flat_map(|revealed| revealed.iter()) {
+                    let value = match value {
+                        Value::Known(value) => Seen::Known(value.clone()),
+                        _ => Seen::Unknown(format!("key {key} of {}", described(source))),
+                    };
+                    values.insert(key.as_str(), value);
+                }
+            }
             for var in &self.container.env {
                 let value = match literal(var) {
                     Seen::Known(text) => expand(&text, &values, self.container),
@@ -110,9 +152,19 @@ impl<'a> Env<'a> {
 /// The value before references are expanded.
 fn literal(var: &EnvVar) -> Seen {
     let value = var.value.as_deref().unwrap_or_default();
-    match &var.value_from {
+    match var.value_from.as_deref() {
+        Some(EnvSource { revealed: Some(Value::Known(value)), .. }) => Seen::Known(value.clone()),
+        Some(EnvSource { revealed: Some(Value::Absent), .. }) => Seen::Absent,
         Some(source) if value.is_empty() => Seen::Unknown(describe(source)),
         _ => Seen::Known(value.to_owned()),
+    }
+}
+
+fn described(source: &EnvFromSource) -> String {
+    match source.source() {
+        Some(KeySource::Secret(name)) => format!("Secret {name}"),
+        Some(KeySource::ConfigMap(name)) => format!("ConfigMap {name}"),
+        None => "a source".to_owned(),
     }
 }
 
@@ -143,7 +195,7 @@ fn expand(text: &str, values: &BTreeMap<&str, Seen>, container: &Container) -> S
             match values.get(name) {
                 Some(Seen::Known(value)) => out.push_str(value),
                 Some(unknown @ Seen::Unknown(_)) => return unknown.clone(),
-                _ if !container.env_from.is_empty() || is_service_variable(name) => {
+                _ if has_opaque(container) || is_service_variable(name) => {
                     return Seen::Unknown(format!("the variable {name}, which the pod does not set"));
                 }
                 _ => {
@@ -163,6 +215,11 @@ fn expand(text: &str, values: &BTreeMap<&str, Seen>, container: &Container) -> S
     }
     out.push_str(rest);
     Seen::Known(out)
+}
+
+/// Whether a Secret or ConfigMap that is not known becomes environment.
+fn has_opaque(container: &Container) -> bool {
+    container.env_from.iter().any(|source| source.revealed.is_none())
 }
 
 /// Whether the kubelet may set the variable for a Service of the namespace.

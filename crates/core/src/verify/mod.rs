@@ -13,6 +13,8 @@ mod env;
 mod message;
 mod observe;
 mod predict;
+mod region;
+mod sdk;
 mod text;
 mod token;
 
