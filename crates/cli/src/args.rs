@@ -1,7 +1,8 @@
 //! Flags.
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use podidentity_core::settings::Settings;
+use podidentity_core::injection::MIN_TOKEN_EXPIRATION;
+use podidentity_core::settings::{ComposeRole, Settings};
 use podidentity_core::wanted::Wanted;
 
 use crate::adopt::AdoptArgs;
@@ -220,19 +221,24 @@ pub(crate) struct WebhookArgs {
     )]
     token_mount_path: String,
 
-    /// Lifetime of a token in seconds where nothing names one
+    /// Lifetime of a token in seconds where nothing names one; below 600 it is raised to 600, as the webhook does
     #[arg(
         long,
         value_name = "SECONDS",
         env = "PODIDENTITY_TOKEN_EXPIRATION",
         default_value_t = 86400,
-        value_parser = clap::value_parser!(i64).range(600..)
+        allow_negative_numbers = true
     )]
     default_token_expiration: i64,
 
-    /// Region that is injected (the webhook's flag --aws-default-region)
+    /// Region that is injected (the webhook's flag --aws-default-region); empty: none
     #[arg(long, value_name = "REGION", env = "PODIDENTITY_AWS_DEFAULT_REGION")]
     aws_default_region: Option<String>,
+
+    /// Account, or PARTITION:ACCOUNT, with which the webhook completes a role that the annotation gives by its name or path
+    /// (its flag --compose-role-arn)
+    #[arg(long, value_name = "ACCOUNT", env = "PODIDENTITY_COMPOSE_ROLE_ARN")]
+    compose_role_arn: Option<ComposeRole>,
 
     /// Whether the regional STS endpoint is the default (the webhook's flag --sts-regional-endpoint)
     #[arg(long, env = "PODIDENTITY_STS_REGIONAL_ENDPOINT")]
@@ -245,10 +251,10 @@ impl WebhookArgs {
             annotation_domain: self.annotation_domain.clone(),
             audience: self.default_audience.clone(),
             mount_path: self.token_mount_path.clone(),
-            token_expiration: self.default_token_expiration,
-            region: self.aws_default_region.clone(),
+            token_expiration: self.default_token_expiration.max(MIN_TOKEN_EXPIRATION),
+            region: self.aws_default_region.clone().filter(|region| !region.is_empty()),
             sts_regional_endpoints: self.default_sts_regional_endpoint,
-            compose_role: None,
+            compose_role: self.compose_role_arn.clone(),
             imds_open_to_pods: false,
         }
     }
@@ -263,6 +269,19 @@ mod tests {
     #[test]
     fn flags_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn values_are_those_that_the_webhook_takes() {
+        for (flags, expected) in [
+            (&["--default-token-expiration", "60"][..], Settings { token_expiration: 600, ..Settings::default() }),
+            (&["--default-token-expiration", "-1"], Settings { token_expiration: 600, ..Settings::default() }),
+            (&["--aws-default-region", ""], Settings::default()),
+        ] {
+            let args = ["kubectl-podidentity", "lint", "-f", "-"].iter().chain(flags);
+            let Command::Lint(args) = Cli::parse_from(args).command else { panic!("not lint") };
+            assert_eq!(args.webhook.settings(), expected, "{flags:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! A document that cannot be read does not keep the others from being handled.
 
+mod characters;
 mod folder;
 mod split;
 
@@ -10,7 +11,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::yaml::{self, Node, Position};
+use crate::yaml::{Node, Position};
 
 /// What the user calls standard input.
 pub(crate) const STDIN: &str = "-";
@@ -161,7 +162,7 @@ impl Input {
             number += usize::from(piece.has_content);
             let at = Position { line: piece.first_line, column: 1 };
             let place = Place { file: Rc::clone(&file), document: number, document_line: piece.first_line, at };
-            let root = yaml::parse(piece.text, piece.lines_before).unwrap_or_else(|error| {
+            let root = characters::parse(&piece).unwrap_or_else(|error| {
                 self.problems.push(Problem { place: place.with(error.at), message: explained(&error.message, &piece) });
                 None
             });

@@ -1,8 +1,11 @@
 //! What the cluster's injection is configured with.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use podidentity_api::names;
+
+use crate::arn::RoleArn;
 
 /// Settings of the EKS pod identity webhook, with its defaults. They are flags of the operator because a cluster's
 /// webhook may be started with others.
@@ -35,6 +38,22 @@ pub struct ComposeRole {
     pub partition: String,
     /// 12 digits.
     pub account: String,
+}
+
+impl FromStr for ComposeRole {
+    type Err = String;
+
+    /// Reads `ACCOUNT` or `PARTITION:ACCOUNT`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (partition, account) = text.rsplit_once(':').unwrap_or(("aws", text));
+        let composed = Self { partition: partition.to_owned(), account: account.to_owned() };
+        match format!("arn:{partition}:iam::{account}:role/x").parse::<RoleArn>() {
+            Ok(_) => Ok(composed),
+            Err(_) => Err(format!(
+                "{text:?} is no account: write its 12 digits, or PARTITION:ACCOUNT as in aws-cn:111122223333"
+            )),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -70,6 +89,31 @@ impl Settings {
                 Cow::Owned(format!("arn:{partition}:iam::{account}:role/{annotated}"))
             }
             _ => Cow::Borrowed(annotated),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths_are_completed_as_the_webhook_does() {
+        let compose_role = Some("aws-cn:111122223333".parse().unwrap());
+        let settings = Settings { compose_role, ..Settings::default() };
+        for (annotated, role) in [
+            ("app", "arn:aws-cn:iam::111122223333:role/app"),
+            ("team/app", "arn:aws-cn:iam::111122223333:role/team/app"),
+            ("", "arn:aws-cn:iam::111122223333:role/"),
+            ("arn:aws:iam::444455556666:role/app", "arn:aws:iam::444455556666:role/app"),
+            ("xarn:y", "xarn:y"),
+        ] {
+            assert_eq!(settings.role(annotated), role);
+            assert!(settings.names_role(annotated));
+        }
+        assert!(!Settings::default().names_role(""));
+        for text in ["", "app", "11112222333", "azure:111122223333", "a:b:c"] {
+            assert!(text.parse::<ComposeRole>().is_err(), "{text}");
         }
     }
 }

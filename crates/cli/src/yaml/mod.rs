@@ -20,4 +20,4 @@ mod value;
 pub(crate) use decode::{DecodeError, decode, json};
 pub(crate) use emit::emit;
 pub(crate) use node::{Kind, Node, Position, Style};
-pub(crate) use parse::parse;
+pub(crate) use parse::{ParseError, parse};
