@@ -73,6 +73,11 @@ pub(crate) struct InjectArgs {
     #[command(flatten)]
     pub(crate) role: RoleArgs,
 
+    /// The file of identities of the webhook's flag --watch-container-credentials-config: the pods of these service accounts
+    /// get EKS Pod Identity instead of the role, and nothing is injected into them
+    #[arg(long, value_name = "FILE", help_heading = "How the cluster's webhook is configured")]
+    pub(crate) container_credentials_config: Option<std::path::PathBuf>,
+
     #[command(flatten)]
     pub(crate) webhook: WebhookArgs,
 }
@@ -240,6 +245,18 @@ pub(crate) struct WebhookArgs {
     #[arg(long, value_name = "ACCOUNT", env = "PODIDENTITY_COMPOSE_ROLE_ARN")]
     compose_role_arn: Option<ComposeRole>,
 
+    /// Take the ConfigMap pod-identity-webhook, which the webhook watches (its flag --watch-config-map): from the files, or
+    /// from this namespace of the cluster
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        env = "PODIDENTITY_WATCH_CONFIG_MAP",
+        num_args = 0..=1,
+        default_missing_value = "kube-system",
+        require_equals = true
+    )]
+    pub(crate) watch_config_map: Option<String>,
+
     /// Whether the regional STS endpoint is the default (the webhook's flag --sts-regional-endpoint)
     #[arg(long, env = "PODIDENTITY_STS_REGIONAL_ENDPOINT")]
     default_sts_regional_endpoint: bool,
@@ -255,6 +272,7 @@ impl WebhookArgs {
             region: self.aws_default_region.clone().filter(|region| !region.is_empty()),
             sts_regional_endpoints: self.default_sts_regional_endpoint,
             compose_role: self.compose_role_arn.clone(),
+            entries: None,
             imds_open_to_pods: false,
         }
     }

@@ -33,7 +33,7 @@ impl<'a> Predicted<'a> {
     ) -> Self {
         let mut spec = template.spec.clone();
         if injects {
-            inject(template, &identity.annotations, settings).apply(&mut spec);
+            inject(template, identity.given(), settings).apply(&mut spec);
         }
         let TemplateMeta { labels, annotations } = template.metadata.clone();
         let kin = Arc::new(Kin { labels, annotations, ..Kin::default() });

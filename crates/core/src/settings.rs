@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use podidentity_api::names;
 
 use crate::arn::RoleArn;
+use crate::injection::Entries;
 
 /// Settings of the EKS pod identity webhook, with its defaults. They are flags of the operator because a cluster's
 /// webhook may be started with others.
@@ -25,6 +27,8 @@ pub struct Settings {
     pub sts_regional_endpoints: bool,
     /// What a role's name or path in the annotation is completed with (the webhook's `--compose-role-arn`), nothing.
     pub compose_role: Option<ComposeRole>,
+    /// What the ConfigMap says that the webhook watches (its `--watch-config-map`), nothing.
+    pub entries: Option<Arc<Entries>>,
     /// Whether a pod without hostNetwork is reported as able to reach the node's role: for clusters whose nodes do not
     /// keep pods from the instance metadata service. Not a setting of the webhook; false.
     pub imds_open_to_pods: bool,
@@ -66,6 +70,7 @@ impl Default for Settings {
             region: None,
             sts_regional_endpoints: false,
             compose_role: None,
+            entries: None,
             imds_open_to_pods: false,
         }
     }

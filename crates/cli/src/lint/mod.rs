@@ -21,7 +21,7 @@ use podidentity_core::settings::Settings;
 use self::slips::Slips;
 use self::sources::Sources;
 
-use crate::accounts::{Accounts, key, unreadable};
+use crate::accounts::{Accounts, entries, key, unreadable};
 use crate::args::LintArgs;
 use crate::exit::Exit;
 use crate::findings::Finding;
@@ -36,7 +36,9 @@ use crate::yaml::decode;
 pub(crate) fn run(args: &LintArgs, out: &mut dyn Write, colour: bool) -> io::Result<Exit> {
     let mut input = read(&args.input.files);
     let mended = text::mend(&mut input);
-    let report = Linter { args, settings: args.webhook.settings() }.report(&input, mended);
+    let report = Linter { args, settings: args.webhook.settings(), problems: Vec::new() }
+        .watching(&input)
+        .report(&input, mended);
     let mut messages = Messages::new();
     messages.notes(&input.notes);
     messages.problems(&report.problems);
@@ -56,9 +58,22 @@ pub(crate) fn run(args: &LintArgs, out: &mut dyn Write, colour: bool) -> io::Res
 struct Linter<'a> {
     args: &'a LintArgs,
     settings: Settings,
+    problems: Vec<Problem>,
 }
 
 impl Linter<'_> {
+    /// The same with what the webhook's ConfigMap says, if that is asked for.
+    fn watching(mut self, input: &Input) -> Self {
+        if let Some(namespace) = &self.args.webhook.watch_config_map {
+            let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
+            match entries(&all, namespace) {
+                Ok(entries) => self.settings.entries = entries,
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        self
+    }
+
     /// `findings`: what was found while reading.
     fn report(&self, input: &Input, mut findings: Vec<Finding>) -> Report {
         let namespace = self.args.input.namespace.as_deref();
@@ -68,7 +83,8 @@ impl Linter<'_> {
         findings.extend(grants::check(&all, &accounts, &self.settings));
         let slips = Slips { objects: &all, accounts: &accounts, settings: &self.settings, namespace };
         findings.extend(slips.check());
-        let mut problems: Vec<Problem> = input.problems.iter().chain(&accounts.problems).cloned().collect();
+        let mut problems: Vec<Problem> =
+            input.problems.iter().chain(&accounts.problems).chain(&self.problems).cloned().collect();
         let sources = Sources::of(&all, namespace);
         let mut totals = Totals { files: input.files.len(), objects: all.len(), ..Totals::default() };
         for object in all.iter().filter(|object| matches!(object.role, Role::Workload(_) | Role::Custom)) {
@@ -103,7 +119,7 @@ impl Linter<'_> {
             };
             let key = key(object, template.spec.service_account(), self.args.input.namespace.as_deref());
             template.spec.reveal(&|source| sources.get(&key.0, source));
-            let identity = accounts.by_key.get(&key).and_then(|account| account.identity(&self.settings));
+            let identity = accounts.identity(&key, &self.settings);
             let Some(identity) = identity else { continue };
             let predicted = Predicted::new(object, &template, &identity, &self.settings, !self.args.without_webhook);
             found.get_or_insert_with(Vec::new).extend(judge(object, &node, &predicted, &identity, &self.settings));

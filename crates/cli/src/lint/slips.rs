@@ -67,6 +67,7 @@ impl<'a> Slips<'_, 'a> {
 
     fn given(&self, key: &Key) -> Given {
         match self.accounts.by_key.get(key) {
+            _ if self.accounts.identity(key, self.settings).is_some() => Given::Role,
             Some(account) => Given::of(account.identity(self.settings).is_some()),
             None => Given::Unknown,
         }

@@ -8,6 +8,7 @@
 //! get something else, which is only recognised, by [`crate::verify`].
 
 mod apply;
+mod given;
 mod go;
 mod reasons;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::objects::{
 use crate::settings::Settings;
 
 pub use apply::ShapeError;
+pub use given::{CONFIG_MAP, Entries, Entry, Given};
 pub use reasons::{Addition, Reasons, reasons};
 
 /// The variable that names the role.
@@ -130,10 +132,16 @@ impl Injection {
     }
 }
 
-/// What the webhook adds to the pod when it is created, given the annotations of its service account.
-pub fn inject<'a>(target: impl Into<Target<'a>>, service_account: &Map, settings: &Settings) -> Injection {
+/// What the webhook adds to the pod when it is created, given the annotations of its service account, or what the
+/// webhook's ConfigMap says of it.
+pub fn inject<'a, 'b>(
+    target: impl Into<Target<'a>>,
+    service_account: impl Into<Given<'b>>,
+    settings: &Settings,
+) -> Injection {
     let target = target.into();
-    let Some(identity) = Identity::of(service_account, &target, settings).filter(|_| !target.is_skipped()) else {
+    let Some(identity) = Identity::of(service_account.into(), &target, settings).filter(|_| !target.is_skipped())
+    else {
         return Injection::default();
     };
     let skipped = target.skipped_containers(settings);
@@ -183,13 +191,20 @@ struct Identity<'a> {
 impl<'a> Identity<'a> {
     /// `None` if the service account does not name a role. Values that Go cannot read are ignored, as is the shape of
     /// the ARN.
-    fn of(service_account: &'a Map, pod: &Target<'a>, settings: &'a Settings) -> Option<Self> {
-        let annotation = |name: &str| service_account.get(&settings.key(name)).map(String::as_str);
-        let role_arn = settings.role(annotation("role-arn").filter(|arn| settings.names_role(arn))?);
+    fn of(given: Given<'a>, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
+        let identity = match given {
+            Given::Annotations(annotations) => Self::annotated(annotations, pod, settings)?,
+            Given::Entry(entry) => Self::listed(entry, pod, settings)?,
+        };
         let own_expiration = pod.annotation(&settings.key(TOKEN_EXPIRATION)).and_then(go::parse_int);
-        let expiration = own_expiration
-            .or_else(|| annotation(TOKEN_EXPIRATION).and_then(go::parse_int))
-            .unwrap_or(settings.token_expiration);
+        let own_expiration = own_expiration.map(|seconds| seconds.max(MIN_TOKEN_EXPIRATION));
+        Some(Self { expiration: own_expiration.unwrap_or(identity.expiration), ..identity })
+    }
+
+    fn annotated(annotations: &'a Map, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
+        let annotation = |name: &str| annotations.get(&settings.key(name)).map(String::as_str);
+        let role_arn = settings.role(annotation("role-arn").filter(|arn| settings.names_role(arn))?);
+        let expiration = annotation(TOKEN_EXPIRATION).and_then(go::parse_int).unwrap_or(settings.token_expiration);
         Some(Self {
             role_arn,
             audience: annotation("audience").unwrap_or(&settings.audience),
@@ -197,10 +212,33 @@ impl<'a> Identity<'a> {
             regional_sts: annotation("sts-regional-endpoints")
                 .and_then(go::parse_bool)
                 .unwrap_or(settings.sts_regional_endpoints),
+            ..Self::common(pod, settings)
+        })
+    }
+
+    /// An entry of the ConfigMap is taken as it is.
+    fn listed(entry: &'a Entry, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
+        let default = settings.token_expiration.max(MIN_TOKEN_EXPIRATION);
+        (!entry.role_arn.is_empty()).then(|| Self {
+            role_arn: Cow::Borrowed(&entry.role_arn),
+            audience: &entry.audience,
+            expiration: if entry.token_expiration == 0 { default } else { entry.token_expiration },
+            regional_sts: entry.regional_sts,
+            ..Self::common(pod, settings)
+        })
+    }
+
+    /// What does not depend on the service account.
+    fn common(pod: &Target<'_>, settings: &'a Settings) -> Self {
+        Self {
+            role_arn: Cow::Borrowed(""),
+            audience: "",
+            expiration: 0,
+            regional_sts: false,
             region: settings.region.as_deref().filter(|region| !region.is_empty()),
             mount_path: &settings.mount_path,
             token_file: token_file(pod, settings),
-        })
+        }
     }
 
     fn add(&self, container: &Container) -> ContainerInjection {

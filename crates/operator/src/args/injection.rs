@@ -72,6 +72,8 @@ impl InjectionArgs {
             region: self.aws_default_region.clone().filter(|region| !region.is_empty()),
             sts_regional_endpoints: self.sts_regional_endpoint,
             compose_role: self.compose_role_arn.clone(),
+            // It is about service accounts without an annotation, which the operator leaves alone.
+            entries: None,
             imds_open_to_pods: self.imds_open_to_pods,
         }
     }
