@@ -1,6 +1,8 @@
 //! A cluster in which everything says what it should not: nothing of it reaches the terminal, the page or a document but
 //! as text.
 
+use std::path::Path;
+
 use clap::Parser as _;
 use podidentity_core::foreign::is_active;
 use serde_json::{Value, json};
@@ -74,9 +76,9 @@ fn no_command_shows_more_than_text() {
         "report",
     ];
     for text in TEXTS {
-        let snapshots = cluster(&world(text));
+        let cluster = cluster(&world(text));
         for command in commands {
-            let out = said(command, &snapshots);
+            let out = said(command, &cluster, Path::new("."));
             let active: Vec<char> = out.chars().filter(|c| *c != '\n' && is_active(*c)).collect();
             assert!(active.is_empty(), "{command}, {text:?}: {active:?} in\n{out}");
             assert!(!out.lines().any(|line| line.starts_with("FORGED") || line.starts_with("::")), "{command}:\n{out}");

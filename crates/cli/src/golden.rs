@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 use jiff::Timestamp;
 use podidentity_cluster::index::{Index, Object};
+use podidentity_core::injector::Injectors;
 use podidentity_core::objects::{
     DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, ServiceAccount, StatefulSet,
 };
@@ -17,11 +18,12 @@ use podidentity_core::trust::Policy;
 
 use crate::args::{Cli, Command};
 use crate::cluster::{TargetKind, target};
+use crate::explain::Around;
 use crate::manifest::{self, objects};
 use crate::paint::Paint;
 use crate::read::Input;
 use crate::view::{View, views};
-use crate::yaml::decode;
+use crate::yaml::{decode, json};
 use crate::{adopt, explain, plan, report, status, trust, verify};
 
 /// The time in all cases.
@@ -43,21 +45,37 @@ fn filed(object: &manifest::Object<'_>) -> Object {
     }
 }
 
-pub(crate) fn cluster(text: &str) -> Vec<Snapshot> {
+/// What a case holds.
+pub(crate) struct Cluster {
+    pub(crate) snapshots: Vec<Snapshot>,
+    pub(crate) around: Around,
+}
+
+pub(crate) fn cluster(text: &str) -> Cluster {
     let input = Input::of_text(text);
     assert!(input.problems.is_empty(), "{:?}", input.problems);
     let index = Index::default();
+    let mut injectors = Vec::new();
     for object in input.documents().flat_map(objects) {
-        index.apply(filed(&object));
+        if object.kind.starts_with("Mutating") {
+            injectors.push(json(object.node).unwrap());
+        } else {
+            index.apply(filed(&object));
+        }
     }
     let config = Arc::new(Config { issuer: Some("https://oidc.example.com/id/1".to_owned()), ..Config::default() });
     let now: Timestamp = NOW.parse().unwrap();
     let mut keys = index.known();
     keys.sort();
-    keys.iter().filter_map(|key| index.look(key, &config, now)).collect()
+    let snapshots: Vec<Snapshot> = keys.iter().filter_map(|key| index.look(key, &config, now)).collect();
+    let mut around = Around::default();
+    snapshots.iter().for_each(|snapshot| around.note(snapshot));
+    // Where a case says nothing of them it is not about them.
+    around.injectors = (!injectors.is_empty()).then(|| Injectors::of(injectors.iter()));
+    Cluster { snapshots, around }
 }
 
-pub(crate) fn said(command: &str, snapshots: &[Snapshot], case: &Path) -> String {
+pub(crate) fn said(command: &str, Cluster { snapshots, around }: &Cluster, case: &Path) -> String {
     let words = std::iter::once("kubectl-podidentity").chain(command.split_whitespace());
     let mut out = Vec::new();
     let paint = Paint::plain();
@@ -76,7 +94,7 @@ pub(crate) fn said(command: &str, snapshots: &[Snapshot], case: &Path) -> String
         Command::Explain(args) => {
             let target = target::parse(&args.object, None).unwrap().remove(0);
             let snapshot = snapshots.iter().find(|snapshot| explain::contains(snapshot, &target)).unwrap();
-            explain::write(&explain::tell(snapshot, &target, None), args.output, paint, &mut out).unwrap();
+            explain::write(&explain::tell(snapshot, &target, None, around), args.output, paint, &mut out).unwrap();
         }
         Command::Verify(args) => {
             let views = all();
@@ -130,10 +148,10 @@ fn clusters_are_told_as_expected() {
     assert!(!cases.is_empty());
     let mut differences = String::new();
     for case in cases {
-        let snapshots = cluster(&fs::read_to_string(case.join("input.yaml")).unwrap());
+        let cluster = cluster(&fs::read_to_string(case.join("input.yaml")).unwrap());
         let mut found = String::new();
         for command in fs::read_to_string(case.join("args")).unwrap().lines() {
-            let _ = write!(found, "$ kubectl podidentity {command}\n{}\n", said(command, &snapshots, &case).trim_end());
+            let _ = write!(found, "$ kubectl podidentity {command}\n{}\n", said(command, &cluster, &case).trim_end());
         }
         let path = case.join("expected.txt");
         if std::env::var_os("UPDATE").is_some() {

@@ -35,6 +35,7 @@ pub mod tally;
 
 pub mod load;
 
+pub mod injectors;
 pub mod read;
 
 pub mod edit;

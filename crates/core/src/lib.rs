@@ -8,6 +8,7 @@
 //! A [`snapshot`] holds all that is known of one identity, that is, of one service account. Everything that happens is
 //! a function of it. Modules stand in the order of their imports: each uses only those before it, which a test holds.
 
+pub mod likeness;
 pub mod settings;
 mod time;
 
@@ -17,6 +18,7 @@ pub mod foreign;
 pub mod objects;
 
 pub mod injection;
+pub mod injector;
 pub mod selector;
 
 #[cfg(test)]
@@ -30,6 +32,8 @@ pub mod provenance;
 pub mod step;
 
 pub mod snapshot;
+
+pub mod slip;
 
 pub mod claim;
 pub mod grants;

@@ -50,7 +50,7 @@ fn attacked(role: &str, text: &str) -> Value {
 }
 
 fn printed(object: &Value) -> String {
-    let proposals: Vec<_> = cluster(&object.to_string()).iter().filter_map(propose).collect();
+    let proposals: Vec<_> = cluster(&object.to_string()).snapshots.iter().filter_map(propose).collect();
     let mut out = Vec::new();
     write(&proposals, &mut out).unwrap();
     String::from_utf8(out).unwrap()

@@ -48,7 +48,7 @@ fn one(out: &mut Sheet, plan: &Planned, paint: Paint) {
         self::workload(out, workload, width, plan.forecast.blocked.is_some(), paint);
         if let Some(refused) = &workload.refused {
             let warning = format!("the API server refuses its next pod: {refused}");
-            let _ = writeln!(out, "    {} {}", paint.mark(Mark::Wrong), paint.like(Mark::Wrong, warning));
+            out.line(format_args!("    {} {}", paint.mark(Mark::Wrong), paint.like(Mark::Wrong, warning)));
         }
     }
     if plan.forecast.unmanaged_pods > 0 {

@@ -177,14 +177,14 @@ pub(crate) fn answer(
 /// Prints, and says how the command ends.
 pub(crate) fn write(answer: &Answer, output: Output, paint: Paint, out: &mut dyn Write) -> Result<Exit, Failure> {
     match output {
-        Output::Text => write!(out, "{}", render::text(answer, paint))?,
+        Output::Text => render::text(answer, paint).print(out)?,
         Output::Json => document::json(answer, out)?,
         Output::Policy => {
             let Some(policy) = &answer.policy else {
                 let why = answer.no_correction.as_deref().unwrap_or_default();
                 return Err(Failure::Other(format!("there is no policy to print: {why}")));
             };
-            writeln!(out, "{}", policy.get())?;
+            document::json(policy, out)?;
             return Ok(Exit::Ok);
         }
     }

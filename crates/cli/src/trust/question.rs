@@ -1,5 +1,6 @@
 //! What is asked: may this service account assume that role?
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use podidentity_core::arn::RoleArn;
@@ -10,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::TrustArgs;
 use crate::cluster::args::ScopeArgs;
 use crate::cluster::{Failure, Session, Target, TargetKind, block_on, did_you_mean, notes, target};
-use crate::explain::{Subject, contains, names};
+use crate::explain::{Around, Subject, contains, names};
 use crate::messages::Messages;
 
 /// Who wants to assume which role.
@@ -96,8 +97,9 @@ fn of_object(args: &TrustArgs, policy: Option<&Policy>) -> Result<Question, Fail
 /// The question of a service account or binding of the snapshot.
 pub(crate) fn ask(snapshot: &Snapshot, target: &Target) -> Result<Question, Failure> {
     let config = &snapshot.config;
-    let subject = Subject::of(snapshot, target);
-    let mut role = subject.role().map(str::to_owned);
+    let around = Around::default();
+    let subject = Subject::of(snapshot, target, &around);
+    let mut role = subject.role().map(Cow::into_owned);
     let mut audience = subject.case().map(|case| case.wanted.effective_audience(&config.settings).to_owned());
     let named = snapshot.bindings.iter().find(|it| it.metadata.name.as_ref() == Some(&target.name));
     if let Some(binding) = named.filter(|_| target.kind == TargetKind::Binding) {

@@ -1,16 +1,15 @@
 //! An answer as text.
 
-use std::fmt::Write as _;
-
 use podidentity_core::trust::{Finding, Judged, Judgement, Match, Verdict};
 
 use super::Answer;
-use crate::messages::one_line;
 use crate::paint::{Mark, Paint};
+use crate::sheet::Sheet;
+use crate::yaml::encode_json;
 
 /// First who asks for what, then the verdict and its reasons, last what to do.
-pub(super) fn text(answer: &Answer, paint: Paint) -> String {
-    let mut out = String::new();
+pub(super) fn text(answer: &Answer, paint: Paint) -> Sheet {
+    let mut out = Sheet::of(paint);
     head(answer, paint, &mut out);
     match &answer.judgement {
         Some(judgement) => judged(answer, judgement, paint, &mut out),
@@ -19,14 +18,14 @@ pub(super) fn text(answer: &Answer, paint: Paint) -> String {
     out
 }
 
-fn head(answer: &Answer, paint: Paint, out: &mut String) {
+fn head(answer: &Answer, paint: Paint, out: &mut Sheet) {
     let question = &answer.question;
     let role = question.role.as_ref().map_or("not known", |role| role.0.as_str());
     let title = question
         .object
         .as_ref()
         .map(|(namespace, target)| format!("{} {namespace}/{}", target.kind.kind(), target.name));
-    let _ = writeln!(out, "{}", paint.bold(title.unwrap_or_else(|| one_line(&question.subject).into_owned())));
+    out.line(paint.bold(title.unwrap_or_else(|| question.subject.clone())));
     let facts = [
         ("role", role),
         ("issuer", &question.issuer),
@@ -34,18 +33,19 @@ fn head(answer: &Answer, paint: Paint, out: &mut String) {
         ("audience", &question.audience),
     ];
     for (name, value) in facts {
-        let _ = writeln!(out, "  {}  {}", paint.dim(format!("{name:8}")), one_line(value));
+        out.line(format_args!("  {}  {value}", paint.dim(format!("{name:8}"))));
     }
 }
 
-fn judged(answer: &Answer, judgement: &Judgement, paint: Paint, out: &mut String) {
+fn judged(answer: &Answer, judgement: &Judgement, paint: Paint, out: &mut Sheet) {
     let file = answer.file.as_deref().unwrap_or_default();
     let (mark, said) = match judgement.verdict {
         Verdict::Allow => (Mark::Right, "the policy lets it in"),
         Verdict::Deny => (Mark::Wrong, "the policy does not let it in"),
         Verdict::NotSure => (Mark::Warning, "whether the policy lets it in cannot be told"),
     };
-    let _ = writeln!(out, "\n{} {}: {said}", paint.mark(mark), paint.like(mark, judgement.verdict));
+    out.blank();
+    out.line(format_args!("{} {}: {said}", paint.mark(mark), paint.like(mark, judgement.verdict)));
     let all =
         [(Mark::Wrong, &judgement.faults), (Mark::Warning, &judgement.doubts), (Mark::Warning, &judgement.warnings)];
     for (mark, findings) in all {
@@ -53,69 +53,73 @@ fn judged(answer: &Answer, judgement: &Judgement, paint: Paint, out: &mut String
             self::finding(finding, mark, file, paint, out);
         }
     }
-    let _ = writeln!(out, "\n{}", paint.bold("Statements"));
+    out.blank();
+    out.line(paint.bold("Statements"));
     for statement in &judgement.statements {
         self::statement(statement, paint, out);
     }
     correction(answer, judgement, paint, out);
 }
 
-fn finding(finding: &Finding, mark: Mark, file: &str, paint: Paint, out: &mut String) {
-    let place = format!("{}:{}", one_line(file), finding.at);
-    let _ = writeln!(out, "\n{} {} {}", paint.mark(mark), paint.like(mark, finding.reason), paint.dim(place));
-    paint.paragraph(out, "  ", &one_line(&finding.message));
+fn finding(finding: &Finding, mark: Mark, file: &str, paint: Paint, out: &mut Sheet) {
+    let place = format!("{file}:{}", finding.at);
+    out.blank();
+    out.line(format_args!("{} {} {}", paint.mark(mark), paint.like(mark, finding.reason), paint.dim(place)));
+    out.paragraph(paint, "  ", &finding.message);
 }
 
-fn statement(statement: &Judged, paint: Paint, out: &mut String) {
-    let sid = statement.sid.as_ref().filter(|sid| !sid.is_empty()).map(|sid| format!(" {}", one_line(sid)));
+fn statement(statement: &Judged, paint: Paint, out: &mut Sheet) {
+    let sid = statement.sid.as_ref().filter(|sid| !sid.is_empty()).map(|sid| format!(" {sid}"));
     let applies = match statement.applies {
         Match::Yes => "applies",
         Match::No => "does not apply",
         Match::NotSure(..) => "may apply",
     };
     let title = format!("{} {:?}{}", statement.number, statement.effect, sid.unwrap_or_default());
-    let _ = writeln!(out, "  {title}: {applies}");
+    out.line(format_args!("  {title}: {applies}"));
     for element in &statement.elements {
         let mark = match element.matches {
             Match::Yes => Mark::Right,
             Match::No => Mark::Wrong,
             Match::NotSure(..) => Mark::Warning,
         };
-        let _ = writeln!(out, "    {} {}", paint.mark(mark), one_line(&element.name));
+        out.line(format_args!("    {} {}", paint.mark(mark), element.name));
     }
 }
 
-fn correction(answer: &Answer, judgement: &Judgement, paint: Paint, out: &mut String) {
+fn correction(answer: &Answer, judgement: &Judgement, paint: Paint, out: &mut Sheet) {
     if let Some(correction) = &answer.correction {
-        let _ = writeln!(out, "\n{}", paint.bold("Correction"));
+        out.blank();
+        out.line(paint.bold("Correction"));
         for change in &correction.changes {
-            paint.paragraph(out, "  ", &one_line(change));
+            out.paragraph(paint, "  ", change);
         }
-        let _ = writeln!(out, "{}", answer.policy.as_ref().map_or("", |policy| policy.get()));
-        next(answer, paint, out, &update(answer));
+        document(answer, out);
+        next(paint, out, &update(answer));
     } else if let Some(why) = &answer.no_correction {
-        next(answer, paint, out, &format!("Nothing is corrected: {}.", one_line(why)));
+        next(paint, out, &format!("Nothing is corrected: {why}."));
     } else if judgement.verdict != Verdict::Allow {
-        next(answer, paint, out, "The policy is right; do what stands above.");
+        next(paint, out, "The policy is right; do what stands above.");
     }
 }
 
-fn needed(answer: &Answer, paint: Paint, out: &mut String) {
-    let _ = writeln!(out, "\n{}", paint.bold("The trust policy of the role has to contain"));
-    let _ = writeln!(out, "{}", answer.policy.as_ref().map_or("", |policy| policy.get()));
+fn needed(answer: &Answer, paint: Paint, out: &mut Sheet) {
+    out.blank();
+    out.line(paint.bold("The trust policy of the role has to contain"));
+    document(answer, out);
     let role = role_name(answer);
     let object = answer.question.object();
     next(
-        answer,
         paint,
         out,
         &format!("See whether it does: aws iam get-role --role-name {role} | kubectl podidentity {object} -f -"),
     );
 }
 
-fn next(_: &Answer, paint: Paint, out: &mut String, text: &str) {
-    let _ = writeln!(out, "\n{}", paint.bold("Next"));
-    paint.paragraph(out, "  ", text);
+fn next(paint: Paint, out: &mut Sheet, text: &str) {
+    out.blank();
+    out.line(paint.bold("Next"));
+    out.paragraph(paint, "  ", text);
 }
 
 fn update(answer: &Answer) -> String {
@@ -124,6 +128,11 @@ fn update(answer: &Answer) -> String {
         "Compare, write the document to trust.json (-o policy prints it alone), and: aws iam update-assume-role-policy \
          --role-name {role} --policy-document file://trust.json"
     )
+}
+
+fn document(answer: &Answer, out: &mut Sheet) {
+    // A document that was read as JSON can be written as JSON.
+    out.document(&answer.policy.as_ref().map_or_else(String::new, |policy| encode_json(policy).unwrap_or_default()));
 }
 
 fn role_name(answer: &Answer) -> String {

@@ -22,13 +22,13 @@ pub(super) struct Dialects<'t> {
     text: &'t str,
     /// Whether each open collection is in flow style.
     open: Vec<bool>,
-    /// Where the scalars in quotes are.
-    quoted: Vec<Range<usize>>,
+    /// Where the scalars in quotes and the block scalars are.
+    texts: Vec<Range<usize>>,
 }
 
 impl<'t> Dialects<'t> {
     pub(super) fn of(text: &'t str) -> Self {
-        Self { text, open: Vec::new(), quoted: Vec::new() }
+        Self { text, open: Vec::new(), texts: Vec::new() }
     }
 
     /// Takes an event.
@@ -41,8 +41,9 @@ impl<'t> Dialects<'t> {
             Event::SequenceEnd | Event::MappingEnd => {
                 self.open.pop();
             }
-            Event::Scalar(_, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted, ..) => self.quoted.push(range),
             Event::Scalar(_, ScalarStyle::Plain, ..) if self.open.last() == Some(&true) => return self.flow(range),
+            Event::Scalar(_, ScalarStyle::Plain, ..) => {}
+            Event::Scalar(..) => self.texts.push(range),
             Event::Anchor(_, name) => return name_of_anchor(name, range.start),
             Event::Alias(_) => {
                 let name = self.text.get(range.clone()).unwrap_or_default();
@@ -54,13 +55,13 @@ impl<'t> Dialects<'t> {
     }
 
     /// After the last event, or an error: characters before this byte that end a line, or do not count, for one of them
-    /// only.
+    /// only. What they do in texts in quotes and in block scalars is looked at in [`super::separators`].
     pub(super) fn finish(&self, end: usize) -> Result<(), Difference> {
-        let mut quoted = self.quoted.iter().peekable();
+        let mut texts = self.texts.iter().peekable();
         for (offset, c) in self.text.char_indices().take_while(|(offset, _)| *offset < end) {
-            while quoted.next_if(|range| range.end <= offset).is_some() {}
-            let is_quoted = quoted.peek().is_some_and(|range| range.contains(&offset));
-            if !is_quoted && matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}') {
+            while texts.next_if(|range| range.end <= offset).is_some() {}
+            let in_text = texts.peek().is_some_and(|range| range.contains(&offset));
+            if !in_text && matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}') {
                 return Err(Difference { message: character(c), offset });
             }
         }

@@ -48,6 +48,14 @@ pub(crate) fn unquote(node: &mut Node) {
     }
 }
 
+/// Writes a character of JSON, as an escape if need be.
+fn escaped(c: char, escape: bool, out: &mut (impl io::Write + ?Sized)) -> io::Result<()> {
+    if !escape {
+        return write!(out, "{c}");
+    }
+    c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))
+}
+
 /// A formatter that writes active characters as escapes. JSON itself asks for those of controls below U+0020 only.
 struct Escaping<F>(F);
 
@@ -56,17 +64,12 @@ impl<F: Formatter> Formatter for Escaping<F> {
         if !fragment.contains(is_active) {
             return self.0.write_string_fragment(out, fragment);
         }
-        let mut units = [0; 2];
-        for c in fragment.chars() {
-            if is_active(c) {
-                for unit in c.encode_utf16(&mut units) {
-                    write!(out, "\\u{unit:04x}")?;
-                }
-            } else {
-                write!(out, "{c}")?;
-            }
-        }
-        Ok(())
+        fragment.chars().try_for_each(|c| escaped(c, is_active(c), out))
+    }
+
+    /// Outside of its texts such a document has no active characters but line feeds.
+    fn write_raw_fragment<W: ?Sized + io::Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        fragment.chars().try_for_each(|c| escaped(c, c != '\n' && is_active(c), out))
     }
 
     fn begin_array<W: ?Sized + io::Write>(&mut self, out: &mut W) -> io::Result<()> {

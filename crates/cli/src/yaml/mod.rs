@@ -16,6 +16,7 @@ mod emit;
 mod encode;
 mod node;
 mod parse;
+mod separators;
 #[cfg(test)]
 mod tests;
 mod value;

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::dialect::{Dialects, Difference};
 use super::emit::is_printable;
+use super::separators;
 use super::{Kind, Node, Position, Style};
 
 /// Aliases may multiply what they refer to; a document that grows beyond this is refused.
@@ -39,7 +40,20 @@ impl ParseError {
 /// Reads one document of YAML, before which the file has so many lines; `None` if there is nothing in it. A document that
 /// kubectl reads differently is refused.
 pub(crate) fn parse(text: &str, lines_before: usize) -> Result<Option<Node>, ParseError> {
-    read(text, lines_before, Some(Dialects::of(text)))
+    let root = read(text, lines_before, Some(Dialects::of(text)))?;
+    let with_line_feeds = |text: &str| read(text, 0, Some(Dialects::of(text)));
+    match separators::difference(text, root.as_ref(), with_line_feeds) {
+        Some(difference) => Err(refused(difference, text, lines_before)),
+        None => Ok(root),
+    }
+}
+
+fn refused(difference: Difference, text: &str, lines_before: usize) -> ParseError {
+    let before = text.get(..difference.offset).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let line_number = lines_before + before.matches('\n').count() + 1;
+    let at = Position { line: line_number, column: line.chars().count() + 1 };
+    ParseError { message: difference.message, at, ambiguous: true }
 }
 
 /// Reads one document of JSON, which kubectl does not read as YAML.
@@ -72,13 +86,7 @@ fn read(text: &str, lines_before: usize, mut dialects: Option<Dialects<'_>>) -> 
     // As kubectl reads it: a block scalar that ends with the file ends without a line feed.
     options.block_scalar_eof_without_line_feed = true;
     let mut builder = Builder { lines_before, ..Builder::default() };
-    let refuse = |difference: Difference| {
-        let before = text.get(..difference.offset).unwrap_or_default();
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        let line_number = lines_before + before.matches('\n').count() + 1;
-        let at = Position { line: line_number, column: line.chars().count() + 1 };
-        ParseError { message: difference.message, at, ambiguous: true }
-    };
+    let refuse = |difference| refused(difference, text, lines_before);
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = match event {
             Ok(event) => event,

@@ -276,6 +276,15 @@ fn what_only_looks_ambiguous_is_read() {
 }
 
 #[test]
+fn documents_of_others_are_written_with_escapes() {
+    let text = "{\n  \"a\": \"x\u{202e}\u{9b}\u{1f600}\u{e0041}\"\n}";
+    let raw = serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
+    let written = encode_json(&raw).unwrap();
+    assert_eq!(written, "{\n  \"a\": \"x\\u202e\\u009b\u{1f600}\\udb40\\udc41\"\n}");
+    assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+}
+
+#[test]
 fn what_kubectl_decodes_is_refused_where_it_is_read() {
     assert!(to_value(&read("a: !!binary aGk=\n")).unwrap_err().message.contains("!!binary"));
 }

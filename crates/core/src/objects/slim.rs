@@ -42,7 +42,8 @@ impl Workload {
     pub fn slim(mut self) -> Self {
         self.template.slim();
         let annotations = self.metadata.annotations.take();
-        self.metadata.annotations = annotations.and_then(|it| some(it, |key| key.starts_with(OURS)));
+        self.metadata.annotations =
+            annotations.and_then(|it| some(it, |key| key.starts_with(OURS) || crate::slip::concerns(key)));
         self
     }
 }
@@ -60,6 +61,7 @@ impl PodTemplate {
 impl PodSpec {
     fn slim(&mut self) {
         keep(&mut self.node_selector, |key| SELECTORS.contains(&key));
+        self.affinity = self.affinity.take().filter(|affinity| affinity.demands_windows());
         for container in self.init_containers.iter_mut().chain(&mut self.containers) {
             let mut read = variables_that_are_read(container).into_iter();
             container.env.retain(|_| read.next().unwrap_or(true));
@@ -84,7 +86,9 @@ fn slim_labels(labels: &mut Map) {
 fn slim_annotations(annotations: &mut Map) {
     keep(annotations, |key| {
         let name = key.rsplit_once('/').map_or("", |(_, name)| name);
-        key == names::IDENTITY_ANNOTATION || [SKIP_CONTAINERS, TOKEN_EXPIRATION].contains(&name)
+        key == names::IDENTITY_ANNOTATION
+            || [SKIP_CONTAINERS, TOKEN_EXPIRATION].contains(&name)
+            || crate::slip::concerns(key)
     });
 }
 
@@ -193,10 +197,13 @@ impl Paths {
     }
 }
 
-/// A path that is spelled in the usual way, in lower case and without slashes around it.
+/// A path that is spelled in the usual way, in lower case and without slashes around it. `/var/run` is `/run`: the one is a
+/// link to the other in nearly every image.
 fn plain(path: &str) -> Option<String> {
     let odd = path.contains("..") || path.contains("//") || path.contains("/.") || path.contains(['\\', ':']);
-    (!odd).then(|| path.trim_start_matches("./").trim_matches('/').to_lowercase())
+    let path = (!odd).then(|| path.trim_start_matches("./").trim_matches('/').to_lowercase())?;
+    let inner = path.strip_prefix("var/").filter(|inner| *inner == "run" || inner.starts_with("run/"));
+    Some(inner.map_or_else(|| path.clone(), str::to_owned))
 }
 
 #[cfg(test)]
@@ -213,11 +220,20 @@ mod tests {
         })
     }
 
+    #[test]
+    fn var_run_is_run() {
+        let touch = |one: &str, other: &str| Paths::of(&[one.to_owned()]).may_touch(other);
+        assert!(touch("/var/run/secrets", "/run/secrets/aws"));
+        assert!(touch("/run/secrets/aws/token", "/VAR/run"));
+        assert!(!touch("/var/runs", "/run"));
+        assert!(!touch("/var/run/secrets", "/var/lib"));
+    }
+
     proptest! {
         #[test]
         fn paths_touch_as_if_each_were_compared_with_each(
-            paths in prop::collection::vec("[/ab.A]{0,6}", 0..6),
-            other in "[/ab.A]{0,6}",
+            paths in prop::collection::vec("(/?(var/)?run|[/ab.A]{0,6})[/ab.A]{0,3}", 0..6),
+            other in "(/?(var/)?run|[/ab.A]{0,6})[/ab.A]{0,3}",
         ) {
             prop_assert_eq!(Paths::of(&paths).may_touch(&other), touches(&paths, &other));
         }

@@ -1,11 +1,10 @@
 //! A container's environment as its processes see it, as far as the pod tells.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 
-use super::references::{expand_path, expanded, literal};
+use super::references::{Values, literal};
 use crate::foreign::shown;
-use crate::objects::{Container, EnvSource};
+use crate::objects::{Container, EnvFromSource, EnvSource, EnvVar, KeySource, Value};
 use crate::steps::step;
 
 /// A variable's value.
@@ -31,6 +30,15 @@ impl Seen {
         } else {
             "a source".to_owned()
         })
+    }
+
+    /// The value of a key of a source that is known.
+    pub(super) fn of_key(source: &EnvFromSource, key: &str, value: &Value) -> Self {
+        match value {
+            Value::Known(value) => Self::Known(value.clone()),
+            Value::Hidden => Self::Unknown(format!("key {key} of {}", described(source))),
+            Value::Absent => Self::Absent,
+        }
     }
 
     /// Whether an SDK takes the variable for unset.
@@ -65,31 +73,75 @@ impl Seen {
 /// expanded.
 pub(super) struct Env<'a> {
     container: &'a Container,
-    expanded: OnceCell<BTreeMap<&'a str, Seen>>,
+    values: OnceCell<Values<'a>>,
 }
 
 impl<'a> Env<'a> {
     pub(super) fn of(container: &'a Container) -> Self {
-        Self { container, expanded: OnceCell::new() }
+        Self { container, values: OnceCell::new() }
     }
 
     /// The value of a variable of AWS.
     pub(super) fn get(&self, name: &str) -> Seen {
-        let last = self.container.env.iter().rfind(|variable| {
+        // Most values refer to nothing: then there is no need to look at others.
+        match self.last(name) {
+            None => self.from_sources(name),
+            Some(last) if last.value.as_deref().is_some_and(|value| value.contains('$')) => {
+                self.values().by_name.get(name).cloned().unwrap_or(Seen::Absent)
+            }
+            Some(last) => literal(last),
+        }
+    }
+
+    /// Of the variables with one name in `env` the last.
+    fn last(&self, name: &str) -> Option<&'a EnvVar> {
+        self.container.env.iter().rfind(|variable| {
             step();
             variable.name == name
+        })
+    }
+
+    /// Whether the variable is certainly set to something: not by a source that may be absent.
+    pub(super) fn is_certain(&self, name: &str) -> bool {
+        let source = self.last(name).filter(|variable| variable.value.as_deref().unwrap_or_default().is_empty());
+        let source = source.and_then(|variable| variable.value_from.as_deref());
+        let optional = source.is_some_and(|source| {
+            let keys = [&source.secret_key_ref, &source.config_map_key_ref];
+            source.revealed.is_none() && keys.into_iter().flatten().any(|key| key.optional == Some(true))
         });
-        let Some(last) = last else { return Seen::Absent };
-        // Most values refer to nothing: then there is no need to look at others.
-        if last.value.as_deref().is_some_and(|value| value.contains('$')) {
-            return self.expanded().get(name).cloned().unwrap_or(Seen::Absent);
+        !optional && !self.get(name).is_unset()
+    }
+
+    /// The value by `envFrom`, as far as it is known: of several sources the last wins.
+    fn from_sources(&self, name: &str) -> Seen {
+        let found = self.container.env_from.iter().rev().find_map(|source| {
+            step();
+            let key = name.strip_prefix(source.prefix.as_deref().unwrap_or_default())?;
+            Some((source, key, source.revealed.as_ref()?.get(key)?))
+        });
+        found.map_or(Seen::Absent, |(source, key, value)| Seen::of_key(source, key, value))
+    }
+
+    /// The ConfigMaps and Secrets whose keys become these variables by `envFrom`.
+    pub(super) fn bringing(&self, names: &[String]) -> Vec<String> {
+        if self.container.env_from.is_empty() {
+            return Vec::new();
         }
-        literal(last)
+        let absent: Vec<&String> = names.iter().filter(|name| self.last(name).is_none()).collect();
+        let sources = self.container.env_from.iter().filter(|source| {
+            step();
+            let prefix = source.prefix.as_deref().unwrap_or_default();
+            let has = |name: &&String| {
+                name.strip_prefix(prefix).is_some_and(|key| source.revealed.iter().any(|keys| keys.contains_key(key)))
+            };
+            absent.iter().any(has)
+        });
+        sources.map(described).collect()
     }
 
     /// The `subPathExpr` of a mount.
     pub(super) fn expand(&self, text: &str) -> Seen {
-        expand_path(text, self.expanded(), self.container)
+        self.values().expand_path(text)
     }
 
     /// What of `names` a Secret or ConfigMap as a whole might set: those that `env` does not set itself.
@@ -98,29 +150,35 @@ impl<'a> Env<'a> {
             return Vec::new();
         }
         let absent: Vec<&&str> = names.iter().filter(|name| self.get(name) == Seen::Absent).collect();
-        let sources = self.container.env_from.iter().filter(|source| {
+        let sources = self.container.env_from.iter().filter(|source| source.revealed.is_none()).filter(|source| {
             step();
             let prefix = source.prefix.as_deref().unwrap_or_default();
             absent.iter().any(|name| name.starts_with(prefix))
         });
-        let described = sources.map(|source| match (&source.secret_ref, &source.config_map_ref) {
-            (Some(secret), _) => format!("Secret {}", secret.name),
-            (None, Some(config_map)) => format!("ConfigMap {}", config_map.name),
-            (None, None) => "a source".to_owned(),
-        });
-        described.collect()
+        sources.map(described).collect()
     }
 
-    fn expanded(&self) -> &BTreeMap<&'a str, Seen> {
-        self.expanded.get_or_init(|| expanded(self.container))
+    fn values(&self) -> &Values<'a> {
+        self.values.get_or_init(|| Values::of(self.container))
+    }
+}
+
+fn described(source: &EnvFromSource) -> String {
+    match source.source() {
+        Some(KeySource::Secret(name)) => format!("Secret {name}"),
+        Some(KeySource::ConfigMap(name)) => format!("ConfigMap {name}"),
+        None => "a source".to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
+    use crate::objects::{PodSpec, Revealed};
 
     fn get(container: serde_json::Value, name: &str) -> Seen {
         let container: Container = serde_json::from_value(container).unwrap();
@@ -193,13 +251,37 @@ mod tests {
         env.extend((0..1000).map(|n| json!({"name": format!("V{n}"), "value": "$(B)"})));
         env.push(json!({"name": "AWS_V", "value": "$(V0)"}));
         let container: Container = serde_json::from_value(json!({"env": env})).unwrap();
-        assert_eq!(expanded(&container).keys().copied().collect::<Vec<_>>(), ["AWS_V", "B", "V0"]);
+        assert_eq!(Values::of(&container).by_name.keys().copied().collect::<Vec<_>>(), ["AWS_V", "B", "V0"]);
         // And where all are referred to, what they come to is bounded.
         let mut env = vec![json!({"name": "B", "value": big})];
         env.extend((0..1000).map(|n| json!({"name": format!("AWS_V{n}"), "value": "$(B)"})));
         let container: Container = serde_json::from_value(json!({"env": env})).unwrap();
-        let total: usize = expanded(&container).values().filter_map(Seen::known).map(str::len).sum();
+        let total: usize = Values::of(&container).by_name.values().filter_map(Seen::known).map(str::len).sum();
         assert!(total <= 300 * 1024, "{total}");
+    }
+
+    #[test]
+    fn what_is_revealed_of_sources_comes_before_the_variables() {
+        let mut spec: PodSpec = serde_json::from_value(json!({"containers": [{
+            "envFrom": [{"configMapRef": {"name": "m"}}, {"prefix": "P_", "configMapRef": {"name": "m"}}],
+            "env": [
+                {"name": "K", "value": "$(K)!"},
+                {"name": "FROM", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "D"}}},
+                {"name": "AWS_V", "value": "$(K) $(P_K) $(NONE) $(FROM)"},
+                {"name": "AWS_S", "value": "$(P_S)"},
+            ],
+        }]}))
+        .unwrap();
+        let known = |value: &str| Value::Known(value.to_owned());
+        let keys = [("K", known("k")), ("D", known("$(K)")), ("S", Value::Hidden), ("AWS_E", known("e"))];
+        let keys: Arc<Revealed> = Arc::new(keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
+        spec.reveal(&|_| Some(Arc::clone(&keys)));
+        let env = Env::of(&spec.containers[0]);
+        assert_eq!(env.get("AWS_V"), Seen::Known("k! k $(NONE) $(K)".to_owned()));
+        assert_eq!(env.get("AWS_S"), Seen::Unknown("key S of ConfigMap m".to_owned()));
+        assert_eq!(env.get("AWS_E"), Seen::Known("e".to_owned()));
+        assert_eq!(env.get("P_AWS_E"), Seen::Known("e".to_owned()));
+        assert_eq!(env.get("AWS_NONE"), Seen::Absent);
     }
 
     #[test]

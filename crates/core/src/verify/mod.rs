@@ -15,6 +15,8 @@ mod observe;
 mod predict;
 mod references;
 mod refused;
+mod region;
+mod sdk;
 mod size;
 mod token;
 

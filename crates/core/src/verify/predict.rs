@@ -47,7 +47,9 @@ impl<'a> Prediction<'a> {
         };
         let mut problems = problems.iter();
         !pod.refused
-            && problems.all(|left| !left.is_error() && problem.is_none_or(|problem| discriminant(left) != discriminant(problem)))
+            && problems.all(|left| {
+                !left.is_error() && problem.is_none_or(|problem| discriminant(left) != discriminant(problem))
+            })
     }
 
     /// Whether the container would be given another role than the wanted one by the template; `None` if the template

@@ -28,6 +28,8 @@ pub(super) enum Found<'a> {
         volume: &'a Volume,
         /// Mounted by `subPath`: the kubelet does not renew it.
         frozen: bool,
+        /// The path leads there only where `/var/run` is a link to `/run`, as in nearly every image.
+        linked: bool,
     },
     /// A volume is mounted there that has no token at that path; `meant` if it is mounted for this file.
     Other { volume: &'a str, meant: bool },
@@ -49,11 +51,24 @@ impl<'a> Mounts<'a, '_> {
     /// What is at the path.
     pub(super) fn find(&self, path: &str) -> Found<'a> {
         let windows = self.is_windows(path);
-        let Some(file) = elements(path, windows) else {
+        let plain = self.find_by(path, windows, false);
+        if windows || matches!(plain, Found::Token { .. } | Found::Relative) {
+            return plain;
+        }
+        match self.find_by(path, windows, true) {
+            found @ Found::Token { .. } => found,
+            _ => plain,
+        }
+    }
+
+    /// The same, literally or where `/var/run` is a link to `/run`.
+    fn find_by(&self, path: &str, windows: bool, linked: bool) -> Found<'a> {
+        let followed = |path: Vec<String>| if linked { followed(path) } else { path };
+        let Some(file) = elements(path, windows).map(followed) else {
             return Found::Relative;
         };
         let mounts = self.container.volume_mounts.iter().filter_map(|mount| {
-            let at = mount_elements(mount, windows);
+            let at = followed(mount_elements(mount, windows));
             let inside = file.strip_prefix(at.as_slice())?;
             Some((at.len(), mount, inside))
         });
@@ -69,7 +84,7 @@ impl<'a> Mounts<'a, '_> {
         let frozen = !inner.is_empty();
         inner.extend_from_slice(inside);
         match token_at(volume, &inner, windows) {
-            Some(token) => Found::Token { token, volume, frozen },
+            Some(token) => Found::Token { token, volume, frozen, linked },
             None => other,
         }
     }
@@ -159,6 +174,21 @@ fn tokens(volume: &Volume) -> impl Iterator<Item = &ServiceAccountToken> {
 fn elements(path: &str, windows: bool) -> Option<Vec<String>> {
     let rooted = path.starts_with('/') || windows && (path.starts_with('\\') || drive(path).is_some());
     rooted.then(|| clean(path, windows))
+}
+
+/// The elements of a path where `/var/run` is a link to `/run`.
+fn followed(mut path: Vec<String>) -> Vec<String> {
+    if path.first().is_some_and(|first| first == "var") && path.get(1).is_some_and(|second| second == "run") {
+        path.remove(0);
+    }
+    path
+}
+
+/// Whether this is the path of the token for the API server, which the kubelet mounts into nearly every container.
+pub(super) fn is_api_server_token(path: &str) -> bool {
+    elements(path, false)
+        .map(followed)
+        .is_some_and(|path| path.join("/") == "run/secrets/kubernetes.io/serviceaccount/token")
 }
 
 /// The elements of a mount path; a relative one is taken from the root.
