@@ -175,7 +175,7 @@ reasons! {
         "Remove the label from the template, or let the pod run as another service account.";
     StaticCredentialsShadow: Warning, NO,
         "Static credentials or a profile are set, which SDKs use before the role, or may. An Error where both keys are \
-         set: then SDKs do.",
+         set: then SDKs do. Info where they come from keys of Secrets that may be absent.",
         "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, `AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, \
          `AWS_SHARED_CREDENTIALS_FILE` or `AWS_CONFIG_FILE` is in the container's environment.",
         "Remove these variables from the template, unless a profile is meant to assume another role by way of this one.";

@@ -117,6 +117,11 @@ impl Missed {
         }
     }
 
+    /// Whether no pod like this one is injected into.
+    pub(super) fn is_certain(&self) -> bool {
+        matches!(self, Self::Nothing | Self::Overlooked(_))
+    }
+
     /// What to do, where a restart alone would not help.
     pub(super) fn next(&self) -> Option<String> {
         match self {

@@ -53,9 +53,15 @@ pub(super) fn of(subject: &Subject<'_>, cause: &Cause) -> String {
         "PodNotLive" => "Explain a pod that runs, or the workload.".to_owned(),
         // The other reasons of a binding say themselves what to do, as do findings about no pod.
         other => {
-            let missed = [FindingReason::InjectionMissed, FindingReason::WebhookNotFound];
-            let missed = missed.iter().any(|reason| reason.as_str() == other).then(|| Missed::of(subject).next());
-            match (missed.flatten(), finding(subject, other)) {
+            let missed = match FindingReason::named(other) {
+                Some(FindingReason::InjectionMissed | FindingReason::WebhookNotFound) => Missed::of(subject).next(),
+                // It need not have been missed; but where nothing injects, a restart does not help either.
+                Some(FindingReason::PodPredatesBinding) => {
+                    Some(Missed::of(subject)).filter(Missed::is_certain).and_then(|missed| missed.next())
+                }
+                _ => None,
+            };
+            match (missed, finding(subject, other)) {
                 (Some(mend), _) => mend,
                 (None, Some(finding)) => of_finding(subject, finding),
                 (None, None) => general(other),

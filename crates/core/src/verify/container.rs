@@ -71,9 +71,9 @@ pub(super) enum Problem {
     Skipped,
     /// No identity, as the pod's label asks.
     SkippedPod,
-    /// Static credentials or profiles are set, in these variables; `certain` if SDKs use them before the role. `from`: the
-    /// ConfigMaps and Secrets that bring them.
-    Static { names: Vec<String>, certain: bool, from: Vec<String> },
+    /// Static credentials or profiles are set, in these variables; `certain` if SDKs use them before the role, `optional` if
+    /// they come from keys of Secrets that may be absent. `from`: the ConfigMaps and Secrets that bring them.
+    Static { names: Vec<String>, certain: bool, optional: bool, from: Vec<String> },
     /// These sources might set AWS variables.
     Opaque(Vec<String>),
 }
@@ -300,8 +300,9 @@ fn shadow(env: &Env<'_>) -> Option<Problem> {
     let set = KEYS.iter().chain(&PROFILES).filter(|name| !env.get(name).is_unset());
     let names: Vec<String> = set.map(|name| (*name).to_owned()).collect();
     let certain = KEYS.iter().all(|name| env.is_certain(name));
+    let optional = names.iter().all(|name| env.is_optional(name));
     let from = env.bringing(&names);
-    (!names.is_empty()).then_some(Problem::Static { names, certain, from })
+    (!names.is_empty()).then_some(Problem::Static { names, certain, optional, from })
 }
 
 pub(super) fn os(target: &Target<'_>) -> Os {

@@ -103,13 +103,16 @@ impl<'a> Env<'a> {
 
     /// Whether the variable is certainly set to something: not by a source that may be absent.
     pub(super) fn is_certain(&self, name: &str) -> bool {
+        !self.is_optional(name) && !self.get(name).is_unset()
+    }
+
+    /// Whether the variable comes from a key of a Secret or ConfigMap that may be absent.
+    pub(super) fn is_optional(&self, name: &str) -> bool {
         let source = self.last(name).filter(|variable| variable.value.as_deref().unwrap_or_default().is_empty());
-        let source = source.and_then(|variable| variable.value_from.as_deref());
-        let optional = source.is_some_and(|source| {
+        source.and_then(|variable| variable.value_from.as_deref()).is_some_and(|source| {
             let keys = [&source.secret_key_ref, &source.config_map_key_ref];
             source.revealed.is_none() && keys.into_iter().flatten().any(|key| key.optional == Some(true))
-        });
-        !optional && !self.get(name).is_unset()
+        })
     }
 
     /// The value by `envFrom`, as far as it is known: of several sources the last wins.

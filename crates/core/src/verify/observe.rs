@@ -22,6 +22,8 @@ pub struct Observed {
     pub access_key: Seen,
     /// The secret of static credentials.
     pub secret_key: Seen,
+    /// Whether these come from keys of Secrets that may be absent.
+    pub optional_keys: bool,
     /// The variables that name a profile or a file of profiles, as far as they are set.
     pub profiles: Vec<(&'static str, Seen)>,
     /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`.
@@ -83,6 +85,7 @@ pub fn observe<'a>(target: impl Into<Target<'a>>, container: &Container) -> Obse
         token_file,
         access_key: env.get(key),
         secret_key: env.get(secret),
+        optional_keys: KEYS.iter().any(|name| env.is_optional(name)),
         profiles: set.collect(),
         region: region.unwrap_or(Seen::Absent),
         pod_identity: CONTAINER_CREDENTIALS.iter().all(|name| !env.get(name).is_unset()),
@@ -180,6 +183,9 @@ impl Observed {
     fn static_keys(&self) -> (Option<bool>, String) {
         let [key, secret] = KEYS;
         match (self.access_key.is_unset(), self.secret_key.is_unset()) {
+            (false, false) if self.optional_keys => {
+                (None, format!("{key} and {secret} come from keys of Secrets that may be absent"))
+            }
             (false, false) => (Some(true), format!("{key} and {secret} are set")),
             (false, true) => (Some(false), format!("{key} is set without {secret}")),
             (true, false) => (Some(false), format!("{secret} is set without {key}")),

@@ -53,7 +53,15 @@ impl Words<'_> {
                 format!("has no AWS identity, as the pod's annotation {} asks.", self.settings.key(SKIP_CONTAINERS)),
                 "Take it out of the annotation if it needs the role.".to_owned(),
             ),
-            Problem::Static { names, certain, from } => shadowed(names, *certain, from, &role),
+            Problem::Static { names, optional: true, .. } => (
+                format!(
+                    "takes {} from keys of Secrets that may be absent; if they are there, SDKs use them before the role \
+                     {role}.",
+                    list(names)
+                ),
+                "Nothing is to be done if they are not.".to_owned(),
+            ),
+            Problem::Static { names, certain, from, .. } => shadowed(names, *certain, from, &role),
             Problem::Opaque(sources) => (
                 format!("takes all keys of {} as environment, where AWS variables cannot be seen.", list(sources)),
                 "Nothing is to be done if no key begins with AWS_.".to_owned(),

@@ -39,6 +39,7 @@ impl Words<'_> {
         // What keeps the container from its role is an error, whatever it is as a rule.
         let severity = match reason.about().severity {
             _ if problem.is_error() => Severity::Error,
+            _ if matches!(problem, Problem::Static { optional: true, .. }) => Severity::Info,
             Severity::Error => Severity::Warning,
             severity => severity,
         };
