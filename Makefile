@@ -35,6 +35,16 @@ lint: check-layers check-generated check-docs ## Format, lints, layers, generate
 	@cargo fmt --all --check
 	@echo "== clippy"
 	@cargo clippy --workspace --all-targets -- -D warnings
+	@$(MAKE) deny
+
+.PHONY: deny
+deny: ## Licences, bans and sources of dependencies (deny.toml)
+	@echo "== dependencies"
+	@"$$(e2e/tools/cargo-deny.sh)" --offline --log-level error check licenses bans sources
+
+.PHONY: advisories
+advisories: ## Known vulnerabilities of dependencies; fetches the database of advisories
+	@"$$(e2e/tools/cargo-deny.sh)" check advisories
 
 .PHONY: alerts
 alerts: ## Unit tests of the Prometheus alerts
@@ -47,6 +57,14 @@ unit: ## Unit, golden and property tests
 	@cargo test
 	@echo "== a million steps of the simulated cluster"
 	@cargo test -p podidentity-core --test converge -- --ignored --nocapture
+
+# UPDATE=1 records the first thousand answers, which the unit tests compare with.
+.PHONY: oracles
+oracles: ## Compare the model of trust policies with two independent ones, on 10,000 policies (Go, Python, pip)
+	@e2e/oracles/run.sh build
+	@cargo test -p podidentity-core --test trust -- --ignored --nocapture
+	@cargo build -p kubectl-podidentity
+	@e2e/oracles/run.sh wire "$$(realpath $${CARGO_TARGET_DIR:-target}/debug/kubectl-podidentity)"
 
 .PHONY: e2e
 e2e: controlplane tools shells ## End-to-end tests on a real control plane
@@ -67,7 +85,7 @@ shells:
 .PHONY: gitops
 gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; over the statuses that the last make e2e saw
 	@echo "== Argo CD, Flux, Helm"
-	@cargo build --quiet -p podidentity-operator
+	@cargo build --quiet -p podidentity-operator -p kubectl-podidentity
 	@# As for the scenarios: with other dependencies' features everything would be compiled once more.
 	@cargo test --quiet -p e2e --no-run
 	@e2e/gitops/run.sh build

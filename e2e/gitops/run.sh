@@ -21,6 +21,9 @@ build() {
 test_all() {
   HELM=$(../tools/build.sh helm)/helm
   export HELM
+  # The pages have kubectl run the plugin.
+  PATH=$(realpath "${CARGO_TARGET_DIR:-../../target}/debug"):$PATH
+  export PATH
   local package failed=0
   declare -A running
   for package in kstatus flux helm argocd pages; do

@@ -51,6 +51,7 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
   "PODIDENTITY_TOKEN_EXPIRATION" $settings.tokenExpiration
   "PODIDENTITY_AWS_DEFAULT_REGION" $settings.awsDefaultRegion
   "PODIDENTITY_STS_REGIONAL_ENDPOINT" $settings.stsRegionalEndpoint
+  "PODIDENTITY_COMPOSE_ROLE_ARN" $settings.composeRoleArn
   "PODIDENTITY_IMDS_OPEN_TO_PODS" $settings.imdsOpenToPods
 }}
 {{- if $value }}
@@ -66,13 +67,18 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
 {{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) -}}
 {{- end -}}
 
-{{/* A file of policies with the annotation domain. What does not follow it: the folder of the token, and the label by which
+{{/* A file of policies with the annotation domain, and that of injection with the region. What does not follow it: the folder of the token, and the label by which
 a pod opts out, which the webhook's configuration names. */}}
 {{- define "podidentity-operator.policy" -}}
 {{- $text := (index . 0).Files.Get (printf "files/%s.yaml" (index . 1)) -}}
 {{- with (index . 0).Values.settings.annotationDomain -}}
 {{- $text = regexReplaceAll `([^/\\])eks\.amazonaws\.com` $text (printf "${1}%s" .) -}}
 {{- $text = replace (printf "%s/skip-pod-identity-webhook" .) "eks.amazonaws.com/skip-pod-identity-webhook" $text -}}
+{{- end -}}
+{{- if eq (index . 1) "injection" -}}
+{{- with (index . 0).Values.settings.awsDefaultRegion -}}
+{{- $text = replace `expression: "''"` (printf `expression: "'%s'"` .) $text -}}
+{{- end -}}
 {{- end -}}
 {{- $text -}}
 {{- end -}}

@@ -247,14 +247,18 @@ pub enum DeletionPolicy {
 }
 
 /// A Kubernetes label selector. Empty selects everything.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
 pub struct LabelSelector {
     /// Labels that have to be present with these values.
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 63}))]
+    #[x_kube(validation = ("self.all(key, size(key) <= 317)", "the key of a label has at most 317 characters"))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub match_labels: BTreeMap<String, String>,
 
     /// Requirements that all have to hold.
+    #[schemars(length(max = 64))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub match_expressions: Vec<SelectorRequirement>,
 }
@@ -281,6 +285,7 @@ pub struct SelectorRequirement {
     /// How the key is compared with the values.
     pub operator: SelectorOperator,
     /// Values for `In` and `NotIn`.
+    #[schemars(length(max = 256), inner(length(max = 63)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
 }

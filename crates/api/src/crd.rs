@@ -93,6 +93,38 @@ mod tests {
         }
     }
 
+    /// What of a spec has no bound of its own, by path.
+    fn unbounded(schema: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+        let bound = |name: &str| schema.get(name).is_some_and(serde_json::Value::is_u64);
+        let fixed = schema.get("enum").is_some() || schema.get("format").is_some();
+        let missing = match schema["type"].as_str() {
+            Some("string") => !fixed && !bound("maxLength"),
+            Some("array") => !bound("maxItems"),
+            Some("object") => schema.get("additionalProperties").is_some() && !bound("maxProperties"),
+            _ => false,
+        };
+        if missing {
+            found.push(path.to_owned());
+        }
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            unbounded(property, &format!("{path}.{name}"), found);
+        }
+        for inner in ["items", "additionalProperties"] {
+            if let Some(inner) = schema.get(inner) {
+                unbounded(inner, &format!("{path}[]"), found);
+            }
+        }
+    }
+
+    #[test]
+    fn everything_of_a_spec_is_bounded() {
+        let crd = serde_json::to_value(crd()).unwrap();
+        let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let mut found = Vec::new();
+        unbounded(spec, "spec", &mut found);
+        assert_eq!(found, [] as [String; 0]);
+    }
+
     #[test]
     fn conditions_are_a_map_keyed_by_type() {
         let crd = serde_json::to_value(crd()).unwrap();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use podidentity_api::{ConflictPolicy, PodIdentityBinding};
 use podidentity_core::claim::Claim;
+use podidentity_core::injection::{CONFIG_MAP, Entries, Entry, Given};
 use podidentity_core::objects::{Map, ServiceAccount};
 use podidentity_core::settings::Settings;
 use podidentity_core::wanted::Wanted;
@@ -46,7 +47,9 @@ pub(crate) struct Binding<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Identity {
     /// Annotations of the service account once the operator has done its work.
-    pub(crate) annotations: Map,
+    annotations: Map,
+    /// What the webhook's ConfigMap says, if that is what counts.
+    entry: Option<Entry>,
     /// What pods are judged by.
     pub(crate) wanted: Wanted,
 }
@@ -70,10 +73,17 @@ impl<'a> Accounts<'a> {
             match object.role {
                 Role::ServiceAccount => accounts.add_account(object, namespace),
                 Role::Binding => accounts.add_binding(object, namespace, &schema),
+                Role::Custom => accounts.add_made(object, namespace),
                 Role::Workload(_) | Role::Other => {}
             }
         }
         accounts
+    }
+
+    /// The identity of the pods of a service account; `None`: no role.
+    pub(crate) fn identity(&self, key: &Key, settings: &Settings) -> Option<Identity> {
+        let own = self.by_key.get(key).and_then(|account| account.identity(settings));
+        own.or_else(|| Identity::listed(key, settings))
     }
 
     fn at(&mut self, object: &Object<'a>, name: &str, namespace: Option<&str>) -> &mut Account<'a> {
@@ -89,6 +99,15 @@ impl<'a> Accounts<'a> {
             }
             Err(error) => self.fail(object, &error),
         }
+    }
+
+    /// The service account that the controller of a custom resource makes.
+    fn add_made(&mut self, object: &Object<'a>, namespace: Option<&str>) {
+        let Some((name, annotations)) = object.made_account() else { return };
+        let Ok(annotations) = decode::<Map>(annotations) else { return };
+        let entry = self.at(object, &name, namespace);
+        entry.annotations.extend(annotations);
+        entry.objects.push(object.clone());
     }
 
     fn add_binding(&mut self, object: &Object<'a>, namespace: Option<&str>, schema: &Schema) {
@@ -110,6 +129,21 @@ impl<'a> Accounts<'a> {
     fn fail(&mut self, object: &Object<'_>, error: &crate::yaml::DecodeError) {
         self.problems.push(unreadable(object, error));
     }
+}
+
+/// What the ConfigMap of the webhook says, if it is among the objects. `namespace`: where it is watched.
+pub(crate) fn entries(objects: &[Object<'_>], namespace: &str) -> Result<Option<Arc<Entries>>, Problem> {
+    let is_it = |object: &&Object<'_>| {
+        let here = object.namespace.is_none_or(|at| at == namespace);
+        object.group.is_empty() && object.kind == "ConfigMap" && object.name == CONFIG_MAP.0 && here
+    };
+    let Some(object) = objects.iter().rfind(is_it) else { return Ok(None) };
+    let config = object.node.at_path(&["data", CONFIG_MAP.1]);
+    let parsed = Entries::parse(config.and_then(Node::text).unwrap_or_default());
+    parsed.map(|entries| Some(Arc::new(entries))).map_err(|why| Problem {
+        place: object.place.with(config.map_or(object.node.at, |node| node.at)),
+        message: format!("{} {why}, so it counts for nothing", object.title()),
+    })
 }
 
 /// The key of the service account of this name, seen from the object.
@@ -178,14 +212,35 @@ impl Identity {
         }
         let mut annotations = others.clone();
         annotations.extend(wanted.annotations(settings));
-        Self { annotations, wanted: in_force(wanted) }
+        Self { annotations, entry: None, wanted: in_force(wanted) }
+    }
+
+    /// What the webhook's ConfigMap says of a service account.
+    pub(crate) fn listed(key: &Key, settings: &Settings) -> Option<Self> {
+        let entry = settings.entries.as_ref()?.get(key.0.as_deref().unwrap_or_default(), &key.1)?;
+        let wanted = Wanted {
+            role_arn: Some(entry.role_arn.clone()).filter(|role| !role.is_empty())?,
+            audience: Some(entry.audience.clone()).filter(|audience| !audience.is_empty()),
+            foreign_audience: None,
+            token_expiration: None,
+            sts_regional_endpoints: None,
+            annotated_at: None,
+            earlier_roles: Vec::new(),
+        };
+        Some(Self { annotations: Map::new(), entry: Some(entry.clone()), wanted: in_force(wanted) })
+    }
+
+    /// What the webhook goes by.
+    pub(crate) fn given(&self) -> Given<'_> {
+        self.entry.as_ref().map_or(Given::Annotations(&self.annotations), Given::Entry)
     }
 
     /// What annotations alone ask for.
     fn annotated(annotations: &Map, settings: &Settings) -> Option<Self> {
         let get = |name: &str| annotations.get(&settings.key(name)).filter(|value| !value.is_empty()).cloned();
+        let role = annotations.get(&settings.key("role-arn")).filter(|role| settings.names_role(role))?;
         let wanted = Wanted {
-            role_arn: get("role-arn")?,
+            role_arn: settings.role(role).into_owned(),
             audience: get("audience"),
             foreign_audience: annotations.get(&settings.key("audience")).cloned(),
             token_expiration: None,
@@ -193,7 +248,7 @@ impl Identity {
             annotated_at: None,
             earlier_roles: Vec::new(),
         };
-        Some(Self { annotations: annotations.clone(), wanted: in_force(wanted) })
+        Some(Self { annotations: annotations.clone(), entry: None, wanted: in_force(wanted) })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Flags.
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use podidentity_core::settings::Settings;
+use podidentity_core::injection::MIN_TOKEN_EXPIRATION;
+use podidentity_core::settings::{ComposeRole, Settings};
 use podidentity_core::wanted::Wanted;
 
 use crate::adopt::AdoptArgs;
@@ -10,6 +11,7 @@ use crate::explain::ExplainArgs;
 use crate::plan::PlanArgs;
 use crate::report::ReportArgs;
 use crate::status::StatusArgs;
+use crate::trust::TrustArgs;
 use crate::verify::VerifyArgs;
 use crate::write::{ReleaseArgs, ResumeArgs, SuspendArgs};
 
@@ -25,6 +27,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Status(StatusArgs),
     Explain(ExplainArgs),
+    Trust(TrustArgs),
     Verify(VerifyArgs),
     Plan(PlanArgs),
     Adopt(AdoptArgs),
@@ -72,6 +75,11 @@ pub(crate) struct InjectArgs {
     #[command(flatten)]
     pub(crate) role: RoleArgs,
 
+    /// The file of identities of the webhook's flag --watch-container-credentials-config: the pods of these service accounts
+    /// get EKS Pod Identity instead of the role, and nothing is injected into them
+    #[arg(long, value_name = "FILE", help_heading = "How the cluster's webhook is configured")]
+    pub(crate) container_credentials_config: Option<std::path::PathBuf>,
+
     #[command(flatten)]
     pub(crate) webhook: WebhookArgs,
 }
@@ -86,6 +94,7 @@ pub(crate) enum Injector {
 ///
 /// Reads bindings, service accounts and workloads together, predicts the pods that will result where the webhook
 /// injects, and judges them as the operator would. Service accounts that are annotated without a binding count as well.
+/// Says where a role is meant and nothing comes of it: keys that nothing reads, names that are not there, and more.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -99,7 +108,8 @@ Examples:
   kubectl podidentity lint -f deploy/ -o github
   kubectl podidentity lint -f deploy/ -o sarif > podidentity.sarif
 
-Exit status: 0 if there is no error, 1 if there are findings of severity Error, 2 if some input could not be read.")]
+Exit status: 0 if there is no error, 1 if there are findings of severity Error (with --strict: or Warning), 2 if some \
+input could not be read.")]
 pub(crate) struct LintArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -107,6 +117,10 @@ pub(crate) struct LintArgs {
     /// How findings are printed
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub(crate) output: Format,
+
+    /// Fail on warnings as well
+    #[arg(long)]
+    pub(crate) strict: bool,
 
     /// Judge the manifests as they are, for clusters without a webhook: what `inject` prints passes
     #[arg(long)]
@@ -214,19 +228,36 @@ pub(crate) struct WebhookArgs {
     )]
     token_mount_path: String,
 
-    /// Lifetime of a token in seconds where nothing names one
+    /// Lifetime of a token in seconds where nothing names one; below 600 it is raised to 600, as the webhook does
     #[arg(
         long,
         value_name = "SECONDS",
         env = "PODIDENTITY_TOKEN_EXPIRATION",
         default_value_t = 86400,
-        value_parser = clap::value_parser!(i64).range(600..)
+        allow_negative_numbers = true
     )]
     default_token_expiration: i64,
 
-    /// Region that is injected (the webhook's flag --aws-default-region)
+    /// Region that is injected (the webhook's flag --aws-default-region); empty: none
     #[arg(long, value_name = "REGION", env = "PODIDENTITY_AWS_DEFAULT_REGION")]
     aws_default_region: Option<String>,
+
+    /// Account, or PARTITION:ACCOUNT, with which the webhook completes a role that the annotation gives by its name or path
+    /// (its flag --compose-role-arn)
+    #[arg(long, value_name = "ACCOUNT", env = "PODIDENTITY_COMPOSE_ROLE_ARN")]
+    compose_role_arn: Option<ComposeRole>,
+
+    /// Take the ConfigMap pod-identity-webhook, which the webhook watches (its flag --watch-config-map): from the files, or
+    /// from this namespace of the cluster
+    #[arg(
+        long,
+        value_name = "NAMESPACE",
+        env = "PODIDENTITY_WATCH_CONFIG_MAP",
+        num_args = 0..=1,
+        default_missing_value = "kube-system",
+        require_equals = true
+    )]
+    pub(crate) watch_config_map: Option<String>,
 
     /// Whether the regional STS endpoint is the default (the webhook's flag --sts-regional-endpoint)
     #[arg(long, env = "PODIDENTITY_STS_REGIONAL_ENDPOINT")]
@@ -239,9 +270,11 @@ impl WebhookArgs {
             annotation_domain: self.annotation_domain.clone(),
             audience: self.default_audience.clone(),
             mount_path: self.token_mount_path.clone(),
-            token_expiration: self.default_token_expiration,
-            region: self.aws_default_region.clone(),
+            token_expiration: self.default_token_expiration.max(MIN_TOKEN_EXPIRATION),
+            region: self.aws_default_region.clone().filter(|region| !region.is_empty()),
             sts_regional_endpoints: self.default_sts_regional_endpoint,
+            compose_role: self.compose_role_arn.clone(),
+            entries: None,
             imds_open_to_pods: false,
         }
     }
@@ -256,6 +289,19 @@ mod tests {
     #[test]
     fn flags_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn values_are_those_that_the_webhook_takes() {
+        for (flags, expected) in [
+            (&["--default-token-expiration", "60"][..], Settings { token_expiration: 600, ..Settings::default() }),
+            (&["--default-token-expiration", "-1"], Settings { token_expiration: 600, ..Settings::default() }),
+            (&["--aws-default-region", ""], Settings::default()),
+        ] {
+            let args = ["kubectl-podidentity", "lint", "-f", "-"].iter().chain(flags);
+            let Command::Lint(args) = Cli::parse_from(args).command else { panic!("not lint") };
+            assert_eq!(args.webhook.settings(), expected, "{flags:?}");
+        }
     }
 
     #[test]

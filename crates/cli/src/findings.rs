@@ -29,7 +29,7 @@ impl Finding {
 /// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// Of a pod to come.
+    /// Of a pod to come, or a slip.
     Pod(FindingReason),
     /// Of a manifest.
     Manifest(ManifestReason),
@@ -38,8 +38,7 @@ pub(crate) enum Reason {
 impl Reason {
     /// All of them.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let pod = FindingReason::ALL.iter().copied().map(Self::Pod);
-        pod.chain(ManifestReason::ALL.iter().copied().map(Self::Manifest))
+        FindingReason::all().map(Self::Pod).chain(ManifestReason::ALL.iter().copied().map(Self::Manifest))
     }
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -112,10 +111,7 @@ manifest_reasons! {
     ServiceAccountClaimed: Error, "Several bindings name one service account: only one of them is acted on.";
     RoleNotAllowed: Error, "The namespace is among the files and does not grant the role.";
     AnnotationConflict: Error, "The service account's manifest sets an annotation to another value than its binding.";
-    InvalidRoleArn: Error, "The service account's annotation is not the ARN of a role; it is injected as it is.";
-    AnnotationIgnored: Warning, "The webhook cannot read the value of an annotation and ignores it.";
     Suspended: Info, "The binding is suspended: nothing is annotated or restarted until it is resumed.";
-    ServiceAccountNotFound: Info, "The service account that the binding names is not among the files.";
 }
 
 #[cfg(test)]

@@ -9,19 +9,22 @@ use std::sync::Arc;
 use clap::Parser as _;
 use jiff::Timestamp;
 use podidentity_cluster::index::{Index, Object};
+use podidentity_core::injector::Injectors;
 use podidentity_core::objects::{
     DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, ServiceAccount, StatefulSet,
 };
 use podidentity_core::snapshot::{Config, Snapshot};
+use podidentity_core::trust::Policy;
 
 use crate::args::{Cli, Command};
 use crate::cluster::{TargetKind, target};
+use crate::explain::Around;
 use crate::manifest::{self, objects};
 use crate::paint::Paint;
 use crate::read::Input;
 use crate::view::{View, views};
-use crate::yaml::decode;
-use crate::{adopt, explain, plan, status, verify};
+use crate::yaml::{decode, json};
+use crate::{adopt, explain, plan, report, status, trust, verify};
 
 /// The time in all cases.
 const NOW: &str = "2026-01-02T00:00:00Z";
@@ -42,21 +45,37 @@ fn filed(object: &manifest::Object<'_>) -> Object {
     }
 }
 
-fn cluster(text: &str) -> Vec<Snapshot> {
+/// What a case holds.
+pub(crate) struct Cluster {
+    pub(crate) snapshots: Vec<Snapshot>,
+    pub(crate) around: Around,
+}
+
+pub(crate) fn cluster(text: &str) -> Cluster {
     let input = Input::of_text(text);
     assert!(input.problems.is_empty(), "{:?}", input.problems);
     let index = Index::default();
+    let mut injectors = Vec::new();
     for object in input.documents().flat_map(objects) {
-        index.apply(filed(&object));
+        if object.kind.starts_with("Mutating") {
+            injectors.push(json(object.node).unwrap());
+        } else {
+            index.apply(filed(&object));
+        }
     }
     let config = Arc::new(Config { issuer: Some("https://oidc.example.com/id/1".to_owned()), ..Config::default() });
     let now: Timestamp = NOW.parse().unwrap();
     let mut keys = index.known();
     keys.sort();
-    keys.iter().filter_map(|key| index.look(key, &config, now)).collect()
+    let snapshots: Vec<Snapshot> = keys.iter().filter_map(|key| index.look(key, &config, now)).collect();
+    let mut around = Around::default();
+    snapshots.iter().for_each(|snapshot| around.note(snapshot));
+    // Where a case says nothing of them it is not about them.
+    around.injectors = (!injectors.is_empty()).then(|| Injectors::of(injectors.iter()));
+    Cluster { snapshots, around }
 }
 
-fn said(command: &str, snapshots: &[Snapshot]) -> String {
+pub(crate) fn said(command: &str, Cluster { snapshots, around }: &Cluster, case: &Path) -> String {
     let words = std::iter::once("kubectl-podidentity").chain(command.split_whitespace());
     let mut out = Vec::new();
     let paint = Paint::plain();
@@ -70,12 +89,12 @@ fn said(command: &str, snapshots: &[Snapshot]) -> String {
             let targets = target::parse(&args.names, Some(TargetKind::Binding)).unwrap();
             let views = status::named(all(), &targets, "here").unwrap();
             let detail = status::Detail { namespaces: args.scope.all_namespaces, everything: !targets.is_empty() };
-            out = status::tree(&views, detail, paint).into_bytes();
+            status::write(&views, args.output, detail, paint, &mut out).unwrap();
         }
         Command::Explain(args) => {
             let target = target::parse(&args.object, None).unwrap().remove(0);
             let snapshot = snapshots.iter().find(|snapshot| explain::contains(snapshot, &target)).unwrap();
-            explain::write(&explain::tell(snapshot, &target, None), args.output, paint, &mut out).unwrap();
+            explain::write(&explain::tell(snapshot, &target, None, around), args.output, paint, &mut out).unwrap();
         }
         Command::Verify(args) => {
             let views = all();
@@ -89,7 +108,32 @@ fn said(command: &str, snapshots: &[Snapshot]) -> String {
         Command::Adopt(_) => {
             let proposals: Vec<_> = snapshots.iter().filter_map(adopt::propose).collect();
             adopt::write(&proposals, &mut out).unwrap();
+            out.extend(
+                proposals
+                    .iter()
+                    .flat_map(|proposal| &proposal.notes)
+                    .flat_map(|note| format!("note: {note}\n").into_bytes()),
+            );
             out.extend(adopt::summary(&proposals, "here").into_bytes());
+        }
+        Command::Trust(args) => {
+            let target = target::parse(&args.object, None).unwrap().remove(0);
+            let snapshot = snapshots.iter().find(|snapshot| explain::contains(snapshot, &target)).unwrap();
+            let policy =
+                args.file.as_ref().map(|file| Policy::read(&fs::read_to_string(case.join(file)).unwrap()).unwrap());
+            let question = trust::ask(snapshot, &target).unwrap();
+            let answer = trust::answer(question, args.file.as_deref(), policy.as_ref(), None).unwrap();
+            let exit = trust::write(&answer, args.output, paint, &mut out).unwrap();
+            out.extend(format!("exit: {exit:?}\n").into_bytes());
+        }
+        Command::Report(_) => {
+            let about = report::About {
+                server: "https://example.com".to_owned(),
+                place: "all namespaces".to_owned(),
+                now: NOW.parse().unwrap(),
+                notes: Vec::new(),
+            };
+            report::page(&all(), &about, &mut out).unwrap();
         }
         other => panic!("{other:?} does not read a cluster"),
     }
@@ -104,10 +148,10 @@ fn clusters_are_told_as_expected() {
     assert!(!cases.is_empty());
     let mut differences = String::new();
     for case in cases {
-        let snapshots = cluster(&fs::read_to_string(case.join("input.yaml")).unwrap());
+        let cluster = cluster(&fs::read_to_string(case.join("input.yaml")).unwrap());
         let mut found = String::new();
         for command in fs::read_to_string(case.join("args")).unwrap().lines() {
-            let _ = write!(found, "$ kubectl podidentity {command}\n{}\n", said(command, &snapshots).trim_end());
+            let _ = write!(found, "$ kubectl podidentity {command}\n{}\n", said(command, &cluster, &case).trim_end());
         }
         let path = case.join("expected.txt");
         if std::env::var_os("UPDATE").is_some() {

@@ -31,6 +31,7 @@ mod complete;
 
 mod age;
 mod paint;
+mod sheet;
 mod table;
 mod view;
 
@@ -39,12 +40,15 @@ mod explain;
 mod plan;
 mod report;
 mod status;
+mod trust;
 mod verify;
 mod write;
 
 mod messages;
 mod output;
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
@@ -74,6 +78,7 @@ fn main() -> ExitCode {
         Command::Lint(args) => lint::run(args, &mut out, colour).map_err(Failure::from),
         Command::Status(args) => status::run(args, &mut out),
         Command::Explain(args) => explain::run(args, &mut out),
+        Command::Trust(args) => trust::run(args, &mut out),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::Plan(args) => plan::run(args, &mut out),
         Command::Adopt(args) => adopt::run(args, &mut out),

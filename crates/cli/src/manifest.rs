@@ -1,5 +1,9 @@
 //! The Kubernetes objects of a document.
 
+mod custom;
+
+use std::borrow::Cow;
+
 use podidentity_core::objects::PodTemplate;
 
 use crate::read::{Document, Place};
@@ -10,6 +14,8 @@ use crate::yaml::{DecodeError, Kind, Node, decode};
 pub(crate) enum Role {
     /// It is a pod or makes pods, by the template at this path.
     Workload(&'static [&'static str]),
+    /// A custom resource that is known to make pods.
+    Custom,
     ServiceAccount,
     Binding,
     Other,
@@ -20,6 +26,8 @@ pub(crate) enum Role {
 pub(crate) struct Object<'a> {
     pub(crate) node: &'a Node,
     pub(crate) place: Place,
+    /// The API group; empty for Kubernetes' own.
+    pub(crate) group: &'a str,
     pub(crate) kind: String,
     pub(crate) role: Role,
     pub(crate) name: &'a str,
@@ -33,6 +41,27 @@ impl<'a> Object<'a> {
     /// For messages, for example `Deployment/web`.
     pub(crate) fn title(&self) -> String {
         format!("{}/{}", self.kind, self.name)
+    }
+
+    /// The nodes of all pod templates; of a custom resource those that its controller will make.
+    pub(crate) fn template_nodes(&self) -> Vec<Cow<'a, Node>> {
+        match self.role {
+            Role::Custom => custom::templates(self.group, &self.kind, self.node),
+            _ => self.template_node().map(Cow::Borrowed).into_iter().collect(),
+        }
+    }
+
+    /// The service account that the controller of a custom resource makes: its name, and its annotations.
+    pub(crate) fn made_account(&self) -> Option<(String, &'a Node)> {
+        (self.role == Role::Custom).then(|| custom::account(self.group, self.node)).flatten()
+    }
+
+    /// Where the object seems to make pods, although its kind is not known.
+    pub(crate) fn hidden_pods(&self) -> Option<&'a Node> {
+        let defines = self.kind == "CustomResourceDefinition";
+        (self.role == Role::Other && self.group.contains('.') && !defines)
+            .then(|| custom::seems_to_make_pods(self.node))
+            .flatten()
     }
 
     /// The node of the pod template; for a pod the pod itself.
@@ -64,7 +93,7 @@ type Hint<'a> = Option<(&'a str, &'a str)>;
 fn collect<'a>(
     node: &'a Node,
     document: &Document,
-    hint: Hint<'_>,
+    hint: Hint<'a>,
     items: &mut Vec<usize>,
     found: &mut Vec<Object<'a>>,
 ) {
@@ -89,6 +118,7 @@ fn collect<'a>(
     found.push(Object {
         node,
         place: document.place.with(node.at),
+        group,
         kind: kind.to_owned(),
         role: role(group, kind),
         name: name.unwrap_or_default(),
@@ -108,6 +138,7 @@ fn role(group: &str, kind: &str) -> Role {
         ("batch", "CronJob") => Role::Workload(&["spec", "jobTemplate", "spec", "template"]),
         ("", "ServiceAccount") => Role::ServiceAccount,
         ("podidentity.dev", "PodIdentityBinding") => Role::Binding,
+        _ if custom::is_known(group, kind) => Role::Custom,
         _ => Role::Other,
     }
 }

@@ -1,18 +1,58 @@
-//! Colours and marks, if the output is a terminal.
+//! Colours and marks, if the output is a terminal. What is painted gets there by [`crate::sheet`].
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 
 use anstyle::{AnsiColor, Style};
 use podidentity_core::finding::Severity;
 
 use crate::view::State;
 
-const GREEN: Style = AnsiColor::Green.on_default();
-const RED: Style = AnsiColor::Red.on_default();
-const YELLOW: Style = AnsiColor::Yellow.on_default();
-const CYAN: Style = AnsiColor::Cyan.on_default();
-const DIM: Style = Style::new().dimmed();
-const BOLD: Style = Style::new().bold();
+/// A colour, or its end, within a text: a character that no text has. [`crate::sheet`] makes of it what a terminal takes,
+/// and of every other character that a terminal acts on an escape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marker {
+    End,
+    Green,
+    Red,
+    Yellow,
+    Cyan,
+    Dim,
+    Bold,
+}
+
+impl Marker {
+    const ALL: [Self; 7] = [Self::End, Self::Green, Self::Red, Self::Yellow, Self::Cyan, Self::Dim, Self::Bold];
+
+    /// The marker that a character is.
+    pub(crate) fn of(c: char) -> Option<Self> {
+        Self::ALL.into_iter().find(|marker| marker.character() == c)
+    }
+
+    /// Noncharacters of Unicode.
+    fn character(self) -> char {
+        match self {
+            Self::End => '\u{fdd0}',
+            Self::Green => '\u{fdd1}',
+            Self::Red => '\u{fdd2}',
+            Self::Yellow => '\u{fdd3}',
+            Self::Cyan => '\u{fdd4}',
+            Self::Dim => '\u{fdd5}',
+            Self::Bold => '\u{fdd6}',
+        }
+    }
+
+    pub(crate) fn style(self) -> Style {
+        match self {
+            Self::End => Style::new(),
+            Self::Green => AnsiColor::Green.on_default(),
+            Self::Red => AnsiColor::Red.on_default(),
+            Self::Yellow => AnsiColor::Yellow.on_default(),
+            Self::Cyan => AnsiColor::Cyan.on_default(),
+            Self::Dim => Style::new().dimmed(),
+            Self::Bold => Style::new().bold(),
+        }
+    }
+}
 
 /// How the output looks: whether in colour, and how wide.
 #[derive(Clone, Copy, Debug)]
@@ -43,25 +83,25 @@ impl Paint {
         Self { colour: false, width: WIDTH }
     }
 
-    fn paint(self, style: Style, text: impl Display) -> String {
-        if self.colour { format!("{style}{text}{style:#}") } else { text.to_string() }
+    fn paint(self, colour: Marker, text: impl Display) -> String {
+        if self.colour { format!("{}{text}{}", colour.character(), Marker::End.character()) } else { text.to_string() }
     }
 
     pub(crate) fn bold(self, text: impl Display) -> String {
-        self.paint(BOLD, text)
+        self.paint(Marker::Bold, text)
     }
 
     pub(crate) fn dim(self, text: impl Display) -> String {
-        self.paint(DIM, text)
+        self.paint(Marker::Dim, text)
     }
 
     pub(crate) fn mark(self, mark: Mark) -> String {
-        self.paint(mark.style(), mark.sign())
+        self.paint(mark.colour(), mark.sign())
     }
 
     /// A text in the colour of a mark.
     pub(crate) fn like(self, mark: Mark, text: impl Display) -> String {
-        self.paint(mark.style(), text)
+        self.paint(mark.colour(), text)
     }
 
     /// The text, as much of it as fits into a line.
@@ -70,13 +110,6 @@ impl Paint {
             return text.to_owned();
         }
         text.chars().take(self.width.saturating_sub(1)).chain(['\u{2026}']).collect()
-    }
-
-    /// Writes the text in lines behind an indent.
-    pub(crate) fn paragraph(self, out: &mut String, indent: &str, text: &str) {
-        for line in self.wrap(text, indent.chars().count()) {
-            let _ = writeln!(out, "{indent}{line}");
-        }
     }
 
     /// The text in lines, each after this many columns that something else takes.
@@ -111,13 +144,13 @@ impl Mark {
         }
     }
 
-    fn style(self) -> Style {
+    fn colour(self) -> Marker {
         match self {
-            Self::Right => GREEN,
-            Self::Wrong => RED,
-            Self::Warning => YELLOW,
-            Self::Note | Self::Working => CYAN,
-            Self::Idle => DIM,
+            Self::Right => Marker::Green,
+            Self::Wrong => Marker::Red,
+            Self::Warning => Marker::Yellow,
+            Self::Note | Self::Working => Marker::Cyan,
+            Self::Idle => Marker::Dim,
         }
     }
 }

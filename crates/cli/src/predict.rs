@@ -4,7 +4,7 @@ mod locate;
 
 use std::sync::Arc;
 
-use podidentity_core::finding::{Finding as Found, FindingReason, Severity};
+use podidentity_core::finding::{Finding as Found, FindingReason};
 use podidentity_core::injection::{Refusal, inject};
 use podidentity_core::objects::{Kin, Pod, PodMeta, PodTemplate, TemplateMeta};
 use podidentity_core::settings::Settings;
@@ -13,6 +13,7 @@ use podidentity_core::verify::{next_pod_refused, verify_pod};
 use crate::accounts::Identity;
 use crate::findings::{Finding, Reason};
 use crate::manifest::Object;
+use crate::yaml::Node;
 
 /// A pod to come, and the template that it comes from.
 pub(crate) struct Predicted<'a> {
@@ -34,7 +35,7 @@ impl<'a> Predicted<'a> {
         let mut spec = template.spec.clone();
         let mut refusal = None;
         if injects {
-            let injection = inject(template, &identity.annotations, settings);
+            let injection = inject(template, identity.given(), settings);
             refusal = injection.refusal(&template.spec);
             injection.apply(&mut spec);
         }
@@ -47,9 +48,10 @@ impl<'a> Predicted<'a> {
     }
 }
 
-/// What will be found in the pod, with the places in the manifest that it comes from.
+/// What will be found in the pod, with the places in the manifest that it comes from. `node`: that of the template.
 pub(crate) fn judge(
     object: &Object<'_>,
+    node: &Node,
     predicted: &Predicted<'_>,
     identity: &Identity,
     settings: &Settings,
@@ -64,7 +66,7 @@ pub(crate) fn judge(
         reason: Reason::Pod(found.reason),
         object: object.title(),
         namespace: object.namespace.map(str::to_owned),
-        place: object.place.with(locate::position(object, &found, settings)),
+        place: object.place.with(locate::position(node, &found, settings)),
         message: message(object, predicted, identity, &found),
         container: found.container,
     });
@@ -82,9 +84,4 @@ fn message(object: &Object<'_>, predicted: &Predicted<'_>, identity: &Identity, 
         ),
         _ => found.message.clone(),
     }
-}
-
-/// Whether a finding makes `lint` fail.
-pub(crate) fn is_error(finding: &Finding) -> bool {
-    finding.severity == Severity::Error
 }

@@ -6,7 +6,7 @@ mod folder;
 mod split;
 
 use std::fmt;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -14,6 +14,9 @@ use crate::yaml::{self, Node, Position};
 
 /// What the user calls standard input.
 pub(crate) const STDIN: &str = "-";
+
+/// The most bytes of a file.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
 /// All that was read.
 #[derive(Default)]
@@ -103,9 +106,7 @@ pub(crate) fn read(names: &[String]) -> Input {
     let mut input = Input::default();
     for name in names {
         if name == STDIN {
-            let mut bytes = Vec::new();
-            let result = std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes);
-            input.add("stdin", result);
+            input.add("stdin", all_of(std::io::stdin().lock()));
         } else if Path::new(name).is_dir() {
             let found = folder::manifests(Path::new(name), &mut input.notes);
             if found.is_empty() {
@@ -113,15 +114,29 @@ pub(crate) fn read(names: &[String]) -> Input {
             }
             for file in found {
                 match file {
-                    Ok(path) => input.add(&shown(&path), std::fs::read(&path)),
+                    Ok(path) => input.add(&shown(&path), bytes_of(&path)),
                     Err(error) => input.fail(name, error.to_string()),
                 }
             }
         } else {
-            input.add(&shown(Path::new(name)), std::fs::read(name));
+            input.add(&shown(Path::new(name)), bytes_of(Path::new(name)));
         }
     }
     input
+}
+
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    all_of(std::fs::File::open(path)?)
+}
+
+/// All bytes, if they are not too many: a file may be one that never ends.
+fn all_of(file: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(io::Error::other(format!("has more than {} MiB: split it", MOST_BYTES >> 20)));
+    }
+    Ok(bytes)
 }
 
 /// The path as the user would write it: without `./`, and with slashes on every system.
@@ -161,8 +176,9 @@ impl Input {
             number += usize::from(piece.has_content);
             let at = Position { line: piece.first_line, column: 1 };
             let place = Place { file: Rc::clone(&file), document: number, document_line: piece.first_line, at };
-            let root = yaml::parse(piece.text, piece.lines_before).unwrap_or_else(|error| {
-                self.problems.push(Problem { place: place.with(error.at), message: explained(&error.message, &piece) });
+            let parse = if piece.json { yaml::parse_json } else { yaml::parse };
+            let root = parse(piece.text, piece.lines_before).unwrap_or_else(|error| {
+                self.problems.push(Problem { place: place.with(error.at), message: explained(&error, &piece) });
                 None
             });
             documents.push(Document { place, text: piece.text.to_owned(), root, json: piece.json });
@@ -172,7 +188,11 @@ impl Input {
 }
 
 /// The parser's words, and what else may be the cause.
-fn explained(message: &str, piece: &split::Piece<'_>) -> String {
+fn explained(error: &yaml::ParseError, piece: &split::Piece<'_>) -> String {
+    let message = &error.message;
+    if error.ambiguous {
+        return format!("is another document to kubectl: {message}");
+    }
     let kind = if piece.json { "JSON" } else { "YAML" };
     if piece.text.contains("{{") {
         format!("is not {kind}: {message}; it looks like a template: render it first, for example with `helm template`")

@@ -2,6 +2,8 @@
 //!
 //! They are taken from the `CustomResourceDefinition` itself, so a rule that is changed there is changed here.
 
+use std::collections::HashMap;
+
 use podidentity_api::crd::crd;
 use podidentity_core::arn::RoleArn;
 use regex::Regex;
@@ -82,8 +84,12 @@ fn fields(
             found.push(Violation { message: format!("{path}.{required}: is required"), at: node.at });
         }
     }
+    let Kind::Mapping(entries) = &node.kind else { return };
+    // Of two with one name the last.
+    let by_name: HashMap<&str, &(Node, Node)> =
+        entries.iter().filter_map(|entry| Some((entry.0.text()?, entry))).collect();
     for (name, value) in object {
-        let Some((key, child)) = node.entry(name) else { continue };
+        let Some((key, child)) = by_name.get(name.as_str()) else { continue };
         let known = &schema["properties"][name];
         let more = &schema["additionalProperties"];
         if value.is_null() {
@@ -132,6 +138,13 @@ fn bounds(schema: &Value, value: &Value) -> Option<String> {
     {
         return Some(format!("must have at most {max} characters, has {length}"));
     }
+    let entries = value.as_array().map(Vec::len).or(value.as_object().map(serde_json::Map::len));
+    let most = [&schema["maxItems"], &schema["maxProperties"]].into_iter().find_map(Value::as_u64);
+    if let (Some(entries), Some(max)) = (entries, most)
+        && entries as u64 > max
+    {
+        return Some(format!("must have at most {max} entries, has {entries}"));
+    }
     if let Some(number) = value.as_f64() {
         let (min, max) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
         if min.is_some_and(|min| number < min) || max.is_some_and(|max| number > max) {
@@ -157,6 +170,7 @@ fn violated(rule: &Value, value: &Value) -> Option<String> {
             let has_values = value["values"].as_array().is_some_and(|values| !values.is_empty());
             takes_values != has_values
         }
+        Rule::LongestKey(most) => value.as_object()?.keys().any(|key| key.chars().count() > most),
         Rule::OfUpdates => false,
     };
     let message = || match (rule["message"].as_str(), value.as_str().map(str::parse::<RoleArn>)) {
@@ -170,6 +184,8 @@ fn violated(rule: &Value, value: &Value) -> Option<String> {
 enum Rule {
     Matches(Regex),
     OperatorAndValues,
+    /// The most characters of a key.
+    LongestKey(usize),
     OfUpdates,
 }
 
@@ -179,6 +195,9 @@ fn known(rule: &str) -> Option<Rule> {
     }
     if rule.starts_with("self.operator in ['In', 'NotIn'] ?") {
         return Some(Rule::OperatorAndValues);
+    }
+    if let Some(most) = rule.strip_prefix("self.all(key, size(key) <= ").and_then(|rest| rest.strip_suffix(')')) {
+        return most.parse().ok().map(Rule::LongestKey);
     }
     let pattern = rule.strip_prefix("self.matches('")?.strip_suffix("')")?;
     Regex::new(pattern).ok().map(Rule::Matches)

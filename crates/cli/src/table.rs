@@ -1,6 +1,7 @@
 //! Columns.
 
-use anstream::adapter::strip_str;
+use crate::paint::{Marker, Paint};
+use crate::sheet::Sheet;
 
 /// A table whose columns are as wide as their widest cell, three blanks apart.
 pub(crate) struct Table {
@@ -25,43 +26,45 @@ impl Table {
     }
 
     /// Nothing if there are only headings.
-    pub(crate) fn render(&self) -> String {
+    pub(crate) fn render(&self, paint: Paint) -> Sheet {
+        let mut sheet = Sheet::of(paint);
         if self.rows.len() < 2 {
-            return String::new();
+            return sheet;
         }
         let columns = self.rows[0].len();
         let width = |column: usize| self.rows.iter().map(|row| shown_width(&row[column])).max().unwrap_or_default();
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        let mut out = String::new();
         for row in &self.rows {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
                 line.push_str(cell);
                 line.extend(std::iter::repeat_n(' ', width - shown_width(cell) + 3));
             }
-            out.push_str(line.trim_end());
-            out.push('\n');
+            sheet.line(line.trim_end());
         }
-        out
+        sheet
     }
 }
 
 /// Columns that the text takes on a terminal: colours take none.
 fn shown_width(text: &str) -> usize {
-    strip_str(text).to_string().chars().count()
+    text.chars().filter(|c| Marker::of(*c).is_none()).count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::paint::Mark;
 
     #[test]
     fn columns_are_aligned_whatever_their_colour() {
+        let paint = Paint { colour: true, width: 80 };
+        let red = paint.like(Mark::Wrong, "red");
         let mut table = Table::new(&["A", "B", "C"]);
-        table.row(vec!["long cell".to_owned(), "\x1b[31mred\x1b[0m".to_owned(), "x".to_owned()]);
+        table.row(vec!["long cell".to_owned(), red, "x".to_owned()]);
         table.row(vec!["s".to_owned(), "blue".to_owned(), String::new()]);
         let expected = "A           B      C\nlong cell   \x1b[31mred\x1b[0m    x\ns           blue\n";
-        assert_eq!(table.render(), expected);
-        assert_eq!(Table::new(&["A"]).render(), "");
+        assert_eq!(table.render(paint).finished(), expected);
+        assert!(Table::new(&["A"]).render(paint).is_empty());
     }
 }

@@ -12,6 +12,7 @@ use crate::cluster::{Failure, Session, TargetKind, block_on, did_you_mean, targe
 use crate::complete;
 use crate::exit::Exit;
 use crate::messages::Messages;
+use crate::sheet::Sheet;
 
 /// Let the restarts of a binding with rollout.policy Manual go ahead
 ///
@@ -135,7 +136,9 @@ async fn one(
         DryRun::Client => " (dry run)",
         DryRun::Server => " (server dry run)",
     };
-    writeln!(out, "podidentitybinding.podidentity.dev/{name} {verb}{suffix}")?;
+    let mut sheet = Sheet::new();
+    sheet.line(format_args!("podidentitybinding.podidentity.dev/{name} {verb}{suffix}"));
+    sheet.print(out)?;
     Ok(())
 }
 

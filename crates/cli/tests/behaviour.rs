@@ -144,3 +144,36 @@ fn sarif_has_what_the_standard_requires() {
     ids.dedup();
     assert_eq!(ids.len(), rules.len(), "rule ids have to be unique");
 }
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_out_of_a_folder_are_not_followed() {
+    let (outside, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(outside.path().join("secret.yaml"), "secret: of-somebody-else\n").unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("real")).unwrap();
+    std::fs::write(at("real/a.yaml"), ACCOUNT).unwrap();
+    for (link, target) in [
+        ("file.yaml", outside.path().join("secret.yaml")),
+        ("folder", outside.path().to_owned()),
+        ("again", at("real")),
+    ] {
+        std::os::unix::fs::symlink(target, at(link)).unwrap();
+    }
+    let outcome = run(&["inject", "-f", "."], folder.path(), "");
+    assert!(!outcome.stdout.contains("of-somebody-else"), "{}", outcome.stdout);
+    assert_eq!(outcome.stdout.matches("kind: ServiceAccount").count(), 2, "{}", outcome.stdout);
+    for link in ["file.yaml", "folder"] {
+        assert!(outcome.stderr.contains(&format!("{link}: left out, it is a link")), "{}", outcome.stderr);
+    }
+    // One that is named is meant.
+    assert!(run(&["inject", "-f", "file.yaml"], folder.path(), "").stdout.contains("of-somebody-else"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_never_ends_is_not_read_to_its_end() {
+    let outcome = run(&["lint", "-f", "/dev/zero"], Path::new("."), "");
+    assert_eq!(outcome.status, 2);
+    assert!(outcome.stderr.contains("has more than 64 MiB"), "{}", outcome.stderr);
+}

@@ -1,4 +1,4 @@
-//! The examples of `docs/cli.md` are what the tool prints. `UPDATE=1` rewrites them.
+//! The examples of `docs/cli.md` and `docs/trust.md` are what the tool prints. `UPDATE=1` rewrites them.
 
 mod run;
 
@@ -29,12 +29,14 @@ fn with_output(page: &str, examples: &Path) -> String {
 #[test]
 fn examples_are_what_the_tool_prints() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-    let path = docs.join("cli.md");
-    let page = fs::read_to_string(&path).unwrap();
-    let expected = with_output(&page, &docs.join("examples"));
-    if std::env::var_os("UPDATE").is_some() {
-        fs::write(path, expected).unwrap();
-    } else {
-        assert!(page == expected, "docs/cli.md is stale: UPDATE=1 cargo test -p kubectl-podidentity --test docs");
+    for name in ["cli.md", "trust.md"] {
+        let path = docs.join(name);
+        let page = fs::read_to_string(&path).unwrap();
+        let expected = with_output(&page, &docs.join("examples"));
+        if std::env::var_os("UPDATE").is_some() {
+            fs::write(path, expected).unwrap();
+        } else {
+            assert!(page == expected, "docs/{name} is stale: UPDATE=1 cargo test -p kubectl-podidentity --test docs");
+        }
     }
 }

@@ -15,6 +15,7 @@ pub mod fence;
 pub mod layers;
 pub mod lease;
 pub mod observe;
+pub mod page_size;
 pub mod pages;
 
 pub mod guard;
@@ -34,6 +35,7 @@ pub mod tally;
 
 pub mod load;
 
+pub mod injectors;
 pub mod read;
 
 pub mod edit;

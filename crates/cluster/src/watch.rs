@@ -24,6 +24,7 @@ use crate::guard::Guarded;
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
 use crate::layers;
 use crate::observe::Observer;
+use crate::page_size;
 use crate::pages;
 use crate::pulse::Pulses;
 use crate::scope::{self, Scope};
@@ -104,7 +105,7 @@ impl Source {
 
     /// The client for one stream of a kind, whose signs of life are noted.
     pub(crate) fn felt(&self, kind: &'static str) -> Client {
-        layers::felt(&pages::patient(&self.client), &Arc::new(self.listeners.pulses.begin(kind)))
+        layers::felt(&page_size::bounded(&pages::patient(&self.client)), &Arc::new(self.listeners.pulses.begin(kind)))
     }
 
     fn namespaces(&self) -> Vec<Stream> {

@@ -15,7 +15,7 @@ use serde_json::json;
 
 fn report(name: &str) -> Report {
     let binding = Target { name: name.into(), uid: "the-uid".into(), resource_version: "42".into() };
-    Report { binding, status: PodIdentityBindingStatus::default(), urgent: true }
+    Report { binding, status: PodIdentityBindingStatus::default(), urgent: true, told_refused: true }
 }
 
 #[tokio::test]
@@ -36,8 +36,57 @@ async fn those_that_were_written_are_told_apart_from_those_that_were_not() {
     });
     let client = Client::new(service, "default");
     let reports = ["first", "second", "third"].map(report);
-    let (written, problem) = report::write(&client, &Index::default(), "shop", &reports).await;
-    assert_eq!(written, [&reports[1]]);
-    let problem = problem.unwrap();
+    let reported = report::write(&client, &Index::default(), "shop", &reports).await;
+    assert_eq!((reported.written, reported.refused), (vec![&reports[1]], 2));
+    let problem = reported.problem.unwrap();
     assert_eq!((problem.kind, problem.what.as_str()), (ProblemKind::Refused, "PodIdentityBinding shop/first"));
+}
+
+#[tokio::test]
+async fn in_the_place_of_one_that_cannot_be_stored_a_minimal_one_is_written() {
+    let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+    let server = tokio::spawn(async move {
+        let mut written = Vec::new();
+        while let Some((request, respond)) = handle.next_request().await {
+            let body = request.into_body().collect_bytes().await.unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let full = body["status"]["findings"].is_array();
+            written.push(body);
+            let answer = if full {
+                json!({"status": "Failure", "code": 500, "reason": "InternalError", "message": "etcdserver: request is too large"})
+            } else {
+                let spec = json!({"serviceAccountName": "app", "roleArn": "arn:aws:iam::111122223333:role/my-role"});
+                json!({"metadata": {"name": "first", "namespace": "shop"}, "spec": spec})
+            };
+            let code = if full { 500 } else { 200 };
+            let body = Body::from(answer.to_string().into_bytes());
+            respond.send_response(Response::builder().status(code).body(body).unwrap());
+        }
+        written
+    });
+    let client = Client::new(service, "default");
+    let mut report = Report { told_refused: false, ..report("first") };
+    report.status = serde_json::from_value(json!({
+        "observedGeneration": 7,
+        "roleArn": "arn:aws:iam::111122223333:role/my-role",
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Verified", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}],
+        "findings": [{"severity": "Error", "reason": "StaleRole", "object": "Pod/web", "message": "..."}],
+        "findingsTotal": 1,
+    }))
+    .unwrap();
+    let reports = [report.clone(), Report { told_refused: true, ..report }];
+    let reported = report::write(&client, &Index::default(), "shop", &reports).await;
+    assert_eq!((reported.written.len(), reported.refused), (0, 2));
+    drop(client);
+    let written = server.await.unwrap();
+    // Once for each try, and the minimal one only where it is not there yet.
+    assert_eq!(written.len(), 3);
+    let minimal = &written[1]["status"];
+    assert_eq!(minimal["conditions"].as_array().unwrap().len(), 1);
+    assert_eq!(minimal["conditions"][0]["status"], "Unknown");
+    assert_eq!(minimal["conditions"][0]["reason"], "WriteRefused");
+    assert_eq!(minimal["roleArn"], "arn:aws:iam::111122223333:role/my-role");
+    assert_eq!(minimal["observedGeneration"], 7);
+    assert!(minimal["findings"].is_null(), "{minimal}");
 }

@@ -8,6 +8,7 @@ use podidentity_api::{DeletionPolicy, FailurePolicy, PodIdentityBinding, Rollbac
 
 use crate::account::{self, Account, AccountState};
 use crate::claim::Claim;
+use crate::finding::Finding;
 use crate::grants::Grant;
 use crate::invalid;
 use crate::objects::{ControllerRef, Pod, WorkloadId};
@@ -16,6 +17,7 @@ use crate::revoke::{self, Revocation, recorded_roles};
 use crate::rollout::{Cause, Judge, Phase, WorkloadVerdict, is_released, settled_at};
 use crate::schedule;
 use crate::settings::Settings;
+use crate::slip;
 use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, verify_pod};
 use crate::wanted::Wanted;
@@ -66,6 +68,8 @@ pub struct Case {
     pub workloads: Vec<WorkloadVerdict>,
     /// Live pods of no workload that can be restarted, by controller (`None`: bare pods).
     pub unmanaged: BTreeMap<Option<ControllerRef>, Vec<JudgedPod>>,
+    /// What stands on service account, templates and namespace without the effect that is meant.
+    pub slips: Vec<Finding>,
     /// When the newest of the pods was created that have the identity by injection.
     pub injected_at: Option<Timestamp>,
     /// How injection is configured.
@@ -134,6 +138,7 @@ impl Case {
             rollback: recorded.map(Rollback::InForce),
             workloads: Vec::new(),
             unmanaged: BTreeMap::new(),
+            slips: slip::findings(snapshot).collect(),
             injected_at: None,
             settings: settings.clone(),
             binding,

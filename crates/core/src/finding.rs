@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 pub use podidentity_api::FindingSeverity as Severity;
 
+use crate::slip::{Entry, SlipReason};
+
 /// What is to be known of a reason, whichever pod has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct About {
@@ -27,15 +29,20 @@ macro_rules! reasons {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum FindingReason {
             $(#[doc = $summary] $name,)+
+            /// What is written where a role is meant does not come to that.
+            Slip(SlipReason),
         }
 
         impl FindingReason {
-            /// All reasons, in their order.
-            pub const ALL: &[Self] = &[$(Self::$name),+];
+            /// All reasons about pods, in their order.
+            pub const OF_PODS: &[Self] = &[$(Self::$name),+];
 
             /// The reason as it stands in a status, for example `StaleRole`.
             pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name)),+ }
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                    Self::Slip(slip) => slip.as_str(),
+                }
             }
 
             /// What is to be known of it.
@@ -43,7 +50,11 @@ macro_rules! reasons {
                 match self {
                     $(Self::$name => About {
                         severity: Severity::$severity, roll: $roll, summary: $summary, cause: $cause, action: $action,
-                    }),+
+                    },)+
+                    Self::Slip(slip) => {
+                        let Entry { severity, seen, meant, action, .. } = slip.entry();
+                        About { severity, roll: NO, summary: seen, cause: meant, action }
+                    }
                 }
             }
         }
@@ -112,6 +123,35 @@ reasons! {
          token that is too long. Pods that run already go on; none can be created.",
         "Remove the template's own mount and variables, so that the webhook adds them, or leave the container out by the \
          annotation `eks.amazonaws.com/skip-containers` of the pod template.";
+    TooLargeToJudge: Error, NO,
+        "The pod has so many parts that it is not judged.",
+        "It has more than 200 containers, or more than 10,000 variables, mounts, volumes and projected sources. The API \
+         server takes such pods; what is found in them would help nobody, and would cost everybody.",
+        "Make the pod smaller, or delete it.";
+    ApiServerToken: Error, BY_TEMPLATE,
+        "`AWS_WEB_IDENTITY_TOKEN_FILE` names the token for the Kubernetes API server, which STS refuses.",
+        "The template names `/var/run/secrets/kubernetes.io/serviceaccount/token`, which the kubelet mounts into nearly every \
+         container, for another audience. No volume of the template has it.",
+        "Remove `AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE` from the template, so that the webhook sets them.";
+    TokenUnreadable: Error, BY_TEMPLATE,
+        "The container's user cannot read the token.",
+        "The volume's `defaultMode` lets only root read it, the container runs as another user, and neither `fsGroup` nor \
+         one `runAsUser` for all containers tells the kubelet whose the file is to be.",
+        "Set `securityContext.fsGroup` in the template, or leave `defaultMode` out.";
+    RegionMismatch: Error, BY_TEMPLATE,
+        "The region is of another partition than the role. A Warning where another variable has a right one.",
+        "`AWS_REGION` or `AWS_DEFAULT_REGION` was taken over from another partition: `aws`, `aws-cn` and `aws-us-gov` know \
+         nothing of each other's roles.",
+        "Set a region of the role's partition, or name the role of the region's.";
+    RegionMissing: Warning, BY_TEMPLATE,
+        "A regional STS endpoint is asked for, and no region is set.",
+        "`AWS_STS_REGIONAL_ENDPOINTS` is `regional`, and neither the template nor the webhook sets `AWS_REGION`: a webhook \
+         of your own does so only with `--aws-default-region`.",
+        "Set `AWS_REGION` in the template, or let the webhook or the injection policy set it.";
+    TokenPathOfUnix: Warning, NO,
+        "A container of Windows looks for its token at a path without a drive.",
+        "The webhook sees Windows by the node selector only, not by `os.name` or an affinity.",
+        "Add `nodeSelector` with `kubernetes.io/os: windows` to the template.";
     TokenExpirationMismatch: Warning, "yes, unless the pod's annotation or its own volume sets it",
         "The token's lifetime is not the declared one.",
         "The lifetime changed after the pod was created, or the template sets another one by the annotation \
@@ -134,9 +174,11 @@ reasons! {
         "The pod has the label `eks.amazonaws.com/skip-pod-identity-webhook`, with whatever value.",
         "Remove the label from the template, or let the pod run as another service account.";
     StaticCredentialsShadow: Warning, NO,
-        "Static credentials or a profile are set, which SDKs use before the role.",
-        "`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` or `AWS_PROFILE` is in the container's environment.",
-        "Remove these variables from the template.";
+        "Static credentials or a profile are set, which SDKs use before the role, or may. An Error where both keys are \
+         set: then SDKs do. Info where they come from keys of Secrets that may be absent.",
+        "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, `AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, \
+         `AWS_SHARED_CREDENTIALS_FILE` or `AWS_CONFIG_FILE` is in the container's environment.",
+        "Remove these variables from the template, unless a profile is meant to assume another role by way of this one.";
     EnvFromOpaque: Info, NO,
         "A whole Secret or ConfigMap becomes environment; it might set AWS variables that cannot be seen.",
         "`envFrom` names its keys nowhere in the pod. `env` wins over it, so it cannot replace an injected role, but it \
@@ -152,6 +194,10 @@ reasons! {
         "`hostNetwork: true`: a hop limit on the instance metadata service does not keep such pods from it. With the \
          operator's flag `--imds-open-to-pods`, all other pods are reported as well, as Info.",
         "Do without hostNetwork, keep pods from the instance metadata service, or keep the node's role minimal.";
+    TokenPathLinked: Info, NO,
+        "The token is found where `/var/run` is a link to `/run`.",
+        "`AWS_WEB_IDENTITY_TOKEN_FILE` has one of these paths and the mount the other; nearly every image has the link.",
+        "Nothing, if the image has the link.";
     TokenMayBeUnreadable: Info, NO,
         "The container's user may not be able to read the token.",
         "The volume's `defaultMode` is not readable for everyone, and neither `fsGroup` nor one `runAsUser` for all \
@@ -167,8 +213,22 @@ reasons! {
         "Delete or rerun them when the role changes.";
     WebhookNotFound: Error, NO,
         "Fresh pods were missed again and again: nothing injects in this cluster.",
-        "There is no EKS pod identity webhook and no injection policy, or it does not handle this namespace.",
-        "Install one of them; on EKS the webhook is part of the control plane.";
+        "There is no EKS pod identity webhook and no injection policy, or it does not answer, or it does not handle this \
+         namespace.",
+        "Run `kubectl podidentity explain` on one of the pods: it looks at what is configured. Mend that, or install one of \
+         them; on EKS the webhook is part of the control plane.";
+}
+
+impl FindingReason {
+    /// All reasons: those about pods, and the slips.
+    pub fn all() -> impl Iterator<Item = Self> + Clone {
+        Self::OF_PODS.iter().copied().chain(SlipReason::ALL.iter().copied().map(Self::Slip))
+    }
+
+    /// The reason of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|reason| reason.as_str() == name)
+    }
 }
 
 impl fmt::Display for FindingReason {
@@ -204,11 +264,11 @@ pub fn reference() -> String {
          | Reason | Severity | Does a restart cure it? |\n|---|---|---|\n",
     );
     let anchor = |reason: &FindingReason| reason.as_str().to_lowercase();
-    for reason in FindingReason::ALL {
+    for reason in FindingReason::OF_PODS {
         let about = reason.about();
         let _ = writeln!(page, "| [{reason}](#{}) | {:?} | {} |", anchor(reason), about.severity, about.roll);
     }
-    for reason in FindingReason::ALL {
+    for reason in FindingReason::OF_PODS {
         let About { severity, roll, summary, cause, action } = reason.about();
         let _ = write!(
             page,

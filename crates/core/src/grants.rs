@@ -7,6 +7,9 @@ use podidentity_api::names;
 use crate::objects::Namespace;
 use crate::snapshot::Snapshot;
 
+/// The most characters of an annotation that a message has somebody copy.
+const LONGEST_COMMAND: usize = 2000;
+
 /// A namespace's grants: ARNs of roles, of which each may have `*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
@@ -32,6 +35,15 @@ impl Grants {
     /// characters but colons, so it never leaves its part of the ARN (as `ArnLike` of IAM).
     pub fn allow(&self, role: &str) -> bool {
         self.entries.iter().any(|entry| entry == "*" || !entry.contains('\\') && matches(entry, role))
+    }
+
+    /// The annotation that grants the role as well, for a command that an administrator copies. `None` if there is none: a
+    /// comma in the role's name would separate two entries, and what is there may be too long, or be more than ARNs.
+    pub fn and(&self, role: &str) -> Option<String> {
+        let all: Vec<&str> = self.entries.iter().map(String::as_str).chain([role]).collect();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/_+=.@*-".contains(c);
+        let text = all.join(",");
+        (all.iter().all(|entry| entry.chars().all(is_plain)) && text.len() <= LONGEST_COMMAND).then_some(text)
     }
 
     /// As they are written: `a, b`.
@@ -120,6 +132,17 @@ mod tests {
         ] {
             assert_eq!(Grants::parse(text).allow(ROLE), allowed, "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_to_be_copied_grants_the_role_and_nothing_else() {
+        let granted = Grants::parse("arn:aws:iam::111122223333:role/a");
+        let both = granted.and(ROLE).unwrap();
+        assert_eq!(Grants::parse(&both).entries(), ["arn:aws:iam::111122223333:role/a", ROLE]);
+        // Written down, the comma would grant the role admin.
+        assert_eq!(granted.and("arn:aws:iam::111122223333:role/admin,x"), None);
+        assert_eq!(Grants::parse("a'; rm -rf / #").and(ROLE), None);
+        assert_eq!(Grants::parse(&"a,".repeat(2000)).and(ROLE), None);
     }
 
     #[test]

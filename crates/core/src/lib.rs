@@ -8,15 +8,22 @@
 //! A [`snapshot`] holds all that is known of one identity, that is, of one service account. Everything that happens is
 //! a function of it. Modules stand in the order of their imports: each uses only those before it, which a test holds.
 
+pub mod likeness;
 pub mod settings;
 mod time;
 
 pub mod arn;
 pub mod finding;
+pub mod foreign;
 pub mod objects;
 
 pub mod injection;
+pub mod injector;
 pub mod selector;
+
+#[cfg(test)]
+mod largest;
+mod steps;
 
 pub mod mark;
 pub mod wanted;
@@ -25,6 +32,8 @@ pub mod provenance;
 pub mod step;
 
 pub mod snapshot;
+
+pub mod slip;
 
 pub mod claim;
 pub mod grants;

@@ -1,6 +1,13 @@
 //! What the cluster's injection is configured with.
 
+use std::borrow::Cow;
+use std::str::FromStr;
+use std::sync::Arc;
+
 use podidentity_api::names;
+
+use crate::arn::RoleArn;
+use crate::injection::Entries;
 
 /// Settings of the EKS pod identity webhook, with its defaults. They are flags of the operator because a cluster's
 /// webhook may be started with others.
@@ -18,9 +25,39 @@ pub struct Settings {
     pub region: Option<String>,
     /// Whether SDKs are told to use the regional STS endpoint where the service account does not say, false.
     pub sts_regional_endpoints: bool,
+    /// What a role's name or path in the annotation is completed with (the webhook's `--compose-role-arn`), nothing.
+    pub compose_role: Option<ComposeRole>,
+    /// What the ConfigMap says that the webhook watches (its `--watch-config-map`), nothing.
+    pub entries: Option<Arc<Entries>>,
     /// Whether a pod without hostNetwork is reported as able to reach the node's role: for clusters whose nodes do not
     /// keep pods from the instance metadata service. Not a setting of the webhook; false.
     pub imds_open_to_pods: bool,
+}
+
+/// What the webhook makes the ARN of a role of, where the annotation has its name or path only. The webhook itself asks
+/// the instance metadata service for both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComposeRole {
+    /// For example `aws`.
+    pub partition: String,
+    /// 12 digits.
+    pub account: String,
+}
+
+impl FromStr for ComposeRole {
+    type Err = String;
+
+    /// Reads `ACCOUNT` or `PARTITION:ACCOUNT`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (partition, account) = text.rsplit_once(':').unwrap_or(("aws", text));
+        let composed = Self { partition: partition.to_owned(), account: account.to_owned() };
+        match format!("arn:{partition}:iam::{account}:role/x").parse::<RoleArn>() {
+            Ok(_) => Ok(composed),
+            Err(_) => Err(format!(
+                "{text:?} is no account: write its 12 digits, or PARTITION:ACCOUNT as in aws-cn:111122223333"
+            )),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -32,6 +69,8 @@ impl Default for Settings {
             token_expiration: 86400,
             region: None,
             sts_regional_endpoints: false,
+            compose_role: None,
+            entries: None,
             imds_open_to_pods: false,
         }
     }
@@ -41,5 +80,45 @@ impl Settings {
     /// The key of an annotation or label in the webhook's domain, for example `eks.amazonaws.com/role-arn`.
     pub fn key(&self, name: &str) -> String {
         format!("{}/{name}", self.annotation_domain)
+    }
+    /// Whether the value of the annotation `role-arn` makes the webhook inject: where it completes names, an empty one
+    /// does as well.
+    pub fn names_role(&self, annotated: &str) -> bool {
+        !annotated.is_empty() || self.compose_role.is_some()
+    }
+
+    /// The role that pods are given for the value of the annotation `role-arn`.
+    pub fn role<'a>(&self, annotated: &'a str) -> Cow<'a, str> {
+        match &self.compose_role {
+            Some(ComposeRole { partition, account }) if !annotated.contains("arn:") => {
+                Cow::Owned(format!("arn:{partition}:iam::{account}:role/{annotated}"))
+            }
+            _ => Cow::Borrowed(annotated),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_paths_are_completed_as_the_webhook_does() {
+        let compose_role = Some("aws-cn:111122223333".parse().unwrap());
+        let settings = Settings { compose_role, ..Settings::default() };
+        for (annotated, role) in [
+            ("app", "arn:aws-cn:iam::111122223333:role/app"),
+            ("team/app", "arn:aws-cn:iam::111122223333:role/team/app"),
+            ("", "arn:aws-cn:iam::111122223333:role/"),
+            ("arn:aws:iam::444455556666:role/app", "arn:aws:iam::444455556666:role/app"),
+            ("xarn:y", "xarn:y"),
+        ] {
+            assert_eq!(settings.role(annotated), role);
+            assert!(settings.names_role(annotated));
+        }
+        assert!(!Settings::default().names_role(""));
+        for text in ["", "app", "11112222333", "azure:111122223333", "a:b:c"] {
+            assert!(text.parse::<ComposeRole>().is_err(), "{text}");
+        }
     }
 }

@@ -1,16 +1,30 @@
 //! A service account that is annotated but that no binding names, seen as if a binding declared what it says.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use podidentity_api::{PodIdentityBinding, PodIdentityBindingSpec, names};
 
+use crate::injection::Given;
 use crate::objects::ServiceAccount;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 
-/// The role that the service account's annotation names, if it names one.
-pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &Settings) -> Option<&'a str> {
-    annotation(account, settings, "role-arn")
+/// The role that the service account's annotation gives to pods, or the webhook's ConfigMap, if either gives one.
+pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &'a Settings) -> Option<Cow<'a, str>> {
+    match given(account, settings) {
+        Given::Annotations(annotations) => {
+            let value = annotations.get(&settings.key("role-arn"))?;
+            settings.names_role(value).then(|| settings.role(value))
+        }
+        Given::Entry(entry) => (!entry.role_arn.is_empty()).then(|| Cow::Borrowed(entry.role_arn.as_str())),
+    }
+}
+
+fn given<'a>(account: &'a ServiceAccount, settings: &'a Settings) -> Given<'a> {
+    let text = |field: &'a Option<String>| field.as_deref().unwrap_or_default();
+    let meta = &account.metadata;
+    Given::of(&account.annotations, text(&meta.namespace), text(&meta.name), settings)
 }
 
 /// What a binding would declare that says what the annotations say of role and audience; `None` if no role is annotated.
@@ -19,8 +33,11 @@ pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &Settings) -> O
 pub fn declared(name: &str, account: &ServiceAccount, settings: &Settings) -> Option<PodIdentityBindingSpec> {
     Some(PodIdentityBindingSpec {
         service_account_name: name.to_owned(),
-        role_arn: annotated_role(account, settings)?.to_owned(),
-        audience: annotation(account, settings, "audience").map(str::to_owned),
+        role_arn: annotated_role(account, settings)?.into_owned(),
+        audience: match given(account, settings) {
+            Given::Annotations(_) => annotation(account, settings, "audience").map(str::to_owned),
+            Given::Entry(entry) => Some(entry.audience.clone()).filter(|audience| !audience.is_empty()),
+        },
         token_expiration_seconds: None,
         sts_regional_endpoints: None,
         rollout: podidentity_api::Rollout::default(),

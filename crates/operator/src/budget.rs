@@ -164,7 +164,8 @@ mod tests {
     /// A namespace whose restarts never end, and that waits with a thousand more, leaves places to the others.
     #[test]
     fn one_namespace_does_not_take_all() {
-        let of = |namespace: &str, n: usize| IdentityKey { namespace: namespace.into(), service_account: n.to_string() };
+        let of =
+            |namespace: &str, n: usize| IdentityKey { namespace: namespace.into(), service_account: n.to_string() };
         let mut budget = Budget::new(10);
         for n in 0..1000 {
             let free = budget.allows(&of("mallory", n)).min(1);

@@ -90,16 +90,20 @@ impl Context {
 
     /// Decides what to do about an identity; `None` if no binding names it any more.
     pub(crate) fn decide(&self, key: &IdentityKey) -> Option<Decision> {
-        // Deciding takes microseconds; while one identity decides, no other can take the same rollout slots.
+        // Judging reads what tenants wrote: no other identity waits for it. Only the slots are everybody's.
+        let judged = self.index.snapshot(key, &self.config, clock::now()).map(|snapshot| {
+            let assessment = Assessment::of(&snapshot);
+            (snapshot, assessment)
+        });
         let mut budget = lock(&self.budget);
-        let Some(mut snapshot) = self.index.snapshot(key, &self.config, clock::now()) else {
+        let Some((mut snapshot, assessment)) = judged else {
             self.wake(budget.note(key, 0, false));
             self.metrics.rollouts_in_flight(budget.total());
             lock(&self.memory).remove(key);
             return None;
         };
+        // While one identity plans, no other can take the same slots.
         snapshot.rollout_slots = budget.allows(key);
-        let assessment = Assessment::of(&snapshot);
         let plan = plan(&snapshot, &assessment);
         self.wake(budget.note(key, plan.places(), plan.wants_slots));
         self.metrics.rollouts_in_flight(budget.total());

@@ -1,20 +1,47 @@
 //! The HTTP server: metrics and health.
+//!
+//! Whoever reaches the port may open connections and send half of a request. So a connection has little time and little
+//! memory, and where there are too many the oldest gives way: a probe of the kubelet, which is short, is always answered.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use tokio::net::TcpListener;
-use tracing::info;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
+use tracing::{debug, info};
 
 use crate::health::Health;
 use crate::metrics::Exposition;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const INDEX: &str = "/metrics\n/livez\n/readyz\n";
+
+/// What a connection may take.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Connections at the same time.
+    connections: usize,
+    /// For a request to arrive, and for the next one after it.
+    headers: Duration,
+    /// For everything on one connection.
+    connection: Duration,
+}
+
+/// Prometheus and two probes need three connections.
+const LIMITS: Limits = Limits { connections: 64, headers: Duration::from_secs(5), connection: Duration::from_secs(60) };
+/// Bytes of a request that are kept.
+const BUFFER: usize = 16 * 1024;
+/// After an error that is not of one connection, such as too many open files.
+const AFTER_ERROR: Duration = Duration::from_millis(100);
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +56,38 @@ pub(crate) async fn serve(address: SocketAddr, health: Health, metrics: Expositi
     let listener = TcpListener::bind(address).await.map_err(|error| CannotListen { address, error })?;
     let bound = listener.local_addr().map_err(|error| CannotListen { address, error })?;
     info!(address = %bound, "serving /metrics, /livez and /readyz");
-    let routes = routes(health, Arc::new(metrics));
-    tokio::spawn(async move {
-        // It only ends with the process.
-        let _ = axum::serve(listener, routes).await;
-    });
+    tokio::spawn(accept(listener, routes(health, Arc::new(metrics)), LIMITS));
     Ok(())
+}
+
+/// Takes connections until the process ends.
+async fn accept(listener: TcpListener, routes: Router, limits: Limits) {
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                debug!(%error, "no connection accepted");
+                tokio::time::sleep(AFTER_ERROR).await;
+                continue;
+            }
+        };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= limits.connections
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
+        open.push_back(tokio::spawn(answer_on(stream, routes.clone(), limits)).abort_handle());
+    }
+}
+
+async fn answer_on(stream: TcpStream, routes: Router, limits: Limits) {
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(BUFFER);
+    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    // Whoever sends nonsense, is too slow or goes away is no concern of ours.
+    let _ = tokio::time::timeout(limits.connection, connection).await;
 }
 
 fn routes(health: Health, metrics: Arc<Exposition>) -> Router {
@@ -48,4 +101,78 @@ fn routes(health: Health, metrics: Arc<Exposition>) -> Router {
 
 fn answer((well, text): (bool, String)) -> impl IntoResponse {
     (if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn serving(limits: Limits) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(accept(listener, Router::new().route("/", get(|| async { INDEX })), limits));
+        address
+    }
+
+    async fn half_a_request(address: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+        stream
+    }
+
+    /// What comes until the other end closes the connection.
+    async fn rest(stream: &mut TcpStream) -> String {
+        let mut bytes = Vec::new();
+        // An aborted connection may be reset.
+        let _ =
+            tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut bytes)).await.expect("still open");
+        String::from_utf8(bytes).unwrap()
+    }
+
+    async fn ask(address: SocketAddr) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        rest(&mut stream).await
+    }
+
+    const PATIENT: Duration = Duration::from_secs(600);
+
+    #[tokio::test]
+    async fn half_a_request_is_not_waited_for() {
+        let address = serving(Limits { headers: Duration::from_millis(50), connection: PATIENT, ..LIMITS }).await;
+        let mut stream = half_a_request(address).await;
+        let answer = rest(&mut stream).await;
+        assert!(!answer.contains("200"), "{answer}");
+        assert!(ask(address).await.contains("/livez"));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_kept_ends_after_a_while() {
+        let address = serving(Limits { headers: PATIENT, connection: Duration::from_millis(50), ..LIMITS }).await;
+        assert_eq!(rest(&mut half_a_request(address).await).await, "");
+    }
+
+    #[tokio::test]
+    async fn of_too_many_connections_the_oldest_give_way_and_a_new_one_is_answered() {
+        let address = serving(Limits { connections: 4, headers: PATIENT, connection: PATIENT }).await;
+        let mut held = Vec::new();
+        for _ in 0..20 {
+            held.push(half_a_request(address).await);
+        }
+        assert!(ask(address).await.contains("/livez"));
+        for stream in &mut held[..16] {
+            assert_eq!(rest(stream).await, "");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_too_long_is_refused() {
+        let address = serving(LIMITS).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let long = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(BUFFER * 4));
+        let _ = stream.write_all(long.as_bytes()).await;
+        assert!(!rest(&mut stream).await.contains("200"));
+    }
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::act::act;
+use podidentity_cluster::clock;
+use podidentity_cluster::clock;
 use podidentity_cluster::index::IdentityKey;
-use podidentity_cluster::{clock, report};
+use podidentity_cluster::report::{self, Reported};
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
 use podidentity_core::status::{Report, farewells, reports, step_events, transitions};
 use tokio::time::Instant;
@@ -107,8 +109,10 @@ async fn write_reports(
     if !urgent && let Some(again_at) = context.may_report_counts_at(key) {
         return Ok(Some(again_at));
     }
-    let (written, problem) = report::write(&context.client, &context.index, &key.namespace, reports).await;
+    let Reported { written, refused, problem } =
+        report::write(&context.client, &context.index, &key.namespace, reports).await;
     context.reported(key);
+    context.metrics.statuses_refused(refused);
     // What was written will not be new any more when the others are tried again.
     for report in written {
         let name = Some(&report.binding.name);

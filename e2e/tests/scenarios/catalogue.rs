@@ -3,8 +3,8 @@
 use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
-    argo, bad_input, dashboard, decisions, deletion, denied, disturbed, enforcement, grants, injection, install, kinds, lifecycle,
-    observed, ownership, plugin, process, replicas, rights, rollouts, schema, told, workloads,
+    argo, bad_input, dashboard, decisions, deletion, denied, disturbed, enforcement, grants, injection, install, kinds,
+    lifecycle, observed, ownership, plugin, process, replicas, rights, rollouts, schema, told, workloads,
 };
 
 /// Needs an image; ignored where there is none.

@@ -274,7 +274,10 @@ pub(crate) async fn pods_missing(_: Arc<World>, namespace: Namespace) -> Result<
     .await?;
     namespace.change::<Deployment>("app", &json!({"spec": {"replicas": 3}})).await?;
     let message = expect::stalled(&namespace, "app", reason::PODS_MISSING).await?;
-    ensure!(message.contains("2 of 3 pods") && message.contains("exceeded quota"), "what refuses them is not said: {message}");
+    ensure!(
+        message.contains("2 of 3 pods") && message.contains("exceeded quota"),
+        "what refuses them is not said: {message}"
+    );
     namespace.delete::<ResourceQuota>("none").await?;
     namespace.change::<Deployment>("app", &json!({"spec": {"replicas": 2}})).await?;
     expect::ready(&namespace, "app").await?;

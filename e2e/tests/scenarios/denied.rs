@@ -96,15 +96,28 @@ fn patches() -> Vec<(&'static str, Value)> {
         (deployment, json!({"spec": {"template": {"spec": {"hostNetwork": true}}}})),
         (deployment, json!({"spec": {"template": {"metadata": {"annotations": {"other": "annotation"}}}}})),
         (deployment, json!({"spec": {"template": {"metadata": {"labels": {"other": "label"}}}}})),
+        // A pod with a finalizer of nobody is never deleted.
+        (deployment, json!({"spec": {"template": {"metadata": {"finalizers": ["example.com/stuck"]}}}})),
+        (deployment, json!({"spec": {"template": {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "none"}]}}}})),
+        (deployment, json!({"spec": {"template": {"metadata": {"name": "other"}}}})),
+        (deployment, json!({"spec": {"template": {"metadata": {"generateName": "other-"}}}})),
+        (deployment, json!({"spec": {"template": {"metadata": {"namespace": "kube-system"}}}})),
+        (deployment, json!({"metadata": {"annotations": {"other": "annotation"}}})),
+        (deployment, json!({"metadata": {"finalizers": ["example.com/stuck"]}})),
         (deployment, json!({"spec": {"replicas": 0}})),
         (deployment, json!({"spec": {"paused": true}})),
         (deployment, json!({"metadata": {"labels": {"other": "label"}}})),
         (deployment, json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "none"}]}})),
         (account, json!({"metadata": {"annotations": {"other": "annotation"}}})),
         (account, json!({"metadata": {"labels": {"other": "label"}}})),
+        (account, json!({"metadata": {"finalizers": ["example.com/stuck"]}})),
+        (account, json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "none"}]}})),
         (account, json!({"imagePullSecrets": [{"name": "secret"}]})),
         (binding, json!({"spec": {"roleArn": fixtures::OTHER_ROLE}})),
         (binding, json!({"metadata": {"annotations": {"podidentity.dev/release": "1"}}})),
+        (binding, json!({"metadata": {"labels": {"other": "label"}}})),
+        (binding, json!({"metadata": {"finalizers": ["podidentity.dev/release", "example.com/stuck"]}})),
+        (binding, json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "none"}]}})),
     ]
 }
 

@@ -114,7 +114,26 @@ pub(crate) async fn who_may_grant(world: Arc<World>, namespace: Namespace) -> Re
     ];
     refusal(control_plane.kubectl(&by_status).await)?;
 
-    let may_grant = json!({"apiGroups": ["podidentity.dev"], "resources": ["podidentitybindings"], "verbs": ["grant"]});
+    // The owner of a namespace often has every verb there, by a Role. That is not enough.
+    let owner = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+         "metadata": {"name": "owner", "namespace": namespace.name},
+         "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+         "metadata": {"name": "owner", "namespace": namespace.name},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "owner"},
+         "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": tenant}]}]});
+    control_plane.apply_yaml(&owner.to_string()).await?;
+    let can = ["auth", "can-i", "grant", "podidentitybindings.podidentity.dev", "-n", &namespace.name, "--as", &tenant];
+    wait::until("the owner has every verb in the namespace", || async {
+        Ok(control_plane.kubectl(&can).await.is_ok().then_some(()))
+    })
+    .await?;
+    let message = refusal(annotate("*").await)?;
+    ensure!(message.contains("by a ClusterRoleBinding"), "{message}");
+
+    let may_grant = json!({"apiGroups": ["podidentity.dev"], "resources": ["podidentitybindings"], "verbs": ["grant"],
+        "resourceNames": [namespace.name]});
     control_plane.apply_yaml(&role(json!([can_edit, may_grant])).to_string()).await?;
     let message = refusal(annotate("my-role").await)?;
     ensure!(message.contains("an entry that grants nothing: my-role"), "{message}");

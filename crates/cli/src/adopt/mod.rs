@@ -5,7 +5,10 @@
 //!                                                    ──► the first that restarts nothing ──► YAML with comments
 //! ```
 
+mod comment;
 mod propose;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -27,7 +30,8 @@ pub(crate) use propose::{Proposal, propose};
 /// Print bindings for service accounts that are annotated today
 ///
 /// Applying them restarts nothing: each is proven against the pods that run, by the operator's own plan. Where pods lack
-/// the role, the binding waits for a release before it restarts them. Comments say who wrote and who keeps the annotation.
+/// the role, the binding waits for a release before it restarts them. Comments say since when the account is annotated, and
+/// which tool keeps it.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -76,6 +80,9 @@ pub(crate) fn run(args: &AdoptArgs, out: &mut dyn Write) -> Result<Exit, Failure
         check_names(&accounts, &targets, &session)?;
         let proposals: Vec<Proposal> = accounts.into_values().filter_map(|account| account.proposal).collect();
         write(&proposals, out)?;
+        for proposal in &proposals {
+            messages.notes(&proposal.notes);
+        }
         messages.note(&summary(&proposals, &session.place()));
         Ok(Exit::Ok)
     })
@@ -126,7 +133,7 @@ pub(crate) fn write(proposals: &[Proposal], out: &mut dyn Write) -> Result<(), F
             writeln!(out, "---")?;
         }
         for comment in &proposal.comments {
-            writeln!(out, "# {comment}")?;
+            writeln!(out, "{comment}")?;
         }
         if let Some(binding) = &proposal.binding {
             crate::output::document::yaml(binding, out)?;

@@ -3,20 +3,21 @@
 use podidentity_api::{PodIdentityBindingSpec, RolloutPolicy};
 use podidentity_core::arn::RoleArn;
 use podidentity_core::forecast::Forecast;
+use podidentity_core::foreign::shown;
 use podidentity_core::objects::{ServiceAccount, field_owners};
 use podidentity_core::owners::owners;
 use podidentity_core::settings::Settings;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::unbound::{self, annotation, binding};
-use podidentity_core::verify::shown;
 use serde::Serialize;
 
-use crate::view::counted;
+use super::comment::{Comment, Name};
 
 /// What is proposed for a service account.
 pub(crate) struct Proposal {
-    /// Lines without the number sign.
-    pub(crate) comments: Vec<String>,
+    pub(crate) comments: Vec<Comment>,
+    /// What can only be told with texts of others, for standard error.
+    pub(crate) notes: Vec<String>,
     /// `None`: it cannot be bound; the comments say why.
     pub(crate) binding: Option<Document>,
     /// Whether pods lack the role, so that the binding waits for a release.
@@ -30,9 +31,11 @@ pub(crate) fn propose(snapshot: &Snapshot) -> Option<Proposal> {
     let account = snapshot.service_account.as_deref().filter(|_| snapshot.bindings.is_empty())?;
     let role_only = unbound::declared(&snapshot.service_account_name, account, settings)?;
     let mut comments = vec![origin(snapshot, account, settings)];
+    let title = format!("sa/{} in {}", shown(&snapshot.service_account_name), shown(&snapshot.namespace));
     if let Err(problem) = role_only.role_arn.parse::<RoleArn>() {
-        comments.push(format!("Cannot be bound: {problem}"));
-        return Some(Proposal { comments, binding: None, waits: false });
+        comments.push(Comment::of(&[&"Cannot be bound: its role is not the ARN of an IAM role."]));
+        let notes = vec![format!("{title} cannot be bound: {problem}")];
+        return Some(Proposal { comments, notes, binding: None, waits: false });
     }
     // What is declared is enforced: lifetime and STS endpoint only where pods have them already.
     let (fullest, ignored) = with_the_rest(role_only.clone(), account, settings);
@@ -44,12 +47,13 @@ pub(crate) fn propose(snapshot: &Snapshot) -> Option<Proposal> {
         let forecast = forecast(snapshot, spec.clone());
         restarts_nothing(&forecast).then_some((spec, waits, forecast))
     });
+    let notes = Vec::new();
     let Some((spec, waits, forecast)) = proven else {
-        comments.push("Cannot be bound without a restart.".to_owned());
-        return Some(Proposal { comments, binding: None, waits: false });
+        comments.push(Comment::of(&[&"Cannot be bound without a restart."]));
+        return Some(Proposal { comments, notes, binding: None, waits: false });
     };
     comments.push(effect(&forecast, waits));
-    Some(Proposal { comments, binding: Some(document(snapshot, &spec)), waits })
+    Some(Proposal { comments, notes, binding: Some(document(snapshot, &spec)), waits })
 }
 
 fn forecast(snapshot: &Snapshot, spec: PodIdentityBindingSpec) -> Forecast {
@@ -66,17 +70,14 @@ fn with_the_rest(
     spec: PodIdentityBindingSpec,
     account: &ServiceAccount,
     settings: &Settings,
-) -> (PodIdentityBindingSpec, Vec<String>) {
+) -> (PodIdentityBindingSpec, Vec<Comment>) {
     let annotation = |name: &str| annotation(account, settings, name).map(str::to_owned);
     let mut ignored = Vec::new();
     // Only what the operator would write in the same way: another spelling would be a conflict.
-    let mut same = |name: &str, value: Option<String>, accepted: Option<String>| {
-        if let Some(value) = value.filter(|value| Some(value) != accepted.as_ref()) {
-            ignored.push(format!(
-                "{} is {}, which a binding cannot declare: it stays as it is.",
-                settings.key(name),
-                shown(&value)
-            ));
+    let mut same = |name: &'static str, value: Option<String>, accepted: Option<String>| {
+        if value.is_some_and(|value| Some(value) != accepted) {
+            let what = " has a value that a binding cannot declare: it stays as it is.";
+            ignored.push(Comment::of(&[&"The annotation ", &name, &what]));
         }
     };
     let expiration = annotation("token-expiration");
@@ -89,36 +90,41 @@ fn with_the_rest(
     (spec, ignored)
 }
 
-/// Who wrote the annotation, and who keeps the account.
-fn origin(snapshot: &Snapshot, account: &ServiceAccount, settings: &Settings) -> String {
-    let writers: Vec<String> = field_owners(&account.metadata, &settings.key("role-arn"), false)
-        .map(|owner| match owner.time {
-            Some(time) => format!("{} at {time}", shown(&owner.manager)),
-            None => shown(&owner.manager),
-        })
-        .collect();
-    let written =
-        if writers.is_empty() { "by whom is not recorded".to_owned() } else { format!("by {}", writers.join(", ")) };
-    let keepers: Vec<String> = owners(account).iter().map(ToString::to_string).collect();
-    let kept = if keepers.is_empty() {
-        String::new()
-    } else {
-        format!("; kept by {}, which has to go on saying the same", keepers.join(", "))
-    };
-    format!("ServiceAccount {}/{}: annotated {written}{kept}.", snapshot.namespace, snapshot.service_account_name)
+/// When the annotation was written, and which tool keeps the account. Who wrote it is for `explain` to tell.
+fn origin(snapshot: &Snapshot, account: &ServiceAccount, settings: &Settings) -> Comment {
+    let (namespace, name) = (Name::of(&snapshot.namespace), Name::of(&snapshot.service_account_name));
+    let mut comment = Comment::of(&[&"ServiceAccount ", &namespace, &"/", &name, &": annotated"]);
+    let times = field_owners(&account.metadata, &settings.key("role-arn"), false).filter_map(|owner| owner.time);
+    match times.max() {
+        Some(time) => comment.push(&[&" at ", &time]),
+        None => comment.push(&[&", when and by whom is not recorded"]),
+    }
+    let keepers = owners(account);
+    for (index, keeper) in keepers.iter().enumerate() {
+        comment.push(&[if index == 0 { &"; kept by " } else { &", " }, &keeper.tool]);
+    }
+    comment.push(&[if keepers.is_empty() { &"." } else { &", which has to go on saying the same." }]);
+    comment
 }
 
-fn effect(forecast: &Forecast, waits: bool) -> String {
+fn effect(forecast: &Forecast, waits: bool) -> Comment {
     let pods: usize = forecast.workloads.iter().map(|workload| workload.pods).sum::<usize>() + forecast.unmanaged_pods;
     if !waits {
-        let has = if pods == 0 { "It has no pods".to_owned() } else { format!("{} as they are", counted(pods, "pod")) };
-        return format!("{has}: applying this restarts nothing.");
+        return match pods {
+            0 => Comment::of(&[&"It has no pods: applying this restarts nothing."]),
+            1 => Comment::of(&[&"1 pod as it is: applying this restarts nothing."]),
+            _ => Comment::of(&[&pods, &" pods as they are: applying this restarts nothing."]),
+        };
     }
-    let names: Vec<String> = forecast
-        .restarts()
-        .map(|it| format!("{} ({} of {} pods lack the role)", it.workload, it.lacking, it.pods))
-        .collect();
-    format!("Needs a restart: {}. Applying this restarts nothing; kubectl podidentity release does.", names.join(", "))
+    let mut comment = Comment::of(&[&"Needs a restart: "]);
+    for (index, it) in forecast.restarts().enumerate() {
+        let before: &'static str = if index == 0 { "" } else { ", " };
+        let name = Name::of(&it.workload.name);
+        let kind = it.workload.kind.as_str();
+        comment.push(&[&before, &kind, &"/", &name, &" (", &it.lacking, &" of ", &it.pods, &" pods lack the role)"]);
+    }
+    comment.push(&[&". Applying this restarts nothing; kubectl podidentity release does."]);
+    comment
 }
 
 /// A binding as it is written by hand: in that order, and without defaults.

@@ -13,8 +13,10 @@ use std::time::Duration;
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::client::{NoIssuer, issuer};
 use podidentity_cluster::connect::{ConnectError, Connection, Options, connect};
+use podidentity_cluster::injectors::{injectors, pod_labels};
 use podidentity_cluster::read::{ReadError, Reading, Scope, read};
-use podidentity_core::objects::ObservedAccount;
+use podidentity_core::injector::Injectors;
+use podidentity_core::objects::{Map, ObservedAccount};
 use podidentity_core::snapshot::{Config, Snapshot};
 
 use crate::view::{View, views};
@@ -178,6 +180,25 @@ impl Session {
             "there is no namespace {name}{}",
             did_you_mean(name, all.iter().map(String::as_str))
         )))
+    }
+
+    /// What injects in the cluster, as far as the user may see it.
+    pub(crate) async fn injectors(&self) -> Result<Injectors, Failure> {
+        Ok(injectors(&self.connection.client).await?)
+    }
+
+    /// Namespaces and names of all service accounts; none where the user may not list them.
+    pub(crate) async fn account_names(&self) -> Result<Vec<(String, String)>, Failure> {
+        match self.connection.lister(None).selected::<ObservedAccount>("serviceaccounts", "").await {
+            Ok(names) => Ok(names),
+            Err(ReadError::Forbidden(_)) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// All labels of a pod; `None` if it is gone.
+    pub(crate) async fn pod_labels(&self, namespace: &str, name: &str) -> Result<Option<Map>, Failure> {
+        Ok(pod_labels(&self.connection.client, namespace, name).await?)
     }
 
     /// In which part of the cluster, for messages.

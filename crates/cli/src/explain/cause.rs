@@ -3,8 +3,9 @@
 use podidentity_api::names::reason;
 use podidentity_core::account::AccountState;
 use podidentity_core::assess::Case;
-use podidentity_core::finding::{Finding, FindingReason};
+use podidentity_core::finding::{Finding, FindingReason, Severity};
 use podidentity_core::outcome::Outcome;
+use podidentity_core::slip::{self, Slip};
 use podidentity_core::status;
 
 use super::{Cause, Subject};
@@ -31,7 +32,22 @@ pub(super) fn of(subject: &Subject<'_>) -> Cause {
 }
 
 fn wrong(reason: &str, message: impl Into<String>) -> Cause {
-    Cause { mark: Mark::Wrong, reason: reason.to_owned(), message: message.into() }
+    Cause { mark: Mark::Wrong, reason: reason.to_owned(), message: message.into(), next: None }
+}
+
+/// What somebody wrote is the cause.
+fn of_slip(slip: &Slip) -> Cause {
+    Cause {
+        mark: Mark::from(Some(slip.severity)),
+        reason: slip.reason.as_str().to_owned(),
+        message: slip.seen.clone(),
+        next: Some(capitalized(&slip.next)),
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
 fn not_live(subject: &Subject<'_>) -> Option<Cause> {
@@ -41,6 +57,7 @@ fn not_live(subject: &Subject<'_>) -> Option<Cause> {
         mark: Mark::Idle,
         reason: NOT_LIVE.to_owned(),
         message: format!("the pod {how}, so it is neither judged nor counted"),
+        next: None,
     })
 }
 
@@ -52,23 +69,48 @@ fn not_the_owner(subject: &Subject<'_>) -> Option<Cause> {
         return None;
     }
     let view = views(subject.snapshot).into_iter().find(|view| view.binding.as_ref() == Some(asked))?;
-    Some(Cause { mark: Mark::from(view.state), reason: view.reason, message: view.message })
+    Some(Cause { mark: Mark::from(view.state), reason: view.reason, message: view.message, next: None })
 }
 
 fn no_account(subject: &Subject<'_>) -> Option<Cause> {
-    let account = subject.account_name();
-    if subject.snapshot.service_account.is_none() {
-        let message = format!("service account {account} does not exist");
-        return Some(wrong(reason::SERVICE_ACCOUNT_NOT_FOUND, message));
+    let snapshot = subject.snapshot;
+    if snapshot.service_account.is_none() {
+        return Some(account_not_found(subject));
     }
-    if subject.case().is_none() && subject.annotated_role().is_none() {
-        let message = format!(
+    if subject.case().is_some() || subject.annotated_role().is_some() {
+        return None;
+    }
+    let slips = slip::of_snapshot(snapshot);
+    if let Some((_, slip)) = slips.first().filter(|(_, slip)| slip.severity != Severity::Info) {
+        return Some(of_slip(slip));
+    }
+    let account = subject.account_name();
+    let message = if snapshot.service_account_name == "default" {
+        format!(
+            "the pod names no service account and runs as {account}, which has no role: pods have no AWS identity, unless \
+             they set one themselves"
+        )
+    } else {
+        format!(
             "service account {account} is annotated with no role, and no binding names it: pods that run as it have no \
              AWS identity, unless they set one themselves"
-        );
-        return Some(Cause { mark: Mark::Idle, reason: NOT_ANNOTATED.to_owned(), message });
-    }
-    None
+        )
+    };
+    Some(Cause { mark: Mark::Idle, reason: NOT_ANNOTATED.to_owned(), message, next: None })
+}
+
+fn account_not_found(subject: &Subject<'_>) -> Cause {
+    let (namespace, name) = (&subject.snapshot.namespace, &subject.snapshot.service_account_name);
+    let elsewhere = subject.around.elsewhere(namespace, name);
+    let message = format!("service account {} does not exist", subject.account_name());
+    let advice = elsewhere.meant(name).is_some() || !elsewhere.namespaces.is_empty();
+    let slip = slip::not_found("", Some(namespace), name, &elsewhere, "in the cluster");
+    let found = match (elsewhere.meant(name), elsewhere.namespaces.as_slice()) {
+        (Some(meant), _) => format!("{message}; {meant} does"),
+        (None, [_, ..]) => format!("{message}; one of that name is in {}", elsewhere.namespaces.join(", ")),
+        (None, []) => message,
+    };
+    Cause { next: advice.then_some(slip.next), ..wrong(reason::SERVICE_ACCOUNT_NOT_FOUND, found) }
 }
 
 /// Why the service account does not offer what is wanted. That it has not been written yet explains nothing that the
@@ -121,6 +163,7 @@ fn no_pods(subject: &Subject<'_>) -> Option<Cause> {
         mark: Mark::Idle,
         reason: reason::NO_PODS.to_owned(),
         message: format!("no pod runs as service account {} yet", subject.account_name()),
+        next: None,
     })
 }
 
@@ -130,6 +173,7 @@ fn right(subject: &Subject<'_>) -> Cause {
         mark: Mark::Right,
         reason: reason::VERIFIED.to_owned(),
         message: format!("every container has the role {role} and a token that STS can be given"),
+        next: None,
     }
 }
 
@@ -143,5 +187,6 @@ fn cause(finding: &Finding) -> Cause {
         mark: Mark::from(Some(finding.severity)),
         reason: finding.reason.as_str().to_owned(),
         message: finding.message.clone(),
+        next: None,
     }
 }

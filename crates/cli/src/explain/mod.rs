@@ -4,6 +4,7 @@
 //! cluster ──► the identity of the object ──► subject (which pod it is told about) ──► story: steps, cause, next ──► text
 //! ```
 
+mod around;
 mod cause;
 mod containers;
 mod next;
@@ -27,13 +28,17 @@ use crate::messages::Messages;
 use crate::output::document::{self, Output};
 use crate::paint::{Mark, Paint};
 
-pub(crate) use subject::{Subject, contains};
+pub(crate) use around::Around;
+pub(crate) use subject::{Subject, contains, names};
 
 /// Tell why a pod has its role, or has not
 ///
 /// Tells the story in its order: does the workload name the service account; is that annotated, by whom, since when; was
 /// the pod created before or after; what would the webhook have done; what has each container; which credentials would
 /// an SDK in it pick; what has the role's trust policy to contain. Ends with the one thing to do next.
+///
+/// Where you may list mutatingwebhookconfigurations and mutatingadmissionpolicies it says what injects, and whether that
+/// looks at the pod.
 ///
 /// Of a workload, service account or binding it tells about the pod that is worst off.
 #[derive(Debug, Args)]
@@ -84,6 +89,9 @@ pub(crate) struct Cause {
     /// CamelCase: a finding's reason, or that of the binding's condition `Ready`.
     pub(crate) reason: String,
     pub(crate) message: String,
+    /// What to do, where that is known with the cause.
+    #[serde(skip)]
+    pub(crate) next: Option<String>,
 }
 
 /// One question of the story, and its answer.
@@ -110,9 +118,11 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, Failu
         let mut session = Session::open(&args.connection, &scope).await?;
         let issuer = session.discover_issuer().await;
         let mut names = BTreeSet::new();
+        let mut around = Around::default();
         let reading = session
             .read(true, |snapshot| {
                 names.extend(subject::names(&snapshot, target.kind));
+                around.note(&snapshot);
                 contains(&snapshot, target).then_some(snapshot)
             })
             .await?;
@@ -123,14 +133,37 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, Failu
             return Err(Failure::Other(format!("there is no {target} {}{meant}", session.place())));
         };
         let no_issuer = issuer.err().map(|why| why.to_string());
-        write(&tell(&snapshot, target, no_issuer.as_deref()), args.output, Paint::of_stdout(), out)?;
+        look_around(&session, &snapshot, target, &mut around).await?;
+        write(&tell(&snapshot, target, no_issuer.as_deref(), &around), args.output, Paint::of_stdout(), out)?;
         Ok(Exit::Ok)
     })
 }
 
+/// Reads what bears on a story without being a part of the identity. What the user may not see is left out.
+async fn look_around(
+    session: &Session,
+    snapshot: &Snapshot,
+    target: &Target,
+    around: &mut Around,
+) -> Result<(), Failure> {
+    around.injectors = Some(session.injectors().await?);
+    if snapshot.service_account.is_none() {
+        for (namespace, name) in session.account_names().await? {
+            if namespace != snapshot.namespace {
+                around.add_account(&namespace, &name, false);
+            }
+        }
+    }
+    let pod = Subject::of(snapshot, target, around).pod.map(|pod| pod.name().to_owned());
+    if let Some(pod) = pod {
+        around.pod_labels = session.pod_labels(&snapshot.namespace, &pod).await?;
+    }
+    Ok(())
+}
+
 /// The story of an object of the snapshot. `no_issuer`: why the cluster's issuer is not known, if it was asked for.
-pub(crate) fn tell(snapshot: &Snapshot, target: &Target, no_issuer: Option<&str>) -> Story {
-    let subject = Subject::of(snapshot, target);
+pub(crate) fn tell(snapshot: &Snapshot, target: &Target, no_issuer: Option<&str>, around: &Around) -> Story {
+    let subject = Subject::of(snapshot, target, around);
     let cause = cause::of(&subject);
     let steps = steps::of(&subject, no_issuer);
     Story {
@@ -144,7 +177,7 @@ pub(crate) fn tell(snapshot: &Snapshot, target: &Target, no_issuer: Option<&str>
 
 pub(crate) fn write(story: &Story, output: Output, paint: Paint, out: &mut dyn Write) -> Result<(), Failure> {
     match output {
-        Output::Text => write!(out, "{}", render::text(story, paint))?,
+        Output::Text => render::text(story, paint).print(out)?,
         Output::Json => document::json(story, out)?,
         Output::Yaml => document::yaml(story, out)?,
     }

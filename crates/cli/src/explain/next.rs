@@ -4,6 +4,7 @@ use podidentity_api::names::reason;
 use podidentity_core::finding::{Finding, FindingReason};
 use podidentity_core::rollout::Wait;
 
+use super::around::Missed;
 use super::cause::{INVALID_ROLE_ARN, NOT_ANNOTATED};
 use super::{Cause, Subject};
 
@@ -11,13 +12,14 @@ use super::{Cause, Subject};
 pub(super) fn of(subject: &Subject<'_>, cause: &Cause) -> String {
     let namespace = &subject.snapshot.namespace;
     let account = &subject.snapshot.service_account_name;
+    if let Some(next) = &cause.next {
+        return next.clone();
+    }
     match cause.reason.as_str() {
         reason::SERVICE_ACCOUNT_NOT_FOUND => {
             format!("Create it: kubectl -n {namespace} create serviceaccount {account}")
         }
-        NOT_ANNOTATED => format!(
-            "If its pods need a role, create a PodIdentityBinding with serviceAccountName {account} and the role's ARN."
-        ),
+        NOT_ANNOTATED => not_annotated(subject),
         reason::SUSPENDED => {
             format!("Resume it: kubectl podidentity -n {namespace} resume pib/{}", binding(subject))
         }
@@ -50,10 +52,21 @@ pub(super) fn of(subject: &Subject<'_>, cause: &Cause) -> String {
         reason::NO_PODS => "Nothing: pods that are created now get the role.".to_owned(),
         "PodNotLive" => "Explain a pod that runs, or the workload.".to_owned(),
         // The other reasons of a binding say themselves what to do, as do findings about no pod.
-        other => match finding(subject, other) {
-            Some(finding) => of_finding(subject, finding),
-            None => general(other),
-        },
+        other => {
+            let missed = match FindingReason::named(other) {
+                Some(FindingReason::InjectionMissed | FindingReason::WebhookNotFound) => Missed::of(subject).next(),
+                // It need not have been missed; but where nothing injects, a restart does not help either.
+                Some(FindingReason::PodPredatesBinding) => {
+                    Some(Missed::of(subject)).filter(Missed::is_certain).and_then(|missed| missed.next())
+                }
+                _ => None,
+            };
+            match (missed, finding(subject, other)) {
+                (Some(mend), _) => mend,
+                (None, Some(finding)) => of_finding(subject, finding),
+                (None, None) => general(other),
+            }
+        }
     }
 }
 
@@ -62,12 +75,38 @@ fn binding(subject: &Subject<'_>) -> String {
     owner.and_then(|owner| owner.metadata.name.clone()).unwrap_or_default()
 }
 
+/// A binding, but never for `default`: that would give the role to every pod that names no service account.
+fn not_annotated(subject: &Subject<'_>) -> String {
+    let namespace = &subject.snapshot.namespace;
+    let account = &subject.snapshot.service_account_name;
+    if account != "default" {
+        return format!(
+            "If its pods need a role, create a PodIdentityBinding with serviceAccountName {account} and the role's ARN."
+        );
+    }
+    let workload = subject.controller();
+    let what = workload.clone().or_else(|| subject.pod.as_ref().map(|pod| format!("Pod/{}", pod.name())));
+    let what = what.unwrap_or_else(|| "the workload".to_owned());
+    let name = workload.as_deref().and_then(|title| title.split_once('/')).map(|(_, name)| name);
+    let meant = name.and_then(|name| subject.around.of_workload(namespace, name));
+    match meant {
+        Some(meant) => format!("Set serviceAccountName: {meant} in the pod template of {what}."),
+        None => format!(
+            "If it needs a role, give it a service account of its own and bind that, since every pod that names none runs as \
+             default: kubectl -n {namespace} create serviceaccount {0}; then set serviceAccountName: {0} in the pod template \
+             of {what}, and create a PodIdentityBinding for {0}.",
+            name.unwrap_or("NAME")
+        ),
+    }
+}
+
 fn verified(subject: &Subject<'_>) -> String {
     let role = subject.role().unwrap_or_default();
     let name = role.rsplit('/').next().unwrap_or_default();
+    let (namespace, account) = (&subject.snapshot.namespace, &subject.snapshot.service_account_name);
     format!(
-        "Nothing here. If AWS calls are refused all the same, compare the trust policy: aws iam get-role --role-name \
-         {name} --query Role.AssumeRolePolicyDocument"
+        "Nothing here. If AWS calls are refused all the same, have the trust policy judged: aws iam get-role --role-name \
+         {name} | kubectl podidentity -n {namespace} trust sa/{account} -f -"
     )
 }
 
@@ -77,8 +116,8 @@ fn finding<'a>(subject: &'a Subject<'_>, reason: &str) -> Option<&'a Finding> {
 
 /// What is to be known of the reason says it.
 fn general(reason: &str) -> String {
-    let known = FindingReason::ALL.iter().find(|known| known.as_str() == reason);
-    known.map_or_else(|| "Do what the cause says.".to_owned(), |reason| reason.about().action.replace('`', ""))
+    FindingReason::named(reason)
+        .map_or_else(|| "Do what the cause says.".to_owned(), |reason| reason.about().action.replace('`', ""))
 }
 
 fn of_finding(subject: &Subject<'_>, finding: &Finding) -> String {

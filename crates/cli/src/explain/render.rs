@@ -1,43 +1,43 @@
 //! A story as text.
 
-use std::fmt::Write as _;
-
 use super::{Step, Story};
 use crate::paint::{Mark, Paint};
+use crate::sheet::Sheet;
 
 /// First what it comes down to, last what to do; between these the story.
-pub(super) fn text(story: &Story, paint: Paint) -> String {
-    let mut out = String::new();
-    let _ = writeln!(out, "{}", paint.bold(&story.title));
+pub(super) fn text(story: &Story, paint: Paint) -> Sheet {
+    let mut out = Sheet::of(paint);
+    out.line(format_args!("{}", paint.bold(&story.title)));
     let cause = &story.cause;
-    let _ = writeln!(out, "{} {}", paint.mark(cause.mark), paint.like(cause.mark, &cause.reason));
-    paint.paragraph(&mut out, "  ", &cause.message);
+    out.line(format_args!("{} {}", paint.mark(cause.mark), paint.like(cause.mark, &cause.reason)));
+    out.paragraph(paint, "  ", &cause.message);
     for step in &story.steps {
-        out.push('\n');
+        out.blank();
         self::step(&mut out, step, paint);
     }
-    let _ = writeln!(out, "\n{}", paint.bold("Next"));
-    paint.paragraph(&mut out, "  ", &story.next);
+    out.blank();
+    out.line(format_args!("{}", paint.bold("Next")));
+    out.paragraph(paint, "  ", &story.next);
     out
 }
 
-fn step(out: &mut String, step: &Step, paint: Paint) {
-    let _ = writeln!(out, "{} {}", paint.mark(step.mark), paint.bold(&step.heading));
-    paint.paragraph(out, "  ", &step.text);
+fn step(out: &mut Sheet, step: &Step, paint: Paint) {
+    out.line(format_args!("{} {}", paint.mark(step.mark), paint.bold(&step.heading)));
+    out.paragraph(paint, "  ", &step.text);
     let width = step.details.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     for (name, value) in &step.details {
         if name.is_empty() {
             // A document, to be copied as it is.
-            let _ = writeln!(out, "{value}");
+            out.document(value);
             continue;
         }
         let used = value.starts_with("<- used");
         let mut lines = paint.wrap(value, width + 6).into_iter();
         let first = lines.next().unwrap_or_default();
         let first = if used { paint.like(Mark::Right, first) } else { first };
-        let _ = writeln!(out, "    {}  {first}", paint.dim(format!("{name:width$}")));
+        out.line(format_args!("    {}  {first}", paint.dim(format!("{name:width$}"))));
         for line in lines {
-            let _ = writeln!(out, "    {:width$}  {line}", "");
+            out.line(format_args!("    {:width$}  {line}", ""));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The questions in their order, each with its answer.
 
-use super::{Step, Subject, containers};
+use super::{Step, Subject, around, containers};
 use crate::age::age;
 use crate::paint::Mark;
 use jiff::Timestamp;
@@ -9,6 +9,7 @@ use podidentity_core::arn::RoleArn;
 use podidentity_core::injection::{Reasons, reasons};
 use podidentity_core::objects::{FieldOwner, field_owners};
 use podidentity_core::owners::owners;
+use podidentity_core::slip;
 use podidentity_core::trust::{self, TrustPolicy};
 use podidentity_core::verify::shown;
 
@@ -18,13 +19,15 @@ pub(super) fn of(subject: &Subject<'_>, no_issuer: Option<&str>) -> Vec<Step> {
     steps.extend(binding(subject));
     steps.extend(order(subject));
     steps.extend(webhook(subject));
+    steps.extend(around::step(subject));
+    steps.extend(slips(subject));
     steps.extend(containers::of(subject));
     steps.extend(sdk(subject));
     steps.extend(trusted(subject, no_issuer));
     steps
 }
 
-fn step(mark: Mark, heading: &str, text: impl Into<String>) -> Step {
+pub(super) fn step(mark: Mark, heading: &str, text: impl Into<String>) -> Step {
     Step { mark, heading: heading.to_owned(), text: text.into(), details: Vec::new() }
 }
 
@@ -57,7 +60,7 @@ fn annotation(subject: &Subject<'_>) -> Step {
     };
     let wanted = subject.role().is_none_or(|wanted| wanted == role);
     let valid = role.parse::<RoleArn>().is_ok();
-    let mut text = format!("{key} is {}", shown(role));
+    let mut text = format!("{key} is {}", shown(&role));
     if !valid {
         text += ", which is not the ARN of a role";
     }
@@ -135,6 +138,15 @@ fn order(subject: &Subject<'_>) -> Option<Step> {
         }
         Some(_) => step(Mark::Right, heading, format!("{pod_age}, after the annotation was written")),
     })
+}
+
+/// What is written without the effect that is meant?
+fn slips(subject: &Subject<'_>) -> Option<Step> {
+    let slips = slip::of_snapshot(subject.snapshot);
+    let worst = slips.iter().map(|(_, slip)| slip.severity).min()?;
+    let mut step = step(Mark::from(Some(worst)), "Slips", "what is written without the effect that is meant:");
+    step.details = slips.into_iter().map(|(object, slip)| (object, shown(&slip.message()))).collect();
+    Some(step)
 }
 
 /// What would the webhook have done, and why?

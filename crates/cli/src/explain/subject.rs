@@ -1,5 +1,6 @@
 //! What the story is about: an identity, and of its workloads and pods the one that is asked for or is worst off.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use podidentity_core::assess::{Assessment, Case};
@@ -10,12 +11,15 @@ use podidentity_core::snapshot::Snapshot;
 use podidentity_core::unbound::{annotated_role, as_if_bound};
 use podidentity_core::verify::JudgedPod;
 
+use super::Around;
 use crate::cluster::{Target, TargetKind};
 
 /// What the story is about.
 pub(crate) struct Subject<'a> {
     /// As it was read.
     pub(crate) snapshot: &'a Snapshot,
+    /// What is around it.
+    pub(crate) around: &'a Around,
     /// Judged, as if a suspended binding declared what is annotated where there is none.
     pub(crate) assessment: Assessment,
     /// Whether there is a binding.
@@ -31,11 +35,12 @@ pub(crate) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(crate) fn of(snapshot: &'a Snapshot, target: &Target) -> Self {
+    pub(crate) fn of(snapshot: &'a Snapshot, target: &Target, around: &'a Around) -> Self {
         let assumed = as_if_bound(snapshot);
         let assessment = Assessment::of(assumed.as_ref().unwrap_or(snapshot));
         let mut subject = Self {
             snapshot,
+            around,
             bound: !snapshot.bindings.is_empty(),
             asked: (target.kind == TargetKind::Binding).then(|| target.name.clone()),
             pod: None,
@@ -97,13 +102,13 @@ impl<'a> Subject<'a> {
     }
 
     /// The role that the service account is annotated with.
-    pub(crate) fn annotated_role(&self) -> Option<&str> {
+    pub(crate) fn annotated_role(&self) -> Option<Cow<'_, str>> {
         annotated_role(self.snapshot.service_account.as_deref()?, &self.snapshot.config.settings)
     }
 
     /// The role that is wanted: that of the binding, or that of the annotation.
-    pub(crate) fn role(&self) -> Option<&str> {
-        self.case().map(|case| case.wanted.role_arn.as_str()).or_else(|| self.annotated_role())
+    pub(crate) fn role(&self) -> Option<Cow<'_, str>> {
+        self.case().map(|case| Cow::Borrowed(case.wanted.role_arn.as_str())).or_else(|| self.annotated_role())
     }
 
     pub(crate) fn account_name(&self) -> String {

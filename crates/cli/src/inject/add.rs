@@ -64,22 +64,3 @@ fn of_value(value: &Value) -> Node {
         }
     }
 }
-
-/// Takes the quotes of JSON from texts that need none in YAML.
-pub(super) fn unquote(node: &mut Node) {
-    match &mut node.kind {
-        Kind::Scalar { text, style: style @ Style::DoubleQuoted } => {
-            if let Kind::Scalar { style: needed, .. } = Node::string(text).kind {
-                *style = needed;
-            }
-        }
-        Kind::Scalar { .. } => {}
-        Kind::Sequence(items) => items.iter_mut().for_each(unquote),
-        Kind::Mapping(entries) => {
-            for (key, value) in entries {
-                unquote(key);
-                unquote(value);
-            }
-        }
-    }
-}

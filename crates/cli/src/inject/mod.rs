@@ -1,6 +1,7 @@
 //! `inject`: what the webhook would add, written into manifests.
 
 mod add;
+mod instead;
 #[cfg(test)]
 mod tests;
 
@@ -11,19 +12,29 @@ use podidentity_core::injection::{Injection, inject};
 use podidentity_core::objects::{Map, PodTemplate};
 use podidentity_core::settings::Settings;
 
-use crate::accounts::{Accounts, Identity, key, unreadable};
+use self::instead::Instead;
+
+use crate::accounts::{Accounts, Identity, entries, key, unreadable};
 use crate::args::{InjectArgs, Injector};
 use crate::exit::Exit;
 use crate::manifest::{self, Object, Role, objects};
 use crate::messages::Messages;
 use crate::predict::{Predicted, judge};
 use crate::read::{Document, Input, Problem, read};
-use crate::yaml::emit;
+use crate::yaml::{emit, unquote};
 
 /// Runs the command: manifests to `out`, what is wrong to standard error.
 pub(crate) fn run(args: &InjectArgs, out: &mut dyn Write) -> io::Result<Exit> {
     let input = read(&args.input.files);
-    let done = work(args, &input);
+    let instead = match args.container_credentials_config.as_deref().map(instead::read) {
+        None => Instead::default(),
+        Some(Ok(instead)) => instead,
+        Some(Err(why)) => {
+            Messages::new().failure(&why);
+            return Ok(Exit::Unreadable);
+        }
+    };
+    let done = work(args, &input, instead);
     out.write_all(done.printed.as_bytes())?;
 
     let mut messages = Messages::new();
@@ -48,12 +59,18 @@ struct Done {
     no_role: bool,
 }
 
-fn work(args: &InjectArgs, input: &Input) -> Done {
-    let settings = args.webhook.settings();
+fn work(args: &InjectArgs, input: &Input, instead: Instead) -> Done {
+    let mut settings = args.webhook.settings();
     let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
     let accounts = Accounts::of(&all, args.input.namespace.as_deref());
-    let mut work =
-        Work { args, settings: &settings, accounts: &accounts, problems: input.problems.clone(), warnings: Vec::new() };
+    let mut problems = input.problems.clone();
+    if let Some(namespace) = &args.webhook.watch_config_map {
+        match entries(&all, namespace) {
+            Ok(entries) => settings.entries = entries,
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let mut work = Work { args, settings: &settings, accounts: &accounts, instead, problems, warnings: Vec::new() };
     let mut printed = String::new();
     for document in input.documents() {
         append(&mut printed, &work.document(document));
@@ -67,7 +84,8 @@ fn work(args: &InjectArgs, input: &Input) -> Done {
         }));
     }
     problems.sort_by(|a, b| a.place.cmp(&b.place));
-    let roles = accounts.by_key.values().any(|account| account.identity(&settings).is_some());
+    let roles =
+        settings.entries.is_some() || accounts.by_key.values().any(|account| account.identity(&settings).is_some());
     Done { printed, problems, warnings, no_role: !all.is_empty() && !roles && !args.role.is_given() }
 }
 
@@ -89,6 +107,7 @@ struct Work<'a> {
     args: &'a InjectArgs,
     settings: &'a Settings,
     accounts: &'a Accounts<'a>,
+    instead: Instead,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -102,7 +121,7 @@ impl Work<'_> {
         };
         let mut root = root.clone();
         if document.json {
-            add::unquote(&mut root);
+            unquote(&mut root);
         }
         for (items, path, injection) in edits {
             if let Some(object) = manifest::node_mut(&mut root, &items) {
@@ -126,24 +145,44 @@ impl Work<'_> {
             }
         };
         let identity = self.identity(object, &template)?;
-        let injection = inject(&template, &identity.annotations, self.settings);
+        if self.gets_pod_identity(object, &template) {
+            return None;
+        }
+        let injection = inject(&template, identity.given(), self.settings);
         self.warn(object, &template, &identity);
         (!injection.is_empty()).then(|| (object.items.clone(), path, injection))
     }
 
     fn identity(&self, object: &Object<'_>, template: &PodTemplate) -> Option<Identity> {
         let name = template.spec.service_account();
-        let account = self.accounts.by_key.get(&key(object, name, self.args.input.namespace.as_deref()));
+        let key = key(object, name, self.args.input.namespace.as_deref());
         match self.args.role.wanted(name) {
             Some(wanted) => Some(Identity::of(wanted, &Map::new(), self.settings)),
-            None => account?.identity(self.settings),
+            None => self.accounts.identity(&key, self.settings),
         }
+    }
+
+    /// Whether the webhook gives the pods the credentials of EKS Pod Identity, for which it leaves the role out.
+    fn gets_pod_identity(&mut self, object: &Object<'_>, template: &PodTemplate) -> bool {
+        let name = template.spec.service_account();
+        let key = key(object, name, self.args.input.namespace.as_deref());
+        let gets = self.instead.has(key.0.as_deref().unwrap_or_default(), name);
+        if gets {
+            let message = format!(
+                "{}: PodIdentityInstead: the webhook gives pods of service account {name} the credentials of EKS Pod Identity \
+                 and not the role, so nothing is injected here.",
+                object.title()
+            );
+            self.warnings.push(Problem { place: object.place.clone(), message });
+        }
+        gets
     }
 
     /// What still keeps containers from having the role.
     fn warn(&mut self, object: &Object<'_>, template: &PodTemplate, identity: &Identity) {
         let predicted = Predicted::new(object, template, identity, self.settings, true);
-        let findings = judge(object, &predicted, identity, self.settings);
+        let Some(node) = object.template_node() else { return };
+        let findings = judge(object, node, &predicted, identity, self.settings);
         self.warnings.extend(findings.into_iter().filter(|found| found.severity != Severity::Info).map(|found| {
             Problem { message: format!("{}: {}: {}", object.title(), found.reason, found.message), place: found.place }
         }));

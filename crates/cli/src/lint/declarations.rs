@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use podidentity_core::arn::RoleArn;
 use podidentity_core::finding::Severity;
-use podidentity_core::injection::inject;
-use podidentity_core::objects::{Container, Map, PodSpec, PodTemplate};
 use podidentity_core::settings::Settings;
 
 use crate::accounts::{Account, Accounts, Key};
@@ -26,8 +23,6 @@ pub(super) fn check(accounts: &Accounts<'_>, settings: &Settings) -> Vec<Finding
         claims(key, account, &mut findings);
         suspended(account, &mut findings);
         conflict(account, settings, &mut findings);
-        role(account, settings, &mut findings);
-        ignored(account, settings, &mut findings);
     }
     findings
 }
@@ -63,14 +58,6 @@ fn claims(key: &Key, account: &Account<'_>, findings: &mut Vec<Finding>) {
         let place = field(&other.object, "serviceAccountName");
         findings.push(finding(ManifestReason::ServiceAccountClaimed, &other.object, place, message));
     }
-    if account.objects.is_empty() {
-        let message = format!(
-            "service account {name} is not among the files. If nothing else creates it, the binding waits for it, and \
-             its workloads cannot start."
-        );
-        let place = field(&owner.object, "serviceAccountName");
-        findings.push(finding(ManifestReason::ServiceAccountNotFound, &owner.object, place, message));
-    }
 }
 
 fn suspended(account: &Account<'_>, findings: &mut Vec<Finding>) {
@@ -105,42 +92,4 @@ fn conflict(account: &Account<'_>, settings: &Settings, findings: &mut Vec<Findi
         found.severity = Severity::Warning;
     }
     findings.push(found);
-}
-
-/// The webhook injects whatever the annotation says; STS then refuses it.
-fn role(account: &Account<'_>, settings: &Settings, findings: &mut Vec<Finding>) {
-    let key = settings.key("role-arn");
-    let (Some(value), Some(object)) = (account.annotations.get(&key), account.objects.last()) else { return };
-    if let Some(error) = value.parse::<RoleArn>().err().filter(|_| !value.is_empty()) {
-        let place = account.annotation_place(&key).unwrap_or_else(|| object.place.clone());
-        let message = format!("annotation {key}: {error}. Pods get it all the same, and STS refuses it.");
-        findings.push(finding(ManifestReason::InvalidRoleArn, object, place, message));
-    }
-}
-
-/// Annotations that the webhook passes over: where the default still decides, the value was not understood.
-fn ignored(account: &Account<'_>, settings: &Settings, findings: &mut Vec<Finding>) {
-    let Some(object) = account.objects.last() else { return };
-    let expirations = [1200, 2400].map(|token_expiration| Settings { token_expiration, ..settings.clone() });
-    let endpoints = [true, false].map(|sts_regional_endpoints| Settings { sts_regional_endpoints, ..settings.clone() });
-    for (name, defaults, expected) in [
-        ("token-expiration", expirations, "a whole number of seconds, for example \"86400\""),
-        ("sts-regional-endpoints", endpoints, "\"true\" or \"false\""),
-    ] {
-        let key = settings.key(name);
-        let Some(value) = account.annotations.get(&key) else { continue };
-        let annotations = Map::from_iter([(settings.key("role-arn"), "any".to_owned()), (key.clone(), value.clone())]);
-        let [one, other] = defaults.map(|defaults| inject(&probe(), &annotations, &defaults));
-        if one != other {
-            let place = account.annotation_place(&key).unwrap_or_else(|| object.place.clone());
-            let message = format!("annotation {key} is {value:?}, which the webhook ignores: write {expected}.");
-            findings.push(finding(ManifestReason::AnnotationIgnored, object, place, message));
-        }
-    }
-}
-
-/// A pod with one plain container, to ask the model about.
-fn probe() -> PodTemplate {
-    let spec = PodSpec { containers: vec![Container::default()], ..PodSpec::default() };
-    PodTemplate { spec, ..PodTemplate::default() }
 }

@@ -2,35 +2,53 @@
 //!
 //! ```text
 //! read ──► objects ──► accounts (bindings + service accounts) ──► declarations, grants: findings about these
+//!                 ├──► slips: what is meant and does not come to it
 //!                 └──► workloads ──► predicted pods ──► core's verification: findings about pods ──► output
 //! ```
 
 mod declarations;
 mod grants;
+mod slips;
+mod sources;
+mod text;
 
 use std::io::{self, Write};
 
+use podidentity_core::finding::Severity;
+use podidentity_core::objects::PodTemplate;
 use podidentity_core::settings::Settings;
 
-use crate::accounts::{Accounts, key, unreadable};
+use self::slips::Slips;
+use self::sources::Sources;
+
+use crate::accounts::{Accounts, entries, key, unreadable};
 use crate::args::LintArgs;
 use crate::exit::Exit;
 use crate::findings::Finding;
 use crate::manifest::{Object, Role, objects};
 use crate::messages::Messages;
 use crate::output::{self, Report, Totals};
-use crate::predict::{Predicted, is_error, judge};
+use crate::predict::{Predicted, judge};
 use crate::read::{Input, Problem, read};
+use crate::yaml::decode;
 
 /// Runs the command: findings to `out`.
 pub(crate) fn run(args: &LintArgs, out: &mut dyn Write, colour: bool) -> io::Result<Exit> {
-    let input = read(&args.input.files);
-    let report = Linter { args, settings: args.webhook.settings() }.report(&input);
+    let mut input = read(&args.input.files);
+    let mended = text::mend(&mut input);
+    let report = Linter { args, settings: args.webhook.settings(), problems: Vec::new() }
+        .watching(&input)
+        .report(&input, mended);
     let mut messages = Messages::new();
     messages.notes(&input.notes);
     messages.problems(&report.problems);
     output::write(&report, args.output, out, colour)?;
-    Ok(match (report.problems.is_empty(), report.findings.iter().any(is_error)) {
+    let fails = |finding: &Finding| match finding.severity {
+        Severity::Error => true,
+        Severity::Warning => args.strict,
+        Severity::Info => false,
+    };
+    Ok(match (report.problems.is_empty(), report.findings.iter().any(fails)) {
         (false, _) => Exit::Unreadable,
         (true, true) => Exit::Findings,
         (true, false) => Exit::Ok,
@@ -40,19 +58,37 @@ pub(crate) fn run(args: &LintArgs, out: &mut dyn Write, colour: bool) -> io::Res
 struct Linter<'a> {
     args: &'a LintArgs,
     settings: Settings,
+    problems: Vec<Problem>,
 }
 
 impl Linter<'_> {
-    fn report(&self, input: &Input) -> Report {
+    /// The same with what the webhook's ConfigMap says, if that is asked for.
+    fn watching(mut self, input: &Input) -> Self {
+        if let Some(namespace) = &self.args.webhook.watch_config_map {
+            let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
+            match entries(&all, namespace) {
+                Ok(entries) => self.settings.entries = entries,
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        self
+    }
+
+    /// `findings`: what was found while reading.
+    fn report(&self, input: &Input, mut findings: Vec<Finding>) -> Report {
         let namespace = self.args.input.namespace.as_deref();
         let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
         let accounts = Accounts::of(&all, namespace);
-        let mut findings = declarations::check(&accounts, &self.settings);
+        findings.extend(declarations::check(&accounts, &self.settings));
         findings.extend(grants::check(&all, &accounts, &self.settings));
-        let mut problems: Vec<Problem> = input.problems.iter().chain(&accounts.problems).cloned().collect();
+        let slips = Slips { objects: &all, accounts: &accounts, settings: &self.settings, namespace };
+        findings.extend(slips.check());
+        let mut problems: Vec<Problem> =
+            input.problems.iter().chain(&accounts.problems).chain(&self.problems).cloned().collect();
+        let sources = Sources::of(&all, namespace);
         let mut totals = Totals { files: input.files.len(), objects: all.len(), ..Totals::default() };
-        for object in all.iter().filter(|object| matches!(object.role, Role::Workload(_))) {
-            match self.workload(object, &accounts) {
+        for object in all.iter().filter(|object| matches!(object.role, Role::Workload(_) | Role::Custom)) {
+            match self.workload(object, &accounts, &sources) {
                 Err(problem) => problems.push(problem),
                 Ok(None) => totals.workloads_without_role += 1,
                 Ok(Some(found)) => {
@@ -67,14 +103,27 @@ impl Linter<'_> {
     }
 
     /// What will be found in the pods of a workload; `None` if they are to have no role.
-    fn workload(&self, object: &Object<'_>, accounts: &Accounts<'_>) -> Result<Option<Vec<Finding>>, Problem> {
-        let Some(template) = object.template() else { return Ok(None) };
-        let template = template.map_err(|error| unreadable(object, &error))?;
-        let key = key(object, template.spec.service_account(), self.args.input.namespace.as_deref());
-        let identity = accounts.by_key.get(&key).and_then(|account| account.identity(&self.settings));
-        let Some(identity) = identity else { return Ok(None) };
-        let injects = !self.args.without_webhook;
-        let predicted = Predicted::new(object, &template, &identity, &self.settings, injects);
-        Ok(Some(judge(object, &predicted, &identity, &self.settings)))
+    fn workload(
+        &self,
+        object: &Object<'_>,
+        accounts: &Accounts<'_>,
+        sources: &Sources,
+    ) -> Result<Option<Vec<Finding>>, Problem> {
+        let mut found = None;
+        for node in object.template_nodes() {
+            let mut template: PodTemplate = match decode(&node) {
+                Ok(template) => template,
+                // Their controllers accept what Kubernetes does not; that it is not looked into is told.
+                Err(_) if object.role == Role::Custom => continue,
+                Err(error) => return Err(unreadable(object, &error)),
+            };
+            let key = key(object, template.spec.service_account(), self.args.input.namespace.as_deref());
+            template.spec.reveal(&|source| sources.get(&key.0, source));
+            let identity = accounts.identity(&key, &self.settings);
+            let Some(identity) = identity else { continue };
+            let predicted = Predicted::new(object, &template, &identity, &self.settings, !self.args.without_webhook);
+            found.get_or_insert_with(Vec::new).extend(judge(object, &node, &predicted, &identity, &self.settings));
+        }
+        Ok(found)
     }
 }

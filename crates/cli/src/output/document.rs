@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::yaml;
+
 /// How an answer is printed that people read, and programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -18,12 +20,10 @@ pub(crate) enum Output {
 
 /// JSON, indented.
 pub(crate) fn json(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, document)?;
-    writeln!(out)
+    writeln!(out, "{}", yaml::encode_json(document)?)
 }
 
 /// YAML.
 pub(crate) fn yaml(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
-    let text = serde_saphyr::to_string(document).map_err(io::Error::other)?;
-    writeln!(out, "{}", text.trim_end())
+    write!(out, "{}", yaml::encode(document)?)
 }

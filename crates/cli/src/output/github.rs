@@ -3,14 +3,19 @@
 use std::io::{self, Write};
 
 use podidentity_core::finding::Severity;
+use podidentity_core::foreign::Foreign;
 
 use super::Report;
-use crate::messages::one_line;
 use crate::read::Place;
+use crate::sheet::Sheet;
+
+/// The most characters of a part of a command.
+const LONGEST: usize = 4000;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let mut sheet = Sheet::new();
     for problem in &report.problems {
-        writeln!(out, "{}", command("error", &problem.place, "Unreadable", &problem.in_document()))?;
+        sheet.line(command("error", &problem.place, "Unreadable", &problem.in_document()));
     }
     for finding in &report.findings {
         let kind = match finding.severity {
@@ -19,30 +24,21 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             Severity::Info => "notice",
         };
         let title = format!("{}: {}", finding.reason, finding.object);
-        writeln!(out, "{}", command(kind, &finding.place, &title, &finding.message))?;
+        sheet.line(command(kind, &finding.place, &title, &finding.message));
     }
-    Ok(())
+    sheet.print(out)
 }
 
 fn command(kind: &str, place: &Place, title: &str, message: &str) -> String {
+    let foreign = |text| Foreign::new(text).up_to(LONGEST);
     format!(
         "::{kind} file={},line={},col={},title={}::{}",
-        property(&place.file),
+        foreign(&place.file).github_property(),
         place.at.line,
         place.at.column,
-        property(&one_line(title)),
-        data(&one_line(message))
+        foreign(title).github_property(),
+        foreign(message).github_message()
     )
-}
-
-/// What would end the command or begin another one.
-fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-/// Properties are separated by commas and end at a colon.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]

@@ -9,8 +9,7 @@ use super::Report;
 use crate::read::Place;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &document(report))?;
-    writeln!(out)
+    super::document::json(&document(report), out)
 }
 
 fn document(report: &Report) -> Value {

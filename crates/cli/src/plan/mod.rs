@@ -160,7 +160,7 @@ pub(crate) fn planned(snapshot: &Snapshot, change: Change) -> Option<Planned> {
 pub(crate) fn write(planned: &[Planned], output: Output, paint: Paint, out: &mut dyn Write) -> Result<(), Failure> {
     let value = || Value::Array(planned.iter().map(to_json).collect());
     match output {
-        Output::Text => write!(out, "{}", render::text(planned, paint))?,
+        Output::Text => render::text(planned, paint).print(out)?,
         Output::Json => document::json(&value(), out)?,
         Output::Yaml => document::yaml(&value(), out)?,
     }

@@ -43,7 +43,7 @@ impl Overlay {
             match object.role {
                 Role::Binding => overlay.add_binding(&object, place, &schema),
                 Role::ServiceAccount => overlay.add_account(&object, place),
-                Role::Workload(_) | Role::Other => others += 1,
+                Role::Workload(_) | Role::Custom | Role::Other => others += 1,
             }
         }
         if others > 0 {

@@ -1,45 +1,45 @@
 //! Plans as text.
 
-use std::fmt::Write as _;
-
 use podidentity_core::forecast::{Fate, WorkloadForecast};
 
 use super::{Change, Planned};
 use crate::paint::{Mark, Paint};
+use crate::sheet::Sheet;
 use crate::view::counted;
 
-pub(super) fn text(planned: &[Planned], paint: Paint) -> String {
-    let mut out = String::new();
+pub(super) fn text(planned: &[Planned], paint: Paint) -> Sheet {
+    let mut out = Sheet::of(paint);
     for plan in planned {
         if !out.is_empty() {
-            out.push('\n');
+            out.blank();
         }
         one(&mut out, plan, paint);
     }
-    let gap = if out.is_empty() { "" } else { "\n" };
-    let _ = writeln!(out, "{gap}{}", paint.bold(summary(planned)));
+    if !out.is_empty() {
+        out.blank();
+    }
+    out.line(paint.bold(summary(planned)));
     out
 }
 
-fn one(out: &mut String, plan: &Planned, paint: Paint) {
+fn one(out: &mut Sheet, plan: &Planned, paint: Paint) {
     let change = match plan.change {
         Change::None => "",
         Change::Created => " (created)",
         Change::Configured => " (configured)",
     };
     let title = format!("{}/pib/{}{change}", plan.namespace, plan.binding);
-    let _ = writeln!(out, "{}  {}", paint.bold(title), paint.dim(&plan.role_arn));
+    out.line(format_args!("{}  {}", paint.bold(title), paint.dim(&plan.role_arn)));
     if let Some((reason, message)) = &plan.forecast.blocked {
-        let _ = writeln!(
-            out,
+        out.line(format_args!(
             "  {} {}",
             paint.mark(Mark::Wrong),
             paint.like(Mark::Wrong, format!("nothing is written: {reason}"))
-        );
-        paint.paragraph(out, "    ", message);
+        ));
+        out.paragraph(paint, "    ", message);
     }
     for waiting in &plan.waiting {
-        let _ = writeln!(out, "  {} pib/{waiting} does not count beside it", paint.mark(Mark::Warning));
+        out.line(format_args!("  {} pib/{waiting} does not count beside it", paint.mark(Mark::Warning)));
     }
     annotations(out, plan, paint);
     let width =
@@ -48,39 +48,39 @@ fn one(out: &mut String, plan: &Planned, paint: Paint) {
         self::workload(out, workload, width, plan.forecast.blocked.is_some(), paint);
         if let Some(refused) = &workload.refused {
             let warning = format!("the API server refuses its next pod: {refused}");
-            let _ = writeln!(out, "    {} {}", paint.mark(Mark::Wrong), paint.like(Mark::Wrong, warning));
+            out.line(format_args!("    {} {}", paint.mark(Mark::Wrong), paint.like(Mark::Wrong, warning)));
         }
     }
     if plan.forecast.unmanaged_pods > 0 {
         let pods = counted(plan.forecast.unmanaged_pods, "pod");
-        let _ = writeln!(out, "  {} {pods} of other owners: verified, never restarted", paint.mark(Mark::Note));
+        out.line(format_args!("  {} {pods} of other owners: verified, never restarted", paint.mark(Mark::Note)));
     }
     let nothing = plan.forecast.blocked.is_none()
         && plan.forecast.annotations.is_empty()
         && plan.forecast.workloads.is_empty()
         && plan.forecast.unmanaged_pods == 0;
     if nothing {
-        let _ = writeln!(out, "  {} nothing to do", paint.mark(Mark::Right));
+        out.line(format_args!("  {} nothing to do", paint.mark(Mark::Right)));
     }
 }
 
-fn annotations(out: &mut String, plan: &Planned, paint: Paint) {
+fn annotations(out: &mut Sheet, plan: &Planned, paint: Paint) {
     if plan.forecast.annotations.is_empty() {
         return;
     }
-    let _ = writeln!(out, "  {} ServiceAccount/{}", paint.like(Mark::Warning, "~"), plan.service_account);
+    out.line(format_args!("  {} ServiceAccount/{}", paint.like(Mark::Warning, "~"), plan.service_account));
     for change in &plan.forecast.annotations {
         if let Some(from) = &change.from {
-            let _ = writeln!(out, "    {}", paint.like(Mark::Wrong, format!("- {}: {from}", change.key)));
+            out.line(format_args!("    {}", paint.like(Mark::Wrong, format!("- {}: {from}", change.key))));
         }
         if let Some(to) = &change.to {
-            let _ = writeln!(out, "    {}", paint.like(Mark::Right, format!("+ {}: {to}", change.key)));
+            out.line(format_args!("    {}", paint.like(Mark::Right, format!("+ {}: {to}", change.key))));
         }
     }
 }
 
 /// `blocked`: what is told happens once nothing stands in its way.
-fn workload(out: &mut String, workload: &WorkloadForecast, width: usize, blocked: bool, paint: Paint) {
+fn workload(out: &mut Sheet, workload: &WorkloadForecast, width: usize, blocked: bool, paint: Paint) {
     let id = format!("{:width$}", workload.workload.to_string());
     let pods = counted(workload.pods, "pod");
     let (sign, text) = match &workload.fate {
@@ -105,9 +105,9 @@ fn workload(out: &mut String, workload: &WorkloadForecast, width: usize, blocked
     };
     let indent = 2 + 2 + width + 2;
     let mut lines = paint.wrap(&text, indent).into_iter();
-    let _ = writeln!(out, "  {sign} {id}  {}", lines.next().unwrap_or_default());
+    out.line(format_args!("  {sign} {id}  {}", lines.next().unwrap_or_default()));
     for line in lines {
-        let _ = writeln!(out, "{:indent$}{line}", "");
+        out.line(format_args!("{:indent$}{line}", ""));
     }
 }
 

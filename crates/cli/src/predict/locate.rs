@@ -2,16 +2,14 @@
 
 use podidentity_core::finding::{Finding, FindingReason};
 use podidentity_core::injection::{
-    ROLE_ARN, SKIP_CONTAINERS, SKIP_LABEL, STS_ENDPOINTS, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME,
+    REGIONS, ROLE_ARN, SKIP_CONTAINERS, SKIP_LABEL, STS_ENDPOINTS, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME,
 };
 use podidentity_core::settings::Settings;
 
-use crate::manifest::Object;
 use crate::yaml::{Node, Position};
 
 /// Where to look, best first; what is not in the manifest is passed over.
-pub(super) fn position(object: &Object<'_>, finding: &Finding, settings: &Settings) -> Position {
-    let Some(template) = object.template_node() else { return object.node.at };
+pub(super) fn position(template: &Node, finding: &Finding, settings: &Settings) -> Position {
     let places = Places { template, container: container(template, finding.container.as_deref()) };
     let found = match finding.reason {
         FindingReason::RoleEnvPreset | FindingReason::StaleRole | FindingReason::TokenEnvMissing => {
@@ -20,14 +18,22 @@ pub(super) fn position(object: &Object<'_>, finding: &Finding, settings: &Settin
         FindingReason::RoleEnvMissing | FindingReason::TokenEnvMismatch | FindingReason::MountMissing => {
             places.env(&[TOKEN_FILE, ROLE_ARN])
         }
-        FindingReason::ForeignTokenVolume | FindingReason::AudienceMismatch => places.volume(),
+        FindingReason::ForeignTokenVolume => places.volume(),
+        FindingReason::AudienceMismatch => places.env(&[TOKEN_FILE]).or_else(|| places.volume()),
+        FindingReason::TokenPathLinked | FindingReason::ApiServerToken => places.env(&[TOKEN_FILE]),
+        FindingReason::TokenPathOfUnix => places.spec("os").or_else(|| places.spec("affinity")),
+        FindingReason::RegionMismatch => places.env(&REGIONS),
+        FindingReason::RegionMissing => places.env(&[STS_ENDPOINTS]),
+        FindingReason::TokenUnreadable | FindingReason::TokenMayBeUnreadable => places.volume(),
         FindingReason::TokenExpirationMismatch => {
             places.meta("annotations", &settings.key(TOKEN_EXPIRATION)).or_else(|| places.volume())
         }
         FindingReason::TokenNotRefreshed => places.key("volumeMounts"),
         FindingReason::StsEndpointMismatch => places.env(&[STS_ENDPOINTS]),
         FindingReason::StaticCredentialsShadow => {
-            places.env(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"])
+            let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
+            let files = ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"];
+            places.env(&names).or_else(|| places.env(&files)).or_else(|| places.key("envFrom"))
         }
         FindingReason::EnvFromOpaque => places.key("envFrom"),
         FindingReason::ContainerSkipped => places.meta("annotations", &settings.key(SKIP_CONTAINERS)),
@@ -36,7 +42,7 @@ pub(super) fn position(object: &Object<'_>, finding: &Finding, settings: &Settin
         FindingReason::NodeRoleReachable => places.spec("hostNetwork"),
         _ => None,
     };
-    found.or_else(|| places.container.map(|container| container.at)).unwrap_or(object.node.at)
+    found.or_else(|| places.container.map(|container| container.at)).unwrap_or(template.at)
 }
 
 fn container<'a>(template: &'a Node, name: Option<&str>) -> Option<&'a Node> {

@@ -5,14 +5,18 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 /// The manifests below the folder in the order of their names. Hidden folders are left out, and so are the templates of
-/// Helm charts, which are no YAML before they are rendered.
+/// Helm charts, which are no YAML before they are rendered, and what a link leads to that is not in the folder: who gives
+/// somebody a folder does not choose which files of his are read.
 pub(super) fn manifests(folder: &Path, notes: &mut Vec<String>) -> Vec<walkdir::Result<PathBuf>> {
     let mut found = Vec::new();
+    let root = folder.canonicalize().ok();
     let mut entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
         match entry {
             Err(error) => found.push(Err(error)),
-            Ok(entry) if entry.depth() > 0 && is_left_out(&entry, notes) => {
+            Ok(entry)
+                if entry.depth() > 0 && (is_left_out(&entry, notes) || is_outside(&entry, root.as_deref(), notes)) =>
+            {
                 if entry.file_type().is_dir() {
                     entries.skip_current_dir();
                 }
@@ -36,6 +40,19 @@ fn is_left_out(entry: &DirEntry, notes: &mut Vec<String>) -> bool {
         notes.push(format!("{path}: left out, it holds the templates of a Helm chart: render it with `helm template`"));
     }
     in_chart
+}
+
+/// Whether a link leads out of the folder.
+fn is_outside(entry: &DirEntry, root: Option<&Path>, notes: &mut Vec<String>) -> bool {
+    if !entry.path_is_symlink() {
+        return false;
+    }
+    let target = entry.path().canonicalize().ok();
+    let inside = target.zip(root).is_some_and(|(target, root)| target.starts_with(root));
+    if !inside {
+        notes.push(format!("{}: left out, it is a link that leads out of the folder", super::shown(entry.path())));
+    }
+    !inside
 }
 
 fn is_manifest(path: &Path) -> bool {

@@ -62,7 +62,8 @@ struct Marker {
 fn marker(line: &str) -> Option<Marker> {
     let ends = line.starts_with("...");
     let rest = line.strip_prefix("---").or_else(|| line.strip_prefix("..."))?;
-    if !rest.is_empty() && !rest.starts_with([' ', '\t', '\r', '\n']) {
+    // kubectl takes every kind of space for one.
+    if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
         return None;
     }
     let content = rest.trim_start();

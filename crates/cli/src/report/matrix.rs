@@ -104,7 +104,7 @@ impl<'a> Matrix<'a> {
             }
         }
         let mut reasons: Vec<&str> = severities.keys().copied().collect();
-        let rank = |reason: &str| FindingReason::ALL.iter().position(|known| known.as_str() == reason);
+        let rank = |reason: &str| FindingReason::all().position(|known| known.as_str() == reason);
         reasons.sort_by_key(|reason| (severities.get(reason).copied(), rank(reason), *reason));
         Self { clean: all.len() - namespaces.len(), reasons, namespaces }
     }

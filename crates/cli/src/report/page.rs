@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 
 use jiff::Timestamp;
+use podidentity_core::foreign::Foreign;
 
 use super::{list, matrix, roles};
 use crate::view::{Totals, View};
@@ -28,22 +29,12 @@ pub(crate) struct About {
 /// Text in HTML: names and messages come from the cluster.
 pub(super) struct Text<'a>(pub(super) &'a str);
 
+/// The most characters of a text of the page.
+const LONGEST: usize = 4000;
+
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
-        while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
-            let (plain, special) = rest.split_at(at);
-            f.write_str(plain)?;
-            f.write_str(match special.as_bytes()[0] {
-                b'&' => "&amp;",
-                b'<' => "&lt;",
-                b'>' => "&gt;",
-                b'"' => "&quot;",
-                _ => "&#39;",
-            })?;
-            rest = &special[1..];
-        }
-        f.write_str(rest)
+        Foreign::new(self.0).up_to(LONGEST).html().fmt(f)
     }
 }
 

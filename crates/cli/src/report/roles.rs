@@ -35,6 +35,11 @@ pub(super) fn write(views: &[View], out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(
         out,
+        "<p>Whether the trust policy of a role lets a service account in: <code>aws iam get-role --role-name ROLE | \
+         kubectl podidentity -n NAMESPACE trust sa/NAME -f -</code></p>"
+    )?;
+    writeln!(
+        out,
         "<table class=\"roles\">\n<thead><tr><th>Role</th><th class=\"number\">Service accounts</th>\
          <th class=\"number\">Namespaces</th><th class=\"number\">Pods</th><th>Used by</th></tr></thead>\n<tbody>"
     )?;

@@ -10,6 +10,7 @@ use super::{Detail, named, tree};
 use crate::cluster::{Failure, Picture, Session, Target};
 use crate::exit::Exit;
 use crate::paint::{Mark, Paint};
+use crate::sheet::{Sheet, one_line};
 
 /// Shows it until Ctrl-C. On a terminal the screen is overwritten, elsewhere every change is printed below the last.
 pub(super) async fn show(
@@ -24,9 +25,9 @@ pub(super) async fn show(
         () = signals.end() => return Ok(Exit::Ok),
     };
     let text = |picture: &Picture<'_>| match named(picture.views.clone(), targets, &session.place()) {
-        Ok(views) => tree(&views, detail, Paint::of_stdout()),
+        Ok(views) => tree(&views, detail, Paint::of_stdout()).finished(),
         // What is asked for may come, or come back.
-        Err(failure) => format!("{failure}\n"),
+        Err(failure) => one_line(failure) + "\n",
     };
     let mut screen = Screen::new(out);
     screen.draw(&text(&picture), &footer(&picture))?;
@@ -43,8 +44,14 @@ fn footer(picture: &Picture<'_>) -> String {
     let paint = Paint::of_stdout();
     if let Some(problem) = &picture.problem {
         let problem = problem.lines().next().unwrap_or_default();
-        return paint.like(Mark::Wrong, paint.cut(&format!("may be old: {problem}")));
+        return line(paint, paint.like(Mark::Wrong, paint.cut(&format!("may be old: {problem}"))));
     }
     let how = if picture.is_live() { "live" } else { "no right to watch: looks every 2s" };
-    paint.dim(paint.cut(&format!("{}, {how}; Ctrl-C ends", Zoned::now().strftime("%H:%M:%S"))))
+    line(paint, paint.dim(paint.cut(&format!("{}, {how}; Ctrl-C ends", Zoned::now().strftime("%H:%M:%S")))))
+}
+
+fn line(paint: Paint, text: String) -> String {
+    let mut sheet = Sheet::of(paint);
+    sheet.line(text);
+    sheet.finished().trim_end_matches('\n').to_owned()
 }

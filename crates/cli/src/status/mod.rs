@@ -20,6 +20,7 @@ use crate::complete;
 use crate::exit::Exit;
 use crate::messages::Messages;
 use crate::paint::Paint;
+use crate::sheet::Sheet;
 use crate::view::{Totals, View};
 
 pub(crate) use tree::{Detail, tree};
@@ -94,15 +95,21 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failur
     })
 }
 
-fn write(views: &[View], output: Output, detail: Detail, paint: Paint, out: &mut dyn Write) -> Result<(), Failure> {
+pub(crate) fn write(
+    views: &[View],
+    output: Output,
+    detail: Detail,
+    paint: Paint,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     match output {
-        Output::Tree => write!(out, "{}", tree(views, detail, paint))?,
+        Output::Tree => tree(views, detail, paint).print(out)?,
         Output::Json => crate::output::document::json(&document(views), out)?,
         Output::Yaml => crate::output::document::yaml(&document(views), out)?,
         Output::Name => {
-            for view in views {
-                writeln!(out, "{}", view.title())?;
-            }
+            let mut names = Sheet::new();
+            views.iter().for_each(|view| names.line(view.title()));
+            names.print(out)?;
         }
     }
     Ok(())

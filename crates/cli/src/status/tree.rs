@@ -1,10 +1,9 @@
 //! Bindings as a tree: binding, workloads, pods, containers.
 
-use std::fmt::Write as _;
-
 use podidentity_core::finding::Severity;
 
 use crate::paint::{Mark, Paint};
+use crate::sheet::Sheet;
 use crate::view::{FindingView, PodView, Totals, View, WorkloadView, counted};
 
 /// So many pods of a workload are shown where not all are asked for.
@@ -20,22 +19,23 @@ pub(crate) struct Detail {
 }
 
 /// The tree of all views, with a summary. `views` are sorted.
-pub(crate) fn tree(views: &[View], detail: Detail, paint: Paint) -> String {
+pub(crate) fn tree(views: &[View], detail: Detail, paint: Paint) -> Sheet {
     let columns = Columns::of(views);
-    let mut out = String::new();
+    let mut out = Sheet::of(paint);
     let mut namespace = None;
     for view in views {
         if detail.namespaces && namespace != Some(&view.namespace) {
             namespace = Some(&view.namespace);
-            let _ = writeln!(out, "{}", paint.bold(&view.namespace));
+            out.line(format_args!("{}", paint.bold(&view.namespace)));
         }
         Tree { out: &mut out, detail, paint, said: Vec::new() }.view(view, columns);
     }
-    let _ = writeln!(out, "\n{}", paint.dim(Totals::of(views)));
+    out.blank();
+    out.line(format_args!("{}", paint.dim(Totals::of(views))));
     let unseen = views.iter().filter(|view| !view.observed).count();
     if unseen > 0 {
         let text = format!("No operator has looked at {} yet: does it run?", counted(unseen, "binding"));
-        let _ = writeln!(out, "{}", paint.like(Mark::Warning, text));
+        out.line(format_args!("{}", paint.like(Mark::Warning, text)));
     }
     out
 }
@@ -89,7 +89,7 @@ fn headline(view: &View, mark: Mark) -> (Mark, String) {
 }
 
 struct Tree<'a> {
-    out: &'a mut String,
+    out: &'a mut Sheet,
     detail: Detail,
     paint: Paint,
     /// What was told already: binding, workload and pod often have the same to say.
@@ -104,13 +104,12 @@ impl<'a> Tree<'a> {
         let role = format!("{:width$}", role(view), width = columns.role);
         let pods = format!("{:>9}", format!("{}/{} pods", view.pods_verified, view.pods_total));
         let (mark, reason) = headline(view, mark);
-        let _ = writeln!(
-            self.out,
+        self.out.line(format_args!(
             "{} {}  {role}  {pods}  {}",
             paint.mark(mark),
             paint.bold(title),
             paint.like(mark, reason)
-        );
+        ));
         let shown = self.shown_workloads(view);
         let hidden = if view.is_right() && !self.detail.everything { 0 } else { view.workloads.len() - shown.len() };
         let findings: Vec<_> = view.findings.iter().filter(|_| self.detail.everything).collect();
@@ -128,16 +127,15 @@ impl<'a> Tree<'a> {
         for (index, finding) in findings.iter().enumerate() {
             let (branch, below) = branches(shown.len() + index + 1 == last);
             let mark = Mark::from(Some(finding.severity));
-            let _ = writeln!(self.out, "{branch}{} {} {}", paint.mark(mark), finding.object, finding.reason);
+            self.out.line(format_args!("{branch}{} {} {}", paint.mark(mark), finding.object, finding.reason));
             self.news(&format!("{below}  "), &finding.message);
         }
         if hidden > 0 {
             let (branch, _) = branches(true);
-            let _ = writeln!(
-                self.out,
+            self.out.line(format_args!(
                 "{branch}{}",
                 paint.dim(format!("{} with nothing to say", counted(hidden, "workload")))
-            );
+            ));
         }
     }
 
@@ -161,14 +159,13 @@ impl<'a> Tree<'a> {
             "Rolling" | "Pending" => Mark::Working,
             _ => Mark::Wrong,
         };
-        let _ = writeln!(
-            self.out,
+        self.out.line(format_args!(
             "{branch}{} {}  {verified}/{} pods  {}",
             paint.mark(mark),
             workload.title(),
             workload.pods.len(),
-            paint.like(mark, &workload.state),
-        );
+            paint.like(mark, &workload.state)
+        ));
         if let Some(message) = workload.message.as_ref().filter(|_| self.detail.everything) {
             self.news(&format!("{below}  "), message);
         }
@@ -181,7 +178,7 @@ impl<'a> Tree<'a> {
             self.pod(pod, below, last, &mut said);
         }
         if hidden > 0 {
-            let _ = writeln!(self.out, "{below}\u{2514}\u{2500} {}", paint.dim(format!("{hidden} more like these")));
+            self.out.line(format_args!("{below}\u{2514}\u{2500} {}", paint.dim(format!("{hidden} more like these"))));
         }
     }
 
@@ -205,8 +202,12 @@ impl<'a> Tree<'a> {
             format!("{} {}", paint.mark(mark), paint.like(mark, &finding.reason))
         });
         let parts: Vec<String> = containers.chain(of_pod).collect();
-        let _ =
-            writeln!(self.out, "{indent}{branch}{} {}  {}", paint.mark(Mark::from(worst)), pod.name, parts.join("  "));
+        self.out.line(format_args!(
+            "{indent}{branch}{} {}  {}",
+            paint.mark(Mark::from(worst)),
+            pod.name,
+            parts.join("  ")
+        ));
         if !self.detail.everything {
             return;
         }
@@ -231,7 +232,7 @@ impl<'a> Tree<'a> {
 
     /// Wrapped lines behind the branches.
     fn text(&mut self, indent: &str, text: &str) {
-        self.paint.paragraph(self.out, indent, text);
+        self.out.paragraph(self.paint, indent, text);
     }
 }
 
@@ -278,7 +279,7 @@ mod tests {
         view.state = State::Failing;
         sentence.clone_into(&mut view.message);
         view.workloads = vec![workload];
-        let text = tree(&[view], Detail { namespaces: false, everything: true }, Paint::plain());
+        let text = tree(&[view], Detail { namespaces: false, everything: true }, Paint::plain()).finished();
         assert_eq!(text.matches(sentence).count(), 1, "{text}");
         assert!(text.contains("a restart would not help\n"), "{text}");
     }

@@ -161,7 +161,7 @@ pub(crate) fn write(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     match output {
-        Output::Table => write!(out, "{}", table::table(views, namespaces, paint))?,
+        Output::Table => table::table(views, namespaces, paint).print(out)?,
         Output::Json => document::json(&status::document(views), out)?,
         Output::Yaml => document::yaml(&status::document(views), out)?,
         Output::Junit => junit::write(views, out)?,

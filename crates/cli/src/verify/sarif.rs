@@ -13,7 +13,7 @@ pub(super) fn log(views: &[View]) -> Value {
         "$schema": SCHEMA,
         "version": "2.1.0",
         "runs": [{
-            "tool": tool(FindingReason::ALL.iter().copied().map(Reason::Pod)),
+            "tool": tool(FindingReason::all().map(Reason::Pod)),
             "results": results,
         }],
     })
@@ -68,7 +68,7 @@ fn result(
             "podIdentity/v1": format!("{reason}|{}|{}|{}", view.namespace, view.title(), container.unwrap_or_default()),
         },
     });
-    if let Some(index) = FindingReason::ALL.iter().position(|rule| rule.as_str() == reason) {
+    if let Some(index) = FindingReason::all().position(|rule| rule.as_str() == reason) {
         result["ruleIndex"] = json!(index);
     }
     result

@@ -10,6 +10,7 @@ use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::finding::Severity;
 use podidentity_core::outcome::Outcome;
 use podidentity_core::plan::has_finalizer;
+use podidentity_core::slip;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status;
 use podidentity_core::unbound::as_if_bound;
@@ -20,7 +21,8 @@ use super::{FindingView, PodView, State, View, WorkloadView};
 /// The views of an identity: one for each binding, or one for a service account that is annotated without.
 pub(crate) fn views(snapshot: &Snapshot) -> Vec<View> {
     if snapshot.bindings.is_empty() {
-        return as_if_bound(snapshot).and_then(|assumed| unbound(&assumed)).into_iter().collect();
+        let annotated = as_if_bound(snapshot).and_then(|assumed| unbound(&assumed));
+        return annotated.or_else(|| meant(snapshot)).into_iter().collect();
     }
     let assessment = Assessment::of(snapshot);
     let owner = assessment.owning_binding();
@@ -108,6 +110,31 @@ fn unbound(assumed: &Snapshot) -> Option<View> {
         (State::Verified, reason::VERIFIED.to_owned(), format!("{pods} as {}", view.role_arn))
     };
     Some(View { state, observed: true, reason, message, ..view })
+}
+
+/// A service account, or a workload that runs as it, that is meant to have a role and has none.
+fn meant(snapshot: &Snapshot) -> Option<View> {
+    let slips = slip::of_snapshot(snapshot);
+    let (_, first) = slips.first().filter(|(_, slip)| slip.severity == Severity::Error)?;
+    let pods = snapshot.pods.iter().filter(|pod| pod.is_live()).count();
+    Some(View {
+        namespace: snapshot.namespace.clone(),
+        binding: None,
+        service_account: snapshot.service_account_name.clone(),
+        role_arn: String::new(),
+        state: State::Failing,
+        observed: true,
+        reason: first.reason.as_str().to_owned(),
+        message: first.message(),
+        created: snapshot.service_account.as_ref().and_then(|account| created(&account.metadata)),
+        annotated_at: None,
+        workloads_total: snapshot.workloads.len(),
+        workloads_current: 0,
+        pods_total: pods,
+        pods_verified: 0,
+        workloads: Vec::new(),
+        findings: slips.iter().map(|(object, slip)| FindingView::from(slip.finding(object))).collect(),
+    })
 }
 
 /// A binding that is being deleted, which finalizers keep. What the operator still does about it shows in the stored

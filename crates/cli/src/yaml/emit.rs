@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use podidentity_core::foreign::is_active;
+
 use super::{Kind, Node, Style};
 
 /// The document as text, ending with a line feed.
@@ -178,7 +180,7 @@ fn flow_scalar(text: &str, style: Style, tagged: bool) -> String {
 }
 
 /// Whether YAML 1.1 and 1.2 allow the character everywhere without an escape, on one line.
-fn is_printable(c: char) -> bool {
+pub(super) fn is_printable(c: char) -> bool {
     matches!(c, ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}'
         | '\u{ff00}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
@@ -193,7 +195,7 @@ fn double_quoted(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            c if is_printable(c) => quoted.push(c),
+            c if is_printable(c) && !is_active(c) => quoted.push(c),
             c if u32::from(c) <= 0xff => escape(&mut quoted, "\\x", 2, c),
             c if u32::from(c) <= 0xffff => escape(&mut quoted, "\\u", 4, c),
             c => escape(&mut quoted, "\\U", 8, c),

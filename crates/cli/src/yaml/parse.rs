@@ -1,16 +1,25 @@
 //! From text to nodes.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use granit_parser::{Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, Tag};
 use thiserror::Error;
 
+use super::dialect::{Dialects, Difference};
+use super::emit::is_printable;
+use super::separators;
 use super::{Kind, Node, Position, Style};
 
 /// Aliases may multiply what they refer to; a document that grows beyond this is refused.
 const MAX_NODES: usize = 1_000_000;
+/// The most bytes of texts that anchors and aliases may copy.
+const MAX_COPIED: usize = 16 * 1024 * 1024;
 /// The parser's own limit of nesting, which aliases could otherwise get around.
 const MAX_DEPTH: usize = 255;
+
+const TOO_LARGE: &str = "aliases make this document too large";
 
 /// Why a document cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -18,19 +27,81 @@ const MAX_DEPTH: usize = 255;
 pub(crate) struct ParseError {
     pub(crate) message: String,
     pub(crate) at: Position,
+    /// Whether it is another document to kubectl, rather than none.
+    pub(crate) ambiguous: bool,
 }
 
-/// Reads one document, before which the file has so many lines; `None` if there is nothing in it.
+impl ParseError {
+    fn new(message: impl Into<String>, at: Position) -> Self {
+        Self { message: message.into(), at, ambiguous: false }
+    }
+}
+
+/// Reads one document of YAML, before which the file has so many lines; `None` if there is nothing in it. A document that
+/// kubectl reads differently is refused.
 pub(crate) fn parse(text: &str, lines_before: usize) -> Result<Option<Node>, ParseError> {
+    let root = read(text, lines_before, Some(Dialects::of(text)))?;
+    let with_line_feeds = |text: &str| read(text, 0, Some(Dialects::of(text)));
+    match separators::difference(text, root.as_ref(), with_line_feeds) {
+        Some(difference) => Err(refused(difference, text, lines_before)),
+        None => Ok(root),
+    }
+}
+
+fn refused(difference: Difference, text: &str, lines_before: usize) -> ParseError {
+    let before = text.get(..difference.offset).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let line_number = lines_before + before.matches('\n').count() + 1;
+    let at = Position { line: line_number, column: line.chars().count() + 1 };
+    ParseError { message: difference.message, at, ambiguous: true }
+}
+
+/// Reads one document of JSON, which kubectl does not read as YAML.
+pub(crate) fn parse_json(text: &str, lines_before: usize) -> Result<Option<Node>, ParseError> {
+    read(&with_escapes(text), lines_before, None)
+}
+
+/// JSON may have characters in its texts that YAML only takes as escapes.
+fn with_escapes(text: &str) -> Cow<'_, str> {
+    let is_special = |c: char| c >= '\u{7f}' && !is_printable(c);
+    if !text.contains(is_special) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if is_special(c) {
+            // Writing to a String cannot fail; none of these is beyond the basic plane.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+        out
+    });
+    Cow::Owned(escaped)
+}
+
+fn read(text: &str, lines_before: usize, mut dialects: Option<Dialects<'_>>) -> Result<Option<Node>, ParseError> {
     let mut options = Options::default();
     options.set_emit_comments(false);
+    options.emit_anchor_events = dialects.is_some();
     // As kubectl reads it: a block scalar that ends with the file ends without a line feed.
     options.block_scalar_eof_without_line_feed = true;
     let mut builder = Builder { lines_before, ..Builder::default() };
+    let refuse = |difference| refused(difference, text, lines_before);
     for event in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = event.map_err(|error| builder.scan_error(&error))?;
+        let (event, span) = match event {
+            Ok(event) => event,
+            Err(error) => {
+                let at = error.marker().byte_offset().unwrap_or(text.len());
+                dialects.map_or(Ok(()), |dialects| dialects.finish(at)).map_err(refuse)?;
+                return Err(builder.scan_error(&error));
+            }
+        };
+        if let Some(dialects) = &mut dialects {
+            dialects.take(&event, span).map_err(refuse)?;
+        }
         builder.take(event, span)?;
     }
+    dialects.map_or(Ok(()), |dialects| dialects.finish(text.len())).map_err(refuse)?;
     Ok(builder.root)
 }
 
@@ -49,6 +120,8 @@ struct Frame {
     depth: usize,
     /// Nodes in it, for the limit.
     size: usize,
+    /// Bytes of texts in it, for the limit.
+    bytes: usize,
 }
 
 /// A complete node with the measures that the limits need.
@@ -57,6 +130,7 @@ struct Measured {
     node: Node,
     depth: usize,
     size: usize,
+    bytes: usize,
 }
 
 #[derive(Default)]
@@ -65,6 +139,7 @@ struct Builder {
     frames: Vec<Frame>,
     anchors: HashMap<usize, Measured>,
     nodes: usize,
+    copied: usize,
     lines_before: usize,
 }
 
@@ -74,7 +149,7 @@ impl Builder {
     }
 
     fn scan_error(&self, error: &ScanError) -> ParseError {
-        ParseError { message: error.info(), at: self.position(error.marker()) }
+        ParseError::new(error.info(), self.position(error.marker()))
     }
 
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), ParseError> {
@@ -85,9 +160,10 @@ impl Builder {
                 let absent = style == ScalarStyle::Plain && span.is_empty();
                 let nothing = if tag.is_some() { "" } else { "null" };
                 let text = if absent { nothing.to_owned() } else { text.into_owned() };
+                let bytes = text.len();
                 let kind = Kind::Scalar { text, style: style_of(style) };
                 let node = Node { kind, tag: tag.map(|tag| written(&tag)), at };
-                self.complete(Measured { node, depth: 1, size: 1 }, anchor)
+                self.complete(Measured { node, depth: 1, size: 1, bytes }, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.open(Open::Sequence(Vec::new()), anchor, tag.as_deref(), at);
@@ -99,12 +175,15 @@ impl Builder {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => {
-                let Some(measured) = self.anchors.get(&anchor).cloned() else {
-                    return Err(ParseError { message: "an anchor that contains itself".to_owned(), at });
+                let Some(measured) = self.anchors.get(&anchor) else {
+                    return Err(ParseError::new("an anchor that contains itself", at));
                 };
                 if self.frames.len() + measured.depth > MAX_DEPTH || self.nodes + measured.size > MAX_NODES {
-                    return Err(ParseError { message: "aliases make this document too large".to_owned(), at });
+                    return Err(ParseError::new(TOO_LARGE, at));
                 }
+                let (size, bytes) = (measured.size, measured.bytes);
+                self.copies(size, bytes, at)?;
+                let Some(measured) = self.anchors.get(&anchor).cloned() else { return Ok(()) };
                 self.complete(measured, 0)
             }
             _ => Ok(()),
@@ -112,7 +191,7 @@ impl Builder {
     }
 
     fn open(&mut self, open: Open, anchor: usize, tag: Option<&Tag>, at: Position) {
-        self.frames.push(Frame { open, anchor, tag: tag.map(written), at, depth: 0, size: 1 });
+        self.frames.push(Frame { open, anchor, tag: tag.map(written), at, depth: 0, size: 1, bytes: 0 });
     }
 
     fn close(&mut self) -> Result<(), ParseError> {
@@ -122,25 +201,34 @@ impl Builder {
             Open::Mapping { entries, .. } => Kind::Mapping(merged(entries)?),
         };
         let node = Node { kind, tag: frame.tag, at: frame.at };
-        self.complete(Measured { node, depth: frame.depth + 1, size: frame.size }, frame.anchor)
+        let measured = Measured { node, depth: frame.depth + 1, size: frame.size, bytes: frame.bytes };
+        self.complete(measured, frame.anchor)
+    }
+
+    /// Counts what is about to be copied.
+    fn copies(&mut self, nodes: usize, bytes: usize, at: Position) -> Result<(), ParseError> {
+        self.copied += nodes * size_of::<Node>() + bytes;
+        if self.copied > MAX_COPIED { Err(ParseError::new(TOO_LARGE, at)) } else { Ok(()) }
     }
 
     fn complete(&mut self, measured: Measured, anchor: usize) -> Result<(), ParseError> {
         self.nodes += measured.size;
         if anchor != 0 {
+            self.copies(measured.size, measured.bytes, measured.node.at)?;
             self.anchors.insert(anchor, measured.clone());
         }
-        let Measured { node, depth, size } = measured;
+        let Measured { node, depth, size, bytes } = measured;
         let Some(frame) = self.frames.last_mut() else {
             if self.root.is_some() {
-                let message = "a second document where one was expected: put --- between them".to_owned();
-                return Err(ParseError { message, at: node.at });
+                let message = "a second document where one was expected: put --- between them";
+                return Err(ParseError::new(message, node.at));
             }
             self.root = Some(node);
             return Ok(());
         };
         frame.depth = frame.depth.max(depth);
         frame.size += size;
+        frame.bytes += bytes;
         match &mut frame.open {
             Open::Sequence(items) => items.push(node),
             Open::Mapping { entries, key } => match key.take() {
@@ -163,11 +251,13 @@ fn style_of(style: ScalarStyle) -> Style {
 
 /// The tag such that it means the same without the document's directives.
 fn written(tag: &Tag) -> String {
-    match tag.core_suffix() {
+    let written = match tag.core_suffix() {
         Some(suffix) => format!("!!{suffix}"),
         None if matches!(tag.original_handle(), "!" | "!!") || tag.handle().is_empty() => tag.original(),
         None => format!("!<{}{}>", tag.handle(), tag.suffix()),
-    }
+    };
+    // The parser has decoded what was percent-encoded; a line feed among it would end the tag.
+    written.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect()
 }
 
 fn is_merge(key: &Node) -> bool {
@@ -180,7 +270,8 @@ fn merged(entries: Vec<(Node, Node)>) -> Result<Vec<(Node, Node)>, ParseError> {
     if !entries.iter().any(|(key, _)| is_merge(key)) {
         return Ok(entries);
     }
-    let mut taken: Vec<Node> = entries.iter().filter(|(key, _)| !is_merge(key)).map(|(key, _)| key.clone()).collect();
+    let explicit = entries.iter().filter(|(key, _)| !is_merge(key));
+    let mut taken: HashSet<String> = explicit.map(|(key, _)| identity(key)).collect();
     let mut result = Vec::with_capacity(entries.len());
     for (key, value) in entries {
         if !is_merge(&key) {
@@ -188,8 +279,7 @@ fn merged(entries: Vec<(Node, Node)>) -> Result<Vec<(Node, Node)>, ParseError> {
             continue;
         }
         for (key, value) in merge_sources(value)? {
-            if !taken.contains(&key) {
-                taken.push(key.clone());
+            if taken.insert(identity(&key)) {
                 result.push((key, value));
             }
         }
@@ -197,9 +287,23 @@ fn merged(entries: Vec<(Node, Node)>) -> Result<Vec<(Node, Node)>, ParseError> {
     Ok(result)
 }
 
+/// A text that two keys share if they are equal, and no others.
+fn identity(key: &Node) -> String {
+    match &key.kind {
+        Kind::Scalar { text, style } => format!("{:?} {} {text:?}", key.tag, *style == Style::Plain),
+        Kind::Sequence(items) => {
+            format!("{:?} [{}]", key.tag, items.iter().map(identity).collect::<Vec<_>>().join(" "))
+        }
+        Kind::Mapping(entries) => {
+            let entries = entries.iter().map(|(key, value)| format!("{} {}", identity(key), identity(value)));
+            format!("{:?} {{{}}}", key.tag, entries.collect::<Vec<_>>().join(" "))
+        }
+    }
+}
+
 fn merge_sources(value: Node) -> Result<Vec<(Node, Node)>, ParseError> {
     let at = value.at;
-    let refused = || ParseError { message: "a merge key (<<) takes a mapping or a list of mappings".to_owned(), at };
+    let refused = || ParseError::new("a merge key (<<) takes a mapping or a list of mappings", at);
     match value.kind {
         Kind::Mapping(entries) => Ok(entries),
         Kind::Sequence(items) => {

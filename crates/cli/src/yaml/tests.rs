@@ -85,7 +85,7 @@ fn texts_of_several_lines_keep_every_character() {
         "- |2\n    x\n- - |2-\n      x\n",
         "a:\n- b: |2\n      x\n",
         "a: \"\\t\\0\\e\\u263a\\U0001F600\\x85\\u2028\\ufeff\"\n",
-        "a: |\n  \u{85}x\n",
+        "a: \"\\n  \\x85x\\n\"\n",
         "a: \"\\n\"\n",
         "a: \"\\n\\n  \\n x\"\n",
     ] {
@@ -114,6 +114,26 @@ fn aliases_that_multiply_are_refused() {
     }
     assert!(parse(&text, 0).unwrap_err().message.contains("too large"));
     assert!(parse("a: &a [*a]\n", 0).unwrap_err().message.contains("itself"));
+}
+
+#[test]
+fn aliases_that_multiply_bytes_are_refused() {
+    let text = format!("a: &a \"{}\"\nb:\n{}", "x".repeat(1_000_000), "- *a\n".repeat(100));
+    assert!(parse(&text, 0).unwrap_err().message.contains("too large"));
+    // Anchors within anchors are copies as well.
+    let nested: String = (0..200).map(|n| format!("&n{n} [")).collect();
+    let text = format!("a: {nested}\"{}\"{}\n", "x".repeat(1_000_000), "]".repeat(200));
+    assert!(parse(&text, 0).unwrap_err().message.contains("too large"));
+    let text = format!("a: &a \"{}\"\nb: [*a, *a]\n", "x".repeat(1_000_000));
+    assert!(parse(&text, 0).is_ok());
+}
+
+#[test]
+fn merge_keys_of_many_entries_are_merged_one_by_one() {
+    let entries: Vec<String> = (0..30_000).map(|n| format!("k{n}: 1")).collect();
+    let node = read(&format!("base: &b {{{}}}\nx:\n  <<: *b\n  k7: 2\n", entries.join(", ")));
+    let value = to_value(&node).unwrap();
+    assert_eq!((&value["x"]["k7"], value["x"].as_object().unwrap().len()), (&json!(2), 30_000));
 }
 
 #[test]
@@ -208,5 +228,88 @@ proptest! {
         let printed = emit(&Node::new(Kind::Mapping(vec![(Node::string("a"), Node::string(&text))])));
         let value: Value = serde_saphyr::from_str(&printed).unwrap();
         prop_assert_eq!(value, json!({"a": text}), "{}", printed);
+    }
+}
+
+/// What is read, and the line and column of what is refused.
+#[test]
+fn documents_that_kubectl_reads_differently_are_refused() {
+    let refused = [
+        ("# x\u{2028}{kind: Evil}\u{2028}---\u{2028}#\nkind: ConfigMap\n", 1, 4),
+        ("# x\u{2029}{kind: Evil}\nkind: ConfigMap\n", 1, 4),
+        ("# x\u{85}{kind: Evil}\nkind: ConfigMap\n", 1, 4),
+        ("a: b\n# \u{e9}\u{85}kind: Evil\n", 2, 4),
+        ("a: b\u{2028}kind: Evil\n", 1, 5),
+        ("a: |\n  text\u{2028}kind: Evil\n", 2, 7),
+        ("a: >\n  text\u{85}kind: Evil\n", 2, 7),
+        ("a: 'b' \u{85}kind: Evil\n", 1, 8),
+        ("a: \"b\"\n\u{feff}kind: Evil\n", 2, 1),
+        ("{a: b, ?kind: Evil}\n", 1, 8),
+        ("[:a]\n", 1, 2),
+        ("{kind:}\n", 1, 2),
+        ("{a: b, kind:, c: d}\n", 1, 8),
+        ("a: &x: {b: c}\n", 1, 4),
+    ];
+    for (text, line, column) in refused {
+        let error = parse(text, 0).expect_err(text);
+        assert_eq!((error.at.line, error.at.column), (line, column), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn what_only_looks_ambiguous_is_read() {
+    for text in [
+        "a: \"\u{2028}\u{85}\"\n",
+        "a: '\u{2029}'\n",
+        "a: \"\\u2028\"\n",
+        "a: yes\nb: 0600\nc: on\n",
+        "a: x?y\nb: :x\nc: ?x\nd: kind:}\n",
+        "{\"a\":1, b: [\"c\":d]}\n",
+        "a: &x-1_Y b\nc: *x-1_Y\n",
+        "a: |\n  x &y:z *w\n",
+        "a: \u{e9}\u{a0}\u{1f600} # \u{a0}\n",
+    ] {
+        assert!(parse(text, 0).is_ok(), "{text:?}: {:?}", parse(text, 0));
+    }
+    // kubectl does not read JSON as YAML.
+    assert!(parse_json("{\"a\": \"\u{7f}\u{9f}\u{85}\u{2028}\"}", 0).is_ok());
+}
+
+#[test]
+fn documents_of_others_are_written_with_escapes() {
+    let text = "{\n  \"a\": \"x\u{202e}\u{9b}\u{1f600}\u{e0041}\"\n}";
+    let raw = serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
+    let written = encode_json(&raw).unwrap();
+    assert_eq!(written, "{\n  \"a\": \"x\\u202e\\u009b\u{1f600}\\udb40\\udc41\"\n}");
+    assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+}
+
+#[test]
+fn what_kubectl_decodes_is_refused_where_it_is_read() {
+    assert!(to_value(&read("a: !!binary aGk=\n")).unwrap_err().message.contains("!!binary"));
+}
+
+#[test]
+fn a_tag_cannot_end_its_line() {
+    let printed = emit(&read("a: !<tag:evil%0akind:x> b\n"));
+    assert_eq!(printed.lines().count(), 1, "{printed}");
+}
+
+/// Ours is read by YAML 1.1 as it is read by 1.2.
+fn yaml_1_1(text: &str) -> Value {
+    serde_yaml_ng::from_str(text).unwrap_or_else(|error| panic!("{error} in:\n{text}"))
+}
+
+proptest! {
+    #[test]
+    fn our_documents_are_the_same_to_yaml_1_1(text in any::<String>(), key in "[ -~\\u{80}-\\u{a0}\\u{2020}-\\u{2030}\\u{feff}]{0,9}") {
+        let document = json!({"key": text, key: [text, {"a": text}], "number": 1.5, "null": null, "yes": true});
+        let encoded = encode(&document).unwrap();
+        prop_assert_eq!(yaml_1_1(&encoded), document.clone(), "{}", encoded);
+        prop_assert!(encoded.chars().all(|c| c == '\n' || !podidentity_core::foreign::is_active(c)), "{encoded:?}");
+        prop_assert_eq!(json(&read(&encoded)).unwrap(), document.clone());
+        let encoded = encode_json(&document).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Value>(&encoded).unwrap(), document);
+        prop_assert!(encoded.chars().all(|c| c == '\n' || !podidentity_core::foreign::is_active(c)), "{encoded:?}");
     }
 }

@@ -10,6 +10,9 @@ use super::{Kind, Node, Position, Style};
 /// The JSON that kubectl makes of the node.
 pub(super) fn to_value(node: &Node) -> Result<Value, DecodeError> {
     Ok(match &node.kind {
+        Kind::Scalar { .. } if node.tag.as_deref() == Some("!!binary") => {
+            return Err(error("!!binary is decoded by kubectl: write the text itself".to_owned(), node.at));
+        }
         Kind::Scalar { text, style } => scalar(text, *style, node.tag.as_deref()),
         Kind::Sequence(items) => Value::Array(items.iter().map(to_value).collect::<Result<_, _>>()?),
         Kind::Mapping(entries) => {

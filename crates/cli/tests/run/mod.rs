@@ -14,7 +14,7 @@ pub struct Outcome {
 /// Runs the command in the folder with this standard input.
 pub fn run<S: AsRef<std::ffi::OsStr>>(args: &[S], folder: &Path, stdin: &str) -> Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-podidentity"));
-    command.args(args).current_dir(folder).env_remove("CLICOLOR_FORCE");
+    command.args(args).current_dir(folder).env_remove("CLICOLOR_FORCE").env("COLUMNS", "100");
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("cannot start");
     let mut input = child.stdin.take().expect("no stdin");

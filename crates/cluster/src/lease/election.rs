@@ -6,10 +6,15 @@
 //! 2. Who does not hold it waits for the lease's whole duration, which is longer, from the moment *after* it has seen
 //!    the last change, or until the holder has given the lease up.
 //! 3. Every write is conditional on the version seen last, so of two that try only one succeeds.
+//!
+//! No process has a lease of more than [`LONGEST`], so a longer one that is seen counts as that.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+/// The longest that a lease may last. Whoever may write the lease can name any duration, and for so long nobody leads.
+pub const LONGEST: Duration = Duration::from_secs(600);
 
 /// The times of an election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,9 @@ impl Timing {
         let Self { duration, renew_deadline, retry_period } = *self;
         if duration.as_secs() == 0 || duration.subsec_nanos() != 0 {
             return Err(format!("the lease duration ({duration:?}) must be whole seconds, at least one"));
+        }
+        if duration > LONGEST {
+            return Err(format!("the lease duration ({duration:?}) must be at most {LONGEST:?}"));
         }
         if renew_deadline >= duration {
             return Err(format!(
@@ -119,7 +127,7 @@ impl Election {
             Some(holder) if holder == self.me => self.others_until = None,
             Some(_) => {
                 self.mine_until = None;
-                self.others_until = Some(now + record.duration.unwrap_or(self.timing.duration));
+                self.others_until = Some(now + record.duration.unwrap_or(self.timing.duration).min(LONGEST));
             }
             // Given up: whoever held it has stopped.
             None => {

@@ -24,6 +24,7 @@ use podidentity_core::objects::{
     DaemonSet, Deployment, ObservedAccount, ObservedBinding, ObservedPod, Pod, Rollout, StatefulSet,
 };
 use podidentity_core::settings::Settings;
+use podidentity_core::slip;
 use podidentity_core::snapshot::{Config, Snapshot};
 use podidentity_core::unbound::annotated_role;
 
@@ -199,14 +200,17 @@ fn lacks_grant(object: &Object) -> bool {
     conditions.filter(|it| it.type_ == condition::READY).any(|it| it.reason == reason::ROLE_NOT_ALLOWED)
 }
 
-/// The service accounts that a binding names or that are annotated with a role.
+/// The service accounts that a binding names, that are annotated with a role, or that are meant to have one.
 fn with_role(objects: &[Object], settings: &Settings) -> Identities {
     let mut found = Identities::new();
     for object in objects {
         let has_role = match object {
             Object::Binding(_) => true,
-            Object::ServiceAccount(account) => annotated_role(account, settings).is_some(),
-            Object::Workload(_) | Object::Pod(_) | Object::Namespace(_) => false,
+            Object::ServiceAccount(account) => {
+                annotated_role(account, settings).is_some() || slip::means_role(account, settings)
+            }
+            Object::Workload(workload) => slip::template_means_role(&workload.template, settings),
+            Object::Pod(_) | Object::Namespace(_) => false,
         };
         if let Some(account) = object.service_account().filter(|_| has_role) {
             found.entry(object.id().namespace).or_default().insert(account.to_owned());

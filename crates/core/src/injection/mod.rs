@@ -8,12 +8,14 @@
 //! get something else, which is only recognised, by [`crate::verify`].
 
 mod apply;
+mod given;
 mod go;
 mod reasons;
 #[cfg(test)]
 mod tests;
 mod validate;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::objects::{
@@ -23,6 +25,7 @@ use crate::objects::{
 use crate::settings::Settings;
 
 pub use apply::ShapeError;
+pub use given::{CONFIG_MAP, Entries, Entry, Given};
 pub use reasons::{Addition, Reasons, reasons};
 pub use validate::{Refusal, RefusalKind};
 
@@ -131,10 +134,16 @@ impl Injection {
     }
 }
 
-/// What the webhook adds to the pod when it is created, given the annotations of its service account.
-pub fn inject<'a>(target: impl Into<Target<'a>>, service_account: &Map, settings: &Settings) -> Injection {
+/// What the webhook adds to the pod when it is created, given the annotations of its service account, or what the
+/// webhook's ConfigMap says of it.
+pub fn inject<'a, 'b>(
+    target: impl Into<Target<'a>>,
+    service_account: impl Into<Given<'b>>,
+    settings: &Settings,
+) -> Injection {
     let target = target.into();
-    let Some(identity) = Identity::of(service_account, &target, settings).filter(|_| !target.is_skipped()) else {
+    let Some(identity) = Identity::of(service_account.into(), &target, settings).filter(|_| !target.is_skipped())
+    else {
         return Injection::default();
     };
     let skipped = target.skipped_containers(settings);
@@ -155,9 +164,24 @@ pub fn token_file(target: &Target<'_>, settings: &Settings) -> String {
     if target.selects_windows() { format!("C:{}", path.replace('/', "\\")) } else { path }
 }
 
+/// The seconds that the webhook reads from an annotation; `None`: it cannot, and ignores it.
+pub fn reads_seconds(text: &str) -> Option<i64> {
+    go::parse_int(text)
+}
+
+/// What the webhook reads from an annotation that is true or false; `None`: it cannot, and ignores it.
+pub fn reads_bool(text: &str) -> Option<bool> {
+    go::parse_bool(text)
+}
+
+/// The names that the webhook reads from an annotation that lists containers; `None`: it cannot, and skips none.
+pub fn names_in(text: &str) -> Option<Vec<String>> {
+    go::first_csv_record(text)
+}
+
 /// All that the webhook takes from annotations and flags.
 struct Identity<'a> {
-    role_arn: &'a str,
+    role_arn: Cow<'a, str>,
     audience: &'a str,
     expiration: i64,
     regional_sts: bool,
@@ -169,13 +193,20 @@ struct Identity<'a> {
 impl<'a> Identity<'a> {
     /// `None` if the service account does not name a role. Values that Go cannot read are ignored, as is the shape of
     /// the ARN.
-    fn of(service_account: &'a Map, pod: &Target<'a>, settings: &'a Settings) -> Option<Self> {
-        let annotation = |name: &str| service_account.get(&settings.key(name)).map(String::as_str);
-        let role_arn = annotation("role-arn").filter(|arn| !arn.is_empty())?;
+    fn of(given: Given<'a>, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
+        let identity = match given {
+            Given::Annotations(annotations) => Self::annotated(annotations, pod, settings)?,
+            Given::Entry(entry) => Self::listed(entry, pod, settings)?,
+        };
         let own_expiration = pod.annotation(&settings.key(TOKEN_EXPIRATION)).and_then(go::parse_int);
-        let expiration = own_expiration
-            .or_else(|| annotation(TOKEN_EXPIRATION).and_then(go::parse_int))
-            .unwrap_or(settings.token_expiration);
+        let own_expiration = own_expiration.map(|seconds| seconds.max(MIN_TOKEN_EXPIRATION));
+        Some(Self { expiration: own_expiration.unwrap_or(identity.expiration), ..identity })
+    }
+
+    fn annotated(annotations: &'a Map, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
+        let annotation = |name: &str| annotations.get(&settings.key(name)).map(String::as_str);
+        let role_arn = settings.role(annotation("role-arn").filter(|arn| settings.names_role(arn))?);
+        let expiration = annotation(TOKEN_EXPIRATION).and_then(go::parse_int).unwrap_or(settings.token_expiration);
         Some(Self {
             role_arn,
             audience: annotation("audience").unwrap_or(&settings.audience),
@@ -183,10 +214,33 @@ impl<'a> Identity<'a> {
             regional_sts: annotation("sts-regional-endpoints")
                 .and_then(go::parse_bool)
                 .unwrap_or(settings.sts_regional_endpoints),
+            ..Self::common(pod, settings)
+        })
+    }
+
+    /// An entry of the ConfigMap is taken as it is.
+    fn listed(entry: &'a Entry, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
+        let default = settings.token_expiration.max(MIN_TOKEN_EXPIRATION);
+        (!entry.role_arn.is_empty()).then(|| Self {
+            role_arn: Cow::Borrowed(&entry.role_arn),
+            audience: &entry.audience,
+            expiration: if entry.token_expiration == 0 { default } else { entry.token_expiration },
+            regional_sts: entry.regional_sts,
+            ..Self::common(pod, settings)
+        })
+    }
+
+    /// What does not depend on the service account.
+    fn common(pod: &Target<'_>, settings: &'a Settings) -> Self {
+        Self {
+            role_arn: Cow::Borrowed(""),
+            audience: "",
+            expiration: 0,
+            regional_sts: false,
             region: settings.region.as_deref().filter(|region| !region.is_empty()),
             mount_path: &settings.mount_path,
             token_file: token_file(pod, settings),
-        })
+        }
     }
 
     fn add(&self, container: &Container) -> ContainerInjection {
@@ -206,7 +260,7 @@ impl<'a> Identity<'a> {
             env.extend(REGIONS.map(|name| variable(name, region)));
         }
         if !has_identity {
-            env.push(variable(ROLE_ARN, self.role_arn));
+            env.push(variable(ROLE_ARN, &self.role_arn));
             env.push(variable(TOKEN_FILE, &self.token_file));
         }
         let has_mount = container.volume_mounts.iter().any(|mount| mount.name == VOLUME);

@@ -44,7 +44,7 @@ pub fn reasons<'a>(target: impl Into<Target<'a>>, service_account: &Map, setting
     if target.is_skipped() {
         return Reasons::Nothing(format!("the pod has the label {SKIP_LABEL}, with whatever value"));
     }
-    if Identity::of(service_account, &target, settings).is_none() {
+    if Identity::of(service_account.into(), &target, settings).is_none() {
         return Reasons::Nothing(format!("the service account has no annotation {}", settings.key("role-arn")));
     }
     let injection = inject(target, service_account, settings);

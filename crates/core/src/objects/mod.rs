@@ -16,9 +16,10 @@ pub use observed_binding::ObservedBinding;
 pub use observed_pod::{ObservedPod, PodCondition, PodStatus};
 pub use owner::{Controlled, ControllerRef, FieldOwner, field_owners, last_template_edit};
 pub use pod::{
-    Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, Kin, NameRef, Phase, Pod, PodMeta, PodOs,
-    PodSecurityContext, PodSpec, ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, SecurityContext,
-    ServiceAccountToken, Volume, VolumeDevice, VolumeMount,
+    Affinity, Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, KeySource, Kin, NameRef, NodeAffinity,
+    NodeRequirement, NodeSelector, NodeSelectorTerm, Phase, Pod, PodMeta, PodOs, PodSecurityContext, PodSpec,
+    ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, Revealed, SecurityContext, ServiceAccountToken,
+    Value, Volume, VolumeDevice, VolumeMount,
 };
 pub use workload::{
     DaemonSet, Deployment, PodTemplate, StatefulSet, TemplateMeta, UpdateStrategy, Workload, WorkloadId, WorkloadKind,

@@ -116,7 +116,14 @@ pub trait Controlled {
     fn controller(&self) -> Option<ControllerRef>;
 }
 
+/// The longest name that an object can have. The API server does not look at the length of the names in owner references.
+const LONGEST_NAME: usize = 253;
+
 impl ControllerRef {
+    fn new(kind: &str, name: &str, direct: bool) -> Self {
+        Self { kind: bounded(kind), name: bounded(name), direct }
+    }
+
     /// The controller of the object, or `None` for a bare pod.
     pub fn of(meta: &impl Controlled) -> Option<Self> {
         meta.controller()
@@ -131,20 +138,27 @@ impl Controlled for ObjectMeta {
         // Others have kinds of these names too; kubectl tells them apart in the same way.
         let group = owner.api_version.split_once('/').map_or("apps", |(group, _)| group);
         if ["ReplicaSet", "StatefulSet", "DaemonSet"].contains(&owner.kind.as_str()) && group != "apps" {
-            let kind = format!("{}.{group}", owner.kind);
-            return Some(ControllerRef { kind, name: owner.name.clone(), direct: false });
+            return Some(ControllerRef::new(&format!("{}.{group}", owner.kind), &owner.name, false));
         }
         if owner.kind == "ReplicaSet" {
             for (label, kind) in [("pod-template-hash", "Deployment"), ("rollouts-pod-template-hash", "Rollout")] {
                 let hash = self.labels.as_ref().and_then(|labels| labels.get(label));
                 let name = hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
                 if let Some(name) = name {
-                    return Some(ControllerRef { kind: kind.to_owned(), name: name.to_owned(), direct: false });
+                    return Some(ControllerRef::new(kind, name, false));
                 }
             }
         }
         let direct = ["Deployment", "Rollout"].contains(&owner.kind.as_str());
-        Some(ControllerRef { kind: owner.kind.clone(), name: owner.name.clone(), direct })
+        Some(ControllerRef::new(&owner.kind, &owner.name, direct))
+    }
+}
+
+/// The name; one that no object can have is cut.
+fn bounded(name: &str) -> String {
+    match name.char_indices().nth(LONGEST_NAME) {
+        Some((end, _)) => format!("{}\u{2026}", &name[..end]),
+        None => name.to_owned(),
     }
 }
 

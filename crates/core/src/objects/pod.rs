@@ -1,5 +1,6 @@
 //! Pods: what injection changes and what verification judges.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -86,6 +87,9 @@ pub struct PodSpec {
     /// The operating system that the pod says it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub os: Option<PodOs>,
+    /// On which nodes the pod may run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Box<Affinity>>,
     /// Whether the pod shares the node's network, from where the node's role is in reach.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_network: Option<bool>,
@@ -108,6 +112,23 @@ impl PodSpec {
     pub fn service_account(&self) -> &str {
         let named = self.service_account_name.as_deref().filter(|name| !name.is_empty());
         named.or(self.service_account.as_deref().filter(|name| !name.is_empty())).unwrap_or("default")
+    }
+}
+
+impl PodSpec {
+    /// Puts in what is known of ConfigMaps and Secrets that containers take variables from.
+    pub fn reveal(&mut self, known: &dyn Fn(KeySource<'_>) -> Option<Arc<Revealed>>) {
+        for container in self.init_containers.iter_mut().chain(&mut self.containers) {
+            for source in &mut container.env_from {
+                source.revealed = source.source().and_then(known);
+            }
+            for source in container.env.iter_mut().filter_map(|variable| variable.value_from.as_mut()) {
+                let secret = source.secret_key_ref.as_ref().map(|key| (KeySource::Secret(&key.name), &key.key));
+                let map = source.config_map_key_ref.as_ref().map(|key| (KeySource::ConfigMap(&key.name), &key.key));
+                let revealed = secret.or(map).and_then(|(source, key)| Some((known(source)?, key)));
+                source.revealed = revealed.map(|(keys, key)| keys.get(key).cloned().unwrap_or(Value::Absent));
+            }
+        }
     }
 }
 
@@ -152,6 +173,71 @@ pub struct PodOs {
     pub name: String,
 }
 
+/// On which nodes a pod may run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Affinity {
+    /// By their labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_affinity: Option<NodeAffinity>,
+}
+
+/// What the labels of a pod's nodes have to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeAffinity {
+    /// What has to hold.
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", skip_serializing_if = "Option::is_none")]
+    pub required: Option<NodeSelector>,
+}
+
+/// Terms of which one has to hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeSelector {
+    /// The terms.
+    #[serde(deserialize_with = "null_default")]
+    pub node_selector_terms: Vec<NodeSelectorTerm>,
+}
+
+/// Requirements of which all have to hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeSelectorTerm {
+    /// The requirements.
+    #[serde(deserialize_with = "null_default")]
+    pub match_expressions: Vec<NodeRequirement>,
+}
+
+/// What a label has to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeRequirement {
+    /// Key of the label.
+    pub key: String,
+    /// For example `In`.
+    pub operator: String,
+    /// Values.
+    #[serde(deserialize_with = "null_default")]
+    pub values: Vec<String>,
+}
+
+impl Affinity {
+    /// Whether the pod can only run on nodes of Windows.
+    pub fn demands_windows(&self) -> bool {
+        let required = self.node_affinity.as_ref().and_then(|affinity| affinity.required.as_ref());
+        let terms = required.map(|required| required.node_selector_terms.as_slice()).unwrap_or_default();
+        let demands = |term: &NodeSelectorTerm| {
+            term.match_expressions.iter().any(|requirement| {
+                ["kubernetes.io/os", "beta.kubernetes.io/os"].contains(&requirement.key.as_str())
+                    && requirement.operator == "In"
+                    && requirement.values == ["windows"]
+            })
+        };
+        !terms.is_empty() && terms.iter().all(demands)
+    }
+}
+
 /// User and groups of all containers of a pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -159,6 +245,12 @@ pub struct PodSecurityContext {
     /// Group that owns the volumes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fs_group: Option<i64>,
+    /// Further groups of every process.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub supplemental_groups: Vec<i64>,
+    /// Main group of every process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_group: Option<i64>,
     /// User.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as_user: Option<i64>,
@@ -171,6 +263,9 @@ pub struct PodSecurityContext {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SecurityContext {
+    /// Main group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_group: Option<i64>,
     /// User.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as_user: Option<i64>,
@@ -232,6 +327,32 @@ pub struct EnvSource {
     /// A field of the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field_ref: Option<FieldRef>,
+    /// What a ConfigMap or Secret that is known has there.
+    #[serde(skip)]
+    pub revealed: Option<Value>,
+}
+
+/// What is known of a key of a ConfigMap or Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// The value.
+    Known(String),
+    /// That it is there: values of Secrets are never looked at.
+    Hidden,
+    /// That it is not there.
+    Absent,
+}
+
+/// The keys of a ConfigMap or Secret that is known.
+pub type Revealed = BTreeMap<String, Value>;
+
+/// A ConfigMap or a Secret, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeySource<'a> {
+    /// A ConfigMap.
+    ConfigMap(&'a str),
+    /// A Secret.
+    Secret(&'a str),
 }
 
 /// A key of a Secret or ConfigMap.
@@ -243,6 +364,9 @@ pub struct KeyRef {
     pub name: String,
     /// Key in it.
     pub key: String,
+    /// Whether the container starts without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional: Option<bool>,
 }
 
 /// A field of the pod.
@@ -266,6 +390,17 @@ pub struct EnvFromSource {
     /// The ConfigMap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_map_ref: Option<NameRef>,
+    /// What it has, where it is known.
+    #[serde(skip)]
+    pub revealed: Option<Arc<Revealed>>,
+}
+
+impl EnvFromSource {
+    /// What it takes its keys from.
+    pub fn source(&self) -> Option<KeySource<'_>> {
+        let secret = self.secret_ref.as_ref().map(|secret| KeySource::Secret(&secret.name));
+        secret.or(self.config_map_ref.as_ref().map(|config_map| KeySource::ConfigMap(&config_map.name)))
+    }
 }
 
 /// The name of a Secret or ConfigMap.

@@ -7,17 +7,16 @@
 //!
 //! Where it is not plain that a part does not matter, it stays. `tests/properties` holds that verdicts do not change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use podidentity_api::names;
 
 use super::{Container, Map, Pod, PodSpec, PodTemplate, Volume, VolumeMount, Workload};
 use crate::injection::{SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME};
-use crate::verify::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
+use crate::steps::step;
+use crate::verify::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME, variables_that_are_read};
 
-/// Variables of other names are only read where one of these refers to them.
-const VARIABLES: &str = "AWS_";
 /// Annotations of a workload that may be read.
 const OURS: &str = "podidentity.dev/";
 /// Windows pods are recognised by these.
@@ -43,7 +42,8 @@ impl Workload {
     pub fn slim(mut self) -> Self {
         self.template.slim();
         let annotations = self.metadata.annotations.take();
-        self.metadata.annotations = annotations.and_then(|it| some(it, |key| key.starts_with(OURS)));
+        self.metadata.annotations =
+            annotations.and_then(|it| some(it, |key| key.starts_with(OURS) || crate::slip::concerns(key)));
         self
     }
 }
@@ -61,10 +61,10 @@ impl PodTemplate {
 impl PodSpec {
     fn slim(&mut self) {
         keep(&mut self.node_selector, |key| SELECTORS.contains(&key));
+        self.affinity = self.affinity.take().filter(|affinity| affinity.demands_windows());
         for container in self.init_containers.iter_mut().chain(&mut self.containers) {
-            if !refers(container) {
-                container.env.retain(|variable| variable.name.starts_with(VARIABLES));
-            }
+            let mut read = variables_that_are_read(container).into_iter();
+            container.env.retain(|_| read.next().unwrap_or(true));
             container.env.shrink_to_fit();
             container.env_from.shrink_to_fit();
             container.volume_mounts.shrink_to_fit();
@@ -78,13 +78,6 @@ impl PodSpec {
     }
 }
 
-/// Whether anything that is read may refer to other variables.
-fn refers(container: &Container) -> bool {
-    let read = container.env.iter().filter(|variable| variable.name.starts_with(VARIABLES));
-    let mut values = read.filter_map(|variable| variable.value.as_deref());
-    values.any(|value| value.contains('$')) || container.volume_mounts.iter().any(|mount| mount.sub_path_expr.is_some())
-}
-
 fn slim_labels(labels: &mut Map) {
     keep(labels, |key| [SKIP_LABEL, POD_IDENTITY_LABEL].contains(&key));
 }
@@ -93,7 +86,9 @@ fn slim_labels(labels: &mut Map) {
 fn slim_annotations(annotations: &mut Map) {
     keep(annotations, |key| {
         let name = key.rsplit_once('/').map_or("", |(_, name)| name);
-        key == names::IDENTITY_ANNOTATION || [SKIP_CONTAINERS, TOKEN_EXPIRATION].contains(&name)
+        key == names::IDENTITY_ANNOTATION
+            || [SKIP_CONTAINERS, TOKEN_EXPIRATION].contains(&name)
+            || crate::slip::concerns(key)
     });
 }
 
@@ -116,9 +111,10 @@ pub(super) fn some(
 
 /// Leaves out mounts that cannot lie over a token, and then volumes that nobody mounts.
 fn slim_mounts(spec: &mut PodSpec) {
-    let volumes = std::mem::take(&mut spec.volumes);
-    let has_token = |mount: &VolumeMount| volumes.iter().any(|volume| volume.name == mount.name && offers(volume));
-    let mut mounted: Vec<String> = Vec::new();
+    let mut volumes = std::mem::take(&mut spec.volumes);
+    let offering: HashSet<&str> = volumes.iter().filter(|it| offers(it)).map(|it| it.name.as_str()).collect();
+    let has_token = |mount: &VolumeMount| offering.contains(mount.name.as_str());
+    let mut mounted: HashSet<String> = HashSet::new();
     for container in spec.init_containers.iter_mut().chain(&mut spec.containers) {
         let tokens = container.volume_mounts.iter().filter(|mount| has_token(mount));
         let mut paths: Vec<String> = tokens.map(|mount| mount.mount_path.clone()).collect();
@@ -127,14 +123,16 @@ fn slim_mounts(spec: &mut PodSpec) {
             File::None => {}
             File::Unknown => paths.push("/".to_owned()),
         }
-        container.volume_mounts.retain(|mount| {
-            is_ours(&mount.name) || has_token(mount) || paths.iter().any(|path| may_touch(&mount.mount_path, path))
-        });
+        let paths = Paths::of(&paths);
+        container
+            .volume_mounts
+            .retain(|mount| is_ours(&mount.name) || has_token(mount) || paths.may_touch(&mount.mount_path));
         container.volume_mounts.shrink_to_fit();
         mounted.extend(container.volume_mounts.iter().map(|mount| mount.name.clone()));
     }
-    spec.volumes =
-        volumes.into_iter().filter(|it| is_ours(&it.name) || offers(it) || mounted.contains(&it.name)).collect();
+    volumes.retain(|it| is_ours(&it.name) || offers(it) || mounted.contains(&it.name));
+    volumes.shrink_to_fit();
+    spec.volumes = volumes;
 }
 
 fn is_ours(volume: &str) -> bool {
@@ -165,14 +163,79 @@ fn token_file(container: &Container) -> File {
     }
 }
 
-/// Whether one path may lie in the other, however they are spelled. Says so rather too often.
-fn may_touch(one: &str, other: &str) -> bool {
-    let plain = |path: &str| {
-        let odd = path.contains("..") || path.contains("//") || path.contains("/.") || path.contains(['\\', ':']);
-        (!odd).then(|| path.trim_start_matches("./").trim_matches('/').to_lowercase())
-    };
-    match (plain(one), plain(other)) {
-        (Some(one), Some(other)) => one.starts_with(&other) || other.starts_with(&one),
-        _ => true,
+/// Paths of a container in which, or around which, another may lie.
+enum Paths {
+    /// None of these begins with another, and they are in order: so of those that a path may begin with only the last
+    /// before it has to be looked at.
+    Plain(Vec<String>),
+    /// One of them is spelled such that it may be anywhere.
+    Anywhere,
+}
+
+impl Paths {
+    fn of(paths: &[String]) -> Self {
+        let Some(mut all) = paths.iter().map(|path| plain(path)).collect::<Option<Vec<_>>>() else {
+            return Self::Anywhere;
+        };
+        all.sort_unstable();
+        all.dedup_by(|path, before| path.starts_with(before.as_str()));
+        Self::Plain(all)
+    }
+
+    /// Whether one of them may lie in the other path or the other in one of them, however they are spelled. Says so rather
+    /// too often.
+    fn may_touch(&self, other: &str) -> bool {
+        let Self::Plain(paths) = self else { return true };
+        let Some(other) = plain(other) else { return !paths.is_empty() };
+        let after = paths.partition_point(|path| {
+            step();
+            *path <= other
+        });
+        let before = after.checked_sub(1).and_then(|index| paths.get(index));
+        before.is_some_and(|path| other.starts_with(path.as_str()))
+            || paths.get(after).is_some_and(|path| path.starts_with(&other))
+    }
+}
+
+/// A path that is spelled in the usual way, in lower case and without slashes around it. `/var/run` is `/run`: the one is a
+/// link to the other in nearly every image.
+fn plain(path: &str) -> Option<String> {
+    let odd = path.contains("..") || path.contains("//") || path.contains("/.") || path.contains(['\\', ':']);
+    let path = (!odd).then(|| path.trim_start_matches("./").trim_matches('/').to_lowercase())?;
+    let inner = path.strip_prefix("var/").filter(|inner| *inner == "run" || inner.starts_with("run/"));
+    Some(inner.map_or_else(|| path.clone(), str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Each with each, as it is meant.
+    fn touches(paths: &[String], other: &str) -> bool {
+        paths.iter().any(|path| match (plain(path), plain(other)) {
+            (Some(one), Some(other)) => one.starts_with(&other) || other.starts_with(&one),
+            _ => true,
+        })
+    }
+
+    #[test]
+    fn var_run_is_run() {
+        let touch = |one: &str, other: &str| Paths::of(&[one.to_owned()]).may_touch(other);
+        assert!(touch("/var/run/secrets", "/run/secrets/aws"));
+        assert!(touch("/run/secrets/aws/token", "/VAR/run"));
+        assert!(!touch("/var/runs", "/run"));
+        assert!(!touch("/var/run/secrets", "/var/lib"));
+    }
+
+    proptest! {
+        #[test]
+        fn paths_touch_as_if_each_were_compared_with_each(
+            paths in prop::collection::vec("(/?(var/)?run|[/ab.A]{0,6})[/ab.A]{0,3}", 0..6),
+            other in "(/?(var/)?run|[/ab.A]{0,6})[/ab.A]{0,3}",
+        ) {
+            prop_assert_eq!(Paths::of(&paths).may_touch(&other), touches(&paths, &other));
+        }
     }
 }

@@ -20,13 +20,13 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{PodIdentityBinding, RestartStatus, RevertedStatus, Rollout, WorkloadState, names};
 
-use crate::injection::{self, Refusal};
+use crate::injection::Refusal;
 use crate::mark::RollMark;
 use crate::objects::{Workload, WorkloadKind};
 use crate::record::Records;
 use crate::selector;
 use crate::settings::Settings;
-use crate::verify::JudgedPod;
+use crate::verify::{JudgedPod, next_pod_refusal};
 use crate::wanted::Wanted;
 
 pub use need::MAX_ATTEMPTS;
@@ -303,8 +303,7 @@ pub(crate) fn is_released(binding: &PodIdentityBinding) -> bool {
 impl Judge<'_> {
     /// Judges a workload with its live pods, of which `terminating` more are on their way out.
     pub fn judge(&self, workload: Arc<Workload>, pods: Vec<JudgedPod>, terminating: usize) -> WorkloadVerdict {
-        let injection = injection::inject(&workload.template, &self.wanted.offered(self.settings), self.settings);
-        let refusal = injection.refusal(&workload.template.spec);
+        let refusal = next_pod_refusal(&workload.template, self.wanted, self.settings);
         let shortage = Shortage::of(&workload, pods.len() + terminating);
         let need::Judged { mut phase, under_way, record } = self.phase(&workload, &pods);
         if let (Phase::NotHelped { why }, Some(refusal)) = (&mut phase, &refusal) {

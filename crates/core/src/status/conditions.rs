@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use podidentity_api::PodIdentityBindingStatus;
 use podidentity_api::names::{condition, reason};
 
 use super::{Counts, Progress, Story};
@@ -39,6 +40,28 @@ pub(super) fn leaving(
         facts.insert(1, Fact { type_, status: "False", reason: reason::RELEASED, message });
     }
     dated(facts, old, generation, now)
+}
+
+/// `Ready` of a status whose fuller form the API server refuses: nothing of it can be relied on.
+pub(super) fn unknown(refusal: &str, generation: Option<i64>, now: Timestamp) -> Condition {
+    Condition {
+        type_: condition::READY.to_owned(),
+        status: "Unknown".to_owned(),
+        reason: reason::WRITE_REFUSED.to_owned(),
+        message: format!(
+            "the API server refuses the status of this binding, so that it cannot be said here how it is: {refusal}; the \
+             command kubectl podidentity status tells it, and the operator tries again every few minutes"
+        ),
+        last_transition_time: Time(whole_seconds(now)),
+        observed_generation: generation,
+    }
+}
+
+/// Whether an old status is one of [`unknown`], of the generation of the new one.
+pub(super) fn tells_refused(old: &PodIdentityBindingStatus, new: &PodIdentityBindingStatus) -> bool {
+    let tells =
+        |it: &Condition| it.type_ == condition::READY && it.status == "Unknown" && it.reason == reason::WRITE_REFUSED;
+    old.observed_generation == new.observed_generation && old.conditions.iter().any(tells)
 }
 
 /// All conditions.

@@ -32,7 +32,9 @@ pub(super) fn all(case: &Case, namespace: &str) -> Vec<Finding> {
 pub(super) fn of_workloads(case: &Case, namespace: &str) -> impl Iterator<Item = Finding> {
     let hash = case.wanted.hash();
     let reverted = case.workloads.iter().filter_map(move |workload| reverted(workload, &hash));
-    reverted.chain(injections_refused(case)).chain(unmanaged(case)).chain(webhook_not_found(case, namespace))
+    let slips = case.slips.iter().cloned();
+    let refused = injections_refused(case);
+    reverted.chain(refused).chain(unmanaged(case)).chain(webhook_not_found(case, namespace)).chain(slips)
 }
 
 /// The workloads whose next pods the API server would refuse.

@@ -5,6 +5,7 @@
 //!                                                                        └─► workloads, restarts, findings, counters
 //! ```
 
+mod bounds;
 mod conditions;
 mod counts;
 mod events;
@@ -49,6 +50,24 @@ pub struct Report {
     /// Whether `Ready`, `Reconciling`, `Stalled`, roles or the observed generation changed, and not only details, counts
     /// and messages.
     pub urgent: bool,
+    /// Whether the stored status says already that the API server refuses the new one.
+    pub told_refused: bool,
+}
+
+impl Report {
+    /// What is written in the place of a status that the API server refuses: so that what is stored does not go on saying
+    /// that all is well. It keeps what later decisions and enforcement build on, and lists nothing.
+    pub fn minimal(&self, refusal: &str, now: jiff::Timestamp) -> PodIdentityBindingStatus {
+        let status = &self.status;
+        let minimal = PodIdentityBindingStatus {
+            conditions: vec![conditions::unknown(refusal, status.observed_generation, now)],
+            workloads: Vec::new(),
+            workloads_truncated: 0,
+            findings: Vec::new(),
+            ..status.clone()
+        };
+        bounds::bounded(minimal)
+    }
 }
 
 /// The statuses to write. `snapshot`, `assessment` and `plan` are of the time after the last plan was carried out, `outcome`
@@ -63,6 +82,7 @@ pub fn reports(snapshot: &Snapshot, assessment: &Assessment, plan: &Plan, outcom
 
 fn changed(stored: &Snapshot, snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) -> Vec<Report> {
     let leaving = leaving::statuses(snapshot, assessment, outcome);
+    let leaving = leaving.map(|(binding, status)| (binding, bounds::bounded(status)));
     let all = statuses(snapshot, assessment, outcome).into_iter().chain(leaving);
     let reports = all.filter_map(|(binding, status)| {
         let name = &binding.metadata.name;
@@ -70,6 +90,7 @@ fn changed(stored: &Snapshot, snapshot: &Snapshot, assessment: &Assessment, outc
         (before != Some(&status)).then(|| Report {
             binding: Target::of(&binding.metadata),
             urgent: is_urgent(before, &status),
+            told_refused: before.is_some_and(|old| conditions::tells_refused(old, &status)),
             status,
         })
     });
@@ -83,11 +104,12 @@ pub fn statuses<'a>(
     outcome: &Outcome,
 ) -> Vec<(&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
     let owned = assessment.owner.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
-    let waiting = assessment.waiting.iter().map(|binding| {
-        let owner = assessment.owning_binding().map(|binding| &**binding);
+    let waiting = assessment.waiting.iter().enumerate().map(|(index, binding)| {
+        // Of a thousand bindings not all are to be written anew when another one of them becomes the owner.
+        let owner = assessment.owning_binding().filter(|_| index < LIST_LIMIT).map(|binding| &**binding);
         (binding, bare(snapshot, binding, &story::of_waiting(snapshot, owner)))
     });
-    owned.chain(waiting).collect()
+    owned.chain(waiting).map(|(binding, status)| (binding, bounds::bounded(status))).collect()
 }
 
 /// The one thing to say about the binding that owns the service account.

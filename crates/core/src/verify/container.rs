@@ -3,19 +3,26 @@
 use std::collections::BTreeSet;
 
 use super::env::{Env, Seen};
-use super::token::{Found, Mounts, Os};
+use super::region;
+use super::token::{self, Found, Mounts, Os};
 use crate::injection::{ROLE_ARN, STS_ENDPOINTS, TOKEN_FILE, Target};
 use crate::objects::{Container, PodSpec, ServiceAccountToken, Volume};
 use crate::settings::Settings;
+use crate::steps::step;
 use crate::wanted::Wanted;
 
-/// Static credentials and profiles, which SDKs use before the role.
-pub(super) const STATIC: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"];
+/// Static credentials, which SDKs use before the role if both are set.
+pub(super) const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+/// Profiles and the files that have them, which some SDKs use before the role.
+pub(super) const PROFILES: [&str; 4] =
+    ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"];
 /// Both are needed for EKS Pod Identity.
 pub(super) const CONTAINER_CREDENTIALS: [&str; 2] =
     ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
 /// The API server's default lifetime of a token, in seconds.
 pub(super) const DEFAULT_LIFETIME: i64 = 3600;
+/// What the file's group can read, in a file mode.
+const GROUP_READABLE: i32 = 0o040;
 /// What others can read, in a file mode.
 const WORLD_READABLE: i32 = 0o004;
 /// The file mode of a projected volume that does not set one.
@@ -48,14 +55,25 @@ pub(super) enum Problem {
     Frozen { path: String },
     /// The STS endpoint is not the declared one.
     StsEndpoint(Seen),
-    /// The user may not be able to read the token.
-    Unreadable { mode: i32 },
+    /// The user may not be able to read the token, or certainly cannot.
+    Unreadable { mode: i32, certain: bool },
+    /// The path of the token is that for the API server, whose token STS refuses.
+    ApiServerToken { path: String },
+    /// The path leads to the token only where `/var/run` is a link to `/run`.
+    Linked { path: String },
+    /// A path without a drive in a container of Windows.
+    WindowsPath { path: String },
+    /// A regional STS endpoint is asked for, but no region is set.
+    NoRegion,
+    /// The region is of another partition than the role; `certain` if no other one is set.
+    RegionElsewhere { variable: &'static str, region: String, partition: &'static str, certain: bool },
     /// No identity, as the pod's annotation asks.
     Skipped,
     /// No identity, as the pod's label asks.
     SkippedPod,
-    /// Static credentials are set, in these variables.
-    Static(Vec<String>),
+    /// Static credentials or profiles are set, in these variables; `certain` if SDKs use them before the role, `optional` if
+    /// they come from keys of Secrets that may be absent. `from`: the ConfigMaps and Secrets that bring them.
+    Static { names: Vec<String>, certain: bool, optional: bool, from: Vec<String> },
     /// These sources might set AWS variables.
     Opaque(Vec<String>),
 }
@@ -72,13 +90,18 @@ impl Problem {
             | Self::TokenElsewhere { .. }
             | Self::NotMounted { .. }
             | Self::Foreign { .. }
+            | Self::ApiServerToken { .. }
             | Self::Audience { .. } => true,
+            Self::Static { certain, .. } | Self::Unreadable { certain, .. } | Self::RegionElsewhere { certain, .. } => {
+                *certain
+            }
             Self::Lifetime { .. }
             | Self::Frozen { .. }
             | Self::StsEndpoint(_)
             | Self::SkippedPod
-            | Self::Static(_)
-            | Self::Unreadable { .. }
+            | Self::Linked { .. }
+            | Self::WindowsPath { .. }
+            | Self::NoRegion
             | Self::Skipped
             | Self::Opaque(_) => false,
         }
@@ -93,6 +116,8 @@ pub(super) struct Judge<'a> {
     os: Os,
     pod_skipped: bool,
     skipped: BTreeSet<String>,
+    /// The user as whom all containers run, if there is one.
+    one_user: Option<i64>,
 }
 
 impl<'a> Judge<'a> {
@@ -105,6 +130,7 @@ impl<'a> Judge<'a> {
             os: os(&target),
             pod_skipped: target.is_skipped(),
             skipped: target.skipped_containers(settings),
+            one_user: one_user(spec),
         }
     }
 
@@ -130,12 +156,10 @@ impl<'a> Judge<'a> {
             problems.extend(self.role_problem(role, &file));
             problems.extend(self.token_problems(container, &env, file));
             problems.extend(self.sts_problem(&env));
+            problems.extend(region::problem(&env, self.wanted));
         }
-        let shadows = STATIC.iter().filter(|name| !env.get(name).is_unset());
-        let shadows: Vec<String> = shadows.map(|name| (*name).to_owned()).collect();
-        problems.extend((!shadows.is_empty()).then_some(Problem::Static(shadows)));
-        let [key, secret, profile] = STATIC;
-        let opaque = env.opaque_sources(&[ROLE_ARN, TOKEN_FILE, key, secret, profile]);
+        problems.extend(shadow(&env));
+        let opaque = env.opaque_sources(&BY_SOURCES);
         problems.extend((!opaque.is_empty()).then_some(Problem::Opaque(opaque)));
         problems
     }
@@ -174,10 +198,21 @@ impl<'a> Judge<'a> {
         let Seen::Known(path) = &file else {
             return vec![Problem::TokenElsewhere { seen: file, token: mounts.elsewhere(audience) }];
         };
-        let covering = match mounts.find(path) {
-            Found::Token { token, volume, frozen } => {
-                let frozen = frozen.then(|| Problem::Frozen { path: path.clone() });
-                return self.of_token(container, token, volume).into_iter().chain(frozen).collect();
+        let found = mounts.find(path);
+        let is_wanted = |token: &ServiceAccountToken| token.audience.as_deref().unwrap_or_default() == audience;
+        if token::is_api_server_token(path) && !matches!(&found, Found::Token { token, .. } if is_wanted(token)) {
+            return vec![Problem::ApiServerToken { path: path.clone() }];
+        }
+        let covering = match found {
+            Found::Token { token, volume, frozen, linked } => {
+                let posix = self.os == Os::Windows && path.starts_with('/');
+                let more = [
+                    frozen.then(|| Problem::Frozen { path: path.clone() }),
+                    linked.then(|| Problem::Linked { path: path.clone() }),
+                    posix.then(|| Problem::WindowsPath { path: path.clone() }),
+                ];
+                let more = more.into_iter().flatten();
+                return self.of_token(container, token, volume).into_iter().chain(more).collect();
             }
             Found::Relative => return vec![Problem::TokenElsewhere { token: mounts.elsewhere(audience), seen: file }],
             Found::Other { volume, meant } => Some((volume.to_owned(), meant)),
@@ -203,23 +238,31 @@ impl<'a> Judge<'a> {
         }
         let mode = volume.projected.as_ref().and_then(|projected| projected.default_mode).unwrap_or(DEFAULT_MODE);
         if mode & WORLD_READABLE == 0 && self.os != Os::Windows && self.may_not_own(container) {
-            problems.push(Problem::Unreadable { mode });
+            problems.push(Problem::Unreadable { mode, certain: self.cannot_read(container, mode) });
         }
         problems
+    }
+
+    /// Whether the user of the container, who is not the one whom the kubelet gives the file, is certainly another one than
+    /// root, and certainly not in root's group where that may read it.
+    fn cannot_read(&self, container: &Container, mode: i32) -> bool {
+        let pod = self.spec.security_context.as_ref();
+        let own = container.security_context.as_ref();
+        let user = own.and_then(|own| own.run_as_user).or(pod.and_then(|pod| pod.run_as_user));
+        let no_root = own.and_then(|own| own.run_as_non_root).or(pod.and_then(|pod| pod.run_as_non_root));
+        let is_other = user.map_or(no_root == Some(true), |user| user != 0);
+        let group = own.and_then(|own| own.run_as_group).or(pod.and_then(|pod| pod.run_as_group));
+        let in_group =
+            group.is_none_or(|group| group == 0) || pod.is_some_and(|pod| pod.supplemental_groups.contains(&0));
+        is_other && (mode & GROUP_READABLE == 0 || !in_group)
     }
 
     /// Whether the container's user may be neither root nor the one whom the kubelet gives the file: it makes the file
     /// the group's if there is an `fsGroup`, and a user's if all containers run as that one.
     fn may_not_own(&self, container: &Container) -> bool {
-        let pod = self.spec.security_context.as_ref();
-        let of_pod = pod.and_then(|context| context.run_as_user);
-        let user = |container: &Container| {
-            container.security_context.as_ref().and_then(|context| context.run_as_user).or(of_pod)
-        };
-        let own = user(container);
-        let grouped = pod.is_some_and(|context| context.fs_group.is_some());
-        let mut all = self.spec.init_containers.iter().chain(&self.spec.containers);
-        let shared = own.is_some() && all.all(|other| user(other) == own);
+        let own = user(self.spec, container);
+        let grouped = self.spec.security_context.as_ref().is_some_and(|context| context.fs_group.is_some());
+        let shared = own.is_some() && own == self.one_user;
         !grouped && !shared && own != Some(0)
     }
 
@@ -235,10 +278,38 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// The user as whom a container of the pod runs, as far as it is said.
+fn user(spec: &PodSpec, container: &Container) -> Option<i64> {
+    let of_pod = spec.security_context.as_ref().and_then(|context| context.run_as_user);
+    container.security_context.as_ref().and_then(|context| context.run_as_user).or(of_pod)
+}
+
+/// The user as whom all containers run; `None` if they differ, or it is not said.
+fn one_user(spec: &PodSpec) -> Option<i64> {
+    let mut users = spec.init_containers.iter().chain(&spec.containers).inspect(|_| step()).map(|it| user(spec, it));
+    let first = users.next()?;
+    first.filter(|_| users.all(|other| other == first))
+}
+
+/// What a Secret or ConfigMap as a whole might set that bears on the identity.
+pub(super) const BY_SOURCES: [&str; 8] =
+    [ROLE_ARN, TOKEN_FILE, KEYS[0], KEYS[1], PROFILES[0], PROFILES[1], PROFILES[2], PROFILES[3]];
+
+/// What SDKs use before the role, or may.
+fn shadow(env: &Env<'_>) -> Option<Problem> {
+    let set = KEYS.iter().chain(&PROFILES).filter(|name| !env.get(name).is_unset());
+    let names: Vec<String> = set.map(|name| (*name).to_owned()).collect();
+    let certain = KEYS.iter().all(|name| env.is_certain(name));
+    let optional = names.iter().all(|name| env.is_optional(name));
+    let from = env.bringing(&names);
+    (!names.is_empty()).then_some(Problem::Static { names, certain, optional, from })
+}
+
 pub(super) fn os(target: &Target<'_>) -> Os {
+    let demanded = target.spec.affinity.as_ref().is_some_and(|affinity| affinity.demands_windows());
     let named = target.spec.os.as_ref().map(|os| os.name.as_str());
     let selected = target.spec.node_selector.get("kubernetes.io/os").map(String::as_str);
-    if target.selects_windows() || named == Some("windows") {
+    if target.selects_windows() || named == Some("windows") || demanded {
         Os::Windows
     } else if named == Some("linux") || selected == Some("linux") {
         Os::Linux

@@ -1,13 +1,11 @@
 //! A container's environment as its processes see it, as far as the pod tells.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
 
-use super::text::shown;
-use crate::objects::{Container, EnvSource, EnvVar};
-
-/// Longer values are not looked into. References can make a value of any length out of a small pod.
-const MAX_LENGTH: usize = 16 * 1024;
+use super::references::{Values, literal};
+use crate::foreign::shown;
+use crate::objects::{Container, EnvFromSource, EnvSource, EnvVar, KeySource, Value};
+use crate::steps::step;
 
 /// A variable's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +19,28 @@ pub enum Seen {
 }
 
 impl Seen {
+    /// A value that is somewhere else.
+    pub(super) fn of_source(source: &EnvSource) -> Self {
+        Self::Unknown(if let Some(key) = &source.secret_key_ref {
+            format!("key {} of Secret {}", key.key, key.name)
+        } else if let Some(key) = &source.config_map_key_ref {
+            format!("key {} of ConfigMap {}", key.key, key.name)
+        } else if let Some(field) = &source.field_ref {
+            format!("the pod's field {}", field.field_path)
+        } else {
+            "a source".to_owned()
+        })
+    }
+
+    /// The value of a key of a source that is known.
+    pub(super) fn of_key(source: &EnvFromSource, key: &str, value: &Value) -> Self {
+        match value {
+            Value::Known(value) => Self::Known(value.clone()),
+            Value::Hidden => Self::Unknown(format!("key {key} of {}", described(source))),
+            Value::Absent => Self::Absent,
+        }
+    }
+
     /// Whether an SDK takes the variable for unset.
     pub fn is_unset(&self) -> bool {
         match self {
@@ -53,128 +73,115 @@ impl Seen {
 /// expanded.
 pub(super) struct Env<'a> {
     container: &'a Container,
-    expanded: OnceCell<BTreeMap<&'a str, Seen>>,
+    values: OnceCell<Values<'a>>,
 }
 
 impl<'a> Env<'a> {
     pub(super) fn of(container: &'a Container) -> Self {
-        Self { container, expanded: OnceCell::new() }
+        Self { container, values: OnceCell::new() }
     }
 
-    /// The value of a variable.
+    /// The value of a variable of AWS.
     pub(super) fn get(&self, name: &str) -> Seen {
-        let Some(last) = self.container.env.iter().rfind(|var| var.name == name) else {
-            return Seen::Absent;
-        };
-        // Most values refer to nothing: then there is no need to expand all that come before.
-        if last.value.as_deref().is_some_and(|value| value.contains('$')) {
-            return self.expanded().get(name).cloned().unwrap_or(Seen::Absent);
+        // Most values refer to nothing: then there is no need to look at others.
+        match self.last(name) {
+            None => self.from_sources(name),
+            Some(last) if last.value.as_deref().is_some_and(|value| value.contains('$')) => {
+                self.values().by_name.get(name).cloned().unwrap_or(Seen::Absent)
+            }
+            Some(last) => literal(last),
         }
-        literal(last)
     }
 
-    /// A text with references, such as a mount's `subPathExpr`.
+    /// Of the variables with one name in `env` the last.
+    fn last(&self, name: &str) -> Option<&'a EnvVar> {
+        self.container.env.iter().rfind(|variable| {
+            step();
+            variable.name == name
+        })
+    }
+
+    /// Whether the variable is certainly set to something: not by a source that may be absent.
+    pub(super) fn is_certain(&self, name: &str) -> bool {
+        !self.is_optional(name) && !self.get(name).is_unset()
+    }
+
+    /// Whether the variable comes from a key of a Secret or ConfigMap that may be absent.
+    pub(super) fn is_optional(&self, name: &str) -> bool {
+        let source = self.last(name).filter(|variable| variable.value.as_deref().unwrap_or_default().is_empty());
+        source.and_then(|variable| variable.value_from.as_deref()).is_some_and(|source| {
+            let keys = [&source.secret_key_ref, &source.config_map_key_ref];
+            source.revealed.is_none() && keys.into_iter().flatten().any(|key| key.optional == Some(true))
+        })
+    }
+
+    /// The value by `envFrom`, as far as it is known: of several sources the last wins.
+    fn from_sources(&self, name: &str) -> Seen {
+        let found = self.container.env_from.iter().rev().find_map(|source| {
+            step();
+            let key = name.strip_prefix(source.prefix.as_deref().unwrap_or_default())?;
+            Some((source, key, source.revealed.as_ref()?.get(key)?))
+        });
+        found.map_or(Seen::Absent, |(source, key, value)| Seen::of_key(source, key, value))
+    }
+
+    /// The ConfigMaps and Secrets whose keys become these variables by `envFrom`.
+    pub(super) fn bringing(&self, names: &[String]) -> Vec<String> {
+        if self.container.env_from.is_empty() {
+            return Vec::new();
+        }
+        let absent: Vec<&String> = names.iter().filter(|name| self.last(name).is_none()).collect();
+        let sources = self.container.env_from.iter().filter(|source| {
+            step();
+            let prefix = source.prefix.as_deref().unwrap_or_default();
+            let has = |name: &&String| {
+                name.strip_prefix(prefix).is_some_and(|key| source.revealed.iter().any(|keys| keys.contains_key(key)))
+            };
+            absent.iter().any(has)
+        });
+        sources.map(described).collect()
+    }
+
+    /// The `subPathExpr` of a mount.
     pub(super) fn expand(&self, text: &str) -> Seen {
-        expand(text, self.expanded(), self.container)
+        self.values().expand_path(text)
     }
 
     /// What of `names` a Secret or ConfigMap as a whole might set: those that `env` does not set itself.
     pub(super) fn opaque_sources(&self, names: &[&str]) -> Vec<String> {
-        let sources = self.container.env_from.iter().filter(|source| {
-            let prefix = source.prefix.as_deref().unwrap_or_default();
-            names.iter().any(|name| name.starts_with(prefix) && self.get(name) == Seen::Absent)
-        });
-        let described = sources.map(|source| match (&source.secret_ref, &source.config_map_ref) {
-            (Some(secret), _) => format!("Secret {}", secret.name),
-            (None, Some(config_map)) => format!("ConfigMap {}", config_map.name),
-            (None, None) => "a source".to_owned(),
-        });
-        described.collect()
-    }
-
-    fn expanded(&self) -> &BTreeMap<&'a str, Seen> {
-        self.expanded.get_or_init(|| {
-            let mut values = BTreeMap::new();
-            for var in &self.container.env {
-                let value = match literal(var) {
-                    Seen::Known(text) => expand(&text, &values, self.container),
-                    other => other,
-                };
-                values.insert(var.name.as_str(), value);
-            }
-            values
-        })
-    }
-}
-
-/// The value before references are expanded.
-fn literal(var: &EnvVar) -> Seen {
-    let value = var.value.as_deref().unwrap_or_default();
-    match &var.value_from {
-        Some(source) if value.is_empty() => Seen::Unknown(describe(source)),
-        _ => Seen::Known(value.to_owned()),
-    }
-}
-
-fn describe(source: &EnvSource) -> String {
-    if let Some(key) = &source.secret_key_ref {
-        format!("key {} of Secret {}", key.key, key.name)
-    } else if let Some(key) = &source.config_map_key_ref {
-        format!("key {} of ConfigMap {}", key.key, key.name)
-    } else if let Some(field) = &source.field_ref {
-        format!("the pod's field {}", field.field_path)
-    } else {
-        "a source".to_owned()
-    }
-}
-
-/// Expands `$(NAME)` as the kubelet does: `$$` is a dollar sign, a name that is not set before stays as it is written,
-/// and so does whatever is not a complete reference.
-fn expand(text: &str, values: &BTreeMap<&str, Seen>, container: &Container) -> Seen {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        let reference = after.strip_prefix('(').and_then(|inner| inner.split_once(')'));
-        rest = if let Some(escaped) = after.strip_prefix('$') {
-            out.push('$');
-            escaped
-        } else if let Some((name, following)) = reference {
-            match values.get(name) {
-                Some(Seen::Known(value)) => out.push_str(value),
-                Some(unknown @ Seen::Unknown(_)) => return unknown.clone(),
-                _ if !container.env_from.is_empty() || is_service_variable(name) => {
-                    return Seen::Unknown(format!("the variable {name}, which the pod does not set"));
-                }
-                _ => {
-                    out.push_str("$(");
-                    out.push_str(name);
-                    out.push(')');
-                }
-            }
-            following
-        } else {
-            out.push('$');
-            after
-        };
-        if out.len() > MAX_LENGTH {
-            return Seen::Unknown("variables that make it very long".to_owned());
+        if self.container.env_from.is_empty() {
+            return Vec::new();
         }
+        let absent: Vec<&&str> = names.iter().filter(|name| self.get(name) == Seen::Absent).collect();
+        let sources = self.container.env_from.iter().filter(|source| source.revealed.is_none()).filter(|source| {
+            step();
+            let prefix = source.prefix.as_deref().unwrap_or_default();
+            absent.iter().any(|name| name.starts_with(prefix))
+        });
+        sources.map(described).collect()
     }
-    out.push_str(rest);
-    Seen::Known(out)
+
+    fn values(&self) -> &Values<'a> {
+        self.values.get_or_init(|| Values::of(self.container))
+    }
 }
 
-/// Whether the kubelet may set the variable for a Service of the namespace.
-fn is_service_variable(name: &str) -> bool {
-    name.contains("_SERVICE_") || name.contains("_PORT")
+fn described(source: &EnvFromSource) -> String {
+    match source.source() {
+        Some(KeySource::Secret(name)) => format!("Secret {name}"),
+        Some(KeySource::ConfigMap(name)) => format!("ConfigMap {name}"),
+        None => "a source".to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
+    use crate::objects::{PodSpec, Revealed};
 
     fn get(container: serde_json::Value, name: &str) -> Seen {
         let container: Container = serde_json::from_value(container).unwrap();
@@ -199,41 +206,85 @@ mod tests {
             ("$(NONE)$(A)", "$(NONE)a"),
             ("$(ESCAPED)", "$(A)"),
             ("$\u{e9}$(A)", "$\u{e9}a"),
+            ("$($(A)", "$($(A)"),
+            ("$($($(", "$($($("),
         ] {
             let env = json!({"env": [
-                {"name": "A", "value": "a"}, {"name": "ESCAPED", "value": "$$(A)"}, {"name": "V", "value": text},
+                {"name": "A", "value": "a"}, {"name": "ESCAPED", "value": "$$(A)"}, {"name": "AWS_V", "value": text},
                 {"name": "LATER", "value": "late"},
             ]});
-            assert_eq!(get(env, "V"), Seen::Known(value.to_owned()), "{text}");
+            assert_eq!(get(env, "AWS_V"), Seen::Known(value.to_owned()), "{text}");
         }
     }
 
     #[test]
     fn the_last_of_two_wins_and_sees_the_first() {
-        let env = json!({"env": [{"name": "V", "value": "1"}, {"name": "V", "value": "$(V)2"}]});
-        assert_eq!(get(env, "V"), Seen::Known("12".to_owned()));
-        let env = json!({"env": [{"name": "V", "value": "1"}, {"name": "V"}]});
-        assert_eq!(get(env, "V"), Seen::Known(String::new()));
+        let env = json!({"env": [{"name": "AWS_V", "value": "1"}, {"name": "AWS_V", "value": "$(AWS_V)2"}]});
+        assert_eq!(get(env, "AWS_V"), Seen::Known("12".to_owned()));
+        let env = json!({"env": [{"name": "AWS_V", "value": "1"}, {"name": "AWS_V"}]});
+        assert_eq!(get(env, "AWS_V"), Seen::Known(String::new()));
     }
 
     #[test]
     fn what_cannot_be_seen_is_unknown() {
         let source = json!({"secretKeyRef": {"name": "s", "key": "k"}});
-        let env = json!({"env": [{"name": "A", "valueFrom": source}, {"name": "V", "value": "x$(A)"}]});
-        assert_eq!(get(env, "V"), Seen::Unknown("key k of Secret s".to_owned()));
+        let env = json!({"env": [{"name": "A", "valueFrom": source}, {"name": "AWS_V", "value": "x$(A)"}]});
+        assert_eq!(get(env, "AWS_V"), Seen::Unknown("key k of Secret s".to_owned()));
         for container in [
-            json!({"env": [{"name": "V", "value": "$(B)"}], "envFrom": [{"secretRef": {"name": "s"}}]}),
-            json!({"env": [{"name": "V", "value": "$(WEB_SERVICE_HOST)"}]}),
+            json!({"env": [{"name": "AWS_V", "value": "$(B)"}], "envFrom": [{"secretRef": {"name": "s"}}]}),
+            json!({"env": [{"name": "AWS_V", "value": "$(WEB_SERVICE_HOST)"}]}),
         ] {
-            assert!(matches!(get(container, "V"), Seen::Unknown(_)));
+            assert!(matches!(get(container, "AWS_V"), Seen::Unknown(_)));
         }
     }
 
     #[test]
     fn references_that_double_stay_bounded() {
-        let mut env = vec![json!({"name": "V0", "value": "0123456789"})];
-        env.extend((1..64).map(|n| json!({"name": format!("V{n}"), "value": format!("$(V{0})$(V{0})", n - 1)})));
-        assert!(matches!(get(json!({"env": env}), "V63"), Seen::Unknown(_)));
+        let mut env = vec![json!({"name": "AWS_V0", "value": "0123456789"})];
+        env.extend(
+            (1..64).map(|n| json!({"name": format!("AWS_V{n}"), "value": format!("$(AWS_V{0})$(AWS_V{0})", n - 1)})),
+        );
+        assert!(matches!(get(json!({"env": env}), "AWS_V63"), Seen::Unknown(_)));
+    }
+
+    #[test]
+    fn only_what_is_referred_to_is_expanded() {
+        let big = "x".repeat(16 * 1024);
+        let mut env = vec![json!({"name": "B", "value": big})];
+        env.extend((0..1000).map(|n| json!({"name": format!("V{n}"), "value": "$(B)"})));
+        env.push(json!({"name": "AWS_V", "value": "$(V0)"}));
+        let container: Container = serde_json::from_value(json!({"env": env})).unwrap();
+        assert_eq!(Values::of(&container).by_name.keys().copied().collect::<Vec<_>>(), ["AWS_V", "B", "V0"]);
+        // And where all are referred to, what they come to is bounded.
+        let mut env = vec![json!({"name": "B", "value": big})];
+        env.extend((0..1000).map(|n| json!({"name": format!("AWS_V{n}"), "value": "$(B)"})));
+        let container: Container = serde_json::from_value(json!({"env": env})).unwrap();
+        let total: usize = Values::of(&container).by_name.values().filter_map(Seen::known).map(str::len).sum();
+        assert!(total <= 300 * 1024, "{total}");
+    }
+
+    #[test]
+    fn what_is_revealed_of_sources_comes_before_the_variables() {
+        let mut spec: PodSpec = serde_json::from_value(json!({"containers": [{
+            "envFrom": [{"configMapRef": {"name": "m"}}, {"prefix": "P_", "configMapRef": {"name": "m"}}],
+            "env": [
+                {"name": "K", "value": "$(K)!"},
+                {"name": "FROM", "valueFrom": {"configMapKeyRef": {"name": "m", "key": "D"}}},
+                {"name": "AWS_V", "value": "$(K) $(P_K) $(NONE) $(FROM)"},
+                {"name": "AWS_S", "value": "$(P_S)"},
+            ],
+        }]}))
+        .unwrap();
+        let known = |value: &str| Value::Known(value.to_owned());
+        let keys = [("K", known("k")), ("D", known("$(K)")), ("S", Value::Hidden), ("AWS_E", known("e"))];
+        let keys: Arc<Revealed> = Arc::new(keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect());
+        spec.reveal(&|_| Some(Arc::clone(&keys)));
+        let env = Env::of(&spec.containers[0]);
+        assert_eq!(env.get("AWS_V"), Seen::Known("k! k $(NONE) $(K)".to_owned()));
+        assert_eq!(env.get("AWS_S"), Seen::Unknown("key S of ConfigMap m".to_owned()));
+        assert_eq!(env.get("AWS_E"), Seen::Known("e".to_owned()));
+        assert_eq!(env.get("P_AWS_E"), Seen::Known("e".to_owned()));
+        assert_eq!(env.get("AWS_NONE"), Seen::Absent);
     }
 
     #[test]

@@ -13,19 +13,25 @@ mod env;
 mod message;
 mod observe;
 mod predict;
+mod references;
 mod refused;
-mod text;
+mod region;
+mod sdk;
+mod size;
 mod token;
 
+pub use crate::foreign::shown;
 pub use env::Seen;
 pub(crate) use message::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
 pub use observe::{Observed, Source, SourceKind, SourceState, TokenSeen, observe, renewed_after};
+pub(crate) use references::read as variables_that_are_read;
+pub(crate) use refused::next_pod_refusal;
 pub use refused::next_pod_refused;
-pub use text::shown;
 
 use container::{Judge, Problem};
 use message::Words;
 use predict::Prediction;
+use size::is_too_large;
 
 use std::sync::Arc;
 
@@ -75,10 +81,13 @@ impl JudgedPod {
 /// Judges a pod. `template` is that of the workload that the pod belongs to, as it is now; without one, nothing is
 /// cured by a restart. Ephemeral containers do not count: the webhook never handles them.
 pub fn verify_pod(pod: &Pod, template: Option<&PodTemplate>, wanted: &Wanted, settings: &Settings) -> PodVerdict {
+    let words = Words { pod, wanted, settings, has_template: template.is_some() };
+    if is_too_large(&pod.spec) {
+        return PodVerdict { findings: vec![words.too_large()] };
+    }
     let target = Target::from(pod);
     let judge = Judge::new(target, wanted, settings);
     let prediction = Prediction::new(template, wanted, settings);
-    let words = Words { pod, wanted, settings, has_template: template.is_some() };
 
     let mut found: Vec<(Option<usize>, Finding)> = Vec::new();
     let mut skipped = false;

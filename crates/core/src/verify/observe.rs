@@ -1,9 +1,10 @@
 //! What a container has, and which credentials an SDK in it would pick: for telling, where [`super::verify_pod`] judges.
 
-use super::container::{CONTAINER_CREDENTIALS, DEFAULT_LIFETIME, STATIC, os};
+use super::container::{BY_SOURCES, CONTAINER_CREDENTIALS, DEFAULT_LIFETIME, KEYS, PROFILES, os};
 use super::env::{Env, Seen};
+use super::sdk::PROFILE_BEFORE_ROLE;
 use super::token::{Found, Mounts};
-use crate::injection::{ROLE_ARN, STS_ENDPOINTS, TOKEN_FILE, Target};
+use crate::injection::{REGIONS, ROLE_ARN, STS_ENDPOINTS, TOKEN_FILE, Target};
 use crate::objects::Container;
 
 /// What bears on the identity of a container.
@@ -21,8 +22,12 @@ pub struct Observed {
     pub access_key: Seen,
     /// The secret of static credentials.
     pub secret_key: Seen,
-    /// `AWS_PROFILE`.
-    pub profile: Seen,
+    /// Whether these come from keys of Secrets that may be absent.
+    pub optional_keys: bool,
+    /// The variables that name a profile or a file of profiles, as far as they are set.
+    pub profiles: Vec<(&'static str, Seen)>,
+    /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`.
+    pub region: Seen,
     /// Whether both variables of EKS Pod Identity are set.
     pub pod_identity: bool,
     /// Secrets and ConfigMaps all of whose keys become variables, where AWS variables may be among them.
@@ -57,14 +62,16 @@ pub enum TokenSeen {
 pub fn observe<'a>(target: impl Into<Target<'a>>, container: &Container) -> Observed {
     let target = target.into();
     let env = Env::of(container);
-    let [key, secret, profile] = STATIC;
+    let [key, secret] = KEYS;
+    let set = PROFILES.into_iter().map(|name| (name, env.get(name))).filter(|(_, seen)| !seen.is_unset());
+    let region = REGIONS.into_iter().rev().map(|name| env.get(name)).find(|seen| !seen.is_unset());
     let token_file = env.get(TOKEN_FILE);
     let mounts = Mounts { container, env: &env, spec: target.spec, os: os(&target) };
     let token = match token_file.known().filter(|path| !path.is_empty()).map(|path| mounts.find(path)) {
         None => TokenSeen::NoPath,
         Some(Found::Nothing | Found::Relative) => TokenSeen::NotMounted,
         Some(Found::Other { volume, .. }) => TokenSeen::Foreign(volume.to_owned()),
-        Some(Found::Token { token, volume, frozen }) => TokenSeen::Token {
+        Some(Found::Token { token, volume, frozen, .. }) => TokenSeen::Token {
             audience: token.audience.clone().unwrap_or_default(),
             lifetime: token.expiration_seconds.unwrap_or(DEFAULT_LIFETIME),
             volume: volume.name.clone(),
@@ -78,9 +85,11 @@ pub fn observe<'a>(target: impl Into<Target<'a>>, container: &Container) -> Obse
         token_file,
         access_key: env.get(key),
         secret_key: env.get(secret),
-        profile: env.get(profile),
+        optional_keys: KEYS.iter().any(|name| env.is_optional(name)),
+        profiles: set.collect(),
+        region: region.unwrap_or(Seen::Absent),
         pod_identity: CONTAINER_CREDENTIALS.iter().all(|name| !env.get(name).is_unset()),
-        opaque: env.opaque_sources(&[ROLE_ARN, TOKEN_FILE, key, secret, profile]),
+        opaque: env.opaque_sources(&BY_SOURCES),
         host_network: target.spec.host_network == Some(true),
     }
 }
@@ -172,8 +181,11 @@ impl Observed {
     }
 
     fn static_keys(&self) -> (Option<bool>, String) {
-        let [key, secret, _] = STATIC;
+        let [key, secret] = KEYS;
         match (self.access_key.is_unset(), self.secret_key.is_unset()) {
+            (false, false) if self.optional_keys => {
+                (None, format!("{key} and {secret} come from keys of Secrets that may be absent"))
+            }
             (false, false) => (Some(true), format!("{key} and {secret} are set")),
             (false, true) => (Some(false), format!("{key} is set without {secret}")),
             (true, false) => (Some(false), format!("{secret} is set without {key}")),
@@ -183,12 +195,17 @@ impl Observed {
     }
 
     fn named_profile(&self) -> (Option<bool>, String) {
-        let [.., name] = STATIC;
-        match &self.profile {
-            seen if seen.is_unset() => (Some(false), format!("{name} is not set")),
-            Seen::Known(profile) => (Some(true), format!("{name} is {profile}")),
-            seen => (Some(true), format!("{name} is set {}", seen.shown())),
+        if self.profiles.is_empty() {
+            return (Some(false), format!("{} is not set", PROFILES[0]));
         }
+        let set = self.profiles.iter().map(|(name, seen)| match seen {
+            Seen::Known(value) => format!("{name} is {value}"),
+            seen => format!("{name} is set {}", seen.shown()),
+        });
+        let set = set.collect::<Vec<_>>().join(", ");
+        // A file of no name of a profile counts if it has one of the name `default`.
+        let named = self.profiles.iter().any(|(name, _)| PROFILES[..2].contains(name));
+        (named.then_some(true), format!("{set}; {PROFILE_BEFORE_ROLE}"))
     }
 
     fn web_identity(&self) -> (Option<bool>, String) {

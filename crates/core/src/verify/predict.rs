@@ -1,11 +1,13 @@
 //! What a restart would make of a container: the template, injected into and judged like a pod.
 
 use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::mem::discriminant;
 
 use super::container::{Judge, Problem};
+use super::size::is_too_large;
 use crate::injection::{Target, inject};
-use crate::objects::{Container, PodSpec, PodTemplate};
+use crate::objects::{PodSpec, PodTemplate};
 use crate::settings::Settings;
 use crate::wanted::Wanted;
 
@@ -14,53 +16,68 @@ pub(super) struct Prediction<'a> {
     template: Option<&'a PodTemplate>,
     wanted: &'a Wanted,
     settings: &'a Settings,
-    pod: OnceCell<Predicted>,
+    made: OnceCell<Made>,
 }
 
-/// The pod that a template gives, and whether the API server takes it.
-struct Predicted {
-    spec: PodSpec,
+/// The pod that the template would give.
+struct Made {
+    /// Whether the API server would refuse it.
     refused: bool,
+    /// Its containers by name; of two with one name the first.
+    containers: HashMap<String, Predicted>,
+}
+
+/// A container that the template would give.
+struct Predicted {
+    problems: Vec<Problem>,
+    sets_wrong_role: bool,
 }
 
 impl<'a> Prediction<'a> {
     pub(super) fn new(template: Option<&'a PodTemplate>, wanted: &'a Wanted, settings: &'a Settings) -> Self {
-        Self { template, wanted, settings, pod: OnceCell::new() }
+        Self { template, wanted, settings, made: OnceCell::new() }
     }
 
     /// Whether the container would not have the problem, nor any error (`None`: just no error). False for a container
     /// that the template does not have: what adds it may come after the injection. False for all of them if the API
     /// server would refuse the pod.
     pub(super) fn cures(&self, container: &str, problem: Option<&Problem>) -> bool {
-        let Some((template, pod, container)) = self.container(container) else {
+        let Some((pod, Predicted { problems, .. })) = self.container(container) else {
             return false;
         };
-        if pod.refused {
-            return false; // there would be no pod at all
-        }
-        let target = Target { spec: &pod.spec, ..Target::from(template) };
-        let left = Judge::new(target, self.wanted, self.settings).problems(container);
-        left.iter()
-            .all(|left| !left.is_error() && problem.is_none_or(|problem| discriminant(left) != discriminant(problem)))
+        let mut problems = problems.iter();
+        !pod.refused
+            && problems.all(|left| {
+                !left.is_error() && problem.is_none_or(|problem| discriminant(left) != discriminant(problem))
+            })
     }
 
     /// Whether the container would be given another role than the wanted one by the template; `None` if the template
     /// does not have the container.
     pub(super) fn sets_wrong_role(&self, container: &str) -> Option<bool> {
-        let (_, _, container) = self.container(container)?;
-        let sets = container.env.iter().any(|var| var.name == crate::injection::ROLE_ARN);
-        Some(sets && Judge::role(container).known() != Some(&self.wanted.role_arn))
+        Some(self.container(container)?.1.sets_wrong_role)
     }
 
-    fn container(&self, name: &str) -> Option<(&'a PodTemplate, &Predicted, &Container)> {
-        let template = self.template?;
-        let pod = self.pod.get_or_init(|| {
-            let injection = inject(template, &self.wanted.offered(self.settings), self.settings);
-            let mut spec = template.spec.clone();
-            injection.apply(&mut spec);
-            Predicted { spec, refused: injection.refusal(&template.spec).is_some() }
-        });
-        let mut containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
-        Some((template, pod, containers.find(|container| container.name == name)?))
+    fn container(&self, name: &str) -> Option<(&Made, &Predicted)> {
+        let template = self.template.filter(|template| !is_too_large(&template.spec))?;
+        let made = self.made.get_or_init(|| self.make(template));
+        Some((made, made.containers.get(name)?))
+    }
+
+    fn make(&self, template: &PodTemplate) -> Made {
+        let mut spec: PodSpec = template.spec.clone();
+        let injection = inject(template, &self.wanted.offered(self.settings), self.settings);
+        let refused = injection.refusal(&template.spec).is_some();
+        injection.apply(&mut spec);
+        let judge = Judge::new(Target { spec: &spec, ..Target::from(template) }, self.wanted, self.settings);
+        let mut containers = HashMap::new();
+        for container in spec.init_containers.iter().chain(&spec.containers) {
+            let sets = container.env.iter().any(|var| var.name == crate::injection::ROLE_ARN);
+            containers.entry(container.name.clone()).or_insert_with(|| Predicted {
+                problems: judge.problems(container),
+                sets_wrong_role: sets && Judge::role(container).known() != Some(&self.wanted.role_arn),
+            });
+        }
+        Made { refused, containers }
     }
 }

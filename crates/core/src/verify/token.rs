@@ -1,7 +1,14 @@
 //! Where a container's token file really comes from: the path is resolved through mounts and projected volumes.
 
+use std::collections::HashMap;
+
 use super::env::{Env, Seen};
 use crate::objects::{Container, PodSpec, ProjectedItem, ProjectedSource, ServiceAccountToken, Volume, VolumeMount};
+use crate::steps::step;
+
+/// Where a token is that is somewhere else is looked for at so many places: it is for a message, and each place may be
+/// covered by any other mount.
+const PLACES: usize = 16;
 
 /// Which paths are the same: on Windows neither case nor the kind of slash matters, and drive `C:` is the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +28,8 @@ pub(super) enum Found<'a> {
         volume: &'a Volume,
         /// Mounted by `subPath`: the kubelet does not renew it.
         frozen: bool,
+        /// The path leads there only where `/var/run` is a link to `/run`, as in nearly every image.
+        linked: bool,
     },
     /// A volume is mounted there that has no token at that path; `meant` if it is mounted for this file.
     Other { volume: &'a str, meant: bool },
@@ -42,12 +51,25 @@ impl<'a> Mounts<'a, '_> {
     /// What is at the path.
     pub(super) fn find(&self, path: &str) -> Found<'a> {
         let windows = self.is_windows(path);
-        let Some(file) = elements(path, windows) else {
+        let plain = self.find_by(path, windows, false);
+        if windows || matches!(plain, Found::Token { .. } | Found::Relative) {
+            return plain;
+        }
+        match self.find_by(path, windows, true) {
+            found @ Found::Token { .. } => found,
+            _ => plain,
+        }
+    }
+
+    /// The same, literally or where `/var/run` is a link to `/run`.
+    fn find_by(&self, path: &str, windows: bool, linked: bool) -> Found<'a> {
+        let followed = |path: Vec<String>| if linked { followed(path) } else { path };
+        let Some(file) = elements(path, windows).map(followed) else {
             return Found::Relative;
         };
         let mounts = self.container.volume_mounts.iter().filter_map(|mount| {
-            let at = mount_elements(mount, windows);
-            let inside = file.strip_prefix(at.as_slice())?.to_vec();
+            let at = followed(mount_elements(mount, windows));
+            let inside = file.strip_prefix(at.as_slice())?;
             Some((at.len(), mount, inside))
         });
         // The deepest mount covers the others; of two at one path the later one covers.
@@ -60,29 +82,37 @@ impl<'a> Mounts<'a, '_> {
             return other;
         };
         let frozen = !inner.is_empty();
-        inner.extend(inside);
+        inner.extend_from_slice(inside);
         match token_at(volume, &inner, windows) {
-            Some(token) => Found::Token { token, volume, frozen },
+            Some(token) => Found::Token { token, volume, frozen, linked },
             None => other,
         }
     }
 
     /// Where else the container has a token of this audience that no other mount covers, for messages.
     pub(super) fn elsewhere(&self, audience: &str) -> Option<String> {
-        let mut paths = self.container.volume_mounts.iter().flat_map(|mount| self.token_paths(mount));
-        paths.find(|path| {
-            let Found::Token { token, .. } = self.find(path) else { return false };
-            token.audience.as_deref().unwrap_or_default() == audience
+        let is_wanted = |token: &&ServiceAccountToken| token.audience.as_deref().unwrap_or_default() == audience;
+        let mut volumes: HashMap<&str, Vec<&ServiceAccountToken>> = HashMap::new();
+        for volume in &self.spec.volumes {
+            let wanted = || tokens(volume).filter(is_wanted).take(PLACES).collect();
+            volumes.entry(&volume.name).or_insert_with(wanted);
+        }
+        let mounts = self.container.volume_mounts.iter().filter_map(|mount| {
+            let tokens = volumes.get(mount.name.as_str()).filter(|tokens| !tokens.is_empty())?;
+            Some((mount, tokens))
+        });
+        let mut paths = mounts.take(PLACES).flat_map(|(mount, tokens)| self.token_paths(mount, tokens)).take(PLACES);
+        paths.find(|path| match self.find(path) {
+            Found::Token { token, .. } => is_wanted(&token),
+            Found::Other { .. } | Found::Nothing | Found::Relative => false,
         })
     }
 
     /// The paths of the tokens that a mount brings.
-    fn token_paths(&self, mount: &VolumeMount) -> Vec<String> {
-        let (Some(volume), Some(inner)) = (self.volume(mount), self.sub_path(mount, false)) else {
-            return Vec::new();
-        };
+    fn token_paths(&self, mount: &VolumeMount, tokens: &[&ServiceAccountToken]) -> Vec<String> {
+        let Some(inner) = self.sub_path(mount, false) else { return Vec::new() };
         let at = mount.mount_path.trim_end_matches('/');
-        let below = tokens(volume).filter_map(|token| {
+        let below = tokens.iter().filter_map(|token| {
             let file = clean(&token.path, false);
             Some(file.strip_prefix(inner.as_slice())?.join("/"))
         });
@@ -98,7 +128,7 @@ impl<'a> Mounts<'a, '_> {
     }
 
     fn volume(&self, mount: &VolumeMount) -> Option<&'a Volume> {
-        self.spec.volumes.iter().find(|volume| volume.name == mount.name)
+        self.spec.volumes.iter().inspect(|_| step()).find(|volume| volume.name == mount.name)
     }
 
     /// The part of the volume that is mounted; `None` if variables that cannot be seen decide it.
@@ -136,6 +166,7 @@ fn tokens(volume: &Volume) -> impl Iterator<Item = &ServiceAccountToken> {
         .projected
         .iter()
         .flat_map(|projected| &projected.sources)
+        .inspect(|_| step())
         .filter_map(|source| source.service_account_token.as_ref())
 }
 
@@ -143,6 +174,21 @@ fn tokens(volume: &Volume) -> impl Iterator<Item = &ServiceAccountToken> {
 fn elements(path: &str, windows: bool) -> Option<Vec<String>> {
     let rooted = path.starts_with('/') || windows && (path.starts_with('\\') || drive(path).is_some());
     rooted.then(|| clean(path, windows))
+}
+
+/// The elements of a path where `/var/run` is a link to `/run`.
+fn followed(mut path: Vec<String>) -> Vec<String> {
+    if path.first().is_some_and(|first| first == "var") && path.get(1).is_some_and(|second| second == "run") {
+        path.remove(0);
+    }
+    path
+}
+
+/// Whether this is the path of the token for the API server, which the kubelet mounts into nearly every container.
+pub(super) fn is_api_server_token(path: &str) -> bool {
+    elements(path, false)
+        .map(followed)
+        .is_some_and(|path| path.join("/") == "run/secrets/kubernetes.io/serviceaccount/token")
 }
 
 /// The elements of a mount path; a relative one is taken from the root.
@@ -158,6 +204,7 @@ fn clean(path: &str, windows: bool) -> Vec<String> {
     };
     let mut parts: Vec<String> = Vec::new();
     for part in path.split(|c| c == '/' || windows && c == '\\') {
+        step();
         match part {
             "" | "." => {}
             ".." => drop(parts.pop()),

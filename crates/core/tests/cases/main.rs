@@ -3,6 +3,7 @@
 //! - `inject`: Kubernetes documents -> the pod as the webhook makes it.
 //! - `verify`: Kubernetes documents -> what is found in the pods.
 //! - `plan`: Kubernetes documents at one moment -> the next writes, and what the statuses say.
+//! - `trust`: trust policies -> what they make of a token; one file for each case.
 //! - `timeline`: what users, controllers and time do, step by step -> what the operator does and says, step by step.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -14,6 +15,7 @@ mod said;
 mod inject;
 mod plan;
 mod timeline;
+mod trust;
 mod verify;
 
 #[path = "../sim/mod.rs"]
@@ -40,6 +42,11 @@ fn timeline() {
 }
 
 #[test]
+fn trust() {
+    runner::run_files("trust", trust::case);
+}
+
+#[test]
 fn every_folder_belongs_to_a_family() {
-    runner::only_families(&["verify", "inject", "plan", "timeline"]);
+    runner::only_families(&["verify", "inject", "plan", "timeline", "trust"]);
 }

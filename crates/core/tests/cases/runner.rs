@@ -25,6 +25,34 @@ pub fn run(family: &str, case: Case) {
     assert!(failures.is_empty(), "{failures}\nUPDATE=1 writes what was found as expected; then read the difference");
 }
 
+/// Runs every case of a family whose cases are files of three parts between lines of `---`: two that the case is given,
+/// and what it makes of them.
+pub fn run_files(family: &str, case: fn(&str, &str) -> Result<String, String>) {
+    let update = std::env::var_os("UPDATE").is_some();
+    let files = entries(&root().join(family));
+    assert!(!files.is_empty(), "no cases in {family}");
+    let mut failures = String::new();
+    for file in &files {
+        if let Err(failure) = run_file(file, case, update) {
+            let _ = writeln!(failures, "\n{family}/{}\n{failure}", name(file));
+        }
+    }
+    assert!(failures.is_empty(), "{failures}\nUPDATE=1 writes what was found as expected; then read the difference");
+}
+
+fn run_file(file: &Path, case: fn(&str, &str) -> Result<String, String>, update: bool) -> Result<(), String> {
+    const BETWEEN: &str = "---\n";
+    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let (first, rest) = text.split_once(BETWEEN).ok_or("there is no line ---")?;
+    let (second, expected) = rest.split_once("\n---\n").unwrap_or((rest.trim_end_matches('\n'), ""));
+    let found = case(first, second)?;
+    if update {
+        return fs::write(file, format!("{first}{BETWEEN}{second}\n{BETWEEN}{found}"))
+            .map_err(|error| error.to_string());
+    }
+    if expected == found { Ok(()) } else { Err(differences(expected, &found)) }
+}
+
 /// Fails if there are folders that no test runs.
 pub fn only_families(families: &[&str]) {
     let folders = entries(&root()).into_iter().filter(|path| path.is_dir());

@@ -1,7 +1,8 @@
 //! How injection is configured in the cluster: the flags of its pod identity webhook.
 
 use clap::Args;
-use podidentity_core::settings::Settings;
+use podidentity_core::injection::MIN_TOKEN_EXPIRATION;
+use podidentity_core::settings::{ComposeRole, Settings};
 
 use super::values;
 
@@ -31,13 +32,25 @@ pub(crate) struct InjectionArgs {
     )]
     token_mount_path: String,
 
-    /// Lifetime of a token in seconds where nothing names one (the webhook's flag --token-expiration).
-    #[arg(long, env = "PODIDENTITY_TOKEN_EXPIRATION", value_name = "SECONDS", default_value_t = 86400, value_parser = clap::value_parser!(i64).range(600..))]
+    /// Lifetime of a token in seconds where nothing names one (the webhook's flag --token-expiration). Below 600 it is
+    /// raised to 600, as the webhook does.
+    #[arg(
+        long,
+        env = "PODIDENTITY_TOKEN_EXPIRATION",
+        value_name = "SECONDS",
+        default_value_t = 86400,
+        allow_negative_numbers = true
+    )]
     token_expiration: i64,
 
-    /// Region that the webhook injects (its flag --aws-default-region).
-    #[arg(long, env = "PODIDENTITY_AWS_DEFAULT_REGION", value_name = "REGION", value_parser = values::not_empty)]
+    /// Region that the webhook injects (its flag --aws-default-region). Empty: none.
+    #[arg(long, env = "PODIDENTITY_AWS_DEFAULT_REGION", value_name = "REGION")]
     aws_default_region: Option<String>,
+
+    /// Account, or PARTITION:ACCOUNT, with which the webhook completes a role that an annotation gives by its name or path
+    /// (its flag --compose-role-arn, which asks the instance metadata service for both).
+    #[arg(long, env = "PODIDENTITY_COMPOSE_ROLE_ARN", value_name = "ACCOUNT")]
+    compose_role_arn: Option<ComposeRole>,
 
     /// Whether the webhook injects AWS_STS_REGIONAL_ENDPOINTS by default (its flag --sts-regional-endpoint).
     #[arg(long, env = "PODIDENTITY_STS_REGIONAL_ENDPOINT")]
@@ -55,9 +68,12 @@ impl InjectionArgs {
             annotation_domain: self.annotation_domain.clone(),
             audience: self.token_audience.clone(),
             mount_path: self.token_mount_path.clone(),
-            token_expiration: self.token_expiration,
-            region: self.aws_default_region.clone(),
+            token_expiration: self.token_expiration.max(MIN_TOKEN_EXPIRATION),
+            region: self.aws_default_region.clone().filter(|region| !region.is_empty()),
             sts_regional_endpoints: self.sts_regional_endpoint,
+            compose_role: self.compose_role_arn.clone(),
+            // It is about service accounts without an annotation, which the operator leaves alone.
+            entries: None,
             imds_open_to_pods: self.imds_open_to_pods,
         }
     }

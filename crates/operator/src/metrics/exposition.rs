@@ -87,7 +87,7 @@ fn state(catalogue: &mut Catalogue, index: &Index) {
 }
 
 fn work(catalogue: &mut Catalogue, metrics: &Metrics, load: &Load<IdentityKey>) {
-    let Metrics { reconciles, failures, reconcile_seconds, .. } = metrics.clone();
+    let Metrics { reconciles, failures, reconcile_seconds, statuses_refused, .. } = metrics.clone();
     catalogue.counter(
         "podidentity_reconciles",
         &[],
@@ -101,6 +101,13 @@ fn work(catalogue: &mut Catalogue, metrics: &Metrics, load: &Load<IdentityKey>) 
          server did not answer or was overloaded), `Refused` (permissions, admission), `Conflict` (another field \
          manager owns the annotation)",
         failures,
+    );
+    catalogue.counter(
+        "podidentity_statuses_refused",
+        &[],
+        "Statuses that the API server refuses, counted at each try: what these bindings say cannot be relied on; the log \
+         names them",
+        statuses_refused,
     );
     catalogue.histogram(
         "podidentity_reconcile_duration_seconds",

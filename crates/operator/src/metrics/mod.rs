@@ -44,6 +44,7 @@ pub(crate) struct Metrics {
     rollouts_failed: Counter,
     rollouts_in_flight: Gauge,
     repairs: Family<KindLabel, Counter>,
+    statuses_refused: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -79,6 +80,7 @@ impl Metrics {
             rollouts_failed: Counter::default(),
             rollouts_in_flight: Gauge::default(),
             repairs: Family::default(),
+            statuses_refused: Counter::default(),
         };
         // A series that begins with its first event has an increase that nobody sees: these begin at zero.
         for kind in [STALE, CONFLICT, REFUSED, FAILED] {
@@ -116,6 +118,11 @@ impl Metrics {
         if outcome.rolled_again {
             self.repairs.get_or_create(&KindLabel { kind: ROLLOUT }).inc();
         }
+    }
+
+    /// So many statuses were refused by the API server.
+    pub(crate) fn statuses_refused(&self, count: usize) {
+        self.statuses_refused.inc_by(count as u64);
     }
 
     /// A workload that was in a restart of ours is not any more.

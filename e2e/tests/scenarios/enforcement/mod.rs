@@ -57,6 +57,9 @@ pub(crate) async fn what_is_refused(world: Arc<World>, namespace: Namespace) -> 
         let message = refused(&namespace, &pod).await?;
         ensure!(message.contains("container init sets AWS_WEB_IDENTITY_TOKEN_FILE"), "{message}");
     }
+    let message = refused(&namespace, &with_role("$(HIDDEN)")?).await.context("a role that comes from a Secret")?;
+    ensure!(message.contains("cannot be seen"), "{message}");
+    admitted(&namespace, &with_role("$(PLAIN)")?).await.context("a role that comes from another variable")?;
     // What a person sees who deploys such a thing.
     namespace.create(fixtures::deployment_like("preset", "app", &json!({}), &json!({"replicas": 1}))?).await?;
     let env = json!([{"name": "main", "image": "x", "env": [{"name": "AWS_ROLE_ARN", "value": "x"}]}]);
@@ -202,6 +205,7 @@ pub(crate) async fn suspended(world: Arc<World>, namespace: Namespace) -> Result
     enforce(&world.control_plane, &namespace).await?;
     change(&namespace, json!({"suspend": true, "roleArn": OTHER_ROLE})).await?;
     expect::stalled(&namespace, "app", reason::SUSPENDED).await?;
+    refused(&namespace, &with_role(OTHER_ROLE)?).await.context("a role that is declared and not in force")?;
     keep_coming(&namespace).await
 }
 
@@ -212,7 +216,26 @@ pub(crate) async fn stalled(world: Arc<World>, namespace: Namespace) -> Result<(
     enforce(&world.control_plane, &namespace).await?;
     change(&namespace, json!({"roleArn": OTHER_ROLE})).await?;
     expect::stalled(&namespace, "app", reason::ROLE_NOT_ALLOWED).await?;
+    refused(&namespace, &with_role(OTHER_ROLE)?).await.context("a role that is declared and not granted")?;
     keep_coming(&namespace).await
+}
+
+/// A pod that was made by hand, complete but for the role, which may be a reference.
+fn with_role(role: &str) -> Result<Pod> {
+    let secret = json!({"secretKeyRef": {"name": "s", "key": "k"}});
+    let own = json!({
+        "containers": [{
+            "name": "main", "image": "x",
+            "env": [
+                {"name": "HIDDEN", "valueFrom": secret}, {"name": "PLAIN", "value": ROLE},
+                {"name": "AWS_ROLE_ARN", "value": role}, {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/mine/jwt"},
+            ],
+            "volumeMounts": [{"name": "mine", "mountPath": "/mine"}],
+        }],
+        "volumes": [{"name": "mine", "projected": {"sources": [
+            {"serviceAccountToken": {"audience": "sts.amazonaws.com", "path": "jwt"}}]}}],
+    });
+    pod_with("app", own)
 }
 
 /// All pods of the Deployment are deleted, and others come, with the role in force.

@@ -23,7 +23,7 @@ pub(super) fn known() -> Vec<Difference> {
         difference("lifetimes of 19 digits are ignored", Some("1000000000000000000"), 1, defaults()),
         difference("negative lifetimes of 19 digits are ignored", Some("-1000000000000000000"), 1, defaults()),
         difference("more containers than CEL can handle are left alone", None, 2500, defaults()),
-        difference("a region is not injected", None, 1, region("eu-west-1")),
+        difference("a region is not injected unless the policy names it", None, 1, region("eu-west-1")),
         difference("the regional STS is not the default", None, 1, regional_sts()),
     ]
 }

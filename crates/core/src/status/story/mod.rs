@@ -10,6 +10,7 @@ use podidentity_api::{PodIdentityBinding, WorkloadState};
 use super::Counts;
 use crate::assess::{Case, last_verified};
 use crate::finding::{Finding, FindingReason, Severity};
+use crate::foreign::list;
 use crate::grants::Grant;
 use crate::objects::ControllerRef;
 use crate::outcome::{Outcome, ProblemKind};
@@ -89,12 +90,14 @@ pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcom
 
 /// The story of a binding that another one keeps from the service account.
 pub(super) fn of_waiting(snapshot: &Snapshot, owner: Option<&PodIdentityBinding>) -> Story {
-    let owner = owner.and_then(|owner| owner.metadata.name.as_deref()).unwrap_or_default();
     let name = &snapshot.service_account_name;
-    stalled(
-        reason::SERVICE_ACCOUNT_CLAIMED,
-        format!("service account {name} is bound by the older PodIdentityBinding {owner}: delete one of the two"),
-    )
+    let message = match owner.and_then(|owner| owner.metadata.name.as_deref()) {
+        Some(owner) => {
+            format!("service account {name} is bound by the older PodIdentityBinding {owner}: delete one of the two")
+        }
+        None => format!("service account {name} is bound by an older PodIdentityBinding: delete all but one"),
+    };
+    stalled(reason::SERVICE_ACCOUNT_CLAIMED, message)
 }
 
 fn stalled(reason: &'static str, message: String) -> Story {
@@ -163,11 +166,21 @@ fn role_not_granted(view: &View) -> Option<Story> {
             let message = format!("namespace {namespace} has not been seen yet, so what it grants is not known");
             return Some(reconciling(reason::NAMESPACE_NOT_FOUND, message));
         }
-        Grant::Missing(grants) => grants.entries(),
+        Grant::Missing(grants) => grants,
     };
     let (role, key) = (&view.case.wanted.role_arn, names::ALLOWED_ROLES_ANNOTATION);
-    let all: Vec<&str> = granted.iter().chain([role]).map(String::as_str).collect();
-    let grants = if granted.is_empty() { "none".to_owned() } else { granted.join(", ") };
+    let how = match granted.and(role) {
+        Some(all) => {
+            format!("let an administrator grant it: kubectl annotate --overwrite namespace {namespace} {key}='{all}'")
+        }
+        None if role.contains(',') => {
+            format!(
+                "let an administrator grant it by its annotation {key}: with * for the comma, which separates grants"
+            )
+        }
+        None => format!("let an administrator grant it by its annotation {key}"),
+    };
+    let grants = if granted.entries().is_empty() { "none".to_owned() } else { list(granted.entries()) };
     let kept = match &view.case.account.role_in_force {
         Some(kept) => format!("; {} keeps {kept}", view.account_name()),
         None => String::new(),
@@ -176,8 +189,7 @@ fn role_not_granted(view: &View) -> Option<Story> {
         reason::ROLE_NOT_ALLOWED,
         format!(
             "namespace {namespace} does not grant the role {role} (it grants {grants}): nothing is written{kept}. Name \
-             another role, or let an administrator grant it: kubectl annotate --overwrite namespace {namespace} {key}='{}'",
-            all.join(",")
+             another role, or {how}"
         ),
     ))
 }

@@ -2,10 +2,11 @@
 //! help.
 
 use super::Words;
+use crate::foreign::{list, shown};
 use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, STS_ENDPOINTS, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME};
-use crate::verify::container::Problem;
+use crate::verify::container::{PROFILES, Problem};
 use crate::verify::env::Seen;
-use crate::verify::text::{list, shown};
+use crate::verify::sdk::{NEED_REGION, PROFILE_BEFORE_ROLE, ROLE_BEFORE_KEYS};
 
 /// What SDKs do that find one half of the identity.
 const NO_TOKEN: &str = "Meanwhile its AWS calls fail, or with some SDKs fall back to the node's role.";
@@ -40,15 +41,27 @@ impl Words<'_> {
             Problem::Lifetime { seen } => self.lifetime(*seen),
             Problem::Frozen { path } => frozen(path),
             Problem::StsEndpoint(seen) => self.sts_endpoint(seen),
-            Problem::Unreadable { mode } => unreadable(*mode),
+            Problem::Unreadable { mode, certain } => unreadable(*mode, *certain),
+            Problem::ApiServerToken { path } => api_server_token(path),
+            Problem::Linked { path } => linked(path),
+            Problem::WindowsPath { path } => windows_path(path),
+            Problem::NoRegion => no_region(),
+            Problem::RegionElsewhere { variable, region, partition, certain } => {
+                region_elsewhere(variable, region, partition, *certain, &role)
+            }
             Problem::Skipped => (
                 format!("has no AWS identity, as the pod's annotation {} asks.", self.settings.key(SKIP_CONTAINERS)),
                 "Take it out of the annotation if it needs the role.".to_owned(),
             ),
-            Problem::Static(names) => (
-                format!("sets {}, which SDKs use before the role {role}.", list(names)),
-                "Take that out of the pod's template.".to_owned(),
+            Problem::Static { names, optional: true, .. } => (
+                format!(
+                    "takes {} from keys of Secrets that may be absent; if they are there, SDKs use them before the role \
+                     {role}.",
+                    list(names)
+                ),
+                "Nothing is to be done if they are not.".to_owned(),
             ),
+            Problem::Static { names, certain, from, .. } => shadowed(names, *certain, from, &role),
             Problem::Opaque(sources) => (
                 format!("takes all keys of {} as environment, where AWS variables cannot be seen.", list(sources)),
                 "Nothing is to be done if no key begins with AWS_.".to_owned(),
@@ -166,12 +179,108 @@ fn frozen(path: &str) -> Described {
     )
 }
 
-fn unreadable(mode: i32) -> Described {
-    (
+fn unreadable(mode: i32, certain: bool) -> Described {
+    let seen = if certain {
+        format!(
+            "cannot read its token: the file's mode is {mode:04o}, it is root's, and the container runs as another user. Its \
+             AWS calls fail."
+        )
+    } else {
         format!(
             "may not be able to read its token: the file's mode is {mode:04o} and nothing tells whose it is. If it runs as \
              another user than root, its AWS calls fail."
+        )
+    };
+    (seen, "Set securityContext.fsGroup in the pod's template.".to_owned())
+}
+
+fn shadowed(names: &[String], certain: bool, from: &[String], role: &str) -> Described {
+    let has = |known: &[&str]| names.iter().any(|name| known.contains(&name.as_str()));
+    let names_list = list(names);
+    let next = match from {
+        [] => "Take that out of the pod's template.".to_owned(),
+        from => format!("Take that out of {}.", list(from)),
+    };
+    if certain {
+        return (
+            format!(
+                "sets {names_list}, which SDKs use before the role {role} ({ROLE_BEFORE_KEYS}). Its AWS calls act as the \
+                 user of these keys."
+            ),
+            next,
+        );
+    }
+    if has(&PROFILES) {
+        return (
+            format!(
+                "sets {names_list}: SDKs may use the profile of a file before the role {role}; {PROFILE_BEFORE_ROLE}. If the \
+                 profile is to assume another role by way of this one, all is well."
+            ),
+            next,
+        );
+    }
+    let seen = if names.len() == 1 {
+        format!(
+            "sets {names_list} alone: SDKs use both keys before the role {role} or neither, and that for Python fails."
+        )
+    } else {
+        format!("sets {names_list}, which SDKs use before the role {role} if both have a value.")
+    };
+    (seen, next)
+}
+
+fn api_server_token(path: &str) -> Described {
+    (
+        format!(
+            "looks for its token at {}: that is the token for the Kubernetes API server, of another audience, which STS \
+             refuses. Its AWS calls fail.",
+            shown(path)
         ),
-        "Set securityContext.fsGroup in the pod's template.".to_owned(),
+        format!("Remove {ROLE_ARN} and {TOKEN_FILE} from the pod's template, so that the webhook sets them."),
+    )
+}
+
+fn linked(path: &str) -> Described {
+    (
+        format!(
+            "looks for its token at {}, which is where it is mounted if /var/run is a link to /run, as in nearly every image.",
+            shown(path)
+        ),
+        "Nothing is to be done if that is so in this image.".to_owned(),
+    )
+}
+
+fn windows_path(path: &str) -> Described {
+    (
+        format!(
+            "runs on Windows and looks for its token at {}, a path without a drive: the webhook sees Windows by the node \
+             selector only. SDKs that ask for a whole path, as that for .NET does, refuse it.",
+            shown(path)
+        ),
+        "Add nodeSelector kubernetes.io/os: windows to the pod's template.".to_owned(),
+    )
+}
+
+fn no_region() -> Described {
+    (
+        format!(
+            "is told to use the STS endpoint of its region ({STS_ENDPOINTS} is regional), but no region is set: neither \
+             AWS_REGION nor AWS_DEFAULT_REGION. Unless the program sets one itself its AWS calls fail: of the SDKs, \
+             {NEED_REGION}."
+        ),
+        "Set AWS_REGION in the pod's template, or let the webhook do it (its flag --aws-default-region; on EKS it does: then \
+         start this tool with the same)."
+            .to_owned(),
+    )
+}
+
+fn region_elsewhere(variable: &str, region: &str, partition: &str, certain: bool, role: &str) -> Described {
+    let fails = if certain { "Its AWS calls fail." } else { "SDKs that look at this variable first fail." };
+    (
+        format!(
+            "has {variable} {}, a region of the partition {partition}, where the role {role} does not exist. {fails}",
+            shown(region)
+        ),
+        "Set a region of the role's partition, or name the role of the region's.".to_owned(),
     )
 }

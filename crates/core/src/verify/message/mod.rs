@@ -7,10 +7,10 @@ pub(crate) use pod::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
 
 use jiff::Timestamp;
 
-use super::container::{Problem, STATIC};
+use super::container::{KEYS, PROFILES, Problem};
 use super::env::{Env, Seen};
-use super::text::shown;
-use crate::finding::{Finding, FindingReason};
+use crate::finding::{Finding, FindingReason, Severity};
+use crate::foreign::shown;
 use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, TOKEN_FILE, Target, VOLUME, token_file};
 use crate::objects::{Container, Pod};
 use crate::settings::Settings;
@@ -36,8 +36,15 @@ impl Words<'_> {
                 format!("{seen} {}", if roll_cures { Self::restart() } else { action })
             }
         };
+        // What keeps the container from its role is an error, whatever it is as a rule.
+        let severity = match reason.about().severity {
+            _ if problem.is_error() => Severity::Error,
+            _ if matches!(problem, Problem::Static { optional: true, .. }) => Severity::Info,
+            Severity::Error => Severity::Warning,
+            severity => severity,
+        };
         Finding {
-            severity: reason.about().severity,
+            severity,
             reason,
             object: format!("Pod/{}", shown(self.pod.name())),
             container: Some(shown(&container.name)),
@@ -74,10 +81,16 @@ impl Words<'_> {
             Problem::Lifetime { .. } => FindingReason::TokenExpirationMismatch,
             Problem::Frozen { .. } => FindingReason::TokenNotRefreshed,
             Problem::StsEndpoint(_) => FindingReason::StsEndpointMismatch,
+            Problem::Unreadable { certain: true, .. } => FindingReason::TokenUnreadable,
             Problem::Unreadable { .. } => FindingReason::TokenMayBeUnreadable,
+            Problem::ApiServerToken { .. } => FindingReason::ApiServerToken,
+            Problem::Linked { .. } => FindingReason::TokenPathLinked,
+            Problem::WindowsPath { .. } => FindingReason::TokenPathOfUnix,
+            Problem::NoRegion => FindingReason::RegionMissing,
+            Problem::RegionElsewhere { .. } => FindingReason::RegionMismatch,
             Problem::Skipped => FindingReason::ContainerSkipped,
             Problem::SkippedPod => FindingReason::WebhookSkipped,
-            Problem::Static(_) => FindingReason::StaticCredentialsShadow,
+            Problem::Static { .. } => FindingReason::StaticCredentialsShadow,
             Problem::Opaque(_) => FindingReason::EnvFromOpaque,
         }
     }
@@ -141,7 +154,7 @@ impl Words<'_> {
     /// What AWS calls of a container without the role do.
     fn without_role(&self, container: &Container) -> &'static str {
         let env = Env::of(container);
-        if STATIC.iter().any(|name| !env.get(name).is_unset()) {
+        if KEYS.iter().chain(&PROFILES).any(|name| !env.get(name).is_unset()) {
             "Meanwhile its AWS calls use the static credentials or the profile that it sets."
         } else if self.pod.spec.host_network == Some(true) {
             "Meanwhile its AWS calls use the node's role, which it reaches by hostNetwork."

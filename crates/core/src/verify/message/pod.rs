@@ -2,11 +2,12 @@
 
 use super::Words;
 use crate::finding::{Finding, FindingReason, Severity};
+use crate::foreign::{list, shown};
 use crate::injection::{ROLE_ARN, SKIP_LABEL};
 use crate::objects::Pod;
 use crate::verify::container::CONTAINER_CREDENTIALS;
 use crate::verify::env::Env;
-use crate::verify::text::{list, shown};
+use crate::verify::size::{MOST_CONTAINERS, MOST_PARTS};
 
 /// The label that says that EKS Pod Identity was injected.
 pub(crate) const POD_IDENTITY_LABEL: &str = "eks.amazonaws.com/pod-identity";
@@ -23,6 +24,16 @@ impl Words<'_> {
             if host_network { Some(self.node_role_reachable()) } else { self.imds_open() },
         ];
         all.into_iter().flatten().collect()
+    }
+
+    /// The only finding about a pod that is not judged.
+    pub(in crate::verify) fn too_large(&self) -> Finding {
+        let text = format!(
+            "is too large to judge: it has more than {MOST_CONTAINERS} containers, or more than {MOST_PARTS} variables, \
+             mounts and volumes. So it is not proven to have the role {}. Make it smaller.",
+            shown(&self.wanted.role_arn)
+        );
+        self.pod_finding(FindingReason::TooLargeToJudge, &text)
     }
 
     fn webhook_skipped(&self) -> Finding {

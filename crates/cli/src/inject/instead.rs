@@ -1,0 +1,45 @@
+//! The webhook's file of identities: service accounts whose pods get EKS Pod Identity, whatever their annotations say.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Deserialize;
+
+/// Service accounts, by namespace and name.
+#[derive(Debug, Default)]
+pub(super) struct Instead(BTreeSet<(String, String)>);
+
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    identities: Vec<Identity>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    service_account: String,
+}
+
+/// Reads the file; an empty one names nobody.
+pub(super) fn read(path: &Path) -> Result<Instead, String> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+    if text.is_empty() {
+        return Ok(Instead::default());
+    }
+    let config: Config = serde_json::from_str(&text).map_err(|error| {
+        format!("{name}: {error}: write {{\"identities\": [{{\"namespace\": \"N\", \"serviceAccount\": \"S\"}}]}}")
+    })?;
+    Ok(Instead(config.identities.into_iter().map(|it| (it.namespace, it.service_account)).collect()))
+}
+
+impl Instead {
+    /// Whether the service account is named.
+    pub(super) fn has(&self, namespace: &str, name: &str) -> bool {
+        self.0.contains(&(namespace.to_owned(), name.to_owned()))
+    }
+}

@@ -1,0 +1,87 @@
+//! Values of annotations and labels that are no texts: each is reported, and read as the text that is meant.
+
+use podidentity_core::finding::FindingReason;
+use podidentity_core::slip::{self, At};
+
+use crate::findings::{Finding, Reason};
+use crate::read::{Input, Place};
+use crate::yaml::{Kind, Node, Style, json};
+
+/// Makes texts of all values that are none.
+pub(super) fn mend(input: &mut Input) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for document in input.files.iter_mut().flat_map(|file| &mut file.documents) {
+        if let Some(root) = &mut document.root {
+            object(root, &document.place, &mut found);
+        }
+    }
+    found
+}
+
+fn object(node: &mut Node, place: &Place, found: &mut Vec<Finding>) {
+    let is_list = node.text_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
+    if let Some(Kind::Sequence(items)) = node.get_mut("items").filter(|_| is_list).map(|items| &mut items.kind) {
+        items.iter_mut().for_each(|item| object(item, place, found));
+        return;
+    }
+    let titled = |path: &[&str]| node.text_at(path).unwrap_or_default().to_owned();
+    let title = format!("{}/{}", titled(&["kind"]), titled(&["metadata", "name"]));
+    let namespace = node.text_at(&["metadata", "namespace"]).map(str::to_owned);
+    let mut slips = Vec::new();
+    metadata(node, &mut slips);
+    found.extend(slips.into_iter().map(|(slip, at)| Finding {
+        severity: slip.severity,
+        reason: Reason::Pod(FindingReason::Slip(slip.reason)),
+        object: title.clone(),
+        namespace: namespace.clone(),
+        container: None,
+        message: slip.message(),
+        place: place.with(at),
+    }));
+}
+
+type Located = (slip::Slip, crate::yaml::Position);
+
+/// All metadata of the object: its own, and that of its templates.
+fn metadata(node: &mut Node, slips: &mut Vec<Located>) {
+    match &mut node.kind {
+        Kind::Mapping(entries) => {
+            for (key, value) in entries {
+                if key.text() == Some("metadata") {
+                    texts(value, "annotations", At::Annotation, slips);
+                    texts(value, "labels", At::Label, slips);
+                } else {
+                    metadata(value, slips);
+                }
+            }
+        }
+        Kind::Sequence(items) => items.iter_mut().for_each(|item| metadata(item, slips)),
+        Kind::Scalar { .. } => {}
+    }
+}
+
+fn texts(metadata: &mut Node, field: &str, at: fn(String) -> At, slips: &mut Vec<Located>) {
+    let Some(Kind::Mapping(entries)) = metadata.get_mut(field).map(|node| &mut node.kind) else { return };
+    for (key, value) in entries {
+        let Some(kind) = other_kind(value) else { continue };
+        let name = key.text().unwrap_or_default().to_owned();
+        // A key without a value is an empty text to the API server.
+        let text = if value.is_null() { String::new() } else { value.text().unwrap_or_default().to_owned() };
+        if !value.is_null() {
+            slips.push((slip::not_text(at(name), &text, kind), key.at));
+        }
+        value.tag = None;
+        value.kind = Kind::Scalar { text, style: Style::DoubleQuoted };
+    }
+}
+
+/// What a scalar is that is no text.
+fn other_kind(value: &Node) -> Option<&'static str> {
+    value.text()?;
+    match json(value).ok()? {
+        serde_json::Value::Bool(_) => Some("boolean"),
+        serde_json::Value::Number(_) => Some("number"),
+        serde_json::Value::Null => Some("null"),
+        _ => None,
+    }
+}

@@ -1,0 +1,170 @@
+//! Text for people, line by line: the only way to a terminal.
+//!
+//! ```text
+//! words and texts of others ──► Sheet::line (what acts on a terminal becomes an escape) ──► colours ──► terminal
+//! ```
+//!
+//! A line stays a line whatever it is made of, and nothing moves the cursor, sets a title or writes to the clipboard: so
+//! it does not matter where in a line somebody else's text stands, or whether somebody has thought of it. A test looks
+//! that no other module of the commands writes to the output (`tests/outputs.rs`).
+
+use std::fmt::{Display, Write as _};
+use std::io::{self, Write};
+
+use podidentity_core::foreign::is_active;
+
+use crate::paint::{Marker, Paint};
+
+/// The most characters of a line. More is nothing that somebody reads.
+const LONGEST: usize = 20_000;
+
+/// Lines of text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sheet {
+    /// Each ends with a line feed; colours are markers.
+    text: String,
+    /// Whether there are colours: otherwise a marker is a character like others that have no business in a text.
+    colour: bool,
+}
+
+impl Sheet {
+    /// Without colours.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// With colours, if the paint has any.
+    pub(crate) fn of(paint: Paint) -> Self {
+        Self { colour: paint.colour, ..Self::default() }
+    }
+
+    /// Adds a line.
+    pub(crate) fn line(&mut self, line: impl Display) {
+        self.text.push_str(&inert(&line.to_string(), self.colour));
+        self.text.push('\n');
+    }
+
+    /// Adds an empty line.
+    pub(crate) fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// Adds the text in lines behind an indent, no wider than the paint says.
+    pub(crate) fn paragraph(&mut self, paint: Paint, indent: &str, text: &str) {
+        for line in paint.wrap(&inert(text, false), indent.chars().count()) {
+            self.line(format_args!("{indent}{line}"));
+        }
+    }
+
+    /// Adds the lines of a document of ours, to be copied as they are.
+    pub(crate) fn document(&mut self, text: &str) {
+        text.lines().for_each(|line| self.line(line));
+    }
+
+    /// Adds the lines of another sheet.
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.text.push_str(&other.text);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// The text with colours as a terminal takes them.
+    pub(crate) fn finished(&self) -> String {
+        self.text.split_inclusive('\n').map(coloured).collect()
+    }
+
+    /// Writes it.
+    pub(crate) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(self.finished().as_bytes())
+    }
+}
+
+/// One line without colours, for a place that has only one.
+pub(crate) fn one_line(line: impl Display) -> String {
+    inert(&line.to_string(), false)
+}
+
+/// The line with escapes for what is active; markers stay where there are colours.
+fn inert(line: &str, colour: bool) -> String {
+    let mut out = String::with_capacity(line.len());
+    for (count, c) in line.chars().enumerate() {
+        if count == LONGEST {
+            out.push('\u{2026}');
+            break;
+        }
+        let is_marker = colour && Marker::of(c).is_some();
+        if is_active(c) && !is_marker { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+/// The line with its markers as a terminal takes them. A colour ends with its line.
+fn coloured(line: &str) -> String {
+    if !line.contains(|c| Marker::of(c).is_some()) {
+        return line.to_owned();
+    }
+    let mut out = String::with_capacity(line.len() + 16);
+    let mut open: Option<Marker> = None;
+    for c in line.chars() {
+        let begins = Marker::of(c);
+        if (begins.is_some() || c == '\n')
+            && let Some(open) = open.take()
+        {
+            let _ = write!(out, "{:#}", open.style());
+        }
+        match begins {
+            Some(marker) if marker != Marker::End => {
+                let _ = write!(out, "{}", marker.style());
+                open = Some(marker);
+            }
+            Some(_) => {}
+            None => out.push(c),
+        }
+    }
+    if let Some(open) = open {
+        let _ = write!(out, "{:#}", open.style());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::paint::{Mark, Paint};
+
+    #[test]
+    fn what_acts_on_a_terminal_is_an_escape() {
+        let mut sheet = Sheet::new();
+        sheet.line("a\u{1b}]52;c;eA==\u{7}\nFAKE\r\u{9b}2J\u{202e}");
+        assert_eq!(sheet.finished(), "a\\u{1b}]52;c;eA==\\u{7}\\nFAKE\\r\\u{9b}2J\\u{202e}\n");
+    }
+
+    #[test]
+    fn colours_of_ours_are_shown_and_end_with_their_line() {
+        let paint = Paint { colour: true, width: 80 };
+        let mut sheet = Sheet::of(paint);
+        sheet.line(format_args!("{} {}", paint.mark(Mark::Right), paint.bold("x\u{1b}[31m")));
+        assert_eq!(sheet.finished(), "\u{1b}[32m\u{2714}\u{1b}[0m \u{1b}[1mx\\u{1b}[31m\u{1b}[0m\n");
+    }
+
+    proptest! {
+        /// Not even somebody who knows the markers does more than colour the rest of a line.
+        #[test]
+        fn nothing_but_colours_gets_through(text in any::<String>(), marker in "[\\u{fdd0}-\\u{fddf}]{0,4}") {
+            let mut plain = Sheet::new();
+            plain.line(format_args!("{marker}{text}{marker}"));
+            prop_assert!(!plain.finished().trim_end_matches('\n').contains(is_active));
+            let mut sheet = Sheet::of(Paint { colour: true, width: 80 });
+            sheet.line(format_args!("{marker}{text}{marker}"));
+            let finished = sheet.finished();
+            let plain = anstream::adapter::strip_str(&finished).to_string();
+            prop_assert!(!plain.trim_end_matches('\n').contains(is_active), "{finished:?}");
+            prop_assert_eq!(finished.matches('\n').count(), 1);
+            prop_assert!(finished.ends_with('\n'));
+        }
+    }
+}

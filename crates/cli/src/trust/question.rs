@@ -1,0 +1,118 @@
+//! What is asked: may this service account assume that role?
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use podidentity_core::arn::RoleArn;
+use podidentity_core::snapshot::Snapshot;
+use podidentity_core::trust::Policy;
+use serde::{Serialize, Serializer};
+
+use super::TrustArgs;
+use crate::cluster::args::ScopeArgs;
+use crate::cluster::{Failure, Session, Target, TargetKind, block_on, did_you_mean, notes, target};
+use crate::explain::{Around, Subject, contains, names};
+use crate::messages::Messages;
+
+/// Who wants to assume which role.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Question {
+    #[serde(skip_serializing_if = "Option::is_none", rename = "roleArn")]
+    pub(crate) role: Option<Role>,
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) audience: String,
+    /// Namespace, and service account or binding.
+    #[serde(skip)]
+    pub(crate) object: Option<(String, Target)>,
+}
+
+/// A role, written as its ARN.
+#[derive(Clone, Debug)]
+pub(crate) struct Role(pub(crate) RoleArn);
+
+impl Serialize for Role {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+/// The question of the flags, or of the object in the cluster.
+pub(super) fn of(args: &TrustArgs, policy: Option<&Policy>) -> Result<Question, Failure> {
+    let settings = args.connection.webhook.settings();
+    let Some(subject) = &args.subject else { return of_object(args, policy) };
+    let Some(issuer) = &args.connection.issuer else {
+        return Err(Failure::Other("--subject needs --issuer".to_owned()));
+    };
+    Ok(Question {
+        role: args.role_arn.clone().or_else(|| policy.and_then(Policy::role).cloned()).map(Role),
+        issuer: issuer.clone(),
+        subject: subject.clone(),
+        audience: args.audience.clone().unwrap_or(settings.audience),
+        object: None,
+    })
+}
+
+fn of_object(args: &TrustArgs, policy: Option<&Policy>) -> Result<Question, Failure> {
+    let targets = target::parse(&args.object, None).map_err(Failure::Other)?;
+    let [target] = targets.as_slice() else {
+        return Err(Failure::Other("trust takes one object at a time".to_owned()));
+    };
+    if !Question::takes(target.kind) {
+        return Err(Failure::Other(format!("{target} has no subject of its own: write sa/NAME or pib/NAME")));
+    }
+    block_on(async {
+        let scope = ScopeArgs { namespace: args.namespace.clone(), all_namespaces: false, selector: None };
+        let mut session = Session::open(&args.connection, &scope).await?;
+        session.discover_issuer().await.map_err(|why| {
+            Failure::Other(format!("the API server does not tell the cluster's OIDC issuer ({why}): give --issuer"))
+        })?;
+        let mut known = BTreeSet::new();
+        let reading = session
+            .read(true, |snapshot| {
+                known.extend(names(&snapshot, target.kind));
+                contains(&snapshot, target).then_some(snapshot)
+            })
+            .await?;
+        Messages::new().notes(&notes(&reading));
+        let Some(snapshot) = reading.results.into_values().next() else {
+            let meant = did_you_mean(&target.name, known.iter().map(String::as_str));
+            return Err(Failure::Other(format!("there is no {target} {}{meant}", session.place())));
+        };
+        let mut question = ask(&snapshot, target)?;
+        if let Some(role) = args.role_arn.clone() {
+            question.role = Some(Role(role));
+        }
+        if let Some(audience) = &args.audience {
+            question.audience.clone_from(audience);
+        }
+        if question.role.is_none() {
+            question.role = policy.and_then(Policy::role).cloned().map(Role);
+        }
+        Ok(question)
+    })
+}
+
+/// The question of a service account or binding of the snapshot.
+pub(crate) fn ask(snapshot: &Snapshot, target: &Target) -> Result<Question, Failure> {
+    let config = &snapshot.config;
+    let around = Around::default();
+    let subject = Subject::of(snapshot, target, &around);
+    let mut role = subject.role().map(Cow::into_owned);
+    let mut audience = subject.case().map(|case| case.wanted.effective_audience(&config.settings).to_owned());
+    let named = snapshot.bindings.iter().find(|it| it.metadata.name.as_ref() == Some(&target.name));
+    if let Some(binding) = named.filter(|_| target.kind == TargetKind::Binding) {
+        // What it declares, also while another role is in force or another binding is acted on.
+        role = Some(binding.spec.role_arn.clone());
+        audience = binding.spec.audience.clone().or(audience);
+    }
+    let role = role.map(|role| role.parse().map(Role)).transpose();
+    Ok(Question {
+        role: role.map_err(|error: podidentity_core::arn::ArnError| Failure::Other(error.to_string()))?,
+        issuer: config.issuer.clone().ok_or_else(|| Failure::Other("no issuer is known: give --issuer".to_owned()))?,
+        subject: snapshot.subject(),
+        audience: audience.unwrap_or_else(|| config.settings.audience.clone()),
+        object: Some((snapshot.namespace.clone(), target.clone())),
+    })
+}

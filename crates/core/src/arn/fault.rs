@@ -1,0 +1,274 @@
+//! What keeps a text from being the ARN of a role: one cause each, with words of its own.
+
+use std::fmt;
+
+use super::{is_account, is_partition};
+
+/// The cause; of several the one that explains the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Empty,
+    /// A template was not rendered; this is how its placeholders begin.
+    Placeholder(&'static str),
+    /// Words in capitals that stand for a value.
+    Stands(&'static str),
+    LineFeed,
+    BlankAround,
+    BlankInside,
+    Quotes,
+    Backslash,
+    TrailingSlash,
+    Capitals,
+    Name,
+    Path,
+    NoScheme,
+    Session,
+    Service,
+    Partition,
+    Region,
+    OneColon,
+    AccountMissing,
+    AccountDashes,
+    AccountAsNumber,
+    AccountShort(usize),
+    Account,
+    InstanceProfile,
+    NoRole,
+    RoleColon,
+    NoName,
+    Name64,
+    Characters,
+}
+
+/// How placeholders of templates begin: Terraform and shells, Helm and Go, Kubernetes and make, documentation, others.
+const PLACEHOLDERS: [&str; 9] = ["${", "{{", "$(", "<", "%{", "@@", "__", "[[", "$"];
+/// Words of documentation that stand for a value.
+const STANDS: [&str; 10] = [
+    "ACCOUNT_ID",
+    "ACCOUNTID",
+    "AWS_ACCOUNT",
+    "ACCOUNT",
+    "ROLE_NAME",
+    "ROLENAME",
+    "REPLACE",
+    "CHANGEME",
+    "YOUR_",
+    "XXXX",
+];
+
+impl Fault {
+    /// Why the text, which is not the ARN of a role, is not.
+    pub(super) fn of(text: &str) -> Self {
+        surface(text).unwrap_or_else(|| structure(text))
+    }
+
+    /// What to do about it.
+    pub(super) fn advice(self, text: &str) -> String {
+        let whole = |name: &str| format!("write the whole ARN: arn:aws:iam::ACCOUNT:role/{}", name.trim_matches('/'));
+        match self {
+            Self::Empty | Self::Placeholder(_) | Self::Stands(_) => {
+                "fill it in where the manifest is made: arn:aws:iam::ACCOUNT:role/NAME".to_owned()
+            }
+            Self::LineFeed => "in YAML write the text on the line of its key, or after >- instead of | or >".to_owned(),
+            Self::BlankAround | Self::BlankInside => "take the blank out".to_owned(),
+            Self::Quotes => "take the inner quotes out".to_owned(),
+            Self::Backslash => "take the backslash out".to_owned(),
+            Self::TrailingSlash => "take the slash at the end off".to_owned(),
+            Self::Capitals => "write arn:aws:iam: in lower case".to_owned(),
+            Self::Name | Self::Path => whole(text.strip_prefix("role/").unwrap_or(text)),
+            Self::OneColon => "there are two colons between iam and the account".to_owned(),
+            Self::Session => "write the role's: arn:aws:iam::ACCOUNT:role/ROLE".to_owned(),
+            Self::AccountAsNumber | Self::AccountShort(_) => {
+                "put the account in quotes wherever it is given, so that it stays a text".to_owned()
+            }
+            Self::AccountDashes => "write the account without hyphens".to_owned(),
+            Self::InstanceProfile => "write the ARN of the role in the profile, after :role/".to_owned(),
+            Self::RoleColon => "write :role/ instead of :role:".to_owned(),
+            Self::NoScheme
+            | Self::Service
+            | Self::Partition
+            | Self::Region
+            | Self::AccountMissing
+            | Self::Account
+            | Self::NoRole
+            | Self::NoName
+            | Self::Name64
+            | Self::Characters => "write arn:aws:iam::ACCOUNT:role/ROLE".to_owned(),
+        }
+    }
+}
+
+/// What is wrong at first sight, wherever it is.
+fn surface(text: &str) -> Option<Fault> {
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Some(Fault::Empty);
+    }
+    if let Some(mark) = PLACEHOLDERS.into_iter().find(|mark| text.contains(mark)) {
+        return Some(Fault::Placeholder(mark));
+    }
+    if let Some(word) = STANDS.into_iter().find(|word| text.contains(word)) {
+        return Some(Fault::Stands(word));
+    }
+    if text.contains(['\n', '\r']) {
+        return Some(Fault::LineFeed);
+    }
+    if text.contains(['"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}']) {
+        return Some(Fault::Quotes);
+    }
+    if text.contains('\\') {
+        return Some(Fault::Backslash);
+    }
+    if trimmed.len() != text.len() {
+        return Some(Fault::BlankAround);
+    }
+    if text.contains(|c: char| c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{feff}')) {
+        return Some(Fault::BlankInside);
+    }
+    let lower = text.to_lowercase();
+    (lower.starts_with("arn:aws") && !text.starts_with("arn:aws")).then_some(Fault::Capitals)
+}
+
+/// Which part is wrong, from the left.
+fn structure(text: &str) -> Fault {
+    if !text.contains(':') {
+        return if text.contains('/') { Fault::Path } else { Fault::Name };
+    }
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let part = |index: usize| parts.get(index).copied().unwrap_or_default();
+    if part(0) != "arn" {
+        return Fault::NoScheme;
+    }
+    if !is_partition(part(1)) {
+        return Fault::Partition;
+    }
+    if part(2) == "sts" && text.contains(":assumed-role/") {
+        return Fault::Session;
+    }
+    if part(2) != "iam" {
+        return Fault::Service;
+    }
+    if is_account(part(3)) {
+        return Fault::OneColon;
+    }
+    if !part(3).is_empty() {
+        return Fault::Region;
+    }
+    if let Some(fault) = account(part(4)) {
+        return fault;
+    }
+    let resource = part(5);
+    if resource.starts_with("instance-profile/") {
+        return Fault::InstanceProfile;
+    }
+    if resource.starts_with("role:") {
+        return Fault::RoleColon;
+    }
+    match resource.strip_prefix("role/") {
+        None => Fault::NoRole,
+        Some("" | "/") => Fault::NoName,
+        Some(role) if role.ends_with('/') => Fault::TrailingSlash,
+        Some(role) if role.rsplit('/').next().is_some_and(|name| name.len() > 64) => Fault::Name64,
+        Some(_) => Fault::Characters,
+    }
+}
+
+fn account(text: &str) -> Option<Fault> {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    match text {
+        _ if is_account(text) => None,
+        "" => Some(Fault::AccountMissing),
+        _ if digits == 12 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') => {
+            Some(Fault::AccountDashes)
+        }
+        _ if digits == text.len() && (8..12).contains(&digits) => Some(Fault::AccountShort(digits)),
+        _ if text.contains("e+") || text.parse::<f64>().is_ok_and(|_| text.contains('.')) => {
+            Some(Fault::AccountAsNumber)
+        }
+        _ => Some(Fault::Account),
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Placeholder(mark) => return write!(f, "it has a placeholder ({mark}) that nothing filled in"),
+            Self::Stands(word) => return write!(f, "{word} in it stands for a value that nobody filled in"),
+            Self::AccountShort(digits) => {
+                return write!(f, "its account does not have 12 digits but {digits}: zeros at its front were lost");
+            }
+            _ => {}
+        }
+        f.write_str(match self {
+            Self::Empty => "it is empty",
+            Self::LineFeed => "it has a line feed in it",
+            Self::BlankAround => "it has a blank at its beginning or end",
+            Self::BlankInside => "it has a blank inside",
+            Self::Quotes => "it has quotes as a part of the text",
+            Self::Backslash => "it has a backslash in it",
+            Self::TrailingSlash => "it ends with a slash",
+            Self::Capitals => "arn:aws:iam: is not in lower case",
+            Self::Name => "it is a bare name and does not begin with arn:",
+            Self::Path => "it is a bare path and does not begin with arn:",
+            Self::NoScheme => "it does not begin with arn:",
+            Self::Session => "it is that of a session, of the service sts",
+            Self::Service => "its service is not iam: write arn:aws:iam::ACCOUNT:role/ROLE",
+            Self::Partition => "its partition is not aws, aws-cn, aws-us-gov or another aws-*",
+            Self::Region => "it has a region, which roles have not: write arn:aws:iam::ACCOUNT:role/ROLE",
+            Self::OneColon => "a colon is missing between iam and the account",
+            Self::AccountMissing => "its account is missing and does not have 12 digits",
+            Self::AccountDashes => "its account has hyphens and not only 12 digits",
+            Self::AccountAsNumber => "its account does not have 12 digits: it was taken for a number and rounded",
+            Self::Account => "its account does not have 12 digits",
+            Self::InstanceProfile => "it is that of an instance profile and does not name a role",
+            Self::NoRole => "it does not name a role: write ...:role/ROLE",
+            Self::RoleColon => "it does not name a role: a colon stands where a slash has to be",
+            Self::NoName => "its path or name is missing after role/",
+            Self::Name64 => "the name in its path or name is longer than 64 characters",
+            Self::Characters => {
+                "its path or name has other characters than letters, digits and _+=,.@-, or an empty part"
+            }
+            Self::Placeholder(_) | Self::Stands(_) | Self::AccountShort(_) => "",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::arn::RoleArn;
+
+    #[test]
+    fn every_cause_has_its_own_words() {
+        for (text, words) in [
+            ("", "it is empty"),
+            ("  ", "it is empty"),
+            ("arn:aws:iam::${account}:role/r", "placeholder (${)"),
+            ("{{ .Values.role }}", "placeholder ({{)"),
+            ("arn:aws:iam::<account>:role/r", "placeholder (<)"),
+            ("arn:aws:iam::$ACCOUNT:role/r", "placeholder ($)"),
+            ("arn:aws:iam::ACCOUNT_ID:role/r", "ACCOUNT_ID in it"),
+            ("arn:aws:iam::111122223333:role/r\n", "line feed"),
+            (" arn:aws:iam::111122223333:role/r", "at its beginning or end"),
+            ("arn:aws:iam:: 111122223333:role/r", "blank inside"),
+            ("\"arn:aws:iam::111122223333:role/r\"", "quotes"),
+            ("arn:aws:iam::111122223333:role\\/r", "backslash"),
+            ("arn:aws:iam::111122223333:role/r/", "ends with a slash"),
+            ("ARN:AWS:IAM::111122223333:role/r", "lower case"),
+            ("my-role", "bare name"),
+            ("role/my-role", "bare path"),
+            ("arn:aws:sts::111122223333:assumed-role/r/s", "session"),
+            ("arn:aws:iam:111122223333:role/r", "a colon is missing"),
+            ("arn:aws:iam:::role/r", "account is missing"),
+            ("arn:aws:iam::1111-2222-3333:role/r", "hyphens"),
+            ("arn:aws:iam::1.11122223333e+11:role/r", "taken for a number"),
+            ("arn:aws:iam::11122223333:role/r", "12 digits but 11"),
+            ("arn:aws:iam::111122223333:instance-profile/r", "instance profile"),
+            ("arn:aws:iam::111122223333:role:r", "a colon stands where a slash"),
+            ("arn:aws:iam::111122223333:role/", "missing after role/"),
+        ] {
+            let error = text.parse::<RoleArn>().unwrap_err();
+            assert!(error.to_string().contains(words), "{text:?}: {error}");
+            assert!(!error.advice().is_empty());
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Keys of annotations and labels: the webhook's own, those that are meant to be, and those of other tools.
+
+use crate::injection::{SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION};
+use crate::likeness::likeness;
+use crate::settings::Settings;
+
+/// The name, after the domain, of the annotation that names the role.
+pub(super) const ROLE: &str = "role-arn";
+/// That of the audience.
+pub(super) const AUDIENCE: &str = "audience";
+/// That of the STS endpoint.
+pub(super) const STS: &str = "sts-regional-endpoints";
+/// The label by which a pod opts out, after its domain.
+pub(super) const SKIP_POD: &str = "skip-pod-identity-webhook";
+
+/// What the webhook reads on a service account.
+pub(super) const OF_ACCOUNT: [&str; 4] = [ROLE, AUDIENCE, TOKEN_EXPIRATION, STS];
+/// All that it reads anywhere.
+const ALL: [&str; 6] = [ROLE, AUDIENCE, TOKEN_EXPIRATION, STS, SKIP_CONTAINERS, SKIP_POD];
+
+/// Names that are used for these, letters and digits only.
+const ALIASES: &[(&str, &str)] = &[
+    ("role", ROLE),
+    ("arn", ROLE),
+    ("rolename", ROLE),
+    ("iamrole", ROLE),
+    ("iamrolearn", ROLE),
+    ("iamrolename", ROLE),
+    ("awsrole", ROLE),
+    ("awsrolearn", ROLE),
+    ("awsiamrole", ROLE),
+    ("awsiamrolearn", ROLE),
+    ("assumerole", ROLE),
+    ("assumerolearn", ROLE),
+    ("irsarole", ROLE),
+    ("irsarolearn", ROLE),
+    ("serviceaccountrolearn", ROLE),
+    ("podrolearn", ROLE),
+    ("tokenaudience", AUDIENCE),
+    ("aud", AUDIENCE),
+    ("expiration", TOKEN_EXPIRATION),
+    ("tokenexpirationseconds", TOKEN_EXPIRATION),
+    ("tokenlifetime", TOKEN_EXPIRATION),
+    ("tokenttl", TOKEN_EXPIRATION),
+    ("regionalsts", STS),
+    ("stsregional", STS),
+    ("stsendpoint", STS),
+    ("useregionalsts", STS),
+    ("useregionalendpoints", STS),
+    ("skipcontainer", SKIP_CONTAINERS),
+    ("skipwebhook", SKIP_POD),
+    ("skippodidentity", SKIP_POD),
+];
+
+/// Less alike is not meant.
+const ALIKE: f64 = 0.93;
+
+/// The domain of kiam's and kube2iam's keys.
+const KIAM: &str = "iam.amazonaws.com";
+/// Their keys on pods.
+const KIAM_NAMES: [&str; 3] = ["role", "external-id", "session-name"];
+
+/// What a key says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// It is one of the webhook's, of this name.
+    Known(&'static str),
+    /// Nothing reads it, but it is like the one of this name.
+    Misspelt(&'static str),
+    /// It is read by kiam and kube2iam.
+    Kiam,
+    /// It is in the webhook's domain, but like nothing that is read there.
+    Unknown,
+    /// It is anybody's.
+    Other,
+}
+
+/// What the key says; its value helps to know what is meant.
+pub(super) fn read(key: &str, value: &str, settings: &Settings) -> Key {
+    if key == SKIP_LABEL {
+        return Key::Known(SKIP_POD);
+    }
+    let Some((domain, name)) = key.rsplit_once('/') else {
+        return bare(key, value).map_or(Key::Other, Key::Misspelt);
+    };
+    if domain == settings.annotation_domain {
+        if let Some(known) = ALL.into_iter().find(|known| *known == name && *known != SKIP_POD) {
+            return Key::Known(known);
+        }
+        let meant = meant(name).or(is_role(value).then_some(ROLE));
+        return meant.map_or(Key::Unknown, Key::Misspelt);
+    }
+    if domain == KIAM && KIAM_NAMES.contains(&name) {
+        return Key::Kiam;
+    }
+    let meant = meant(name).filter(|_| is_of_aws(domain) || is_role(value));
+    // A word such as `role` or `audience` alone says nothing in a domain of somebody else.
+    let meant = meant.filter(|meant| is_role(value) || ALL.contains(&name) && *meant != AUDIENCE);
+    meant.map_or(Key::Other, Key::Misspelt)
+}
+
+/// Whether a key may be of interest, whatever the settings and its value are.
+pub(crate) fn concerns(key: &str) -> bool {
+    let Some((domain, name)) = key.rsplit_once('/') else { return meant(key) == Some(ROLE) };
+    domain == podidentity_api::names::EKS_DOMAIN || domain == KIAM || meant(name).is_some()
+}
+
+/// The webhook's name that is meant by this one, which may be it.
+fn meant(name: &str) -> Option<&'static str> {
+    let name = letters(name);
+    if let Some(known) = ALL.into_iter().find(|known| letters(known) == name) {
+        return Some(known);
+    }
+    if let Some((_, meant)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
+        return Some(meant);
+    }
+    let best = ALL.into_iter().map(|known| (likeness(&letters(known), &name), known));
+    let best = best.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= ALIKE).then_some(best.1)
+}
+
+/// A key without a domain, or with a dot in the place of the slash.
+fn bare(key: &str, value: &str) -> Option<&'static str> {
+    let name = key.strip_prefix("eks.amazonaws.com").map_or(key, |rest| rest.trim_start_matches(['.', '-', '_', ':']));
+    meant(name).filter(|_| is_role(value) || name.len() < key.len())
+}
+
+/// Whether a domain sounds like one of AWS.
+fn is_of_aws(domain: &str) -> bool {
+    let domain = domain.to_lowercase();
+    ["amazon", "aws", "eks", "irsa"].iter().any(|word| domain.contains(word))
+}
+
+/// Whether a value looks like the ARN of a role.
+fn is_role(value: &str) -> bool {
+    let value = value.trim();
+    value.starts_with("arn:") && value.contains(":iam:") && value.contains(":role")
+}
+
+/// The letters and digits, in lower case.
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:iam::111122223333:role/r";
+
+    fn of(key: &str, value: &str) -> Key {
+        read(key, value, &Settings::default())
+    }
+
+    #[test]
+    fn keys_of_the_webhook_are_known() {
+        for name in ["role-arn", "audience", "token-expiration", "sts-regional-endpoints", "skip-containers"] {
+            assert_eq!(of(&format!("eks.amazonaws.com/{name}"), "x"), Key::Known(name));
+        }
+        assert_eq!(of(SKIP_LABEL, "true"), Key::Known(SKIP_POD));
+    }
+
+    #[test]
+    fn what_is_like_a_key_is_meant_to_be_it() {
+        for key in [
+            "eks.amazonaws.com/role_arn",
+            "eks.amazonaws.com/roleArn",
+            "eks.amazonaws.com/iam-role",
+            "eks.amazonaws.com/role-arm",
+            "eks.amazonaws.com/rolearn",
+            "eks.amazonaws.com/role",
+            "EKS.amazonaws.com/role-arn",
+            "eks.amazon.com/role-arn",
+            "iam.amazonaws.com/role-arn",
+            "irsa.example.com/role-arn",
+            "role-arn",
+            "eks.amazonaws.com.role-arn",
+            "example.com/iam-role-arn",
+        ] {
+            assert_eq!(of(key, ARN), Key::Misspelt(ROLE), "{key}");
+        }
+        for (key, meant) in [
+            ("eks.amazonaws.com/tokenExpiration", TOKEN_EXPIRATION),
+            ("eks.amazonaws.com/sts-regional-endpoint", STS),
+            ("eks.amazonaws.com/audiences", AUDIENCE),
+            ("eks.amazonaws.com/skip-container", SKIP_CONTAINERS),
+        ] {
+            assert_eq!(of(key, "x"), Key::Misspelt(meant), "{key}");
+        }
+    }
+
+    #[test]
+    fn keys_of_others_are_left_to_them() {
+        for key in [
+            "meta.helm.sh/release-name",
+            "vault.hashicorp.com/role",
+            "iam.gke.io/gcp-service-account",
+            "azure.workload.identity/client-id",
+            "example.com/audience",
+            "rbac.authorization.kubernetes.io/role",
+        ] {
+            assert_eq!(of(key, "my-value"), Key::Other, "{key}");
+        }
+        assert_eq!(of("iam.amazonaws.com/role", "my-role"), Key::Kiam);
+        assert_eq!(of("eks.amazonaws.com/compute-type", "ec2"), Key::Unknown);
+        assert_eq!(of("eks.amazonaws.com/primary", ARN), Key::Misspelt(ROLE));
+    }
+
+    #[test]
+    fn whatever_is_read_is_of_interest() {
+        for key in ["eks.amazonaws.com/role_arn", "iam.amazonaws.com/role", "example.com/role-arn", "role-arn"] {
+            assert!(concerns(key), "{key}");
+        }
+        assert!(!concerns("prometheus.io/scrape"));
+    }
+}

@@ -1,0 +1,80 @@
+//! Slips: what is written where a role is meant, and does not come to that.
+//!
+//! ```text
+//! annotations of account, template, namespace ──► keys (what a key says) ──► rules ──► Slip ──► lint, explain, status,
+//!                                                                                              operator
+//! ```
+//!
+//! The rules are about texts alone, so they hold for manifests and for a cluster. What each slip is stands in
+//! [`SlipReason::entry`].
+
+mod account;
+mod catalogue;
+mod cluster;
+mod keys;
+mod place;
+mod value;
+
+pub use account::{Holder, of_account};
+pub use catalogue::{Entry, SlipReason, reference};
+pub(crate) use cluster::findings;
+pub use cluster::{Elsewhere, means_role, not_found, not_looked_into, of_snapshot, template_means_role, unused};
+pub(crate) use keys::concerns;
+pub use place::{Given, Place, of_place, of_pod};
+pub use value::{audience, not_text};
+
+use crate::finding::{Finding, FindingReason, Severity};
+
+/// A slip that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slip {
+    /// How bad it is here.
+    pub severity: Severity,
+    /// Which one it is.
+    pub reason: SlipReason,
+    /// Where it is in the object.
+    pub at: At,
+    /// What was seen, and what comes of it.
+    pub seen: String,
+    /// What to do.
+    pub next: String,
+}
+
+/// Where a slip is in an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The annotation of this key.
+    Annotation(String),
+    /// The label of this key.
+    Label(String),
+    /// The object as a whole.
+    Object,
+}
+
+impl Slip {
+    fn new(reason: SlipReason, at: At, seen: String, next: String) -> Self {
+        Self { severity: reason.entry().severity, reason, at, seen, next }
+    }
+
+    /// The same, less bad or worse than it is as a rule.
+    fn severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+
+    /// All that is to be said.
+    pub fn message(&self) -> String {
+        format!("{} {}", self.seen, self.next)
+    }
+
+    /// The slip as a finding in an object, which is given as `Kind/name`.
+    pub fn finding(&self, object: &str) -> Finding {
+        Finding {
+            severity: self.severity,
+            reason: FindingReason::Slip(self.reason),
+            object: object.to_owned(),
+            container: None,
+            message: self.message(),
+            roll_cures: false,
+        }
+    }
+}

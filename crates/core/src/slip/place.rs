@@ -1,0 +1,164 @@
+//! Slips on pods and their templates, and on other objects that the webhook does not look at.
+
+use super::keys::{self, Key, ROLE, SKIP_POD};
+use super::{At, Slip, SlipReason, value};
+use crate::finding::Severity;
+use crate::foreign::shown;
+use crate::injection::{SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, Target, names_in};
+use crate::objects::Map;
+use crate::settings::Settings;
+
+/// An object whose own metadata the webhook does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A workload: a Deployment, for example, as opposed to its pod template.
+    Workload,
+    /// A namespace.
+    Namespace,
+}
+
+/// Whether the pods' service account gives them a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// It does.
+    Role,
+    /// It does not.
+    Nothing,
+    /// The service account is not known.
+    Unknown,
+}
+
+impl Given {
+    /// Of a service account that is known.
+    pub fn of(has_role: bool) -> Self {
+        if has_role { Self::Role } else { Self::Nothing }
+    }
+}
+
+/// The slips in metadata that the webhook does not read.
+pub fn of_place(place: Place, annotations: &Map, given: Given, settings: &Settings) -> Vec<Slip> {
+    let what = match place {
+        Place::Workload => "the workload itself",
+        Place::Namespace => "a namespace",
+    };
+    let slips = annotations.iter().filter_map(|(key, value)| {
+        let name = match keys::read(key, value, settings) {
+            Key::Known(name) => name,
+            Key::Misspelt(ROLE) => ROLE,
+            _ => return None,
+        };
+        Some(misplaced(key, name, what, given, settings))
+    });
+    slips.collect()
+}
+
+/// The slips in a pod's metadata, or in that of its template.
+pub fn of_pod(target: &Target<'_>, given: Given, settings: &Settings) -> Vec<Slip> {
+    let may_have = given != Given::Nothing;
+    let annotations = target.annotations.iter().filter_map(|(key, text)| match keys::read(key, text, settings) {
+        Key::Known(TOKEN_EXPIRATION) => may_have.then(|| value::of(TOKEN_EXPIRATION, key, text, settings)).flatten(),
+        Key::Known(SKIP_CONTAINERS) => may_have.then(|| skips(key, text, target)).flatten(),
+        Key::Known(name) => Some(misplaced(key, name, "a pod", given, settings)),
+        Key::Misspelt(ROLE) => Some(misplaced(key, ROLE, "a pod", given, settings)),
+        Key::Misspelt(meant) => may_have.then(|| misspelt(key, meant, settings)),
+        Key::Kiam => Some(kiam(key, given, settings)),
+        Key::Unknown | Key::Other => None,
+    });
+    let labels = target.labels.iter().filter_map(|(key, text)| match keys::read(key, text, settings) {
+        Key::Known(SKIP_POD) => None,
+        Key::Known(name) => Some(label(key, name, given, settings)),
+        Key::Misspelt(SKIP_POD) => may_have.then(|| misspelt_label(key)),
+        _ => None,
+    });
+    annotations.chain(labels).collect()
+}
+
+fn misplaced(key: &str, name: &str, what: &str, given: Given, settings: &Settings) -> Slip {
+    let at = At::Annotation(key.to_owned());
+    let (seen, next) = match name {
+        SKIP_POD => (
+            format!("annotation {key} has no effect: it is read as a label of the pod."),
+            format!("Write {SKIP_LABEL} in the labels of the pod template."),
+        ),
+        SKIP_CONTAINERS | TOKEN_EXPIRATION => (
+            format!("annotation {key} has no effect on {what}."),
+            "Move it to the annotations of the pod template.".to_owned(),
+        ),
+        _ => {
+            let right = settings.key(name);
+            let like = if key == right { String::new() } else { format!(", as {right}") };
+            (
+                format!("annotation {key} has no effect on {what}: the webhook reads {right} on the service account."),
+                format!("Move it to the annotations of the pods' ServiceAccount{like}."),
+            )
+        }
+    };
+    let severity = if name == ROLE && given == Given::Nothing { Severity::Error } else { Severity::Warning };
+    Slip::new(SlipReason::AnnotationMisplaced, at, seen, next).severity(severity)
+}
+
+fn misspelt(key: &str, meant: &str, settings: &Settings) -> Slip {
+    let right = settings.key(meant);
+    let seen = format!("nothing reads the annotation {key}; did you mean {right}?");
+    let slip =
+        Slip::new(SlipReason::AnnotationMisspelt, At::Annotation(key.to_owned()), seen, format!("Write {right}."));
+    slip.severity(Severity::Warning)
+}
+
+fn misspelt_label(key: &str) -> Slip {
+    let seen = format!("nothing reads the label {key}; did you mean {SKIP_LABEL}?");
+    let next = format!("Write {SKIP_LABEL}.");
+    Slip::new(SlipReason::AnnotationMisspelt, At::Label(key.to_owned()), seen, next).severity(Severity::Warning)
+}
+
+fn label(key: &str, name: &str, given: Given, settings: &Settings) -> Slip {
+    let right = settings.key(name);
+    let whose = if [SKIP_CONTAINERS, TOKEN_EXPIRATION].contains(&name) { "pod" } else { "ServiceAccount" };
+    let seen = format!("{key} is a label, which nothing reads.");
+    let next = format!("Write it as the annotation {right} of the {whose}.");
+    let severity = if name == ROLE && given == Given::Nothing { Severity::Error } else { Severity::Warning };
+    Slip::new(SlipReason::AnnotationMisplaced, At::Label(key.to_owned()), seen, next).severity(severity)
+}
+
+fn kiam(key: &str, given: Given, settings: &Settings) -> Slip {
+    let role = settings.key(ROLE);
+    let seen = format!(
+        "annotation {key} is that of kiam and kube2iam; the webhook reads {role} on the pod's service account."
+    );
+    let (severity, next) = if given == Given::Role {
+        (Severity::Info, "Remove it once neither of these tools runs.".to_owned())
+    } else {
+        (Severity::Warning, format!("Annotate the ServiceAccount with {role} instead, with the whole ARN of the role."))
+    };
+    Slip::new(SlipReason::AnnotationOfOtherTool, At::Annotation(key.to_owned()), seen, next).severity(severity)
+}
+
+/// Names that are meant to be skipped and are not.
+fn skips(key: &str, text: &str, target: &Target<'_>) -> Option<Slip> {
+    let containers = || target.spec.init_containers.iter().chain(&target.spec.containers).map(|it| it.name.as_str());
+    let slip = |seen: String, next: String| {
+        Some(Slip::new(SlipReason::SkipsOtherwise, At::Annotation(key.to_owned()), seen, next))
+    };
+    let Some(names) = names_in(text) else {
+        let seen =
+            format!("annotation {key} is \"{}\", which the webhook cannot read: no container is skipped.", shown(text));
+        return slip(seen, "Write the names of the containers with commas between them.".to_owned());
+    };
+    let missed = |name: &&str| !names.iter().any(|skipped| skipped == name);
+    let parts: Vec<&str> =
+        names.iter().flat_map(|name| name.split([' ', ';', '\n', '\t', '|', '[', ']', '\'', '"'])).collect();
+    let meant: Vec<&str> = containers().filter(missed).filter(|name| parts.contains(name)).collect();
+    if meant.is_empty() {
+        return None;
+    }
+    let seen = format!(
+        "annotation {key} is \"{}\": the webhook takes blanks and other marks for a part of a name, so {} gets the role all \
+         the same.",
+        shown(text),
+        meant.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ")
+    );
+    let all: Vec<&str> =
+        names.iter().map(String::as_str).chain(meant).filter(|name| containers().any(|it| it == *name)).collect();
+    let right = if all.is_empty() { String::new() } else { format!(": {}", all.join(",")) };
+    slip(seen, format!("Write the names with commas alone{right}."))
+}

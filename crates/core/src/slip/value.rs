@@ -1,0 +1,89 @@
+//! Values of annotations that do not say what is meant.
+
+use super::keys::{AUDIENCE, STS};
+use super::{At, Slip, SlipReason};
+use crate::foreign::shown;
+use crate::injection::{MIN_TOKEN_EXPIRATION, TOKEN_EXPIRATION, reads_bool, reads_seconds};
+use crate::likeness::likeness;
+use crate::settings::Settings;
+
+/// The audience of STS, in every partition.
+const STS_AUDIENCE: &str = "sts.amazonaws.com";
+/// An audience so much like it is meant to be it.
+const ALIKE: f64 = 0.9;
+
+/// What is wrong with the value of the webhook's annotation of this name.
+pub(super) fn of(name: &str, key: &str, value: &str, settings: &Settings) -> Option<Slip> {
+    match name {
+        TOKEN_EXPIRATION => lifetime(key, value),
+        STS => reads_bool(value).is_none().then(|| ignored(key, value, "\"true\" or \"false\"")),
+        AUDIENCE => audience(&format!("annotation {key}"), At::Annotation(key.to_owned()), value, settings),
+        _ => None,
+    }
+}
+
+fn lifetime(key: &str, value: &str) -> Option<Slip> {
+    let Some(seconds) = reads_seconds(value) else {
+        return Some(ignored(key, value, "a whole number of seconds, for example \"86400\""));
+    };
+    (seconds < MIN_TOKEN_EXPIRATION).then(|| {
+        let seen = format!("annotation {key} is {seconds}, which the webhook raises to {MIN_TOKEN_EXPIRATION}.");
+        let next = format!("Write {MIN_TOKEN_EXPIRATION} or more.");
+        Slip::new(SlipReason::LifetimeRaised, At::Annotation(key.to_owned()), seen, next)
+    })
+}
+
+fn ignored(key: &str, value: &str, expected: &str) -> Slip {
+    let seen = format!("annotation {key} is \"{}\", which the webhook ignores:", shown(value));
+    let next = format!("write {expected}.");
+    Slip::new(SlipReason::AnnotationIgnored, At::Annotation(key.to_owned()), seen, next)
+}
+
+/// An audience that is like that of STS, but another one. `what`: where it stands, for example `spec.audience`.
+pub fn audience(what: &str, at: At, value: &str, settings: &Settings) -> Option<Slip> {
+    if value == settings.audience || value.is_empty() {
+        return None;
+    }
+    let plain = value.trim().to_lowercase();
+    let plain = plain.trim_start_matches("https://").trim_matches(['/', '"', '\'']);
+    let near = plain == STS_AUDIENCE
+        || likeness(plain, STS_AUDIENCE) >= ALIKE
+        || plain.starts_with("sts") && (plain.contains("amazon") || plain.contains("aws"));
+    (near && value != STS_AUDIENCE).then(|| {
+        let why = why(value, plain);
+        let seen = format!(
+            "{what} is \"{}\"{why} STS refuses such a token, unless the identity provider in IAM lists that audience and \
+             the role's trust policy allows it.",
+            shown(value)
+        );
+        let next = format!("Write {STS_AUDIENCE}, or add it to both.");
+        Slip::new(SlipReason::AudienceUnusual, at, seen, next)
+    })
+}
+
+/// In which way it is another one.
+fn why(value: &str, plain: &str) -> String {
+    if plain == STS_AUDIENCE {
+        format!(", which is not {STS_AUDIENCE}: blanks, quotes, capitals, https:// and slashes count.")
+    } else if plain.ends_with(".cn") && value == plain {
+        format!(
+            ", not {STS_AUDIENCE}, which is the audience in China as well unless the provider was made with another one."
+        )
+    } else if plain.split('.').count() > 3 && plain.ends_with(".amazonaws.com") {
+        format!(", which is an endpoint of STS; its audience is {STS_AUDIENCE}.")
+    } else {
+        format!("; did you mean {STS_AUDIENCE}?")
+    }
+}
+
+/// The value of an annotation or label is no text, as Kubernetes asks for; `kind` is what it is instead.
+pub fn not_text(at: At, value: &str, kind: &str) -> Slip {
+    let what = match &at {
+        At::Annotation(key) => format!("annotation {}", shown(key)),
+        At::Label(key) => format!("label {}", shown(key)),
+        At::Object => "a value".to_owned(),
+    };
+    let seen = format!("{what} is {}, a {kind}, and has to be a text: Kubernetes refuses the object.", shown(value));
+    let next = format!("Put it in quotes: \"{}\".", shown(value));
+    Slip::new(SlipReason::AnnotationNotText, at, seen, next)
+}

@@ -1,0 +1,43 @@
+//! Trust policies of roles: what they make of a service account's token, and how they have to be.
+//!
+//! ```text
+//! text ──► input (AWS output, encodings) ──► json (with places) ──► document ──► evaluate ──► judge: faults, warnings
+//!                                                                                   └──────► correct: tidy, mend
+//! ```
+//!
+//! The model is that of `sts:AssumeRoleWithWebIdentity` with tokens of service accounts. Where independent evaluators
+//! disagree, or only the request tells, the verdict is [`Verdict::NotSure`].
+//!
+//! Source: "IAM JSON policy element reference" and "Available keys for AWS OIDC federation", AWS IAM User Guide.
+
+mod json;
+mod text;
+
+mod document;
+mod identity;
+mod input;
+mod operator;
+mod similar;
+mod verdict;
+
+mod evaluate;
+mod fault;
+mod judge;
+mod warn;
+
+mod correct;
+mod edit;
+mod mend;
+mod tidy;
+
+mod needed;
+
+pub use correct::Correction;
+pub use document::{Effect, Policy};
+pub use fault::Finding;
+pub use identity::WebIdentity;
+pub use input::{MAX_INPUT, OidcProvider};
+pub use judge::{Element, Judged, Judgement};
+pub use needed::{TrustPolicy, UNKNOWN_ISSUER, policy, provider_name};
+pub use text::{Place, ReadError};
+pub use verdict::{Doubt, Match, Verdict};

@@ -1,0 +1,110 @@
+//! What a role's trust policy has to contain, so that pods may act as the role.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::arn::RoleArn;
+
+/// Stands for the issuer where it is not known.
+pub const UNKNOWN_ISSUER: &str = "ISSUER";
+
+/// A trust policy, which serializes to the JSON document that IAM takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TrustPolicy {
+    version: &'static str,
+    statement: [Statement; 1],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    effect: &'static str,
+    principal: Principal,
+    action: &'static str,
+    condition: Condition,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Principal {
+    federated: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Condition {
+    string_equals: BTreeMap<String, String>,
+}
+
+/// The trust policy of the role that lets the pods of one service account act as it.
+///
+/// `issuer` is the cluster's OIDC issuer, for example `https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE`; where it is
+/// not known the document says [`UNKNOWN_ISSUER`]. `subject` is `system:serviceaccount:NAMESPACE:NAME`. The identity
+/// provider is taken to be in the role's own account and partition.
+///
+/// Source: "Assign IAM roles to Kubernetes service accounts", Amazon EKS User Guide.
+pub fn policy(role: &RoleArn, issuer: Option<&str>, subject: &str, audience: &str) -> TrustPolicy {
+    let issuer = issuer.map_or(UNKNOWN_ISSUER, provider_name);
+    let federated = format!("arn:{}:iam::{}:oidc-provider/{issuer}", role.partition(), role.account());
+    let string_equals =
+        BTreeMap::from([(format!("{issuer}:aud"), audience.to_owned()), (format!("{issuer}:sub"), subject.to_owned())]);
+    TrustPolicy {
+        version: "2012-10-17",
+        statement: [Statement {
+            effect: "Allow",
+            principal: Principal { federated },
+            action: "sts:AssumeRoleWithWebIdentity",
+            condition: Condition { string_equals },
+        }],
+    }
+}
+
+/// The name of the IAM identity provider of an issuer: the URL without its scheme. A final slash belongs to the name.
+pub fn provider_name(issuer: &str) -> &str {
+    issuer.strip_prefix("https://").unwrap_or(issuer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(policy: &TrustPolicy) -> serde_json::Value {
+        serde_json::to_value(policy).unwrap()
+    }
+
+    #[test]
+    fn the_policy_names_provider_subject_and_audience() {
+        let role: RoleArn = "arn:aws-cn:iam::111122223333:role/path/my-role".parse().unwrap();
+        let found = json(&policy(
+            &role,
+            Some("https://oidc.example.com/id/1"),
+            "system:serviceaccount:a:b",
+            "sts.amazonaws.com",
+        ));
+        let statement = &found["Statement"][0];
+        let provider = "arn:aws-cn:iam::111122223333:oidc-provider/oidc.example.com/id/1";
+        assert_eq!(statement["Principal"]["Federated"], provider);
+        let conditions = &statement["Condition"]["StringEquals"];
+        assert_eq!(conditions["oidc.example.com/id/1:sub"], "system:serviceaccount:a:b");
+        assert_eq!(conditions["oidc.example.com/id/1:aud"], "sts.amazonaws.com");
+    }
+
+    #[test]
+    fn a_final_slash_of_the_issuer_belongs_to_the_providers_name() {
+        let role: RoleArn = "arn:aws:iam::111122223333:role/my-role".parse().unwrap();
+        let found =
+            json(&policy(&role, Some("https://example.com/"), "system:serviceaccount:a:b", "sts.amazonaws.com"));
+        let statement = &found["Statement"][0];
+        assert_eq!(statement["Principal"]["Federated"], "arn:aws:iam::111122223333:oidc-provider/example.com/");
+        assert_eq!(statement["Condition"]["StringEquals"]["example.com/:sub"], "system:serviceaccount:a:b");
+    }
+
+    #[test]
+    fn without_an_issuer_there_is_a_place_for_it() {
+        let role: RoleArn = "arn:aws:iam::111122223333:role/my-role".parse().unwrap();
+        let found = json(&policy(&role, None, "system:serviceaccount:a:b", "sts.amazonaws.com"));
+        assert!(found.to_string().contains("oidc-provider/ISSUER"));
+    }
+}

@@ -1,0 +1,192 @@
+//! References of variables to others: `$(NAME)`, as the kubelet reads them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::env::Seen;
+use crate::objects::{Container, EnvVar, Value};
+use crate::steps::step;
+
+/// Variables of other names are only read where one of these refers to them.
+const VARIABLES: &str = "AWS_";
+/// Longer values are not looked into. References can make a value of any length out of a small pod.
+const MAX_LENGTH: usize = 16 * 1024;
+/// The most that all values with references of one container may come to, in bytes.
+const MAX_TOTAL: usize = 256 * 1024;
+
+/// So often names are looked up in what is known of `envFrom`; the other sources are taken for unknown.
+const MOST_LOOKUPS: usize = 100_000;
+
+/// A part of a value.
+enum Part<'a> {
+    Text(&'a str),
+    /// The name between the brackets.
+    Reference(&'a str),
+}
+
+/// The parts of a value: `$$` is a dollar sign, and what is not a complete reference is text.
+struct Parts<'a> {
+    rest: &'a str,
+    /// Whether there may still be a closing bracket: without this, a text of opening ones would be searched to its end for
+    /// each of them.
+    closes: bool,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { rest: text, closes: true }
+    }
+
+    /// The name of the reference that the text behind a dollar sign is, and what follows it.
+    fn reference(&mut self, after: &'a str) -> Option<(&'a str, &'a str)> {
+        let inner = after.strip_prefix('(').filter(|_| self.closes)?;
+        let found = inner.split_once(')');
+        self.closes = found.is_some();
+        found
+    }
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Part<'a>;
+
+    fn next(&mut self) -> Option<Part<'a>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        step();
+        let dollar = self.rest.find('$').unwrap_or(self.rest.len());
+        if dollar > 0 {
+            let (text, rest) = self.rest.split_at(dollar);
+            self.rest = rest;
+            return Some(Part::Text(text));
+        }
+        let (sign, after) = self.rest.split_at(1);
+        if let Some((name, following)) = self.reference(after) {
+            self.rest = following;
+            return Some(Part::Reference(name));
+        }
+        self.rest = after.strip_prefix('$').unwrap_or(after);
+        Some(Part::Text(sign))
+    }
+}
+
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    Parts::of(text).filter_map(|part| match part {
+        Part::Reference(name) => Some(name),
+        Part::Text(_) => None,
+    })
+}
+
+/// Which variables of a container are read: those of AWS and, going back from these and from the paths of mounts, those
+/// that a value refers to, of two with one name the last before it.
+pub(crate) fn read(container: &Container) -> Vec<bool> {
+    wanted(container).0
+}
+
+/// The same, and the names that are referred to where no variable before has them.
+fn wanted(container: &Container) -> (Vec<bool>, BTreeSet<&str>) {
+    let paths = container.volume_mounts.iter().filter_map(|mount| mount.sub_path_expr.as_deref());
+    let mut wanted: BTreeSet<&str> = paths.flat_map(names).collect();
+    let mut read = vec![false; container.env.len()];
+    for (variable, read) in container.env.iter().zip(&mut read).rev() {
+        step();
+        *read = wanted.remove(variable.name.as_str()) || variable.name.starts_with(VARIABLES);
+        if *read {
+            wanted.extend(names(variable.value.as_deref().unwrap_or_default()));
+        }
+    }
+    (read, wanted)
+}
+
+/// The variables of a container that are read, with references expanded.
+pub(super) struct Values<'a> {
+    pub(super) by_name: BTreeMap<&'a str, Seen>,
+    /// Whether a Secret or ConfigMap that is not known becomes environment.
+    has_opaque: bool,
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn of(container: &'a Container) -> Self {
+        let (read, outside) = wanted(container);
+        let mut values = Self { by_name: BTreeMap::new(), has_opaque: false };
+        values.take_sources(container, &outside);
+        let mut left = MAX_TOTAL;
+        for (variable, _) in container.env.iter().zip(read).filter(|(_, read)| *read) {
+            let value = match variable.value.as_deref() {
+                Some(text) if text.contains('$') => {
+                    let value = values.expand(text, left);
+                    left = left.saturating_sub(value.known().map_or(0, str::len));
+                    value
+                }
+                _ => literal(variable),
+            };
+            values.by_name.insert(variable.name.as_str(), value);
+        }
+        values
+    }
+
+    /// What is known of `envFrom`, which the kubelet reads first; of it the names that are referred to. Of several sources
+    /// the last wins.
+    fn take_sources(&mut self, container: &'a Container, names: &BTreeSet<&'a str>) {
+        let mut left = MOST_LOOKUPS;
+        for source in container.env_from.iter().rev() {
+            step();
+            let Some(revealed) = source.revealed.as_ref().filter(|_| left >= names.len()) else {
+                self.has_opaque = true;
+                continue;
+            };
+            left -= names.len();
+            for name in names {
+                step();
+                let key = name.strip_prefix(source.prefix.as_deref().unwrap_or_default());
+                if let Some((key, value)) = key.and_then(|key| revealed.get_key_value(key)) {
+                    self.by_name.entry(name).or_insert_with(|| Seen::of_key(source, key, value));
+                }
+            }
+        }
+    }
+
+    /// Expands the `subPathExpr` of a mount.
+    pub(super) fn expand_path(&self, text: &str) -> Seen {
+        self.expand(text, MAX_LENGTH)
+    }
+
+    /// Expands the text as the kubelet does: a name that is not set before stays as it is written.
+    fn expand(&self, text: &str, left: usize) -> Seen {
+        let mut out = String::new();
+        for part in Parts::of(text) {
+            match part {
+                Part::Text(text) => out.push_str(text),
+                Part::Reference(name) => match self.by_name.get(name) {
+                    Some(Seen::Known(value)) => out.push_str(value),
+                    Some(unknown @ Seen::Unknown(_)) => return unknown.clone(),
+                    _ if self.has_opaque || is_service_variable(name) => {
+                        return Seen::Unknown(format!("the variable {name}, which the pod does not set"));
+                    }
+                    _ => out.extend(["$(", name, ")"]),
+                },
+            }
+            if out.len() > MAX_LENGTH.min(left) {
+                return Seen::Unknown("variables that make it very long".to_owned());
+            }
+        }
+        Seen::Known(out)
+    }
+}
+
+/// The value before references are expanded.
+pub(super) fn literal(variable: &EnvVar) -> Seen {
+    let value = variable.value.as_deref().unwrap_or_default();
+    let Some(source) = variable.value_from.as_deref().filter(|_| value.is_empty()) else {
+        return Seen::Known(value.to_owned());
+    };
+    match &source.revealed {
+        Some(Value::Known(value)) => Seen::Known(value.clone()),
+        Some(Value::Absent) => Seen::Absent,
+        Some(Value::Hidden) | None => Seen::of_source(source),
+    }
+}
+
+/// Whether the kubelet may set the variable for a Service of the namespace.
+fn is_service_variable(name: &str) -> bool {
+    name.contains("_SERVICE_") || name.contains("_PORT")
+}

@@ -1,0 +1,28 @@
+//! How large a pod may be to be judged.
+//!
+//! The API server takes an object of 1.5 MB, which may be one container with ten thousand mounts or thousands of
+//! containers. What is said of such a pod helps nobody, and there may be a thousand of it.
+
+use crate::objects::{Container, PodSpec};
+
+/// The most containers and init containers of a pod that is judged. Each has findings of its own.
+pub(crate) const MOST_CONTAINERS: usize = 200;
+/// The most parts of a pod that is judged: variables, their sources, mounts, volumes and what these project.
+pub(crate) const MOST_PARTS: usize = 10_000;
+
+/// Whether a pod has so many parts that it is not judged.
+pub(crate) fn is_too_large(spec: &PodSpec) -> bool {
+    let containers = spec.init_containers.len() + spec.containers.len();
+    containers > MOST_CONTAINERS || parts(spec) > MOST_PARTS
+}
+
+fn parts(spec: &PodSpec) -> usize {
+    let of_container = |it: &Container| it.env.len() + it.env_from.len() + it.volume_mounts.len();
+    let in_containers: usize = spec.init_containers.iter().chain(&spec.containers).map(of_container).sum();
+    let sources = spec.volumes.iter().filter_map(|volume| volume.projected.as_ref()).flat_map(|it| &it.sources);
+    let projected = sources.map(|source| {
+        let items = [&source.secret, &source.config_map, &source.downward_api].into_iter().flatten();
+        1 + items.map(|projected| projected.items.len()).sum::<usize>()
+    });
+    in_containers + spec.volumes.len() + projected.sum::<usize>()
+}
