@@ -92,41 +92,35 @@ fn correction(answer: &Answer, judgement: &Judgement, paint: Paint, out: &mut St
             paint.paragraph(out, "  ", &one_line(change));
         }
         let _ = writeln!(out, "{}", answer.policy.as_ref().map_or("", |policy| policy.get()));
-        next(answer, paint, out, &update(answer));
+        next(paint, out, &update(answer));
     } else if let Some(why) = &answer.no_correction {
-        next(answer, paint, out, &format!("Nothing is corrected: {}.", one_line(why)));
+        next(paint, out, &format!("Nothing is corrected: {}.", one_line(why)));
     } else if judgement.verdict != Verdict::Allow {
-        next(answer, paint, out, "The policy is right; do what stands above.");
+        next(paint, out, "The policy is right; do what stands above.");
     }
 }
 
 fn needed(answer: &Answer, paint: Paint, out: &mut String) {
     let _ = writeln!(out, "\n{}", paint.bold("The trust policy of the role has to contain"));
     let _ = writeln!(out, "{}", answer.policy.as_ref().map_or("", |policy| policy.get()));
-    let role = role_name(answer);
+    let role = answer.role_name.as_deref().unwrap_or("ROLE");
     let object = answer.question.object();
     next(
-        answer,
         paint,
         out,
         &format!("See whether it does: aws iam get-role --role-name {role} | kubectl podidentity {object} -f -"),
     );
 }
 
-fn next(_: &Answer, paint: Paint, out: &mut String, text: &str) {
+fn next(paint: Paint, out: &mut String, text: &str) {
     let _ = writeln!(out, "\n{}", paint.bold("Next"));
     paint.paragraph(out, "  ", text);
 }
 
 fn update(answer: &Answer) -> String {
-    let role = role_name(answer);
+    let role = answer.role_name.as_deref().unwrap_or("ROLE");
     format!(
         "Compare, write the document to trust.json (-o policy prints it alone), and: aws iam update-assume-role-policy \
          --role-name {role} --policy-document file://trust.json"
     )
-}
-
-fn role_name(answer: &Answer) -> String {
-    let role = answer.question.role.as_ref().and_then(|role| role.0.role().rsplit('/').next());
-    role.unwrap_or("ROLE").to_owned()
 }
