@@ -31,6 +31,12 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         ("explain_to_somebody_who_may_not_know_the_issuer", |it| {
             it.compare("explain-no-issuer", &["explain", "deploy/stale-role", "--as", LOOKER_NAME])
         }),
+        ("trust_without_a_policy", |it| it.compare("trust-policy", &["trust", "pib/verified", "-o", "policy"])),
+        ("trust_of_an_open_policy", trust_of_an_open_policy),
+        ("trust_of_a_workload", |it| it.compare("trust-workload", &["trust", "deploy/verified"])),
+        ("trust_for_somebody_who_may_not_know_the_issuer", |it| {
+            it.compare("trust-no-issuer", &["trust", "sa/verified", "--as", LOOKER_NAME])
+        }),
         ("verify_in_a_table", |it| it.compare("verify", &["verify"])),
         ("verify_what_is_right", |it| it.compare("verify-right", &["verify", "verified", "sa/no-pods"])),
         ("verify_as_junit", |it| {
@@ -73,6 +79,14 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         ("completion_by_kubectl", completion::by_kubectl),
         ("the_outputs_in_the_documentation", crate::docs::recorded),
     ]
+}
+
+/// A policy that lets every service account of the namespace in.
+fn trust_of_an_open_policy(plugin: &Plugin) -> Result<()> {
+    let policy = plugin.run(&["trust", "sa/verified", "-o", "policy"])?.stdout;
+    let open = policy.replace(":default:verified", ":default:*").replace("StringEquals", "StringLike");
+    let args = ["trust", "sa/verified", "-f", "-"];
+    compare("trust-open", &args, &plugin.run_with(&args, &open, &[])?)
 }
 
 /// A binding that does not exist yet, one that changes, and a service account that is annotated.

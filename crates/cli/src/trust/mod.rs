@@ -31,12 +31,12 @@ pub(crate) use question::ask;
 
 /// Tell whether a role's trust policy lets a service account in
 ///
-/// Judges the policy as IAM does, statement by statement, says where it is at fault and prints the smallest correction.
-/// The policy is read from a file: as `aws iam get-role` prints it, the bare document, percent-encoded or not. Without a
-/// file it prints the policy that the role needs.
+/// Judges the policy as IAM does, statement by statement, says where it is at fault and prints the
+/// smallest correction. The policy is read from a file: as `aws iam get-role` prints it, the bare
+/// document, percent-encoded or not. Without a file it prints the policy that the role needs.
 ///
-/// Issuer, subject, audience and role are those of the service account or binding. Without one, they are given by flags,
-/// and no cluster is asked. Nothing is asked of AWS.
+/// Issuer, subject, audience and role are those of the service account or binding. Without one,
+/// they are given by flags, and no cluster is asked. Nothing is asked of AWS.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -66,7 +66,8 @@ pub(crate) struct TrustArgs {
     #[arg(short = 'f', long = "filename", value_name = "FILE|-", value_hint = clap::ValueHint::FilePath)]
     pub(crate) file: Option<String>,
 
-    /// What `aws iam get-open-id-connect-provider` prints of the cluster's provider, as a file; - is standard input
+    /// What `aws iam get-open-id-connect-provider` prints of the cluster's provider, as a file; -
+    /// is standard input
     #[arg(long, value_name = "FILE|-", value_hint = clap::ValueHint::FilePath, requires = "file")]
     pub(crate) provider: Option<String>,
 
@@ -127,6 +128,9 @@ pub(crate) struct Answer {
     pub(crate) policy: Option<Box<serde_json::value::RawValue>>,
     #[serde(skip)]
     pub(crate) file: Option<String>,
+    /// The name of the role of which the policy is.
+    #[serde(skip)]
+    pub(crate) role_name: Option<String>,
 }
 
 /// Runs the command.
@@ -154,10 +158,20 @@ pub(crate) fn answer(
     };
     let role = question.role.as_ref().map(|role| &role.0);
     let file = file.map(|file| if file == STDIN { "stdin".to_owned() } else { file.to_owned() });
+    let role_name = policy.and_then(Policy::role).or(role).and_then(|role| role.role().rsplit('/').next());
+    let role_name = role_name.map(str::to_owned);
     let Some(policy) = policy else {
         let needed = question.needed()?;
         let policy = Some(raw(serde_json::to_string_pretty(&needed).unwrap_or_default())?);
-        return Ok(Answer { question, judgement: None, correction: None, no_correction: None, policy, file });
+        return Ok(Answer {
+            question,
+            judgement: None,
+            correction: None,
+            no_correction: None,
+            policy,
+            file,
+            role_name,
+        });
     };
     let identity = question.identity();
     let judgement = policy.judge(&identity, role, provider);
@@ -171,7 +185,7 @@ pub(crate) fn answer(
         (None, Some(_)) => None,
     };
     let policy = text.map(raw).transpose()?;
-    Ok(Answer { question, judgement: Some(judgement), correction, no_correction, policy, file })
+    Ok(Answer { question, judgement: Some(judgement), correction, no_correction, policy, file, role_name })
 }
 
 /// Prints, and says how the command ends.

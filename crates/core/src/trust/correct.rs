@@ -21,6 +21,8 @@ use super::tidy::tidy;
 use super::verdict::{Doubt, Match, Verdict};
 use crate::arn::RoleArn;
 
+/// So many statements have room in a policy that IAM saves.
+const CANDIDATES: usize = 100;
 const UNREADABLE: &str = "the corrected policy cannot be read";
 
 /// A policy that allows, and how it differs from the one that does not.
@@ -41,8 +43,9 @@ pub(super) struct Draft {
 }
 
 impl Policy {
-    /// The smallest correction after which the identity may assume the role. It never lets in more than this subject,
-    /// and leaves the statements of others as they are. `Ok(None)`: the policy allows already. `Err`: why there is none.
+    /// The smallest correction after which the identity may assume the role. It never lets in more
+    /// than this subject, and leaves the statements of others as they are. `Ok(None)`: the policy
+    /// allows already. `Err`: why there is none.
     pub fn correct(&self, identity: &WebIdentity, role: Option<&RoleArn>) -> Result<Option<Correction>, String> {
         let home = self.home(identity, role);
         let known = home.is_some();
@@ -89,7 +92,8 @@ impl Policy {
         print(&self.root)
     }
 
-    /// Whether only the request tells if a statement applies. A statement without its condition would be wider.
+    /// Whether only the request tells if a statement applies. A statement without its condition
+    /// would be wider.
     fn depends_on_request(&self, context: &Context<'_>) -> bool {
         self.statements.iter().any(|statement| {
             let parts = parts(self, statement, context);
@@ -110,10 +114,11 @@ impl Policy {
         let mut mended: Vec<Draft> = (0..self.statements.len())
             .filter(|index| self.statements[*index].effect == Effect::Allow)
             .filter_map(|index| mend(self, index, context))
-            .filter(|draft| Self::of(draft.root.clone()).is_ok_and(|policy| allows(&policy)))
+            .take(CANDIDATES)
             .collect();
         mended.sort_by_key(|draft| draft.changes.len());
-        if let Some(smallest) = mended.into_iter().next() {
+        let allows = |draft: &Draft| Self::of(draft.root.clone()).is_ok_and(|policy| allows(&policy));
+        if let Some(smallest) = mended.into_iter().find(allows) {
             return smallest;
         }
         let mut root = self.root.clone();

@@ -104,8 +104,8 @@ pub(super) struct Value {
 }
 
 impl Policy {
-    /// Reads a trust policy: the output of `aws iam get-role`, a bare document, or either of these percent-encoded or in
-    /// a JSON string. `Err`: what is wrong with its form, and where.
+    /// Reads a trust policy: the output of `aws iam get-role`, a bare document, or either of these
+    /// percent-encoded or in a JSON string. `Err`: what is wrong with its form, and where.
     pub fn read(text: &str) -> Result<Self, Vec<ReadError>> {
         let found = input::find(text)?;
         let mut policy = Self::of(found.root)?;

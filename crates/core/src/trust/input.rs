@@ -4,7 +4,8 @@ use super::json::{Kind, Node, parse};
 use super::text::{Input, Place, ReadError, Text};
 use crate::arn::RoleArn;
 
-/// The longest input, in bytes. IAM takes documents of 131,072 characters, which percent-encoding makes longer.
+/// The longest input, in bytes. IAM takes documents of 131,072 characters, which percent-encoding
+/// makes longer.
 pub const MAX_INPUT: usize = 512 * 1024;
 
 /// What every message about an input that is something else ends with.

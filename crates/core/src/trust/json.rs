@@ -144,7 +144,8 @@ fn lower(text: &str) -> String {
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// The offset of a line and column as `serde_json` counts them: columns in bytes, after the byte that is wrong.
+/// The offset of a line and column as `serde_json` counts them: columns in bytes, after the byte
+/// that is wrong.
 fn offset(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let mut offset = (start + column.saturating_sub(1)).min(text.len());

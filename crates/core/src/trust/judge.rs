@@ -82,8 +82,9 @@ fn matches<S: Serializer>(matches: &Match, serializer: S) -> Result<S::Ok, S::Er
 }
 
 impl Policy {
-    /// Judges whether the identity may assume the role of this policy. `role`: the role that is asked for; of
-    /// which the policy is, the input may say itself. `provider`: the identity provider of the role's account, if it is known.
+    /// Judges whether the identity may assume the role of this policy. `role`: the role that is
+    /// asked for; of which the policy is, the input may say itself. `provider`: the identity
+    /// provider of the role's account, if it is known.
     pub fn judge(&self, identity: &WebIdentity, role: Option<&RoleArn>, provider: Option<&OidcProvider>) -> Judgement {
         let context = Context::new(identity, self.home(identity, role));
         let statements: Vec<Judged> =

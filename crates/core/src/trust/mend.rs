@@ -16,17 +16,17 @@ pub(super) fn mend(policy: &Policy, index: usize, context: &Context<'_>) -> Opti
     if statement.not_action || !matches!(statement.principal, Principal::Of(_)) {
         return None;
     }
-    let mut draft = Draft { root: policy.root.clone(), changes: Vec::new() };
     let parts = parts(policy, statement, context);
     let mut work = Work { statement, context, number: index + 1, changes: Vec::new() };
-    let node = edit::statement(&mut draft.root, index)?;
+    let mut node = policy.root.get("Statement")?.each().get(index)?.clone();
     if is_for_subject(statement, context) || lets_in_nobody(statement, &parts, context) {
-        work.all(node, &parts)?;
+        work.all(&mut node, &parts)?;
     } else {
-        work.subject_added(node, &parts)?;
+        work.subject_added(&mut node, &parts)?;
     }
-    draft.changes = work.changes;
-    Some(draft)
+    let mut root = policy.root.clone();
+    *edit::statement(&mut root, index)? = node;
+    Some(Draft { root, changes: work.changes })
 }
 
 /// Whether a statement lets in the very subject and nobody else, or nobody at all.

@@ -5,10 +5,11 @@
 //!                                                                                   └──────► correct: tidy, mend
 //! ```
 //!
-//! The model is that of `sts:AssumeRoleWithWebIdentity` with tokens of service accounts. Where independent evaluators
-//! disagree, or only the request tells, the verdict is [`Verdict::NotSure`].
+//! The model is that of `sts:AssumeRoleWithWebIdentity` with tokens of service accounts. Where
+//! independent evaluators disagree, or only the request tells, the verdict is [`Verdict::NotSure`].
 //!
-//! Source: "IAM JSON policy element reference" and "Available keys for AWS OIDC federation", AWS IAM User Guide.
+//! Source: "IAM JSON policy element reference" and "Available keys for AWS OIDC federation", AWS
+//! IAM User Guide.
 
 mod json;
 mod text;

@@ -41,8 +41,9 @@ struct Condition {
 /// The trust policy of the role that lets the pods of one service account act as it.
 ///
 /// `issuer` is the cluster's OIDC issuer, for example `https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE`; where it is
-/// not known the document says [`UNKNOWN_ISSUER`]. `subject` is `system:serviceaccount:NAMESPACE:NAME`. The identity
-/// provider is taken to be in the role's own account and partition.
+/// not known the document says [`UNKNOWN_ISSUER`]. `subject` is
+/// `system:serviceaccount:NAMESPACE:NAME`. The identity provider is taken to be in the role's own
+/// account and partition.
 ///
 /// Source: "Assign IAM roles to Kubernetes service accounts", Amazon EKS User Guide.
 pub fn policy(role: &RoleArn, issuer: Option<&str>, subject: &str, audience: &str) -> TrustPolicy {
@@ -61,7 +62,8 @@ pub fn policy(role: &RoleArn, issuer: Option<&str>, subject: &str, audience: &st
     }
 }
 
-/// The name of the IAM identity provider of an issuer: the URL without its scheme. A final slash belongs to the name.
+/// The name of the IAM identity provider of an issuer: the URL without its scheme. A final slash
+/// belongs to the name.
 pub fn provider_name(issuer: &str) -> &str {
     issuer.strip_prefix("https://").unwrap_or(issuer)
 }

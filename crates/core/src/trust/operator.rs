@@ -1,6 +1,7 @@
 //! Condition operators.
 //!
-//! Source: "IAM JSON policy elements: Condition operators", and "Multivalued context keys", AWS IAM User Guide.
+//! Source: "IAM JSON policy elements: Condition operators", and "Multivalued context keys", AWS IAM
+//! User Guide.
 
 use super::document::Value;
 use super::identity::Context;

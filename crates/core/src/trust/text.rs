@@ -97,8 +97,8 @@ impl Text {
         self.origins.extend(std::iter::repeat_n(origin, c.len_utf8()));
     }
 
-    /// The text without percent-encoding, as IAM's API gives documents (RFC 3986: a `+` is a plus). `Err`: the offset in
-    /// the input of what is no encoding.
+    /// The text without percent-encoding, as IAM's API gives documents (RFC 3986: a `+` is a plus).
+    /// `Err`: the offset in the input of what is no encoding.
     pub(super) fn percent_decoded(&self) -> Result<Self, usize> {
         let (bytes, mut decoded, mut origins) = (self.decoded.as_bytes(), Vec::new(), Vec::new());
         let mut at = 0;
@@ -121,8 +121,8 @@ impl Text {
         }
     }
 
-    /// What the JSON string says that stands at this range, quotes included. The range is that of a string that a parser
-    /// has accepted.
+    /// What the JSON string says that stands at this range, quotes included. The range is that of a
+    /// string that a parser has accepted.
     pub(super) fn unescaped(&self, start: usize, end: usize) -> Self {
         let mut inner = self.empty_like();
         inner.end = self.origin(end.saturating_sub(1));

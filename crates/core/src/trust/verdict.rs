@@ -21,7 +21,8 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Why something is not sure. Where independent evaluators disagree, or the answer is not in the document.
+/// Why something is not sure. Where independent evaluators disagree, or the answer is not in the
+/// document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Doubt {
     /// IAM refuses to save such a document.

@@ -8,7 +8,8 @@ use super::json::print;
 use super::operator::{Actual, Base, Operator, Set, like};
 use super::text::Place;
 
-/// IAM's limit for a role's trust policy, in characters that are no blanks; it can be raised to 8,192.
+/// IAM's limit for a role's trust policy, in characters that are no blanks; it can be raised to
+/// 8,192.
 pub(super) const MAX_LENGTH: usize = 2048;
 
 /// Nobody calls a namespace or service account so.

@@ -67,7 +67,7 @@ pub fn case(usual: &str, document: &str) -> Result<String, String> {
 }
 
 fn unreadable(errors: &[ReadError]) -> String {
-    errors.iter().map(|error| format!("unreadable {error}\n")).collect()
+    errors.iter().fold(String::new(), |text, error| text + &format!("unreadable {error}\n"))
 }
 
 fn told(judgement: &Judgement) -> String {

@@ -1,4 +1,5 @@
-//! Trust policies at random: mostly such as people write, some that nobody should. The same number gives the same policy.
+//! Trust policies at random: mostly such as people write, some that nobody should. The same number
+//! gives the same policy.
 
 use serde_json::{Value, json};
 

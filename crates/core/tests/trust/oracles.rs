@@ -1,6 +1,8 @@
-//! The model against two independent ones: `iamapi/policy` of versitygw, and `iam_evaluator` of ministack.
+//! The model against two independent ones: `iamapi/policy` of versitygw, and `iam_evaluator` of
+//! ministack.
 //!
-//! Where the model is sure, both agree with it. Their answers to the first thousand policies are recorded in
+//! Where the model is sure, both agree with it. Their answers to the first thousand policies are
+//! recorded in
 //! `recorded.txt`: `cargo test -p podidentity-core --test trust -- --ignored` asks them anew about ten thousand, and
 //! writes those of the first thousand with `UPDATE=1`.
 
@@ -46,7 +48,8 @@ fn asked(oracle: &str, questions: &[Question]) -> String {
     let mut input = child.stdin.take().unwrap();
     let mut lines = String::new();
     for Question { policy, subject, audience } in questions {
-        // AWS documents that the prefix of an action knows no case; versitygw takes small letters only.
+        // AWS documents that the prefix of an action knows no case; versitygw takes small letters
+        // only.
         let policy = policy.to_string().replace("\"STS:", "\"sts:");
         let provider = ISSUER.trim_start_matches("https://");
         let line =
