@@ -18,7 +18,8 @@ const LONGEST_REFUSAL_DELAY: SignedDuration = SignedDuration::from_mins(30);
 #[derive(Clone, Debug, Default)]
 pub struct Records<'a> {
     by_workload: BTreeMap<(&'a str, &'a str), &'a RestartStatus>,
-    /// Whether there is a status at all. A binding that was restored from a backup has none.
+    /// Whether the status is that of an owner, so that it would record a restart. A binding that was restored from a backup
+    /// has none, and one that waited for another owner knows nothing of what that has restarted.
     pub has_status: bool,
 }
 
@@ -29,8 +30,8 @@ impl<'a> Records<'a> {
         let restarts = status.into_iter().flat_map(|status| &status.restarts);
         Self {
             by_workload: restarts.map(|it| ((it.kind.as_str(), it.name.as_str()), it)).collect(),
-            // The schema gives every new binding a status that says nothing.
-            has_status: status.is_some_and(|status| !status.conditions.is_empty()),
+            // Only an owner's status names the subject.
+            has_status: status.is_some_and(|status| status.subject.is_some()),
         }
     }
 

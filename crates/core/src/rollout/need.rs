@@ -36,60 +36,39 @@ impl Judged {
     }
 }
 
-/// Our restart of the workload, as far as it is known.
-enum Restart<'a> {
-    /// None that is not over.
-    None,
-    /// The template has the mark of this record.
-    Recorded(&'a RestartStatus),
-    /// The template has our mark since a short while, and there is no status that could record it.
-    Assumed,
-}
-
-impl<'a> Restart<'a> {
-    fn record(&self) -> Option<&'a RestartStatus> {
-        match self {
-            Self::Recorded(record) => Some(record),
-            Self::None | Self::Assumed => None,
-        }
-    }
-}
-
 impl Judge<'_> {
     pub(super) fn needs_none(&self, it: &Restarted<'_>) -> Judged {
-        let restart = self.restart(it);
+        let made = self.made(it);
         if let Some(message) = it.pods.iter().find_map(first_error) {
             // Nothing to wait for: the next pods would be no better.
             let why = format!("a restart would not help: {message}");
-            let phase = match restart.record().filter(|record| self.is_to_blame(it.workload, record)) {
+            let phase = match made.as_ref().filter(|record| self.is_to_blame(it.workload, record)) {
                 Some(_) => Phase::Failed { cause: Cause::NotUp, why },
                 None => Phase::NotHelped { why },
             };
-            return Judged { phase, under_way: false, record: restart.record().cloned() };
+            return Judged { phase, under_way: false, record: made };
         }
         if it.workload.desired == 0 && it.pods.is_empty() {
             return Judged::at_rest(Phase::ScaledToZero);
         }
         // Also where the mark is of an earlier identity: the restart has brought this one, and has to come up with it.
-        match restart {
-            Restart::None => Judged::at_rest(Phase::Current { note: None }),
-            Restart::Recorded(_) | Restart::Assumed => self.follow(it, &restart, true),
+        match made {
+            None => Judged::at_rest(Phase::Current { note: None }),
+            Some(record) => self.follow(it, record, true),
         }
     }
 
     pub(super) fn needs_restart(&self, it: &Restarted<'_>) -> Judged {
-        let (workload, restart) = (it.workload, self.restart(it));
+        let workload = it.workload;
         let lacking: Vec<&JudgedPod> = it.pods.iter().filter(|judged| judged.verdict.roll_cures()).collect();
         let missed: Vec<&JudgedPod> = lacking.iter().copied().filter(|judged| is_new(judged, workload)).collect();
         let Some(mark) = self.mark_of(workload) else {
             return self.next(it, RollMark::first(self.wanted.hash()), None);
         };
-        if matches!(restart, Restart::None) {
-            return self.next_round(it, &mark);
-        }
+        let Some(record) = self.made(it) else { return self.next_round(it, &mark) };
         if missed.is_empty() && (workload.paused || it.reaches_pods()) {
             // The pods that lack it are older than our restart: it is still replacing them, or paused before it could.
-            return self.follow(it, &restart, false);
+            return self.follow(it, record, false);
         }
         if lacking.iter().all(|judged| self.predates_annotation(judged)) {
             return self.next_round(it, &mark);
@@ -116,7 +95,7 @@ impl Judge<'_> {
             not_before: round_not_before(workload, &mark),
             next: RollMark { round: mark.round + 1, attempt: 0, ..mark },
         };
-        Judged { phase: Phase::Failed { cause, why }, under_way: false, record: restart.record().cloned() }
+        Judged { phase: Phase::Failed { cause, why }, under_way: false, record: Some(record) }
     }
 
     /// Another occasion: it must not use up the attempts of the one before, and it must not come too often.
@@ -135,18 +114,19 @@ impl Judge<'_> {
     /// The next restart, unless something stands in its way. `retry_at`: it repeats one that injection has missed.
     fn next(&self, it: &Restarted<'_>, mark: RollMark, retry_at: Option<Timestamp>) -> Judged {
         let workload = it.workload;
-        let record = self.records.get(workload);
+        let made = self.made(it);
         // A canary that is to be repeated keeps its place, and so does a restart for an earlier identity.
-        let under_way = retry_at.is_some() || self.is_in_earlier_restart(it);
+        let under_way = retry_at.is_some() || (made.is_some() && is_fresh(it));
         if let Some(phase) = self.obstacle(it, retry_at) {
             let keeps = matches!(&phase, Phase::Waiting { on: super::Wait::Retry | super::Wait::OwnRollout, .. });
-            let started = record.filter(|record| is_started(workload, record));
-            return Judged { phase, under_way: under_way && keeps, record: started.cloned() };
+            return Judged { phase, under_way: under_way && keeps, record: made };
         }
-        let healthy = match record.filter(|_| retry_at.is_some()) {
+        // One that has not come up since our last restart is judged by how it was before that.
+        let healthy = match made.as_ref().filter(|record| edited_since(workload, record).is_none()) {
             Some(record) => record.healthy,
             None => is_healthy(workload, it.pods),
         };
+        let record = self.records.get(workload);
         let same = record.filter(|record| record::is_of(record, workload, &mark.to_string()));
         if let Some(refused) = same.and_then(|record| record.refused.as_ref()) {
             let until = record::refused_until(refused);
@@ -159,33 +139,26 @@ impl Judge<'_> {
             }
         }
         let phase = Phase::Due { mark, healthy, recorded: same.is_some() };
-        Judged { phase, under_way: false, record: same.cloned() }
+        Judged { phase, under_way: false, record: same.cloned().or(made) }
     }
 
     /// A restart of ours that is not over: it comes forward, waits for a person, or has stopped.
-    fn follow(&self, it: &Restarted<'_>, restart: &Restart<'_>, has_identity: bool) -> Judged {
-        // It was taken: what was refused before is history.
-        let record = restart.record().map(|record| RestartStatus { refused: None, ..record.clone() });
-        match it.progress(has_identity) {
-            Progress::Up => Judged::at_rest(Phase::Current { note: None }),
-            Progress::Coming(until) => Judged { phase: Phase::Rolling { until }, under_way: true, record },
+    fn follow(&self, it: &Restarted<'_>, record: RestartStatus, has_identity: bool) -> Judged {
+        let (phase, under_way) = match it.progress(has_identity) {
+            Progress::Up => return Judged::at_rest(Phase::Current { note: None }),
+            Progress::Coming(until) => (Phase::Rolling { until }, true),
             Progress::Paused(how) => {
-                let why = format!("is not through with its restart, and {how}");
-                Judged { phase: Phase::Paused { why }, under_way: true, record }
+                (Phase::Paused { why: format!("is not through with its restart, and {how}") }, true)
             }
-            Progress::Stopped => {
-                let phase = self.stopped(it, restart, has_identity);
-                Judged { phase, under_way: false, record }
-            }
-        }
+            Progress::Stopped => (self.stopped(it, &record, has_identity), false),
+        };
+        // It was taken: what was refused before is history.
+        Judged { phase, under_way, record: Some(RestartStatus { refused: None, ..record }) }
     }
 
     /// A restart that makes no progress any more. It failed only if nothing else can have brought that about.
-    fn stopped(&self, it: &Restarted<'_>, restart: &Restart<'_>, has_identity: bool) -> Phase {
+    fn stopped(&self, it: &Restarted<'_>, record: &RestartStatus, has_identity: bool) -> Phase {
         let what = self.what_stopped(it);
-        let Some(record) = restart.record() else {
-            return rests(format!("{what}, and its status was lost meanwhile"), has_identity);
-        };
         if let Some(manager) = edited_since(it.workload, record) {
             return rests(format!("{what}, and {manager} has changed its template since"), has_identity);
         }
@@ -214,14 +187,19 @@ impl Judge<'_> {
         current && record.healthy && edited_since(workload, record).is_none()
     }
 
-    fn restart(&self, it: &Restarted<'_>) -> Restart<'_> {
+    /// Our restart of the workload that is not over: the one that is recorded, or one that the template shows and that no
+    /// status could record. Of that one it is not known whether the workload was healthy before.
+    fn made(&self, it: &Restarted<'_>) -> Option<RestartStatus> {
         let workload = it.workload;
-        if let Some(record) = self.records.get(workload).filter(|record| is_started(workload, record)) {
-            return Restart::Recorded(record);
+        let record = self.records.get(workload);
+        let made = record.filter(|record| is_started(workload, record) || repeats(workload, record));
+        if made.is_some() || self.records.has_status {
+            return made.cloned();
         }
-        let has_mark = workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse).is_some();
-        let recent = restarted_at(workload).is_some_and(|restarted| restarted + it.patience > self.now);
-        if has_mark && recent && !self.records.has_status { Restart::Assumed } else { Restart::None }
+        let mark = workload.template_annotation(names::IDENTITY_ANNOTATION)?;
+        let made = RollMark::parse(mark).is_some() && is_fresh(it);
+        let assumed = record::intended(workload, mark.to_owned(), false, restarted_at(workload)?);
+        made.then(|| RestartStatus { generation: assumed.generation - 1, ..assumed })
     }
 
     /// The template's mark, if it is for the identity that is wanted now.
@@ -236,9 +214,21 @@ impl Judge<'_> {
     }
 }
 
+/// Whether the operator wrote its mark no longer ago than a restart may make no progress.
+fn is_fresh(it: &Restarted<'_>) -> bool {
+    restarted_at(it.workload).is_some_and(|restarted| restarted + it.patience > it.now)
+}
+
 /// Whether the template has what the record says is written to it.
 fn is_started(workload: &Workload, record: &RestartStatus) -> bool {
     workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&record.mark)
+}
+
+/// Whether the record says that the restart of the template's mark is about to be repeated: it is not over.
+fn repeats(workload: &Workload, record: &RestartStatus) -> bool {
+    let made = workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse);
+    let made = made.map(|made| RollMark { attempt: made.attempt + 1, ..made });
+    made.is_some() && made == RollMark::parse(&record.mark)
 }
 
 /// When the workload may be restarted on another occasion for the identity of this mark.

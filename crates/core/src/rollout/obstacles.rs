@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::RolloutPolicy;
 
-use super::progress::{Restarted, restarted_at};
+use super::progress::Restarted;
 use super::reverted::left_alone_until;
 use super::{Judge, Phase, STUCK_AFTER, Wait, paused};
 use crate::objects::{UpdateStrategy, Workload};
@@ -71,13 +71,6 @@ impl Judge<'_> {
         let crashing = unready().all(|judged| judged.verdict.roll_cures());
         let latest = unready().filter_map(JudgedPod::created).max()?;
         crashing.then(|| latest + STUCK_AFTER)
-    }
-
-    /// Whether the rollout that the workload is in is a restart of ours for an identity that was wanted before.
-    pub(super) fn is_in_earlier_restart(&self, it: &Restarted<'_>) -> bool {
-        let recorded = self.records.get(it.workload).is_some() || !self.records.has_status;
-        let until = restarted_at(it.workload).map(|restarted| restarted + it.patience);
-        recorded && !it.workload.settled && until.is_some_and(|until| until > self.now)
     }
 }
 

@@ -229,6 +229,11 @@ fn service_account(snapshot: &Snapshot, case: &Case, restored: bool) -> Option<S
         written_role_arn: case.account.role_in_force.clone().or(old.written_role_arn),
         restored,
         restored_at,
-        co_owners: case.account.co_owners.clone(),
+        // Who has changed it since does not own it together with us.
+        co_owners: if case.account.state == AccountState::InForce {
+            case.account.co_owners.clone()
+        } else {
+            old.co_owners
+        },
     })
 }

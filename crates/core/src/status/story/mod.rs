@@ -247,7 +247,7 @@ fn pods_not_verified(view: &View) -> Option<Story> {
     }
     let first = passing.first()?;
     let message = format!(
-        "{}{}; a Job is not restarted: this ends with the Job, and its next pods get the role",
+        "{}{} A Job is not restarted: this ends with the Job, whose next pods get the role",
         first.message,
         more(passing.len())
     );
