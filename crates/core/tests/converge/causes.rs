@@ -14,21 +14,21 @@ use crate::world::World;
 /// At rest, each workload without a cause has the identity; and a binding that is not Ready has a cause.
 pub fn explain_everything(world: &World) -> Result<(), TestCaseError> {
     let Some(case) = Assessment::of(&world.view()).owner else { return Ok(()) };
-    let stop = of_binding(world, &case);
-    let mut causes = Vec::from_iter(stop);
+    let mut causes = of_binding(world, &case);
+    let stopped = !causes.is_empty();
     for verdict in &case.workloads {
         let workload = &world.cluster.workloads[&verdict.workload.id().name];
-        let cause = of_workload(world, &case, workload, verdict);
+        let own = of_workload(world, &case, workload);
         let well = verdict.is_current() || verdict.phase == Phase::Excluded;
         prop_assert!(
-            well || stop.is_some() || cause.is_some(),
+            well || stopped || !own.is_empty(),
             "{} is {:?} without a cause: {:?}, {:?}",
             workload.name,
             verdict.phase,
             workload,
             case.binding.status
         );
-        causes.extend(cause);
+        causes.extend(own);
     }
     causes.extend(of_strays(world, &case));
     let status = case.binding.status.as_ref();
@@ -52,7 +52,7 @@ const UNREADY: &str = "a pod is not ready";
 const DOWN: &str = "a node is down";
 
 /// What keeps the operator from restarting anything, by promise.
-fn of_binding(world: &World, case: &Case) -> Option<&'static str> {
+fn of_binding(world: &World, case: &Case) -> Vec<&'static str> {
     let rollout = &case.binding.spec.rollout;
     let failed = |verdict: &WorkloadVerdict| matches!(verdict.phase, Phase::Failed { .. });
     let pauses = case.workloads.iter().any(|verdict| matches!(verdict.phase, Phase::Paused { .. }));
@@ -69,8 +69,12 @@ fn of_binding(world: &World, case: &Case) -> Option<&'static str> {
         (rollout.on_failure != FailurePolicy::Continue && case.workloads.iter().any(failed), "a restart failed"),
         (case.rolled_back().is_some(), "the role was rolled back"),
         (pauses, "a restart is paused"),
+        (
+            world.cluster.workloads.values().any(|it| it.left_out) && !rollout.workload_selector.is_empty(),
+            "some are left out",
+        ),
     ];
-    causes.into_iter().find_map(|(holds, cause)| holds.then_some(cause))
+    causes.into_iter().filter(|(holds, _)| *holds).map(|(_, cause)| cause).collect()
 }
 
 fn is_released(case: &Case) -> bool {
@@ -85,16 +89,13 @@ fn is_foreign(world: &World) -> bool {
 }
 
 /// What keeps one workload from having come up with the identity.
-fn of_workload(world: &World, case: &Case, workload: &Workload, verdict: &WorkloadVerdict) -> Option<&'static str> {
+fn of_workload(world: &World, case: &Case, workload: &Workload) -> Vec<&'static str> {
     let cluster = &world.cluster;
     let unready = workload.live().any(|pod| !pod.is_ready());
-    // Attempts are used up, and nothing shows that injection is back.
-    let missed = match &verdict.phase {
-        Phase::Failed { cause: Cause::InjectionMissed { at, .. }, .. } => case.injected_at <= *at,
-        _ => false,
-    };
+    let missed = case.workloads.iter().any(|it| is_missed(case, it)) && workload.template.mark.is_some();
     let causes = [
         (workload.paused, "it is paused"),
+        (workload.quota, "its pods cannot be created"),
         (workload.template.preset, "its template sets a role"),
         (workload.template.mounts, "its template mounts something at the token's path"),
         (matches!(workload.strategy, Strategy::OnDelete | Strategy::Partition(_)), "its pods are not all replaced"),
@@ -106,11 +107,22 @@ fn of_workload(world: &World, case: &Case, workload: &Workload, verdict: &Worklo
         (!workload.down.is_empty(), DOWN),
         (unready, UNREADY),
     ];
-    causes.into_iter().find_map(|(holds, cause)| holds.then_some(cause))
+    causes.into_iter().filter(|(holds, _)| *holds).map(|(_, cause)| cause).collect()
 }
 
+/// Whether attempts are used up, and nothing shows that injection is back: then no other one is repeated either.
+fn is_missed(case: &Case, verdict: &WorkloadVerdict) -> bool {
+    match &verdict.phase {
+        Phase::Failed { cause: Cause::InjectionMissed { at, .. }, .. } => case.injected_at <= *at,
+        _ => false,
+    }
+}
+
+/// Pods that the operator does not restart: also those of a template that names another service account by now.
 fn of_strays(world: &World, case: &Case) -> Option<&'static str> {
     let wanted = Some(case.wanted.role_arn.as_str());
     let lacks = |pod: &PodState| pod.role() != wanted || pod.audience() != case.wanted.audience.as_deref();
-    world.cluster.strays.iter().any(|stray| stray.pod.is_live() && lacks(&stray.pod)).then_some(STRAY)
+    let left = world.cluster.workloads.values().filter(|it| it.template.elsewhere).flat_map(|it| &it.pods);
+    let mut all = world.cluster.strays.iter().map(|stray| &stray.pod).chain(left);
+    all.any(|pod| pod.is_live() && !pod.is_elsewhere() && lacks(pod)).then_some(STRAY)
 }

@@ -193,7 +193,7 @@ fn part() -> impl Strategy<Value = Part> {
 
 /// What users do to bindings and accounts.
 fn of_identity() -> impl Strategy<Value = Event> {
-    let binding = 0..BINDINGS.len();
+    let binding = prop_oneof![5 => Just(0_usize), 1 => Just(1)];
     prop_oneof![
         4 => (prop_oneof![4 => Just(0_usize), 1 => Just(1)], 0..ROLES.len()).prop_map(|(name, role)| Event::Bind(name, role)),
         1 => binding.clone().prop_map(Event::DeleteBinding),
@@ -240,4 +240,28 @@ pub fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Endure),
         2 => Just(Event::Quiet),
     ]
+}
+
+/// Mostly a binding whose workloads have the role, some of them a new one that is on its way.
+pub fn beginning() -> impl Strategy<Value = Vec<Event>> {
+    let deployed = proptest::collection::vec((0..WORKLOADS.len(), 0..4_usize, 1..4_usize), 1..5);
+    let changed = prop_oneof![
+        2 => Just(Vec::new()),
+        2 => Just(vec![Event::Bind(0, 1)]),
+        1 => spec_change().prop_map(|change| vec![Event::Spec(0, change), Event::Bind(0, 1)]),
+    ];
+    let bound = (deployed, changed, any::<bool>()).prop_map(|(deployed, changed, before)| {
+        let deploy = |(workload, shape, replicas)| Event::Deploy { workload, shape, replicas };
+        let mut events: Vec<Event> = deployed.into_iter().map(deploy).collect();
+        events.extend([Event::Endure, Event::CreateAccount]);
+        let bind = [Event::Bind(0, 0), Event::Endure];
+        if before {
+            events.splice(0..0, [Event::CreateAccount, Event::Bind(0, 0)]);
+        } else {
+            events.extend(bind);
+        }
+        events.extend(changed);
+        events
+    });
+    prop_oneof![1 => Just(Vec::new()), 5 => bound]
 }

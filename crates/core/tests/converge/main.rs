@@ -15,6 +15,7 @@ mod rest;
 mod rules;
 #[path = "../sim/mod.rs"]
 mod sim;
+mod survey;
 mod time;
 mod world;
 
@@ -30,7 +31,8 @@ use world::{BINDINGS, ROLES, World};
 const DEPLOYMENTS: [&str; 3] = ["web", "worker", "batch"];
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
-    proptest::collection::vec(event(), 1..60)
+    (event::beginning(), proptest::collection::vec(event(), 1..60))
+        .prop_map(|(beginning, events)| beginning.into_iter().chain(events).collect())
 }
 
 /// Lets the events happen, lets things come to rest, and checks what has to hold then. Returns how many steps it took.

@@ -42,6 +42,7 @@ fn status_is_true(world: &World, binding: &PodIdentityBinding) -> Result<(), Tes
     let Some(status) = binding.status.as_ref() else {
         return Err(TestCaseError::fail("every binding has a status"));
     };
+    crate::survey::meets(|| format!("at rest:{}", status.conditions[0].reason));
     prop_assert_eq!(status.observed_generation, binding.metadata.generation);
     prop_assert!(is_ready(status) ^ (has(status, condition::STALLED) || has(status, condition::RECONCILING)));
     if !is_ready(status) {

@@ -27,6 +27,9 @@ pub fn of_plan(world: &World, view: &Snapshot, assessment: &Assessment, plan: &P
     assert!(!claimed || !plan.steps.iter().any(gives_up), "a claimed account keeps its annotation");
     assert!(plan.rolls() + plan.intents.len() <= view.rollout_slots, "more restarts than slots: {plan:?}");
     let Some(case) = &assessment.owner else { return };
+    for verdict in &case.workloads {
+        crate::survey::meets(|| format!("{:?}", verdict.phase));
+    }
     writes_what_is_wanted(case, plan);
     restarts_as_many_as_allowed(view, case, plan);
     judges_each_by_itself(world, view, case);
@@ -136,7 +139,7 @@ fn rolled(step: &Step) -> Option<&str> {
 pub fn of_report(world: &World, view: &Snapshot, report: &Report) {
     let counted = |workload: &Arc<Workload>| {
         let selector = world.cluster.bindings.get(&report.binding.name).map(|it| &it.spec.rollout.workload_selector);
-        selector.is_none_or(sim_selects_all) || workload.labels.get("tier").is_some_and(|tier| tier == "app")
+        selector.is_none_or(selects_all) || workload.labels.get("tier").is_some_and(|tier| tier == "app")
     };
     if is_ready(&report.status) {
         for workload in view.workloads.iter().filter(|it| counted(it)) {
@@ -156,7 +159,7 @@ pub fn of_report(world: &World, view: &Snapshot, report: &Report) {
     }
 }
 
-fn sim_selects_all(selector: &podidentity_api::LabelSelector) -> bool {
+fn selects_all(selector: &podidentity_api::LabelSelector) -> bool {
     selector.is_empty()
 }
 
@@ -177,7 +180,7 @@ fn proof_is_none_too_early(world: &World, report: &Report) {
 /// which was declared a moment ago may be overtaken: what is declared now has not been seen yet.
 pub fn enforcement_admits(world: &World, view: &Snapshot) {
     let Some(offered) = world.cluster.account.as_ref().and_then(sim::Account::role_by_our_hand) else { return };
-    if world.cluster.role_rewritten.is_some() || world.cluster.faults.status_refused {
+    if !world.sees_all() || world.cluster.role_rewritten.is_some() || world.cluster.faults.status_refused {
         return;
     }
     // One that lost the service account to another of the same second demands its role until its status is written.

@@ -351,7 +351,9 @@ impl World {
         let progressed = self.cluster.progress_all();
         let is_quiet = turn.is_quiet && !progressed;
         if is_quiet {
-            time::changes_nothing_before(&self.view(), turn.plan.check_at);
+            let mut view = self.view();
+            self.decide(&mut view);
+            time::changes_nothing_before(&view, turn.plan.check_at);
         }
         let at = [turn.plan.check_at, self.cluster.next_deadline()].into_iter().flatten().min();
         let due = at.filter(|_| is_quiet).map_or(SignedDuration::ZERO, |at| at.duration_since(self.cluster.now));

@@ -6,7 +6,7 @@ use podidentity_api::names;
 use podidentity_core::plan::{Declared, Step, Target};
 use podidentity_core::status::Report;
 
-use super::{Cluster, ROLE_KEY, Restart};
+use super::{Cluster, ROLE_KEY};
 
 /// Why the API server did not do a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Cluster {
         let mark = self.rewritten.get(name).map_or(mark, String::as_str);
         let mark = Some(mark).filter(|mark| !mark.is_empty());
         if workload.template.mark.as_deref() != mark {
-            workload.restart = Some(Restart { healthy: workload.is_healthy(), edited: false });
+            workload.restart = Some(workload.restarted());
             let before = workload.template.clone();
             workload.template.mark = mark.map(str::to_owned);
             workload.marked_at = mark.map(|_| now);

@@ -48,7 +48,8 @@ pub enum Strategy {
 /// What is true of the operator's last restart, whatever is recorded of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Restart {
-    /// Whether the workload was at rest with all pods ready at that moment.
+    /// Whether the workload was at rest with all pods ready at that moment; or, where it has not come up since the restart
+    /// before, at the moment of that one.
     pub healthy: bool,
     /// Whether somebody else has changed the template since.
     pub edited: bool,
@@ -229,7 +230,8 @@ impl Workload {
     pub fn has_come_up(&self) -> bool {
         let unready = self.replicas.saturating_sub(self.live().filter(|pod| pod.is_ready()).count());
         match self.kind {
-            WorkloadKind::Deployment | WorkloadKind::Rollout => self.completed || self.current == self.template,
+            WorkloadKind::Deployment => self.completed,
+            WorkloadKind::Rollout => self.completed || self.current == self.template,
             WorkloadKind::StatefulSet => self.current == self.template || self.is_completed(),
             // One node that is down is borne.
             WorkloadKind::DaemonSet => unready <= 1,
@@ -243,6 +245,12 @@ impl Workload {
             WorkloadKind::DaemonSet => all_ready && self.live().count() + 1 >= self.replicas,
             _ => all_ready && self.is_completed(),
         }
+    }
+
+    /// What is true of a restart that is made now.
+    pub(super) fn restarted(&self) -> Restart {
+        let before = self.restart.filter(|before| !before.edited && !self.has_come_up());
+        Restart { healthy: before.map_or_else(|| self.is_healthy(), |before| before.healthy), edited: false }
     }
 
     /// Whether it waits until somebody promotes it.
