@@ -174,7 +174,7 @@ impl Identity {
     /// What is wanted, written over other annotations of the service account.
     pub(crate) fn of(mut wanted: Wanted, others: &Map, settings: &Settings) -> Self {
         if wanted.audience.is_none() {
-            wanted.foreign_audience = others.get(&settings.key("audience")).filter(|it| !it.is_empty()).cloned();
+            wanted.foreign_audience = others.get(&settings.key("audience")).cloned();
         }
         let mut annotations = others.clone();
         annotations.extend(wanted.annotations(settings));
@@ -187,7 +187,7 @@ impl Identity {
         let wanted = Wanted {
             role_arn: get("role-arn")?,
             audience: get("audience"),
-            foreign_audience: None,
+            foreign_audience: annotations.get(&settings.key("audience")).cloned(),
             token_expiration: None,
             sts_regional_endpoints: None,
             annotated_at: None,

@@ -5,10 +5,10 @@ mod locate;
 use std::sync::Arc;
 
 use podidentity_core::finding::{Finding as Found, FindingReason, Severity};
-use podidentity_core::injection::inject;
+use podidentity_core::injection::{Refusal, inject};
 use podidentity_core::objects::{Kin, Pod, PodMeta, PodTemplate, TemplateMeta};
 use podidentity_core::settings::Settings;
-use podidentity_core::verify::verify_pod;
+use podidentity_core::verify::{next_pod_refused, verify_pod};
 
 use crate::accounts::Identity;
 use crate::findings::{Finding, Reason};
@@ -19,6 +19,7 @@ pub(crate) struct Predicted<'a> {
     template: &'a PodTemplate,
     pod: Pod,
     injects: bool,
+    refusal: Option<Refusal>,
 }
 
 impl<'a> Predicted<'a> {
@@ -31,15 +32,18 @@ impl<'a> Predicted<'a> {
         injects: bool,
     ) -> Self {
         let mut spec = template.spec.clone();
+        let mut refusal = None;
         if injects {
-            inject(template, &identity.annotations, settings).apply(&mut spec);
+            let injection = inject(template, &identity.annotations, settings);
+            refusal = injection.refusal(&template.spec);
+            injection.apply(&mut spec);
         }
         let TemplateMeta { labels, annotations } = template.metadata.clone();
         let kin = Arc::new(Kin { labels, annotations, ..Kin::default() });
         // It has no creation time: it is about to be created.
         let metadata = PodMeta { name: Some(object.name.to_owned()), kin, ..PodMeta::default() };
         let pod = Pod { metadata, spec: Arc::new(spec), ..Pod::default() };
-        Self { template, pod, injects }
+        Self { template, pod, injects, refusal }
     }
 }
 
@@ -50,8 +54,12 @@ pub(crate) fn judge(
     identity: &Identity,
     settings: &Settings,
 ) -> Vec<Finding> {
-    let verdict = verify_pod(&predicted.pod, Some(predicted.template), &identity.wanted, settings);
-    let located = verdict.findings.into_iter().map(|found| Finding {
+    // There will be no pod to be judged if the API server refuses it.
+    let found = match &predicted.refusal {
+        Some(refusal) => vec![next_pod_refused(object.title(), refusal, settings, true)],
+        None => verify_pod(&predicted.pod, Some(predicted.template), &identity.wanted, settings).findings,
+    };
+    let located = found.into_iter().map(|found| Finding {
         severity: found.severity,
         reason: Reason::Pod(found.reason),
         object: object.title(),

@@ -80,7 +80,7 @@ fn converged(criterion: &mut Criterion) {
                 let snapshot = index.snapshot(&key, &config, now).unwrap();
                 let assessment = Assessment::of(&snapshot);
                 let plan = plan(&snapshot, &assessment);
-                black_box((reports(&snapshot, &assessment, &Outcome::default()), plan));
+                black_box((reports(&snapshot, &assessment, &plan, &Outcome::default()), plan));
             });
         });
     }

@@ -17,7 +17,8 @@ use podidentity_core::objects::{
     DaemonSet, Deployment, ObservedAccount, ObservedBinding, Rollout, StatefulSet, WorkloadId, WorkloadKind,
 };
 use podidentity_core::outcome::{Problem, ProblemKind};
-use podidentity_core::plan::{Declared, Plan, Step, Target, has_finalizer};
+use podidentity_core::plan::{Plan, has_finalizer};
+use podidentity_core::step::{Declared, Step, Target};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -50,9 +51,18 @@ pub async fn act(client: &Client, namespace: &str, plan: &Plan) -> Acted {
         let write = Write { client, namespace };
         match write.step(step).await {
             Ok(object) => {
-                info!(namespace, %step, "done");
+                let rewritten = rewritten(step, &object);
                 acted.written.push(object);
-                acted.done.push(step.clone());
+                match rewritten {
+                    None => {
+                        info!(namespace, %step, "done");
+                        acted.done.push(step.clone());
+                    }
+                    Some(message) => {
+                        warn!(namespace, %step, message, "stored as something else");
+                        acted.problems.push(write.problem_of(step, ProblemKind::Rewritten, message));
+                    }
+                }
             }
             Err(problem) => {
                 warn!(namespace, %step, kind = ?problem.kind, error = problem.message, "not done");
@@ -64,6 +74,29 @@ pub async fn act(client: &Client, namespace: &str, plan: &Plan) -> Acted {
         }
     }
     acted
+}
+
+/// What admission has made of a write, if it stored something else than what was written.
+fn rewritten(step: &Step, stored: &Object) -> Option<String> {
+    match step {
+        Step::Annotate { annotations, .. } => {
+            let (key, value) = annotations.iter().find(|(key, value)| stored.annotation(key) != Some(value))?;
+            let now = stored.annotation(key).map_or_else(|| "left out".to_owned(), |now| format!("set to {now:?}"));
+            Some(format!(
+                "annotation {key} was written as {value:?} and is {now} by an admission policy or webhook: let it leave \
+                 that annotation alone"
+            ))
+        }
+        Step::Roll { mark, .. } => {
+            let key = names::IDENTITY_ANNOTATION;
+            let now = stored.template_annotation(key);
+            let what = now.map_or_else(|| "leaves it out".to_owned(), |now| format!("makes it {now:?}"));
+            (now != Some(mark)).then(|| {
+                format!("annotation {key} of the pod template was written, and an admission policy or webhook {what}")
+            })
+        }
+        Step::SetFinalizer { .. } => None,
+    }
 }
 
 struct Write<'a> {
@@ -79,14 +112,31 @@ impl Write<'_> {
                 self.apply::<ObservedBinding>(binding, body, false, false).await.map(Object::binding)
             }
             Step::SetFinalizer { binding, present: false } => self.remove_finalizer(binding).await,
-            Step::Annotate { account, annotations, force, declared } => {
+            Step::Annotate { account, annotations, force, written_for, declared } => {
                 if let Some(declared) = declared {
                     self.still_declared(declared).await?;
                 }
-                self.annotate(account, annotations, *force).await
+                let mut annotations = annotations.clone();
+                annotations
+                    .extend(written_for.iter().map(|it| (names::BOUND_BY_ANNOTATION.to_owned(), it.to_string())));
+                self.annotate(account, &annotations, *force).await
             }
-            Step::Roll { workload, target, mark } => self.roll(workload, target, mark).await,
+            Step::Roll { workload, target, mark } => {
+                let restarted = self.roll(workload, target, mark).await;
+                restarted.map_err(|problem| Problem { workload: Some(workload.clone()), ..problem })
+            }
         }
+    }
+
+    fn problem_of(&self, step: &Step, kind: ProblemKind, message: String) -> Problem {
+        let (workload, what) = match step {
+            Step::Roll { workload, .. } => {
+                (Some(workload.clone()), format!("{} {}/{}", workload.kind.as_str(), self.namespace, workload.name))
+            }
+            Step::Annotate { account, .. } => (None, format!("ServiceAccount {}/{}", self.namespace, account.name)),
+            Step::SetFinalizer { binding, .. } => (None, self.name_of::<ObservedBinding>(&binding.name)),
+        };
+        Problem { workload, what, kind, message }
     }
 
     /// Gives up our finalizer. Where that does not remove it, it is removed whoever owns it: a binding that was restored
@@ -117,7 +167,12 @@ impl Write<'_> {
             return Ok(());
         }
         let what = self.name_of::<ObservedBinding>(&declared.binding);
-        Err(Problem { what, kind: ProblemKind::Stale, message: "it has changed since it was observed".to_owned() })
+        Err(Problem {
+            workload: None,
+            what,
+            kind: ProblemKind::Stale,
+            message: "it has changed since it was observed".to_owned(),
+        })
     }
 
     /// The metadata of a binding as the API server has it now, by a list of one: that needs no right of its own.
@@ -226,7 +281,7 @@ impl Write<'_> {
             Ok(Err(error)) => Err(problem(what(), &error)),
             Err(_) => {
                 let message = format!("no answer within {} s", WRITE_TIMEOUT.as_secs());
-                Err(Problem { what: what(), kind: ProblemKind::Failed, message })
+                Err(Problem { workload: None, what: what(), kind: ProblemKind::Failed, message })
             }
         }
     }
@@ -247,23 +302,35 @@ pub async fn write_status(
     let body = json!({"status": status});
     // The status is ours alone; the default that the schema gives belongs to whoever created the binding.
     let write = Write { client, namespace };
-    match write.apply::<ObservedBinding>(binding, body, true, true).await {
+    let stored = match write.apply::<ObservedBinding>(binding, body, true, true).await {
         Err(problem) if problem.message.contains(NOT_OF_ITS_TYPE) => write.replace_status(binding, status).await,
         written => written.map(Object::binding),
+    }?;
+    match &stored {
+        Object::Binding(stored) if stored.status.clone().unwrap_or_default() != *status => Err(Problem {
+            workload: None,
+            what: format!("status of {}", write.name_of::<ObservedBinding>(&binding.name)),
+            kind: ProblemKind::Refused,
+            message:
+                "the API server stores only part of it, because its definition of PodIdentityBinding is of another \
+                      version than the operator: apply the definition that belongs to this operator (config/crd)"
+                    .to_owned(),
+        }),
+        _ => Ok(stored),
     }
 }
 
 /// Sorts out what an error means.
 fn problem(what: String, error: &kube::Error) -> Problem {
     let kube::Error::Api(status) = error else {
-        return Problem { what, kind: ProblemKind::Failed, message: error.to_string() };
+        return Problem { workload: None, what, kind: ProblemKind::Failed, message: error.to_string() };
     };
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let mut conflicts = causes.filter(|cause| cause.reason == "FieldManagerConflict").peekable();
     if conflicts.peek().is_some() {
         let named =
             conflicts.map(|cause| format!("{} ({})", cause.message, cause.field)).collect::<Vec<_>>().join(", ");
-        return Problem { what, kind: ProblemKind::Conflict, message: named };
+        return Problem { workload: None, what, kind: ProblemKind::Conflict, message: named };
     }
     let kind = match status.code {
         // Without causes a 409 is a resource version or uid that is not the object's any more.
@@ -271,5 +338,5 @@ fn problem(what: String, error: &kube::Error) -> Problem {
         400..=403 | 405..=408 | 411..=428 => ProblemKind::Refused,
         _ => ProblemKind::Failed,
     };
-    Problem { what, kind, message: status.message.clone() }
+    Problem { workload: None, what, kind, message: status.message.clone() }
 }

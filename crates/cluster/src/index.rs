@@ -109,6 +109,22 @@ impl Object {
         Self::Workload(Arc::new(workload.into().slim()))
     }
 
+    /// The value of an annotation of a service account.
+    pub(crate) fn annotation(&self, key: &str) -> Option<&String> {
+        match self {
+            Self::ServiceAccount(account) => account.annotations.get(key),
+            _ => None,
+        }
+    }
+
+    /// The value of an annotation of a workload's pod template.
+    pub(crate) fn template_annotation(&self, key: &str) -> Option<&String> {
+        match self {
+            Self::Workload(workload) => workload.template.metadata.annotations.get(key),
+            _ => None,
+        }
+    }
+
     /// Kind, namespace and name.
     pub fn id(&self) -> ObjectId {
         match self {

@@ -10,7 +10,9 @@ use kube::client::Body;
 use podidentity_cluster::act::{Acted, act};
 use podidentity_core::objects::{WorkloadId, WorkloadKind};
 use podidentity_core::outcome::ProblemKind;
-use podidentity_core::plan::{Declared, Plan, Step, Target};
+use podidentity_core::plan::Plan;
+use podidentity_core::provenance::Provenance;
+use podidentity_core::step::{Declared, Step, Target};
 use serde_json::{Value, json};
 
 type Handle = tower_test::mock::Handle<Request<Body>, Response<Body>>;
@@ -55,7 +57,7 @@ fn target(name: &str) -> Target {
 
 fn annotate(force: bool) -> Step {
     let annotations = BTreeMap::from([("eks.amazonaws.com/role-arn".to_owned(), "the-role".to_owned())]);
-    Step::Annotate { account: target("my-app"), annotations, force, declared: None }
+    Step::Annotate { account: target("my-app"), annotations, force, written_for: None, declared: None }
 }
 
 fn roll(name: &str) -> Step {
@@ -63,8 +65,20 @@ fn roll(name: &str) -> Step {
     Step::Roll { workload, target: target(name), mark: "abc".into() }
 }
 
+fn account_with(annotations: &Value) -> Value {
+    json!({"metadata": {
+        "name": "my-app", "namespace": "shop", "uid": "the-uid", "resourceVersion": "43", "annotations": annotations,
+    }})
+}
+
+/// A workload whose template has this mark.
+fn marked(name: &str, mark: &str) -> Value {
+    let template = json!({"metadata": {"annotations": {"podidentity.dev/identity": mark}}});
+    json!({"metadata": {"name": name}, "spec": {"template": template}})
+}
+
 fn account() -> Value {
-    json!({"metadata": {"name": "my-app", "namespace": "shop", "uid": "the-uid", "resourceVersion": "43"}})
+    account_with(&json!({"eks.amazonaws.com/role-arn": "the-role"}))
 }
 
 fn status(code: u16, reason: &str, message: &str, causes: &Value) -> (u16, Value) {
@@ -98,7 +112,7 @@ fn list(items: &Value) -> Value {
 fn replace(generation: i64) -> Step {
     let Step::Annotate { account, annotations, force, .. } = annotate(false) else { panic!() };
     let declared = Some(Declared { binding: "app".into(), uid: "its-uid".into(), generation });
-    Step::Annotate { account, annotations, force, declared }
+    Step::Annotate { account, annotations, force, written_for: None, declared }
 }
 
 #[tokio::test]
@@ -119,11 +133,37 @@ async fn a_role_of_ours_is_replaced_only_if_no_later_declaration_is_found() {
 
 #[tokio::test]
 async fn rolling_applies_one_annotation_of_the_template() {
-    let (acted, seen) = carry_out(vec![roll("web")], vec![(200, json!({"metadata": {"name": "web"}}))]).await;
+    let (acted, seen) = carry_out(vec![roll("web")], vec![(200, marked("web", "abc"))]).await;
     assert_eq!(acted.done, [roll("web")]);
     let template = json!({"template": {"metadata": {"annotations": {"podidentity.dev/identity": "abc"}}}});
     assert_eq!(seen[0].body["spec"], template);
     assert_eq!(seen[0].body["metadata"]["resourceVersion"], "42");
+}
+
+#[tokio::test]
+async fn the_binding_that_annotations_are_written_for_stands_beside_them() {
+    let Step::Annotate { account: target, annotations, force, .. } = annotate(false) else { panic!() };
+    let written_for = Provenance { binding: "app".into(), uid: "u".into(), generation: 3, hash: "abc".into() };
+    let step = Step::Annotate { account: target, annotations, force, written_for: Some(written_for), declared: None };
+    let (_, seen) = carry_out(vec![step], vec![(200, account())]).await;
+    let expected = json!({"eks.amazonaws.com/role-arn": "the-role", "podidentity.dev/bound-by": "app/u/3/abc"});
+    assert_eq!(seen[0].body["metadata"]["annotations"], expected);
+}
+
+/// An admission policy or webhook changes the object on its way.
+#[tokio::test]
+async fn an_answer_without_what_was_applied_is_a_problem() {
+    for stored in [json!({"eks.amazonaws.com/role-arn": "another"}), json!({})] {
+        let (acted, _) = carry_out(vec![annotate(false)], vec![(200, account_with(&stored))]).await;
+        assert_eq!(acted.done, []);
+        assert_eq!(acted.problems[0].kind, ProblemKind::Rewritten);
+        assert_eq!(acted.written.len(), 1, "what it is now is known all the same");
+    }
+    let answers = vec![(200, marked("web", "other")), (200, marked("worker", "abc"))];
+    let (acted, _) = carry_out(vec![roll("web"), roll("worker")], answers).await;
+    assert_eq!(acted.done, [roll("worker")]);
+    assert_eq!(acted.problems[0].kind, ProblemKind::Rewritten);
+    assert_eq!(acted.problems[0].workload.as_ref().unwrap().name, "web");
 }
 
 #[tokio::test]
@@ -163,7 +203,7 @@ async fn a_failed_step_ends_the_run_but_rolls_are_independent() {
     let (acted, seen) = carry_out(vec![annotate(true), roll("a")], vec![failed()]).await;
     assert_eq!((acted.done.len(), seen.len()), (0, 1));
 
-    let web = json!({"metadata": {"name": "b"}});
+    let web = marked("b", "abc");
     let (acted, seen) = carry_out(vec![roll("a"), roll("b")], vec![failed(), (200, web)]).await;
     assert_eq!((acted.done, seen.len()), (vec![roll("b")], 2));
 }

@@ -9,8 +9,8 @@ use podidentity_api::PodIdentityBindingStatus;
 use podidentity_cluster::index::Index;
 use podidentity_cluster::report;
 use podidentity_core::outcome::ProblemKind;
-use podidentity_core::plan::Target;
 use podidentity_core::status::Report;
+use podidentity_core::step::Target;
 use serde_json::json;
 
 fn report(name: &str) -> Report {

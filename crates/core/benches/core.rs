@@ -75,7 +75,7 @@ fn functions() -> Vec<(&'static str, Decide)> {
         }),
         ("status", |snapshot| {
             let assessment = Assessment::of(snapshot);
-            black_box(reports(snapshot, &assessment, &Outcome::default()));
+            black_box(reports(snapshot, &assessment, &plan(snapshot, &assessment), &Outcome::default()));
         }),
     ]
 }

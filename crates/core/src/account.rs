@@ -85,6 +85,8 @@ pub struct ForeignOwner {
 pub struct Account {
     /// What has to happen.
     pub state: AccountState,
+    /// Whether it names a role, whoever wrote that: then pods are injected already.
+    pub is_annotated: bool,
     /// The role on it by our hand.
     pub role_in_force: Option<String>,
     /// When the role in force was written.
@@ -120,6 +122,7 @@ impl Account {
         let Some(account) = account else {
             return Self {
                 state: AccountState::Missing,
+                is_annotated: false,
                 role_in_force: None,
                 annotated_at: None,
                 written_at: None,
@@ -135,6 +138,7 @@ impl Account {
         };
         Self {
             state,
+            is_annotated: value(account, &settings.key("role-arn")).is_some_and(|role| !role.is_empty()),
             annotated_at: role_in_force.as_ref().and_then(|_| annotated_at(account, settings)),
             role_in_force,
             written_at: owned_keys(account, settings).filter_map(|(_, owner)| owner.time).max(),
@@ -182,7 +186,8 @@ pub fn owned_keys<'a>(
 pub fn foreign_audience(account: &ServiceAccount, settings: &Settings) -> Option<String> {
     let key = settings.key("audience");
     let ours = owned_keys(account, settings).any(|(owned, _)| owned == key);
-    value(account, &key).filter(|_| !ours).map(str::to_owned)
+    // An empty one is never ours.
+    value(account, &key).filter(|audience| !ours || audience.is_empty()).map(str::to_owned)
 }
 
 fn value<'a>(account: &'a ServiceAccount, key: &str) -> Option<&'a str> {

@@ -15,6 +15,7 @@ use crate::record::Records;
 use crate::revoke::{self, Revocation, recorded_roles};
 use crate::rollout::{Cause, Judge, Phase, WorkloadVerdict, is_released, settled_at};
 use crate::schedule;
+use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, verify_pod};
 use crate::wanted::Wanted;
@@ -67,6 +68,8 @@ pub struct Case {
     pub unmanaged: BTreeMap<Option<ControllerRef>, Vec<JudgedPod>>,
     /// When the newest of the pods was created that have the identity by injection.
     pub injected_at: Option<Timestamp>,
+    /// How injection is configured.
+    pub settings: Settings,
 }
 
 /// The return from a role that failed to the one before.
@@ -98,6 +101,11 @@ impl Assessment {
         }
     }
 
+    /// The binding that owns the service account.
+    pub fn owning_binding(&self) -> Option<&Arc<PodIdentityBinding>> {
+        self.owner.as_ref().map(|case| &case.binding)
+    }
+
     /// Whether a binding takes over what one that is being deleted leaves on the service account: a suspended one when it is
     /// resumed, and nothing is written until then.
     pub fn is_handed_over(&self) -> bool {
@@ -127,6 +135,7 @@ impl Case {
             workloads: Vec::new(),
             unmanaged: BTreeMap::new(),
             injected_at: None,
+            settings: settings.clone(),
             binding,
             wanted,
             account,
@@ -180,7 +189,7 @@ impl Case {
     pub fn broken_by_annotating(&self) -> Option<&WorkloadVerdict> {
         let changes = matches!(self.account.state, AccountState::Outdated { .. } | AccountState::Missing);
         // With a role on the account its pods are refused already.
-        let breaks = changes && self.account.role_in_force.is_none();
+        let breaks = changes && !self.account.is_annotated;
         self.workloads.iter().find(|verdict| breaks && verdict.refusal.is_some())
     }
 

@@ -21,7 +21,7 @@ pub mod selector;
 pub mod mark;
 pub mod wanted;
 
-mod provenance;
+pub mod provenance;
 pub mod step;
 
 pub mod snapshot;

@@ -118,7 +118,7 @@ impl Plan {
     }
 
     fn restart(&mut self, snapshot: &Snapshot, case: &Case) {
-        let slots = snapshot.rollout_slots.saturating_sub(self.rolls() + self.intents.len());
+        let slots = self.slots_left(snapshot);
         let rollout = &case.binding.spec.rollout;
         let schedule = schedule(&case.workloads, case.injected_at, rollout, slots, snapshot.now);
         self.wants_slots |= schedule.wants_slots;
@@ -186,7 +186,7 @@ impl Plan {
         }
         let free = most_at_once(&binding.spec.rollout).saturating_sub(revocation.under_way.len());
         let allowed = free.min(revocation.due.len());
-        let slots = snapshot.rollout_slots.saturating_sub(self.rolls() + self.intents.len());
+        let slots = self.slots_left(snapshot);
         self.wants_slots |= allowed > slots;
         for due in revocation.due.iter().take(allowed.min(slots)) {
             let step = Step::roll(&due.workload, due.mark.clone());
@@ -197,6 +197,10 @@ impl Plan {
                 self.intents.push(Intent { binding: binding.metadata.uid.clone(), record, step });
             }
         }
+    }
+
+    fn slots_left(&self, snapshot: &Snapshot) -> usize {
+        snapshot.rollout_slots.saturating_sub(self.places())
     }
 
     fn look_again_at(&mut self, at: Timestamp) {

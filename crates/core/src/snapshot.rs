@@ -40,7 +40,7 @@ pub struct Snapshot {
     pub workloads: Vec<Arc<Workload>>,
     /// Pods that run as the service account, by name.
     pub pods: Vec<Arc<Pod>>,
-    /// How many rollouts may start before the operator-wide limit is reached.
+    /// How many restarts of this identity the operator-wide limit allows at the same time, those under way included.
     pub rollout_slots: usize,
 }
 

@@ -23,8 +23,13 @@ impl Budget {
         Self { limit, used, total: 0, waiting: BTreeMap::new(), turns, next_turn: 0 }
     }
 
+    /// How many rollouts the identity may have under way in all.
+    pub(crate) fn allows(&self, key: &IdentityKey) -> usize {
+        self.used.get(key).copied().unwrap_or_default() + self.free_for(key)
+    }
+
     /// How many rollouts the identity may start beside those that it has under way. Those who wait come first.
-    pub(crate) fn free_for(&self, key: &IdentityKey) -> usize {
+    fn free_for(&self, key: &IdentityKey) -> usize {
         let free = self.limit.saturating_sub(self.total);
         // Ten thousand may wait: only as many are looked at as there are slots.
         let before = match self.turns.get(key) {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
-use podidentity_api::WorkloadState;
 use podidentity_cluster::act::Acted;
 use podidentity_cluster::clock;
 use podidentity_cluster::index::{IdentityKey, Index};
@@ -14,8 +13,9 @@ use podidentity_cluster::queue::Sender;
 use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::objects::WorkloadId;
 use podidentity_core::outcome::{Outcome, ProblemKind};
-use podidentity_core::plan::{Plan, Step, plan};
+use podidentity_core::plan::{Plan, plan};
 use podidentity_core::snapshot::{Config, Snapshot};
+use podidentity_core::step::Step;
 use tokio::time::Instant;
 use tracing::info;
 
@@ -98,13 +98,13 @@ impl Context {
             lock(&self.memory).remove(key);
             return None;
         };
-        snapshot.rollout_slots = budget.free_for(key);
+        snapshot.rollout_slots = budget.allows(key);
         let assessment = Assessment::of(&snapshot);
         let plan = plan(&snapshot, &assessment);
-        self.wake(budget.note(key, plan.in_flight + plan.rolls(), plan.wants_slots));
+        self.wake(budget.note(key, plan.places(), plan.wants_slots));
         self.metrics.rollouts_in_flight(budget.total());
         drop(budget);
-        if let Some(case) = &assessment.case {
+        if let Some(case) = &assessment.owner {
             self.count_ended_rollouts(key, case);
         }
         Some(Decision { snapshot, assessment, plan })
@@ -114,8 +114,8 @@ impl Context {
     /// count as well.
     pub(crate) async fn survey(&self) {
         for key in self.index.bound() {
-            if let Some((snapshot, assessment)) = self.look_again(&key) {
-                let in_flight = plan(&snapshot, &assessment).in_flight;
+            if let Some(snapshot) = self.index.snapshot(&key, &self.config, clock::now()) {
+                let in_flight = plan(&snapshot, &Assessment::of(&snapshot)).in_flight;
                 self.wake(lock(&self.budget).uses(&key, in_flight));
             }
             // Ten thousand take half a second.
@@ -123,15 +123,8 @@ impl Context {
         }
     }
 
-    /// The identity as it is after a plan was carried out.
-    pub(crate) fn look_again(&self, key: &IdentityKey) -> Option<(Snapshot, Assessment)> {
-        let snapshot = self.index.snapshot(key, &self.config, clock::now())?;
-        let assessment = Assessment::of(&snapshot);
-        Some((snapshot, assessment))
-    }
-
     fn count_ended_rollouts(&self, key: &IdentityKey, case: &Case) {
-        let in_flight = case.workloads.iter().filter(|it| it.in_flight).map(|it| it.workload.id()).collect();
+        let in_flight = case.workloads.iter().filter(|it| it.under_way).map(|it| it.workload.id()).collect();
         let mut memory = lock(&self.memory);
         let before = match memory.get_mut(key) {
             Some(memory) => std::mem::replace(&mut memory.in_flight, in_flight),
@@ -142,9 +135,9 @@ impl Context {
             }
         };
         drop(memory);
-        for workload in case.workloads.iter().filter(|it| !it.in_flight && before.contains(&it.workload.id())) {
-            if workload.failed || workload.state == WorkloadState::Current {
-                self.metrics.rollout_ended(!workload.failed);
+        for workload in case.workloads.iter().filter(|it| !it.under_way && before.contains(&it.workload.id())) {
+            if workload.failed() || workload.is_current() {
+                self.metrics.rollout_ended(!workload.failed());
             }
         }
     }
@@ -154,16 +147,17 @@ impl Context {
         if self.dry_run == DryRun::Off {
             return None;
         }
+        let shown: Vec<Step> = plan.shown().cloned().collect();
         let before = match lock(&self.memory).entry(key.clone()).or_default() {
-            memory if memory.shown == plan.steps => None,
-            memory => Some(std::mem::replace(&mut memory.shown, plan.steps.clone())),
+            memory if memory.shown == shown => None,
+            memory => Some(std::mem::replace(&mut memory.shown, shown.clone())),
         };
         if before.is_some() {
-            for step in &plan.steps {
+            for step in &shown {
                 info!(namespace = key.namespace, %step, "would be done");
             }
         }
-        Some(Acted { withheld: plan.steps.clone(), ..Acted::default() })
+        Some(Acted { withheld: shown, ..Acted::default() })
     }
 
     /// Whether statuses and events are written.
@@ -175,11 +169,13 @@ impl Context {
     pub(crate) fn acted(&self, key: &IdentityKey, plan: &Plan, outcome: &Outcome) {
         self.metrics.acted(outcome);
         let rolled = outcome.rolled();
-        if rolled.len() < plan.rolls() {
+        let only_shown = !outcome.withheld.is_empty();
+        if rolled.len() < plan.rolls() || only_shown {
             // What was refused or only shown takes no slot from others. It does not wait for one either: two that are refused
             // would wake each other without end. It is tried again in a while.
             let mut budget = lock(&self.budget);
-            self.wake(budget.note(key, plan.in_flight + rolled.len(), false));
+            let intents = if only_shown { 0 } else { plan.intents.len() };
+            self.wake(budget.note(key, plan.in_flight + rolled.len() + intents, false));
             self.metrics.rollouts_in_flight(budget.total());
         }
         if !rolled.is_empty() {
@@ -208,7 +204,7 @@ impl Context {
         let (first, most) = match kind {
             ProblemKind::Stale => (200, 10_000),
             ProblemKind::Failed => (500, 60_000),
-            ProblemKind::Refused | ProblemKind::Conflict => (5_000, 300_000),
+            ProblemKind::Refused | ProblemKind::Conflict | ProblemKind::Rewritten => (5_000, 300_000),
         };
         let doublings = (memory.failures - 1).min(16);
         Duration::from_millis((first << doublings).min(most))

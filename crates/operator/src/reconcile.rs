@@ -8,11 +8,8 @@ use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::act::act;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_cluster::{clock, report};
-use podidentity_core::assess::Assessment;
-use podidentity_core::outcome::{Outcome, ProblemKind};
-use podidentity_core::plan::plan;
-use podidentity_core::snapshot::Snapshot;
-use podidentity_core::status::{Report, farewells, reports, transitions};
+use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
+use podidentity_core::status::{Report, farewells, reports, step_events, transitions};
 use tokio::time::Instant;
 
 use crate::context::{Context, Decision};
@@ -21,35 +18,36 @@ use crate::context::{Context, Decision};
 const FAILURES_WORTH_TELLING: u32 = 3;
 
 /// Looks at one identity, does what is to be done, and reports. Returns when it is due again without any event.
+///
+/// Intent before act: a restart is planned only once the status has recorded it, so the status comes first and the restart in
+/// the next round.
 pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option<Instant> {
-    let Decision { snapshot, assessment, plan } = context.decide(&key)?;
-    let acted = match context.only_shown(&key, &plan) {
+    let decision = context.decide(&key)?;
+    let acted = match context.only_shown(&key, &decision.plan) {
         Some(shown) => shown,
-        None => act(&context.client, &key.namespace, &plan).await,
+        None => act(&context.client, &key.namespace, &decision.plan).await,
     };
-    let mut outcome = Outcome::of(&assessment, acted.done, acted.problems);
+    let mut outcome = Outcome::of(&decision.assessment, acted.done, acted.problems);
     outcome.withheld = acted.withheld;
-    context.acted(&key, &plan, &outcome);
+    context.acted(&key, &decision.plan, &outcome);
     outcome.restored = outcome.restored.or_else(|| context.untold_restoration(&key));
-    for (binding, farewell) in farewells(&snapshot, &assessment, &outcome) {
-        context.announcer.announce(&binding, vec![farewell]).await;
-    }
+    announce(&context, &decision, &outcome).await;
 
     // The status speaks of the time after: what was written is known already.
     for object in acted.written {
         context.index.refresh(object);
     }
-    let progressed = !outcome.done.is_empty();
-    let (snapshot, assessment) = if progressed { context.look_again(&key)? } else { (snapshot, assessment) };
-    if more_follows_at_once(&snapshot, &assessment, &outcome) {
+    let progressed = !outcome.done.is_empty() || !outcome.problems.is_empty();
+    let after = if progressed { context.decide(&key)? } else { decision };
+    if more_follows_at_once(&after, &outcome) {
         return Some(Instant::now());
     }
-    let problem = outcome.problems.first().map(|problem| problem.kind);
+    let problem = outcome.problems.iter().find(|problem| !is_recorded(problem)).map(|problem| problem.kind);
     if context.failures(&key) < FAILURES_WORTH_TELLING {
         outcome.problems.retain(|problem| problem.kind != ProblemKind::Failed);
     }
-    let reports = reports(&snapshot, &assessment, &outcome);
-    let reported = write_reports(&context, &key, &snapshot.bindings, &reports, &outcome).await;
+    let reports = reports(&after.snapshot, &after.assessment, &after.plan, &outcome);
+    let reported = write_reports(&context, &key, &after.snapshot.bindings, &reports, &outcome).await;
 
     let reported_problem = reported.as_ref().err().copied();
     if reported_problem.is_some() {
@@ -60,14 +58,34 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     }
     context.succeeded(&key);
     let now = Instant::now();
-    let due = plan.check_at.map(|at| now + until(at));
+    let due = after.plan.check_at.map(|at| now + until(at));
     [progressed.then_some(now), reported.ok().flatten(), due].into_iter().flatten().min()
 }
 
-/// Whether a status would only say what is out of date in a moment. Not where rolls or a restoration have to be told.
-fn more_follows_at_once(snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) -> bool {
+/// Announces what was done, and what is said of bindings that were let go.
+async fn announce(context: &Context, decision: &Decision, outcome: &Outcome) {
+    let Decision { snapshot, assessment, .. } = decision;
+    for (binding, farewell) in farewells(snapshot, assessment, outcome) {
+        context.announcer.announce(&binding, vec![farewell]).await;
+    }
+    let restarts = step_events(snapshot, outcome);
+    if let Some(binding) =
+        assessment.owning_binding().or_else(|| assessment.deleting.first().map(|deletion| &deletion.binding))
+        && !restarts.is_empty()
+    {
+        context.announcer.announce(binding, restarts).await;
+    }
+}
+
+/// Whether the status records the problem, with the time of the next try: a restart that is refused.
+fn is_recorded(problem: &Problem) -> bool {
+    problem.workload.is_some() && matches!(problem.kind, ProblemKind::Refused | ProblemKind::Rewritten)
+}
+
+/// Whether a status would only say what is out of date in a moment. Not where restarts or a restoration have to be told.
+fn more_follows_at_once(after: &Decision, outcome: &Outcome) -> bool {
     let worth_telling = !outcome.problems.is_empty() || outcome.restored.is_some() || !outcome.rolled().is_empty();
-    !outcome.done.is_empty() && !worth_telling && !plan(snapshot, assessment).steps.is_empty()
+    !outcome.done.is_empty() && !worth_telling && !after.plan.steps.is_empty()
 }
 
 /// Writes statuses, and announces what they say that is new. Returns when to look again: at once after a change of substance,

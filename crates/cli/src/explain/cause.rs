@@ -47,7 +47,7 @@ fn not_live(subject: &Subject<'_>) -> Option<Cause> {
 /// The binding that is asked for is not the one that counts.
 fn not_the_owner(subject: &Subject<'_>) -> Option<Cause> {
     let asked = subject.asked.as_ref()?;
-    let owner = subject.assessment.claim.owner.as_ref().and_then(|owner| owner.metadata.name.as_ref());
+    let owner = subject.assessment.owning_binding().and_then(|owner| owner.metadata.name.as_ref());
     if owner == Some(asked) {
         return None;
     }
@@ -85,8 +85,12 @@ fn of_account(subject: &Subject<'_>) -> Option<Cause> {
     let blocked = !case.grant.permits()
         || matches!(
             case.account.state,
-            AccountState::Terminating | AccountState::Conflict(_) | AccountState::Contested { .. }
-        );
+            AccountState::Terminating
+                | AccountState::Conflict(_)
+                | AccountState::Contested { .. }
+                | AccountState::Rewritten { .. }
+        )
+        || case.broken_by_annotating().is_some();
     let suspended = matches!(case.account.state, AccountState::Outdated { .. }) && case.binding.spec.suspend;
     if !subject.bound || !(blocked || suspended) {
         return None;

@@ -58,7 +58,7 @@ pub(super) fn of(subject: &Subject<'_>, cause: &Cause) -> String {
 }
 
 fn binding(subject: &Subject<'_>) -> String {
-    let owner = subject.assessment.claim.owner.as_ref();
+    let owner = subject.assessment.owning_binding();
     owner.and_then(|owner| owner.metadata.name.clone()).unwrap_or_default()
 }
 
@@ -113,19 +113,17 @@ fn restart(subject: &Subject<'_>) -> String {
         return format!("Restart it: {by_hand}");
     }
     let binding = binding(subject);
-    let message = || verdict.message.clone().unwrap_or_default();
+    let message = || verdict.message().unwrap_or_default().to_owned();
     let operator_looked = subject
         .assessment
-        .claim
-        .owner
-        .as_ref()
+        .owning_binding()
         .is_some_and(|owner| owner.status.as_ref().is_some_and(|status| !status.conditions.is_empty()));
-    match verdict.wait {
+    match verdict.wait() {
         Some(Wait::Release) => format!("Release it: kubectl podidentity -n {namespace} release pib/{binding}"),
         Some(Wait::Suspended) => format!("Resume it: kubectl podidentity -n {namespace} resume pib/{binding}"),
         Some(Wait::HeldBack | Wait::Reverted) => format!("{id} {}", message()),
         Some(Wait::Policy) => format!("Restart it: {by_hand}"),
-        _ if verdict.failed => message(),
+        _ if verdict.failed() => message(),
         _ if !operator_looked => format!(
             "The operator would restart {id}, but has not looked at the binding: see whether it runs, or restart by \
              hand: {by_hand}"

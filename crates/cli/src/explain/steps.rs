@@ -95,7 +95,7 @@ fn binding(subject: &Subject<'_>) -> Option<Step> {
         return subject.annotated_role().map(|_| step(Mark::Note, heading, text));
     }
     let views = crate::view::views(subject.snapshot);
-    let owner = subject.assessment.claim.owner.as_ref().and_then(|owner| owner.metadata.name.clone());
+    let owner = subject.assessment.owning_binding().and_then(|owner| owner.metadata.name.clone());
     let first = views.iter().find(|view| view.binding == owner).or(views.first())?;
     let name = first.binding.clone().unwrap_or_default();
     let mut binding = step(Mark::from(first.state), heading, format!("{name}: {}", first.reason));

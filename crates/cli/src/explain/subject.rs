@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use podidentity_core::assess::{Assessment, Case, JudgedPod};
+use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::injection;
 use podidentity_core::objects::{Pod, Workload};
 use podidentity_core::rollout::WorkloadVerdict;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::unbound::{annotated_role, as_if_bound};
+use podidentity_core::verify::JudgedPod;
 
 use crate::cluster::{Target, TargetKind};
 
@@ -51,7 +52,7 @@ impl<'a> Subject<'a> {
     }
 
     pub(crate) fn case(&self) -> Option<&Case> {
-        self.assessment.case.as_ref()
+        self.assessment.owner.as_ref()
     }
 
     fn choose_pod(&mut self, name: &str) {

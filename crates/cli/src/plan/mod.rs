@@ -70,7 +70,7 @@ pub(crate) struct Planned {
     /// What applying the files would do to the binding.
     pub(crate) change: Change,
     /// Bindings that would not count beside it.
-    pub(crate) losers: Vec<String>,
+    pub(crate) waiting: Vec<String>,
     pub(crate) forecast: Forecast,
 }
 
@@ -144,15 +144,15 @@ fn is(snapshot: &Snapshot, target: &Target) -> bool {
 /// What would happen to the identity; `None` if no binding would name it.
 pub(crate) fn planned(snapshot: &Snapshot, change: Change) -> Option<Planned> {
     let assessment = Assessment::of(snapshot);
-    let case = assessment.case.as_ref()?;
-    let names = assessment.claim.losers.iter().filter_map(|loser| loser.metadata.name.clone());
+    let case = assessment.owner.as_ref()?;
+    let names = assessment.waiting.iter().filter_map(|waiting| waiting.metadata.name.clone());
     Some(Planned {
         namespace: snapshot.namespace.clone(),
         service_account: snapshot.service_account_name.clone(),
         binding: case.binding.metadata.name.clone().unwrap_or_default(),
         role_arn: case.wanted.role_arn.clone(),
         change,
-        losers: names.collect(),
+        waiting: names.collect(),
         forecast: Forecast::of(snapshot),
     })
 }

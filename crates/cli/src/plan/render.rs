@@ -38,14 +38,18 @@ fn one(out: &mut String, plan: &Planned, paint: Paint) {
         );
         paint.paragraph(out, "    ", message);
     }
-    for loser in &plan.losers {
-        let _ = writeln!(out, "  {} pib/{loser} does not count beside it", paint.mark(Mark::Warning));
+    for waiting in &plan.waiting {
+        let _ = writeln!(out, "  {} pib/{waiting} does not count beside it", paint.mark(Mark::Warning));
     }
     annotations(out, plan, paint);
     let width =
         plan.forecast.workloads.iter().map(|it| it.workload.to_string().chars().count()).max().unwrap_or_default();
     for workload in &plan.forecast.workloads {
         self::workload(out, workload, width, plan.forecast.blocked.is_some(), paint);
+        if let Some(refused) = &workload.refused {
+            let warning = format!("the API server refuses its next pod: {refused}");
+            let _ = writeln!(out, "    {} {}", paint.mark(Mark::Wrong), paint.like(Mark::Wrong, warning));
+        }
     }
     if plan.forecast.unmanaged_pods > 0 {
         let pods = counted(plan.forecast.unmanaged_pods, "pod");

@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use podidentity_api::names::{condition, reason};
 use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, WorkloadState};
 use podidentity_core::account::annotated_at;
-use podidentity_core::assess::{Assessment, Case, JudgedPod};
+use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::finding::Severity;
 use podidentity_core::outcome::Outcome;
 use podidentity_core::plan::has_finalizer;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status;
 use podidentity_core::unbound::as_if_bound;
+use podidentity_core::verify::JudgedPod;
 
 use super::{FindingView, PodView, State, View, WorkloadView};
 
@@ -22,13 +23,13 @@ pub(crate) fn views(snapshot: &Snapshot) -> Vec<View> {
         return as_if_bound(snapshot).and_then(|assumed| unbound(&assumed)).into_iter().collect();
     }
     let assessment = Assessment::of(snapshot);
-    let owner = assessment.claim.owner.as_ref();
+    let owner = assessment.owning_binding();
     let claiming = status::statuses(snapshot, &assessment, &Outcome::default());
     let claiming = claiming.into_iter().map(|(binding, status)| {
-        let case = assessment.case.as_ref().filter(|_| owner.is_some_and(|owner| Arc::ptr_eq(owner, binding)));
+        let case = assessment.owner.as_ref().filter(|_| owner.is_some_and(|owner| Arc::ptr_eq(owner, binding)));
         of_binding(snapshot, binding, case, &status)
     });
-    let deleting = assessment.claim.deleting.iter().map(|binding| deleted(snapshot, binding));
+    let deleting = assessment.deleting.iter().map(|deletion| deleted(snapshot, &deletion.binding));
     claiming.chain(deleting).collect()
 }
 
@@ -79,7 +80,7 @@ fn overall(status: &PodIdentityBindingStatus) -> (State, String, String) {
 /// A service account without a binding, seen as if there were one.
 fn unbound(assumed: &Snapshot) -> Option<View> {
     let assessment = Assessment::of(assumed);
-    let case = assessment.case.as_ref()?;
+    let case = assessment.owner.as_ref()?;
     let statuses = status::statuses(assumed, &assessment, &Outcome::default());
     let (binding, status) = statuses.first()?;
     let mut view = View { binding: None, ..filled(empty(assumed, binding), assumed, case, status) };
@@ -178,12 +179,12 @@ fn workloads(case: &Case) -> Vec<WorkloadView> {
         WorkloadView {
             kind: id.kind.as_str().to_owned(),
             name: id.name,
-            state: state_name(verdict.state),
-            message: verdict.message.clone(),
+            state: state_name(verdict.state()),
+            message: verdict.message().map(str::to_owned),
             pods: verdict.pods.iter().map(pod).collect(),
         }
     });
-    let strays = case.strays.iter().flat_map(|(owner, pods)| {
+    let unmanaged = case.unmanaged.iter().flat_map(|(owner, pods)| {
         let workload = |kind: &str, name: &str, pods: &[JudgedPod]| WorkloadView {
             kind: kind.to_owned(),
             name: name.to_owned(),
@@ -196,7 +197,7 @@ fn workloads(case: &Case) -> Vec<WorkloadView> {
             None => pods.iter().map(|it| workload("Pod", it.pod.name(), std::slice::from_ref(it))).collect(),
         }
     });
-    managed.chain(strays).collect()
+    managed.chain(unmanaged).collect()
 }
 
 /// As it is spelled in a status.

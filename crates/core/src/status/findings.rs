@@ -4,12 +4,12 @@ use podidentity_api::{FindingStatus, names};
 
 use super::LIST_LIMIT;
 use super::counts::count;
-use crate::account::AccountState;
 use crate::assess::Case;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::objects::WorkloadKind;
 use crate::reverts;
 use crate::rollout::{Phase, WorkloadVerdict};
+use crate::verify::next_pod_refused;
 
 /// The findings for the status, worst first, and how many there are in all.
 pub(super) fn listed(case: &Case, namespace: &str) -> (Vec<FindingStatus>, i32) {
@@ -37,25 +37,10 @@ pub(super) fn of_workloads(case: &Case, namespace: &str) -> impl Iterator<Item =
 
 /// The workloads whose next pods the API server would refuse.
 pub(super) fn injections_refused(case: &Case) -> impl Iterator<Item = Finding> {
-    case.workloads.iter().filter_map(|workload| injection_refused(case, workload))
-}
-
-fn injection_refused(case: &Case, verdict: &WorkloadVerdict) -> Option<Finding> {
-    let refusal = verdict.refusal.as_ref()?;
-    let id = verdict.workload.id();
-    let when = if case.account.state == AccountState::InForce { "" } else { ", once the service account is annotated" };
-    let reason = FindingReason::InjectionRefused;
-    Some(Finding {
-        severity: reason.about().severity,
-        reason,
-        message: format!(
-            "the API server refuses the next pod of {id}{when}: {refusal}. Remove that mount from the template, or name the \
-             container in the pod template's annotation {}",
-            crate::injection::SKIP_CONTAINERS
-        ),
-        object: id.to_string(),
-        container: refusal.container.clone(),
-        roll_cures: false,
+    let annotated = case.account.is_annotated;
+    case.workloads.iter().filter_map(move |verdict| {
+        let refusal = verdict.refusal.as_ref()?;
+        Some(next_pod_refused(verdict.workload.id().to_string(), refusal, &case.settings, annotated))
     })
 }
 

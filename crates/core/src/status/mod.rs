@@ -84,7 +84,7 @@ pub fn statuses<'a>(
 ) -> Vec<(&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
     let owned = assessment.owner.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
     let waiting = assessment.waiting.iter().map(|binding| {
-        let owner = assessment.owner.as_ref().map(|case| &*case.binding);
+        let owner = assessment.owning_binding().map(|binding| &**binding);
         (binding, bare(snapshot, binding, &story::of_waiting(snapshot, owner)))
     });
     owned.chain(waiting).collect()

@@ -13,12 +13,14 @@ mod env;
 mod message;
 mod observe;
 mod predict;
+mod refused;
 mod text;
 mod token;
 
 pub use env::Seen;
 pub(crate) use message::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
 pub use observe::{Observed, Source, SourceKind, SourceState, TokenSeen, observe, renewed_after};
+pub use refused::next_pod_refused;
 pub use text::shown;
 
 use container::{Judge, Problem};

@@ -100,7 +100,7 @@ impl Metrics {
     pub(crate) fn failed(&self, kind: ProblemKind) {
         let kind = match kind {
             ProblemKind::Stale => STALE,
-            ProblemKind::Conflict => CONFLICT,
+            ProblemKind::Conflict | ProblemKind::Rewritten => CONFLICT,
             ProblemKind::Refused => REFUSED,
             ProblemKind::Failed => FAILED,
         };

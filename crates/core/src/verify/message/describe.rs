@@ -65,12 +65,21 @@ impl Words<'_> {
             format!("the audience {}", shown(seen))
         };
         let wanted = shown(self.wanted.effective_audience(self.settings));
+        let action = if self.wanted.foreign_audience.as_deref() == Some("") && self.wanted.audience.is_none() {
+            format!(
+                "The service account's annotation {} is empty, which the webhook takes literally: remove it, then restart \
+                 the workload.",
+                self.settings.key("audience")
+            )
+        } else {
+            "Set the audience of the volume in the pod's template, or remove the volume.".to_owned()
+        };
         (
             format!(
                 "has a token for {seen}; wanted is the audience {wanted}. Meanwhile STS refuses the token, unless the \
                  identity provider and the role's trust policy allow that audience."
             ),
-            "Set the audience of the volume in the pod's template, or remove the volume.".to_owned(),
+            action,
         )
     }
 
