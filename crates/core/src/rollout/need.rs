@@ -90,11 +90,13 @@ impl Judge<'_> {
             "{} restarts did not help: {found}; look whether the pod identity webhook answers, then restart it",
             mark.attempt + 1
         );
-        let cause = Cause::InjectionMissed {
-            at: missed_at,
-            not_before: round_not_before(workload, &mark),
-            next: RollMark { round: mark.round + 1, attempt: 0, ..mark },
+        let (next, not_before) = match self.next_round(it, &mark).phase {
+            Phase::Due { mark, .. } => (Some(mark), None),
+            Phase::Waiting { until, .. } => (None, until),
+            Phase::Refused { until, .. } => (None, Some(until)),
+            _ => (None, None),
         };
+        let cause = Cause::InjectionMissed { at: missed_at, next, not_before };
         Judged { phase: Phase::Failed { cause, why }, under_way: false, record: Some(record) }
     }
 

@@ -42,13 +42,14 @@ pub fn explain_everything(world: &World) -> Result<(), TestCaseError> {
 
 /// Whether the operator, or somebody who needs no telling, still has to do something.
 fn lasts(cause: &str) -> bool {
-    [NO_ACCOUNT, STRAY, SHORT, UNREADY, DOWN].contains(&cause)
+    [NO_ACCOUNT, STRAY, SHORT, UNREADY, DOWN, ENDLESS].contains(&cause)
 }
 
 const NO_ACCOUNT: &str = "the service account does not exist";
 const STRAY: &str = "a pod of no workload lacks the identity";
 const SHORT: &str = "pods are missing";
 const UNREADY: &str = "a pod is not ready";
+const ENDLESS: &str = "a pod does not end";
 const DOWN: &str = "a node is down";
 
 /// What keeps the operator from restarting anything, by promise.
@@ -104,6 +105,7 @@ fn of_workload(world: &World, case: &Case, workload: &Workload) -> Vec<&'static 
         (cluster.rewritten.contains_key(&workload.name), "admission rewrites its mark"),
         (missed || !cluster.webhook, "injection was missed"),
         (workload.live().count() < workload.replicas, SHORT),
+        (workload.pods.iter().any(|pod| !pod.is_live() && !pod.is_finished()), ENDLESS),
         (!workload.down.is_empty(), DOWN),
         (unready, UNREADY),
     ];

@@ -4,7 +4,7 @@ use podidentity_api::{DeletionPolicy, FailurePolicy, RolloutPolicy};
 use proptest::prelude::*;
 
 use crate::sim::{PodTrouble, StrayKind};
-use crate::world::{BINDINGS, Part, ROLES, WORKLOADS};
+use crate::world::{Part, ROLES, WORKLOADS};
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -248,6 +248,11 @@ pub fn beginning() -> impl Strategy<Value = Vec<Event>> {
     let changed = prop_oneof![
         2 => Just(Vec::new()),
         2 => Just(vec![Event::Bind(0, 1)]),
+        1 => (0..WORKLOADS.len()).prop_map(|failing| vec![
+            Event::Spec(0, SpecChange::OnFailure(FailurePolicy::Rollback)),
+            Event::Switch(failing, Switch::BrokenAs(1)),
+            Event::Bind(0, 1),
+        ]),
         1 => spec_change().prop_map(|change| vec![Event::Spec(0, change), Event::Bind(0, 1)]),
     ];
     let bound = (deployed, changed, any::<bool>()).prop_map(|(deployed, changed, before)| {

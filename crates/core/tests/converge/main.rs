@@ -35,6 +35,11 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         .prop_map(|(beginning, events)| beginning.into_iter().chain(events).collect())
 }
 
+/// How many cases are tried, unless PROPTEST_CASES says otherwise.
+fn cases(default: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(default, |cases| cases.parse().unwrap())
+}
+
 /// Lets the events happen, lets things come to rest, and checks what has to hold then. Returns how many steps it took.
 fn converges(events: &[Event]) -> Result<u64, TestCaseError> {
     let mut world = World::new();
@@ -83,7 +88,7 @@ fn any_seed() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(500), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn converges_from_any_state(events in events()) {
@@ -92,7 +97,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(250), failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever crashes in between: a role that fails in one workload is rolled back everywhere, and what had not been
     /// rolled is not touched.
