@@ -80,7 +80,8 @@ impl Plan {
 
     fn reconcile(&mut self, snapshot: &Snapshot, case: &Case) {
         let binding = &case.binding;
-        self.in_flight += case.workloads.iter().filter(|workload| workload.under_way).count();
+        let under_way = case.workloads.iter().filter(|workload| workload.under_way);
+        self.take_places(under_way.map(|workload| workload.record.as_ref()), snapshot.now);
         // Also where nothing is written: a restart that is under way may fail, and what is told may change.
         for at in case.workloads.iter().filter_map(|workload| workload.check_at()) {
             self.look_again_at(at);
@@ -180,7 +181,7 @@ impl Plan {
         if let Some(at) = revocation.check_at {
             self.look_again_at(at);
         }
-        self.in_flight += revocation.under_way.len();
+        self.take_places(revocation.under_way.iter().map(|(_, record)| record.as_ref()), snapshot.now);
         if revocation.settles_at.is_some() {
             return;
         }
@@ -195,6 +196,17 @@ impl Plan {
             } else {
                 let record = record::intended(&due.workload, due.mark.clone(), due.workload.healthy, snapshot.now);
                 self.intents.push(Intent { binding: binding.metadata.uid.clone(), record, step });
+            }
+        }
+    }
+
+    /// Counts restarts that are under way, as long as they take a place of the operator-wide limit.
+    fn take_places<'a>(&mut self, records: impl Iterator<Item = Option<&'a RestartStatus>>, now: Timestamp) {
+        for record in records {
+            let until = record.map(record::holds_place_until);
+            if until.is_none_or(|until| until > now) {
+                self.in_flight += 1;
+                self.check_at = self.check_at.into_iter().chain(until).min();
             }
         }
     }

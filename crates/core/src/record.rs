@@ -14,6 +14,10 @@ const FIRST_REFUSAL_DELAY: SignedDuration = SignedDuration::from_secs(30);
 /// It is never longer than this.
 const LONGEST_REFUSAL_DELAY: SignedDuration = SignedDuration::from_mins(30);
 
+/// A restart takes a place of the operator-wide limit for no longer than this, however long its binding lets it go on: a
+/// tenant's deadline must not keep the restarts of others waiting.
+const LONGEST_PLACE: SignedDuration = SignedDuration::from_mins(30);
+
 /// The restarts that a binding's status records.
 #[derive(Clone, Debug, Default)]
 pub struct Records<'a> {
@@ -63,6 +67,11 @@ pub(crate) fn refused(record: RestartStatus, message: String, now: Timestamp) ->
     let count = record.refused.as_ref().map_or(0, |refused| refused.count).saturating_add(1);
     let refused = RefusedStatus { count, at: Time(whole_seconds(now)), message };
     RestartStatus { refused: Some(refused), ..record }
+}
+
+/// Until when a restart that is under way takes a place of the operator-wide limit.
+pub(crate) fn holds_place_until(record: &RestartStatus) -> Timestamp {
+    record.since.0 + LONGEST_PLACE
 }
 
 /// Until when a refused restart is not tried again.

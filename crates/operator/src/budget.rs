@@ -1,45 +1,67 @@
-//! The limit on rollouts across all bindings.
+//! The limit on restarts across all bindings, and each namespace's share of it.
 
 use std::collections::{BTreeMap, HashMap};
 
 use podidentity_cluster::index::IdentityKey;
 
-/// Who uses how many of the operator-wide rollout slots, and who waits for one. Filled from what is observed, before the
-/// first restart: so a fresh process finds the same.
+/// Who uses how many of the operator-wide places for restarts, and who waits for one. Filled from what is observed, before
+/// the first restart: so a fresh process finds the same.
+///
+/// A namespace may use three quarters of what the others leave, so that one namespace, or several, never take all.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: usize,
     used: HashMap<IdentityKey, usize>,
+    used_by_namespace: HashMap<String, usize>,
     total: usize,
-    /// In the order of asking.
-    waiting: BTreeMap<u64, IdentityKey>,
+    /// By namespace, in the order of asking.
+    waiting: BTreeMap<String, BTreeMap<u64, IdentityKey>>,
     turns: HashMap<IdentityKey, u64>,
     next_turn: u64,
 }
 
 impl Budget {
     pub(crate) fn new(limit: usize) -> Self {
-        let (used, turns) = (HashMap::new(), HashMap::new());
-        Self { limit, used, total: 0, waiting: BTreeMap::new(), turns, next_turn: 0 }
+        Self {
+            limit,
+            used: HashMap::new(),
+            used_by_namespace: HashMap::new(),
+            total: 0,
+            waiting: BTreeMap::new(),
+            turns: HashMap::new(),
+            next_turn: 0,
+        }
     }
 
-    /// How many rollouts the identity may have under way in all.
+    /// How many restarts the identity may have under way in all.
     pub(crate) fn allows(&self, key: &IdentityKey) -> usize {
         self.used.get(key).copied().unwrap_or_default() + self.free_for(key)
     }
 
-    /// How many rollouts the identity may start beside those that it has under way. Those who wait come first.
+    /// How many restarts the identity may start beside those that it has under way. Those who wait come first, as far as
+    /// their namespaces have places left.
     fn free_for(&self, key: &IdentityKey) -> usize {
-        let free = self.limit.saturating_sub(self.total);
-        // Ten thousand may wait: only as many are looked at as there are slots.
-        let before = match self.turns.get(key) {
-            Some(turn) => self.waiting.range(..turn).take(free).count(),
-            None => self.waiting.len(),
+        let turn = self.turns.get(key).copied().unwrap_or(self.next_turn);
+        let before = |namespace: &String, most: usize| {
+            let queue = self.waiting.get(namespace).into_iter().flat_map(|queue| queue.range(..turn));
+            queue.take(most).count()
         };
-        free.saturating_sub(before)
+        let of_others = self.waiting.keys().filter(|namespace| **namespace != key.namespace);
+        let of_others: usize = of_others.map(|namespace| before(namespace, self.left_for(namespace))).sum();
+        let left = self.left_for(&key.namespace);
+        let free = self.limit.saturating_sub(self.total).saturating_sub(of_others).min(left);
+        free.saturating_sub(before(&key.namespace, free))
     }
 
-    /// How many rollouts are under way or about to be started.
+    /// How many more places the namespace may use.
+    fn left_for(&self, namespace: &str) -> usize {
+        let used = self.used_by_namespace.get(namespace).copied().unwrap_or_default();
+        let others = self.total - used;
+        let share = (self.limit.saturating_sub(others) * 3).div_ceil(4);
+        share.saturating_sub(used).min(self.limit.saturating_sub(self.total))
+    }
+
+    /// How many restarts are under way or about to be started.
     pub(crate) fn total(&self) -> usize {
         self.total
     }
@@ -47,23 +69,48 @@ impl Budget {
     /// Notes what the identity uses now and whether it wants more; returns who may go on because of it.
     pub(crate) fn note(&mut self, key: &IdentityKey, used: usize, wants_more: bool) -> Vec<IdentityKey> {
         if !wants_more {
-            if let Some(turn) = self.turns.remove(key) {
-                self.waiting.remove(&turn);
-            }
+            self.leave(key);
         } else if !self.turns.contains_key(key) {
             self.turns.insert(key.clone(), self.next_turn);
-            self.waiting.insert(self.next_turn, key.clone());
+            self.waiting.entry(key.namespace.clone()).or_default().insert(self.next_turn, key.clone());
             self.next_turn += 1;
         }
         self.uses(key, used)
     }
 
+    fn leave(&mut self, key: &IdentityKey) {
+        let Some(turn) = self.turns.remove(key) else { return };
+        if let Some(queue) = self.waiting.get_mut(&key.namespace) {
+            queue.remove(&turn);
+            if queue.is_empty() {
+                self.waiting.remove(&key.namespace);
+            }
+        }
+    }
+
     /// Notes what the identity uses now; returns who may go on because of it.
     pub(crate) fn uses(&mut self, key: &IdentityKey, used: usize) -> Vec<IdentityKey> {
         let before = if used == 0 { self.used.remove(key) } else { self.used.insert(key.clone(), used) };
-        self.total = self.total + used - before.unwrap_or(0);
+        let before = before.unwrap_or(0);
+        self.total = self.total + used - before;
+        let of_namespace = self.used_by_namespace.entry(key.namespace.clone()).or_default();
+        *of_namespace = *of_namespace + used - before;
+        if *of_namespace == 0 {
+            self.used_by_namespace.remove(&key.namespace);
+        }
+        self.may_go_on(key)
+    }
+
+    /// Those who wait and have a place now, by turn.
+    fn may_go_on(&self, key: &IdentityKey) -> Vec<IdentityKey> {
         let free = self.limit.saturating_sub(self.total);
-        self.waiting.values().filter(|waiting| *waiting != key).take(free).cloned().collect()
+        let mut next: Vec<(&u64, &IdentityKey)> = Vec::new();
+        for (namespace, queue) in &self.waiting {
+            let others = queue.iter().filter(|(_, waiting)| *waiting != key);
+            next.extend(others.take(self.left_for(namespace)));
+        }
+        next.sort_unstable_by_key(|(turn, _)| **turn);
+        next.into_iter().take(free).map(|(_, waiting)| waiting.clone()).collect()
     }
 }
 
@@ -112,5 +159,22 @@ mod tests {
         // When the lead comes back it is looked at once more, and who waits still does.
         assert_eq!(budget.uses(&key("a"), 0), [key("b")]);
         assert_eq!(budget.free_for(&key("b")), 2);
+    }
+
+    /// A namespace whose restarts never end, and that waits with a thousand more, leaves places to the others.
+    #[test]
+    fn one_namespace_does_not_take_all() {
+        let of = |namespace: &str, n: usize| IdentityKey { namespace: namespace.into(), service_account: n.to_string() };
+        let mut budget = Budget::new(10);
+        for n in 0..1000 {
+            let free = budget.allows(&of("mallory", n)).min(1);
+            budget.note(&of("mallory", n), free, free == 0);
+        }
+        assert_eq!(budget.total(), 8);
+        assert_eq!(budget.allows(&of("alice", 0)), 2);
+        assert_eq!(budget.note(&of("alice", 0), 1, false), []);
+        assert_eq!(budget.allows(&of("bob", 0)), 1);
+        // When one of its own ends, it is its own who go on.
+        assert_eq!(budget.note(&of("mallory", 0), 0, false), [of("mallory", 8)]);
     }
 }

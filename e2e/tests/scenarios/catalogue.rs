@@ -3,7 +3,7 @@
 use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
-    argo, bad_input, dashboard, deletion, denied, disturbed, enforcement, grants, injection, install, kinds, lifecycle,
+    argo, bad_input, dashboard, decisions, deletion, denied, disturbed, enforcement, grants, injection, install, kinds, lifecycle,
     observed, ownership, plugin, process, replicas, rights, rollouts, schema, told, workloads,
 };
 
@@ -18,6 +18,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         // First, because they take longest.
         ("a_contested_annotation_is_left_alone_for_a_while", Shared, |w, n| Box::pin(ownership::contested(w, n))),
         ("a_removed_annotation_is_not_fought_over_for_ever", Shared, |w, n| Box::pin(ownership::contested_by_removals(w, n))),
+        ("where_nothing_injects_the_others_are_left_alone_until_a_pod_is_injected", Exclusive, |w, n| Box::pin(decisions::injection_back(w, n))),
         ("a_converged_binding_causes_no_requests", Exclusive, |w, n| Box::pin(process::quiet(w, n))),
         ("killed_after_annotating_it_rolls_once", Exclusive, |w, n| Box::pin(process::killed_after_annotating(w, n))),
         ("killed_while_rolling_it_rolls_once", Exclusive, |w, n| Box::pin(process::killed_while_rolling(w, n))),
@@ -54,6 +55,15 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("every_value_of_the_chart_is_honoured", Shared, |w, n| Box::pin(install::values::each_is_honoured(w, n))),
         ("wrong_values_of_the_chart_are_refused", Shared, |w, n| Box::pin(install::values::wrong_ones_are_refused(w, n))),
         ("a_canary_that_fails_halts_nineteen_others", Shared, |w, n| Box::pin(rollouts::halted(w, n))),
+        ("a_restart_that_is_refused_steps_back_and_the_others_go_on", Shared, |w, n| Box::pin(decisions::refused_steps_back(w, n))),
+        ("a_mark_that_admission_strips_is_told_and_not_repeated", Shared, |w, n| Box::pin(decisions::rewritten_mark(w, n))),
+        ("a_paused_canary_keeps_its_place", Shared, |w, n| Box::pin(decisions::paused_canary(w, n))),
+        ("a_workload_that_was_broken_before_halts_nobody", Shared, |w, n| Box::pin(decisions::broken_before(w, n))),
+        ("a_users_bad_image_later_is_no_failed_restart", Shared, |w, n| Box::pin(decisions::bad_image_later(w, n))),
+        ("a_role_that_fails_in_its_only_workload_is_rolled_back", Shared, |w, n| Box::pin(decisions::bad_role(w, n))),
+        ("a_co_owner_that_changes_the_role_first_is_reported", Shared, |w, n| Box::pin(decisions::co_owner_first(w, n))),
+        ("a_workload_with_a_mount_at_the_tokens_path_is_not_broken", Shared, |w, n| Box::pin(decisions::mount_path_taken(w, n))),
+        ("pods_that_cannot_be_created_are_told", Shared, |w, n| Box::pin(decisions::pods_missing(w, n))),
         ("a_canary_that_fails_is_rolled_back", Shared, |w, n| Box::pin(rollouts::canary_rolled_back(w, n))),
         ("all_that_were_rolled_are_rolled_back", Shared, |w, n| Box::pin(rollouts::all_rolled_back(w, n))),
         ("with_continue_the_others_go_on", Shared, |w, n| Box::pin(rollouts::continued(w, n))),

@@ -12,6 +12,7 @@ mod argo;
 mod bad_input;
 mod catalogue;
 mod dashboard;
+mod decisions;
 mod deletion;
 mod denied;
 mod disturbed;

@@ -243,10 +243,10 @@ impl World {
         }
     }
 
-    /// What is decided on a view. Restarts that are under way take slots.
+    /// What is decided on a view.
     fn decide(&self, view: &mut Snapshot) -> (Assessment, Plan) {
         let assessment = Assessment::of(view);
-        view.rollout_slots = self.slots.saturating_sub(plan(view, &assessment).in_flight);
+        view.rollout_slots = self.slots;
         let plan = plan(view, &assessment);
         (assessment, plan)
     }
