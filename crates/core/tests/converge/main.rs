@@ -56,7 +56,7 @@ fn converges(events: &[Event]) -> Result<u64, TestCaseError> {
 
 /// The same for a million steps; `make test` runs it.
 #[test]
-#[ignore = "takes a minute: cargo test -p podidentity-core --test converge -- --ignored"]
+#[ignore = "takes minutes: cargo test -p podidentity-core --test converge -- --ignored"]
 fn a_million_steps_converge() {
     let config = ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() };
     // The same steps for everybody, so that a change is judged by what it changes. CONVERGE_SEED=any looks further; a

@@ -258,12 +258,15 @@ impl World {
         let (assessment, plan) = self.decide(&mut view);
         rules::of_plan(self, &view, &assessment, &plan);
         let (mut done, mut problems) = (Vec::new(), Vec::new());
-        for step in plan.steps.iter().take(steps) {
+        for (index, step) in plan.steps.iter().enumerate().take(steps) {
             let written = self.cluster.apply(step);
             if matches!(written, Ok(()) | Err(Refusal::Rewritten)) {
                 self.sees_own_write(step);
             }
-            rules::enforcement_admits(self, &view);
+            let replaces = |step: &Step| matches!(step, Step::Annotate { .. });
+            if written.is_ok() && !plan.steps[index + 1..].iter().any(replaces) {
+                rules::enforcement_admits(self, &view);
+            }
             match written {
                 Ok(()) => done.push(step.clone()),
                 Err(refusal) => {
@@ -300,7 +303,9 @@ impl World {
                 self.sees_binding(&report.binding.name);
             }
         }
-        rules::enforcement_admits(self, &view);
+        if outcome.problems.is_empty() {
+            rules::enforcement_admits(self, &view);
+        }
         reports.is_empty() && outcome.problems.is_empty() && next.shown().next().is_none()
     }
 
@@ -353,7 +358,7 @@ impl World {
         if is_quiet {
             let mut view = self.view();
             self.decide(&mut view);
-            time::changes_nothing_before(&view, turn.plan.check_at);
+            time::changes_nothing_before(&view, turn.plan.check_at, self.steps);
         }
         let at = [turn.plan.check_at, self.cluster.next_deadline()].into_iter().flatten().min();
         let due = at.filter(|_| is_quiet).map_or(SignedDuration::ZERO, |at| at.duration_since(self.cluster.now));

@@ -249,8 +249,9 @@ impl Workload {
 
     /// What is true of a restart that is made now.
     pub(super) fn restarted(&self) -> Restart {
-        let before = self.restart.filter(|before| !before.edited && !self.has_come_up());
-        Restart { healthy: before.map_or_else(|| self.is_healthy(), |before| before.healthy), edited: false }
+        let through = self.is_completed() || self.kind != WorkloadKind::DaemonSet && self.has_come_up();
+        let before = self.restart.is_some_and(|before| before.healthy && !before.edited && !through);
+        Restart { healthy: before || self.is_healthy(), edited: false }
     }
 
     /// Whether it waits until somebody promotes it.
