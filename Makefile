@@ -137,6 +137,11 @@ faults-tools:
 	@ls /usr/lib/*/faketime/libfaketime.so.1 > /dev/null 2>&1 || apt-get install -y libfaketime > /dev/null \
 	  || { echo "libfaketime is missing; install it: apt-get install libfaketime" >&2; exit 1; }
 
+# A sample: SHARD=0/8. One file: ONLY=crates/core/src/plan.rs. All anew: FRESH=1.
+.PHONY: mutants
+mutants: ## Mutation tests of core's decisions; goes on where it was interrupted
+	@crates/core/mutants.sh
+
 .PHONY: controlplane
 controlplane: ## Build etcd, the Kubernetes control plane and kwok from source (once, about 13 minutes)
 	@e2e/controlplane/build.sh > /dev/null

@@ -82,8 +82,11 @@ impl Plan {
         let binding = &case.binding;
         let under_way = case.workloads.iter().filter(|workload| workload.under_way);
         self.take_places(under_way.map(|workload| workload.record.as_ref()), snapshot.now);
-        // Also where nothing is written: a restart that is under way may fail.
+        // Also where nothing is written: a restart that is under way may fail, and what is told may change.
         for at in case.workloads.iter().filter_map(|workload| workload.check_at()) {
+            self.look_again_at(at);
+        }
+        if let Some(at) = case.account.check_at() {
             self.look_again_at(at);
         }
         if !case.may_write() {
@@ -95,9 +98,6 @@ impl Plan {
         }
         if matches!(case.rollback, Some(Rollback::Due(_))) {
             return; // What failed is written no more; the status records that first.
-        }
-        if let Some(at) = case.account.check_at() {
-            self.look_again_at(at);
         }
         self.annotate(snapshot, case);
         self.restart(snapshot, case);

@@ -55,7 +55,7 @@ pub fn schedule<'a>(
 ) -> Schedule<'a> {
     let mut schedule = Schedule::default();
     let halted = is_halted(workloads, rollout, injected_at);
-    let mut due = due(workloads, injected_at, now);
+    let mut due = due(workloads, injected_at);
     schedule.check_at = again_at(workloads, injected_at, now).filter(|_| !halted);
     if halted {
         return schedule;
@@ -95,8 +95,8 @@ fn is_halted(workloads: &[WorkloadVerdict], rollout: &Rollout, injected_at: Opti
 
 /// The restarts that may be made, in the order in which they are: those that are recorded or repeated before new ones,
 /// those of healthy workloads before others, those that were refused before last.
-fn due(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>, now: Timestamp) -> Vec<Start<'_>> {
-    let mut due: Vec<Start<'_>> = workloads.iter().filter_map(|verdict| start(verdict, injected_at, now)).collect();
+fn due(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>) -> Vec<Start<'_>> {
+    let mut due: Vec<Start<'_>> = workloads.iter().filter_map(|verdict| start(verdict, injected_at)).collect();
     due.sort_by_key(|start| {
         let refused = start.verdict.record.as_ref().is_some_and(|record| record.refused.is_some());
         (refused, !(start.recorded || start.mark.attempt > 0), !start.healthy, start.verdict.workload.id())
@@ -104,18 +104,15 @@ fn due(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>, now: Times
     due
 }
 
-fn start(verdict: &WorkloadVerdict, injected_at: Option<Timestamp>, now: Timestamp) -> Option<Start<'_>> {
+fn start(verdict: &WorkloadVerdict, injected_at: Option<Timestamp>) -> Option<Start<'_>> {
     match &verdict.phase {
         Phase::Due { mark, healthy, recorded } => {
             Some(Start { verdict, mark: mark.clone(), healthy: *healthy, recorded: *recorded })
         }
-        Phase::Failed { cause: Cause::InjectionMissed { at, next, not_before }, .. } => {
-            let back = injected_at > *at && not_before.is_none_or(|at| at <= now);
-            let recorded = verdict
-                .record
-                .as_ref()
-                .is_some_and(|record| crate::record::is_of(record, &verdict.workload, &next.to_string()));
-            back.then(|| Start { verdict, mark: next.clone(), healthy: false, recorded })
+        Phase::Failed { cause: Cause::InjectionMissed { at, next: Some(next), .. }, .. } if injected_at > *at => {
+            let record = verdict.record.as_ref();
+            let recorded = record.is_some_and(|it| crate::record::is_of(it, &verdict.workload, &next.to_string()));
+            Some(Start { verdict, mark: next.clone(), healthy: false, recorded })
         }
         _ => None,
     }

@@ -133,9 +133,9 @@ pub enum Cause {
     InjectionMissed {
         /// When the last pod was missed.
         at: Option<Timestamp>,
-        /// The next restart, if injection turns out to be back.
-        next: RollMark,
-        /// No sooner than this.
+        /// The next restart, if injection turns out to be back; `None` while something else stands in its way.
+        next: Option<RollMark>,
+        /// When that is over by itself.
         not_before: Option<Timestamp>,
     },
 }

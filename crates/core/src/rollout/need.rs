@@ -90,11 +90,13 @@ impl Judge<'_> {
             "{} restarts did not help: {found}; look whether the pod identity webhook answers, then restart it",
             mark.attempt + 1
         );
-        let cause = Cause::InjectionMissed {
-            at: missed_at,
-            not_before: round_not_before(workload, &mark),
-            next: RollMark { round: mark.round + 1, attempt: 0, ..mark },
+        let (next, not_before) = match self.next_round(it, &mark).phase {
+            Phase::Due { mark, .. } => (Some(mark), None),
+            Phase::Waiting { until, .. } => (None, until),
+            Phase::Refused { until, .. } => (None, Some(until)),
+            _ => (None, None),
         };
+        let cause = Cause::InjectionMissed { at: missed_at, next, not_before };
         Judged { phase: Phase::Failed { cause, why }, under_way: false, record: Some(record) }
     }
 
@@ -116,13 +118,22 @@ impl Judge<'_> {
         let workload = it.workload;
         let made = self.made(it);
         // A canary that is to be repeated keeps its place, and so does a restart for an earlier identity.
-        let under_way = retry_at.is_some() || (made.is_some() && is_fresh(it));
-        if let Some(phase) = self.obstacle(it, retry_at) {
-            let keeps = matches!(&phase, Phase::Waiting { on: super::Wait::Retry | super::Wait::OwnRollout, .. });
+        let keeps_until = fresh_until(it).filter(|_| made.is_some());
+        let under_way = retry_at.is_some() || keeps_until.is_some();
+        if let Some(mut phase) = self.obstacle(it, retry_at) {
+            let keeps = match &mut phase {
+                Phase::Waiting { on: super::Wait::Retry, .. } => true,
+                Phase::Waiting { on: super::Wait::OwnRollout, until, .. } => {
+                    *until = until.iter().copied().chain(keeps_until).min();
+                    true
+                }
+                _ => false,
+            };
             return Judged { phase, under_way: under_way && keeps, record: made };
         }
         // One that has not come up since our last restart is judged by how it was before that.
-        let healthy = match made.as_ref().filter(|record| edited_since(workload, record).is_none()) {
+        let down = |record: &&RestartStatus| !workload.rolled_out && edited_since(workload, record).is_none();
+        let healthy = match made.as_ref().filter(down) {
             Some(record) => record.healthy,
             None => is_healthy(workload, it.pods),
         };
@@ -197,7 +208,7 @@ impl Judge<'_> {
             return made.cloned();
         }
         let mark = workload.template_annotation(names::IDENTITY_ANNOTATION)?;
-        let made = RollMark::parse(mark).is_some() && is_fresh(it);
+        let made = RollMark::parse(mark).is_some() && fresh_until(it).is_some();
         let assumed = record::intended(workload, mark.to_owned(), false, restarted_at(workload)?);
         made.then(|| RestartStatus { generation: assumed.generation - 1, ..assumed })
     }
@@ -214,9 +225,9 @@ impl Judge<'_> {
     }
 }
 
-/// Whether the operator wrote its mark no longer ago than a restart may make no progress.
-fn is_fresh(it: &Restarted<'_>) -> bool {
-    restarted_at(it.workload).is_some_and(|restarted| restarted + it.patience > it.now)
+/// Until when the operator's mark is no older than a restart may make no progress; `None` if it is older.
+fn fresh_until(it: &Restarted<'_>) -> Option<Timestamp> {
+    Some(restarted_at(it.workload)? + it.patience).filter(|until| *until > it.now)
 }
 
 /// Whether the template has what the record says is written to it.

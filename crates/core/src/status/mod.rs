@@ -174,7 +174,7 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
     let counts = Counts::of(case);
     let story = story::of_owner(snapshot, case, &counts, outcome);
     let (findings, findings_total) = findings::listed(case, &snapshot.namespace);
-    let (workloads, workloads_truncated) = workloads::listed(case);
+    let (workloads, workloads_truncated) = workloads::listed(case, snapshot.now);
     let settings = &snapshot.config.settings;
     let proven = is_proven(case, &counts);
     let done = Done {

@@ -1,20 +1,22 @@
 //! The list of workloads in a status.
 
+use jiff::Timestamp;
 use podidentity_api::{WorkloadState, WorkloadStatus};
 
 use super::LIST_LIMIT;
 use super::counts::count;
 use crate::assess::Case;
 use crate::objects::ControllerRef;
-use crate::rollout::Shortage;
+use crate::rollout::{Phase, Shortage, WorkloadVerdict};
+use crate::schedule::schedule;
 use crate::verify::JudgedPod;
 
 /// Those that a status lists, failing ones first, and how many it leaves out.
-pub(super) fn listed(case: &Case) -> (Vec<WorkloadStatus>, i32) {
+pub(super) fn listed(case: &Case, now: Timestamp) -> (Vec<WorkloadStatus>, i32) {
     let managed = case.workloads.iter().map(|verdict| {
         let id = verdict.workload.id();
         let message = verdict.message().map(str::to_owned).or_else(|| verdict.shortage.as_ref().and_then(missing));
-        entry(id.kind.as_str(), &id.name, verdict.state(), message, &verdict.pods)
+        entry(id.kind.as_str(), &id.name, state(case, verdict, now), message, &verdict.pods)
     });
     let unmanaged = case.unmanaged.iter().flat_map(|(owner, pods)| unmanaged_entries(owner.as_ref(), pods));
     let mut all: Vec<_> = managed.chain(unmanaged).collect();
@@ -22,6 +24,23 @@ pub(super) fn listed(case: &Case) -> (Vec<WorkloadStatus>, i32) {
     let truncated = count(all.iter().skip(LIST_LIMIT));
     all.truncate(LIST_LIMIT);
     (all, truncated)
+}
+
+/// The state of a workload. One that is about to be restarted counts as being restarted, unless others keep its place.
+pub(super) fn state(case: &Case, verdict: &WorkloadVerdict, now: Timestamp) -> WorkloadState {
+    match verdict.phase {
+        Phase::Due { recorded: true, .. } if !next(case, now).any(|it| std::ptr::eq(it, verdict)) => {
+            WorkloadState::Pending
+        }
+        _ => verdict.state(),
+    }
+}
+
+/// The workloads that are restarted next, however many the operator-wide limit has left. Others that are due wait for those
+/// that have their place, one that is paused among them, or for injection.
+pub(super) fn next<'a>(case: &'a Case, now: Timestamp) -> impl Iterator<Item = &'a WorkloadVerdict> + use<'a> {
+    let starts = schedule(&case.workloads, case.injected_at, &case.binding.spec.rollout, usize::MAX, now).starts;
+    starts.into_iter().map(|start| start.verdict)
 }
 
 /// Why pods are missing, where its controller says so.

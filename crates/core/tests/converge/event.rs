@@ -1,90 +1,272 @@
 //! What can happen, and how often it does.
 
-use podidentity_api::FailurePolicy;
+use podidentity_api::{DeletionPolicy, FailurePolicy, RolloutPolicy};
 use proptest::prelude::*;
 
-use crate::{BINDINGS, DEPLOYMENTS, ROLES};
+use crate::sim::{PodTrouble, StrayKind};
+use crate::world::{Part, ROLES, WORKLOADS};
 
 /// Something that happens.
 #[derive(Clone, Debug)]
 pub enum Event {
     Bind(usize, usize),
     DeleteBinding(usize),
-    Override(usize, bool),
-    Suspend(usize, bool),
+    /// The spec of a binding is changed.
+    Spec(usize, SpecChange),
+    /// A person releases the present generation.
+    Release(usize),
     CreateAccount,
     DeleteAccount,
     RemoveAnnotation,
     OverwriteAnnotation,
-    Deploy(usize, usize),
-    DeleteDeployment(usize),
-    UserRollout(usize),
-    Preset(usize, bool),
-    Pause(usize, bool),
-    /// New pods never become ready, or do again.
-    Broken(usize, bool),
-    NeedsRole(usize),
-    /// New pods with this role never become ready.
-    BrokenAs(usize, usize),
-    /// The template names another service account, or this one again.
-    Elsewhere(usize, bool),
-    /// A node is drained.
-    Drain(usize),
-    Audience(usize, bool),
-    OnFailure(usize, FailurePolicy),
-    Revert(usize),
-    PodProgress(usize),
-    RolloutFinishes(usize),
-    /// Everything comes to rest in between.
-    Quiet,
     /// Another manager writes the value that is there already.
     CoOwn,
+    /// A workload is created in one of the shapes of its kind, or scaled.
+    Deploy {
+        workload: usize,
+        shape: usize,
+        replicas: usize,
+    },
+    DeleteWorkload(usize),
+    /// A user changes the template.
+    Edit(usize, Edit),
+    /// What is around a workload changes.
+    Switch(usize, Switch),
+    /// A Rollout is promoted.
+    Promote(usize),
+    /// A node is drained.
+    Drain(usize),
+    /// Something becomes of one pod.
+    Pod(usize, PodTrouble),
+    /// A node of a DaemonSet goes down or comes back.
+    Node(usize, usize, bool),
+    /// Its controller does one thing.
+    PodProgress(usize),
+    RolloutFinishes(usize),
+    Stray(StrayKind),
+    EndStray,
     Webhook(bool),
+    WebhookLag(i64),
+    /// Something goes wrong with writes, or does not any more.
+    Fault(Fault),
+    /// How many restarts the operator-wide limit allows.
+    Slots(usize),
     TimePasses(i64),
-    /// Reconcile on a fresh view, and carry out at most so many steps before a crash.
+    /// Reconcile, and carry out at most so many steps before a crash.
     Reconcile(usize),
-    /// Remember the view.
-    Freeze,
-    /// Reconcile on the remembered view.
-    ReconcileFrozen,
+    /// From now on one kind of object is seen as it is now, or all are seen as they are.
+    Behind(Part, bool),
+    /// Everything that is well comes to rest, and what is not stays as it is.
+    Endure,
+    /// All is well, and everything comes to rest.
+    Quiet,
+}
+
+/// A change of a binding's spec.
+#[derive(Clone, Copy, Debug)]
+pub enum SpecChange {
+    Override(bool),
+    Suspend(bool),
+    Audience(bool),
+    Lifetime(bool),
+    Regional(Option<bool>),
+    OnFailure(FailurePolicy),
+    Policy(RolloutPolicy),
+    MaxConcurrent(i32),
+    Settle(i32),
+    Deadline(i32),
+    Selector(bool),
+    Deletion(DeletionPolicy),
+}
+
+/// A change of a template.
+#[derive(Clone, Copy, Debug)]
+pub enum Edit {
+    Revision,
+    Preset(bool),
+    Elsewhere(bool),
+    Mounts(bool),
+    Revert,
+    Undo,
+}
+
+/// A change around a workload.
+#[derive(Clone, Copy, Debug)]
+pub enum Switch {
+    Paused(bool),
+    /// New pods never become ready, or do again.
+    Broken(bool),
+    /// New pods with this role never become ready.
+    BrokenAs(usize),
+    NeedsRole,
+    Quota(bool),
+    Refused(bool),
+    /// Admission changes the operator's mark, or leaves it out.
+    Rewritten(Option<&'static str>),
+}
+
+/// Something that goes wrong with writes.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    RoleRewritten(Option<&'static str>),
+    AccountRefused(bool),
+    StatusRefused(bool),
+    Lost(usize),
+    Unanswered(usize),
+}
+
+fn spec_change() -> impl Strategy<Value = SpecChange> {
+    let on_failure =
+        prop_oneof![Just(FailurePolicy::Halt), Just(FailurePolicy::Continue), Just(FailurePolicy::Rollback)];
+    let policy = prop_oneof![4 => Just(RolloutPolicy::Automatic), 1 => Just(RolloutPolicy::Manual), 1 => Just(RolloutPolicy::Never)];
+    let deletion = prop_oneof![
+        1 => Just(DeletionPolicy::Release), 3 => Just(DeletionPolicy::Revoke), 1 => Just(DeletionPolicy::Retain)
+    ];
+    prop_oneof![
+        any::<bool>().prop_map(SpecChange::Override),
+        prop_oneof![2 => Just(false), 1 => Just(true)].prop_map(SpecChange::Suspend),
+        any::<bool>().prop_map(SpecChange::Audience),
+        any::<bool>().prop_map(SpecChange::Lifetime),
+        any::<Option<bool>>().prop_map(SpecChange::Regional),
+        on_failure.prop_map(SpecChange::OnFailure),
+        policy.prop_map(SpecChange::Policy),
+        (1..4_i32).prop_map(SpecChange::MaxConcurrent),
+        prop_oneof![Just(0), Just(2), Just(10)].prop_map(SpecChange::Settle),
+        prop_oneof![Just(10), Just(60), Just(600)].prop_map(SpecChange::Deadline),
+        any::<bool>().prop_map(SpecChange::Selector),
+        deletion.prop_map(SpecChange::Deletion),
+    ]
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    prop_oneof![
+        3 => Just(Edit::Revision),
+        1 => any::<bool>().prop_map(Edit::Preset),
+        1 => any::<bool>().prop_map(Edit::Elsewhere),
+        1 => prop_oneof![3 => Just(false), 1 => Just(true)].prop_map(Edit::Mounts),
+        1 => Just(Edit::Revert),
+        2 => Just(Edit::Undo),
+    ]
+}
+
+fn switch() -> impl Strategy<Value = Switch> {
+    let rewritten = prop_oneof![2 => Just(None), 1 => Just(Some("other")), 1 => Just(Some(""))];
+    prop_oneof![
+        any::<bool>().prop_map(Switch::Paused),
+        any::<bool>().prop_map(Switch::Broken),
+        (0..ROLES.len()).prop_map(Switch::BrokenAs),
+        Just(Switch::NeedsRole),
+        any::<bool>().prop_map(Switch::Quota),
+        any::<bool>().prop_map(Switch::Refused),
+        rewritten.prop_map(Switch::Rewritten),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    let rewritten = prop_oneof![2 => Just(None), 1 => Just(Some("other")), 1 => Just(Some(""))];
+    prop_oneof![
+        rewritten.prop_map(Fault::RoleRewritten),
+        any::<bool>().prop_map(Fault::AccountRefused),
+        prop_oneof![2 => Just(false), 1 => Just(true)].prop_map(Fault::StatusRefused),
+        (1..3_usize).prop_map(Fault::Lost),
+        (1..3_usize).prop_map(Fault::Unanswered),
+    ]
+}
+
+fn pod_trouble() -> impl Strategy<Value = PodTrouble> {
+    prop_oneof![
+        Just(PodTrouble::Fails),
+        Just(PodTrouble::Terminates),
+        Just(PodTrouble::Unready),
+        Just(PodTrouble::Recovers),
+        Just(PodTrouble::Ends),
+    ]
+}
+
+fn stray_kind() -> impl Strategy<Value = StrayKind> {
+    prop_oneof![Just(StrayKind::Bare), Just(StrayKind::Job), Just(StrayKind::Direct)]
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    prop_oneof![Just(Part::Workloads), Just(Part::Pods), Just(Part::Account), Just(Part::Bindings)]
+}
+
+/// What users do to bindings and accounts.
+fn of_identity() -> impl Strategy<Value = Event> {
+    let binding = prop_oneof![5 => Just(0_usize), 1 => Just(1)];
+    prop_oneof![
+        4 => (prop_oneof![4 => Just(0_usize), 1 => Just(1)], 0..ROLES.len()).prop_map(|(name, role)| Event::Bind(name, role)),
+        1 => binding.clone().prop_map(Event::DeleteBinding),
+        5 => (binding.clone(), spec_change()).prop_map(|(name, change)| Event::Spec(name, change)),
+        1 => binding.prop_map(Event::Release),
+        3 => Just(Event::CreateAccount),
+        1 => prop_oneof![
+            Just(Event::DeleteAccount), Just(Event::RemoveAnnotation), Just(Event::OverwriteAnnotation), Just(Event::CoOwn)
+        ],
+    ]
+}
+
+/// What happens to workloads and pods.
+fn of_workloads() -> impl Strategy<Value = Event> {
+    let workload = || 0..WORKLOADS.len();
+    prop_oneof![
+        6 => (workload(), 0..4_usize, 0..4_usize)
+            .prop_map(|(workload, shape, replicas)| Event::Deploy { workload, shape, replicas }),
+        1 => workload().prop_map(Event::DeleteWorkload),
+        3 => (workload(), edit()).prop_map(|(name, edit)| Event::Edit(name, edit)),
+        3 => (workload(), switch()).prop_map(|(name, switch)| Event::Switch(name, switch)),
+        1 => workload().prop_map(Event::Promote),
+        1 => workload().prop_map(Event::Drain),
+        2 => (workload(), pod_trouble()).prop_map(|(name, trouble)| Event::Pod(name, trouble)),
+        1 => (0..3_usize, any::<bool>()).prop_map(|(node, down)| Event::Node(3, node, down)),
+        6 => workload().prop_map(Event::PodProgress),
+        4 => workload().prop_map(Event::RolloutFinishes),
+        1 => stray_kind().prop_map(Event::Stray),
+        1 => Just(Event::EndStray),
+    ]
 }
 
 pub fn event() -> impl Strategy<Value = Event> {
-    let deployment = 0..DEPLOYMENTS.len();
-    let binding = 0..BINDINGS.len();
-    let binding_again = binding.clone();
-    let on_failure =
-        prop_oneof![Just(FailurePolicy::Halt), Just(FailurePolicy::Continue), Just(FailurePolicy::Rollback)];
     prop_oneof![
-        3 => (binding.clone(), 0..ROLES.len()).prop_map(|(name, role)| Event::Bind(name, role)),
-        1 => binding.clone().prop_map(Event::DeleteBinding),
-        1 => (binding.clone(), any::<bool>()).prop_map(|(name, on)| Event::Override(name, on)),
-        1 => (binding, any::<bool>()).prop_map(|(name, on)| Event::Suspend(name, on)),
-        3 => Just(Event::CreateAccount),
-        1 => Just(Event::DeleteAccount),
-        1 => Just(Event::RemoveAnnotation),
-        1 => Just(Event::OverwriteAnnotation),
-        3 => (deployment.clone(), 0..4_usize).prop_map(|(name, replicas)| Event::Deploy(name, replicas)),
-        1 => deployment.clone().prop_map(Event::DeleteDeployment),
-        1 => deployment.clone().prop_map(Event::UserRollout),
-        1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Preset(name, on)),
-        1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Pause(name, on)),
-        1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Broken(name, on)),
-        1 => deployment.clone().prop_map(Event::NeedsRole),
-        1 => deployment.clone().prop_map(Event::Revert),
-        1 => (deployment.clone(), 0..ROLES.len()).prop_map(|(name, role)| Event::BrokenAs(name, role)),
-        1 => (deployment.clone(), any::<bool>()).prop_map(|(name, on)| Event::Elsewhere(name, on)),
-        1 => deployment.clone().prop_map(Event::Drain),
-        1 => (0..BINDINGS.len(), any::<bool>()).prop_map(|(name, on)| Event::Audience(name, on)),
-        1 => (binding_again, on_failure).prop_map(|(name, policy)| Event::OnFailure(name, policy)),
-        6 => deployment.prop_map(Event::PodProgress),
-        3 => (0..DEPLOYMENTS.len()).prop_map(Event::RolloutFinishes),
-        3 => Just(Event::Quiet),
-        1 => Just(Event::CoOwn),
-        1 => any::<bool>().prop_map(Event::Webhook),
-        4 => (0..40_i64).prop_map(Event::TimePasses),
-        8 => (0..4_usize).prop_map(Event::Reconcile),
-        1 => Just(Event::Freeze),
-        1 => Just(Event::ReconcileFrozen),
+        14 => of_identity(),
+        28 => of_workloads(),
+        2 => any::<bool>().prop_map(Event::Webhook),
+        1 => (0..10_i64).prop_map(Event::WebhookLag),
+        2 => fault().prop_map(Event::Fault),
+        1 => (0..3_usize).prop_map(Event::Slots),
+        5 => prop_oneof![4 => 0..40_i64, 1 => 0..4000_i64].prop_map(Event::TimePasses),
+        14 => prop_oneof![1 => 0..3_usize, 2 => Just(usize::MAX)].prop_map(Event::Reconcile),
+        3 => (part(), any::<bool>()).prop_map(|(part, behind)| Event::Behind(part, behind)),
+        2 => Just(Event::Endure),
+        2 => Just(Event::Quiet),
     ]
+}
+
+/// Mostly a binding whose workloads have the role, some of them a new one that is on its way.
+pub fn beginning() -> impl Strategy<Value = Vec<Event>> {
+    let deployed = proptest::collection::vec((0..WORKLOADS.len(), 0..4_usize, 1..4_usize), 1..5);
+    let changed = prop_oneof![
+        2 => Just(Vec::new()),
+        2 => Just(vec![Event::Bind(0, 1)]),
+        1 => (0..WORKLOADS.len()).prop_map(|failing| vec![
+            Event::Spec(0, SpecChange::OnFailure(FailurePolicy::Rollback)),
+            Event::Switch(failing, Switch::BrokenAs(1)),
+            Event::Bind(0, 1),
+        ]),
+        1 => spec_change().prop_map(|change| vec![Event::Spec(0, change), Event::Bind(0, 1)]),
+    ];
+    let bound = (deployed, changed, any::<bool>()).prop_map(|(deployed, changed, before)| {
+        let deploy = |(workload, shape, replicas)| Event::Deploy { workload, shape, replicas };
+        let mut events: Vec<Event> = deployed.into_iter().map(deploy).collect();
+        events.extend([Event::Endure, Event::CreateAccount]);
+        let bind = [Event::Bind(0, 0), Event::Endure];
+        if before {
+            events.splice(0..0, [Event::CreateAccount, Event::Bind(0, 0)]);
+        } else {
+            events.extend(bind);
+        }
+        events.extend(changed);
+        events
+    });
+    prop_oneof![1 => Just(Vec::new()), 5 => bound]
 }

@@ -1,25 +1,48 @@
-//! What has to hold: of every plan, and once things are quiet.
+//! What holds at any time: of every plan, of every status, of every write.
 
-use podidentity_api::names::condition;
-use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus};
-use podidentity_core::assess::Assessment;
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use podidentity_api::PodIdentityBinding;
+use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::claim::Claim;
-use podidentity_core::plan::{Plan, Step, plan};
-use podidentity_core::rollout::WorkloadVerdict;
+use podidentity_core::objects::Workload;
+use podidentity_core::plan::{Plan, Step};
+use podidentity_core::rollout::{Cause, Phase, WorkloadVerdict};
 use podidentity_core::snapshot::Snapshot;
-use proptest::prelude::*;
+use podidentity_core::status::Report;
 
-use crate::World;
-use crate::sim::PodState;
+use crate::rest::is_ready;
+use crate::sim::{self, ROLE_KEY};
+use crate::world::World;
+
+/// Restarts of one workload in a simulated day in which nothing is changed: four tries on each of seven occasions, and those
+/// that are refused once in half an hour.
+const MOST_IN_A_DAY: usize = 60;
 
 /// What holds for every plan, whatever has happened before.
-pub fn keeps_the_rules(view: &Snapshot, assessment: &Assessment, plan: &Plan) {
+pub fn of_plan(world: &World, view: &Snapshot, assessment: &Assessment, plan: &Plan) {
+    let claimed = view.bindings.iter().any(|binding| binding.metadata.deletion_timestamp.is_none());
+    let gives_up = |step: &Step| matches!(step, Step::Annotate { annotations, .. } if annotations.is_empty());
+    assert!(!claimed || !plan.steps.iter().any(gives_up), "a claimed account keeps its annotation");
+    let starts = plan.rolls() + plan.intents.len();
+    assert!(starts == 0 || plan.places() <= view.rollout_slots, "more restarts than slots: {plan:?}");
     let Some(case) = &assessment.owner else { return };
+    for verdict in &case.workloads {
+        crate::survey::meets(|| format!("{:?}", verdict.phase));
+    }
+    writes_what_is_wanted(case, plan);
+    restarts_as_many_as_allowed(view, case, plan);
+    judges_each_by_itself(world, view, case);
+    fails_only_by_its_restart(world, case);
+}
+
+fn writes_what_is_wanted(case: &Case, plan: &Plan) {
     let binding = &case.binding;
-    let rolled: Vec<&str> = plan.steps.iter().filter_map(rolled).collect();
-    let annotates = |step: &Step| matches!(step, Step::Annotate { .. });
+    let annotates = |step: &&Step| matches!(step, Step::Annotate { .. });
     if binding.spec.suspend {
-        assert!(rolled.is_empty() && !plan.steps.iter().any(annotates), "suspended, and yet {:?}", plan.steps);
+        let writes = plan.shown().any(|step| rolled(step).is_some()) || plan.shown().any(|step| annotates(&step));
+        assert!(!writes, "suspended, and yet {:?}", plan.steps);
     }
     let status = binding.status.as_ref();
     let rollback = status.and_then(|status| status.rollback.as_ref());
@@ -27,15 +50,82 @@ pub fn keeps_the_rules(view: &Snapshot, assessment: &Assessment, plan: &Plan) {
     let wanted = rollback.map_or(&binding.spec.role_arn, |rollback| &rollback.to);
     for step in &plan.steps {
         let Step::Annotate { annotations, .. } = step else { continue };
-        let role = annotations.get("eks.amazonaws.com/role-arn");
-        assert_eq!(role, Some(wanted), "only the role that is wanted now is ever written");
+        assert_eq!(annotations.get(ROLE_KEY), Some(wanted), "only the role that is wanted now is ever written");
     }
-    let under_way = case.workloads.iter().filter(|verdict| verdict.under_way).count() + rolled.len();
+}
+
+/// Those that have the mark of a recorded restart and are not through with it, and those that are restarted now, are never more
+/// than the binding allows: one until the identity is proven.
+fn restarts_as_many_as_allowed(view: &Snapshot, case: &Case, plan: &Plan) {
+    let starts: Vec<&str> = plan.shown().filter_map(rolled).collect();
+    if starts.is_empty() {
+        return;
+    }
+    let open = case.workloads.iter().filter(|verdict| is_open(case, verdict));
+    let open = open.filter(|verdict| !starts.contains(&verdict.workload.id().name.as_str())).count();
     let proven = case.workloads.iter().any(WorkloadVerdict::proves_injection);
-    let limit = if proven { binding.spec.rollout.max_concurrent.try_into().unwrap() } else { 1 };
-    assert!(rolled.is_empty() || under_way <= limit, "{under_way} under way, {limit} allowed");
-    for workload in view.workloads.iter().filter(|it| rolled.contains(&it.id().name.as_str())) {
-        assert!(!workload.paused && workload.desired > 0, "{} is not to be rolled", workload.id());
+    let limit = if proven { case.binding.spec.rollout.max_concurrent.try_into().unwrap() } else { 1 };
+    assert!(open + starts.len() <= limit, "{open} are restarted and {starts:?}, {limit} allowed: {:?}", case.workloads);
+    for workload in view.workloads.iter().filter(|it| starts.contains(&it.id().name.as_str())) {
+        assert!(!workload.paused && workload.desired > 0, "{} is not to be restarted", workload.id());
+    }
+}
+
+/// Whether the workload has been restarted and has neither come up nor been given up.
+fn is_open(case: &Case, verdict: &WorkloadVerdict) -> bool {
+    let mark = verdict.workload.template_annotation(podidentity_api::names::IDENTITY_ANNOTATION);
+    let records = case.binding.status.iter().flat_map(|status| &status.restarts);
+    let mut recorded = records.filter(|record| {
+        let id = verdict.workload.id();
+        record.kind == id.kind.as_str() && record.name == id.name && record.uid == verdict.workload.metadata.uid
+    });
+    let given_up = matches!(
+        verdict.phase,
+        Phase::Failed { .. } | Phase::Lapsed { .. } | Phase::NotHelped { .. } | Phase::Excluded
+    );
+    let is_up = verdict.is_verified() && verdict.workload.rolled_out;
+    recorded.any(|record| mark == Some(&record.mark)) && !given_up && !is_up && !verdict.is_current() && waits(verdict)
+}
+
+/// Whether it has to go on by itself: what waits for a person or for another identity has given its place up.
+fn waits(verdict: &WorkloadVerdict) -> bool {
+    matches!(verdict.phase, Phase::Rolling { .. } | Phase::Paused { .. })
+}
+
+/// With the other workloads away the verdict is the same. One of them is tried, in every third reconcile.
+fn judges_each_by_itself(world: &World, view: &Snapshot, case: &Case) {
+    if case.workloads.len() < 2 || !world.steps.is_multiple_of(3) {
+        return;
+    }
+    let chosen = usize::try_from(world.steps / 3).unwrap() % case.workloads.len();
+    let verdict = &case.workloads[chosen];
+    let id = verdict.workload.id();
+    let is_of = |controller: &podidentity_core::objects::ControllerRef| {
+        !controller.direct && controller.kind == id.kind.as_str() && controller.name == id.name
+    };
+    let pods = view.pods.iter().filter(|pod| pod.controller().is_some_and(is_of));
+    let alone =
+        Snapshot { workloads: vec![Arc::clone(&verdict.workload)], pods: pods.cloned().collect(), ..view.clone() };
+    let alone = Assessment::of(&alone).owner.unwrap().workloads.remove(0);
+    assert_eq!(alone.phase, verdict.phase, "{id} is judged by others: {:?}", case.binding.status);
+    assert_eq!((alone.under_way, alone.record), (verdict.under_way, verdict.record.clone()));
+}
+
+/// A restart is blamed only where the workload was healthy when it was made, and nobody has changed the template since.
+fn fails_only_by_its_restart(world: &World, case: &Case) {
+    if !world.sees_all() {
+        return;
+    }
+    for verdict in &case.workloads {
+        let Phase::Failed { cause: Cause::NotUp, why } = &verdict.phase else { continue };
+        let workload = &world.cluster.workloads[&verdict.workload.id().name];
+        let restart = workload.restart;
+        assert!(
+            restart.is_some_and(|restart| restart.healthy && !restart.edited),
+            "{} is not to blame: {why}, {restart:?}, {:?}",
+            verdict.workload.id(),
+            verdict.record
+        );
     }
 }
 
@@ -46,73 +136,75 @@ fn rolled(step: &Step) -> Option<&str> {
     }
 }
 
+/// What holds for every status.
+pub fn of_report(world: &World, view: &Snapshot, report: &Report) {
+    let counted = |workload: &Arc<Workload>| {
+        let selector = world.cluster.bindings.get(&report.binding.name).map(|it| &it.spec.rollout.workload_selector);
+        selector.is_none_or(selects_all) || workload.labels.get("tier").is_some_and(|tier| tier == "app")
+    };
+    if is_ready(&report.status) {
+        for workload in view.workloads.iter().filter(|it| counted(it)) {
+            let id = workload.id();
+            let is_of = |it: &podidentity_core::objects::ControllerRef| {
+                it.kind == id.kind.as_str() && it.name == id.name && !it.direct
+            };
+            let has_pods = view
+                .pods
+                .iter()
+                .any(|pod| pod.controller().is_some_and(is_of) && pod.phase == podidentity_core::objects::Phase::Alive);
+            assert!(workload.desired == 0 || has_pods, "Ready, and {id} has no pods: {:?}", report.status);
+        }
+    }
+    if world.sees_all() {
+        proof_is_none_too_early(world, report);
+    }
+}
+
+fn selects_all(selector: &podidentity_api::LabelSelector) -> bool {
+    selector.is_empty()
+}
+
+/// A role counts as proven only once every workload that was restarted for it has come up: a rollback returns to it.
+fn proof_is_none_too_early(world: &World, report: &Report) {
+    let Some(binding) = world.cluster.bindings.get(&report.binding.name) else { return };
+    let before = binding.status.as_ref().and_then(|status| status.last_verified_role_arn.as_ref());
+    let proven = report.status.last_verified_role_arn.as_ref();
+    let selects_all = binding.spec.rollout.workload_selector.is_empty();
+    let here = world.cluster.workloads.values().filter(|it| !it.template.elsewhere && (selects_all || !it.left_out));
+    let mut down = here.filter(|it| it.replicas > 0 && !it.has_come_up() && !it.live().all(sim::PodState::is_ready));
+    let down = down.next();
+    assert!(proven == before || down.is_none(), "{proven:?} is proven while a workload is not up: {down:?}");
+}
+
+/// Under `config/enforcement` pods that get what the operator has put on the service account are let in at any time,
+/// however far it has got: between two of its steps, after a crash, while a status is out of date. Except that a role
+/// which was declared a moment ago may be overtaken: what is declared now has not been seen yet.
+pub fn enforcement_admits(world: &World, view: &Snapshot) {
+    let Some(offered) = world.cluster.account.as_ref().and_then(sim::Account::role_by_our_hand) else { return };
+    if !world.sees_all() || world.cluster.role_rewritten.is_some() || world.cluster.faults.status_refused {
+        return;
+    }
+    // One that lost the service account to another of the same second demands its role until its status is written.
+    let bindings: Vec<_> = world.cluster.bindings.values().cloned().map(Arc::new).collect();
+    let Some(binding) = Claim::of(&bindings).owner else { return };
+    let version = |it: &ObjectMeta| (it.uid.clone(), it.generation);
+    let seen = view.bindings.iter().any(|it| version(&it.metadata) == version(&binding.metadata));
+    let demanded = demanded_roles(&binding);
+    let admitted = !seen || demanded.is_empty() || demanded.contains(&offered);
+    assert!(admitted, "{offered} would be refused: {binding:?}");
+}
+
 /// The roles that `config/enforcement` demands for a binding, one of which a pod has to have; none: it demands nothing.
-pub fn demanded_roles(binding: &PodIdentityBinding) -> Vec<&str> {
+fn demanded_roles(binding: &PodIdentityBinding) -> Vec<&str> {
     let Some(status) = &binding.status else { return Vec::new() };
     let (None, Some(in_force)) = (&binding.metadata.deletion_timestamp, &status.role_arn) else { return Vec::new() };
     let rolled_back = status.rollback.as_ref().filter(|it| Some(it.generation) == binding.metadata.generation);
     vec![in_force, rolled_back.map_or(&binding.spec.role_arn, |it| &it.to)]
 }
 
-fn ready(status: &PodIdentityBindingStatus) -> bool {
-    status.conditions.iter().any(|it| it.type_ == condition::READY && it.status == "True")
-}
-
-fn has(status: &PodIdentityBindingStatus, type_: &str) -> bool {
-    status.conditions.iter().any(|it| it.type_ == type_ && it.status == "True")
-}
-
-/// What has to hold once things are quiet.
-pub fn check(world: &mut World) -> Result<(), TestCaseError> {
-    let view = world.cluster.snapshot();
-    let last = plan(&view, &Assessment::of(&view));
-    prop_assert_eq!(last.shown().collect::<Vec<_>>(), Vec::<&Step>::new(), "the next plan is empty");
-    let rolls = world.cluster.rolls;
-    for binding in world.cluster.bindings.values() {
-        let status = binding.status.as_ref();
-        prop_assert!(status.is_some(), "every binding has a status");
-        let status = status.unwrap();
-        prop_assert_eq!(status.observed_generation, binding.metadata.generation);
-        prop_assert!(
-            !has(status, condition::RECONCILING) || world.cluster.account.is_none(),
-            "nothing is under way: {:?}",
-            status
-        );
-        prop_assert!(ready(status) ^ (has(status, condition::STALLED) || has(status, condition::RECONCILING)));
-        if ready(status) {
-            let wanted = Some(&binding.spec.role_arn);
-            let pods = world.cluster.deployments.values().flat_map(|it| &it.pods);
-            let held = pods.filter(|pod| !pod.is_elsewhere()).map(PodState::role);
-            for role in held {
-                prop_assert_eq!(role, wanted.map(String::as_str), "Ready, so every pod has the role");
-            }
-            let account = world.cluster.account.as_ref().map(|it| &it.annotations);
-            prop_assert_eq!(account.and_then(|it| it.get("eks.amazonaws.com/role-arn")), wanted);
-            prop_assert_eq!(status.role_arn.as_ref(), wanted, "and it is there by our hand");
-        }
+/// Since the world was left alone, no workload was restarted more often than a day allows.
+pub fn restarts_are_bounded(world: &World) {
+    for (name, tried) in &world.cluster.tried {
+        assert!(*tried <= MOST_IN_A_DAY, "{name} was restarted {tried} times: {:?}", world.cluster.bindings);
     }
-    claims_are_told(world)?;
-    // One owner at most.
-    prop_assert!(world.cluster.bindings.values().filter(|it| it.status.as_ref().is_some_and(ready)).count() <= 1);
-    prop_assert!(world.quiesce() && world.cluster.rolls == rolls, "quiet stays quiet");
-    Ok(())
-}
-
-/// The oldest binding owns; the others say so; and what the owner says of the service account is true.
-fn claims_are_told(world: &World) -> Result<(), TestCaseError> {
-    let claim = Claim::of(&world.cluster.snapshot().bindings);
-    let Some(owner) = &claim.owner else { return Ok(()) };
-    for loser in &claim.waiting {
-        let stalled =
-            loser.status.iter().flat_map(|status| &status.conditions).find(|it| it.type_ == condition::STALLED);
-        let named = format!("{}: delete one of the two", owner.metadata.name.as_deref().unwrap());
-        let told = stalled.is_some_and(|it| it.reason == "ServiceAccountClaimed" && it.message.ends_with(&named));
-        prop_assert!(told, "{:?} is not told of {}", loser.metadata.name, named);
-    }
-    let status = owner.status.as_ref().unwrap();
-    if has(status, condition::SERVICE_ACCOUNT_ANNOTATED) {
-        let rollback = status.rollback.as_ref().map(|rollback| rollback.to.as_str());
-        prop_assert_eq!(world.cluster.role(), Some(rollback.unwrap_or(&owner.spec.role_arn)));
-    }
-    Ok(())
 }

@@ -32,6 +32,11 @@ impl Account {
         self.annotations.get(super::ROLE_KEY).filter(|_| ours).map(String::as_str)
     }
 
+    /// Whether another manager owns the annotation, alone or beside the operator.
+    pub fn is_shared(&self, key: &str) -> bool {
+        self.owners.get(key).is_some_and(|owners| owners.keys().any(|owner| owner != names::FIELD_MANAGER))
+    }
+
     /// Server-side apply by the operator.
     pub(super) fn apply(
         &mut self,

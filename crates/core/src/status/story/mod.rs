@@ -7,7 +7,7 @@ mod rollout;
 use podidentity_api::names::{self, reason};
 use podidentity_api::{PodIdentityBinding, WorkloadState};
 
-use super::Counts;
+use super::{Counts, workloads};
 use crate::assess::{Case, last_verified};
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::foreign::list;
@@ -140,7 +140,8 @@ impl View<'_> {
     }
 
     fn in_state(&self, state: WorkloadState) -> Vec<&WorkloadVerdict> {
-        self.case.workloads.iter().filter(|verdict| verdict.state() == state).collect()
+        let of_case = self.case.workloads.iter();
+        of_case.filter(|verdict| workloads::state(self.case, verdict, self.snapshot.now) == state).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Story, View, names_of, reconciling, stalled, suspended};
 use crate::assess::Rollback;
 use crate::mark::RollMark;
 use crate::rollout::{Phase, Wait, WorkloadVerdict};
-use crate::status::findings;
+use crate::status::{findings, workloads};
 
 pub(super) fn halted(view: &View) -> Option<Story> {
     if let Some(Rollback::Due(rollback)) = &view.case.rollback {
@@ -28,7 +28,7 @@ pub(super) fn halted(view: &View) -> Option<Story> {
         n => format!("; {n} more {} not been restarted", if n == 1 { "workload has" } else { "workloads have" }),
     };
     // Under onFailure: Continue the others go on, and then it is not over yet.
-    let going_on = view.case.workloads.iter().any(|verdict| verdict.under_way || is_due(verdict));
+    let going_on = is_next(view) || view.case.workloads.iter().any(|verdict| verdict.under_way);
     let continues = view.case.binding.spec.rollout.on_failure == podidentity_api::FailurePolicy::Continue;
     let story = if going_on && continues { reconciling } else { stalled };
     Some(story(reason::ROLLOUT_HALTED, format!("{}: {message}{rest}", failed.workload.id())))
@@ -42,6 +42,11 @@ fn was_restarted(verdict: &WorkloadVerdict, hash: &str) -> bool {
 
 fn is_due(verdict: &WorkloadVerdict) -> bool {
     matches!(verdict.phase, Phase::Due { .. })
+}
+
+/// Whether a restart is next that waits for nothing but one of the operator-wide slots.
+fn is_next(view: &View) -> bool {
+    workloads::next(view.case, view.snapshot.now).next().is_some()
 }
 
 pub(super) fn rolling(view: &View) -> Option<Story> {
@@ -76,7 +81,7 @@ pub(super) fn waits_for_operator(view: &View) -> Option<Story> {
     waiting.or_else(|| {
         let due: Vec<_> = view.case.workloads.iter().filter(|verdict| is_due(verdict)).collect();
         let text = "waiting for a rollout slot:";
-        (!due.is_empty()).then(|| reconciling(reason::ROLLOUT_PENDING, format!("{text} {}", names_of(&due))))
+        is_next(view).then(|| reconciling(reason::ROLLOUT_PENDING, format!("{text} {}", names_of(&due))))
     })
 }
 

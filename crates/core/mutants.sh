@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Mutation tests of core: changes its decisions one at a time, and tells which changes no test of core notices.
+#
+#   mutants.sh                        all; goes on where it was interrupted, and tests again what was missed
+#   SHARD=0/8 mutants.sh              every eighth
+#   ONLY=crates/core/src/plan.rs mutants.sh    one file
+#   mutants.sh summary                only what is known so far
+#   FRESH=1                           forgets what is known
+#   PODIDENTITY_CACHE_DIR             where cargo-mutants is kept (default: $XDG_CACHE_HOME or ~/.cache, then podidentity)
+#
+# First come the tests that are quick, unit and golden ones; what they miss is then tried with the simulated cluster and
+# the other properties as well. Changes that make no difference are listed in mutants-equivalent.txt.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+version=27.1.0
+out=$PWD/target/mutants
+equivalent=crates/core/mutants-equivalent.txt
+src=crates/core/src
+default=(rollout/*.rs schedule.rs record.rs plan.rs account.rs claim.rs assess.rs revoke.rs
+  'status/**/*.rs' 'verify/**/*.rs')
+# A mutant is given this many seconds for its tests.
+timeout=90
+# The same cases of the properties for every mutant, and not too many: it is built without optimisation.
+export PROPTEST_CASES=60 PROPTEST_RNG_SEED=1
+
+say() { printf 'mutants: %s\n' "$*" >&2; }
+
+# Prints the folder with cargo-mutants, which is built once.
+installed() {
+  local cache=${PODIDENTITY_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/podidentity}
+  local root=$cache/cargo-mutants-$version
+  if [ ! -x "$root/bin/cargo-mutants" ]; then
+    mkdir -p "$root"
+    # Two callers at once: the second waits, then finds it built.
+    exec 9> "$root/.lock"
+    flock 9
+    if [ ! -x "$root/bin/cargo-mutants" ]; then
+      say "building cargo-mutants $version into $root (once, about 5 minutes)"
+      CARGO_TARGET_DIR=$out/tool cargo install --quiet --locked --root "$root" "cargo-mutants@$version" >&2
+      rm -rf "$out/tool"
+    fi
+    exec 9>&-
+  fi
+  echo "$root/bin"
+}
+
+selection=()
+if [ -n "${ONLY:-}" ]; then
+  selection+=(--file "$ONLY")
+else
+  for file in "${default[@]}"; do selection+=(--file "$src/$file"); done
+fi
+[ -z "${SHARD:-}" ] || selection+=(--shard "$SHARD" --sharding round-robin)
+
+# Adds what the last run found to what is known: LINE<tab>RESULT, of which the last one counts.
+remember() {
+  local result
+  for result in caught missed timeout unviable; do
+    [ ! -s "$out/mutants.out/$result.txt" ] || sed "s/\$/\t$result/" "$out/mutants.out/$result.txt" >> "$out/known.tsv"
+  done
+}
+
+# Tests the mutants that are not known to be caught, with these targets of core.
+try() {
+  local status=0
+  cargo mutants --package podidentity-core "${selection[@]}" --profile mutants --jobs 1 --timeout "$timeout" --iterate \
+    --output "$out" --colors never -- "$@" || status=$?
+  remember
+  # 2: some were missed; 3: some took too long.
+  case $status in 0 | 2 | 3) ;; *) exit "$status" ;; esac
+}
+
+summary() {
+  cargo mutants --package podidentity-core "${selection[@]}" --list > "$out/listed.txt"
+  awk -F '\t' -v equivalent="$equivalent" '
+    function plain(name) { sub(/:[0-9]+:[0-9]+:/, ":", name); return name }
+    BEGIN { while ((getline line < equivalent) > 0) if (line !~ /^(#|$)/) { split(line, part, "\t"); same[part[1]] = 1 } }
+    FILENAME ~ /known/ { known[$1] = $2; next }
+    {
+      result = ($1 in known) ? known[$1] : "not tried"
+      if (result == "missed" && (plain($1) in same)) result = "equivalent"
+      count[result]++
+      if (result == "missed" || result == "timeout") print result ": " $1
+    }
+    END {
+      viable = count["caught"] + count["missed"] + count["timeout"]
+      printf "%d caught, %d missed, %d timed out, %d equivalent, %d unviable, %d not tried", count["caught"], \
+        count["missed"], count["timeout"], count["equivalent"], count["unviable"], count["not tried"]
+      if (viable) printf ": %.1f %% of the viable ones are caught", 100 * count["caught"] / viable
+      print ""
+    }' "$out/known.tsv" "$out/listed.txt"
+}
+
+mkdir -p "$out"
+[ -z "${FRESH:-}" ] || rm -rf "$out/known.tsv" "$out/mutants.out" "$out/mutants.out.old"
+touch "$out/known.tsv"
+PATH=$(installed):$PATH
+export PATH
+if [ "${1:-}" != summary ]; then
+  # Of a run that was interrupted.
+  remember
+  export CARGO_TARGET_DIR=$out/build
+  try --lib --test cases
+  try --lib --tests
+  unset CARGO_TARGET_DIR
+fi
+summary

@@ -1,0 +1,82 @@
+//! What has to hold once things are quiet.
+
+use podidentity_api::names::condition;
+use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus};
+use podidentity_core::assess::Assessment;
+use podidentity_core::claim::Claim;
+use podidentity_core::plan::{Step, plan};
+use proptest::prelude::*;
+
+use crate::causes;
+use crate::sim::ROLE_KEY;
+use crate::world::World;
+
+pub fn is_ready(status: &PodIdentityBindingStatus) -> bool {
+    has(status, condition::READY)
+}
+
+pub fn has(status: &PodIdentityBindingStatus, type_: &str) -> bool {
+    status.conditions.iter().any(|it| it.type_ == type_ && it.status == "True")
+}
+
+/// What has to hold once all is well.
+pub fn check(world: &mut World) -> Result<(), TestCaseError> {
+    let view = world.view();
+    let last = plan(&view, &Assessment::of(&view));
+    prop_assert_eq!(last.shown().collect::<Vec<_>>(), Vec::<&Step>::new(), "the next plan is empty");
+    let rolls = world.cluster.rolls;
+    for binding in world.cluster.bindings.values() {
+        status_is_true(world, binding)?;
+    }
+    claims_are_told(world)?;
+    causes::explain_everything(world)?;
+    // One owner at most.
+    let ready = world.cluster.bindings.values().filter(|it| it.status.as_ref().is_some_and(is_ready));
+    prop_assert!(ready.count() <= 1);
+    prop_assert!(world.quiesce() && world.cluster.rolls == rolls, "quiet stays quiet");
+    Ok(())
+}
+
+/// What the status says is so.
+fn status_is_true(world: &World, binding: &PodIdentityBinding) -> Result<(), TestCaseError> {
+    let Some(status) = binding.status.as_ref() else {
+        return Err(TestCaseError::fail("every binding has a status"));
+    };
+    crate::survey::meets(|| format!("at rest:{}", status.conditions[0].reason));
+    prop_assert_eq!(status.observed_generation, binding.metadata.generation);
+    prop_assert!(is_ready(status) ^ (has(status, condition::STALLED) || has(status, condition::RECONCILING)));
+    if !is_ready(status) {
+        return Ok(());
+    }
+    let wanted = &binding.spec.role_arn;
+    let selects_all = binding.spec.rollout.workload_selector.is_empty();
+    let counted = world.cluster.workloads.values().filter(|it| selects_all || !it.left_out);
+    let pods = counted.flat_map(|it| &it.pods).chain(world.cluster.strays.iter().map(|it| &it.pod));
+    for pod in pods.filter(|pod| pod.is_live() && !pod.is_elsewhere()) {
+        prop_assert_eq!(pod.role(), Some(wanted.as_str()), "Ready, so every pod has the role");
+        prop_assert_eq!(pod.audience(), binding.spec.audience.as_deref(), "and the audience");
+    }
+    let account = world.cluster.account.as_ref().map(|it| &it.annotations);
+    prop_assert_eq!(account.and_then(|it| it.get(ROLE_KEY)), Some(wanted));
+    prop_assert_eq!(status.role_arn.as_ref(), Some(wanted), "and it is there by our hand");
+    Ok(())
+}
+
+/// The oldest binding owns; the others say so; and what the owner says of the service account is true.
+fn claims_are_told(world: &World) -> Result<(), TestCaseError> {
+    let claim = Claim::of(&world.view().bindings);
+    let Some(owner) = &claim.owner else { return Ok(()) };
+    for loser in &claim.waiting {
+        let stalled =
+            loser.status.iter().flat_map(|status| &status.conditions).find(|it| it.type_ == condition::STALLED);
+        let named = format!("{}: delete one of the two", owner.metadata.name.as_deref().unwrap());
+        let told = stalled.is_some_and(|it| it.reason == "ServiceAccountClaimed" && it.message.ends_with(&named));
+        prop_assert!(told, "{:?} is not told of {}", loser.metadata.name, named);
+    }
+    let status = owner.status.as_ref().unwrap();
+    if has(status, condition::SERVICE_ACCOUNT_ANNOTATED) {
+        let rollback = status.rollback.as_ref().map(|rollback| rollback.to.as_str());
+        prop_assert_eq!(world.cluster.role(), Some(rollback.unwrap_or(&owner.spec.role_arn)));
+    }
+    Ok(())
+}

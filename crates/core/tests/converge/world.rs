@@ -1,0 +1,383 @@
+//! The cluster, the operator, and what the operator sees.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use podidentity_api::{ConflictPolicy, PodIdentityBinding, names};
+use podidentity_core::assess::Assessment;
+use podidentity_core::objects::{Pod, ServiceAccount, Workload, WorkloadKind};
+use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
+use podidentity_core::plan::{Plan, Step, plan};
+use podidentity_core::snapshot::Snapshot;
+use podidentity_core::status::reports;
+
+use crate::event::{Edit, Event, Fault, SpecChange, Switch};
+use crate::rules;
+use crate::sim::{Cluster, Refusal, Strategy};
+use crate::time;
+
+pub const ROLES: [&str; 2] = ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b"];
+const FOREIGN: &str = "arn:aws:iam::111122223333:role/foreign";
+pub const WORKLOADS: [(&str, WorkloadKind); 5] = [
+    ("web", WorkloadKind::Deployment),
+    ("worker", WorkloadKind::Deployment),
+    ("db", WorkloadKind::StatefulSet),
+    ("agent", WorkloadKind::DaemonSet),
+    ("shop", WorkloadKind::Rollout),
+];
+pub const BINDINGS: [&str; 2] = ["first", "second"];
+
+/// A kind of object that is watched by itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Part {
+    Workloads,
+    Pods,
+    Account,
+    Bindings,
+}
+
+/// What is seen as it was a while ago.
+#[derive(Default)]
+pub struct Behind {
+    workloads: Option<Vec<Arc<Workload>>>,
+    pods: Option<Vec<Arc<Pod>>>,
+    account: Option<Option<Arc<ServiceAccount>>>,
+    bindings: Option<Vec<Arc<PodIdentityBinding>>>,
+}
+
+pub struct World {
+    pub cluster: Cluster,
+    pub behind: Behind,
+    /// How many restarts the operator-wide limit allows.
+    pub slots: usize,
+    /// Things that happened and reconciles, in all.
+    pub steps: u64,
+}
+
+/// What came of a reconcile.
+pub struct Turn {
+    pub plan: Plan,
+    /// Whether there was nothing to be done and nothing to be told.
+    pub is_quiet: bool,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self { cluster: Cluster::new(), behind: Behind::default(), slots: usize::MAX, steps: 0 }
+    }
+
+    pub fn happen(&mut self, event: &Event) {
+        self.steps += 1;
+        let cluster = &mut self.cluster;
+        match *event {
+            Event::Bind(name, role) => cluster.bind(BINDINGS[name], ROLES[role]),
+            Event::DeleteBinding(name) => cluster.delete_binding(BINDINGS[name]),
+            Event::Spec(name, change) => self.change_spec(BINDINGS[name], change),
+            Event::Release(name) => {
+                let binding = cluster.bindings.get(BINDINGS[name]);
+                let generation = binding.and_then(|it| it.metadata.generation).unwrap_or_default().to_string();
+                cluster.annotate_binding(BINDINGS[name], names::RELEASE_ANNOTATION, &generation);
+            }
+            Event::CreateAccount => cluster.create_account(),
+            Event::DeleteAccount => cluster.delete_account(),
+            Event::RemoveAnnotation => cluster.remove_annotation(),
+            Event::OverwriteAnnotation => cluster.overwrite_annotation("kubectl-annotate", FOREIGN),
+            Event::CoOwn => cluster.co_own_annotation(),
+            Event::Deploy { workload, shape, replicas } => self.deploy(WORKLOADS[workload], shape, replicas),
+            Event::DeleteWorkload(name) => cluster.delete_workload(WORKLOADS[name].0),
+            Event::Edit(name, edit) => self.edit(WORKLOADS[name].0, edit),
+            Event::Switch(name, switch) => self.switch(WORKLOADS[name].0, switch),
+            Event::Promote(name) => cluster.promote(WORKLOADS[name].0),
+            Event::Drain(name) => cluster.drain(WORKLOADS[name].0),
+            Event::Pod(name, trouble) => cluster.trouble_pod(WORKLOADS[name].0, trouble),
+            Event::Node(name, node, down) => cluster.touch(WORKLOADS[name].0, |it| it.node(node, down)),
+            Event::PodProgress(name) => drop(cluster.progress(WORKLOADS[name].0)),
+            Event::RolloutFinishes(name) => while cluster.progress(WORKLOADS[name].0) {},
+            Event::Stray(kind) => cluster.stray(kind),
+            Event::EndStray => cluster.end_stray(),
+            Event::Webhook(on) => cluster.webhook = on,
+            Event::WebhookLag(seconds) => cluster.webhook_lag = seconds,
+            Event::Fault(fault) => self.fault(fault),
+            Event::Slots(slots) => self.slots = slots,
+            Event::TimePasses(seconds) => cluster.pass(seconds),
+            Event::Reconcile(steps) => drop(self.reconcile(steps)),
+            Event::Behind(part, behind) => self.fall_behind(part, behind),
+            Event::Endure => drop(self.endure()),
+            Event::Quiet => drop(self.quiesce()),
+        }
+    }
+
+    fn deploy(&mut self, (name, kind): (&str, WorkloadKind), shape: usize, replicas: usize) {
+        if self.cluster.workloads.contains_key(name) {
+            return self.cluster.scale(name, replicas);
+        }
+        self.cluster.create(kind, name, |it| {
+            it.replicas = replicas;
+            (it.slow, it.sees_late, it.left_out) = (shape % 2 == 1, shape >= 2, replicas == 3 && shape == 3);
+            it.progress_deadline = (shape == 2).then_some(1200);
+            match (kind, shape) {
+                (WorkloadKind::Deployment, 3) => it.strategy = Strategy::Recreate,
+                (WorkloadKind::StatefulSet, 1) => it.parallel = true,
+                (WorkloadKind::StatefulSet, 2) => it.strategy = Strategy::Partition(1),
+                (WorkloadKind::StatefulSet | WorkloadKind::DaemonSet, 3) => it.strategy = Strategy::OnDelete,
+                (WorkloadKind::Rollout, 1 | 3) => it.strategy = Strategy::TimedCanary(90),
+                (WorkloadKind::Rollout, 2) => it.strategy = Strategy::Canary,
+                _ => {}
+            }
+        });
+    }
+
+    fn change_spec(&mut self, name: &str, change: SpecChange) {
+        self.cluster.edit_binding(name, |spec| match change {
+            SpecChange::Override(on) => {
+                spec.on_conflict = if on { ConflictPolicy::Override } else { ConflictPolicy::Report };
+            }
+            SpecChange::Suspend(on) => spec.suspend = on,
+            SpecChange::Audience(on) => spec.audience = on.then(|| "a.example".to_owned()),
+            SpecChange::Lifetime(on) => spec.token_expiration_seconds = on.then_some(3600),
+            SpecChange::Regional(regional) => spec.sts_regional_endpoints = regional,
+            SpecChange::OnFailure(policy) => spec.rollout.on_failure = policy,
+            SpecChange::Policy(policy) => spec.rollout.policy = policy,
+            SpecChange::MaxConcurrent(most) => spec.rollout.max_concurrent = most,
+            SpecChange::Settle(seconds) => spec.rollout.settle_seconds = seconds,
+            SpecChange::Deadline(seconds) => spec.rollout.progress_deadline_seconds = seconds,
+            SpecChange::Selector(on) => {
+                spec.rollout.workload_selector.match_labels =
+                    on.then(|| ("tier".to_owned(), "app".to_owned())).into_iter().collect();
+            }
+            SpecChange::Deletion(policy) => spec.deletion_policy = policy,
+        });
+    }
+
+    fn edit(&mut self, name: &str, edit: Edit) {
+        let cluster = &mut self.cluster;
+        match edit {
+            Edit::Revision => cluster.edit_template(name, |it| it.template.revision += 1),
+            Edit::Preset(on) => cluster.edit_template(name, |it| it.template.preset = on),
+            Edit::Elsewhere(on) => cluster.edit_template(name, |it| it.template.elsewhere = on),
+            Edit::Mounts(on) => cluster.edit_template(name, |it| it.template.mounts = on),
+            Edit::Revert => cluster.revert(name),
+            Edit::Undo => cluster.undo(name),
+        }
+    }
+
+    fn switch(&mut self, name: &str, switch: Switch) {
+        let cluster = &mut self.cluster;
+        match switch {
+            Switch::Paused(on) => cluster.pause(name, on),
+            Switch::Broken(on) => cluster.touch(name, |it| it.broken = on),
+            Switch::BrokenAs(role) => cluster.touch(name, |it| it.broken_as = Some(ROLES[role].to_owned())),
+            Switch::NeedsRole => cluster.touch(name, |it| it.needs_role = true),
+            Switch::Quota(on) => cluster.touch(name, |it| it.quota = on),
+            Switch::Refused(true) => drop(cluster.refused.insert(name.to_owned())),
+            Switch::Refused(false) => drop(cluster.refused.remove(name)),
+            Switch::Rewritten(Some(mark)) => drop(cluster.rewritten.insert(name.to_owned(), mark.to_owned())),
+            Switch::Rewritten(None) => drop(cluster.rewritten.remove(name)),
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        let cluster = &mut self.cluster;
+        match fault {
+            Fault::RoleRewritten(role) => cluster.role_rewritten = role.map(str::to_owned),
+            Fault::AccountRefused(on) => cluster.faults.account_refused = on,
+            Fault::StatusRefused(on) => cluster.faults.status_refused = on,
+            Fault::Lost(writes) => cluster.faults.lost = writes,
+            Fault::Unanswered(writes) => cluster.faults.unanswered = writes,
+        }
+    }
+
+    fn fall_behind(&mut self, part: Part, behind: bool) {
+        let view = behind.then(|| self.view());
+        match part {
+            Part::Workloads => self.behind.workloads = view.map(|it| it.workloads),
+            Part::Pods => self.behind.pods = view.map(|it| it.pods),
+            Part::Account => self.behind.account = view.map(|it| it.service_account),
+            Part::Bindings => self.behind.bindings = view.map(|it| it.bindings),
+        }
+    }
+
+    /// The cluster as the operator sees it.
+    pub fn view(&self) -> Snapshot {
+        let mut view = self.cluster.snapshot();
+        let behind = &self.behind;
+        view.workloads = behind.workloads.clone().unwrap_or(view.workloads);
+        view.pods = behind.pods.clone().unwrap_or(view.pods);
+        view.service_account = behind.account.clone().unwrap_or(view.service_account);
+        view.bindings = behind.bindings.clone().unwrap_or(view.bindings);
+        view
+    }
+
+    /// Whether all of it is seen as it is.
+    pub fn sees_all(&self) -> bool {
+        let Behind { workloads, pods, account, bindings } = &self.behind;
+        workloads.is_none() && pods.is_none() && account.is_none() && bindings.is_none()
+    }
+
+    /// The operator knows at once what it has written.
+    fn sees_own_write(&mut self, step: &Step) {
+        let now = self.cluster.snapshot();
+        match step {
+            Step::Annotate { .. } => {
+                if let Some(account) = &mut self.behind.account {
+                    *account = now.service_account;
+                }
+            }
+            Step::Roll { workload, .. } => {
+                for seen in self.behind.workloads.iter_mut().flatten().filter(|it| it.id() == *workload) {
+                    if let Some(new) = now.workloads.iter().find(|it| it.id() == *workload) {
+                        *seen = Arc::clone(new);
+                    }
+                }
+            }
+            Step::SetFinalizer { binding, .. } => self.sees_binding(&binding.name),
+        }
+    }
+
+    fn sees_binding(&mut self, name: &str) {
+        let Some(bindings) = &mut self.behind.bindings else { return };
+        let is_it = |it: &Arc<PodIdentityBinding>| it.metadata.name.as_deref() == Some(name);
+        bindings.retain(|it| !is_it(it) || self.cluster.bindings.contains_key(name));
+        for seen in bindings.iter_mut().filter(|it| is_it(it)) {
+            *seen = Arc::new(self.cluster.bindings[name].clone());
+        }
+    }
+
+    /// What is decided on a view.
+    fn decide(&self, view: &mut Snapshot) -> (Assessment, Plan) {
+        let assessment = Assessment::of(view);
+        view.rollout_slots = self.slots;
+        let plan = plan(view, &assessment);
+        (assessment, plan)
+    }
+
+    /// One reconcile; a crash after `steps` steps also loses the status.
+    pub fn reconcile(&mut self, steps: usize) -> Turn {
+        self.steps += 1;
+        let mut view = self.view();
+        let (assessment, plan) = self.decide(&mut view);
+        rules::of_plan(self, &view, &assessment, &plan);
+        let (mut done, mut problems) = (Vec::new(), Vec::new());
+        for (index, step) in plan.steps.iter().enumerate().take(steps) {
+            let written = self.cluster.apply(step);
+            if matches!(written, Ok(()) | Err(Refusal::Rewritten)) {
+                self.sees_own_write(step);
+            }
+            let replaces = |step: &Step| matches!(step, Step::Annotate { .. });
+            if written.is_ok() && !plan.steps[index + 1..].iter().any(replaces) {
+                rules::enforcement_admits(self, &view);
+            }
+            match written {
+                Ok(()) => done.push(step.clone()),
+                Err(refusal) => {
+                    problems.push(problem(step, refusal));
+                    if !matches!(step, Step::Roll { .. }) {
+                        break;
+                    }
+                }
+            }
+        }
+        let mut is_quiet = plan.steps.is_empty();
+        if steps >= plan.steps.len() {
+            let outcome = Outcome::of(&assessment, done, problems);
+            is_quiet &= self.report(&outcome);
+        }
+        Turn { plan, is_quiet }
+    }
+
+    /// Tells what is new. Whether there is nothing.
+    fn report(&mut self, outcome: &Outcome) -> bool {
+        let mut view = self.view();
+        let (assessment, next) = self.decide(&mut view);
+        // As the operator does: what is out of date in a moment is not told, and a write that fails is tried again first.
+        let worth_telling = !outcome.problems.is_empty() || outcome.restored.is_some() || !outcome.rolled().is_empty();
+        if !outcome.done.is_empty() && !worth_telling && !next.steps.is_empty() {
+            return false;
+        }
+        let mut told = outcome.clone();
+        told.problems.retain(|problem| problem.kind != ProblemKind::Failed);
+        let reports = reports(&view, &assessment, &next, &told);
+        for report in &reports {
+            rules::of_report(self, &view, report);
+            if self.cluster.store_status(report) {
+                self.sees_binding(&report.binding.name);
+            }
+        }
+        if outcome.problems.is_empty() {
+            rules::enforcement_admits(self, &view);
+        }
+        reports.is_empty() && outcome.problems.is_empty() && next.shown().next().is_none()
+    }
+
+    /// Each time the operator comes so many steps far, and so many seconds and a step of a controller later it is there again.
+    pub fn crash(&mut self, crashes: &[(usize, i64, usize)], names: &[&str]) {
+        for &(steps, seconds, progress) in crashes {
+            self.reconcile(steps);
+            self.cluster.pass(seconds);
+            self.cluster.progress(names[progress]);
+        }
+    }
+
+    /// All writes arrive, and all is seen; what is wrong in the cluster stays as it is. Goes on for a day or until nothing
+    /// happens any more, which it returns.
+    pub fn endure(&mut self) -> bool {
+        let day = self.cluster.now + SignedDuration::from_hours(24);
+        self.behind = Behind::default();
+        self.slots = self.slots.max(1);
+        let faults = &mut self.cluster.faults;
+        (faults.lost, faults.unanswered, faults.status_refused) = (0, 0, false);
+        self.cluster.tried.clear();
+        let mut rests = false;
+        for _ in 0..400 {
+            rests = self.round();
+            if rests || self.cluster.now >= day {
+                break;
+            }
+        }
+        rules::restarts_are_bounded(self);
+        rests
+    }
+
+    /// Lets things settle: everything works, nobody interferes. Whether they did within a bounded number of rounds.
+    pub fn quiesce(&mut self) -> bool {
+        self.behind = Behind::default();
+        self.slots = self.slots.max(1);
+        let cluster = &mut self.cluster;
+        cluster.faults = crate::sim::Faults::default();
+        (cluster.webhook, cluster.webhook_lag, cluster.role_rewritten) = (true, 0, None);
+        cluster.refused.clear();
+        cluster.rewritten.clear();
+        (0..400).any(|_| self.round())
+    }
+
+    /// The operator acts, controllers act, and time passes until something is due. Whether nothing is left to happen.
+    fn round(&mut self) -> bool {
+        let turn = self.reconcile(usize::MAX);
+        let progressed = self.cluster.progress_all();
+        let is_quiet = turn.is_quiet && !progressed;
+        if is_quiet {
+            let mut view = self.view();
+            self.decide(&mut view);
+            time::changes_nothing_before(&view, turn.plan.check_at, self.steps);
+        }
+        let at = [turn.plan.check_at, self.cluster.next_deadline()].into_iter().flatten().min();
+        let due = at.filter(|_| is_quiet).map_or(SignedDuration::ZERO, |at| at.duration_since(self.cluster.now));
+        self.cluster.pass(due.as_secs().max(1));
+        is_quiet && at.is_none()
+    }
+}
+
+fn problem(step: &Step, refusal: Refusal) -> Problem {
+    let workload = match step {
+        Step::Roll { workload, .. } => Some(workload.clone()),
+        Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
+    };
+    let kind = match refusal {
+        Refusal::Stale => ProblemKind::Stale,
+        Refusal::Conflict => ProblemKind::Conflict,
+        Refusal::Refused => ProblemKind::Refused,
+        Refusal::Rewritten => ProblemKind::Rewritten,
+        Refusal::Failed => ProblemKind::Failed,
+    };
+    Problem { workload, what: step.to_string(), kind, message: format!("{refusal:?}") }
+}

@@ -1,0 +1,192 @@
+//! A pod, and how it is admitted.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use podidentity_api::names;
+use podidentity_core::injection::inject;
+use podidentity_core::objects::{
+    Container, EnvVar, Map, ObservedPod, Phase, Pod, PodCondition, PodSpec, PodStatus, PodTemplate, VolumeMount,
+    WorkloadKind,
+};
+use podidentity_core::settings::Settings;
+
+use super::workload::{Template, Workload};
+use super::{ACCOUNT, AUDIENCE_KEY, NAMESPACE, ROLE_KEY};
+
+const PRESET: &str = "arn:aws:iam::111122223333:role/preset";
+
+#[derive(Clone, Debug)]
+pub struct PodState {
+    pub(super) template: Template,
+    /// Its number in a StatefulSet, its node in a DaemonSet.
+    pub(super) number: usize,
+    /// The annotations of the service account that the webhook knew when the pod was admitted.
+    admitted_with: Map,
+    /// Becomes ready at the next step of its controller.
+    pub(super) starting: bool,
+    seen: Arc<Pod>,
+}
+
+/// Who a pod belongs to.
+pub(super) struct Owner {
+    pub(super) kind: &'static str,
+    pub(super) name: String,
+    /// The label with the hash of its template, where its controller sets one.
+    pub(super) label: Option<&'static str>,
+}
+
+impl PodState {
+    pub fn is_ready(&self) -> bool {
+        self.seen.ready
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.seen.is_live()
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.seen.phase == Phase::Finished
+    }
+
+    pub fn is_elsewhere(&self) -> bool {
+        self.template.elsewhere
+    }
+
+    pub fn role(&self) -> Option<&str> {
+        if self.template.preset { Some(PRESET) } else { self.admitted_with.get(ROLE_KEY).map(String::as_str) }
+    }
+
+    /// The audience of its token; `None`: the webhook's default.
+    pub fn audience(&self) -> Option<&str> {
+        self.admitted_with.get(AUDIENCE_KEY).map(String::as_str)
+    }
+
+    pub(super) fn set_ready(&mut self, ready: bool) {
+        if self.seen.ready != ready {
+            Arc::make_mut(&mut self.seen).ready = ready;
+        }
+    }
+
+    /// It is being deleted, and does not end: its node is down, or it takes long.
+    pub(super) fn terminate(&mut self, now: Timestamp) {
+        Arc::make_mut(&mut self.seen).metadata.deletion_timestamp = Some(Time(now));
+        self.set_ready(false);
+    }
+
+    /// It is evicted, or its Job is done.
+    pub(super) fn finish(&mut self) {
+        Arc::make_mut(&mut self.seen).phase = Phase::Finished;
+        self.set_ready(false);
+    }
+
+    pub(super) fn seen(&self) -> Arc<Pod> {
+        Arc::clone(&self.seen)
+    }
+
+    /// What the API server makes of a pod of the template; an error if it does not take it. `known`: the annotations of the
+    /// service account as the webhook knows them.
+    pub(super) fn admitted(
+        name: String,
+        owner: Option<Owner>,
+        template: &Template,
+        known: &Map,
+        now: Timestamp,
+    ) -> Result<Self, String> {
+        let mut pod = PodTemplate { spec: spec(template), ..PodTemplate::default() };
+        inject(&pod, known, &Settings::default()).apply(&mut pod.spec);
+        for container in &pod.spec.containers {
+            let paths = container.volume_mounts.iter().map(|mount| &mount.mount_path);
+            let unique: std::collections::BTreeSet<_> = paths.collect();
+            if unique.len() < container.volume_mounts.len() {
+                return Err("spec.containers[0].volumeMounts[1].mountPath: Invalid value: must be unique".to_owned());
+            }
+        }
+        let mark = template.mark.iter().map(|mark| (names::IDENTITY_ANNOTATION.to_owned(), mark.clone())).collect();
+        let label = owner.as_ref().and_then(|owner| owner.label);
+        let observed = ObservedPod {
+            metadata: ObjectMeta {
+                name: Some(name),
+                namespace: Some(NAMESPACE.into()),
+                creation_timestamp: Some(Time(now)),
+                annotations: Some(mark),
+                labels: label.map(|label| [(label.to_owned(), "hash".to_owned())].into()),
+                owner_references: owner.map(|owner| vec![owner.reference()]),
+                ..ObjectMeta::default()
+            },
+            spec: pod.spec,
+            status: PodStatus {
+                phase: Some("Running".into()),
+                conditions: vec![PodCondition { type_: "Ready".into(), status: "False".into() }],
+            },
+        };
+        let seen = Arc::new(Pod::from(observed).slim());
+        Ok(Self { template: template.clone(), number: 0, admitted_with: known.clone(), starting: false, seen })
+    }
+}
+
+impl Owner {
+    fn reference(self) -> OwnerReference {
+        let name = if self.label.is_some() { format!("{}-hash", self.name) } else { self.name };
+        OwnerReference {
+            api_version: if self.kind == "Job" { "batch/v1".into() } else { "apps/v1".into() },
+            kind: self.kind.into(),
+            name,
+            controller: Some(true),
+            ..OwnerReference::default()
+        }
+    }
+}
+
+impl Workload {
+    /// A new pod of the workload; an error if the API server does not take it.
+    pub(super) fn create(
+        &self,
+        template: &Template,
+        number: usize,
+        id: u64,
+        now: Timestamp,
+        known: &Map,
+    ) -> Result<PodState, String> {
+        if self.quota {
+            return Err("pods is forbidden: exceeded quota: pods".to_owned());
+        }
+        let (kind, label) = match self.kind {
+            WorkloadKind::Deployment => ("ReplicaSet", Some("pod-template-hash")),
+            WorkloadKind::Rollout => ("ReplicaSet", Some("rollouts-pod-template-hash")),
+            WorkloadKind::StatefulSet => ("StatefulSet", None),
+            WorkloadKind::DaemonSet => ("DaemonSet", None),
+        };
+        let of_set = self.kind == WorkloadKind::StatefulSet;
+        let name = if of_set { format!("{}-{number}", self.name) } else { format!("{}-{id}", self.name) };
+        let owner = Owner { kind, name: self.name.clone(), label };
+        let mut pod = PodState::admitted(name, Some(owner), template, known, now)?;
+        pod.number = number;
+        pod.starting = self.slow || self.down.contains(&number);
+        if !pod.starting {
+            pod.set_ready(self.becomes_ready(&pod));
+        }
+        Ok(pod)
+    }
+
+    /// Whether a pod of the workload comes up.
+    pub(super) fn becomes_ready(&self, pod: &PodState) -> bool {
+        let broken = self.broken || pod.role().is_some() && pod.role() == self.broken_as.as_deref();
+        !broken && (!self.needs_role || pod.role().is_some()) && !self.down.contains(&pod.number)
+    }
+}
+
+pub(super) fn spec(template: &Template) -> PodSpec {
+    let preset = EnvVar { name: "AWS_ROLE_ARN".into(), value: Some(PRESET.to_owned()), value_from: None };
+    let mount =
+        VolumeMount { name: "own".into(), mount_path: Settings::default().mount_path, ..VolumeMount::default() };
+    let app = Container {
+        name: "app".into(),
+        env: Vec::from_iter(template.preset.then_some(preset)),
+        volume_mounts: Vec::from_iter(template.mounts.then_some(mount)),
+        ..Container::default()
+    };
+    let account = if template.elsewhere { "elsewhere" } else { ACCOUNT };
+    PodSpec { service_account_name: Some(account.into()), containers: vec![app], ..PodSpec::default() }
+}

@@ -1,0 +1,151 @@
+//! The API server: what becomes of the operator's writes.
+
+use std::collections::BTreeMap;
+
+use podidentity_api::names;
+use podidentity_core::plan::{Declared, Step, Target};
+use podidentity_core::status::Report;
+
+use super::{Cluster, ROLE_KEY};
+
+/// Why the API server did not do a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    Stale,
+    Conflict,
+    /// An admission policy refuses it.
+    Refused,
+    /// It was stored, and admission has changed what was to be written.
+    Rewritten,
+    /// No answer, whatever has become of it.
+    Failed,
+}
+
+/// What goes wrong with the operator's writes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// Admission refuses writes to the service account.
+    pub account_refused: bool,
+    /// Nobody may write a status.
+    pub status_refused: bool,
+    /// So many writes are lost.
+    pub lost: usize,
+    /// Of so many writes the answer is lost.
+    pub unanswered: usize,
+}
+
+impl Cluster {
+    pub fn apply(&mut self, step: &Step) -> Result<(), Refusal> {
+        if let Step::Roll { workload, .. } = step {
+            *self.tried.entry(workload.name.clone()).or_default() += 1;
+        }
+        if self.faults.lost > 0 {
+            self.faults.lost -= 1;
+            return Err(Refusal::Failed);
+        }
+        let done = self.write(step);
+        if self.faults.unanswered > 0 {
+            self.faults.unanswered -= 1;
+            return Err(Refusal::Failed);
+        }
+        done
+    }
+
+    fn write(&mut self, step: &Step) -> Result<(), Refusal> {
+        match step {
+            Step::SetFinalizer { binding, present } => self.set_finalizer(binding, *present),
+            Step::Annotate { account, annotations, force, written_for, declared } => {
+                if declared.as_ref().is_some_and(|declared| !self.declares(declared)) {
+                    return Err(Refusal::Stale);
+                }
+                let mut all = annotations.clone();
+                all.extend(written_for.iter().map(|it| (names::BOUND_BY_ANNOTATION.to_owned(), it.to_string())));
+                self.annotate(account, all, *force)
+            }
+            Step::Roll { workload, target, mark } => self.roll(&workload.name, target, mark),
+        }
+    }
+
+    fn declares(&self, declared: &Declared) -> bool {
+        let binding = self.bindings.get(&declared.binding);
+        binding.is_some_and(|binding| Declared::by(&binding.metadata) == *declared)
+    }
+
+    fn set_finalizer(&mut self, target: &Target, present: bool) -> Result<(), Refusal> {
+        let version = self.count();
+        let binding = self.bindings.get_mut(&target.name).ok_or(Refusal::Stale)?;
+        if Target::of(&binding.metadata) != *target {
+            return Err(Refusal::Stale);
+        }
+        binding.metadata.finalizers = present.then(|| vec![names::FINALIZER.into()]);
+        binding.metadata.resource_version = Some(version.to_string());
+        self.collect_bindings();
+        Ok(())
+    }
+
+    fn annotate(
+        &mut self,
+        target: &Target,
+        mut annotations: BTreeMap<String, String>,
+        force: bool,
+    ) -> Result<(), Refusal> {
+        let (version, now) = (self.count(), self.now);
+        let account = self.account.as_mut().ok_or(Refusal::Stale)?;
+        if self.faults.account_refused {
+            return Err(Refusal::Refused);
+        }
+        let asked = annotations.get(ROLE_KEY).cloned();
+        match (&self.role_rewritten, &asked) {
+            (Some(role), Some(_)) if role.is_empty() => drop(annotations.remove(ROLE_KEY)),
+            (Some(role), Some(_)) => drop(annotations.insert(ROLE_KEY.into(), role.clone())),
+            _ => {}
+        }
+        let before = account.annotations.clone();
+        account.apply(target, &annotations, force, now)?;
+        if account.annotations != before || annotations.is_empty() {
+            account.version = version;
+        }
+        self.account_writes += 1;
+        self.offers_change();
+        if annotations.get(ROLE_KEY) == asked.as_ref() { Ok(()) } else { Err(Refusal::Rewritten) }
+    }
+
+    fn roll(&mut self, name: &str, target: &Target, mark: &str) -> Result<(), Refusal> {
+        let (version, now) = (self.count(), self.now);
+        let workload = self.workloads.get_mut(name).ok_or(Refusal::Stale)?;
+        if workload.uid != target.uid || workload.version.to_string() != target.resource_version {
+            return Err(Refusal::Stale);
+        }
+        if self.refused.contains(name) {
+            return Err(Refusal::Refused);
+        }
+        let asked = Some(mark);
+        let mark = self.rewritten.get(name).map_or(mark, String::as_str);
+        let mark = Some(mark).filter(|mark| !mark.is_empty());
+        if workload.template.mark.as_deref() != mark {
+            workload.restart = Some(workload.restarted());
+            let before = workload.template.clone();
+            workload.template.mark = mark.map(str::to_owned);
+            workload.marked_at = mark.map(|_| now);
+            workload.template_changed(before, now);
+            workload.version = version;
+            self.rolls += 1;
+        }
+        if mark == asked { Ok(()) } else { Err(Refusal::Rewritten) }
+    }
+
+    /// Stores a status, unless the binding has changed since. Whether it did.
+    pub fn store_status(&mut self, report: &Report) -> bool {
+        let version = self.count();
+        if self.faults.status_refused {
+            return false;
+        }
+        let binding = self.bindings.get_mut(&report.binding.name);
+        let Some(binding) = binding.filter(|binding| Target::of(&binding.metadata) == report.binding) else {
+            return false;
+        };
+        binding.status = Some(report.status.clone());
+        binding.metadata.resource_version = Some(version.to_string());
+        true
+    }
+}
