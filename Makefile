@@ -58,6 +58,14 @@ unit: ## Unit, golden and property tests
 	@echo "== a million steps of the simulated cluster"
 	@cargo test -p podidentity-core --test converge -- --ignored --nocapture
 
+# What breaks a reader is put into its corpus: crates/core/tests/fuzz/corpus, crates/cli/tests/corpus.
+CASES ?= 200000
+.PHONY: fuzz
+fuzz: ## Every reader of bytes of others with many odd inputs, for some minutes; CASES=1000000 for longer
+	@echo "== readers of bytes of others: $(CASES) inputs each"
+	@PROPTEST_CASES=$(CASES) cargo test -p podidentity-core --test fuzz
+	@PROPTEST_CASES=$(CASES) cargo test -p kubectl-podidentity --bin kubectl-podidentity fuzz::
+
 .PHONY: e2e
 e2e: controlplane tools shells ## End-to-end tests on a real control plane
 	@echo "== end-to-end tests"

@@ -115,6 +115,10 @@ impl Emitter {
                 self.block_scalar(text, indent);
                 return;
             }
+            // At the end of a line it would be a key.
+            Kind::Scalar { text, style: Style::Plain } if text.ends_with(':') => {
+                self.out.push_str(&double_quoted(text));
+            }
             Kind::Scalar { text, style } => self.out.push_str(&flow_scalar(text, *style, node.tag.is_some())),
         }
         self.out.push('\n');
