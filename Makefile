@@ -65,6 +65,13 @@ oracles: ## Compare the model of trust policies with two independent ones, on 10
 	@cargo test -p podidentity-core --test trust -- --ignored --nocapture
 	@cargo build -p kubectl-podidentity
 	@e2e/oracles/run.sh wire "$$(realpath $${CARGO_TARGET_DIR:-target}/debug/kubectl-podidentity)"
+# What breaks a reader is put into its corpus: crates/core/tests/fuzz/corpus, crates/cli/tests/corpus.
+CASES ?= 200000
+.PHONY: fuzz
+fuzz: ## Every reader of bytes of others with many odd inputs, for some minutes; CASES=1000000 for longer
+	@echo "== readers of bytes of others: $(CASES) inputs each"
+	@PROPTEST_CASES=$(CASES) cargo test -p podidentity-core --test fuzz
+	@PROPTEST_CASES=$(CASES) cargo test -p kubectl-podidentity --bin kubectl-podidentity fuzz::
 
 .PHONY: e2e
 e2e: controlplane tools shells ## End-to-end tests on a real control plane

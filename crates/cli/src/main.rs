@@ -50,6 +50,8 @@ mod output;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod man;

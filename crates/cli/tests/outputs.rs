@@ -1,5 +1,6 @@
 //! Only a few modules write to the output: what the others say passes through one of them, which makes texts of others
 //! harmless for its target.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::Path;

@@ -60,6 +60,11 @@ impl<K: Clone + Eq + Hash> Load<K> {
         }
     }
 
+    /// What has been worked on for the longest time.
+    pub fn oldest(&self) -> Option<K> {
+        self.lock().running.iter().min_by_key(|(_, began)| **began).map(|(key, _)| key.clone())
+    }
+
     pub(crate) fn requested(&self, request: &ScheduleRequest<K>) {
         let mut ledger = self.lock();
         match ledger.due.get_mut(&request.message) {
@@ -104,9 +109,13 @@ mod tests {
         load.started(&"now");
         tokio::time::advance(3 * second).await;
         assert_eq!(load.read(), Reading { running: 1, longest_run: 3 * second, ..Reading::default() });
+        load.started(&"later");
+        assert_eq!(load.oldest(), Some("now"));
+        load.finished(&"later");
         load.finished(&"now");
         tokio::time::advance(6 * second).await;
         let since_finish = Some(6 * second);
-        assert_eq!(load.read(), Reading { waiting: 1, longest_wait: second, since_finish, ..Reading::default() });
+        assert_eq!(load.read(), Reading { since_finish, ..Reading::default() });
+        assert_eq!(load.oldest(), None);
     }
 }

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 use podidentity_api::{PodIdentityBinding, names};
+use podidentity_core::foreign::Foreign;
 use podidentity_core::objects::WorkloadId;
 use podidentity_core::status::Transition;
 use tokio::sync::mpsc::{self, error::SendTimeoutError};
@@ -109,7 +110,7 @@ async fn publish(recorder: &Recorder, News { binding, generation, transitions }:
         let event = Event {
             type_: if transition.warning { EventType::Warning } else { EventType::Normal },
             reason: transition.reason.to_owned(),
-            note: Some(shortened(transition.note)),
+            note: Some(shortened(Foreign::new(&transition.note).up_to(NOTE_LIMIT).line().to_string())),
             action: format!("ReconcileGeneration{generation}"),
             secondary: transition.workload.map(|workload| workload_reference(&binding, workload)),
         };

@@ -57,7 +57,7 @@ impl<'a> Foreign<'a> {
     }
 }
 
-/// How a character is written; what it returns is for `Result`'s sake only.
+/// How a character is written.
 type Escape = fn(char, &mut Formatter<'_>) -> fmt::Result;
 
 struct Rendered<'a> {

@@ -43,7 +43,8 @@ impl Grants {
         let all: Vec<&str> = self.entries.iter().map(String::as_str).chain([role]).collect();
         let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/_+=.@*-".contains(c);
         let text = all.join(",");
-        (all.iter().all(|entry| entry.chars().all(is_plain)) && text.len() <= LONGEST_COMMAND).then_some(text)
+        let plain = !role.is_empty() && all.iter().all(|entry| entry.chars().all(is_plain));
+        (plain && text.len() <= LONGEST_COMMAND).then_some(text)
     }
 
     /// As they are written: `a, b`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_cluster::load::{Load, Reading};
 use podidentity_cluster::pulse::Pulses;
+use podidentity_core::foreign::shown;
 use tokio::sync::watch;
 
 /// What the checks look at. A restart has to help: that the API server is away is no reason for one.
@@ -43,8 +44,12 @@ impl Health {
         let leads = *self.leads.borrow();
         told(&[
             ("watches", watches(&self.pulses.silent(), self.stalled_after)),
-            ("queue", if leads { queue(self.load.read(), self.stalled_after) } else { Ok(()) }),
+            ("queue", if leads { self.queue() } else { Ok(()) }),
         ])
+    }
+
+    fn queue(&self) -> Result<(), String> {
+        queue(self.load.read(), self.stalled_after, self.load.oldest().as_ref())
     }
 
     /// Whether the picture of the cluster is complete. A replica that does not lead is ready, too: to take over.
@@ -61,10 +66,12 @@ fn watches(silent: &[(&'static str, Duration)], limit: Duration) -> Result<(), S
     Err(format!("no sign of life from the watch of {} for {} s", kinds.join(", "), longest.as_secs()))
 }
 
-fn queue(load: Reading, limit: Duration) -> Result<(), String> {
+/// `oldest`: what has been worked on for the longest time.
+fn queue(load: Reading, limit: Duration, oldest: Option<&IdentityKey>) -> Result<(), String> {
     // One reconcile may legitimately take long: up to 30 s for each of its writes.
     if load.longest_run > limit * 3 {
-        return Err(format!("a reconcile has not ended for {} s", load.longest_run.as_secs()));
+        let which = oldest.map(|key| format!(" of {}", shown(&key.to_string()))).unwrap_or_default();
+        return Err(format!("the reconcile{which} has not ended for {} s", load.longest_run.as_secs()));
     }
     let silent = load.since_finish.is_none_or(|since| since > limit);
     if load.longest_wait > limit && silent {
@@ -109,18 +116,20 @@ mod tests {
     #[test]
     fn a_queue_is_stuck_when_work_waits_and_none_is_finished() {
         let busy = Reading { waiting: 9, longest_wait: seconds(900), running: 4, ..Reading::default() };
-        assert_eq!(queue(Reading { since_finish: Some(seconds(1)), ..busy }, LIMIT), Ok(()));
-        assert!(queue(Reading { since_finish: Some(seconds(301)), ..busy }, LIMIT).is_err());
-        assert!(queue(Reading { since_finish: None, ..busy }, LIMIT).is_err());
-        assert_eq!(queue(Reading::default(), LIMIT), Ok(()));
+        assert_eq!(queue(Reading { since_finish: Some(seconds(1)), ..busy }, LIMIT, None), Ok(()));
+        assert!(queue(Reading { since_finish: Some(seconds(301)), ..busy }, LIMIT, None).is_err());
+        assert!(queue(Reading { since_finish: None, ..busy }, LIMIT, None).is_err());
+        assert_eq!(queue(Reading::default(), LIMIT, None), Ok(()));
     }
 
     #[test]
     fn a_reconcile_that_never_ends_is_noticed() {
         let running =
             |longest_run| Reading { running: 1, longest_run, since_finish: Some(seconds(1)), ..Reading::default() };
-        assert_eq!(queue(running(seconds(600)), LIMIT), Ok(()));
-        assert!(queue(running(seconds(901)), LIMIT).is_err());
+        assert_eq!(queue(running(seconds(600)), LIMIT, None), Ok(()));
+        let key = IdentityKey { namespace: "shop".to_owned(), service_account: "web".to_owned() };
+        let stuck = queue(running(seconds(901)), LIMIT, Some(&key));
+        assert_eq!(stuck, Err("the reconcile of shop/web has not ended for 901 s".to_owned()));
     }
 
     #[test]

@@ -94,34 +94,20 @@ fn correction(answer: &Answer, judgement: &Judgement, paint: Paint, out: &mut Sh
         for change in &correction.changes {
             out.paragraph(paint, "  ", change);
         }
-<<<<<<< HEAD
         document(answer, out);
         next(paint, out, &update(answer));
     } else if let Some(why) = &answer.no_correction {
         next(paint, out, &format!("Nothing is corrected: {why}."));
-=======
-        let _ = writeln!(out, "{}", answer.policy.as_ref().map_or("", |policy| policy.get()));
-        next(paint, out, &update(answer));
-    } else if let Some(why) = &answer.no_correction {
-        next(paint, out, &format!("Nothing is corrected: {}.", one_line(why)));
->>>>>>> trust
     } else if judgement.verdict != Verdict::Allow {
         next(paint, out, "The policy is right; do what stands above.");
     }
 }
 
-<<<<<<< HEAD
 fn needed(answer: &Answer, paint: Paint, out: &mut Sheet) {
     out.blank();
     out.line(paint.bold("The trust policy of the role has to contain"));
     document(answer, out);
-    let role = role_name(answer);
-=======
-fn needed(answer: &Answer, paint: Paint, out: &mut String) {
-    let _ = writeln!(out, "\n{}", paint.bold("The trust policy of the role has to contain"));
-    let _ = writeln!(out, "{}", answer.policy.as_ref().map_or("", |policy| policy.get()));
     let role = answer.role_name.as_deref().unwrap_or("ROLE");
->>>>>>> trust
     let object = answer.question.object();
     next(
         paint,
@@ -130,16 +116,10 @@ fn needed(answer: &Answer, paint: Paint, out: &mut String) {
     );
 }
 
-<<<<<<< HEAD
 fn next(paint: Paint, out: &mut Sheet, text: &str) {
     out.blank();
     out.line(paint.bold("Next"));
     out.paragraph(paint, "  ", text);
-=======
-fn next(paint: Paint, out: &mut String, text: &str) {
-    let _ = writeln!(out, "\n{}", paint.bold("Next"));
-    paint.paragraph(out, "  ", text);
->>>>>>> trust
 }
 
 fn update(answer: &Answer) -> String {
@@ -149,16 +129,7 @@ fn update(answer: &Answer) -> String {
          --role-name {role} --policy-document file://trust.json"
     )
 }
-<<<<<<< HEAD
 
 fn document(answer: &Answer, out: &mut Sheet) {
-    // A document that was read as JSON can be written as JSON.
-    out.document(&answer.policy.as_ref().map_or_else(String::new, |policy| encode_json(policy).unwrap_or_default()));
+    out.document(answer.policy.as_ref().map_or("", |policy| policy.get()));
 }
-
-fn role_name(answer: &Answer) -> String {
-    let role = answer.question.role.as_ref().and_then(|role| role.0.role().rsplit('/').next());
-    role.unwrap_or("ROLE").to_owned()
-}
-=======
->>>>>>> trust

@@ -115,6 +115,10 @@ impl Emitter {
                 self.block_scalar(text, indent);
                 return;
             }
+            // At the end of a line it would be a key.
+            Kind::Scalar { text, style: Style::Plain } if text.ends_with(':') => {
+                self.out.push_str(&double_quoted(text));
+            }
             Kind::Scalar { text, style } => self.out.push_str(&flow_scalar(text, *style, node.tag.is_some())),
         }
         self.out.push('\n');
@@ -173,6 +177,8 @@ fn flow_scalar(text: &str, style: Style, tagged: bool) -> String {
     match style {
         // Nothing at all is null; with a tag it is what the tag says of an empty text.
         Style::Plain if text.is_empty() => if tagged { "\"\"" } else { "null" }.to_owned(),
+        // At the beginning of a line these would end the document.
+        Style::Plain if text.starts_with("---") || text.starts_with("...") => double_quoted(text),
         Style::Plain if single_line && !text.contains('\t') => text.to_owned(),
         Style::SingleQuoted if single_line => format!("'{}'", text.replace('\'', "''")),
         _ => double_quoted(text),

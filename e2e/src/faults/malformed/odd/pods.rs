@@ -72,11 +72,65 @@ pub(super) fn pods() -> Vec<(&'static str, Value)> {
             "a token of its own",
             json!({"spec": {"volumes": [{"name": "aws-iam-token", "projected": {"sources": [{"serviceAccountToken": {"audience": "x", "path": "p", "expirationSeconds": 600}}]}}]}}),
         ),
+        ("five thousand mounts of five thousand tokens", largest_mounts(5_000)),
+        ("thousands of mounts beside those of a token", largest_beside(5_000)),
+        ("sixteen thousand variables that refer to one", largest_references(16_000)),
+        (
+            "two thousand containers",
+            json!({"spec": {"containers": (0..2_000).map(|n| json!({"name": format!("c{n}"), "image": "i"})).collect::<Vec<_>>()}}),
+        ),
+        (
+            "an owner with a name of 400 KB",
+            json!({"metadata": {"ownerReferences": owner("Gizmo", "example.com/v1", json!(true)).as_array().map(|owners| {
+                let mut owner = owners[0].clone();
+                owner["name"] = json!("x".repeat(400_000));
+                vec![owner]
+            })}}),
+        ),
+        ("a variable of 1.2 MB", env(json!({"name": "AWS_ROLE_ARN", "value": "x".repeat(1_200_000)}))),
         (
             "another volume of the token's name",
             json!({"spec": {"volumes": [{"name": "aws-iam-token", "emptyDir": {}}]}}),
         ),
     ]
+}
+
+fn token(path: &str) -> Value {
+    json!({"serviceAccountToken": {"audience": "x", "path": path}})
+}
+
+fn with(env: Vec<Value>, mounts: Vec<Value>, volumes: Value) -> Value {
+    let mut all = vec![
+        json!({"name": "AWS_ROLE_ARN", "value": "arn:aws:iam::111122223333:role/my-role"}),
+        json!({"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/nowhere"}),
+    ];
+    all.extend(env);
+    json!({"spec": {"automountServiceAccountToken": false, "volumes": volumes,
+        "containers": [{"name": "main", "image": "i", "env": all, "volumeMounts": mounts}]}})
+}
+
+fn mounts(prefix: &str, volume: &str, count: usize) -> Vec<Value> {
+    (0..count).map(|n| json!({"name": volume, "mountPath": format!("/{prefix}{n:x}")})).collect()
+}
+
+/// Each token may be under each mount.
+fn largest_mounts(count: usize) -> Value {
+    let sources: Vec<Value> = (0..count).map(|n| token(&format!("p{n:x}"))).collect();
+    with(Vec::new(), mounts("m", "t", count), json!([{"name": "t", "projected": {"sources": sources}}]))
+}
+
+/// Each mount may lie over each of a token.
+fn largest_beside(count: usize) -> Value {
+    let volumes = json!([{"name": "t", "projected": {"sources": [token("token")]}}, {"name": "e", "emptyDir": {}}]);
+    with(Vec::new(), [mounts("t", "t", count), mounts("o", "e", count)].concat(), volumes)
+}
+
+/// Each would be 16 KiB.
+fn largest_references(count: usize) -> Value {
+    let mut env = vec![json!({"name": "B", "value": "x".repeat(16_384)})];
+    env.extend((0..count).map(|n| json!({"name": format!("V{n:x}"), "value": "$(B)"})));
+    env.push(json!({"name": "AWS_PROFILE", "value": "$(V0)"}));
+    with(env, Vec::new(), json!([]))
 }
 
 pub(super) fn workloads() -> Vec<(&'static str, &'static str, Value)> {

@@ -1,0 +1,132 @@
+//! Every reader of bytes of others, with inputs that nobody has thought of: none panics, and what is said stays small.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod mutate;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use podidentity_api::PodIdentityBinding;
+use podidentity_core::arn::RoleArn;
+use podidentity_core::assess::Assessment;
+use podidentity_core::grants::Grants;
+use podidentity_core::injection::inject;
+use podidentity_core::objects::{
+    DaemonSet, Deployment, ObservedAccount, ObservedBinding, ObservedPod, Pod, Rollout, ServiceAccount, StatefulSet,
+    Workload,
+};
+use podidentity_core::outcome::Outcome;
+use podidentity_core::owners::owners;
+use podidentity_core::plan::plan;
+use podidentity_core::settings::Settings;
+use podidentity_core::snapshot::{Config, Snapshot};
+use podidentity_core::status::reports;
+use proptest::prelude::*;
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/web";
+
+fn corpus(reader: &str) -> impl Strategy<Value = String> {
+    mutate::like(mutate::stored(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(reader)))
+}
+
+fn base() -> Snapshot {
+    let config = Arc::new(Config { require_grants: false, ..Config::default() });
+    let spec = serde_json::json!({"apiVersion": "podidentity.dev/v1alpha1", "kind": "PodIdentityBinding",
+        "metadata": {"name": "web", "namespace": "shop", "generation": 1},
+        "spec": {"serviceAccountName": "web", "roleArn": ROLE}});
+    let binding: PodIdentityBinding = serde_json::from_value(spec).unwrap();
+    Snapshot {
+        bindings: vec![Arc::new(binding)],
+        ..Snapshot::empty("shop", "web", "2026-01-02T00:00:00Z".parse().unwrap(), &config)
+    }
+}
+
+/// Everything that the operator makes of a snapshot.
+fn told(snapshot: &Snapshot) {
+    let assessment = Assessment::of(snapshot);
+    let _ = plan(snapshot, &assessment);
+    for report in reports(snapshot, &assessment, &Outcome::default()) {
+        let status = serde_json::to_string(&report.status).unwrap();
+        assert!(status.len() < 400_000, "{} bytes", status.len());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn pods(text in corpus("pod")) {
+        if let Ok(pod) = serde_json::from_str::<ObservedPod>(&text) {
+            let whole = Pod::from(pod);
+            let slim = whole.clone().slim();
+            // What is left out changes nothing.
+            let of = |pod: Pod| Snapshot { pods: vec![Arc::new(pod)], ..base() };
+            let counts = |snapshot: &Snapshot| {
+                let assessment = Assessment::of(snapshot);
+                let reports = reports(snapshot, &assessment, &Outcome::default());
+                reports.first().map(|report| (report.status.pods_total, report.status.pods_verified))
+            };
+            prop_assert_eq!(counts(&of(whole.clone())), counts(&of(slim.clone())));
+            told(&of(slim));
+            let _ = inject(&whole, &podidentity_core::objects::Map::default(), &Settings::default());
+        }
+    }
+
+    #[test]
+    fn workloads(text in corpus("workload")) {
+        let read: [Option<Workload>; 4] = [
+            serde_json::from_str::<Deployment>(&text).ok().map(Into::into),
+            serde_json::from_str::<StatefulSet>(&text).ok().map(Into::into),
+            serde_json::from_str::<DaemonSet>(&text).ok().map(Into::into),
+            serde_json::from_str::<Rollout>(&text).ok().map(Into::into),
+        ];
+        for workload in read.into_iter().flatten() {
+            told(&Snapshot { workloads: vec![Arc::new(workload.slim())], ..base() });
+        }
+    }
+
+    #[test]
+    fn bindings(text in corpus("binding")) {
+        if let Ok(binding) = serde_json::from_str::<ObservedBinding>(&text) {
+            let binding = PodIdentityBinding::from(binding);
+            told(&Snapshot { bindings: vec![Arc::new(binding)], ..base() });
+        }
+    }
+
+    #[test]
+    fn service_accounts(text in corpus("account")) {
+        if let Ok(account) = serde_json::from_str::<ObservedAccount>(&text) {
+            let account = ServiceAccount::from(account);
+            let _ = owners(&account);
+            told(&Snapshot { service_account: Some(Arc::new(account)), ..base() });
+        }
+    }
+
+    #[test]
+    fn arns(text in corpus("arn")) {
+        match text.parse::<RoleArn>() {
+            Ok(arn) => prop_assert_eq!(arn.as_str(), text.as_str()),
+            Err(error) => prop_assert!(!error.to_string().contains(podidentity_core::foreign::is_active)),
+        }
+    }
+
+    #[test]
+    fn grants(text in corpus("grants"), role in corpus("arn")) {
+        let grants = Grants::parse(&text);
+        let _ = grants.allow(&role);
+        if let Some(both) = grants.and(&role) {
+            prop_assert!(Grants::parse(&both).allow(&role));
+            prop_assert_eq!(Grants::parse(&both).entries().len(), grants.entries().len() + 1);
+            prop_assert!(!both.contains(['\'', '\n', ' ', '$', '`']));
+        }
+    }
+
+    #[test]
+    fn annotations_in_csv(text in corpus("csv")) {
+        let pod = serde_json::json!({"metadata": {"name": "p", "annotations": {"eks.amazonaws.com/skip-containers": text,
+            "eks.amazonaws.com/token-expiration": text}}, "spec": {"containers": [{"name": "main"}]}});
+        let pod: ObservedPod = serde_json::from_value(pod).unwrap();
+        told(&Snapshot { pods: vec![Arc::new(Pod::from(pod))], ..base() });
+    }
+}
