@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::act::act;
 use podidentity_cluster::clock;
-use podidentity_cluster::clock;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_cluster::report::{self, Reported};
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};

@@ -189,7 +189,8 @@ async fn unmanaged(namespace: &Namespace, id: &str) -> Result<()> {
     expect::workload(namespace, "app", id, WorkloadState::Unmanaged).await?;
     // A Job ends by itself; with others it is up to a person.
     let message = if id.starts_with("Job/") {
-        let reported = expect::reason(namespace, "app", condition::RECONCILING, "True", reason::WAITING_FOR_JOBS).await?;
+        let reported =
+            expect::reason(namespace, "app", condition::RECONCILING, "True", reason::WAITING_FOR_JOBS).await?;
         expect::condition_of(&reported, condition::RECONCILING).map(|it| it.message.clone()).unwrap_or_default()
     } else {
         expect::stalled(namespace, "app", reason::VERIFICATION_FAILED).await?

@@ -5,7 +5,6 @@ use podidentity_core::trust::{Finding, Judged, Judgement, Match, Verdict};
 use super::Answer;
 use crate::paint::{Mark, Paint};
 use crate::sheet::Sheet;
-use crate::yaml::encode_json;
 
 /// First who asks for what, then the verdict and its reasons, last what to do.
 pub(super) fn text(answer: &Answer, paint: Paint) -> Sheet {
