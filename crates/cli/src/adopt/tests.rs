@@ -74,8 +74,8 @@ fn check(text: &str) {
         "metadata": {"name": "web", "namespace": "shop"}, "spec": spec});
     assert_eq!(read(&output), [expected], "{output}");
     assert!(output.chars().all(|c| c == '\n' || c.is_ascii_graphic() || c == ' ' || c > '\u{9f}'), "{output:?}");
-    let comments = output.lines().filter(|line| line.starts_with('#'));
-    assert!(comments.clone().all(|line| line.is_ascii()), "{output}");
+    let mut comments = output.lines().filter(|line| line.starts_with('#'));
+    assert!(comments.all(str::is_ascii), "{output}");
 
     // A role that is none.
     let output = printed(&attacked(&format!("{ROLE}{text}?"), text));

@@ -108,7 +108,9 @@ pub(crate) fn write(
         Output::Yaml => crate::output::document::yaml(&document(views), out)?,
         Output::Name => {
             let mut names = Sheet::new();
-            views.iter().for_each(|view| names.line(view.title()));
+            for view in views {
+                names.line(view.title());
+            }
             names.print(out)?;
         }
     }

@@ -51,7 +51,9 @@ fn suite(namespace: &str, views: &[&View], sheet: &mut Sheet) {
         views.len(),
         failures(views.iter().copied()),
     ));
-    views.iter().for_each(|view| case(view, sheet));
+    for view in views {
+        case(view, sheet);
+    }
     sheet.line("    </testsuite>");
 }
 

@@ -121,7 +121,8 @@ fn aliases_that_multiply_bytes_are_refused() {
     let text = format!("a: &a \"{}\"\nb:\n{}", "x".repeat(1_000_000), "- *a\n".repeat(100));
     assert!(parse(&text, 0).unwrap_err().message.contains("too large"));
     // Anchors within anchors are copies as well.
-    let nested: String = (0..200).map(|n| format!("&n{n} [")).collect();
+    let nested: Vec<String> = (0..200).map(|n| format!("&n{n} [")).collect();
+    let nested = nested.concat();
     let text = format!("a: {nested}\"{}\"{}\n", "x".repeat(1_000_000), "]".repeat(200));
     assert!(parse(&text, 0).unwrap_err().message.contains("too large"));
     let text = format!("a: &a \"{}\"\nb: [*a, *a]\n", "x".repeat(1_000_000));

@@ -96,7 +96,7 @@ fn change() -> impl Strategy<Value = Change> {
 }
 
 /// A place in the text, on a boundary of characters.
-fn place(text: &str, index: &Index) -> usize {
+fn place(text: &str, index: Index) -> usize {
     let mut place = index.index(text.len() + 1);
     while !text.is_char_boundary(place) {
         place -= 1;
@@ -104,33 +104,33 @@ fn place(text: &str, index: &Index) -> usize {
     place
 }
 
-fn range(text: &str, from: &Index, to: &Index) -> std::ops::Range<usize> {
+fn range(text: &str, from: Index, to: Index) -> std::ops::Range<usize> {
     let (from, to) = (place(text, from), place(text, to));
     from.min(to)..from.max(to)
 }
 
 fn changed(text: &mut String, change: &Change, corpus: &[String]) {
     match change {
-        Change::Insert(at, token) => text.insert_str(place(text, at), TOKENS[token.index(TOKENS.len())]),
-        Change::Cut(from, to) => text.replace_range(range(text, from, to), ""),
+        Change::Insert(at, token) => text.insert_str(place(text, *at), TOKENS[token.index(TOKENS.len())]),
+        Change::Cut(from, to) => text.replace_range(range(text, *from, *to), ""),
         Change::Double(from, to) => {
-            let range = range(text, from, to);
+            let range = range(text, *from, *to);
             let part = text[range.clone()].to_owned();
             text.insert_str(range.end, &part);
         }
         Change::Repeat(at, token, times) => {
-            text.insert_str(place(text, at), &TOKENS[token.index(TOKENS.len())].repeat(usize::from(*times)));
+            text.insert_str(place(text, *at), &TOKENS[token.index(TOKENS.len())].repeat(usize::from(*times)));
         }
         Change::Replace(at, c) => {
-            let at = place(text, at);
+            let at = place(text, *at);
             if let Some(old) = text[at..].chars().next() {
                 text.replace_range(at..at + old.len_utf8(), c.encode_utf8(&mut [0; 4]));
             }
         }
         Change::Splice(other, from, to) => {
             let other = other.get(corpus);
-            let part = other[range(other, from, to)].to_owned();
-            let at = place(text, from);
+            let part = other[range(other, *from, *to)].to_owned();
+            let at = place(text, *from);
             text.insert_str(at, &part);
         }
     }
