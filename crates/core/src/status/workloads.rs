@@ -38,7 +38,7 @@ pub(super) fn state(case: &Case, verdict: &WorkloadVerdict, now: Timestamp) -> W
 
 /// The workloads that are restarted next, however many the operator-wide limit has left. Others that are due wait for those
 /// that have their place, one that is paused among them, or for injection.
-pub(super) fn next<'a>(case: &'a Case, now: Timestamp) -> impl Iterator<Item = &'a WorkloadVerdict> + use<'a> {
+pub(super) fn next(case: &Case, now: Timestamp) -> impl Iterator<Item = &WorkloadVerdict> {
     let starts = schedule(&case.workloads, case.injected_at, &case.binding.spec.rollout, usize::MAX, now).starts;
     starts.into_iter().map(|start| start.verdict)
 }
