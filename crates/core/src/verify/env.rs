@@ -64,7 +64,7 @@ impl<'a> Env<'a> {
     /// The value of a variable.
     pub(super) fn get(&self, name: &str) -> Seen {
         let Some(last) = self.container.env.iter().rfind(|var| var.name == name) else {
-            return self.from_sources(name);
+            return self.by_sources(name);
         };
         // Most values refer to nothing: then there is no need to expand all that come before.
         if last.value.as_deref().is_some_and(|value| value.contains('$')) {
@@ -89,7 +89,7 @@ impl<'a> Env<'a> {
     }
 
     /// The value by `envFrom`, as far as it is known: of several sources the last wins.
-    fn from_sources(&self, name: &str) -> Seen {
+    fn by_sources(&self, name: &str) -> Seen {
         let found = self.container.env_from.iter().rev().find_map(|source| {
             let key = name.strip_prefix(source.prefix.as_deref().unwrap_or_default())?;
             Some((source, key, source.revealed.as_ref()?.get(key)?))
