@@ -69,7 +69,9 @@ pub(crate) fn cluster(text: &str) -> Cluster {
     keys.sort();
     let snapshots: Vec<Snapshot> = keys.iter().filter_map(|key| index.look(key, &config, now)).collect();
     let mut around = Around::default();
-    snapshots.iter().for_each(|snapshot| around.note(snapshot));
+    for snapshot in &snapshots {
+        around.note(snapshot);
+    }
     // Where a case says nothing of them it is not about them.
     around.injectors = (!injectors.is_empty()).then(|| Injectors::of(injectors.iter()));
     Cluster { snapshots, around }

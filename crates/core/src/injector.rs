@@ -11,6 +11,7 @@ use crate::objects::Map;
 
 /// Something that may inject.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // each is a question of its own
 pub struct Injector {
     /// For example `MutatingWebhookConfiguration/pod-identity-webhook`.
     pub title: String,

@@ -17,7 +17,7 @@ pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &'a Settings) -
             let value = annotations.get(&settings.key("role-arn"))?;
             settings.names_role(value).then(|| settings.role(value))
         }
-        Given::Entry(entry) => (!entry.role_arn.is_empty()).then(|| Cow::Borrowed(entry.role_arn.as_str())),
+        Given::Entry(entry) => (!entry.role_arn.is_empty()).then_some(Cow::Borrowed(entry.role_arn.as_str())),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The reference pages of findings and slips are what the code says.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 fn is_up_to_date(name: &str, page: &str) {

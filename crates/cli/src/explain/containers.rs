@@ -44,9 +44,10 @@ fn details(observed: &Observed) -> Vec<(String, String)> {
     if !observed.sts_endpoints.is_unset() {
         details.push(("AWS_STS_REGIONAL_ENDPOINTS".to_owned(), observed.sts_endpoints.shown()));
     }
-    let region = match observed.region.is_unset() {
-        true => "not set: the program has to set one itself".to_owned(),
-        false => observed.region.shown(),
+    let region = if observed.region.is_unset() {
+        "not set: the program has to set one itself".to_owned()
+    } else {
+        observed.region.shown()
     };
     details.push(("region".to_owned(), region));
     details.push(("token".to_owned(), token(&observed.token)));

@@ -118,7 +118,7 @@ impl Linter<'_> {
                 Err(error) => return Err(unreadable(object, &error)),
             };
             let key = key(object, template.spec.service_account(), self.args.input.namespace.as_deref());
-            template.spec.reveal(&|source| sources.get(&key.0, source));
+            template.spec.reveal(&|source| sources.get(key.0.as_deref(), source));
             let identity = accounts.identity(&key, &self.settings);
             let Some(identity) = identity else { continue };
             let predicted = Predicted::new(object, &template, &identity, &self.settings, !self.args.without_webhook);

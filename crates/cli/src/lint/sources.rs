@@ -33,12 +33,12 @@ impl Sources {
     }
 
     /// What a ConfigMap or Secret of the namespace has.
-    pub(super) fn get(&self, namespace: &Option<String>, source: KeySource<'_>) -> Option<Arc<Revealed>> {
+    pub(super) fn get(&self, namespace: Option<&str>, source: KeySource<'_>) -> Option<Arc<Revealed>> {
         let (is_secret, name) = match source {
             KeySource::ConfigMap(name) => (false, name),
             KeySource::Secret(name) => (true, name),
         };
-        self.known.get(&(is_secret, namespace.clone(), name.to_owned())).cloned()
+        self.known.get(&(is_secret, namespace.map(str::to_owned), name.to_owned())).cloned()
     }
 }
 

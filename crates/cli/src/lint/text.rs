@@ -21,7 +21,9 @@ pub(super) fn mend(input: &mut Input) -> Vec<Finding> {
 fn object(node: &mut Node, place: &Place, found: &mut Vec<Finding>) {
     let is_list = node.text_at(&["kind"]).is_some_and(|kind| kind.ends_with("List"));
     if let Some(Kind::Sequence(items)) = node.get_mut("items").filter(|_| is_list).map(|items| &mut items.kind) {
-        items.iter_mut().for_each(|item| object(item, place, found));
+        for item in items {
+            object(item, place, found);
+        }
         return;
     }
     let titled = |path: &[&str]| node.text_at(path).unwrap_or_default().to_owned();
@@ -55,7 +57,11 @@ fn metadata(node: &mut Node, slips: &mut Vec<Located>) {
                 }
             }
         }
-        Kind::Sequence(items) => items.iter_mut().for_each(|item| metadata(item, slips)),
+        Kind::Sequence(items) => {
+            for item in items {
+                metadata(item, slips);
+            }
+        }
         Kind::Scalar { .. } => {}
     }
 }

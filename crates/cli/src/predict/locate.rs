@@ -18,18 +18,18 @@ pub(super) fn position(template: &Node, finding: &Finding, settings: &Settings) 
         FindingReason::RoleEnvMissing | FindingReason::TokenEnvMismatch | FindingReason::MountMissing => {
             places.env(&[TOKEN_FILE, ROLE_ARN])
         }
-        FindingReason::ForeignTokenVolume => places.volume(),
-        FindingReason::AudienceMismatch => places.env(&[TOKEN_FILE]).or_else(|| places.volume()),
+        FindingReason::ForeignTokenVolume
+        | FindingReason::AudienceMismatch
+        | FindingReason::TokenUnreadable
+        | FindingReason::TokenMayBeUnreadable => places.volume(),
         FindingReason::TokenPathLinked | FindingReason::ApiServerToken => places.env(&[TOKEN_FILE]),
         FindingReason::TokenPathOfUnix => places.spec("os").or_else(|| places.spec("affinity")),
         FindingReason::RegionMismatch => places.env(&REGIONS),
-        FindingReason::RegionMissing => places.env(&[STS_ENDPOINTS]),
-        FindingReason::TokenUnreadable | FindingReason::TokenMayBeUnreadable => places.volume(),
         FindingReason::TokenExpirationMismatch => {
             places.meta("annotations", &settings.key(TOKEN_EXPIRATION)).or_else(|| places.volume())
         }
         FindingReason::TokenNotRefreshed => places.key("volumeMounts"),
-        FindingReason::StsEndpointMismatch => places.env(&[STS_ENDPOINTS]),
+        FindingReason::StsEndpointMismatch | FindingReason::RegionMissing => places.env(&[STS_ENDPOINTS]),
         FindingReason::StaticCredentialsShadow => {
             let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
             let files = ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"];

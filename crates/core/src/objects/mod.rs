@@ -1,26 +1,29 @@
 //! The Kubernetes objects that are judged, with only the fields that are: a watch decodes these, so whatever is not
 //! here is skipped while parsing and never held in memory.
 
+mod affinity;
 mod argo;
 mod meta;
 mod observed_binding;
 mod observed_pod;
 mod owner;
 mod pod;
+mod reveal;
 mod slim;
 mod workload;
 
+pub use affinity::{Affinity, NodeAffinity, NodeRequirement, NodeSelector, NodeSelectorTerm};
 pub use argo::Rollout;
 pub use meta::{Namespace, ObservedAccount, ServiceAccount};
 pub use observed_binding::ObservedBinding;
 pub use observed_pod::{ObservedPod, PodCondition, PodStatus};
 pub use owner::{Controlled, ControllerRef, FieldOwner, field_owners, last_template_edit};
 pub use pod::{
-    Affinity, Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, KeySource, Kin, NameRef, NodeAffinity,
-    NodeRequirement, NodeSelector, NodeSelectorTerm, Phase, Pod, PodMeta, PodOs, PodSecurityContext, PodSpec,
-    ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, Revealed, SecurityContext, ServiceAccountToken,
-    Value, Volume, VolumeDevice, VolumeMount,
+    Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, Kin, NameRef, Phase, Pod, PodMeta, PodOs,
+    PodSecurityContext, PodSpec, ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, SecurityContext,
+    ServiceAccountToken, Volume, VolumeDevice, VolumeMount,
 };
+pub use reveal::{KeySource, Revealed, Value};
 pub use workload::{
     DaemonSet, Deployment, PodTemplate, StatefulSet, TemplateMeta, UpdateStrategy, Workload, WorkloadId, WorkloadKind,
 };

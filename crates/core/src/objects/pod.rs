@@ -1,12 +1,11 @@
 //! Pods: what injection changes and what verification judges.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
-use super::{ControllerRef, Map, null_default};
+use super::{Affinity, ControllerRef, Map, Revealed, Value, null_default};
 
 /// A pod as it is judged. Small, because a cluster has many: what the pods of one template have in common is shared.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -115,23 +114,6 @@ impl PodSpec {
     }
 }
 
-impl PodSpec {
-    /// Puts in what is known of ConfigMaps and Secrets that containers take variables from.
-    pub fn reveal(&mut self, known: &dyn Fn(KeySource<'_>) -> Option<Arc<Revealed>>) {
-        for container in self.init_containers.iter_mut().chain(&mut self.containers) {
-            for source in &mut container.env_from {
-                source.revealed = source.source().and_then(known);
-            }
-            for source in container.env.iter_mut().filter_map(|variable| variable.value_from.as_mut()) {
-                let secret = source.secret_key_ref.as_ref().map(|key| (KeySource::Secret(&key.name), &key.key));
-                let map = source.config_map_key_ref.as_ref().map(|key| (KeySource::ConfigMap(&key.name), &key.key));
-                let revealed = secret.or(map).and_then(|(source, key)| Some((known(source)?, key)));
-                source.revealed = revealed.map(|(keys, key)| keys.get(key).cloned().unwrap_or(Value::Absent));
-            }
-        }
-    }
-}
-
 impl Pod {
     /// The pod's name, empty if it has none.
     pub fn name(&self) -> &str {
@@ -171,71 +153,6 @@ pub struct PodOs {
     /// `linux` or `windows`.
     #[serde(deserialize_with = "null_default")]
     pub name: String,
-}
-
-/// On which nodes a pod may run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Affinity {
-    /// By their labels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub node_affinity: Option<NodeAffinity>,
-}
-
-/// What the labels of a pod's nodes have to be.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct NodeAffinity {
-    /// What has to hold.
-    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", skip_serializing_if = "Option::is_none")]
-    pub required: Option<NodeSelector>,
-}
-
-/// Terms of which one has to hold.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct NodeSelector {
-    /// The terms.
-    #[serde(deserialize_with = "null_default")]
-    pub node_selector_terms: Vec<NodeSelectorTerm>,
-}
-
-/// Requirements of which all have to hold.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct NodeSelectorTerm {
-    /// The requirements.
-    #[serde(deserialize_with = "null_default")]
-    pub match_expressions: Vec<NodeRequirement>,
-}
-
-/// What a label has to be.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct NodeRequirement {
-    /// Key of the label.
-    pub key: String,
-    /// For example `In`.
-    pub operator: String,
-    /// Values.
-    #[serde(deserialize_with = "null_default")]
-    pub values: Vec<String>,
-}
-
-impl Affinity {
-    /// Whether the pod can only run on nodes of Windows.
-    pub fn demands_windows(&self) -> bool {
-        let required = self.node_affinity.as_ref().and_then(|affinity| affinity.required.as_ref());
-        let terms = required.map(|required| required.node_selector_terms.as_slice()).unwrap_or_default();
-        let demands = |term: &NodeSelectorTerm| {
-            term.match_expressions.iter().any(|requirement| {
-                ["kubernetes.io/os", "beta.kubernetes.io/os"].contains(&requirement.key.as_str())
-                    && requirement.operator == "In"
-                    && requirement.values == ["windows"]
-            })
-        };
-        !terms.is_empty() && terms.iter().all(demands)
-    }
 }
 
 /// User and groups of all containers of a pod.
@@ -332,29 +249,6 @@ pub struct EnvSource {
     pub revealed: Option<Value>,
 }
 
-/// What is known of a key of a ConfigMap or Secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
-    /// The value.
-    Known(String),
-    /// That it is there: values of Secrets are never looked at.
-    Hidden,
-    /// That it is not there.
-    Absent,
-}
-
-/// The keys of a ConfigMap or Secret that is known.
-pub type Revealed = BTreeMap<String, Value>;
-
-/// A ConfigMap or a Secret, by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KeySource<'a> {
-    /// A ConfigMap.
-    ConfigMap(&'a str),
-    /// A Secret.
-    Secret(&'a str),
-}
-
 /// A key of a Secret or ConfigMap.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -393,14 +287,6 @@ pub struct EnvFromSource {
     /// What it has, where it is known.
     #[serde(skip)]
     pub revealed: Option<Arc<Revealed>>,
-}
-
-impl EnvFromSource {
-    /// What it takes its keys from.
-    pub fn source(&self) -> Option<KeySource<'_>> {
-        let secret = self.secret_ref.as_ref().map(|secret| KeySource::Secret(&secret.name));
-        secret.or(self.config_map_ref.as_ref().map(|config_map| KeySource::ConfigMap(&config_map.name)))
-    }
 }
 
 /// The name of a Secret or ConfigMap.

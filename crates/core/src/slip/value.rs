@@ -65,7 +65,7 @@ pub fn audience(what: &str, at: At, value: &str, settings: &Settings) -> Option<
 fn why(value: &str, plain: &str) -> String {
     if plain == STS_AUDIENCE {
         format!(", which is not {STS_AUDIENCE}: blanks, quotes, capitals, https:// and slashes count.")
-    } else if plain.ends_with(".cn") && value == plain {
+    } else if plain.strip_suffix(".cn").is_some() && value == plain {
         format!(
             ", not {STS_AUDIENCE}, which is the audience in China as well unless the provider was made with another one."
         )

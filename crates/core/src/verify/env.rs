@@ -85,7 +85,7 @@ impl<'a> Env<'a> {
     pub(super) fn get(&self, name: &str) -> Seen {
         // Most values refer to nothing: then there is no need to look at others.
         match self.last(name) {
-            None => self.from_sources(name),
+            None => self.by_sources(name),
             Some(last) if last.value.as_deref().is_some_and(|value| value.contains('$')) => {
                 self.values().by_name.get(name).cloned().unwrap_or(Seen::Absent)
             }
@@ -116,7 +116,7 @@ impl<'a> Env<'a> {
     }
 
     /// The value by `envFrom`, as far as it is known: of several sources the last wins.
-    fn from_sources(&self, name: &str) -> Seen {
+    fn by_sources(&self, name: &str) -> Seen {
         let found = self.container.env_from.iter().rev().find_map(|source| {
             step();
             let key = name.strip_prefix(source.prefix.as_deref().unwrap_or_default())?;

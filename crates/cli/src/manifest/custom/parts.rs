@@ -1,0 +1,297 @@
+//! Kinds that give parts, from which their controllers put pods together: the same here, as far as it bears on identity.
+
+use crate::yaml::{Kind, Node};
+
+/// What the name of the service account that Strimzi makes ends with.
+pub(super) fn strimzi_end(object: &Node) -> &'static str {
+    match object.text_at(&["kind"]) {
+        Some("KafkaConnect") => "connect",
+        Some("KafkaBridge") => "bridge",
+        _ => "mirrormaker2",
+    }
+}
+
+fn mapping(entries: Vec<(&str, Option<Node>)>, at: &Node) -> Node {
+    let entries = entries.into_iter().filter_map(|(key, value)| Some((Node::string(key), value?))).collect();
+    Node { at: at.at, ..Node::new(Kind::Mapping(entries)) }
+}
+
+fn list(items: Vec<Node>) -> Option<Node> {
+    (!items.is_empty()).then(|| Node::new(Kind::Sequence(items)))
+}
+
+fn items(node: Option<&Node>) -> Vec<Node> {
+    node.map(Node::items).unwrap_or_default().to_vec()
+}
+
+/// A template of a spec.
+pub(super) fn template(spec: Node) -> Node {
+    let at = spec.clone();
+    mapping(vec![("spec", Some(spec))], &at)
+}
+
+/// The value of the first of these keys.
+fn first(nodes: &[&Node], keys: &[&str]) -> Option<Node> {
+    nodes.iter().find_map(|node| keys.iter().find_map(|key| node.get(key).filter(|node| !node.is_null()))).cloned()
+}
+
+/// Names a container that has no name.
+pub(super) fn name(container: &mut Node, default: &str) {
+    let nameless = container.get("name").is_none();
+    if let Kind::Mapping(entries) = &mut container.kind
+        && nameless
+    {
+        entries.push((Node::string("name"), Node::string(default)));
+    }
+}
+
+/// A container of the fields of a node that containers have.
+fn container(of: &Node, default: &str) -> Node {
+    let keep = ["name", "env", "envFrom", "volumeMounts", "securityContext"];
+    let mut made = mapping(keep.iter().map(|key| (*key, of.get(key).cloned())).collect(), of);
+    name(&mut made, default);
+    made
+}
+
+pub(super) fn workflow(object: &Node) -> Vec<Node> {
+    object.get("spec").map(workflow_spec).unwrap_or_default()
+}
+
+pub(super) fn cron_workflow(object: &Node) -> Vec<Node> {
+    object.at_path(&["spec", "workflowSpec"]).map(workflow_spec).unwrap_or_default()
+}
+
+/// Each template with a container is a pod; what it does not say itself the workflow says.
+fn workflow_spec(spec: &Node) -> Vec<Node> {
+    let templates = spec.get("templates").map(Node::items).unwrap_or_default();
+    let pods = templates.iter().filter_map(|step| {
+        let main = first(&[step], &["container", "script"]);
+        let mut containers: Vec<Node> = main.iter().map(|main| container(main, "main")).collect();
+        containers.extend(items(step.at_path(&["containerSet", "containers"])));
+        if containers.is_empty() {
+            return None;
+        }
+        containers.extend(items(step.get("sidecars")));
+        let volumes = [items(step.get("volumes")), items(spec.get("volumes"))].concat();
+        let made = mapping(
+            vec![
+                ("serviceAccountName", first(&[step, spec], &["serviceAccountName"])),
+                ("securityContext", first(&[step, spec], &["securityContext"])),
+                ("nodeSelector", first(&[step, spec], &["nodeSelector"])),
+                ("hostNetwork", first(&[spec], &["hostNetwork"])),
+                ("initContainers", list(items(step.get("initContainers")))),
+                ("containers", list(containers)),
+                ("volumes", list(volumes)),
+            ],
+            step,
+        );
+        let metadata = first(&[step], &["metadata"]).or_else(|| first(&[spec], &["podMetadata"]));
+        Some(mapping(vec![("metadata", metadata), ("spec", Some(made))], step))
+    });
+    pods.collect()
+}
+
+pub(super) fn argo_events(object: &Node) -> Vec<Node> {
+    let Some(parts) = object.at_path(&["spec", "template"]) else { return Vec::new() };
+    let main = parts.get("container").map_or_else(|| mapping(vec![], parts), |it| container(it, "main"));
+    let mut main = main;
+    name(&mut main, "main");
+    let spec = mapping(
+        vec![
+            ("serviceAccountName", first(&[parts], &["serviceAccountName"])),
+            ("securityContext", first(&[parts], &["securityContext"])),
+            ("containers", list(vec![main])),
+            ("volumes", first(&[parts], &["volumes"])),
+        ],
+        parts,
+    );
+    vec![mapping(vec![("metadata", first(&[parts], &["metadata"])), ("spec", Some(spec))], parts)]
+}
+
+pub(super) fn spark(object: &Node) -> Vec<Node> {
+    object.get("spec").map(spark_spec).unwrap_or_default()
+}
+
+pub(super) fn scheduled_spark(object: &Node) -> Vec<Node> {
+    object.at_path(&["spec", "template"]).map(spark_spec).unwrap_or_default()
+}
+
+/// Driver and executors. Executors run as the driver's account where they name none of their own.
+fn spark_spec(spec: &Node) -> Vec<Node> {
+    let conf = |key: &str| spec.get("sparkConf").and_then(|conf| conf.get(key)).cloned();
+    let of_driver = spec.get("driver").and_then(|driver| first(&[driver], &["serviceAccount"]));
+    let of_driver = of_driver.or_else(|| conf("spark.kubernetes.authenticate.driver.serviceAccountName"));
+    let roles = [("driver", "spark-kubernetes-driver"), ("executor", "spark-kubernetes-executor")];
+    let pods = roles.into_iter().filter_map(|(role, default)| {
+        let part = spec.get(role)?;
+        let account = first(&[part], &["serviceAccount"]);
+        let account = account
+            .or_else(|| conf(&format!("spark.kubernetes.authenticate.{role}.serviceAccountName")))
+            .or_else(|| of_driver.clone());
+        let mut main = container(part, default);
+        variables(&mut main, part.get("envVars"));
+        let made = mapping(
+            vec![
+                ("serviceAccountName", account),
+                ("securityContext", first(&[part], &["podSecurityContext"])),
+                ("nodeSelector", first(&[part, spec], &["nodeSelector"])),
+                ("hostNetwork", first(&[part], &["hostNetwork"])),
+                ("initContainers", first(&[part], &["initContainers"])),
+                ("containers", list([vec![main], items(part.get("sidecars"))].concat())),
+                ("volumes", first(&[spec], &["volumes"])),
+            ],
+            part,
+        );
+        let metadata = ["labels", "annotations"].map(|key| (key, part.get(key).cloned()));
+        Some(mapping(vec![("metadata", Some(mapping(metadata.to_vec(), part))), ("spec", Some(made))], part))
+    });
+    pods.collect()
+}
+
+/// Adds variables that are given as a mapping.
+fn variables(container: &mut Node, given: Option<&Node>) {
+    let Some(Kind::Mapping(given)) = given.map(|node| &node.kind) else { return };
+    let mut env = items(container.get("env"));
+    env.extend(
+        given
+            .iter()
+            .map(|(key, value)| mapping(vec![("name", Some(key.clone())), ("value", Some(value.clone()))], key)),
+    );
+    if let Kind::Mapping(entries) = &mut container.kind {
+        entries.retain(|(key, _)| key.text() != Some("env"));
+        entries.extend(list(env).map(|env| (Node::string("env"), env)));
+    }
+}
+
+/// Job and task managers: their own templates over the one of both.
+pub(super) fn flink(object: &Node) -> Vec<Node> {
+    let Some(spec) = object.get("spec") else { return Vec::new() };
+    let common = spec.get("podTemplate");
+    let managers = ["jobManager", "taskManager"].map(|manager| spec.at_path(&[manager, "podTemplate"]));
+    let templates: Vec<&Node> = match managers {
+        [None, None] => common.into_iter().collect(),
+        [job, task] => [job.or(common), task.or(common)].into_iter().flatten().collect(),
+    };
+    templates.into_iter().map(|template| with_account(template, spec, &["serviceAccount"])).collect()
+}
+
+/// The template with the service account that stands beside it, where it names none itself.
+fn with_account(template: &Node, beside: &Node, keys: &[&str]) -> Node {
+    let spec = template.get("spec").cloned().unwrap_or_else(|| mapping(vec![], template));
+    let own = first(&[&spec], &["serviceAccountName", "serviceAccount"]);
+    let account = own.or_else(|| first(&[beside], keys));
+    let mut spec = spec;
+    if let (Kind::Mapping(entries), Some(account)) = (&mut spec.kind, account) {
+        entries.retain(|(key, _)| key.text() != Some("serviceAccountName"));
+        entries.push((Node::string("serviceAccountName"), account));
+    }
+    mapping(vec![("metadata", template.get("metadata").cloned()), ("spec", Some(spec))], template)
+}
+
+/// Strimzi makes one service account for each cluster, of its name and kind.
+pub(super) fn strimzi(object: &Node) -> Vec<Node> {
+    let cluster = object.text_at(&["metadata", "name"]).unwrap_or_default();
+    let end = strimzi_end(object);
+    let parts = object.at_path(&["spec", "template"]);
+    let main = ["connectContainer", "bridgeContainer", "mirrorMaker2Container"];
+    let main = parts.and_then(|parts| first(&[parts], &main)).unwrap_or_else(|| mapping(vec![], object));
+    let pod = parts.and_then(|parts| parts.get("pod"));
+    let spec = mapping(
+        vec![
+            ("serviceAccountName", Some(Node::string(&format!("{cluster}-{end}")))),
+            ("securityContext", pod.and_then(|pod| first(&[pod], &["securityContext"]))),
+            ("containers", list(vec![container(&main, &format!("{cluster}-{end}"))])),
+            ("volumes", pod.and_then(|pod| first(&[pod], &["volumes"]))),
+        ],
+        object,
+    );
+    vec![mapping(vec![("metadata", pod.and_then(|pod| first(&[pod], &["metadata"]))), ("spec", Some(spec))], object)]
+}
+
+/// Predictor, transformer and explainer are pod specs with a model in the place of a container.
+pub(super) fn inference(object: &Node) -> Vec<Node> {
+    let parts = ["predictor", "transformer", "explainer"];
+    let parts = parts.into_iter().filter_map(|part| object.at_path(&["spec", part]));
+    let pods = parts.map(|part| {
+        let mut containers = items(part.get("containers"));
+        containers.extend(part.get("model").map(|model| container(model, "kserve-container")));
+        let spec = mapping(
+            vec![
+                ("serviceAccountName", first(&[part], &["serviceAccountName", "serviceAccount"])),
+                ("securityContext", first(&[part], &["securityContext"])),
+                ("containers", list(containers)),
+                ("volumes", first(&[part], &["volumes"])),
+            ],
+            part,
+        );
+        let metadata = ["labels", "annotations"].map(|key| (key, part.get(key).cloned()));
+        mapping(vec![("metadata", Some(mapping(metadata.to_vec(), part))), ("spec", Some(spec))], part)
+    });
+    pods.collect()
+}
+
+/// A runner: a pod spec with the runner's own variables beside it.
+pub(super) fn runner(object: &Node) -> Vec<Node> {
+    let Some(template) = object.at_path(&["spec", "template"]) else { return Vec::new() };
+    let Some(spec) = template.get("spec") else { return Vec::new() };
+    let made = mapping(
+        vec![
+            ("serviceAccountName", first(&[spec], &["serviceAccountName"])),
+            ("securityContext", first(&[spec], &["securityContext"])),
+            ("containers", list([vec![container(spec, "runner")], items(spec.get("containers"))].concat())),
+            ("volumes", first(&[spec], &["volumes"])),
+        ],
+        spec,
+    );
+    vec![mapping(vec![("metadata", template.get("metadata").cloned()), ("spec", Some(made))], template)]
+}
+
+/// Steps are containers. Only a run says as which account.
+pub(super) fn tekton(object: &Node) -> Vec<Node> {
+    let Some(spec) = object.get("spec") else { return Vec::new() };
+    let task = spec.get("taskSpec").unwrap_or(spec);
+    let Some(account) = first(&[spec], &["serviceAccountName"]) else { return Vec::new() };
+    let steps: Vec<Node> = items(task.get("steps")).iter().map(|step| container(step, "step")).collect();
+    let pod = spec.get("podTemplate");
+    let made = mapping(
+        vec![
+            ("serviceAccountName", Some(account)),
+            ("securityContext", pod.and_then(|pod| first(&[pod], &["securityContext"]))),
+            ("containers", list(steps)),
+            ("volumes", first(&[task], &["volumes"])),
+        ],
+        spec,
+    );
+    vec![template(made)]
+}
+
+pub(super) fn collector(object: &Node) -> Vec<Node> {
+    let Some(spec) = object.get("spec") else { return Vec::new() };
+    let Some(account) = first(&[spec], &["serviceAccount"]) else { return Vec::new() };
+    let made = mapping(
+        vec![
+            ("serviceAccountName", Some(account)),
+            ("securityContext", first(&[spec], &["podSecurityContext"])),
+            ("hostNetwork", first(&[spec], &["hostNetwork"])),
+            ("containers", list(vec![container(spec, "otc-container")])),
+            ("volumes", first(&[spec], &["volumes"])),
+        ],
+        spec,
+    );
+    let metadata = mapping(vec![("annotations", first(&[spec], &["podAnnotations"]))], spec);
+    vec![mapping(vec![("metadata", Some(metadata)), ("spec", Some(made))], spec)]
+}
+
+/// CloudNativePG makes one service account for each cluster, of its name.
+pub(super) fn postgres(object: &Node) -> Vec<Node> {
+    let Some(spec) = object.get("spec") else { return Vec::new() };
+    let main = mapping(vec![("env", first(&[spec], &["env"])), ("envFrom", first(&[spec], &["envFrom"]))], spec);
+    let made = mapping(
+        vec![
+            ("serviceAccountName", object.text_at(&["metadata", "name"]).map(Node::string)),
+            ("containers", list(vec![container(&main, "postgres")])),
+        ],
+        spec,
+    );
+    vec![template(made)]
+}
