@@ -11,7 +11,7 @@ use crate::assess::Assessment;
 use crate::finding::FindingReason;
 use crate::objects::{Deployment, ObservedAccount, ObservedPod, Pod, ServiceAccount, Workload};
 use crate::outcome::Outcome;
-use crate::plan::plan;
+use crate::plan::{Plan, plan};
 use crate::snapshot::{Config, Snapshot};
 use crate::status::{Report, reports};
 use crate::steps::counted;
@@ -142,7 +142,7 @@ fn told(text: &str, template: &Value) -> (Vec<Report>, u64) {
         let assessment = Assessment::of(&snapshot);
         let planned = plan(&snapshot, &assessment);
         assert!(planned.steps.len() < 10);
-        reports(&snapshot, &assessment, &Outcome::default())
+        reports(&snapshot, &assessment, &Plan::default(), &Outcome::default())
     })
 }
 
@@ -234,11 +234,11 @@ fn a_status_of_foreign_texts_is_bounded_once_and_stays_so() {
     let observed: ObservedPod = serde_json::from_str(&text).unwrap();
     let mut snapshot = snapshot(Pod::from(observed).slim(), &spec);
     let assessment = Assessment::of(&snapshot);
-    let [report] = &reports(&snapshot, &assessment, &Outcome::default())[..] else { panic!("not one report") };
+    let [report] = &reports(&snapshot, &assessment, &Plan::default(), &Outcome::default())[..] else { panic!("not one report") };
     let mut stored = PodIdentityBinding::clone(&snapshot.bindings[0]);
     stored.status = Some(report.status.clone());
     snapshot.bindings = vec![Arc::new(stored)];
-    assert_eq!(reports(&snapshot, &Assessment::of(&snapshot), &Outcome::default()), []);
+    assert_eq!(reports(&snapshot, &Assessment::of(&snapshot), &Plan::default(), &Outcome::default()), []);
 }
 
 /// A thousand bindings of one account: the deletion of their owner changes few statuses.
@@ -254,7 +254,7 @@ fn of_many_bindings_few_statuses_change_with_their_owner() {
         binding
     });
     let mut bindings: Vec<PodIdentityBinding> = many.collect();
-    let told = |snapshot: &Snapshot| reports(snapshot, &Assessment::of(snapshot), &Outcome::default());
+    let told = |snapshot: &Snapshot| reports(snapshot, &Assessment::of(snapshot), &Plan::default(), &Outcome::default());
     snapshot.bindings = bindings.iter().cloned().map(Arc::new).collect();
     let first = told(&snapshot);
     assert_eq!(first.len(), 1000);

@@ -129,6 +129,8 @@ pub enum Phase {
 pub enum Cause {
     /// The new pods do not come up, or not with the identity, although they were injected.
     NotUp,
+    /// The new pods cannot be created: a quota, an admission policy. That says nothing about the role.
+    NotCreated,
     /// Nothing injects the role, however often it is restarted. That says nothing about the role.
     InjectionMissed {
         /// When the last pod was missed.

@@ -179,7 +179,10 @@ impl Judge<'_> {
         if !self.is_to_blame(it.workload, record) {
             return rests(what, has_identity);
         }
-        Phase::Failed { cause: Cause::NotUp, why: what }
+        match &it.workload.replica_failure {
+            Some(failure) => Phase::Failed { cause: Cause::NotCreated, why: format!("{what}: {failure}") },
+            None => Phase::Failed { cause: Cause::NotUp, why: what },
+        }
     }
 
     /// What to look at where a restart does not come forward.
