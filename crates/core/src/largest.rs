@@ -234,7 +234,9 @@ fn a_status_of_foreign_texts_is_bounded_once_and_stays_so() {
     let observed: ObservedPod = serde_json::from_str(&text).unwrap();
     let mut snapshot = snapshot(Pod::from(observed).slim(), &spec);
     let assessment = Assessment::of(&snapshot);
-    let [report] = &reports(&snapshot, &assessment, &Plan::default(), &Outcome::default())[..] else { panic!("not one report") };
+    let [report] = &reports(&snapshot, &assessment, &Plan::default(), &Outcome::default())[..] else {
+        panic!("not one report")
+    };
     let mut stored = PodIdentityBinding::clone(&snapshot.bindings[0]);
     stored.status = Some(report.status.clone());
     snapshot.bindings = vec![Arc::new(stored)];
@@ -254,7 +256,8 @@ fn of_many_bindings_few_statuses_change_with_their_owner() {
         binding
     });
     let mut bindings: Vec<PodIdentityBinding> = many.collect();
-    let told = |snapshot: &Snapshot| reports(snapshot, &Assessment::of(snapshot), &Plan::default(), &Outcome::default());
+    let told =
+        |snapshot: &Snapshot| reports(snapshot, &Assessment::of(snapshot), &Plan::default(), &Outcome::default());
     snapshot.bindings = bindings.iter().cloned().map(Arc::new).collect();
     let first = told(&snapshot);
     assert_eq!(first.len(), 1000);

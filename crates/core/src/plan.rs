@@ -10,6 +10,7 @@ use crate::assess::{Assessment, Case, Deletion, Rollback};
 use crate::provenance::Provenance;
 use crate::record;
 use crate::revoke::Revocation;
+use crate::rollout::WorkloadVerdict;
 use crate::schedule::{most_at_once, schedule};
 use crate::snapshot::Snapshot;
 
@@ -83,7 +84,7 @@ impl Plan {
         let under_way = case.workloads.iter().filter(|workload| workload.under_way);
         self.take_places(under_way.map(|workload| workload.record.as_ref()), snapshot.now);
         // Also where nothing is written: a restart that is under way may fail, and what is told may change.
-        for at in case.workloads.iter().filter_map(|workload| workload.check_at()) {
+        for at in case.workloads.iter().filter_map(WorkloadVerdict::check_at) {
             self.look_again_at(at);
         }
         if let Some(at) = case.account.check_at() {

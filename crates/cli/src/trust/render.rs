@@ -5,6 +5,7 @@ use podidentity_core::trust::{Finding, Judged, Judgement, Match, Verdict};
 use super::Answer;
 use crate::paint::{Mark, Paint};
 use crate::sheet::Sheet;
+use crate::yaml::encode_json;
 
 /// First who asks for what, then the verdict and its reasons, last what to do.
 pub(super) fn text(answer: &Answer, paint: Paint) -> Sheet {
@@ -130,5 +131,6 @@ fn update(answer: &Answer) -> String {
 }
 
 fn document(answer: &Answer, out: &mut Sheet) {
-    out.document(answer.policy.as_ref().map_or("", |policy| policy.get()));
+    // A document that was read as JSON can be written as JSON.
+    out.document(&answer.policy.as_ref().map_or_else(String::new, |policy| encode_json(policy).unwrap_or_default()));
 }

@@ -169,7 +169,7 @@ impl Judge<'_> {
 
     /// A restart that makes no progress any more. It failed only if nothing else can have brought that about.
     fn stopped(&self, it: &Restarted<'_>, record: &RestartStatus, has_identity: bool) -> Phase {
-        let what = self.what_stopped(it);
+        let what = Self::what_stopped(it);
         if let Some(manager) = edited_since(it.workload, record) {
             return rests(format!("{what}, and {manager} has changed its template since"), has_identity);
         }
@@ -186,7 +186,7 @@ impl Judge<'_> {
     }
 
     /// What to look at where a restart does not come forward.
-    fn what_stopped(&self, it: &Restarted<'_>) -> String {
+    fn what_stopped(it: &Restarted<'_>) -> String {
         let what = match (it.workload.deadline_exceeded, it.workload.kind) {
             (true, WorkloadKind::Rollout) => "its restart has failed (Degraded)".to_owned(),
             (true, _) => "its restart made no progress (ProgressDeadlineExceeded)".to_owned(),

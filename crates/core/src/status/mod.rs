@@ -103,13 +103,13 @@ pub fn statuses<'a>(
     assessment: &'a Assessment,
     outcome: &Outcome,
 ) -> Vec<(&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
-    let owned = assessment.owner.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
+    let of_case = assessment.owner.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
     let waiting = assessment.waiting.iter().enumerate().map(|(index, binding)| {
         // Of a thousand bindings not all are to be written anew when another one of them becomes the owner.
         let owner = assessment.owning_binding().filter(|_| index < LIST_LIMIT).map(|binding| &**binding);
         (binding, bare(snapshot, binding, &story::of_waiting(snapshot, owner)))
     });
-    owned.chain(waiting).map(|(binding, status)| (binding, bounds::bounded(status))).collect()
+    of_case.chain(waiting).map(|(binding, status)| (binding, bounds::bounded(status))).collect()
 }
 
 /// The one thing to say about the binding that owns the service account.

@@ -45,8 +45,8 @@ fn base() -> Snapshot {
 /// Everything that the operator makes of a snapshot.
 fn told(snapshot: &Snapshot) {
     let assessment = Assessment::of(snapshot);
-    let _ = plan(snapshot, &assessment);
-    for report in reports(snapshot, &assessment, &Outcome::default()) {
+    let plan = plan(snapshot, &assessment);
+    for report in reports(snapshot, &assessment, &plan, &Outcome::default()) {
         let status = serde_json::to_string(&report.status).unwrap();
         assert!(status.len() < 400_000, "{} bytes", status.len());
     }
@@ -64,7 +64,7 @@ proptest! {
             let of = |pod: Pod| Snapshot { pods: vec![Arc::new(pod)], ..base() };
             let counts = |snapshot: &Snapshot| {
                 let assessment = Assessment::of(snapshot);
-                let reports = reports(snapshot, &assessment, &Outcome::default());
+                let reports = reports(snapshot, &assessment, &plan(snapshot, &assessment), &Outcome::default());
                 reports.first().map(|report| (report.status.pods_total, report.status.pods_verified))
             };
             prop_assert_eq!(counts(&of(whole.clone())), counts(&of(slim.clone())));

@@ -99,7 +99,7 @@ fn token(path: &str) -> Value {
     json!({"serviceAccountToken": {"audience": "x", "path": path}})
 }
 
-fn with(env: Vec<Value>, mounts: Vec<Value>, volumes: Value) -> Value {
+fn with(env: Vec<Value>, mounts: &[Value], volumes: &Value) -> Value {
     let mut all = vec![
         json!({"name": "AWS_ROLE_ARN", "value": "arn:aws:iam::111122223333:role/my-role"}),
         json!({"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/nowhere"}),
@@ -116,13 +116,13 @@ fn mounts(prefix: &str, volume: &str, count: usize) -> Vec<Value> {
 /// Each token may be under each mount.
 fn largest_mounts(count: usize) -> Value {
     let sources: Vec<Value> = (0..count).map(|n| token(&format!("p{n:x}"))).collect();
-    with(Vec::new(), mounts("m", "t", count), json!([{"name": "t", "projected": {"sources": sources}}]))
+    with(Vec::new(), &mounts("m", "t", count), &json!([{"name": "t", "projected": {"sources": sources}}]))
 }
 
 /// Each mount may lie over each of a token.
 fn largest_beside(count: usize) -> Value {
     let volumes = json!([{"name": "t", "projected": {"sources": [token("token")]}}, {"name": "e", "emptyDir": {}}]);
-    with(Vec::new(), [mounts("t", "t", count), mounts("o", "e", count)].concat(), volumes)
+    with(Vec::new(), &[mounts("t", "t", count), mounts("o", "e", count)].concat(), &volumes)
 }
 
 /// Each would be 16 KiB.
@@ -130,7 +130,7 @@ fn largest_references(count: usize) -> Value {
     let mut env = vec![json!({"name": "B", "value": "x".repeat(16_384)})];
     env.extend((0..count).map(|n| json!({"name": format!("V{n:x}"), "value": "$(B)"})));
     env.push(json!({"name": "AWS_PROFILE", "value": "$(V0)"}));
-    with(env, Vec::new(), json!([]))
+    with(env, &[], &json!([]))
 }
 
 pub(super) fn workloads() -> Vec<(&'static str, &'static str, Value)> {
