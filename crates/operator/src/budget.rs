@@ -175,7 +175,8 @@ mod tests {
         assert_eq!(budget.allows(&of("alice", 0)), 2);
         assert_eq!(budget.note(&of("alice", 0), 1, false), []);
         assert_eq!(budget.allows(&of("bob", 0)), 1);
-        // When one of its own ends, it is its own who go on.
-        assert_eq!(budget.note(&of("mallory", 0), 0, false), [of("mallory", 8)]);
+        // When one of its own ends, its share is still used up; when the other's does, it goes on.
+        assert_eq!(budget.note(&of("mallory", 0), 0, false), []);
+        assert_eq!(budget.note(&of("alice", 0), 0, false), [of("mallory", 8)]);
     }
 }

@@ -154,7 +154,7 @@ mod tests {
             (&["--issuer=oidc.example.com"], "https://"),
             (&["--token-mount-path=var/run"], "absolute path"),
             (&["--annotation-domain=eks.amazonaws.com/"], "domain"),
-            (&["--token-expiration=60"], "600"),
+            (&["--token-expiration=soon"], "invalid digit"),
         ] {
             let error = parse(args).map(|_| ()).unwrap_err();
             assert!(error.contains(advice), "{args:?}: {error}");
