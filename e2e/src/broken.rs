@@ -11,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::ListParams;
+use kube::Api;
+use kube::api::{ListParams, Patch, PatchParams};
 use podidentity_api::{PodIdentityBinding, names};
 use serde_json::{Value, json};
 
@@ -104,10 +105,25 @@ impl Broken {
             ("webhook-not-found", given_up),
         ];
         try_join_all(all.iter().map(|(name, template)| self.deploy(name, template))).await?;
+        self.restarted("webhook-not-found", &format!("{}-3", hash()?)).await?;
         let suspended = fixtures::binding_with("suspended", "suspended", ROLE, &json!({"suspend": true}))?;
         self.namespace.create(suspended).await?;
         self.namespace.create(fixtures::binding("service-account-not-found", "nobody", ROLE)?).await?;
         self.pods_are_older().await
+    }
+
+    /// The status of the binding records that the operator has restarted the Deployment of its name with this mark.
+    async fn restarted(&self, name: &str, mark: &str) -> Result<()> {
+        let deployment: Deployment = self.namespace.api().get(name).await?;
+        let restart = json!({
+            "kind": "Deployment", "name": name, "uid": deployment.metadata.uid, "mark": mark, "generation": 0,
+            "since": deployment.metadata.creation_timestamp, "healthy": true,
+        });
+        let subject = format!("system:serviceaccount:{}:{name}", self.namespace.name);
+        let status = Patch::Merge(json!({"status": {"subject": subject, "restarts": [restart]}}));
+        let api: Api<PodIdentityBinding> = self.namespace.api();
+        api.patch_status(name, &PatchParams::default(), &status).await?;
+        Ok(())
     }
 
     /// Pods that get what the webhook would give them, and what keeps it from doing so.

@@ -27,7 +27,7 @@ impl Messages {
     }
 
     pub(crate) fn failure(&mut self, text: &str) {
-        let _ = writeln!(self.stream, "{ERROR}error{ERROR:#}: {}", one_line(text));
+        let _ = writeln!(self.stream, "{ERROR}error{ERROR:#}: {}", lines(text));
     }
 
     pub(crate) fn notes(&mut self, notes: &[String]) {
@@ -56,5 +56,28 @@ impl Messages {
                 one_line(problem.in_document())
             );
         }
+    }
+}
+
+/// A text of several lines, each of them escaped. A line that a build server would take for a command begins none.
+fn lines(text: &str) -> String {
+    let mut shown = String::new();
+    for (number, line) in text.split('\n').enumerate() {
+        if number > 0 {
+            shown.push_str(if line.trim_start().starts_with("::") { "\\n" } else { "\n" });
+        }
+        shown.push_str(&one_line(line));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lines;
+
+    #[test]
+    fn an_error_of_several_lines_stays_readable_and_begins_no_command() {
+        assert_eq!(lines("you may not\nAsk for\n  - this\u{1b}"), "you may not\nAsk for\n  - this\\u{1b}");
+        assert_eq!(lines("no\n ::error::x"), "no\\n ::error::x");
     }
 }

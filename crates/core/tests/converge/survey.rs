@@ -41,7 +41,8 @@ fn survey() {
     println!("met: {:#?}", MET.take().unwrap_or_default());
     for (kind, (count, events, _)) in kinds {
         let events = shortened(events, &kind);
-        let failure: String = fails(&events).unwrap_or_default().chars().take(number("CHARS", 1500) as usize).collect();
+        let failure: String =
+            fails(&events).unwrap_or_default().chars().take(usize::try_from(number("CHARS", 1500)).unwrap()).collect();
         println!("== {count} times {kind}\n{events:?}\n{failure}\n");
     }
 }

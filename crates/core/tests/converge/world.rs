@@ -41,6 +41,7 @@ pub enum Part {
 pub struct Behind {
     workloads: Option<Vec<Arc<Workload>>>,
     pods: Option<Vec<Arc<Pod>>>,
+    #[allow(clippy::option_option)] // seen as it was, or seen to be absent
     account: Option<Option<Arc<ServiceAccount>>>,
     bindings: Option<Vec<Arc<PodIdentityBinding>>>,
 }

@@ -61,7 +61,7 @@ impl Workload {
         }
         let template = if self.paused { self.current.clone() } else { self.template.clone() };
         let replaceable = if self.paused { None } else { self.to_replace() };
-        self.replica_set(&template, replaceable, self.template.clone(), at)
+        self.replica_set(&template, replaceable, &self.template.clone(), at)
     }
 
     /// One pod of the new template first; the others once its step is over.
@@ -72,7 +72,7 @@ impl Workload {
         if !staged || self.paused {
             let template = if self.paused { self.current.clone() } else { self.template.clone() };
             let replaceable = if self.paused { None } else { self.to_replace() };
-            return self.replica_set(&template, replaceable, self.template.clone(), at);
+            return self.replica_set(&template, replaceable, &self.template.clone(), at);
         }
         if self.waits_since.is_some() {
             self.promoted = self.pause_ends_at().is_some_and(|end| end <= at.now);
@@ -85,13 +85,13 @@ impl Workload {
         let news = self.live().filter(|pod| is_new(pod, self)).count();
         if news == 0 && self.live().count() >= self.replicas && self.replicas > 0 {
             let replaceable = self.to_replace();
-            return self.replica_set(&self.template.clone(), replaceable, self.template.clone(), at);
+            return self.replica_set(&self.template.clone(), replaceable, &self.template.clone(), at);
         }
         if news > 0 && self.live().all(|pod| !is_new(pod, self) || pod.is_ready()) {
             self.waits_since = Some(at.now);
             return true;
         }
-        self.replica_set(&self.current.clone(), None, self.template.clone(), at)
+        self.replica_set(&self.current.clone(), None, &self.template.clone(), at)
     }
 
     /// What a Deployment and a Rollout have in common: pods are created of `template`, and the rollout is complete once all
@@ -100,7 +100,7 @@ impl Workload {
         &mut self,
         template: &Template,
         replaceable: Option<usize>,
-        wanted: Template,
+        wanted: &Template,
         at: &Moment<'_>,
     ) -> bool {
         if self.starts() {
@@ -108,14 +108,14 @@ impl Workload {
         }
         let live = self.live().count();
         if live > self.replicas {
-            let outdated = self.pods.iter().position(|pod| pod.is_live() && pod.template != wanted);
+            let outdated = self.pods.iter().position(|pod| pod.is_live() && pod.template != *wanted);
             let place = outdated.or_else(|| self.pods.iter().rposition(super::PodState::is_live));
             self.pods.remove(place.unwrap_or_default());
             return self.came_forward(at);
         }
         if let Some(place) = replaceable {
             if self.strategy == Strategy::Recreate {
-                self.pods.retain(|pod| !pod.is_live() || pod.template == wanted);
+                self.pods.retain(|pod| !pod.is_live() || pod.template == *wanted);
                 return self.came_forward(at);
             }
             // The new pod comes first; if the API server does not take it the old one stays.
@@ -132,7 +132,7 @@ impl Workload {
             let noted = self.creates(template, 0, at);
             return if self.pods.len() > before { self.came_forward(at) } else { noted };
         }
-        self.completes(&wanted, at)
+        self.completes(wanted, at)
     }
 
     fn completes(&mut self, wanted: &Template, at: &Moment<'_>) -> bool {

@@ -13,6 +13,9 @@ use super::pod::PodState;
 const PROGRESS_DEADLINE: i32 = 600;
 
 /// What a pod is made from: pods of an equal template are of one ReplicaSet, or of one revision.
+/// A workload as it was decoded last, with what tells whether it is still the same.
+pub(super) type Seen = ((u64, bool), Arc<objects::Workload>);
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Template {
     /// The operator's annotation.
@@ -111,7 +114,7 @@ pub struct Workload {
     pub restart: Option<Restart>,
     pub pods: Vec<PodState>,
     /// As it is seen, by what that depends on.
-    pub(super) seen: RefCell<Option<((u64, bool), Arc<objects::Workload>)>>,
+    pub(super) seen: RefCell<Option<Seen>>,
 }
 
 impl Workload {
