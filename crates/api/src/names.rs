@@ -83,7 +83,7 @@ pub mod reason {
     pub const ROLLED_BACK: &str = "RolledBack";
     /// Another manager keeps undoing restarts.
     pub const ROLLOUT_REVERTED: &str = "RolloutReverted";
-    /// The API server refuses a restart.
+    /// The API server refuses a restart (event).
     pub const RESTART_REFUSED: &str = "RestartRefused";
     /// The API server would refuse the pods of a workload once the role is injected.
     pub const INJECTION_REFUSED: &str = "InjectionRefused";

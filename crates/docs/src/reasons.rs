@@ -8,8 +8,17 @@ const NAMES: &str = "crates/api/src/names.rs";
 const PAGE: &str = "docs/reference/conditions.md";
 
 /// Reasons of single conditions or of events; the table is about the condition `Ready`.
-const ELSEWHERE: &[&str] =
-    &["Annotated", "Rolled", "Verifying", "RolloutStarted", "RolloutCompleted", "Released", "RoleKept", "Retained"];
+const ELSEWHERE: &[&str] = &[
+    "Annotated",
+    "Rolled",
+    "Verifying",
+    "RolloutStarted",
+    "RolloutCompleted",
+    "RestartRefused",
+    "Released",
+    "RoleKept",
+    "Retained",
+];
 
 /// What is wrong, one line each.
 pub(crate) fn check(root: &Path) -> Result<Vec<String>> {
