@@ -6,13 +6,16 @@
 //! ```
 //!
 //! A [`snapshot`] holds all that is known of one identity, that is, of one service account. Everything that happens is
-//! a function of it. Modules stand in the order of their imports: each uses only those before it, which a test holds.
+//! a function of it. Modules stand in the order of their imports: each uses only those before it, but for the circles
+//! that `tests/floors.rs` lists.
 
 pub mod likeness;
-pub mod settings;
+mod steps;
 mod time;
 
 pub mod arn;
+pub mod settings;
+
 pub mod finding;
 pub mod foreign;
 pub mod objects;
@@ -20,10 +23,6 @@ pub mod objects;
 pub mod injection;
 pub mod injector;
 pub mod selector;
-
-#[cfg(test)]
-mod largest;
-mod steps;
 
 pub mod mark;
 pub mod wanted;
@@ -44,8 +43,9 @@ pub mod account;
 pub mod verify;
 
 mod record;
-mod reverts;
 pub mod rollout;
+
+mod reverts;
 pub mod schedule;
 
 mod revoke;
@@ -61,3 +61,6 @@ pub mod forecast;
 pub mod owners;
 pub mod trust;
 pub mod unbound;
+
+#[cfg(test)]
+mod largest;
