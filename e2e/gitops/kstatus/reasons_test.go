@@ -13,7 +13,7 @@ import (
 var elsewhere = map[string]string{
 	"RolloutStarted":   "an event",
 	"RolloutCompleted": "an event",
-	"Released":         "an event of a binding that goes",
+	"RestartRefused":   "an event",
 	"RoleKept":         "an event of a binding that goes",
 	"Retained":         "an event of a binding that goes",
 }

@@ -95,12 +95,24 @@ fn id(kind: &str, meta: &ObjectMeta) -> String {
 fn normal_meta(meta: &ObjectMeta) -> Value {
     json!({
         "labels": meta.labels,
-        "annotations": meta.annotations,
+        "annotations": normal_annotations(meta),
         "finalizers": meta.finalizers,
         "generation": meta.generation,
         "deleting": meta.deletion_timestamp.is_some(),
         "ours": ours(meta),
     })
+}
+
+/// For whom an identity was written names a UID and a generation: both differ from run to run.
+fn normal_annotations(meta: &ObjectMeta) -> BTreeMap<String, String> {
+    let mut annotations = meta.annotations.clone().unwrap_or_default();
+    if let Some(bound_by) = annotations.get_mut(names::BOUND_BY_ANNOTATION) {
+        let parts: Vec<_> = bound_by.split('/').collect();
+        if let [name, _, _, hash] = parts[..] {
+            *bound_by = format!("{name}/UID/GENERATION/{hash}");
+        }
+    }
+    annotations
 }
 
 fn normal_binding(binding: &PodIdentityBinding) -> Value {

@@ -64,6 +64,8 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_co_owner_that_changes_the_role_first_is_reported", Shared, |w, n| Box::pin(decisions::co_owner_first(w, n))),
         ("a_workload_with_a_mount_at_the_tokens_path_is_not_broken", Shared, |w, n| Box::pin(decisions::mount_path_taken(w, n))),
         ("pods_that_cannot_be_created_are_told", Shared, |w, n| Box::pin(decisions::pods_missing(w, n))),
+        ("a_paused_deployment_without_pods_is_told", Shared, |w, n| Box::pin(decisions::paused_from_the_start(w, n))),
+        ("a_selector_that_selects_nothing_is_told", Shared, |w, n| Box::pin(decisions::nothing_selected(w, n))),
         ("a_canary_that_fails_is_rolled_back", Shared, |w, n| Box::pin(rollouts::canary_rolled_back(w, n))),
         ("all_that_were_rolled_are_rolled_back", Shared, |w, n| Box::pin(rollouts::all_rolled_back(w, n))),
         ("with_continue_the_others_go_on", Shared, |w, n| Box::pin(rollouts::continued(w, n))),

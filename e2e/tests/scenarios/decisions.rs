@@ -284,6 +284,30 @@ pub(crate) async fn pods_missing(_: Arc<World>, namespace: Namespace) -> Result<
     Ok(())
 }
 
+/// Nobody creates the pods of a Deployment that was paused from the start: no failure, and not ready.
+pub(crate) async fn paused_from_the_start(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    let mut deployment = fixtures::deployment_with("app", "app", 1, &json!({}))?;
+    deployment.spec.paused = Some(true);
+    namespace.create(deployment).await?;
+    namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
+    expect::reason(&namespace, "app", condition::RECONCILING, "True", reason::PODS_MISSING).await?;
+    namespace.change::<Deployment>("app", &json!({"spec": {"paused": false}})).await?;
+    expect::ready(&namespace, "app").await?;
+    Ok(())
+}
+
+/// A selector that was mistyped leaves all workloads as they are: no binding like this is ready.
+pub(crate) async fn nothing_selected(_: Arc<World>, namespace: Namespace) -> Result<()> {
+    several(&namespace, 2, |_| json!({})).await?;
+    let selector = json!({"rollout": {"workloadSelector": {"matchLabels": {"app": "ap-00"}}}});
+    namespace.create(fixtures::binding_with("app", "app", ROLE, &selector)?).await?;
+    expect::stalled(&namespace, "app", reason::NOTHING_SELECTED).await?;
+    change(&namespace, json!({"rollout": {"workloadSelector": null}})).await?;
+    expect::ready(&namespace, "app").await?;
+    Ok(())
+}
+
 /// A canary that fails with the new role is rolled back, and says so: the counterpart of [`bad_image_later`].
 pub(crate) async fn bad_role(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
