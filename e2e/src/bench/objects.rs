@@ -1,5 +1,7 @@
 //! The objects of the load. Pods are as large as those of a real cluster: about eight kilobytes each.
 
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use podidentity_api::names;
 use serde_json::{Value, json};
@@ -103,9 +105,9 @@ pub fn deployment(name: &str, service_account: &str, replicas: usize) -> Value {
     })
 }
 
-/// What the Deployment's controller says when it is complete.
+/// What the Deployment's controller says when it becomes complete now.
 pub fn deployment_status(generation: i64, replicas: usize) -> Value {
-    let since = "2026-01-01T00:00:00Z";
+    let since = Time(Timestamp::now());
     json!({"status": {
         "observedGeneration": generation,
         "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
