@@ -53,13 +53,10 @@ pub fn schedule<'a>(
     slots: usize,
     now: Timestamp,
 ) -> Schedule<'a> {
-    let mut schedule = Schedule::default();
-    let halted = is_halted(workloads, rollout, injected_at);
-    let mut due = due(workloads, injected_at);
-    schedule.check_at = again_at(workloads, injected_at, now).filter(|_| !halted);
-    if halted {
-        return schedule;
+    if is_halted(workloads, rollout, injected_at) {
+        return Schedule::default();
     }
+    let mut due = due(workloads, injected_at);
     let proven = workloads.iter().any(WorkloadVerdict::proves_injection);
     let missed = workloads
         .iter()
@@ -71,10 +68,8 @@ pub fn schedule<'a>(
     let limit = if proven { most_at_once(rollout) } else { 1 };
     let under_way = workloads.iter().filter(|verdict| verdict.under_way).count();
     let places = limit.saturating_sub(under_way).min(due.len());
-    schedule.wants_slots = places > slots;
     due.truncate(places.min(slots));
-    schedule.starts = due;
-    schedule
+    Schedule { starts: due, wants_slots: places > slots, check_at: again_at(workloads, injected_at, now) }
 }
 
 /// `rollout.maxConcurrent`; at least one, also in a spec from before the validation.
