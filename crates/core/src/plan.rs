@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::account::{self, AccountState};
 use crate::assess::{Assessment, Case, Deletion, Rollback};
+use crate::objects::Workload;
 use crate::provenance::Provenance;
 use crate::record;
 use crate::revoke::Revocation;
@@ -84,12 +85,8 @@ impl Plan {
         let under_way = case.workloads.iter().filter(|workload| workload.under_way);
         self.take_places(under_way.map(|workload| workload.record.as_ref()), snapshot.now);
         // Also where nothing is written: a restart that is under way may fail, and what is told may change.
-        for at in case.workloads.iter().filter_map(WorkloadVerdict::check_at) {
-            self.look_again_at(at);
-        }
-        if let Some(at) = case.account.check_at() {
-            self.look_again_at(at);
-        }
+        self.look_again_at(case.workloads.iter().filter_map(WorkloadVerdict::check_at));
+        self.look_again_at(case.account.check_at());
         if !case.may_write() {
             return;
         }
@@ -124,19 +121,21 @@ impl Plan {
         let rollout = &case.binding.spec.rollout;
         let schedule = schedule(&case.workloads, case.injected_at, rollout, slots, snapshot.now);
         self.wants_slots |= schedule.wants_slots;
-        if let Some(at) = schedule.check_at {
-            self.look_again_at(at);
-        }
+        self.look_again_at(schedule.check_at);
         for start in schedule.starts {
             let workload = &start.verdict.workload;
-            let mark = start.mark.to_string();
-            let step = Step::roll(workload, mark.clone());
-            if start.recorded {
-                self.steps.push(step);
-            } else {
-                let record = record::intended(workload, mark, start.healthy, snapshot.now);
-                self.intents.push(Intent { binding: case.binding.metadata.uid.clone(), record, step });
-            }
+            let record = record::intended(workload, start.mark.to_string(), start.healthy, snapshot.now);
+            self.start(&case.binding, workload, record, start.recorded);
+        }
+    }
+
+    /// Restarts a workload, or has the status record first that it is about to be.
+    fn start(&mut self, binding: &PodIdentityBinding, workload: &Workload, record: RestartStatus, is_recorded: bool) {
+        let step = Step::roll(workload, record.mark.clone());
+        if is_recorded {
+            self.steps.push(step);
+        } else {
+            self.intents.push(Intent { binding: binding.metadata.uid.clone(), record, step });
         }
     }
 
@@ -179,9 +178,7 @@ impl Plan {
     }
 
     fn revoke(&mut self, snapshot: &Snapshot, binding: &PodIdentityBinding, revocation: &Revocation) {
-        if let Some(at) = revocation.check_at {
-            self.look_again_at(at);
-        }
+        self.look_again_at(revocation.check_at);
         self.take_places(revocation.under_way.iter().map(|(_, record)| record.as_ref()), snapshot.now);
         if revocation.settles_at.is_some() {
             return;
@@ -191,13 +188,8 @@ impl Plan {
         let slots = self.slots_left(snapshot);
         self.wants_slots |= allowed > slots;
         for due in revocation.due.iter().take(allowed.min(slots)) {
-            let step = Step::roll(&due.workload, due.mark.clone());
-            if due.recorded {
-                self.steps.push(step);
-            } else {
-                let record = record::intended(&due.workload, due.mark.clone(), due.workload.healthy, snapshot.now);
-                self.intents.push(Intent { binding: binding.metadata.uid.clone(), record, step });
-            }
+            let record = record::intended(&due.workload, due.mark.clone(), due.workload.healthy, snapshot.now);
+            self.start(binding, &due.workload, record, due.recorded);
         }
     }
 
@@ -207,7 +199,7 @@ impl Plan {
             let until = record.map(record::holds_place_until);
             if until.is_none_or(|until| until > now) {
                 self.in_flight += 1;
-                self.check_at = self.check_at.into_iter().chain(until).min();
+                self.look_again_at(until);
             }
         }
     }
@@ -216,8 +208,8 @@ impl Plan {
         snapshot.rollout_slots.saturating_sub(self.places())
     }
 
-    fn look_again_at(&mut self, at: Timestamp) {
-        self.check_at = Some(self.check_at.map_or(at, |present| present.min(at)));
+    fn look_again_at(&mut self, at: impl IntoIterator<Item = Timestamp>) {
+        self.check_at = self.check_at.into_iter().chain(at).min();
     }
 }
 

@@ -74,8 +74,14 @@ pub(crate) fn holds_place_until(record: &RestartStatus) -> Timestamp {
     record.since.0 + LONGEST_PLACE
 }
 
-/// Until when a refused restart is not tried again.
-pub(crate) fn refused_until(refused: &RefusedStatus) -> Timestamp {
+/// What the API server said when it refused the restart last, and until when it is not tried again, if that is to come.
+pub(crate) fn refusal(record: &RestartStatus, now: Timestamp) -> Option<(&str, Timestamp)> {
+    let refused = record.refused.as_ref()?;
+    let until = refused_until(refused);
+    (until > now).then_some((&refused.message, until))
+}
+
+fn refused_until(refused: &RefusedStatus) -> Timestamp {
     let doublings = refused.count.clamp(1, 16) - 1;
     refused.at.0 + (FIRST_REFUSAL_DELAY * 2_i32.pow(doublings.unsigned_abs())).min(LONGEST_REFUSAL_DELAY)
 }

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use podidentity_api::names::{condition, reason};
 use podidentity_api::{PodIdentityBinding, RestartStatus, RolloutPolicy, names};
-use sha2::{Digest, Sha256};
 
 use crate::account;
 use crate::injection::ROLE_ARN;
@@ -16,6 +15,7 @@ use crate::record::{self, Records};
 use crate::rollout::{Progress, Restarted, held_back, is_selected, patience, settled_at};
 use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, PodVerdict};
+use crate::wanted::short_hash;
 
 /// What is left to do, and what cannot be done.
 #[derive(Clone, Debug, Default)]
@@ -122,13 +122,10 @@ fn judge_workload(
         return;
     }
     let same = record.filter(|record| record::is_of(record, workload, &mark));
-    if let Some((record, refused)) = same.and_then(|record| Some((record, record.refused.as_ref()?))) {
-        let until = record::refused_until(refused);
-        if until > snapshot.now {
-            revocation.look_again_at(Some(until));
-            revocation.refused.push((record.clone(), until));
-            return;
-        }
+    if let Some((record, (_, until))) = same.and_then(|record| Some((record, record::refusal(record, snapshot.now)?))) {
+        revocation.look_again_at(Some(until));
+        revocation.refused.push((record.clone(), until));
+        return;
     }
     revocation.due.push(Due { workload: Arc::clone(workload), mark, recorded: same.is_some() });
 }
@@ -156,8 +153,7 @@ fn released_at(binding: &PodIdentityBinding) -> Option<Timestamp> {
 /// The template mark of a revocation: the same for one binding, never the hash of an identity.
 fn mark(binding: &PodIdentityBinding) -> String {
     let uid = binding.metadata.uid.as_deref().unwrap_or_default();
-    let digest = Sha256::digest(format!("revoked by {uid}"));
-    digest.iter().take(5).fold(String::from("revoked-"), |text, byte| text + &format!("{byte:02x}"))
+    format!("revoked-{}", short_hash(&format!("revoked by {uid}")))
 }
 
 fn live_pods<'a>(snapshot: &'a Snapshot, workload: &'a Workload) -> impl Iterator<Item = JudgedPod> + 'a {
@@ -180,8 +176,8 @@ fn injected_role(pod: &Pod, workload: &Workload, roles: &BTreeSet<&str>) -> bool
 
 /// The roles that containers' variables name.
 fn roles_set(spec: &PodSpec) -> BTreeSet<&str> {
-    let containers = spec.containers.iter().chain(&spec.init_containers);
-    let variables = containers.flat_map(|container| &container.env).filter(|variable| variable.name == ROLE_ARN);
+    let variables =
+        spec.all_containers().flat_map(|container| &container.env).filter(|variable| variable.name == ROLE_ARN);
     variables.filter_map(|variable| variable.value.as_deref()).collect()
 }
 

@@ -116,9 +116,14 @@ impl Wanted {
     pub fn hash(&self) -> String {
         let canonical =
             serde_json::json!([self.role_arn, self.audience, self.token_expiration, self.sts_regional_endpoints]);
-        let digest = Sha256::digest(canonical.to_string());
-        digest.iter().take(5).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+        short_hash(&canonical.to_string())
     }
+}
+
+/// Ten hexadecimal digits of a text's SHA-256.
+pub(crate) fn short_hash(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().take(5).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Around {
 
 /// Whether the pod has what injectors add.
 fn is_injected(pod: &Pod) -> bool {
-    let mut containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+    let mut containers = pod.spec.all_containers();
     containers.any(|container| {
         container.env.iter().any(|var| var.name == TOKEN_FILE)
             && container.volume_mounts.iter().any(|mount| mount.name == VOLUME)

@@ -233,7 +233,7 @@ fn state_name(state: WorkloadState) -> String {
 }
 
 fn pod(judged: &JudgedPod) -> PodView {
-    let containers = judged.pod.spec.init_containers.iter().chain(&judged.pod.spec.containers);
+    let containers = judged.pod.spec.all_containers();
     PodView {
         name: judged.pod.name().to_owned(),
         verified: judged.verdict.is_verified(),

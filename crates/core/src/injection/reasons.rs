@@ -49,7 +49,7 @@ pub fn reasons<'a>(target: impl Into<Target<'a>>, service_account: &Map, setting
     }
     let injection = inject(target, service_account, settings);
     let skipped = target.skipped_containers(settings);
-    let containers = target.spec.init_containers.iter().chain(&target.spec.containers);
+    let containers = target.spec.all_containers();
     let additions = containers.zip(injection.init_containers.into_iter().chain(injection.containers));
     let additions = additions.map(|(container, added)| {
         let omitted = if skipped.contains(&container.name) {

@@ -2,6 +2,7 @@
 //! here is skipped while parsing and never held in memory.
 
 mod affinity;
+mod apps;
 mod argo;
 mod meta;
 mod observed_binding;
@@ -10,9 +11,11 @@ mod owner;
 mod pod;
 mod reveal;
 mod slim;
+mod volume;
 mod workload;
 
 pub use affinity::{Affinity, NodeAffinity, NodeRequirement, NodeSelector, NodeSelectorTerm};
+pub use apps::{DaemonSet, Deployment, StatefulSet};
 pub use argo::Rollout;
 pub use meta::{Namespace, ObservedAccount, ServiceAccount};
 pub use observed_binding::ObservedBinding;
@@ -20,13 +23,14 @@ pub use observed_pod::{ObservedPod, PodCondition, PodStatus};
 pub use owner::{Controlled, ControllerRef, FieldOwner, field_owners, last_template_edit};
 pub use pod::{
     Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, Kin, NameRef, Phase, Pod, PodMeta, PodOs,
-    PodSecurityContext, PodSpec, ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, SecurityContext,
-    ServiceAccountToken, Volume, VolumeDevice, VolumeMount,
+    PodSecurityContext, PodSpec, SecurityContext,
 };
 pub use reveal::{KeySource, Revealed, Value};
-pub use workload::{
-    DaemonSet, Deployment, PodTemplate, StatefulSet, TemplateMeta, UpdateStrategy, Workload, WorkloadId, WorkloadKind,
+pub use volume::{
+    ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, ServiceAccountToken, Volume, VolumeDevice,
+    VolumeMount,
 };
+pub use workload::{PodTemplate, TemplateMeta, UpdateStrategy, Workload, WorkloadId, WorkloadKind};
 
 use std::collections::BTreeMap;
 

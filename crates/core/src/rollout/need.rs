@@ -139,15 +139,11 @@ impl Judge<'_> {
         };
         let record = self.records.get(workload);
         let same = record.filter(|record| record::is_of(record, workload, &mark.to_string()));
-        if let Some(refused) = same.and_then(|record| record.refused.as_ref()) {
-            let until = record::refused_until(refused);
-            if until > self.now {
-                let why = format!(
-                    "the API server refuses its restart: {}; change what refuses it (tried again at {until})",
-                    refused.message
-                );
-                return Judged { phase: Phase::Refused { why, until }, under_way: false, record: same.cloned() };
-            }
+        if let Some((message, until)) = same.and_then(|record| record::refusal(record, self.now)) {
+            let why = format!(
+                "the API server refuses its restart: {message}; change what refuses it (tried again at {until})"
+            );
+            return Judged { phase: Phase::Refused { why, until }, under_way: false, record: same.cloned() };
         }
         let phase = Phase::Due { mark, healthy, recorded: same.is_some() };
         Judged { phase, under_way: false, record: same.cloned().or(made) }

@@ -135,7 +135,7 @@ fn kiam(key: &str, given: Given, settings: &Settings) -> Slip {
 
 /// Names that are meant to be skipped and are not.
 fn skips(key: &str, text: &str, target: &Target<'_>) -> Option<Slip> {
-    let containers = || target.spec.init_containers.iter().chain(&target.spec.containers).map(|it| it.name.as_str());
+    let containers = || target.spec.all_containers().map(|it| it.name.as_str());
     let slip = |seen: String, next: String| {
         Some(Slip::new(SlipReason::SkipsOtherwise, At::Annotation(key.to_owned()), seen, next))
     };

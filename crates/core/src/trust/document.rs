@@ -229,7 +229,7 @@ impl Reader {
                 "Resource" | "NotResource" => {
                     format!("a trust policy has no {}: the role itself is the resource; remove it", member.key)
                 }
-                other => match super::similar::closest(other, &KNOWN) {
+                other => match crate::likeness::closest(other, &KNOWN) {
                     Some(meant) => format!("a statement has no element {other:?}: write {meant:?}"),
                     None => format!("a statement has no element {other:?}: remove it"),
                 },

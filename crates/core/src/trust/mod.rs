@@ -18,7 +18,6 @@ mod document;
 mod identity;
 mod input;
 mod operator;
-mod similar;
 mod verdict;
 
 mod evaluate;

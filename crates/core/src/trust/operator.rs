@@ -5,8 +5,8 @@
 
 use super::document::Value;
 use super::identity::Context;
-use super::similar;
 use super::verdict::{Doubt, Match};
+use crate::likeness::closest;
 
 /// A condition operator, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ fn parts(name: &str) -> (Option<Set>, &str) {
 /// The operator that was meant by a name that IAM does not know.
 pub(super) fn meant(name: &str) -> Option<String> {
     let (prefix, rest) = name.split_once(':').map_or((String::new(), name), |(prefix, rest)| {
-        let known = similar::closest(prefix, &["ForAllValues", "ForAnyValue"]).unwrap_or(prefix);
+        let known = closest(prefix, &["ForAllValues", "ForAnyValue"]).unwrap_or(prefix);
         (format!("{known}:"), rest)
     });
     let lower = rest.to_ascii_lowercase();
@@ -120,7 +120,7 @@ pub(super) fn meant(name: &str) -> Option<String> {
     let base = match stem.to_ascii_lowercase().as_str() {
         "equals" | "equal" => "StringEquals",
         "like" => "StringLike",
-        _ => similar::closest(stem, &known)?,
+        _ => closest(stem, &known)?,
     };
     let meant = format!("{prefix}{base}{suffix}");
     Operator::parse(&meant).map(|_| meant)

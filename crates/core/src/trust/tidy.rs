@@ -6,7 +6,7 @@ use super::edit;
 use super::evaluate::ACTION;
 use super::json::{Kind, Member, Node};
 use super::operator::{Operator, meant};
-use super::similar::closest;
+use crate::likeness::closest;
 
 /// The document as IAM would save it; `None` where it is not plain what was meant.
 pub(super) fn tidy(policy: &Policy) -> Option<Draft> {

@@ -286,7 +286,7 @@ fn user(spec: &PodSpec, container: &Container) -> Option<i64> {
 
 /// The user as whom all containers run; `None` if they differ, or it is not said.
 fn one_user(spec: &PodSpec) -> Option<i64> {
-    let mut users = spec.init_containers.iter().chain(&spec.containers).inspect(|_| step()).map(|it| user(spec, it));
+    let mut users = spec.all_containers().inspect(|_| step()).map(|it| user(spec, it));
     let first = users.next()?;
     first.filter(|_| users.all(|other| other == first))
 }

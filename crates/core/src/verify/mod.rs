@@ -91,7 +91,7 @@ pub fn verify_pod(pod: &Pod, template: Option<&PodTemplate>, wanted: &Wanted, se
 
     let mut found: Vec<(Option<usize>, Finding)> = Vec::new();
     let mut skipped = false;
-    let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+    let containers = pod.spec.all_containers();
     for (index, container) in containers.enumerate() {
         for problem in judge.problems(container) {
             if problem == Problem::SkippedPod {

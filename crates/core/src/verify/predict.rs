@@ -71,7 +71,7 @@ impl<'a> Prediction<'a> {
         injection.apply(&mut spec);
         let judge = Judge::new(Target { spec: &spec, ..Target::from(template) }, self.wanted, self.settings);
         let mut containers = HashMap::new();
-        for container in spec.init_containers.iter().chain(&spec.containers) {
+        for container in spec.all_containers() {
             let sets = container.env.iter().any(|var| var.name == crate::injection::ROLE_ARN);
             containers.entry(container.name.clone()).or_insert_with(|| Predicted {
                 problems: judge.problems(container),

@@ -18,7 +18,7 @@ pub(crate) fn is_too_large(spec: &PodSpec) -> bool {
 
 fn parts(spec: &PodSpec) -> usize {
     let of_container = |it: &Container| it.env.len() + it.env_from.len() + it.volume_mounts.len();
-    let in_containers: usize = spec.init_containers.iter().chain(&spec.containers).map(of_container).sum();
+    let in_containers: usize = spec.all_containers().map(of_container).sum();
     let sources = spec.volumes.iter().filter_map(|volume| volume.projected.as_ref()).flat_map(|it| &it.sources);
     let projected = sources.map(|source| {
         let items = [&source.secret, &source.config_map, &source.downward_api].into_iter().flatten();

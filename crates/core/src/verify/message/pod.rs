@@ -88,7 +88,7 @@ fn pod_identity_signs(pod: &Pod) -> Vec<String> {
     let label = (label.map(String::as_str) == Some("enabled")).then(|| format!("label {POD_IDENTITY_LABEL}"));
     let volume = pod.spec.volumes.iter().any(|volume| volume.name == POD_IDENTITY_VOLUME);
     let volume = volume.then(|| format!("volume {POD_IDENTITY_VOLUME}"));
-    let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
+    let containers = pod.spec.all_containers();
     let containers = containers.filter(|container| {
         let env = Env::of(container);
         CONTAINER_CREDENTIALS.iter().any(|name| !env.get(name).is_unset())

@@ -1,0 +1,108 @@
+//! Volumes of a pod and their mounts, as far as a token or a file in its place may come from them.
+
+use serde::{Deserialize, Serialize};
+
+use super::null_default;
+
+/// A mount of a volume.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeMount {
+    /// Name of the volume.
+    pub name: String,
+    /// Where it is mounted.
+    pub mount_path: String,
+    /// The part of the volume that is mounted; such mounts are never refreshed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_path: Option<String>,
+    /// The same, with variables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_path_expr: Option<String>,
+    /// Whether it is read-only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+}
+
+/// A block device in a container.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeDevice {
+    /// Path in the container.
+    pub device_path: String,
+}
+
+/// A volume; of its source only the projected one is read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Volume {
+    /// Name.
+    pub name: String,
+    /// Projected sources.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub projected: Option<ProjectedVolume>,
+}
+
+/// A projected volume.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectedVolume {
+    /// File mode, octal 0644 where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_mode: Option<i32>,
+    /// Sources; of two with one path the later wins.
+    #[serde(deserialize_with = "null_default")]
+    pub sources: Vec<ProjectedSource>,
+}
+
+/// A source of a projected volume: a token, or files that may lie in its place.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectedSource {
+    /// A token of the pod's service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account_token: Option<ServiceAccountToken>,
+    /// Keys of a Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<ProjectedItems>,
+    /// Keys of a ConfigMap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<ProjectedItems>,
+    /// Fields of the pod.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "downwardAPI")]
+    pub downward_api: Option<ProjectedItems>,
+    /// Trusted certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_trust_bundle: Option<ProjectedItem>,
+}
+
+/// Named files of a projected source; without names, a Secret or ConfigMap projects each of its keys.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProjectedItems {
+    /// Which files.
+    #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<ProjectedItem>,
+}
+
+/// A file of a projected source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProjectedItem {
+    /// File in the volume.
+    #[serde(deserialize_with = "null_default")]
+    pub path: String,
+}
+
+/// A projected token of the pod's service account.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceAccountToken {
+    /// Audience; absent means the API server's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Lifetime; absent means 3600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration_seconds: Option<i64>,
+    /// File in the volume.
+    pub path: String,
+}
