@@ -6,6 +6,9 @@ use regex::Regex;
 /// `NAME-RANDOM`.
 const POD: &str = r"-([bcdf-hj-np-tv-z2456789]{6,10})-[bcdf-hj-np-tv-z2456789]{5}\b";
 
+/// Which pod was injected last depends on which of those that start together came last.
+const INJECTED: &str = r"pod\s+default/[a-z0-9-]+(-POD)?\s+was\s+given\s+its\s+role,\s+so\s+it\s+works";
+
 /// Times, ages, names of pods, addresses; and how a page looks and is filtered, which are files of their own.
 pub(crate) fn normal(text: &str) -> String {
     replaced(
@@ -18,6 +21,7 @@ pub(crate) fn normal(text: &str) -> String {
             (r"\((\d+[smhd])+ ago\)", "(AGE ago)"),
             (r">(\d+[smhd])+</td></tr>", ">AGE</td></tr>"),
             (POD, "-POD"),
+            (INJECTED, "pod default/NEWEST was given its role, so it works"),
             (r"(workload-unmanaged)-[bcdf-hj-np-tv-z2456789]{5}\b", "$1-POD"),
             (r"127\.0\.0\.1:\d+", "SERVER"),
             (r"/tmp/podidentity-e2e-\w+", "/FOLDER"),
@@ -33,6 +37,11 @@ pub(crate) fn pretty(text: &str) -> String {
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "2026-01-02T03:04:05Z"),
             (r"\((\d+[smhd])+ ago\)", "(2m ago)"),
             (POD, "-$1-x2x7k"),
+            (
+                INJECTED,
+                "pod default/verified-76f4c6d5f7-x2x7k was given\n                                                    its \
+                 role, so it works",
+            ),
         ],
     )
 }
