@@ -109,6 +109,12 @@ fn rolled<'a>(story: &'a Story, counts: &Counts) -> Fact<'a> {
 
 fn verified<'a>(story: &'a Story, counts: &Counts) -> Fact<'a> {
     let type_ = condition::IDENTITY_VERIFIED;
+    if counts.pods == 0 && counts.pods_excluded > 0 {
+        let (pods, verified) = (counts.pods_excluded, counts.pods_excluded_verified);
+        let message =
+            format!("rollout.workloadSelector leaves out all {pods} pods; {verified} of them have the identity");
+        return Fact { type_, status: "Unknown", reason: reason::NOTHING_SELECTED, message };
+    }
     if counts.pods == 0 {
         let message = "no pod runs as the service account yet".to_owned();
         return Fact { type_, status: "Unknown", reason: reason::NO_PODS, message };

@@ -27,6 +27,9 @@ pub struct Said {
     /// `True Verified`, `False Rolling Reconciling`, ...
     ready: String,
     message: String,
+    /// The condition `IdentityVerified` where it is neither true nor false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,10 +50,12 @@ impl From<&PodIdentityBindingStatus> for Said {
         let ready = find(condition::READY).unwrap();
         let also = [condition::RECONCILING, condition::STALLED].into_iter().filter(|type_| find(type_).is_some());
         let ready_and_why = [ready.status.as_str(), ready.reason.as_str()].into_iter().chain(also);
+        let unknown = find(condition::IDENTITY_VERIFIED).filter(|it| it.status == "Unknown");
         let findings = status.findings.iter().map(|it| format!("{:?} {} {}", it.severity, it.reason, it.object));
         Self {
             ready: ready_and_why.collect::<Vec<_>>().join(" "),
             message: ready.message.clone(),
+            identity: unknown.map(|it| format!("{}: {}", it.reason, it.message)),
             role: status.role_arn.clone(),
             last_verified: status.last_verified_role_arn.clone(),
             restored: status.service_account.as_ref().map(|account| account.restored).filter(|times| *times > 0),
