@@ -70,7 +70,7 @@ CASES ?= 200000
 .PHONY: fuzz
 fuzz: ## Every reader of bytes of others with many odd inputs, for some minutes; CASES=1000000 for longer
 	@echo "== readers of bytes of others: $(CASES) inputs each"
-	@PROPTEST_CASES=$(CASES) cargo test -p podidentity-core --test fuzz
+	@PROPTEST_CASES=$(CASES) cargo test -p podidentity-core -p podidentity-cluster --test fuzz
 	@PROPTEST_CASES=$(CASES) cargo test -p kubectl-podidentity --bin kubectl-podidentity fuzz::
 
 .PHONY: e2e

@@ -17,6 +17,7 @@ use crate::identity::Identity;
 use crate::packed::Packed;
 use crate::packers::Packers;
 use crate::places::Places;
+use crate::ready::Fair;
 use crate::tally::Tally;
 
 /// Namespace and name of a service account: the unit of every decision.
@@ -26,6 +27,12 @@ pub struct IdentityKey {
     pub namespace: String,
     /// Name of the service account.
     pub service_account: String,
+}
+
+impl Fair for IdentityKey {
+    fn group(&self) -> &str {
+        &self.namespace
+    }
 }
 
 impl fmt::Display for IdentityKey {

@@ -41,6 +41,7 @@ pub mod read;
 pub mod edit;
 
 pub mod queue;
+pub mod ready;
 
 pub mod act;
 

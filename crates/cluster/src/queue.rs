@@ -1,4 +1,8 @@
-//! Which identity is due when: each at most once at a time, many at the same time.
+//! Which identity is due when: each at most once at a time, many at the same time, and the namespaces in turn.
+//!
+//! ```text
+//! requests ──► scheduler: due at this time, not running ──► ready: one of each namespace in turn ──► run
+//! ```
 
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
@@ -14,6 +18,7 @@ use tokio::time::{Duration, Instant};
 use tracing::{error, warn};
 
 use crate::load::Load;
+use crate::ready::{Fair, Ready};
 
 /// How long a key waits whose work panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(60);
@@ -54,7 +59,7 @@ pub fn channel<K: Clone>() -> (Sender<K>, Queue<K>) {
     (sender.clone(), Queue { requests: receiver, sender, load: Load::default() })
 }
 
-impl<K: Clone + Eq + Hash + Send + 'static> Queue<K> {
+impl<K: Fair + Clone + Eq + Hash + Send + 'static> Queue<K> {
     /// How much there is to do.
     pub fn load(&self) -> Load<K> {
         self.load.clone()
@@ -77,32 +82,31 @@ impl<K: Clone + Eq + Hash + Send + 'static> Queue<K> {
         let mut scheduler = pin!(scheduler(requests));
         let mut shutdown = pin!(shutdown);
         let mut busy = Busy { tasks: JoinSet::new(), keys: HashMap::new(), running: HashSet::new() };
+        let mut ready = Ready::default();
         loop {
-            let free = *open.borrow_and_update() && busy.running.len() < concurrency;
-            // Requests are taken in also while nothing may start: they must not pile up.
+            let is_open = *open.borrow_and_update();
+            while is_open
+                && busy.running.len() < concurrency
+                && let Some(key) = ready.pop()
+            {
+                load.started(&key);
+                busy.start(key.clone(), work(key));
+            }
+            // Also taken in while nothing may start: requests must not pile up.
             let due = poll_fn(|context| {
                 let running = &busy.running;
-                if free {
-                    pin!(scheduler.as_mut().hold_unless(|key| !running.contains(key))).poll_next(context)
-                } else {
-                    pin!(scheduler.as_mut().hold()).poll_next(context)
-                }
+                pin!(scheduler.as_mut().hold_unless(|key| !running.contains(key))).poll_next(context)
             });
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 Ok(()) = open.changed() => {}
-                Some(key) = due => {
-                    load.started(&key);
-                    let id = busy.tasks.spawn(work(key.clone())).id();
-                    busy.running.insert(key.clone());
-                    busy.keys.insert(id, key);
-                }
                 Some(finished) = busy.tasks.join_next_with_id() => {
                     if let Some((key, at)) = busy.finish(finished, &load) {
                         self.sender.at(key, at);
                     }
                 }
+                Some(key) = due => ready.push(key),
             }
         }
         let finish = async { while busy.tasks.join_next().await.is_some() {} };
@@ -119,6 +123,12 @@ struct Busy<K> {
 }
 
 impl<K: Clone + Eq + Hash> Busy<K> {
+    fn start(&mut self, key: K, work: impl Future<Output = Option<Instant>> + Send + 'static) {
+        let id = self.tasks.spawn(work).id();
+        self.running.insert(key.clone());
+        self.keys.insert(id, key);
+    }
+
     /// Frees the key of a finished task and says when it is due again.
     fn finish(
         &mut self,

@@ -319,3 +319,16 @@ fn times_that_do_not_fit_are_refused() {
         assert!(check(duration, renew_deadline, retry_period).is_err());
     }
 }
+
+/// Whoever may write the lease can name any duration.
+#[test]
+fn a_lease_that_names_an_absurd_duration_is_waited_for_no_longer_than_a_lease_may_last() {
+    let (now, mut election) = (Instant::now(), Election::new("me".to_owned(), timing()));
+    let longest = (1..).map(Duration::from_secs).take_while(|duration| {
+        Timing { duration: *duration, ..timing() }.check().is_ok() || *duration <= timing().renew_deadline
+    });
+    let longest = longest.last().unwrap();
+    election.saw(Record { duration: Some(Duration::from_secs(1_000_000_000)), ..record(1, Some("other")) }, now);
+    assert_eq!(election.next(now), Next::Wait(now + longest));
+    assert!(matches!(election.next(now + longest), Next::Take(_)));
+}
