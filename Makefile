@@ -120,17 +120,19 @@ bench-smoke: controlplane
 faults: controlplane faults-tools ## The fault campaign: some 1,100 plans, a malformed world, overload; goes on where it was interrupted
 	@cargo build -p podidentity-operator -p e2e --bins
 	@target/debug/faults $(if $(JOBS),--jobs $(JOBS)) $(if $(PLAN),--plan "$(PLAN)") $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh)
-	@$(if $(PLAN)$(ONLY),true,target/debug/faults malformed && target/debug/faults overload && $(MAKE) faults-planted)
+	@$(if $(PLAN)$(ONLY),true,target/debug/faults malformed && target/debug/faults hostile && target/debug/faults overload && $(MAKE) faults-planted)
 
 .PHONY: faults-subset
-faults-subset: controlplane ## A fixed part of the fault campaign, and the malformed world
+faults-subset: controlplane ## A fixed part of the fault campaign, the malformed world, and the hostile tenant
 	@echo "== fault campaign: the fixed subset"
 	@cargo build -p podidentity-operator -p e2e --bins
 	@target/debug/faults --subset --fresh --folder target/faults-subset
 	@echo "== fault campaign: the malformed world"
 	@target/debug/faults malformed > target/faults-subset/malformed.txt \
 	  || { cat target/faults-subset/malformed.txt; exit 1; }
-	@tail -n 1 target/faults-subset/malformed.txt
+	@tail -n 2 target/faults-subset/malformed.txt
+	@echo "== fault campaign: a hostile tenant"
+	@target/debug/faults hostile
 
 .PHONY: faults-planted
 faults-planted: controlplane ## Plant bugs: the fault campaign has to notice each of them

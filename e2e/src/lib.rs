@@ -25,6 +25,7 @@ pub mod history;
 pub mod injection;
 mod installed;
 mod kubectl;
+pub mod memory_limit;
 mod namespace;
 pub mod operator;
 pub mod policies;

@@ -20,6 +20,7 @@ pub mod disasters;
 pub mod endstate;
 pub mod fixed;
 pub mod generate;
+pub mod hostile;
 pub mod leases;
 pub mod malformed;
 pub mod many;

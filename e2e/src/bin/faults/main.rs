@@ -60,6 +60,8 @@ struct Args {
 enum Other {
     /// Starts the operator in a world of 200 odd objects.
     Malformed,
+    /// Serves a hundred bindings beside a tenant that does all it can against that.
+    Hostile,
     /// Creates very many bindings at once while a third of all requests is refused.
     Overload {
         /// How many.
@@ -93,6 +95,7 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<bool> {
     match args.command {
         Some(Other::Malformed) => return worlds::malformed().await,
+        Some(Other::Hostile) => return worlds::hostile().await,
         Some(Other::Overload { bindings }) => return worlds::overload(bindings).await,
         #[cfg(feature = "planted-bugs")]
         Some(Other::Planted) => return worlds::planted().await,

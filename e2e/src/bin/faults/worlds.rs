@@ -1,7 +1,7 @@
-//! What is not a plan: the malformed world, the overload, and planted bugs.
+//! What is not a plan: the malformed world, the hostile tenant, the overload, and planted bugs.
 
 use anyhow::Result;
-use e2e::faults::{malformed, overload};
+use e2e::faults::{hostile, malformed, overload};
 
 /// The world of odd objects; prints what is said about each.
 pub(crate) async fn malformed() -> Result<bool> {
@@ -22,7 +22,28 @@ pub(crate) async fn malformed() -> Result<bool> {
         judged.stuck.len(),
         judged.healthy
     );
+    if let Some(peak) = judged.memory {
+        println!("memory at most: {peak}");
+    }
     Ok(silent == 0 && judged.stuck.is_empty())
+}
+
+/// A tenant that does all it can beside a hundred bindings; prints how those were served.
+pub(crate) async fn hostile() -> Result<bool> {
+    let measured = hostile::run().await?;
+    let (first, last_first) = hostile::median_and_longest(&measured.first_status);
+    let (ready, last_ready) = hostile::median_and_longest(&measured.ready);
+    println!(
+        "hostile tenant: {} bindings of others served: first status after {first:.1?} (longest {last_first:.1?}), ready after \
+         {ready:.1?} (longest {last_ready:.1?}); {} changes of its role came to {} restarts",
+        measured.ready.len(),
+        measured.role_changes,
+        measured.restarts
+    );
+    if let Some(peak) = measured.memory {
+        println!("memory at most: {peak}");
+    }
+    Ok(true)
 }
 
 /// Very many bindings at once; prints what was measured.

@@ -20,9 +20,11 @@ use serde_json::{Value, json};
 
 use self::odd::Odd;
 use crate::fixtures::{self, ROLE};
+use crate::memory_limit::{MemoryLimit, Peak};
 use crate::{ControlPlane, Namespace, Operator, expect, wait};
 
 pub use self::answers::Said;
+pub(super) use self::odd::largest_pods;
 
 /// The definition, as it may have been before it had any validation.
 const DEFINITION: &str = "config/crd/podidentity.dev_podidentitybindings.yaml";
@@ -39,6 +41,8 @@ pub struct Judged {
     pub healthy: usize,
     /// Odd bindings whose deletion does not come to an end.
     pub stuck: Vec<String>,
+    /// The most memory that the operator took under the limit of its manifest, where this machine can set one.
+    pub memory: Option<Peak>,
 }
 
 /// Runs it on a control plane of its own.
@@ -68,6 +72,7 @@ async fn on(control_plane: &ControlPlane) -> Result<Judged> {
     let healthy = control_plane.namespace("healthy").await?;
     create_healthy(&healthy).await?;
     let operator = Operator::start_as("operator-malformed", control_plane, control_plane.server(), &[]).await?;
+    let memory = MemoryLimit::of_the_operator(&operator)?;
     let work = async {
         for number in 0..HEALTHY {
             expect::ready(&healthy, &format!("app-{number}")).await?;
@@ -78,7 +83,7 @@ async fn on(control_plane: &ControlPlane) -> Result<Judged> {
     let stuck = answers::delete_all(&namespace, &odd).await?;
     let log = std::fs::read_to_string(operator.process().log())?;
     ensure!(!log.contains("panicked") && !log.contains(" ERROR "), "the operator's log has errors:\n{log}");
-    Ok(Judged { said, healthy: HEALTHY, stuck })
+    Ok(Judged { said, healthy: HEALTHY, stuck, memory: memory.map(|limit| limit.peak()).transpose()? })
 }
 
 async fn install_lax_definition(control_plane: &ControlPlane) -> Result<()> {

@@ -38,14 +38,10 @@ pub(super) fn all() -> Vec<Odd> {
         let shown: String = value.chars().take(30).collect();
         all.push(beside(number, &format!("account annotated {key}={shown:?}"), vec![("account", account)]));
     }
-    for (what, patch) in pods::pods() {
+    for (what, patch) in pods::pods().into_iter().chain(pods::largest()) {
         let number = all.len();
         let name = format!("odd-{number}");
-        let mut pod = json!({
-            "metadata": {"name": name},
-            "spec": {"serviceAccountName": name, "containers": [{"name": "main", "image": "i"}]},
-        });
-        json_patch(&mut pod, &patch);
+        let pod = pod(&name, &patch);
         let account = json!({"metadata": {"name": name}});
         all.push(beside(number, &format!("pod with {what}"), vec![("account", account), ("pod", pod)]));
     }
@@ -64,6 +60,22 @@ pub(super) fn all() -> Vec<Odd> {
         all.push(beside(number, &format!("{kind} with {what}"), vec![("account", account), (kind, workload)]));
     }
     all
+}
+
+fn pod(name: &str, patch: &Value) -> Value {
+    let mut pod = json!({
+        "metadata": {"name": name},
+        "spec": {"serviceAccountName": name, "containers": [{"name": "main", "image": "i"}]},
+    });
+    json_patch(&mut pod, patch);
+    pod
+}
+
+/// The largest pods that an API server takes; the name of each is also that of its service account.
+pub(in crate::faults) fn largest_pods() -> Vec<(String, Value)> {
+    let numbered = pods::largest().into_iter().enumerate();
+    let named = numbered.map(|(number, (_, patch))| (format!("large-{number}"), patch));
+    named.map(|(name, patch)| (name.clone(), pod(&name, &patch))).collect()
 }
 
 /// The API server refuses every write to it, also that of its finalizer, until its spec is mended: the definition has

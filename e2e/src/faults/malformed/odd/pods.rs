@@ -72,26 +72,26 @@ pub(super) fn pods() -> Vec<(&'static str, Value)> {
             "a token of its own",
             json!({"spec": {"volumes": [{"name": "aws-iam-token", "projected": {"sources": [{"serviceAccountToken": {"audience": "x", "path": "p", "expirationSeconds": 600}}]}}]}}),
         ),
-        ("five thousand mounts of five thousand tokens", largest_mounts(5_000)),
-        ("thousands of mounts beside those of a token", largest_beside(5_000)),
-        ("sixteen thousand variables that refer to one", largest_references(16_000)),
-        (
-            "two thousand containers",
-            json!({"spec": {"containers": (0..2_000).map(|n| json!({"name": format!("c{n}"), "image": "i"})).collect::<Vec<_>>()}}),
-        ),
-        (
-            "an owner with a name of 400 KB",
-            json!({"metadata": {"ownerReferences": owner("Gizmo", "example.com/v1", json!(true)).as_array().map(|owners| {
-                let mut owner = owners[0].clone();
-                owner["name"] = json!("x".repeat(400_000));
-                vec![owner]
-            })}}),
-        ),
-        ("a variable of 1.2 MB", env(json!({"name": "AWS_ROLE_ARN", "value": "x".repeat(1_200_000)}))),
         (
             "another volume of the token's name",
             json!({"spec": {"volumes": [{"name": "aws-iam-token", "emptyDir": {}}]}}),
         ),
+    ]
+}
+
+/// The largest that an API server takes, each in another way.
+pub(super) fn largest() -> Vec<(&'static str, Value)> {
+    let owner = json!([{"apiVersion": "example.com/v1", "kind": "Gizmo", "name": "x".repeat(400_000), "uid": "u",
+        "controller": true}]);
+    let containers: Vec<Value> = (0..2_000).map(|n| json!({"name": format!("c{n}"), "image": "i"})).collect();
+    let role = json!([{"name": "AWS_ROLE_ARN", "value": "x".repeat(1_200_000)}]);
+    vec![
+        ("five thousand mounts of five thousand tokens", largest_mounts(5_000)),
+        ("thousands of mounts beside those of a token", largest_beside(5_000)),
+        ("sixteen thousand variables that refer to one", largest_references(16_000)),
+        ("two thousand containers", json!({"spec": {"containers": containers}})),
+        ("an owner with a name of 400 KB", json!({"metadata": {"ownerReferences": owner}})),
+        ("a variable of 1.2 MB", json!({"spec": {"containers": [{"name": "main", "image": "i", "env": role}]}})),
     ]
 }
 
