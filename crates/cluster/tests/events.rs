@@ -1,4 +1,4 @@
-//! Events are news: what goes wrong with them holds nobody up.
+//! Events are transitions: what goes wrong with them holds nobody up.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -8,8 +8,8 @@ use std::time::Duration;
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use podidentity_api::PodIdentityBinding;
-use podidentity_cluster::news::Announcer;
+use podidentity_api::{PodIdentityBinding, Reason};
+use podidentity_cluster::write::events::EventPublisher;
 use podidentity_core::objects::{WorkloadId, WorkloadKind};
 use podidentity_core::status::Transition;
 use serde_json::{Value, json};
@@ -18,10 +18,10 @@ use tower_test::mock::Handle;
 
 type Server = Handle<Request<Body>, Response<Body>>;
 
-fn announcer() -> (Announcer, impl Future<Output = ()> + Send, Server) {
+fn publisher() -> (EventPublisher, impl Future<Output = ()> + Send, Server) {
     let (service, handle) = tower_test::mock::pair();
-    let (announcer, publishing) = Announcer::new(Client::new(service, "default"));
-    (announcer, publishing, handle)
+    let (publisher, publishing) = EventPublisher::new(Client::new(service, "default"));
+    (publisher, publishing, handle)
 }
 
 fn binding() -> PodIdentityBinding {
@@ -32,8 +32,8 @@ fn binding() -> PodIdentityBinding {
     .unwrap()
 }
 
-fn news(reasons: &[&'static str]) -> Vec<Transition> {
-    let one = |reason: &&'static str| Transition { warning: false, reason, note: String::new(), workload: None };
+fn transitions(reasons: &[Reason]) -> Vec<Transition> {
+    let one = |&reason: &Reason| Transition { warning: false, reason, note: String::new(), workload: None };
     reasons.iter().map(one).collect()
 }
 
@@ -51,11 +51,11 @@ async fn publish_next(server: &mut Server) -> Option<String> {
 }
 
 #[tokio::test]
-async fn events_come_in_the_order_in_which_they_were_announced_and_none_is_left() {
-    let (announcer, publishing, server) = announcer();
-    announcer.announce(&binding(), news(&["Annotated", "Rolled"])).await;
-    announcer.announce(&binding(), news(&["Verified"])).await;
-    drop(announcer);
+async fn events_come_in_the_order_in_which_they_were_queued_and_none_is_left() {
+    let (publisher, publishing, server) = publisher();
+    publisher.publish(&binding(), transitions(&[Reason::Annotated, Reason::Rolled])).await;
+    publisher.publish(&binding(), transitions(&[Reason::Verified])).await;
+    drop(publisher);
     let mut server = pin!(server);
     let seen = async {
         let mut seen = Vec::new();
@@ -68,7 +68,8 @@ async fn events_come_in_the_order_in_which_they_were_announced_and_none_is_left(
     assert_eq!(seen, ["Annotated", "Rolled", "Verified"]);
 }
 
-/// The method of each request for an event, with the event's count if it says one, until no more come.
+/// The method of each request for an event, with the event's count if it says one, until no more
+/// come.
 async fn requests(server: Server) -> Vec<(String, Option<i64>)> {
     let mut server = pin!(server);
     let mut seen = Vec::new();
@@ -83,20 +84,20 @@ async fn requests(server: Server) -> Vec<(String, Option<i64>)> {
 
 #[tokio::test]
 async fn an_event_that_repeats_itself_is_counted_and_after_a_hundred_others_it_is_told_anew() {
-    let (announcer, publishing, server) = announcer();
+    let (publisher, publishing, server) = publisher();
     let publishing = tokio::spawn(publishing);
     let seen = tokio::spawn(async move { requests(server).await });
     let mut binding = binding();
     for _ in 0..3 {
-        announcer.announce(&binding, news(&["Annotated"])).await;
+        publisher.publish(&binding, transitions(&[Reason::Annotated])).await;
     }
     for generation in 1..=100 {
         binding.metadata.generation = Some(generation);
-        announcer.announce(&binding, news(&["Rolled"])).await;
+        publisher.publish(&binding, transitions(&[Reason::Rolled])).await;
     }
     binding.metadata.generation = None;
-    announcer.announce(&binding, news(&["Annotated"])).await;
-    drop(announcer);
+    publisher.publish(&binding, transitions(&[Reason::Annotated])).await;
+    drop(publisher);
     publishing.await.unwrap();
     let seen = seen.await.unwrap();
     let (new, counted) = (("POST".to_owned(), None), |count| ("PATCH".to_owned(), Some(count)));
@@ -107,45 +108,45 @@ async fn an_event_that_repeats_itself_is_counted_and_after_a_hundred_others_it_i
 
 #[tokio::test]
 async fn the_workload_of_an_event_is_named_as_kubernetes_spells_it() {
-    let (announcer, publishing, server) = announcer();
+    let (publisher, publishing, server) = publisher();
     let publishing = tokio::spawn(publishing);
     let mut server = pin!(server);
     for (kind, api_version) in [(WorkloadKind::StatefulSet, "apps/v1"), (WorkloadKind::Rollout, "argoproj.io/v1alpha1")]
     {
-        let mut transitions = news(&["RolloutStarted"]);
+        let mut transitions = transitions(&[Reason::RolloutStarted]);
         transitions[0].workload = Some(WorkloadId { kind, name: "web".to_owned() });
-        announcer.announce(&binding(), transitions).await;
+        publisher.publish(&binding(), transitions).await;
         let event = next_event(&mut server).await.unwrap();
         let expected = json!({"apiVersion": api_version, "kind": kind.as_str(), "name": "web", "namespace": "shop"});
         assert_eq!(event["related"], expected);
     }
-    drop(announcer);
+    drop(publisher);
     publishing.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_never_answered_is_waited_for_a_few_seconds_only() {
-    let (announcer, publishing, handle) = announcer();
-    announcer.announce(&binding(), news(&["Rolled", "Verified"])).await;
-    drop(announcer);
+    let (publisher, publishing, handle) = publisher();
+    publisher.publish(&binding(), transitions(&[Reason::Rolled, Reason::Verified])).await;
+    drop(publisher);
     tokio::time::timeout(Duration::from_secs(20), publishing).await.expect("the others are held up");
     drop(handle);
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_nothing_is_published_news_pile_up_so_far_and_the_rest_is_left_out_after_a_while() {
-    let (announcer, publishing, server) = announcer();
+async fn while_nothing_is_published_events_pile_up_so_far_and_the_rest_is_left_out_after_a_while() {
+    let (publisher, publishing, server) = publisher();
     let mut binding = binding();
     let began = Instant::now();
     for generation in 0..2_000 {
         // Of one generation they would be counted together.
         binding.metadata.generation = Some(generation);
-        announcer.announce(&binding, news(&["Rolled"])).await;
+        publisher.publish(&binding, transitions(&[Reason::Rolled])).await;
     }
     assert_eq!(began.elapsed(), Duration::ZERO);
-    announcer.announce(&binding, news(&["TooMuch"])).await;
+    publisher.publish(&binding, transitions(&[Reason::Contested])).await;
     assert!(began.elapsed() >= Duration::from_secs(5), "{:?}", began.elapsed());
-    drop(announcer);
+    drop(publisher);
     let mut server = pin!(server);
     let publishing = tokio::spawn(publishing);
     let mut published = 0;
@@ -159,13 +160,13 @@ async fn while_nothing_is_published_news_pile_up_so_far_and_the_rest_is_left_out
 
 #[tokio::test]
 async fn a_place_that_gets_free_is_taken() {
-    let (announcer, publishing, server) = announcer();
+    let (publisher, publishing, server) = publisher();
     let publishing = tokio::spawn(publishing);
-    let announcing = tokio::spawn(async move {
+    let queueing = tokio::spawn(async move {
         for number in 0..5_000 {
             let mut binding = binding();
             binding.metadata.generation = Some(number);
-            announcer.announce(&binding, news(&["Rolled"])).await;
+            publisher.publish(&binding, transitions(&[Reason::Rolled])).await;
         }
     });
     let mut server = pin!(server);
@@ -173,7 +174,7 @@ async fn a_place_that_gets_free_is_taken() {
     while publish_next(&mut server).await.is_some() {
         published += 1;
     }
-    announcing.await.unwrap();
+    queueing.await.unwrap();
     publishing.await.unwrap();
     assert_eq!(published, 5_000, "none is left out");
 }

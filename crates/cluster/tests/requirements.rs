@@ -5,7 +5,7 @@
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use podidentity_cluster::client::may_list_namespaces;
+use podidentity_cluster::http::discovery::may_list_namespaces;
 use serde_json::{Value, json};
 
 /// What comes of one answer.

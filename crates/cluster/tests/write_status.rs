@@ -6,8 +6,9 @@ use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
 use podidentity_api::PodIdentityBindingStatus;
+use podidentity_cluster::http::clock::Clock;
 use podidentity_cluster::index::Index;
-use podidentity_cluster::report;
+use podidentity_cluster::write::status::StatusWriter;
 use podidentity_core::outcome::ProblemKind;
 use podidentity_core::status::Report;
 use podidentity_core::step::Target;
@@ -15,7 +16,11 @@ use serde_json::json;
 
 fn report(name: &str) -> Report {
     let binding = Target { name: name.into(), uid: "the-uid".into(), resource_version: "42".into() };
-    Report { binding, status: PodIdentityBindingStatus::default(), urgent: true, told_refused: true }
+    Report { binding, status: PodIdentityBindingStatus::default(), urgent: true, refusal_recorded: true }
+}
+
+fn writer<'a>(client: &'a Client, index: &'a Index, clock: &'a Clock) -> StatusWriter<'a> {
+    StatusWriter { client, clock, index, namespace: "shop" }
 }
 
 #[tokio::test]
@@ -34,9 +39,9 @@ async fn those_that_were_written_are_told_apart_from_those_that_were_not() {
             respond.send_response(Response::builder().status(code).body(body).unwrap());
         }
     });
-    let client = Client::new(service, "default");
+    let (client, index, clock) = (Client::new(service, "default"), Index::default(), Clock::default());
     let reports = ["first", "second", "third"].map(report);
-    let reported = report::write(&client, &Index::default(), "shop", &reports).await;
+    let reported = writer(&client, &index, &clock).write(&reports).await;
     assert_eq!((reported.written, reported.refused), (vec![&reports[1]], 2));
     let problem = reported.problem.unwrap();
     assert_eq!((problem.kind, problem.what.as_str()), (ProblemKind::Refused, "PodIdentityBinding shop/first"));
@@ -64,8 +69,8 @@ async fn in_the_place_of_one_that_cannot_be_stored_a_minimal_one_is_written() {
         }
         written
     });
-    let client = Client::new(service, "default");
-    let mut report = Report { told_refused: false, ..report("first") };
+    let (client, index, clock) = (Client::new(service, "default"), Index::default(), Clock::default());
+    let mut report = Report { refusal_recorded: false, ..report("first") };
     report.status = serde_json::from_value(json!({
         "observedGeneration": 7,
         "roleArn": "arn:aws:iam::111122223333:role/my-role",
@@ -75,8 +80,8 @@ async fn in_the_place_of_one_that_cannot_be_stored_a_minimal_one_is_written() {
         "findingsTotal": 1,
     }))
     .unwrap();
-    let reports = [report.clone(), Report { told_refused: true, ..report }];
-    let reported = report::write(&client, &Index::default(), "shop", &reports).await;
+    let reports = [report.clone(), Report { refusal_recorded: true, ..report }];
+    let reported = writer(&client, &index, &clock).write(&reports).await;
     assert_eq!((reported.written.len(), reported.refused), (0, 2));
     drop(client);
     let written = server.await.unwrap();

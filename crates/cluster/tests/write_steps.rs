@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use podidentity_cluster::act::{Acted, act};
+use podidentity_cluster::write::steps::{Written, write_steps};
 use podidentity_core::objects::{WorkloadId, WorkloadKind};
 use podidentity_core::outcome::ProblemKind;
 use podidentity_core::plan::Plan;
@@ -37,7 +37,7 @@ async fn answer(handle: &mut Handle, code: u16, body: Value) -> Seen {
 }
 
 /// Carries out steps against these answers.
-async fn carry_out(steps: Vec<Step>, answers: Vec<(u16, Value)>) -> (Acted, Vec<Seen>) {
+async fn carry_out(steps: Vec<Step>, answers: Vec<(u16, Value)>) -> (Written, Vec<Seen>) {
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
     let client = Client::new(service, "default");
     let server = tokio::spawn(async move {
@@ -47,8 +47,8 @@ async fn carry_out(steps: Vec<Step>, answers: Vec<(u16, Value)>) -> (Acted, Vec<
         }
         seen
     });
-    let acted = act(&client, "shop", &Plan { steps, ..Plan::default() }).await;
-    (acted, server.await.unwrap())
+    let written = write_steps(&client, "shop", &Plan { steps, ..Plan::default() }).await;
+    (written, server.await.unwrap())
 }
 
 fn target(name: &str) -> Target {
@@ -62,7 +62,7 @@ fn annotate(force: bool) -> Step {
 
 fn roll(name: &str) -> Step {
     let workload = WorkloadId { kind: WorkloadKind::Deployment, name: name.into() };
-    Step::Roll { workload, target: target(name), mark: "abc".into() }
+    Step::Restart { workload, target: target(name), mark: "abc".into() }
 }
 
 fn account_with(annotations: &Value) -> Value {
@@ -88,8 +88,8 @@ fn status(code: u16, reason: &str, message: &str, causes: &Value) -> (u16, Value
 
 #[tokio::test]
 async fn annotating_applies_our_keys_alone_on_the_object_as_it_was_seen() {
-    let (acted, seen) = carry_out(vec![annotate(false)], vec![(200, account())]).await;
-    assert_eq!(acted.problems, []);
+    let (written, seen) = carry_out(vec![annotate(false)], vec![(200, account())]).await;
+    assert_eq!(written.problems, []);
     assert_eq!(seen[0].method, "PATCH");
     assert_eq!(seen[0].uri, "/api/v1/namespaces/shop/serviceaccounts/my-app?&fieldManager=podidentity-operator");
     let expected = json!({
@@ -118,23 +118,23 @@ fn replace(generation: i64) -> Step {
 #[tokio::test]
 async fn a_role_of_ours_is_replaced_only_if_no_later_declaration_is_found() {
     let binding = json!({"metadata": {"name": "app", "uid": "its-uid", "generation": 2, "resourceVersion": "50"}});
-    let (acted, seen) = carry_out(vec![replace(2)], vec![(200, list(&json!([binding]))), (200, account())]).await;
-    assert_eq!(acted.problems, []);
+    let (written, seen) = carry_out(vec![replace(2)], vec![(200, list(&json!([binding]))), (200, account())]).await;
+    assert_eq!(written.problems, []);
     assert!(seen[0].uri.ends_with("/podidentitybindings?&fieldSelector=metadata.name%3Dapp"), "{}", seen[0].uri);
     assert_eq!([seen[0].method.as_str(), seen[1].method.as_str()], ["GET", "PATCH"]);
 
     for items in [json!([binding]), json!([])] {
-        let (acted, seen) = carry_out(vec![replace(1), roll("web")], vec![(200, list(&items))]).await;
-        assert_eq!(acted.problems[0].kind, ProblemKind::Stale);
-        assert_eq!(acted.problems[0].what, "PodIdentityBinding shop/app");
-        assert_eq!((acted.done.len(), seen.len()), (0, 1));
+        let (written, seen) = carry_out(vec![replace(1), roll("web")], vec![(200, list(&items))]).await;
+        assert_eq!(written.problems[0].kind, ProblemKind::Stale);
+        assert_eq!(written.problems[0].what, "PodIdentityBinding shop/app");
+        assert_eq!((written.done.len(), seen.len()), (0, 1));
     }
 }
 
 #[tokio::test]
 async fn rolling_applies_one_annotation_of_the_template() {
-    let (acted, seen) = carry_out(vec![roll("web")], vec![(200, marked("web", "abc"))]).await;
-    assert_eq!(acted.done, [roll("web")]);
+    let (written, seen) = carry_out(vec![roll("web")], vec![(200, marked("web", "abc"))]).await;
+    assert_eq!(written.done, [roll("web")]);
     let template = json!({"template": {"metadata": {"annotations": {"podidentity.dev/identity": "abc"}}}});
     assert_eq!(seen[0].body["spec"], template);
     assert_eq!(seen[0].body["metadata"]["resourceVersion"], "42");
@@ -154,16 +154,16 @@ async fn the_binding_that_annotations_are_written_for_stands_beside_them() {
 #[tokio::test]
 async fn an_answer_without_what_was_applied_is_a_problem() {
     for stored in [json!({"eks.amazonaws.com/role-arn": "another"}), json!({})] {
-        let (acted, _) = carry_out(vec![annotate(false)], vec![(200, account_with(&stored))]).await;
-        assert_eq!(acted.done, []);
-        assert_eq!(acted.problems[0].kind, ProblemKind::Rewritten);
-        assert_eq!(acted.written.len(), 1, "what it is now is known all the same");
+        let (written, _) = carry_out(vec![annotate(false)], vec![(200, account_with(&stored))]).await;
+        assert_eq!(written.done, []);
+        assert_eq!(written.problems[0].kind, ProblemKind::Rewritten);
+        assert_eq!(written.objects.len(), 1, "what it is now is known all the same");
     }
     let answers = vec![(200, marked("web", "other")), (200, marked("worker", "abc"))];
-    let (acted, _) = carry_out(vec![roll("web"), roll("worker")], answers).await;
-    assert_eq!(acted.done, [roll("worker")]);
-    assert_eq!(acted.problems[0].kind, ProblemKind::Rewritten);
-    assert_eq!(acted.problems[0].workload.as_ref().unwrap().name, "web");
+    let (written, _) = carry_out(vec![roll("web"), roll("worker")], answers).await;
+    assert_eq!(written.done, [roll("worker")]);
+    assert_eq!(written.problems[0].kind, ProblemKind::Rewritten);
+    assert_eq!(written.problems[0].workload.as_ref().unwrap().name, "web");
 }
 
 #[tokio::test]
@@ -184,34 +184,34 @@ async fn every_refusal_is_told_apart() {
         (status(503, "ServiceUnavailable", "later", &json!([])), ProblemKind::Failed),
     ] {
         let shown = answer.1.to_string();
-        let (acted, _) = carry_out(vec![annotate(false)], vec![answer]).await;
-        assert_eq!(acted.problems[0].kind, kind, "{shown}");
-        assert_eq!(acted.problems[0].what, "ServiceAccount shop/my-app");
+        let (written, _) = carry_out(vec![annotate(false)], vec![answer]).await;
+        assert_eq!(written.problems[0].kind, kind, "{shown}");
+        assert_eq!(written.problems[0].what, "ServiceAccount shop/my-app");
     }
 }
 
 #[tokio::test]
 async fn the_conflicting_manager_and_field_are_named() {
     let causes = json!([{"reason": "FieldManagerConflict", "message": "conflict with \"helm\"", "field": ".metadata"}]);
-    let (acted, _) = carry_out(vec![annotate(false)], vec![status(409, "Conflict", "conflict", &causes)]).await;
-    assert_eq!(acted.problems[0].message, "conflict with \"helm\" (.metadata)");
+    let (written, _) = carry_out(vec![annotate(false)], vec![status(409, "Conflict", "conflict", &causes)]).await;
+    assert_eq!(written.problems[0].message, "conflict with \"helm\" (.metadata)");
 }
 
 #[tokio::test]
 async fn a_failed_step_ends_the_run_but_rolls_are_independent() {
     let failed = || status(500, "InternalError", "oops", &json!([]));
-    let (acted, seen) = carry_out(vec![annotate(true), roll("a")], vec![failed()]).await;
-    assert_eq!((acted.done.len(), seen.len()), (0, 1));
+    let (written, seen) = carry_out(vec![annotate(true), roll("a")], vec![failed()]).await;
+    assert_eq!((written.done.len(), seen.len()), (0, 1));
 
     let web = marked("b", "abc");
-    let (acted, seen) = carry_out(vec![roll("a"), roll("b")], vec![failed(), (200, web)]).await;
-    assert_eq!((acted.done, seen.len()), (vec![roll("b")], 2));
+    let (written, seen) = carry_out(vec![roll("a"), roll("b")], vec![failed(), (200, web)]).await;
+    assert_eq!((written.done, seen.len()), (vec![roll("b")], 2));
 }
 
 #[tokio::test]
 async fn an_empty_plan_sends_nothing() {
-    let (acted, seen) = carry_out(Vec::new(), Vec::new()).await;
-    assert!(acted.done.is_empty() && acted.problems.is_empty() && seen.is_empty());
+    let (written, seen) = carry_out(Vec::new(), Vec::new()).await;
+    assert!(written.done.is_empty() && written.problems.is_empty() && seen.is_empty());
 }
 
 fn remove_finalizer() -> Step {
@@ -231,8 +231,8 @@ fn binding(finalizers: &[&str]) -> Value {
 async fn a_finalizer_that_another_manager_owns_too_is_removed_all_the_same() {
     let left = binding(&["example.com/other", "podidentity.dev/release"]);
     let answers = vec![(200, left), (200, binding(&["example.com/other"]))];
-    let (acted, seen) = carry_out(vec![remove_finalizer()], answers).await;
-    assert_eq!(acted.problems, []);
+    let (written, seen) = carry_out(vec![remove_finalizer()], answers).await;
+    assert_eq!(written.problems, []);
     let expected =
         json!({"metadata": {"uid": "the-uid", "resourceVersion": "43", "finalizers": ["example.com/other"]}});
     assert_eq!((seen[1].method.as_str(), &seen[1].body), ("PATCH", &expected));
@@ -243,7 +243,7 @@ async fn a_finalizer_is_removed_from_a_binding_that_cannot_be_applied_to() {
     let refused = status(500, "InternalError", "failed to create typed live object: expected string", &json!([]));
     let left = list(&json!([binding(&["podidentity.dev/release"])]));
     let answers = vec![refused, (200, left), (200, binding(&[]))];
-    let (acted, seen) = carry_out(vec![remove_finalizer()], answers).await;
-    assert_eq!(acted.problems, []);
+    let (written, seen) = carry_out(vec![remove_finalizer()], answers).await;
+    assert_eq!(written.problems, []);
     assert_eq!((seen[1].method.as_str(), seen[2].body["metadata"]["finalizers"].clone()), ("GET", json!([])));
 }

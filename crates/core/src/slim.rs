@@ -1,19 +1,22 @@
-//! What of a pod or a template is left out because no judgement depends on it.
+//! Slimming: the parts of a pod or a template that no decision reads are left out.
 //!
-//! Most of a pod are other people's variables, mounts and labels, and one mount of a generated name. Without them all
-//! pods of a template are equal, and an index can keep their common part once.
+//! Most of a pod are other people's variables, mounts and labels, and one mount of a generated
+//! name. Without them all pods of a template are equal, and an index can keep their common part
+//! once.
 //!
-//! What is kept has no room to grow: a list that was decoded has room for four, and a map that was emptied for eleven.
+//! What is kept has no room to grow: a list that was decoded has room for four, and a map that was
+//! emptied for eleven.
 //!
-//! Where it is not plain that a part does not matter, it stays. `tests/properties` holds that verdicts do not change.
+//! Where it is not plain that a part does not matter, it stays. `tests/properties` holds that
+//! verdicts do not change.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use podidentity_api::names;
 
-use super::{Container, Map, Pod, PodSpec, PodTemplate, Volume, VolumeMount, Workload};
 use crate::injection::{SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME};
+use crate::objects::{Container, Map, Pod, PodSpec, PodTemplate, Volume, VolumeMount, Workload, some};
 use crate::steps::step;
 use crate::verify::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME, variables_that_are_read};
 
@@ -29,15 +32,16 @@ impl Pod {
         let spec = Arc::make_mut(&mut self.spec);
         spec.slim();
         slim_mounts(spec);
-        let kin = Arc::make_mut(&mut self.metadata.kin);
-        slim_labels(&mut kin.labels);
-        slim_annotations(&mut kin.annotations);
+        let shared = Arc::make_mut(&mut self.metadata.shared);
+        slim_labels(&mut shared.labels);
+        slim_annotations(&mut shared.annotations);
         self
     }
 }
 
 impl Workload {
-    /// The workload without what no judgement of it or its pods depends on. Its own labels stay: bindings select by them.
+    /// The workload without what no judgement of it or its pods depends on. Its own labels stay:
+    /// bindings select by them.
     #[must_use]
     pub fn slim(mut self) -> Self {
         self.template.slim();
@@ -49,8 +53,8 @@ impl Workload {
 }
 
 impl PodTemplate {
-    /// The template without what no judgement depends on. Mounts and volumes stay: what is injected decides which of
-    /// them matter.
+    /// The template without what no judgement depends on. Mounts and volumes stay: what is injected
+    /// decides which of them matter.
     fn slim(&mut self) {
         self.spec.slim();
         slim_labels(&mut self.metadata.labels);
@@ -98,15 +102,6 @@ fn keep(map: &mut Map, is_kept: impl Fn(&str) -> bool) {
     entries.retain(|(key, _)| is_kept(key));
     entries.shrink_to_fit();
     *map = Map::from_sorted_store_unchecked(entries);
-}
-
-/// The entries of these keys, or `None` if there are none.
-pub(super) fn some(
-    mut map: BTreeMap<String, String>,
-    is_kept: impl Fn(&str) -> bool,
-) -> Option<BTreeMap<String, String>> {
-    map.retain(|key, _| is_kept(key));
-    (!map.is_empty()).then_some(map)
 }
 
 /// Leaves out mounts that cannot lie over a token, and then volumes that nobody mounts.
@@ -165,8 +160,8 @@ fn token_file(container: &Container) -> File {
 
 /// Paths of a container in which, or around which, another may lie.
 enum Paths {
-    /// None of these begins with another, and they are in order: so of those that a path may begin with only the last
-    /// before it has to be looked at.
+    /// None of these begins with another, and they are in order: so of those that a path may begin
+    /// with only the last before it has to be looked at.
     Plain(Vec<String>),
     /// One of them is spelled such that it may be anywhere.
     Anywhere,
@@ -182,8 +177,8 @@ impl Paths {
         Self::Plain(all)
     }
 
-    /// Whether one of them may lie in the other path or the other in one of them, however they are spelled. Says so rather
-    /// too often.
+    /// Whether one of them may lie in the other path or the other in one of them, however they are
+    /// spelled. Says so rather too often.
     fn may_touch(&self, other: &str) -> bool {
         let Self::Plain(paths) = self else { return true };
         let Some(other) = plain(other) else { return !paths.is_empty() };
@@ -197,8 +192,8 @@ impl Paths {
     }
 }
 
-/// A path that is spelled in the usual way, in lower case and without slashes around it. `/var/run` is `/run`: the one is a
-/// link to the other in nearly every image.
+/// A path that is spelled in the usual way, in lower case and without slashes around it. `/var/run`
+/// is `/run`: the one is a link to the other in nearly every image.
 fn plain(path: &str) -> Option<String> {
     let odd = path.contains("..") || path.contains("//") || path.contains("/.") || path.contains(['\\', ':']);
     let path = (!odd).then(|| path.trim_start_matches("./").trim_matches('/').to_lowercase())?;

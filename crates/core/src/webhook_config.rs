@@ -1,17 +1,14 @@
-//! Where the webhook learns the identity of a service account from: its annotations, or the ConfigMap that it watches.
+//! The ConfigMap that the webhook watches: identities of service accounts beside their annotations.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::objects::Map;
-use crate::settings::Settings;
-
 /// The name of the ConfigMap that the webhook watches with `--watch-config-map`, and its key.
 pub const CONFIG_MAP: (&str, &str) = ("pod-identity-webhook", "config");
 
-/// What the ConfigMap of the webhook says of one service account. Its values are taken as they are: no default audience,
-/// and a lifetime that is not raised.
+/// What the ConfigMap of the webhook says of one service account. Its values are taken as they are:
+/// no default audience, and a lifetime that is not raised.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// The role; empty: none.
@@ -29,7 +26,8 @@ pub struct Entry {
 pub struct Entries(BTreeMap<(String, String), Entry>);
 
 impl Entries {
-    /// Reads the value of the ConfigMap's key. The webhook takes all of it or, if anything is of a wrong type, nothing.
+    /// Reads the value of the ConfigMap's key. The webhook takes all of it or, if anything is of a
+    /// wrong type, nothing.
     pub fn parse(config: &str) -> Result<Self, String> {
         let parsed: BTreeMap<String, serde_json::Map<String, Value>> =
             serde_json::from_str(config).map_err(|error| format!("is not what the webhook reads: {error}"))?;
@@ -45,7 +43,8 @@ impl Entries {
         Ok(Self(entries))
     }
 
-    /// What it says of a service account: its own entry, or else that of its name in all namespaces.
+    /// What it says of a service account: its own entry, or else that of its name in all
+    /// namespaces.
     pub fn get(&self, namespace: &str, name: &str) -> Option<&Entry> {
         let of = |namespace: &str| self.0.get(&(namespace.to_owned(), name.to_owned()));
         of(namespace).or_else(|| of("*"))
@@ -66,30 +65,6 @@ impl Entry {
             }
         }
         Some(entry)
-    }
-}
-
-/// What the webhook goes by.
-#[derive(Clone, Copy, Debug)]
-pub enum Given<'a> {
-    /// The annotations of the service account.
-    Annotations(&'a Map),
-    /// An entry of the ConfigMap.
-    Entry(&'a Entry),
-}
-
-impl<'a> From<&'a Map> for Given<'a> {
-    fn from(annotations: &'a Map) -> Self {
-        Self::Annotations(annotations)
-    }
-}
-
-impl<'a> Given<'a> {
-    /// What the webhook goes by for a service account: an annotated role wins over the ConfigMap.
-    pub fn of(annotations: &'a Map, namespace: &str, name: &str, settings: &'a Settings) -> Self {
-        let annotated = annotations.get(&settings.key("role-arn")).is_some_and(|role| settings.names_role(role));
-        let entry = settings.entries.as_ref().filter(|_| !annotated).and_then(|entries| entries.get(namespace, name));
-        entry.map_or(Self::Annotations(annotations), Self::Entry)
     }
 }
 

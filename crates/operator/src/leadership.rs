@@ -1,7 +1,7 @@
-//! Whether this replica works: by election, or because it is the only one.
+//! Leadership: whether this replica works, by election or because it is the only one.
 
 use kube::Client;
-use podidentity_cluster::fence::Fence;
+use podidentity_cluster::http::fence::Fence;
 use podidentity_cluster::lease::{Candidate, Unreadable};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -10,7 +10,7 @@ use tracing::info;
 use crate::args::{Args, DryRun};
 
 /// Whether this replica works.
-pub(crate) struct Lead {
+pub(crate) struct Leadership {
     fence: Fence,
     leads: watch::Receiver<bool>,
     candidate: Result<Candidate, watch::Sender<bool>>,
@@ -32,10 +32,10 @@ pub(crate) enum CannotLead {
     Lease(#[from] Unreadable),
 }
 
-impl Lead {
+impl Leadership {
     /// Looks whether there is to be an election; nobody stands for it yet.
     pub(crate) async fn prepare(client: &Client, args: &Args) -> Result<Self, CannotLead> {
-        let scope = args.dry_run.scope();
+        let scope = args.dry_run.write_scope();
         let candidacy = match args.dry_run {
             // It writes nothing, not even a lease.
             DryRun::Silent => None,
@@ -82,7 +82,8 @@ impl Lead {
     }
 }
 
-/// Tells whether work may be done: this replica works, and since it has begun to, `prepare` has been done.
+/// Tells whether work may be done: this replica works, and since it has begun to, `prepare` has
+/// been done.
 pub(crate) fn prepared<F>(
     mut leads: watch::Receiver<bool>,
     prepare: impl Fn() -> F + Send + Sync + 'static,
@@ -97,7 +98,8 @@ where
             if leading {
                 prepare().await;
             }
-            // If it has lost the lead meanwhile, that is told in a moment, and nothing can be written until then.
+            // If it has lost the lead meanwhile, that is told in a moment, and nothing can be
+            // written until then.
             sender.send_replace(leading);
             if leads.changed().await.is_err() {
                 return sender.closed().await;

@@ -1,58 +1,20 @@
-//! Completion in shells, with names that only the cluster or the kubeconfig knows.
-//!
-//! ```text
-//! kubectl-podidentity: the shell asks the program itself, by clap's engine (COMPLETE=bash|zsh|fish)
-//! kubectl podidentity: kubectl asks kubectl_complete-podidentity, which asks `__complete`
-//! ```
+//! Completion of flags and names with what only the cluster or the kubeconfig knows.
 
-use std::ffi::{OsStr, OsString};
-use std::io::Write;
+use std::ffi::OsStr;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory as _};
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use podidentity_api::PodIdentityBinding;
-use podidentity_cluster::connect::{Connection, Options, connect, contexts as known_contexts};
+use podidentity_cluster::http::connection::{AnswerTime, Connection, Options, connect, contexts as known_contexts};
 use podidentity_cluster::read::ReadError;
 use podidentity_core::objects::{DaemonSet, Deployment, ObservedAccount, ObservedPod, Rollout, StatefulSet};
 
-use crate::cluster::{Failure, TargetKind, USER_AGENT, block_on};
-use crate::exit::Exit;
+use super::{TargetKind, USER_AGENT};
 
 /// Nobody waits longer for a completion.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// What a name may begin with.
 const KINDS: [&str; 7] = ["pib/", "sa/", "deploy/", "sts/", "ds/", "rollout/", "pod/"];
-
-/// What kubectl asks: the words after `kubectl podidentity`, of which the last is being typed.
-#[derive(Debug, Args)]
-pub(crate) struct CompleteArgs {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    words: Vec<OsString>,
-}
-
-/// Answers kubectl, in the way of cobra: candidates, and then what the shell is to do.
-pub(crate) fn run(args: &CompleteArgs, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let mut words = vec![OsString::from("kubectl-podidentity")];
-    words.extend(args.words.iter().cloned());
-    if args.words.is_empty() {
-        words.push(OsString::new());
-    }
-    let last = words.len() - 1;
-    let candidates = complete(&mut crate::args::Cli::command(), words, last, None)?;
-    let mut open = false;
-    for candidate in candidates {
-        let value = candidate.get_value().to_string_lossy();
-        open |= value.ends_with('/');
-        match candidate.get_help() {
-            Some(help) => writeln!(out, "{value}\t{}", help.to_string().lines().next().unwrap_or_default())?,
-            None => writeln!(out, "{value}")?,
-        }
-    }
-    // No files; and no blank behind a kind whose name is still to come.
-    writeln!(out, ":{}", if open { 6 } else { 4 })?;
-    Ok(Exit::Ok)
-}
 
 /// Names of contexts.
 pub(crate) fn contexts() -> ArgValueCompleter {
@@ -109,16 +71,16 @@ fn asked(question: impl AsyncFnOnce(&Connection) -> Result<Vec<String>, ReadErro
     let options = Options {
         kubeconfig: said(&["--kubeconfig"]).map(Into::into),
         context: said(&["--context"]),
-        request_timeout: Some(PATIENCE),
+        answers: AnswerTime::AtMost(PATIENCE),
         user_agent: USER_AGENT.to_owned(),
         ..Options::default()
     };
     let work = async {
-        let connection = connect(&options).await?;
-        let answer = tokio::time::timeout(PATIENCE, question(&connection)).await;
-        Ok(answer.map_err(|_| Failure::Other("too late".to_owned()))??)
+        let connection = connect(&options).await.ok()?;
+        tokio::time::timeout(PATIENCE, question(&connection)).await.ok()?.ok()
     };
-    block_on(work).unwrap_or_default()
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.ok().and_then(|runtime| runtime.block_on(work)).unwrap_or_default()
 }
 
 /// The value of a flag on the command line that is being completed. It is not parsed yet, and may never be valid.
@@ -159,22 +121,5 @@ mod tests {
         assert_eq!(value_of(&namespace, words("x status --namespace=shop we")).as_deref(), Some("shop"));
         assert_eq!(value_of(&namespace, words("x status we")), None);
         assert_eq!(value_of(&namespace, words("x status -n")), None);
-    }
-
-    #[test]
-    fn kubectl_is_answered_as_cobra_does() {
-        let answer = |words: &[&str]| {
-            let words = words.iter().map(OsString::from).collect();
-            let mut out = Vec::new();
-            run(&CompleteArgs { words }, &mut out).unwrap();
-            String::from_utf8(out).unwrap()
-        };
-        let commands = answer(&["ver"]);
-        assert!(commands.starts_with("verify\tFail unless every pod has its role\n"), "{commands}");
-        assert!(commands.ends_with(":4\n"), "{commands}");
-        let formats = answer(&["verify", "-o", "ju"]);
-        assert!(formats.starts_with("junit"), "{formats}");
-        let kinds = answer(&["explain", "de"]);
-        assert_eq!(kinds, "deploy/\n:6\n");
     }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
-use crate::args::WebhookArgs;
-use crate::complete;
+use super::{WebhookArgs, completion};
+
+/// The `User-Agent` of all requests.
+pub(crate) const USER_AGENT: &str = concat!("kubectl-podidentity/", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
@@ -16,7 +18,7 @@ pub(crate) struct ConnectionArgs {
     pub(crate) kubeconfig: Option<PathBuf>,
 
     /// Name of the kubeconfig context
-    #[arg(long, value_name = "NAME", add = complete::contexts())]
+    #[arg(long, value_name = "NAME", add = completion::contexts())]
     pub(crate) context: Option<String>,
 
     /// Name of the kubeconfig cluster
@@ -67,7 +69,7 @@ pub(crate) struct ConnectionArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ScopeArgs {
     /// The namespace; default: that of the context
-    #[arg(short, long, add = complete::namespaces())]
+    #[arg(short, long, add = completion::namespaces())]
     pub(crate) namespace: Option<String>,
 
     /// All namespaces

@@ -1,22 +1,31 @@
-//! A client as a user of kubectl expects it: kubeconfig, context, impersonation, time limits.
+//! The one builder of clients, for operator and plugin: kubeconfig or service account,
+//! impersonation, time limits, clock.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::Response;
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use tower::util::MapResponseLayer;
 
-use crate::client::{CONNECT_TIMEOUT, ClientError};
-use crate::pulse::SILENCE;
-use crate::read::{Lister, Silent};
+use super::clock::Clock;
+use super::heartbeat::SILENCE;
+use super::retry::{self, Retry};
 
-/// Where none is given: no list of 500 objects takes longer.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// No list of 500 objects takes longer.
+const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+/// No answer takes longer. Watches end before that: the watcher asks the API server for 290
+/// seconds.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(295);
 
-/// What a user can say about the cluster; what is not said is as in the kubeconfig.
+/// What a user can say about the cluster; the rest is as in the kubeconfig.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Path of the kubeconfig; `None`: `KUBECONFIG`, which may name several files, or `~/.kube/config`.
+    /// Path of the kubeconfig; `None`: `KUBECONFIG`, which may name several files,
+    /// `~/.kube/config`, or the service account of the pod.
     pub kubeconfig: Option<PathBuf>,
     /// Name of the context.
     pub context: Option<String>,
@@ -28,17 +37,42 @@ pub struct Options {
     pub impersonate: Option<String>,
     /// Groups to impersonate.
     pub impersonate_groups: Vec<String>,
-    /// How long one request may take.
-    pub request_timeout: Option<Duration>,
-    /// Who asks.
+    /// How long an answer may take.
+    pub answers: AnswerTime,
+    /// The `User-Agent` of all requests.
     pub user_agent: String,
 }
 
-/// A client, and what the kubeconfig says about it.
+/// How long an answer may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnswerTime {
+    /// As long as a page of a list takes at most. Lists that an overloaded API server refuses are
+    /// asked for again.
+    #[default]
+    List,
+    /// As long as a watch takes at most. Whoever watches retries lists.
+    Watch,
+    /// As long as the user allows.
+    AtMost(Duration),
+}
+
+impl AnswerTime {
+    fn limit(self) -> Duration {
+        match self {
+            Self::List => LIST_TIMEOUT,
+            Self::Watch => WATCH_TIMEOUT,
+            Self::AtMost(limit) => limit,
+        }
+    }
+}
+
+/// A client with its clock, and what the kubeconfig says about it.
 #[derive(Clone)]
 pub struct Connection {
     /// The client.
     pub client: Client,
+    /// The API server's clock, which the client's answers set.
+    pub clock: Clock,
     /// The namespace of the context, `default` where it names none.
     pub namespace: String,
     /// Address of the API server, for messages.
@@ -47,50 +81,68 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Lists objects of one namespace or of all, and tells nobody how far it is.
-    pub fn lister<'a>(&'a self, namespace: Option<&'a str>) -> Lister<'a> {
-        Lister { client: &self.client, namespace, progress: &Silent }
-    }
-
-    /// Another client, whose answers may go on for ever: the time limit of a request is not that of a watch.
+    /// Another client with the same clock for watches that may be silent for as long as a living
+    /// API server is.
     pub fn watching(&self) -> Result<Client, ConnectError> {
         let mut config = (*self.config).clone();
         config.read_timeout = Some(SILENCE);
-        Ok(Client::try_from(config).map_err(|error| ClientError::Setup(Box::new(error)))?)
+        client(config, &self.clock)
     }
 }
 
-/// Makes a client. No request is sent yet.
+/// Makes a client. It sends no request yet.
+///
+/// kube's own retries are off: they would hide up to 15 tries, minutes long, inside of one call.
+/// The caller decides when to try again.
 pub async fn connect(options: &Options) -> Result<Connection, ConnectError> {
-    let chosen = KubeConfigOptions {
-        context: options.context.clone(),
-        cluster: options.cluster.clone(),
-        user: options.user.clone(),
-    };
-    let mut config = match &options.kubeconfig {
-        Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &chosen).await?,
-        None if options.context.is_some() || options.cluster.is_some() || options.user.is_some() => {
-            Config::from_kubeconfig(&chosen).await?
-        }
-        None => Config::infer().await.map_err(|error| ClientError::NoCluster(Box::new(error)))?,
-    };
-    config.connect_timeout = Some(options.request_timeout.unwrap_or(CONNECT_TIMEOUT).min(CONNECT_TIMEOUT));
-    config.read_timeout = Some(options.request_timeout.unwrap_or(READ_TIMEOUT));
+    let mut config = configuration(options).await?;
+    config.connect_timeout = Some(options.answers.limit().min(CONNECT_TIMEOUT));
+    config.read_timeout = Some(options.answers.limit());
     config.default_retry = false;
     if let Some(user) = &options.impersonate {
         config.auth_info.impersonate = Some(user.clone());
         config.auth_info.impersonate_groups = Some(options.impersonate_groups.clone()).filter(|all| !all.is_empty());
     }
-    let user_agent = options.user_agent.parse().map_err(|_| ClientError::UserAgent)?;
+    let user_agent = options.user_agent.parse().map_err(|_| ConnectError::UserAgent)?;
     config.headers.push((http::header::USER_AGENT, user_agent));
     let (namespace, server) = (config.default_namespace.clone(), config.cluster_url.to_string());
-    let config = Box::new(config);
-    let client = Client::try_from((*config).clone()).map_err(|error| ClientError::Setup(Box::new(error)))?;
-    Ok(Connection { client, namespace, server, config })
+    let (config, clock) = (Box::new(config), Clock::default());
+    let client = client((*config).clone(), &clock)?;
+    let client = match options.answers {
+        AnswerTime::Watch => client,
+        AnswerTime::List | AnswerTime::AtMost(_) => retry::with_retry(&client, Retry::EveryPage),
+    };
+    Ok(Connection { client, clock, namespace, server, config })
+}
+
+async fn configuration(options: &Options) -> Result<Config, ConnectError> {
+    let chosen = KubeConfigOptions {
+        context: options.context.clone(),
+        cluster: options.cluster.clone(),
+        user: options.user.clone(),
+    };
+    Ok(match &options.kubeconfig {
+        Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &chosen).await?,
+        None if options.context.is_some() || options.cluster.is_some() || options.user.is_some() => {
+            Config::from_kubeconfig(&chosen).await?
+        }
+        None => Config::infer().await.map_err(|error| ConnectError::NoCluster(Box::new(error)))?,
+    })
+}
+
+/// A client whose answers set the clock.
+fn client(config: Config, clock: &Clock) -> Result<Client, ConnectError> {
+    let builder = ClientBuilder::try_from(config).map_err(|error| ConnectError::Setup(Box::new(error)))?;
+    let clock = clock.clone();
+    let observing = MapResponseLayer::new(move |answer: Response<_>| {
+        clock.observe(answer.headers());
+        answer
+    });
+    Ok(builder.with_layer(&observing).build())
 }
 
 /// The names of the contexts, for completion.
-pub fn contexts(kubeconfig: Option<&std::path::Path>) -> Vec<String> {
+pub fn contexts(kubeconfig: Option<&Path>) -> Vec<String> {
     let read = match kubeconfig {
         Some(path) => Kubeconfig::read_from(path),
         None => Kubeconfig::read(),
@@ -104,7 +156,13 @@ pub enum ConnectError {
     /// The kubeconfig cannot be used.
     #[error("the kubeconfig cannot be used: {0}")]
     Kubeconfig(#[from] KubeconfigError),
-    /// There is none, or the client cannot be made.
-    #[error(transparent)]
-    Client(#[from] ClientError),
+    /// Neither a kubeconfig nor a service account.
+    #[error("no cluster to talk to: set KUBECONFIG, or run inside of a pod with a service account ({0})")]
+    NoCluster(#[source] Box<kube::config::InferConfigError>),
+    /// The configuration cannot be used.
+    #[error("the cluster's configuration cannot be used: {0}")]
+    Setup(#[source] Box<kube::Error>),
+    /// The user agent has characters that no header may have.
+    #[error("the user agent is not valid in a header")]
+    UserAgent,
 }

@@ -1,24 +1,25 @@
-//! What this process may write now: the second wall behind leader election and dry runs.
+//! The write fence: what this process may write now. It holds also where leader election or a dry
+//! run has a bug.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::observe::RequestKind;
+use super::telemetry::RequestKind;
 
 /// What this process may write now. Cheap to clone; all clones are the same fence.
 ///
-/// It closes by itself when a lease has run out: no task has to run for that. A process that was stopped and is
-/// continued long after finds it closed before it can send anything.
+/// It closes by itself when a lease has run out: no task has to run for that. A process that was
+/// stopped and is continued long after finds it closed before it can send anything.
 #[derive(Clone, Debug)]
 pub struct Fence {
-    scope: Scope,
+    scope: WriteScope,
     standing: Arc<Mutex<Standing>>,
 }
 
 /// What may be written while the fence is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum WriteScope {
     /// Everything.
     Everything,
     /// Statuses of bindings, and events.
@@ -27,7 +28,7 @@ pub enum Scope {
     Nothing,
 }
 
-impl Scope {
+impl WriteScope {
     fn includes(self, request: &RequestKind) -> bool {
         match self {
             Self::Everything => true,
@@ -46,12 +47,12 @@ enum Standing {
 
 impl Fence {
     /// A fence that stays open: no other process of this kind writes.
-    pub fn open(scope: Scope) -> Self {
+    pub fn open(scope: WriteScope) -> Self {
         Self { scope, standing: Arc::new(Mutex::new(Standing::Open)) }
     }
 
     /// A fence that is closed until a lease opens it.
-    pub fn closed(scope: Scope) -> Self {
+    pub fn closed(scope: WriteScope) -> Self {
         Self { scope, standing: Arc::new(Mutex::new(Standing::Closed)) }
     }
 
@@ -91,7 +92,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lease_that_ran_out_closes_it_without_help() {
-        let fence = Fence::closed(Scope::Everything);
+        let fence = Fence::closed(WriteScope::Everything);
         let write = request("PATCH", "/api/v1/namespaces/shop/serviceaccounts/app");
         assert!(!fence.lets_pass(&write));
         assert!(fence.lets_pass(&request("GET", "/api/v1/serviceaccounts")));
@@ -108,8 +109,8 @@ mod tests {
         let status = request("PATCH", "/apis/podidentity.dev/v1alpha1/namespaces/shop/podidentitybindings/app/status");
         let event = request("POST", "/apis/events.k8s.io/v1/namespaces/shop/events");
         let passing = |scope| [&account, &binding, &status, &event].map(|it| Fence::open(scope).lets_pass(it));
-        assert_eq!(passing(Scope::Everything), [true; 4]);
-        assert_eq!(passing(Scope::Reports), [false, false, true, true]);
-        assert_eq!(passing(Scope::Nothing), [false; 4]);
+        assert_eq!(passing(WriteScope::Everything), [true; 4]);
+        assert_eq!(passing(WriteScope::Reports), [false, false, true, true]);
+        assert_eq!(passing(WriteScope::Nothing), [false; 4]);
     }
 }

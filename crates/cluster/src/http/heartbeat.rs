@@ -1,8 +1,8 @@
-//! Signs of life of the watch streams.
+//! Heartbeats of the watch streams.
 //!
-//! An API server that has nothing to say looks once a minute whether a bookmark would tell anything new, and sends the
-//! first one of a watch within two minutes. A stream without any sign for longer hangs on a connection that is dead
-//! without having been closed, and sees nothing of what happens.
+//! An API server without news sends a bookmark: it checks once a minute whether a bookmark would
+//! tell anything new, and sends the first one of a watch within two minutes. A stream that is
+//! silent for longer hangs on a dead connection that nobody closed, and misses every event.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A stream without a sign of life for so long is dead: an API server with nothing to tell says so within two minutes.
+/// A stream that is silent for longer is dead: an API server without news sends a bookmark within
+/// two minutes.
 pub const SILENCE: Duration = Duration::from_secs(150);
 
-/// The pulses of all streams. Cheap to clone; all clones are the same.
+/// The heartbeats of all streams. Cheap to clone; all clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Pulses(Arc<Mutex<Streams>>);
+pub struct Heartbeats(Arc<Mutex<Streams>>);
 
 #[derive(Debug, Default)]
 struct Streams {
@@ -23,24 +24,24 @@ struct Streams {
     by_id: BTreeMap<u64, (&'static str, Instant)>,
 }
 
-/// The pulse of one stream; it is forgotten when this is dropped.
+/// The heartbeat of one stream; dropping it forgets the stream.
 #[derive(Debug)]
-pub struct Pulse {
-    all: Pulses,
+pub struct Heartbeat {
+    all: Heartbeats,
     id: u64,
 }
 
-impl Pulses {
-    /// Begins to feel the pulse of a stream of this kind.
-    pub fn begin(&self, kind: &'static str) -> Pulse {
+impl Heartbeats {
+    /// Adds a stream of this kind.
+    pub fn begin(&self, kind: &'static str) -> Heartbeat {
         let mut streams = self.lock();
         let id = streams.next;
         streams.next += 1;
         streams.by_id.insert(id, (kind, Instant::now()));
-        Pulse { all: self.clone(), id }
+        Heartbeat { all: self.clone(), id }
     }
 
-    /// How long each stream has given no sign of life, longest first.
+    /// How long each stream has been silent, longest first.
     pub fn silent(&self) -> Vec<(&'static str, Duration)> {
         let now = Instant::now();
         let mut silent: Vec<_> =
@@ -55,8 +56,8 @@ impl Pulses {
     }
 }
 
-impl Pulse {
-    /// Notes a sign of life.
+impl Heartbeat {
+    /// Notes a heartbeat.
     pub fn beat(&self) {
         if let Some((_, last)) = self.all.lock().by_id.get_mut(&self.id) {
             *last = Instant::now();
@@ -64,7 +65,7 @@ impl Pulse {
     }
 }
 
-impl Drop for Pulse {
+impl Drop for Heartbeat {
     fn drop(&mut self) {
         self.all.lock().by_id.remove(&self.id);
     }
@@ -76,13 +77,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_longest_silence_comes_first_and_ended_streams_are_forgotten() {
-        let pulses = Pulses::default();
-        let (pods, accounts) = (pulses.begin("Pod"), pulses.begin("ServiceAccount"));
+        let heartbeats = Heartbeats::default();
+        let (pods, accounts) = (heartbeats.begin("Pod"), heartbeats.begin("ServiceAccount"));
         tokio::time::advance(Duration::from_secs(60)).await;
         pods.beat();
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert_eq!(pulses.silent(), [("ServiceAccount", Duration::from_secs(65)), ("Pod", Duration::from_secs(5))]);
+        assert_eq!(heartbeats.silent(), [("ServiceAccount", Duration::from_secs(65)), ("Pod", Duration::from_secs(5))]);
         drop(accounts);
-        assert_eq!(pulses.silent(), [("Pod", Duration::from_secs(5))]);
+        assert_eq!(heartbeats.silent(), [("Pod", Duration::from_secs(5))]);
     }
 }

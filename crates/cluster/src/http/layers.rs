@@ -1,5 +1,5 @@
-//! What requests pass through on their way to the API server: they are counted, refused while this process may not
-//! write, and watched for signs of life.
+//! Layers around a client: telemetry counts requests, the fence refuses writes, the heartbeat
+//! watches a stream.
 
 use std::io;
 use std::sync::Arc;
@@ -15,30 +15,31 @@ use kube::Client;
 use kube::client::Body;
 use tower::{BoxError, Service};
 
-use crate::fence::Fence;
-use crate::observe::{Observer, RequestKind};
-use crate::pulse::Pulse;
+use super::fence::Fence;
+use super::heartbeat::Heartbeat;
+use super::telemetry::{RequestKind, Telemetry};
 
 type Answer<B> = BoxFuture<'static, Result<Response<B>, BoxError>>;
 
-/// The same client, whose requests are told of.
-pub fn observed(client: &Client, observer: Arc<dyn Observer>) -> Client {
-    through(client, move |client, request| {
-        let (kind, observer) = (RequestKind::of(&request), Arc::clone(&observer));
+/// The same client, which reports its requests.
+pub fn with_telemetry(client: &Client, telemetry: Arc<dyn Telemetry>) -> Client {
+    with_layer(client, move |client, request| {
+        let (kind, telemetry) = (RequestKind::of(&request), Arc::clone(&telemetry));
         let began = Instant::now();
         async move {
             let answer = client.send(request).await;
             let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
-            observer.request(&kind, code, began.elapsed());
+            telemetry.request(&kind, code, began.elapsed());
             Ok(answer?)
         }
         .boxed()
     })
 }
 
-/// The same client, which writes only what the fence lets pass: the last look before a request leaves.
-pub fn fenced(client: &Client, fence: Fence) -> Client {
-    through(client, move |client, request| {
+/// The same client, which sends only the writes that the fence lets pass: the last check before a
+/// request leaves.
+pub fn with_fence(client: &Client, fence: Fence) -> Client {
+    with_layer(client, move |client, request| {
         let refused = !fence.lets_pass(&RequestKind::of(&request));
         async move { if refused { Err(Refused.into()) } else { Ok(client.send(request).await?) } }.boxed()
     })
@@ -49,20 +50,20 @@ pub fn fenced(client: &Client, fence: Fence) -> Client {
 #[error("not written: this process does not lead, or only shows what it would do")]
 pub struct Refused;
 
-/// The same client for one watch stream, whose signs of life are noted.
-pub(crate) fn felt(client: &Client, pulse: &Arc<Pulse>) -> Client {
-    let pulse = Arc::clone(pulse);
-    through(client, move |client, request| {
-        let pulse = Arc::clone(&pulse);
+/// The same client for one watch stream; whatever arrives is a heartbeat.
+pub(crate) fn with_heartbeat(client: &Client, heartbeat: Heartbeat) -> Client {
+    let heartbeat = Arc::new(heartbeat);
+    with_layer(client, move |client, request| {
+        let heartbeat = Arc::clone(&heartbeat);
         async move {
             let answer = client.send(request).await;
-            // Whatever comes, a refusal too, comes from a server that is there. Only silence is no sign of life.
+            // A refusal comes from a server that is there, too. Only silence is no heartbeat.
             if !answer.as_ref().is_err_and(is_timeout) {
-                pulse.beat();
+                heartbeat.beat();
             }
             Ok(answer?.map(|body| {
                 body.map_frame(move |frame| {
-                    pulse.beat();
+                    heartbeat.beat();
                     frame
                 })
             }))
@@ -82,7 +83,8 @@ fn is_timeout(error: &kube::Error) -> bool {
     false
 }
 
-pub(crate) fn through<B>(
+/// The same client, whose requests `send` sends.
+pub(crate) fn with_layer<B>(
     client: &Client,
     send: impl Fn(Client, Request<Body>) -> Answer<B> + Send + Sync + 'static,
 ) -> Client
@@ -91,15 +93,15 @@ where
     B::Error: Into<BoxError>,
 {
     let (inner, namespace) = (client.clone(), client.default_namespace().to_owned());
-    Client::new(Through { inner, send }, namespace)
+    Client::new(Layer { inner, send }, namespace)
 }
 
-struct Through<F> {
+struct Layer<F> {
     inner: Client,
     send: F,
 }
 
-impl<B, F: Fn(Client, Request<Body>) -> Answer<B>> Service<Request<Body>> for Through<F> {
+impl<B, F: Fn(Client, Request<Body>) -> Answer<B>> Service<Request<Body>> for Layer<F> {
     type Response = Response<B>;
     type Error = BoxError;
     type Future = Answer<B>;

@@ -1,8 +1,8 @@
-//! Lists whose pages are bounded by bytes.
+//! The page size of lists: how many objects a page has, and how many bytes at most.
 //!
-//! An API server counts a page by objects, and an object may have a megabyte and a half: a hundred large ones of one tenant
-//! would be in memory at once. A page that grows too large is given up while it is received, and asked for again with half
-//! as many objects.
+//! An API server counts a page by objects, and an object may have a megabyte and a half: a hundred
+//! large ones of one tenant would be in memory at once. The client aborts a page that grows too
+//! large while it receives it, and asks for it again with half as many objects.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,18 +15,25 @@ use kube::Client;
 use kube::client::Body;
 use tower::BoxError;
 
-use crate::layers::through;
+use super::layers::with_layer;
 
-/// The most bytes of a page of several objects. As text and as objects it may take ten times this, for each kind.
+/// Objects of a page of a watch's list. A page is in memory as text and as objects at once, and not
+/// all of it goes back to the system: with a hundred pods that is about a megabyte, for each kind.
+pub(crate) const WATCH_PAGE: u32 = 100;
+/// Objects of a page of a command's list, as kubectl has it.
+pub(crate) const READ_PAGE: u32 = 500;
+
+/// The most bytes of a page of several objects. As text and as objects it may take ten times this,
+/// for each kind.
 pub const MOST_BYTES: usize = 2 * 1024 * 1024;
 /// The most bytes of a page of one object: more than an API server stores.
 const MOST_OF_ONE: usize = 32 * 1024 * 1024;
 
 /// The same client, for the lists of one stream.
-pub fn bounded(client: &Client) -> Client {
+pub fn with_bounded_pages(client: &Client) -> Client {
     // How many objects a page may have, as the pages before it were.
     let objects = Arc::new(AtomicU32::new(u32::MAX));
-    through(client, move |client, request| {
+    with_layer(client, move |client, request| {
         let objects = Arc::clone(&objects);
         async move {
             let Some(asked) = limit(request.uri()) else {

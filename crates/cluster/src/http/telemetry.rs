@@ -1,10 +1,12 @@
-//! What is told about the traffic with the API server. Who listens keeps metrics; nothing here knows of that.
+//! Reports of the traffic with the API server. The operator counts them as metrics; this crate does
+//! not know that.
 
 use std::time::Duration;
 
-/// Is told. Every method does nothing unless it is written.
-pub trait Observer: Send + Sync {
-    /// A request was answered with this status code, or failed without an answer. A watch counts when it is opened.
+/// Receives API traffic; defaults do nothing.
+pub trait Telemetry: Send + Sync {
+    /// A request was answered with this status code, or failed without an answer. A watch counts
+    /// when it is opened.
     fn request(&self, request: &RequestKind, code: Option<u16>, took: Duration) {
         let _ = (request, code, took);
     }
@@ -19,17 +21,17 @@ pub trait Observer: Send + Sync {
         let _ = kind;
     }
 
-    /// So many objects of this kind cannot be decoded now and are left out.
+    /// How many objects of this kind cannot be decoded now and are left out.
     fn undecodable(&self, kind: &'static str, objects: usize) {
         let _ = (kind, objects);
     }
 }
 
-/// Nobody listens.
+/// Ignores all traffic.
 #[derive(Clone, Copy, Debug)]
-pub struct Nobody;
+pub struct NoTelemetry;
 
-impl Observer for Nobody {}
+impl Telemetry for NoTelemetry {}
 
 /// What a request asks for, in the API server's own terms.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

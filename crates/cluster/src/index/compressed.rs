@@ -1,7 +1,8 @@
-//! Objects as few bytes, for an index that has many and looks at each of them seldom.
+//! Compressed objects, for an index that has many and reads each of them seldom.
 //!
-//! Objects of one type are much alike: field names, conditions and messages, a template's mounts. What an object has in
-//! common with samples of its type is kept once, in a dictionary, and of each object only the difference (LZ4).
+//! Objects of one type are much alike: field names, conditions and messages, a template's mounts. A
+//! dictionary keeps what samples of the type contain, once; each object keeps only its difference
+//! to the dictionary (LZ4).
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -11,47 +12,52 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::error;
 
-/// How many samples a dictionary has at most. After that it stays as it is, so dictionaries that packed objects still
-/// refer to are no more than this.
+/// How many samples a dictionary has at most. After that it does not change any more, so there are
+/// no more dictionaries than this that compressed objects refer to.
 const SAMPLES: usize = 16;
-/// How long it is at most, in bytes: all of it is gone through for each object that is packed.
+/// How long it is at most, in bytes: LZ4 reads all of it for each object.
 const LENGTH: usize = 32 * 1024;
 
-/// Packs the objects of one type.
-pub(crate) struct Packer<T> {
+/// Compresses the objects of one type.
+pub(crate) struct Compressor<T> {
     dictionary: Arc<Vec<u8>>,
     samples: usize,
     of: PhantomData<fn() -> T>,
 }
 
-/// A packed object.
+/// A compressed object.
 #[derive(Debug)]
-pub(crate) enum Packed<T> {
+pub(crate) enum Compressed<T> {
     /// The difference to the dictionary.
     Small { bytes: Box<[u8]>, dictionary: Arc<Vec<u8>> },
-    /// One that would not come out as it went in: a field that is never on the wire is set.
+    /// An object that does not survive the round trip: a field that is never on the wire is set.
     Whole(Arc<T>),
 }
 
-impl<T> Default for Packer<T> {
+impl<T> Default for Compressor<T> {
     fn default() -> Self {
         Self { dictionary: Arc::default(), samples: 0, of: PhantomData }
     }
 }
 
-impl<T: Serialize + DeserializeOwned + PartialEq> Packer<T> {
-    /// Packs an object.
-    pub(crate) fn pack(&mut self, object: Arc<T>) -> Packed<T> {
-        let Ok(plain) = rmp_serde::to_vec_named(&*object) else { return Packed::Whole(object) };
-        let mut packed = self.small(&plain);
-        if packed.len() > plain.len() / 2 && self.learn(&plain) {
-            packed = self.small(&plain);
+impl<T: Serialize + DeserializeOwned + PartialEq> Compressor<T> {
+    /// Compresses an object.
+    pub(crate) fn compress(&mut self, object: Arc<T>) -> Compressed<T> {
+        let Ok(plain) = rmp_serde::to_vec_named(&*object) else { return Compressed::Whole(object) };
+        let mut bytes = self.difference(&plain);
+        if bytes.len() > plain.len() / 2 && self.learn(&plain) {
+            bytes = self.difference(&plain);
         }
-        let packed = Packed::Small { bytes: packed.into_boxed_slice(), dictionary: Arc::clone(&self.dictionary) };
-        if packed.try_open().is_some_and(|opened| opened == *object) { packed } else { Packed::Whole(object) }
+        let compressed =
+            Compressed::Small { bytes: bytes.into_boxed_slice(), dictionary: Arc::clone(&self.dictionary) };
+        if compressed.try_decompress().is_some_and(|decompressed| decompressed == *object) {
+            compressed
+        } else {
+            Compressed::Whole(object)
+        }
     }
 
-    fn small(&self, plain: &[u8]) -> Vec<u8> {
+    fn difference(&self, plain: &[u8]) -> Vec<u8> {
         compress_prepend_size_with_dict(plain, &self.dictionary)
     }
 
@@ -66,27 +72,27 @@ impl<T: Serialize + DeserializeOwned + PartialEq> Packer<T> {
     }
 }
 
-impl<T: DeserializeOwned> Packed<T> {
-    /// The object. `None` never comes: packing has seen that these bytes can be read.
-    pub(crate) fn open(&self) -> Option<Arc<T>> {
+impl<T: DeserializeOwned> Compressed<T> {
+    /// The object. Never `None`: compressing has checked that these bytes can be read.
+    pub(crate) fn decompress(&self) -> Option<Arc<T>> {
         if let Self::Whole(object) = self {
             return Some(Arc::clone(object));
         }
-        let opened = self.try_open();
-        if opened.is_none() {
-            error!(kind = std::any::type_name::<T>(), "an object that was packed cannot be read again");
+        let decompressed = self.try_decompress();
+        if decompressed.is_none() {
+            error!(kind = std::any::type_name::<T>(), "a compressed object cannot be read again");
         }
-        opened.map(Arc::new)
+        decompressed.map(Arc::new)
     }
 
-    fn try_open(&self) -> Option<T> {
+    fn try_decompress(&self) -> Option<T> {
         let Self::Small { bytes, dictionary } = self else { return None };
         rmp_serde::from_slice(&decompress_size_prepended_with_dict(bytes, dictionary).ok()?).ok()
     }
 }
 
-impl<T: PartialEq> PartialEq for Packed<T> {
-    /// Whether they are the same for sure. Of what was packed with different dictionaries this cannot be told.
+impl<T: PartialEq> PartialEq for Compressed<T> {
+    /// Whether they are certainly the same. With different dictionaries this is unknown.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Small { bytes, dictionary }, Self::Small { bytes: others, dictionary: its }) => {
@@ -127,47 +133,47 @@ mod tests {
         Arc::new(Note { title: String::new(), text: (0..400).map(letter).collect(), aside: None })
     }
 
-    fn size(packed: &Packed<Note>) -> usize {
-        let Packed::Small { bytes, .. } = packed else { panic!("{packed:?}") };
+    fn size(compressed: &Compressed<Note>) -> usize {
+        let Compressed::Small { bytes, .. } = compressed else { panic!("{compressed:?}") };
         bytes.len()
     }
 
     #[test]
     fn of_alike_objects_only_the_difference_is_kept() {
-        let mut packer = Packer::default();
-        let kept: Vec<_> = (0..100).map(|number| packer.pack(note(number))).collect();
+        let mut compressor = Compressor::default();
+        let kept: Vec<_> = (0..100).map(|number| compressor.compress(note(number))).collect();
         assert!(kept.iter().all(|it| size(it) < 30), "{kept:?}");
-        for (number, packed) in kept.iter().enumerate() {
-            assert_eq!(packed.open(), Some(note(number)));
+        for (number, compressed) in kept.iter().enumerate() {
+            assert_eq!(compressed.decompress(), Some(note(number)));
         }
     }
 
     #[test]
     fn a_dictionary_takes_few_samples_and_what_is_unlike_all_of_them_comes_out_as_well() {
-        let mut packer = Packer::default();
-        let kept: Vec<_> = (0..200).map(|number| packer.pack(odd_one(number))).collect();
-        assert_eq!(packer.samples, SAMPLES);
-        for (number, packed) in (0..).zip(&kept) {
-            assert_eq!(packed.open(), Some(odd_one(number)));
+        let mut compressor = Compressor::default();
+        let kept: Vec<_> = (0..200).map(|number| compressor.compress(odd_one(number))).collect();
+        assert_eq!(compressor.samples, SAMPLES);
+        for (number, compressed) in (0..).zip(&kept) {
+            assert_eq!(compressed.decompress(), Some(odd_one(number)));
         }
         let huge = Arc::new(Note { text: "x".repeat(2 * LENGTH), ..(*note(1)).clone() });
-        assert_eq!(packer.pack(Arc::clone(&huge)).open(), Some(huge));
+        assert_eq!(compressor.compress(Arc::clone(&huge)).decompress(), Some(huge));
     }
 
     #[test]
-    fn what_would_come_out_otherwise_is_kept_whole() {
-        let mut packer = Packer::default();
+    fn what_would_not_survive_the_round_trip_is_kept_whole() {
+        let mut compressor = Compressor::default();
         let noted = Arc::new(Note { aside: Some("never on the wire".into()), ..(*note(1)).clone() });
-        let kept = packer.pack(Arc::clone(&noted));
-        assert!(matches!(kept, Packed::Whole(_)));
-        assert_eq!(kept.open(), Some(noted));
+        let kept = compressor.compress(Arc::clone(&noted));
+        assert!(matches!(kept, Compressed::Whole(_)));
+        assert_eq!(kept.decompress(), Some(noted));
     }
 
     #[test]
-    fn the_same_object_is_packed_in_the_same_way() {
-        let mut packer = Packer::default();
-        let first = packer.pack(note(1));
-        assert_eq!(first, packer.pack(note(1)));
-        assert_ne!(first, packer.pack(note(2)));
+    fn the_same_object_is_compressed_in_the_same_way() {
+        let mut compressor = Compressor::default();
+        let first = compressor.compress(note(1));
+        assert_eq!(first, compressor.compress(note(1)));
+        assert_ne!(first, compressor.compress(note(2)));
     }
 }

@@ -1,20 +1,21 @@
-//! An object as it is filed in the index: packed, beside what has to be known of it at once.
+//! An entry of the index: a compressed object, and what has to be known of it without decompressing
+//! it.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::index::{Kind, Object, ObjectId};
+use super::object::{Kind, Object, ObjectId};
 
-/// An object that is filed.
-pub(crate) struct Filed<B> {
+/// An object in the index.
+pub(crate) struct Entry<B> {
     pub(crate) head: Head,
-    /// The rest of it.
+    /// The object itself, compressed.
     pub(crate) body: B,
 }
 
-/// What has to be known of an object at once.
+/// What has to be known of an object without decompressing it.
 pub(crate) struct Head {
     kind: Kind,
     /// Its name, in the one copy that all share.
@@ -72,8 +73,9 @@ impl Version {
         self.number
     }
 
-    /// Whether this is newer than what is filed, or another object. Where that cannot be told, the newcomer is believed.
-    pub(crate) fn is_newer_than(&self, filed: &Self) -> bool {
-        self.uid != filed.uid || self.number.zip(filed.number).is_none_or(|(new, filed)| new > filed)
+    /// Whether this is newer than the entry, or another object. Where that is unknown, it counts as
+    /// newer.
+    pub(crate) fn is_newer_than(&self, entry: &Self) -> bool {
+        self.uid != entry.uid || self.number.zip(entry.number).is_none_or(|(new, entry)| new > entry)
     }
 }

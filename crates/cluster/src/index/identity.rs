@@ -1,31 +1,31 @@
-//! What is filed under one service account.
+//! Everything about one identity: the objects of one service account.
 
 use std::sync::Arc;
 
 use podidentity_api::PodIdentityBinding;
-use podidentity_core::objects::{Kin, Pod, PodMeta, PodSpec, Workload};
+use podidentity_core::objects::{Pod, PodMeta, PodSpec, SharedMeta, Workload};
 use podidentity_core::snapshot::Snapshot;
 use serde::de::DeserializeOwned;
 
-use crate::filed::{Filed, Head, Version};
-use crate::index::{Kind, ObjectId};
-use crate::packed::Packed;
-use crate::packers::{Account, Body, PodBody, Template};
-use crate::sorted::Sorted;
+use super::compressed::Compressed;
+use super::compressors::{Account, Body, PodBody, Template};
+use super::entry::{Entry, Head, Version};
+use super::object::{Kind, ObjectId};
+use super::sorted_vec::SortedVec;
 
-/// How many different kinds of pods are looked at for one that a new pod is like: during a rollout there are two, and
-/// each further workload of the account has its own.
+/// How many templates a new pod is compared with: during a rollout there are two, and each further
+/// workload of the account has its own.
 const TEMPLATES: usize = 8;
 
-/// Everything that bears on one identity.
+/// Everything that concerns one identity.
 #[derive(Default)]
 pub(crate) struct Identity {
-    bindings: Sorted<Packed<PodIdentityBinding>>,
-    service_account: Option<Filed<Packed<Account>>>,
-    workloads: Sorted<Packed<Workload>>,
-    pods: Sorted<PodBody>,
-    /// What pods have in common with others, the latest last.
-    templates: Vec<Arc<Packed<Template>>>,
+    bindings: SortedVec<Compressed<PodIdentityBinding>>,
+    service_account: Option<Entry<Compressed<Account>>>,
+    workloads: SortedVec<Compressed<Workload>>,
+    pods: SortedVec<PodBody>,
+    /// What pods share with others, the latest last.
+    templates: Vec<Arc<Compressed<Template>>>,
 }
 
 impl Identity {
@@ -38,7 +38,7 @@ impl Identity {
         !self.bindings.is_empty()
     }
 
-    /// Which version of an object is filed.
+    /// The version of an object in the index.
     pub(crate) fn version(&self, id: &ObjectId) -> Option<&Version> {
         let head = match id.kind {
             Kind::Binding => &self.bindings.find(id)?.head,
@@ -50,24 +50,24 @@ impl Identity {
         Some(head.version())
     }
 
-    /// Files an object; returns the binding that it replaces.
-    pub(crate) fn insert(&mut self, id: &ObjectId, head: Head, body: Body) -> Option<Packed<PodIdentityBinding>> {
+    /// Adds an object; returns the binding that it replaces.
+    pub(crate) fn insert(&mut self, id: &ObjectId, head: Head, body: Body) -> Option<Compressed<PodIdentityBinding>> {
         match body {
-            Body::Binding(body) => return self.bindings.insert(id, Filed { head, body }),
-            Body::ServiceAccount(body) => self.service_account = Some(Filed { head, body }),
+            Body::Binding(body) => return self.bindings.insert(id, Entry { head, body }),
+            Body::ServiceAccount(body) => self.service_account = Some(Entry { head, body }),
             Body::Workload(body) => {
-                self.workloads.insert(id, Filed { head, body });
+                self.workloads.insert(id, Entry { head, body });
             }
             Body::Pod(mut body) => {
                 self.share(&mut body.template);
-                self.pods.insert(id, Filed { head, body });
+                self.pods.insert(id, Entry { head, body });
             }
         }
         None
     }
 
     /// Removes an object; returns it if it is a binding.
-    pub(crate) fn remove(&mut self, id: &ObjectId) -> Option<Packed<PodIdentityBinding>> {
+    pub(crate) fn remove(&mut self, id: &ObjectId) -> Option<Compressed<PodIdentityBinding>> {
         match id.kind {
             Kind::Binding => return self.bindings.remove(id),
             Kind::ServiceAccount => self.service_account = None,
@@ -86,7 +86,7 @@ impl Identity {
     }
 
     /// Lets a pod share its template with an earlier one.
-    fn share(&mut self, template: &mut Arc<Packed<Template>>) {
+    fn share(&mut self, template: &mut Arc<Compressed<Template>>) {
         if let Some(known) = self.templates.iter().find(|known| *known == template) {
             *template = Arc::clone(known);
             return;
@@ -98,26 +98,26 @@ impl Identity {
         self.templates.push(Arc::clone(template));
     }
 
-    /// Everything about it; `None` if something cannot be read again.
-    pub(crate) fn open(&self, base: Snapshot) -> Option<Snapshot> {
+    /// Everything about it; `None` if an object cannot be decompressed.
+    pub(crate) fn decompress(&self, base: Snapshot) -> Option<Snapshot> {
         let account = match &self.service_account {
-            Some(account) => Some(Arc::new(Arc::unwrap_or_clone(account.body.open()?).into())),
+            Some(account) => Some(Arc::new(Arc::unwrap_or_clone(account.body.decompress()?).into())),
             None => None,
         };
         Some(Snapshot {
-            bindings: opened(&self.bindings)?,
+            bindings: all(&self.bindings)?,
             service_account: account,
-            workloads: opened(&self.workloads)?,
-            pods: self.open_pods(&base.namespace)?,
+            workloads: all(&self.workloads)?,
+            pods: self.decompress_pods(&base.namespace)?,
             ..base
         })
     }
 
-    fn open_pods(&self, namespace: &str) -> Option<Vec<Arc<Pod>>> {
+    fn decompress_pods(&self, namespace: &str) -> Option<Vec<Arc<Pod>>> {
         let mut templates = Templates::default();
         let mut pods = Vec::with_capacity(self.pods.len());
-        for Filed { head, body } in &*self.pods {
-            let (kin, spec) = templates.open(&body.template)?;
+        for Entry { head, body } in &*self.pods {
+            let (shared, spec) = templates.decompress(&body.template)?;
             let metadata = PodMeta {
                 name: Some(head.name().to_owned()),
                 namespace: Some(namespace.to_owned()),
@@ -125,7 +125,7 @@ impl Identity {
                 resource_version: head.version().number().map(|number| number.to_string()),
                 creation_timestamp: body.created.clone(),
                 deletion_timestamp: body.deleted.as_deref().cloned(),
-                kin,
+                shared,
             };
             pods.push(Arc::new(Pod { metadata, spec, phase: body.phase, ready: body.ready }));
         }
@@ -133,29 +133,29 @@ impl Identity {
     }
 }
 
-fn opened<T: DeserializeOwned>(filed: &[Filed<Packed<T>>]) -> Option<Vec<Arc<T>>> {
-    filed.iter().map(|filed| filed.body.open()).collect()
+fn all<T: DeserializeOwned>(entries: &[Entry<Compressed<T>>]) -> Option<Vec<Arc<T>>> {
+    entries.iter().map(|entry| entry.body.decompress()).collect()
 }
 
-/// Templates that have been opened already: pods share them in a snapshot as they do in the index.
+/// Templates that are decompressed already: pods share them in a snapshot as they do in the index.
 #[derive(Default)]
-struct Templates<'a>(Vec<Opened<'a>>);
+struct Templates<'a>(Vec<Decompressed<'a>>);
 
-struct Opened<'a> {
-    packed: &'a Arc<Packed<Template>>,
-    kin: Arc<Kin>,
+struct Decompressed<'a> {
+    compressed: &'a Arc<Compressed<Template>>,
+    shared: Arc<SharedMeta>,
     spec: Arc<PodSpec>,
 }
 
 impl<'a> Templates<'a> {
-    fn open(&mut self, packed: &'a Arc<Packed<Template>>) -> Option<(Arc<Kin>, Arc<PodSpec>)> {
-        let known = self.0.iter().position(|opened| Arc::ptr_eq(opened.packed, packed));
-        let place = known.unwrap_or(self.0.len());
+    fn decompress(&mut self, compressed: &'a Arc<Compressed<Template>>) -> Option<(Arc<SharedMeta>, Arc<PodSpec>)> {
+        let known = self.0.iter().position(|decompressed| Arc::ptr_eq(decompressed.compressed, compressed));
+        let position = known.unwrap_or(self.0.len());
         if known.is_none() {
-            let Template { kin, spec } = Arc::unwrap_or_clone(packed.open()?);
-            self.0.push(Opened { packed, kin: Arc::new(kin), spec: Arc::new(spec) });
+            let Template { shared, spec } = Arc::unwrap_or_clone(compressed.decompress()?);
+            self.0.push(Decompressed { compressed, shared: Arc::new(shared), spec: Arc::new(spec) });
         }
-        let opened = &self.0[place];
-        Some((Arc::clone(&opened.kin), Arc::clone(&opened.spec)))
+        let decompressed = &self.0[position];
+        Some((Arc::clone(&decompressed.shared), Arc::clone(&decompressed.spec)))
     }
 }

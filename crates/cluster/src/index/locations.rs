@@ -1,27 +1,28 @@
-//! Where each object is filed, by its name: a workload or binding may move from one service account to another, and a
-//! deletion may say no more than the name.
+//! The service account that each object belongs to, by the object's name: a workload or binding may
+//! move from one service account to another, and a deletion may say no more than the name.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::index::{Kind, ObjectId};
+use super::object::{Kind, ObjectId};
 
-/// The service account that each object is filed under. There is one entry for every object of the cluster, so names of
-/// namespaces and accounts are not repeated.
+/// The service account of each object. There is one entry for every object of the cluster, so names
+/// of namespaces and accounts are not repeated.
 #[derive(Default)]
-pub(crate) struct Places {
+pub(crate) struct Locations {
     namespaces: HashMap<String, HashMap<Kind, AccountsByName>>,
 }
 
 type AccountsByName = HashMap<Arc<str>, Arc<str>>;
 
-impl Places {
-    /// Where the object is filed.
+impl Locations {
+    /// The service account of the object.
     pub(crate) fn get(&self, id: &ObjectId) -> Option<Arc<str>> {
         self.namespaces.get(&id.namespace)?.get(&id.kind)?.get(id.name.as_str()).cloned()
     }
 
-    /// Notes where it is filed; returns the object's name, in the one copy that all share.
+    /// Sets the service account of the object; returns the object's name, in the one copy that all
+    /// share.
     pub(crate) fn set(&mut self, id: &ObjectId, account: Arc<str>) -> Arc<str> {
         let kinds = self.namespaces.entry(id.namespace.clone()).or_default();
         let names = kinds.entry(id.kind).or_default();

@@ -1,13 +1,14 @@
-//! How many bindings are in which state, kept up to date as they are filed: reading it scans nothing.
+//! Totals of all statuses: how many bindings are in which condition. The index keeps them; reading
+//! them scans nothing.
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
 use podidentity_api::{FindingSeverity, PodIdentityBinding, names};
 
-/// What the statuses of all bindings say, added up.
+/// The totals of the statuses of all bindings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct StatusTotals {
     /// Bindings by condition. Those without status count as `Ready`, `Unknown`.
     pub bindings: BTreeMap<ConditionKey, i64>,
     /// Findings by severity and reason. A status lists at most 20.
@@ -33,7 +34,7 @@ pub struct ConditionKey {
     pub reason: String,
 }
 
-impl Tally {
+impl StatusTotals {
     /// Counts a binding in.
     pub(crate) fn add(&mut self, binding: &PodIdentityBinding) {
         self.count(binding, 1);
@@ -71,7 +72,8 @@ impl Tally {
 }
 
 fn bump<K: Ord + Hash>(counts: &mut BTreeMap<K, i64>, key: K, by: i64) {
-    // What has fallen to zero stays and is shown as zero: a series that vanishes looks like a scrape that failed.
+    // What has fallen to zero stays and is shown as zero: a series that vanishes looks like a
+    // scrape that failed.
     *counts.entry(key).or_default() += by;
 }
 
@@ -89,7 +91,7 @@ mod tests {
         .unwrap()
     }
 
-    fn rolling() -> PodIdentityBinding {
+    fn restarting() -> PodIdentityBinding {
         let time = "2026-01-01T00:00:00Z";
         let condition = |kind, status| json!({"type": kind, "status": status, "reason": "Rolling", "message": "", "lastTransitionTime": time});
         let finding = json!({"severity": "Error", "reason": "StaleRole", "object": "Pod/a", "message": ""});
@@ -99,23 +101,23 @@ mod tests {
         }))
     }
 
-    fn counted(tally: &Tally) -> Vec<String> {
-        let bindings = tally.bindings.iter().filter(|(_, count)| **count != 0);
+    fn counted(totals: &StatusTotals) -> Vec<String> {
+        let bindings = totals.bindings.iter().filter(|(_, count)| **count != 0);
         bindings.map(|(key, count)| format!("{} {} {} {count}", key.condition, key.status, key.reason)).collect()
     }
 
     #[test]
     fn what_is_counted_in_and_out_leaves_nothing() {
-        let mut tally = Tally::default();
-        tally.add(&binding(&json!(null)));
-        assert_eq!(counted(&tally), ["Ready Unknown  1"]);
-        tally.add(&rolling());
-        assert_eq!(counted(&tally), ["Ready False Rolling 1", "Ready Unknown  1", "Reconciling True Rolling 1"]);
-        assert_eq!(tally.findings, BTreeMap::from([((FindingSeverity::Error, "StaleRole".to_owned()), 2)]));
-        assert_eq!((tally.pods, tally.pods_verified), (3, 1));
-        tally.remove(&rolling());
-        tally.remove(&binding(&json!(null)));
-        assert_eq!(counted(&tally), [""; 0]);
-        assert_eq!((tally.pods, tally.pods_verified), (0, 0));
+        let mut totals = StatusTotals::default();
+        totals.add(&binding(&json!(null)));
+        assert_eq!(counted(&totals), ["Ready Unknown  1"]);
+        totals.add(&restarting());
+        assert_eq!(counted(&totals), ["Ready False Rolling 1", "Ready Unknown  1", "Reconciling True Rolling 1"]);
+        assert_eq!(totals.findings, BTreeMap::from([((FindingSeverity::Error, "StaleRole".to_owned()), 2)]));
+        assert_eq!((totals.pods, totals.pods_verified), (3, 1));
+        totals.remove(&restarting());
+        totals.remove(&binding(&json!(null)));
+        assert_eq!(counted(&totals), [""; 0]);
+        assert_eq!((totals.pods, totals.pods_verified), (0, 0));
     }
 }

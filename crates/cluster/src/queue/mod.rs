@@ -1,4 +1,7 @@
-//! Which identity is due when: each at most once at a time, many at the same time.
+//! The queue: which identity is due when. Each runs at most once at a time, many run at the same
+//! time.
+
+pub mod load;
 
 use std::collections::{HashMap, HashSet};
 use std::future::{Future, poll_fn};
@@ -13,7 +16,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{Duration, Instant};
 use tracing::{error, warn};
 
-use crate::load::Load;
+use self::load::Load;
 
 /// How long a key waits whose work panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(60);
@@ -40,7 +43,8 @@ impl<K> Sender<K> {
         self.at(key, Instant::now());
     }
 
-    /// Asks for the key to be worked on at a time; of several requests for a key the earliest counts.
+    /// Asks for the key to be worked on at a time; of several requests for a key the earliest
+    /// counts.
     pub fn at(&self, message: K, run_at: Instant) {
         // The queue is only gone when the process is shutting down.
         let _ = self.requests.unbounded_send(ScheduleRequest { message, run_at });
@@ -60,8 +64,9 @@ impl<K: Clone + Eq + Hash + Send + 'static> Queue<K> {
         self.load.clone()
     }
 
-    /// Works on keys while `open` is true, until `shutdown` is ready; then lets what is under way finish. What comes
-    /// meanwhile is kept, each key once. `work` returns when the key is due again, if it is.
+    /// Works on keys while `open` is true, until `shutdown` is ready; then lets what is under way
+    /// finish. What comes meanwhile is kept, each key once. `work` returns when the key is due
+    /// again, if it is.
     pub async fn run<F, W>(
         self,
         concurrency: usize,

@@ -1,4 +1,4 @@
-//! What injects in a cluster, for commands that look and end.
+//! The webhooks and policies that inject in a cluster.
 
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client};
@@ -6,14 +6,16 @@ use podidentity_core::injector::Injectors;
 use podidentity_core::objects::Map;
 use serde_json::Value;
 
-use crate::read::ReadError;
+use super::ReadError;
+use crate::http::error::Meaning;
 
 /// The group of what mutates objects on their way in.
 const GROUP: &str = "admissionregistration.k8s.io";
 /// Versions of policies, the oldest last; an API server serves one of them, or none.
 const POLICY_VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
 
-/// What injects, as far as the user may see it. Kinds that the API server does not serve are not there.
+/// What injects, as far as the user may see it. Kinds that the API server does not serve are not
+/// there.
 pub async fn injectors(client: &Client) -> Result<Injectors, ReadError> {
     let mut objects = Vec::new();
     let mut forbidden = Vec::new();
@@ -43,8 +45,8 @@ async fn list(client: &Client, kind: &str, plural: &str, versions: &[&str]) -> R
         let api = Api::<DynamicObject>::all_with(client.clone(), &resource);
         match api.list(&ListParams::default()).await {
             Ok(found) => return Ok(found.items.iter().map(|item| document(kind, item)).collect()),
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(ReadError::of(error, "list", plural, None)),
+            Err(error) if Meaning::of(&error) == Meaning::NotFound => {}
+            Err(error) => return Err(ReadError::of(&error, "list", plural, None)),
         }
     }
     Ok(Vec::new())
@@ -63,7 +65,7 @@ pub async fn pod_labels(client: &Client, namespace: &str, name: &str) -> Result<
     let pods = Api::<k8s_openapi::api::core::v1::Pod>::namespaced(client.clone(), namespace);
     match pods.get_metadata_opt(name).await {
         Ok(found) => Ok(found.map(|pod| pod.metadata.labels.unwrap_or_default().into_iter().collect())),
-        Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
-        Err(error) => Err(ReadError::of(error, "get", "pods", Some(namespace))),
+        Err(error) if Meaning::of(&error) == Meaning::Forbidden => Ok(None),
+        Err(error) => Err(ReadError::of(&error, "get", "pods", Some(namespace))),
     }
 }

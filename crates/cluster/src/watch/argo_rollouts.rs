@@ -1,11 +1,12 @@
-//! Argo Rollouts: watched while the API server serves them, which may be never, or change at any time.
+//! Argo Rollouts: watched while the API server serves them, which may be never, or change at any
+//! time.
 //!
 //! ```text
 //! are they served? ──► yes: start the streams ──► no more: stop them, forget their objects
 //! ```
 //!
-//! In the whole cluster that is seen by a watch on the one definition. Where rights are in a few namespaces only,
-//! the API server is asked every minute what it serves.
+//! With rights in the whole cluster, a watch on the one definition answers that. With rights in a
+//! few namespaces only, the operator asks the API server every minute what it serves.
 
 use std::time::Duration;
 
@@ -22,21 +23,23 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use crate::client::serves;
+use super::scope::{POLL_EVERY, WatchScope};
+use super::streams::{Source, Stream};
+use crate::http::discovery::serves;
 use crate::index::{Kind, Object};
-use crate::scope::{LOOK_EVERY, Scope};
-use crate::watch::{Source, Stream};
 
 const DEFINITION: &str = "rollouts.argoproj.io";
 const WATCHED: &str = "CustomResourceDefinition";
 const API_VERSION: &str = "argoproj.io/v1alpha1";
 const PLURAL: &str = "rollouts";
-/// A definition that is there but cannot be used (not accepted, being deleted) keeps nobody from working for longer.
+/// A definition that is there but cannot be used (not accepted, being deleted) keeps nobody from
+/// working for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 const KIND: Kind = Kind::Workload(WorkloadKind::Rollout);
 
-/// The stream of Rollouts, which begins and ends with their definition, and what is told when they need no more be
-/// waited for: they are listed, there are none, or it cannot be known.
+/// The stream of Rollouts, which begins and ends with their definition, and a receiver that is
+/// ready when nobody has to wait for them any more: they are listed, there are none, or it cannot
+/// be known.
 pub(crate) fn rollouts(source: &Source) -> Stream {
     let (looked, receiver) = oneshot::channel();
     let keeper = Keeper { source: source.clone(), looked: Some(looked), listed: None, running: None };
@@ -45,7 +48,7 @@ pub(crate) fn rollouts(source: &Source) -> Stream {
 
 struct Keeper {
     source: Source,
-    /// Told once when nobody has to wait any more.
+    /// Signals once that nobody has to wait any more.
     looked: Option<oneshot::Sender<()>>,
     /// Ready when the streams have delivered their first full lists.
     listed: Option<BoxFuture<'static, ()>>,
@@ -55,8 +58,8 @@ struct Keeper {
 impl Keeper {
     async fn run(mut self) {
         let mut served = match self.source.scope {
-            Scope::Cluster => defined(self.source.felt(WATCHED)),
-            Scope::Namespaces(_) => discovered(self.source.felt(WATCHED)),
+            WatchScope::Cluster => defined(self.source.client(WATCHED)),
+            WatchScope::Namespaces(_) => discovered(self.source.client(WATCHED)),
         };
         let patience = tokio::time::sleep(PATIENCE);
         pin_mut!(patience);
@@ -77,7 +80,7 @@ impl Keeper {
                              Rollouts may be left out (for a whole cluster this needs the rights to list and watch \
                              customresourcedefinitions named {DEFINITION})"
                         );
-                        self.source.listeners.observer.watch_failed(WATCHED);
+                        self.source.listeners.telemetry.watch_failed(WATCHED);
                         self.need_not_be_waited_for();
                     }
                     None => return,
@@ -109,7 +112,7 @@ impl Keeper {
         }
         self.listed = None;
         let index = &self.source.index;
-        for key in index.filed(KIND, None).iter().flat_map(|id| index.delete(id, None)) {
+        for key in index.objects(KIND, None).iter().flat_map(|id| index.delete(id, None)) {
             (self.source.listeners.notify)(key);
         }
     }
@@ -139,7 +142,8 @@ fn defined(client: Client) -> Served {
             }
             Event::InitApply(definition) | Event::Apply(definition) => {
                 listed = true;
-                // Its objects go first, and their stream shows how; the definition's own end comes after.
+                // Its objects go first, and their stream shows how; the definition's own end comes
+                // after.
                 definition.meta().deletion_timestamp.is_none().then_some(true)
             }
             Event::InitDone if listed => None,
@@ -151,7 +155,7 @@ fn defined(client: Client) -> Served {
 
 /// Whether the API server says that it serves them, asked again and again: everybody may ask that.
 fn discovered(client: Client) -> Served {
-    let mut ticks = interval(LOOK_EVERY);
+    let mut ticks = interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let asked = stream::unfold((client, ticks), async |(client, mut ticks)| {
         ticks.tick().await;

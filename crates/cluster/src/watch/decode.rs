@@ -1,4 +1,4 @@
-//! Objects of which one that cannot be decoded does not spoil the others.
+//! Decoding: one object that cannot be decoded does not spoil a list or a watch.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,11 @@ use serde_json::value::RawValue;
 
 /// An object, or what is known of one that cannot be decoded.
 ///
-/// The same as `kube::core::DeserializeGuard`, but the object's text is gone through, and not built up as a tree that is
-/// copied and then read. It can only be read from JSON text, and from an event of a watch only if the event's type comes
-/// before the object, as every API server writes it.
+/// Like `kube::core::DeserializeGuard`, but it decodes the text of the object and builds no tree
+/// first. So it reads JSON text only, and an event of a watch only if the event's type comes before
+/// the object, as every API server writes it.
 #[derive(Clone, Debug)]
-pub struct Guarded<K>(pub Result<K, Box<Undecodable>>);
+pub struct Decoded<K>(pub Result<K, Box<Undecodable>>);
 
 /// An object that cannot be decoded.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Undecodable {
     pub error: String,
 }
 
-impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
+impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Decoded<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&RawValue>::deserialize(deserializer)?.get();
         let error = match serde_json::from_str(text) {
@@ -38,7 +38,7 @@ impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Guarded<K> {
     }
 }
 
-impl<K: Resource> Resource for Guarded<K> {
+impl<K: Resource> Resource for Decoded<K> {
     type DynamicType = K::DynamicType;
     type Scope = K::Scope;
 
@@ -78,7 +78,7 @@ mod tests {
     fn a_list_has_all_that_can_be_decoded_and_the_names_of_the_others() {
         let text = r#"{"kind": "DeploymentList", "apiVersion": "apps/v1", "metadata": {"resourceVersion": "7"}, "items": [
             {"metadata": {"name": "a"}}, {"metadata": {"name": "b"}, "spec": {"replicas": "many"}}, {"metadata": {"name": "c"}}]}"#;
-        let list: ObjectList<Guarded<Deployment>> = serde_json::from_str(text).unwrap();
+        let list: ObjectList<Decoded<Deployment>> = serde_json::from_str(text).unwrap();
         let names: Vec<_> = list.items.iter().map(|item| item.meta().name.as_deref().unwrap()).collect();
         assert_eq!(names, ["a", "b", "c"]);
         assert_eq!(list.items.iter().map(|item| item.0.is_ok()).collect::<Vec<_>>(), [true, false, true]);
@@ -89,13 +89,13 @@ mod tests {
     #[test]
     fn an_event_of_a_watch_is_read_in_the_order_in_which_api_servers_write_it() {
         let text = r#"{"type": "MODIFIED", "object": {"metadata": {"name": "a", "resourceVersion": "7"}}}"#;
-        let event: WatchEvent<Guarded<ObservedAccount>> = serde_json::from_str(text).unwrap();
+        let event: WatchEvent<Decoded<ObservedAccount>> = serde_json::from_str(text).unwrap();
         let WatchEvent::Modified(object) = event else { panic!("{event:?}") };
         assert_eq!(object.meta().resource_version.as_deref(), Some("7"));
     }
 
     #[test]
     fn what_is_no_object_at_all_is_an_error() {
-        assert!(serde_json::from_str::<Guarded<ObservedAccount>>("7").is_err());
+        assert!(serde_json::from_str::<Decoded<ObservedAccount>>("7").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Which part of the cluster is looked after, and what cannot be watched where that is only a few namespaces.
+//! The part of the cluster that the operator watches: all of it, or a few namespaces.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,25 +10,27 @@ use podidentity_core::objects::Namespace;
 use tokio::sync::oneshot;
 use tracing::warn;
 
+use super::streams::Source;
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
-use crate::watch::Source;
 
-/// How often that is looked at which cannot be watched without a right in the whole cluster.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How often to poll what nobody can watch without a right in the whole cluster.
+pub(crate) const POLL_EVERY: Duration = Duration::from_secs(60);
 /// How soon again after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// The whole cluster, or a few namespaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum WatchScope {
     /// Every namespace. Needs rights in the whole cluster.
     Cluster,
-    /// These namespaces, whether they exist already or not. Needs rights in each of them and nowhere else.
+    /// These namespaces, whether they exist already or not. Needs rights in each of them and
+    /// nowhere else.
     Namespaces(BTreeSet<String>),
 }
 
-impl Scope {
-    /// What has to be watched to see all objects of a kind: everything at once (`None`), or each namespace.
+impl WatchScope {
+    /// The watches that see all objects of a kind: one for everything (`None`), or one for each
+    /// namespace.
     pub(crate) fn parts(&self) -> Vec<Option<String>> {
         match self {
             Self::Cluster => vec![None],
@@ -37,7 +39,7 @@ impl Scope {
     }
 }
 
-/// A client for one kind of object in a part of a [`Scope`].
+/// A client for one kind of object in a part of a [`WatchScope`].
 pub(crate) fn api<K>(client: &Client, part: Option<&str>) -> Api<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -48,10 +50,10 @@ where
     }
 }
 
-/// Keeps one namespace object in the index by looking at it every minute: a role in a namespace allows to get the
-/// namespace, but not to watch it.
-pub(crate) async fn look_at_namespace(source: Source, name: String, listed: oneshot::Sender<()>) {
-    let api = Api::<Namespace>::all(source.felt(Kind::Namespace.as_str()));
+/// Keeps one namespace object in the index by polling it every minute: a Role in a namespace allows
+/// to get the namespace, but not to watch it.
+pub(crate) async fn poll_namespace(source: Source, name: String, listed: oneshot::Sender<()>) {
+    let api = Api::<Namespace>::all(source.client(Kind::Namespace.as_str()));
     let mut listed = Some(listed);
     let mut seen = None;
     loop {
@@ -60,7 +62,7 @@ pub(crate) async fn look_at_namespace(source: Source, name: String, listed: ones
                 let version = found.as_ref().and_then(|namespace| namespace.metadata.resource_version.clone());
                 if version != seen {
                     seen = version;
-                    for key in file(&source.index, &name, found) {
+                    for key in put(&source.index, &name, found) {
                         (source.listeners.notify)(key);
                     }
                 }
@@ -68,10 +70,10 @@ pub(crate) async fn look_at_namespace(source: Source, name: String, listed: ones
                     // The receiver is only gone when the process is shutting down.
                     let _ = listed.send(());
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
+                tokio::time::sleep(POLL_EVERY).await;
             }
             Err(error) => {
-                source.listeners.observer.watch_failed(Kind::Namespace.as_str());
+                source.listeners.telemetry.watch_failed(Kind::Namespace.as_str());
                 warn!(namespace = name, %error, "the namespace cannot be looked at, trying again");
                 tokio::time::sleep(AFTER_FAILURE).await;
             }
@@ -79,7 +81,7 @@ pub(crate) async fn look_at_namespace(source: Source, name: String, listed: ones
     }
 }
 
-fn file(index: &Index, name: &str, found: Option<Namespace>) -> Vec<IdentityKey> {
+fn put(index: &Index, name: &str, found: Option<Namespace>) -> Vec<IdentityKey> {
     match found {
         Some(namespace) => index.apply(Object::Namespace(Arc::new(namespace))),
         None => index.delete(&ObjectId::of_namespace(name), None),

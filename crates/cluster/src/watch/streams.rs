@@ -1,7 +1,7 @@
-//! Watch streams that keep the index.
+//! One stream for each kind, or for each kind in each namespace.
 //!
-//! Each stream has its own backoff; an error is logged and never reaches the others. An object that cannot be decoded
-//! does not stop its stream.
+//! Each stream has its own backoff; it logs an error and never stops the others. An object that
+//! cannot be decoded does not stop its stream.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -20,39 +20,37 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-use crate::guard::Guarded;
+use super::argo_rollouts;
+use super::decode::Decoded;
+use super::scope::{self, WatchScope};
+use crate::http::heartbeat::Heartbeats;
+use crate::http::layers::with_heartbeat;
+use crate::http::page_size::{WATCH_PAGE, with_bounded_pages};
+use crate::http::retry::{Retry, with_retry};
+use crate::http::telemetry::Telemetry;
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
-use crate::layers;
-use crate::observe::Observer;
-use crate::page_size;
-use crate::pages;
-use crate::pulse::Pulses;
-use crate::scope::{self, Scope};
 
-/// Objects of a page of a list. A page is in memory as text and as objects at once, and what it took is not all given back
-/// to the system: with a hundred pods that is about a megabyte, for each kind.
-const PAGE: u32 = 100;
-
-/// Told of every bound identity about which something has changed.
+/// Receives every bound identity that something has changed about.
 pub type Notify = Arc<dyn Fn(IdentityKey) + Send + Sync>;
 
-/// Who is told of what the streams see.
+/// Who receives what the streams see.
 #[derive(Clone)]
 pub struct Listeners {
-    /// Of changes.
+    /// Changed identities.
     pub notify: Notify,
-    /// Of failures and lists.
-    pub observer: Arc<dyn Observer>,
-    /// Of signs of life.
-    pub pulses: Pulses,
+    /// Failures and lists.
+    pub telemetry: Arc<dyn Telemetry>,
+    /// Heartbeats.
+    pub heartbeats: Heartbeats,
 }
 
-/// The streams of all kinds, and a future that is ready when each of them has delivered its first full list.
+/// The streams of all kinds, and a future that is ready when each of them has delivered its first
+/// full list.
 pub fn streams(
     client: &Client,
     index: &Index,
     listeners: &Listeners,
-    scope: &Scope,
+    scope: &WatchScope,
 ) -> (Vec<BoxFuture<'static, ()>>, BoxFuture<'static, ()>) {
     let source =
         Source { client: client.clone(), index: index.clone(), listeners: listeners.clone(), scope: scope.clone() };
@@ -63,7 +61,7 @@ pub fn streams(
     all.extend(source.watch::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), Object::workload));
     all.extend(source.watch::<ObservedPod>(Kind::Pod, Object::pod));
     all.extend(source.namespaces());
-    all.push(crate::optional::rollouts(&source));
+    all.push(argo_rollouts::rollouts(&source));
     let (streams, listed): (Vec<_>, Vec<_>) = all.into_iter().unzip();
     (streams, join_all(listed).map(|_| ()).boxed())
 }
@@ -71,16 +69,16 @@ pub fn streams(
 /// The objects of one kind that cannot be decoded and are left out.
 type Undecodable = Arc<Mutex<HashSet<ObjectId>>>;
 
-/// A stream, and what is told of its first full list.
+/// A stream, and a receiver that is ready after its first full list.
 pub(crate) type Stream = (BoxFuture<'static, ()>, oneshot::Receiver<()>);
 
-/// What is watched, and who gets to know.
+/// What to watch, and who receives it.
 #[derive(Clone)]
 pub(crate) struct Source {
     pub(crate) client: Client,
     pub(crate) index: Index,
     pub(crate) listeners: Listeners,
-    pub(crate) scope: Scope,
+    pub(crate) scope: WatchScope,
 }
 
 impl Source {
@@ -96,34 +94,35 @@ impl Source {
     {
         let undecodable = Undecodable::default();
         let stream = |part: Option<String>| {
-            let client = self.felt(kind.as_str());
+            let client = self.client(kind.as_str());
             let api = scope::api(&client, part.as_deref());
             self.stream(api, part, kind, object, &undecodable)
         };
         self.scope.parts().into_iter().map(stream).collect()
     }
 
-    /// The client for one stream of a kind, whose signs of life are noted.
-    pub(crate) fn felt(&self, kind: &'static str) -> Client {
-        layers::felt(&page_size::bounded(&pages::patient(&self.client)), &Arc::new(self.listeners.pulses.begin(kind)))
+    /// The client for one stream of a kind.
+    pub(crate) fn client(&self, kind: &'static str) -> Client {
+        let bounded = with_bounded_pages(&with_retry(&self.client, Retry::FurtherPages));
+        with_heartbeat(&bounded, self.listeners.heartbeats.begin(kind))
     }
 
     fn namespaces(&self) -> Vec<Stream> {
-        let look = |part: Option<String>| {
+        let poll = |part: Option<String>| {
             let Some(name) = part else {
                 let object = |it: Namespace| Object::Namespace(Arc::new(it));
-                let api = Api::all(self.felt(Kind::Namespace.as_str()));
+                let api = Api::all(self.client(Kind::Namespace.as_str()));
                 return self.stream(api, None, Kind::Namespace, object, &Undecodable::default());
             };
             let (sender, listed) = oneshot::channel();
-            (scope::look_at_namespace(self.clone(), name, sender).boxed(), listed)
+            (scope::poll_namespace(self.clone(), name, sender).boxed(), listed)
         };
-        self.scope.parts().into_iter().map(look).collect()
+        self.scope.parts().into_iter().map(poll).collect()
     }
 
     fn stream<K>(
         &self,
-        api: Api<Guarded<K>>,
+        api: Api<Decoded<K>>,
         namespace: Option<String>,
         kind: Kind,
         object: fn(K) -> Object,
@@ -150,24 +149,24 @@ impl Source {
 /// Keeps the objects of one kind in the index.
 struct Keeper<K> {
     kind: Kind,
-    /// Where it watches; everywhere if it is not said.
+    /// Where it watches; `None`: everywhere.
     namespace: Option<String>,
     object: fn(K) -> Object,
     index: Index,
     listeners: Listeners,
     listing: Listing,
-    /// Shared by all streams of the kind: what is told is their number.
+    /// Shared by all streams of the kind: telemetry reports one number.
     undecodable: Undecodable,
-    /// Told of the first full list.
+    /// Signals the first full list.
     listed: Option<oneshot::Sender<()>>,
 }
 
-/// A list that is under way.
+/// A list in progress.
 #[derive(Default)]
 struct Listing {
-    /// How much it has shown so far.
+    /// How many objects it has shown so far.
     objects: usize,
-    /// What was known before and has not been shown. It is empty in a first list, which is the longest.
+    /// Objects of the index that it has not shown yet. Empty in a first list, which is the longest.
     unseen: HashSet<ObjectId>,
 }
 
@@ -175,21 +174,21 @@ impl<K> Keeper<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    async fn run(mut self, api: Api<Guarded<K>>) {
-        let stream = watch(api, watcher::Config::default().page_size(PAGE)).default_backoff();
+    async fn run(mut self, api: Api<Decoded<K>>) {
+        let stream = watch(api, watcher::Config::default().page_size(WATCH_PAGE)).default_backoff();
         pin_mut!(stream);
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => self.keep(event),
                 Err(error) => {
                     warn!(kind = self.kind.as_str(), namespace = self.namespace, %error, "watch failed, trying again");
-                    self.listeners.observer.watch_failed(self.kind.as_str());
+                    self.listeners.telemetry.watch_failed(self.kind.as_str());
                 }
             }
         }
     }
 
-    fn keep(&mut self, event: Event<Guarded<K>>) {
+    fn keep(&mut self, event: Event<Decoded<K>>) {
         let affected = match event {
             Event::Init => {
                 self.listing = Listing { objects: 0, unseen: self.known() };
@@ -203,7 +202,7 @@ where
             Event::InitDone => {
                 let Listing { objects, unseen } = std::mem::take(&mut self.listing);
                 info!(kind = self.kind.as_str(), namespace = self.namespace, objects, "listed");
-                self.listeners.observer.listed(self.kind.as_str());
+                self.listeners.telemetry.listed(self.kind.as_str());
                 self.undecodable(|ids| {
                     ids.retain(|id| !unseen.contains(id));
                     true
@@ -228,25 +227,26 @@ where
         }
     }
 
-    /// What is known of the kind where it watches.
+    /// The known objects of the kind where it watches.
     fn known(&self) -> HashSet<ObjectId> {
-        let mut known = self.index.filed(self.kind, self.namespace.as_deref());
+        let mut known = self.index.objects(self.kind, self.namespace.as_deref());
         let is_here = |id: &&ObjectId| self.namespace.as_ref().is_none_or(|own| *own == id.namespace);
         let undecodable = self.undecodable.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(undecodable.iter().filter(is_here).cloned());
         known
     }
 
-    /// Changes what cannot be decoded, and tells how much it is if the change says that this is news.
+    /// Changes the set of undecodable objects, and reports its size if `change` returns that it
+    /// changed.
     fn undecodable(&self, change: impl FnOnce(&mut HashSet<ObjectId>) -> bool) {
-        // A panic while it was held leaves a set all the same.
+        // A panic while it was held leaves a valid set.
         let mut ids = self.undecodable.lock().unwrap_or_else(PoisonError::into_inner);
         if change(&mut ids) {
-            self.listeners.observer.undecodable(self.kind.as_str(), ids.len());
+            self.listeners.telemetry.undecodable(self.kind.as_str(), ids.len());
         }
     }
 
-    fn apply(&mut self, object: Guarded<K>) -> Vec<IdentityKey> {
+    fn apply(&mut self, object: Decoded<K>) -> Vec<IdentityKey> {
         match object.0 {
             Ok(object) => {
                 let object = (self.object)(object);
@@ -263,7 +263,7 @@ where
                     "object cannot be decoded and is left out"
                 );
                 self.undecodable(|ids| ids.insert(id.clone()));
-                // What it was before is no ground to act on any more.
+                // Its former state is no basis for a decision any more.
                 self.index.delete(&id, None)
             }
         }

@@ -1,13 +1,15 @@
-//! The few writes of the command line: to bindings only, under a field manager of its own.
+//! The few writes of the plugin: to bindings only, under a field manager of its own.
 
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource as _};
 use podidentity_api::{PodIdentityBinding, names};
 use serde_json::{Value, json};
 
+use crate::http::error::{Meaning, message};
 use crate::read::ReadError;
 
-/// Who writes. Not `kubectl*`: Flux strips what such managers own, and with it a release or a suspension.
+/// Who writes. Not `kubectl*`: Flux strips what such managers own, and with it a release or a
+/// suspension.
 const FIELD_MANAGER: &str = "podidentity-cli";
 
 /// What to write to a binding.
@@ -22,17 +24,27 @@ pub enum Edit {
 /// Reads a binding.
 pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<Option<PodIdentityBinding>, ReadError> {
     let api = Api::<PodIdentityBinding>::namespaced(client.clone(), namespace);
-    api.get_opt(name).await.map_err(|error| ReadError::of(error, "get", "podidentitybindings", Some(namespace)))
+    api.get_opt(name).await.map_err(|error| ReadError::of(&error, "get", "podidentitybindings", Some(namespace)))
 }
 
-/// Writes to a binding as it was observed; with `dry_run` the API server checks everything and stores nothing.
-pub async fn edit(client: &Client, binding: &PodIdentityBinding, edit: Edit, dry_run: bool) -> Result<(), EditError> {
+/// Whether an edit is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// It is.
+    Yes,
+    /// The API server checks everything and stores nothing.
+    DryRun,
+}
+
+/// Writes to a binding as it was observed.
+pub async fn edit(client: &Client, binding: &PodIdentityBinding, edit: Edit, store: Store) -> Result<(), EditError> {
     let meta = binding.meta();
     let namespace = meta.namespace.as_deref().unwrap_or_default();
     let api = Api::<PodIdentityBinding>::namespaced(client.clone(), namespace);
+    let dry_run = store == Store::DryRun;
     let params = PatchParams { dry_run, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let name = meta.name.as_deref().unwrap_or_default();
-    api.patch(name, &params, &Patch::Merge(patch(binding, edit))).await.map(drop).map_err(EditError::of)
+    api.patch(name, &params, &Patch::Merge(patch(binding, edit))).await.map(drop).map_err(|error| EditError::of(&error))
 }
 
 /// Why a binding was not changed.
@@ -53,14 +65,11 @@ pub enum EditError {
 }
 
 impl EditError {
-    fn of(error: kube::Error) -> Self {
-        match error {
-            kube::Error::Api(status) => match status.code {
-                403 => Self::Forbidden(status.message.clone()),
-                409 => Self::Changed,
-                _ => Self::Other(status.message.clone()),
-            },
-            error => Self::Other(error.to_string()),
+    fn of(error: &kube::Error) -> Self {
+        match Meaning::of(error) {
+            Meaning::Forbidden => Self::Forbidden(message(error)),
+            Meaning::Changed => Self::Changed,
+            _ => Self::Other(message(error)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Events: news of what was done and found. They are published beside the reconciles.
+//! Events: what was done and found. Shards publish them beside the reconciles.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
@@ -16,100 +16,103 @@ use podidentity_core::status::Transition;
 use tokio::sync::mpsc::{self, error::SendTimeoutError};
 use tracing::warn;
 
-/// For so long an event may go unanswered before the next one is published.
+/// How long an event may go unanswered before the next one is published.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many events are published at the same time.
-const LANES: usize = 4;
+const SHARDS: usize = 4;
 
-/// How many reconciles' news may wait in each lane, less than a kilobyte each. Then reconciles wait for a place in it: an API
-/// server that gets more changes than it can be told of is not sent even more.
+/// How many batches may wait in each shard, less than a kilobyte each: the event queue holds 8,000
+/// reconciles. When it is full, reconciles wait, so an API server that cannot take the events does
+/// not get even more changes.
 const WAITING: usize = 2_000;
 
-/// So long a reconcile waits for a place. Then the API server does not answer, and its news are left out.
+/// How long a reconcile waits for a full queue. Then the API server does not answer, and the events
+/// are dropped.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many events of a lane are remembered, to count those that repeat themselves. Kube's recorder keeps each for six
+/// How many events a shard remembers, to count repetitions. kube's recorder keeps each for six
 /// minutes, and goes through all that it keeps for each one that it publishes.
 const REMEMBERED: usize = 100;
 
 /// An event's note may have 1 kB.
 const NOTE_LIMIT: usize = 1000;
 
-/// Takes news to be published. Cheap to clone.
+/// Queues events for publication. Cheap to clone.
 #[derive(Clone)]
-pub struct Announcer {
-    /// The news of one binding are all in the same one, and stay in order.
-    lanes: Arc<[mpsc::Sender<News>]>,
+pub struct EventPublisher {
+    /// All events of one binding go to the same shard, and stay in order.
+    shards: Arc<[mpsc::Sender<Batch>]>,
 }
 
-/// What there is to tell of a binding.
-struct News {
+/// Events of one binding.
+struct Batch {
     binding: ObjectReference,
     generation: i64,
     transitions: Vec<Transition>,
 }
 
-impl Announcer {
-    /// An announcer, and the future that publishes what it takes until the last clone of it is gone.
+impl EventPublisher {
+    /// A publisher, and the future that publishes what it queues until the last clone of it is
+    /// gone.
     pub fn new(client: Client) -> (Self, impl Future<Output = ()> + Send) {
-        let (lanes, ends): (Vec<_>, Vec<_>) = (0..LANES).map(|_| mpsc::channel(WAITING)).unzip();
-        let publishing = join_all(ends.into_iter().map(move |lane| publish_all(client.clone(), lane)));
-        (Self { lanes: lanes.into() }, publishing.map(|_| ()))
+        let (shards, ends): (Vec<_>, Vec<_>) = (0..SHARDS).map(|_| mpsc::channel(WAITING)).unzip();
+        let publishing = join_all(ends.into_iter().map(move |shard| publish_all(client.clone(), shard)));
+        (Self { shards: shards.into() }, publishing.map(|_| ()))
     }
 
-    /// Takes news of a binding. Losing them is no harm: the status has it all.
-    pub async fn announce(&self, binding: &PodIdentityBinding, transitions: Vec<Transition>) {
+    /// Queues events of a binding. Losing them does no harm: the status says all that they say.
+    pub async fn publish(&self, binding: &PodIdentityBinding, transitions: Vec<Transition>) {
         if transitions.is_empty() {
             return;
         }
         let generation = binding.metadata.generation.unwrap_or_default();
-        let news = News { binding: binding.object_ref(&()), generation, transitions };
-        if let Err(SendTimeoutError::Timeout(news)) = self.lane(&news.binding).send_timeout(news, PATIENCE).await {
+        let batch = Batch { binding: binding.object_ref(&()), generation, transitions };
+        if let Err(SendTimeoutError::Timeout(batch)) = self.shard(&batch.binding).send_timeout(batch, PATIENCE).await {
             warn!(
-                namespace = news.binding.namespace,
-                binding = news.binding.name,
-                events = news.transitions.len(),
+                namespace = batch.binding.namespace,
+                binding = batch.binding.name,
+                events = batch.transitions.len(),
                 "events not published: the API server does not take those before them"
             );
         }
     }
 
-    fn lane(&self, binding: &ObjectReference) -> &mpsc::Sender<News> {
+    fn shard(&self, binding: &ObjectReference) -> &mpsc::Sender<Batch> {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((&binding.namespace, &binding.name));
         #[allow(clippy::cast_possible_truncation)] // any few bits of it will do
-        let number = hash as usize % self.lanes.len();
-        &self.lanes[number]
+        let number = hash as usize % self.shards.len();
+        &self.shards[number]
     }
 }
 
-/// Publishes what comes in a lane until nothing more will come.
-async fn publish_all(client: Client, mut lane: mpsc::Receiver<News>) {
+/// Publishes the batches of a shard until no more will come.
+async fn publish_all(client: Client, mut shard: mpsc::Receiver<Batch>) {
     let recorder = || {
         let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: None };
         Recorder::new(client.clone(), reporter)
     };
     let mut current = recorder();
     let mut remembered = 0;
-    while let Some(news) = lane.recv().await {
+    while let Some(batch) = shard.recv().await {
         if remembered >= REMEMBERED {
             current = recorder();
             remembered = 0;
         }
-        remembered += news.transitions.len();
-        publish(&current, news).await;
+        remembered += batch.transitions.len();
+        publish(&current, batch).await;
     }
 }
 
-/// Publishes news of a binding.
+/// Publishes a batch.
 ///
-/// Repeated events become one with a count, which keeps the note of the first. What is counted together are therefore
-/// only events of one generation of the binding and of one workload.
-async fn publish(recorder: &Recorder, News { binding, generation, transitions }: News) {
+/// Repeated events become one with a count, which keeps the note of the first. So only events of
+/// one generation of the binding and of one workload are counted together.
+async fn publish(recorder: &Recorder, Batch { binding, generation, transitions }: Batch) {
     for transition in transitions {
         let event = Event {
             type_: if transition.warning { EventType::Warning } else { EventType::Normal },
-            reason: transition.reason.to_owned(),
+            reason: transition.reason.into(),
             note: Some(shortened(Foreign::new(&transition.note).up_to(NOTE_LIMIT).line().to_string())),
             action: format!("ReconcileGeneration{generation}"),
             secondary: transition.workload.map(|workload| workload_reference(&binding, workload)),

@@ -1,82 +1,72 @@
-//! Step -> API call -> outcome.
+//! Step -> request -> outcome.
 //!
-//! Every write is a server-side apply by our own field manager whose body has our keys only, with the uid and the
-//! resource version that the plan saw: an object that has changed since, or was replaced by another of its name, is
-//! left alone.
-
-use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::time::Duration;
+//! Every write is a server-side apply by our own field manager. Its body has only our keys, and the
+//! UID and the resource version that the plan saw: a write never touches an object that has changed
+//! since, or another one of its name.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
-use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
-use podidentity_api::{PodIdentityBindingStatus, names};
+use podidentity_api::names;
 use podidentity_core::objects::{
-    DaemonSet, Deployment, ObservedAccount, ObservedBinding, Rollout, StatefulSet, WorkloadId, WorkloadKind,
+    DaemonSet, Deployment, ObservedBinding, Rollout, StatefulSet, WorkloadId, WorkloadKind,
 };
 use podidentity_core::outcome::{Problem, ProblemKind};
 use podidentity_core::plan::{Plan, has_finalizer};
 use podidentity_core::step::{Declared, Step, Target};
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing::{info, warn};
 
+use super::request::{Ownership, Part, Requests, WriteError, only};
+use crate::http::error::Meaning;
 use crate::index::Object;
 
-/// A write that takes longer has failed.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What the API server says of a server-side apply to a stored object that is not of its definition's type.
-const NOT_OF_ITS_TYPE: &str = "typed live object";
-
-/// What was done of a plan.
+/// What became of a plan's steps.
 #[derive(Debug, Default)]
-pub struct Acted {
+pub struct Written {
     /// The steps that went well.
     pub done: Vec<Step>,
     /// What the API server answered: the objects as they are now.
-    pub written: Vec<Object>,
+    pub objects: Vec<Object>,
     /// What went wrong, in the order of the steps.
     pub problems: Vec<Problem>,
-    /// What was not even tried: a dry run.
+    /// The steps that a dry run does not try.
     pub withheld: Vec<Step>,
 }
 
-/// Carries out a plan. Steps build on each other, so the first failure ends the run; only rolls are independent.
-pub async fn act(client: &Client, namespace: &str, plan: &Plan) -> Acted {
-    let mut acted = Acted::default();
+/// Writes the steps of a plan. Steps build on each other, so the first failure ends the run; only
+/// restarts are independent.
+pub async fn write_steps(client: &Client, namespace: &str, plan: &Plan) -> Written {
+    let mut written = Written::default();
+    let writer = Writer { requests: Requests { client, namespace } };
     for step in &plan.steps {
-        let write = Write { client, namespace };
-        match write.step(step).await {
+        match writer.write(step).await.map_err(Problem::from) {
             Ok(object) => {
                 let rewritten = rewritten(step, &object);
-                acted.written.push(object);
+                written.objects.push(object);
                 match rewritten {
                     None => {
                         info!(namespace, %step, "done");
-                        acted.done.push(step.clone());
+                        written.done.push(step.clone());
                     }
                     Some(message) => {
                         warn!(namespace, %step, message, "stored as something else");
-                        acted.problems.push(write.problem_of(step, ProblemKind::Rewritten, message));
+                        written.problems.push(writer.problem_of(step, ProblemKind::Rewritten, message));
                     }
                 }
             }
             Err(problem) => {
                 warn!(namespace, %step, kind = ?problem.kind, error = problem.message, "not done");
-                acted.problems.push(problem);
-                if !matches!(step, Step::Roll { .. }) {
+                written.problems.push(problem);
+                if !matches!(step, Step::Restart { .. }) {
                     break;
                 }
             }
         }
     }
-    acted
+    written
 }
 
-/// What admission has made of a write, if it stored something else than what was written.
+/// What admission changed, if the API server stored something else than what was written.
 fn rewritten(step: &Step, stored: &Object) -> Option<String> {
     match step {
         Step::Annotate { annotations, .. } => {
@@ -87,7 +77,7 @@ fn rewritten(step: &Step, stored: &Object) -> Option<String> {
                  that annotation alone"
             ))
         }
-        Step::Roll { mark, .. } => {
+        Step::Restart { mark, .. } => {
             let key = names::IDENTITY_ANNOTATION;
             let now = stored.template_annotation(key);
             let what = now.map_or_else(|| "leaves it out".to_owned(), |now| format!("makes it {now:?}"));
@@ -99,17 +89,17 @@ fn rewritten(step: &Step, stored: &Object) -> Option<String> {
     }
 }
 
-struct Write<'a> {
-    client: &'a Client,
-    namespace: &'a str,
+struct Writer<'a> {
+    requests: Requests<'a>,
 }
 
-impl Write<'_> {
-    async fn step(&self, step: &Step) -> Result<Object, Problem> {
+impl Writer<'_> {
+    async fn write(&self, step: &Step) -> Result<Object, WriteError> {
         match step {
             Step::SetFinalizer { binding, present: true } => {
                 let body = json!({"metadata": {"finalizers": [names::FINALIZER]}});
-                self.apply::<ObservedBinding>(binding, body, false, false).await.map(Object::binding)
+                let applied = self.requests.apply(binding, body, Ownership::Shared, Part::Object).await;
+                applied.map(Object::binding)
             }
             Step::SetFinalizer { binding, present: false } => self.remove_finalizer(binding).await,
             Step::Annotate { account, annotations, force, written_for, declared } => {
@@ -119,224 +109,95 @@ impl Write<'_> {
                 let mut annotations = annotations.clone();
                 annotations
                     .extend(written_for.iter().map(|it| (names::BOUND_BY_ANNOTATION.to_owned(), it.to_string())));
-                self.annotate(account, &annotations, *force).await
+                let body = json!({"metadata": {"annotations": annotations}});
+                let ownership = if *force { Ownership::Taken } else { Ownership::Shared };
+                self.requests.apply(account, body, ownership, Part::Object).await.map(Object::account)
             }
-            Step::Roll { workload, target, mark } => {
-                let restarted = self.roll(workload, target, mark).await;
-                restarted.map_err(|problem| Problem { workload: Some(workload.clone()), ..problem })
+            Step::Restart { workload, target, mark } => {
+                let restarted = self.restart(workload, target, mark).await;
+                restarted.map_err(|error| WriteError { workload: Some(workload.clone()), ..error })
             }
         }
     }
 
     fn problem_of(&self, step: &Step, kind: ProblemKind, message: String) -> Problem {
+        let namespace = self.requests.namespace;
         let (workload, what) = match step {
-            Step::Roll { workload, .. } => {
-                (Some(workload.clone()), format!("{} {}/{}", workload.kind.as_str(), self.namespace, workload.name))
+            Step::Restart { workload, .. } => {
+                (Some(workload.clone()), format!("{} {}/{}", workload.kind.as_str(), namespace, workload.name))
             }
-            Step::Annotate { account, .. } => (None, format!("ServiceAccount {}/{}", self.namespace, account.name)),
-            Step::SetFinalizer { binding, .. } => (None, self.name_of::<ObservedBinding>(&binding.name)),
+            Step::Annotate { account, .. } => (None, format!("ServiceAccount {namespace}/{}", account.name)),
+            Step::SetFinalizer { binding, .. } => (None, self.requests.name_of::<ObservedBinding>(&binding.name)),
         };
         Problem { workload, what, kind, message }
     }
 
-    /// Gives up our finalizer. Where that does not remove it, it is removed whoever owns it: a binding that was restored
-    /// from a backup has it by the hand of whoever restored it, and one whose stored spec is of no valid type cannot be
-    /// applied to at all. Either would be deleted for ever.
-    async fn remove_finalizer(&self, binding: &Target) -> Result<Object, Problem> {
+    /// Gives up our finalizer. Where that does not remove it, removes it whoever owns it: of a
+    /// binding restored from a backup, whoever restored it owns the finalizer; to one whose stored
+    /// spec violates the schema nothing can be applied. Either would stay forever.
+    async fn remove_finalizer(&self, binding: &Target) -> Result<Object, WriteError> {
         let body = json!({"metadata": {"finalizers": []}});
-        let left = match self.apply::<ObservedBinding>(binding, body, false, false).await {
+        let applied = self.requests.apply::<ObservedBinding>(binding, body, Ownership::Shared, Part::Object).await;
+        let left = match applied {
             Ok(stored) if !has_finalizer(stored.meta()) => return Ok(Object::binding(stored)),
             Ok(stored) => stored.meta().clone(),
-            Err(problem) if problem.message.contains(NOT_OF_ITS_TYPE) => {
-                let Some(found) = self.look_up(&binding.name).await? else { return Err(problem) };
+            Err(error) if error.meaning == Meaning::StoredInvalid => {
+                let Some(found) = self.look_up(&binding.name).await? else { return Err(error) };
                 found
             }
-            Err(problem) => return Err(problem),
+            Err(error) => return Err(error),
         };
         let others: Vec<_> = left.finalizers.iter().flatten().filter(|it| *it != names::FINALIZER).collect();
         let body = json!({"metadata": {"finalizers": others}});
-        self.merge(&Target { name: binding.name.clone(), ..Target::of(&left) }, body, false).await
+        self.requests.merge(&Target { name: binding.name.clone(), ..Target::of(&left) }, body, Part::Object).await
     }
 
-    /// An error unless the binding is still what was observed: another process, or this one before it was started anew,
-    /// may have seen a later declaration and written what this one is about to take away. As the service account is
-    /// written only if it is as it was before this look, no later declaration's role is ever replaced.
-    async fn still_declared(&self, declared: &Declared) -> Result<(), Problem> {
+    /// Fails unless the binding is still what was observed: another process, or this one before its
+    /// restart, may have seen a later declaration and written what this one is about to take away.
+    /// The service account is written only if it is as it was before this look-up, so no later
+    /// declaration's role is ever replaced.
+    async fn still_declared(&self, declared: &Declared) -> Result<(), WriteError> {
         let found = self.look_up(&declared.binding).await?;
         if found.is_some_and(|meta| Declared::by(&meta) == *declared) {
             return Ok(());
         }
-        let what = self.name_of::<ObservedBinding>(&declared.binding);
-        Err(Problem {
+        Err(WriteError {
             workload: None,
-            what,
+            what: self.requests.name_of::<ObservedBinding>(&declared.binding),
+            meaning: Meaning::Changed,
             kind: ProblemKind::Stale,
             message: "it has changed since it was observed".to_owned(),
         })
     }
 
-    /// The metadata of a binding as the API server has it now, by a list of one: that needs no right of its own.
-    async fn look_up(&self, binding: &str) -> Result<Option<ObjectMeta>, Problem> {
-        let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
-        let what = || self.name_of::<ObservedBinding>(binding);
-        let found = self.within_time(what, api.list_metadata(&only(binding))).await?;
+    /// The metadata of a binding as the API server has it now, by a list of one: that needs no
+    /// right of its own.
+    async fn look_up(&self, binding: &str) -> Result<Option<ObjectMeta>, WriteError> {
+        let Requests { client, namespace } = self.requests;
+        let api = Api::<ObservedBinding>::namespaced(client.clone(), namespace);
+        let what = || self.requests.name_of::<ObservedBinding>(binding);
+        let found = self.requests.within_time(what, api.list_metadata(&only(binding))).await?;
         Ok(found.items.into_iter().next().map(|found| found.metadata))
     }
 
-    /// Writes the status of a binding that cannot be applied to: field by field, those that are there and no more to be
-    /// as well.
-    async fn replace_status(&self, binding: &Target, status: &PodIdentityBindingStatus) -> Result<Object, Problem> {
-        let what = || self.name_of::<ObservedBinding>(&binding.name);
-        let stored = Api::<DynamicObject>::namespaced_with(
-            self.client.clone(),
-            self.namespace,
-            &ApiResource::erase::<ObservedBinding>(&()),
-        );
-        let found = self.within_time(what, stored.list(&only(&binding.name))).await?;
-        let mut body = json!(status);
-        let before = found.items.first().and_then(|found| found.data["status"].as_object());
-        for key in before.into_iter().flat_map(|before| before.keys()) {
-            if body[key].is_null() {
-                body[key] = Value::Null;
-            }
-        }
-        self.merge(binding, json!({"metadata": {}, "status": body}), true).await
-    }
-
-    /// Merges `body` into a binding as it was observed: for what cannot be applied.
-    async fn merge(&self, binding: &Target, mut body: Value, status: bool) -> Result<Object, Problem> {
-        body["metadata"]["uid"] = json!(binding.uid);
-        body["metadata"]["resourceVersion"] = json!(binding.resource_version);
-        let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patch = Patch::Merge(body);
-        let api = Api::<ObservedBinding>::namespaced(self.client.clone(), self.namespace);
-        let request = async {
-            if status {
-                api.patch_status(&binding.name, &params, &patch).await
-            } else {
-                api.patch(&binding.name, &params, &patch).await
-            }
-        };
-        let what = || self.name_of::<ObservedBinding>(&binding.name);
-        self.within_time(what, request).await.map(Object::binding)
-    }
-
-    async fn annotate(
-        &self,
-        account: &Target,
-        annotations: &BTreeMap<String, String>,
-        force: bool,
-    ) -> Result<Object, Problem> {
-        let body = json!({"metadata": {"annotations": annotations}});
-        Ok(Object::account(self.apply::<ObservedAccount>(account, body, force, false).await?))
-    }
-
-    async fn roll(&self, workload: &WorkloadId, target: &Target, mark: &str) -> Result<Object, Problem> {
+    async fn restart(&self, workload: &WorkloadId, target: &Target, mark: &str) -> Result<Object, WriteError> {
         let annotations = json!({names::IDENTITY_ANNOTATION: mark});
         let body = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
         // The key is ours by name; whoever else wrote it copied it from us.
+        let (taken, object) = (Ownership::Taken, Part::Object);
         Ok(match workload.kind {
-            WorkloadKind::Deployment => Object::workload(self.apply::<Deployment>(target, body, true, false).await?),
-            WorkloadKind::StatefulSet => Object::workload(self.apply::<StatefulSet>(target, body, true, false).await?),
-            WorkloadKind::Rollout => Object::workload(self.apply::<Rollout>(target, body, true, false).await?),
-            WorkloadKind::DaemonSet => Object::workload(self.apply::<DaemonSet>(target, body, true, false).await?),
+            WorkloadKind::Deployment => {
+                Object::workload(self.requests.apply::<Deployment>(target, body, taken, object).await?)
+            }
+            WorkloadKind::StatefulSet => {
+                Object::workload(self.requests.apply::<StatefulSet>(target, body, taken, object).await?)
+            }
+            WorkloadKind::Rollout => {
+                Object::workload(self.requests.apply::<Rollout>(target, body, taken, object).await?)
+            }
+            WorkloadKind::DaemonSet => {
+                Object::workload(self.requests.apply::<DaemonSet>(target, body, taken, object).await?)
+            }
         })
     }
-
-    /// Applies `body`, completed with type, name and preconditions, and returns the object as it is now.
-    async fn apply<K>(&self, target: &Target, mut body: Value, force: bool, status: bool) -> Result<K, Problem>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
-    {
-        body["apiVersion"] = json!(K::api_version(&()));
-        body["kind"] = json!(K::kind(&()));
-        body["metadata"]["name"] = json!(target.name);
-        body["metadata"]["namespace"] = json!(self.namespace);
-        body["metadata"]["uid"] = json!(target.uid);
-        body["metadata"]["resourceVersion"] = json!(target.resource_version);
-        let api = Api::<K>::namespaced(self.client.clone(), self.namespace);
-        let params = PatchParams { force, ..PatchParams::apply(names::FIELD_MANAGER) };
-        let patch = Patch::Apply(body);
-        let request = async {
-            if status {
-                api.patch_status(&target.name, &params, &patch).await
-            } else {
-                api.patch(&target.name, &params, &patch).await
-            }
-        };
-        self.within_time(|| self.name_of::<K>(&target.name), request).await
-    }
-
-    fn name_of<K: Resource<DynamicType = ()>>(&self, name: &str) -> String {
-        format!("{} {}/{name}", K::kind(&()), self.namespace)
-    }
-
-    async fn within_time<T>(
-        &self,
-        what: impl Fn() -> String,
-        request: impl Future<Output = kube::Result<T>>,
-    ) -> Result<T, Problem> {
-        match tokio::time::timeout(WRITE_TIMEOUT, request).await {
-            Ok(Ok(object)) => Ok(object),
-            Ok(Err(error)) => Err(problem(what(), &error)),
-            Err(_) => {
-                let message = format!("no answer within {} s", WRITE_TIMEOUT.as_secs());
-                Err(Problem { workload: None, what: what(), kind: ProblemKind::Failed, message })
-            }
-        }
-    }
-}
-
-/// A list of the object of this name: that needs no right to get it.
-fn only(name: &str) -> ListParams {
-    ListParams::default().fields(&format!("metadata.name={name}"))
-}
-
-/// Writes the status of a binding and returns the binding as it is now.
-pub async fn write_status(
-    client: &Client,
-    namespace: &str,
-    binding: &Target,
-    status: &PodIdentityBindingStatus,
-) -> Result<Object, Problem> {
-    let body = json!({"status": status});
-    // The status is ours alone; the default that the schema gives belongs to whoever created the binding.
-    let write = Write { client, namespace };
-    let stored = match write.apply::<ObservedBinding>(binding, body, true, true).await {
-        Err(problem) if problem.message.contains(NOT_OF_ITS_TYPE) => write.replace_status(binding, status).await,
-        written => written.map(Object::binding),
-    }?;
-    match &stored {
-        Object::Binding(stored) if stored.status.clone().unwrap_or_default() != *status => Err(Problem {
-            workload: None,
-            what: format!("status of {}", write.name_of::<ObservedBinding>(&binding.name)),
-            kind: ProblemKind::Refused,
-            message:
-                "the API server stores only part of it, because its definition of PodIdentityBinding is of another \
-                      version than the operator: apply the definition that belongs to this operator (config/crd)"
-                    .to_owned(),
-        }),
-        _ => Ok(stored),
-    }
-}
-
-/// Sorts out what an error means.
-fn problem(what: String, error: &kube::Error) -> Problem {
-    let kube::Error::Api(status) = error else {
-        return Problem { workload: None, what, kind: ProblemKind::Failed, message: error.to_string() };
-    };
-    let causes = status.details.iter().flat_map(|details| &details.causes);
-    let mut conflicts = causes.filter(|cause| cause.reason == "FieldManagerConflict").peekable();
-    if conflicts.peek().is_some() {
-        let named =
-            conflicts.map(|cause| format!("{} ({})", cause.message, cause.field)).collect::<Vec<_>>().join(", ");
-        return Problem { workload: None, what, kind: ProblemKind::Conflict, message: named };
-    }
-    let kind = match status.code {
-        // Without causes a 409 is a resource version or uid that is not the object's any more.
-        404 | 409 | 410 => ProblemKind::Stale,
-        400..=403 | 405..=408 | 411..=428 => ProblemKind::Refused,
-        _ => ProblemKind::Failed,
-    };
-    Problem { workload: None, what, kind, message: status.message.clone() }
 }

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 
 pub use podidentity_api::FindingSeverity as Severity;
 
-use crate::slip::{Entry, SlipReason};
+mod slip_reason;
+
+pub use self::slip_reason::{Entry, SlipReason, reference as slip_reference};
 
 /// What is to be known of a reason, whichever pod has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,7 +260,7 @@ pub struct Finding {
 pub fn reference() -> String {
     let mut page = String::from(
         "# Findings\n\n\
-         <!-- Generated from crates/core/src/finding.rs; the test findings_page says how. -->\n\n\
+         <!-- Generated from crates/core/src/finding/mod.rs; the test findings_page says how. -->\n\n\
          What verification finds in pods, and what it means. `IdentityVerified` is True when no live pod has an Error. \
          Findings are in `status.findings`, worst first.\n\n\
          | Reason | Severity | Does a restart cure it? |\n|---|---|---|\n",

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fmt::Write as _;
 
-use crate::finding::Severity;
+use super::Severity;
 
 /// What is to be known of a slip, whoever made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +169,7 @@ impl fmt::Display for SlipReason {
 pub fn reference() -> String {
     let mut page = String::from(
         "# Slips\n\n\
-         <!-- Generated from crates/core/src/slip/catalogue.rs; the test findings_page says how. -->\n\n\
+         <!-- Generated from crates/core/src/finding/slip_reason.rs; the test findings_page says how. -->\n\n\
          What is written where a role is meant and does not come to that. `kubectl podidentity lint` finds them in \
          manifests; `status`, `explain` and `verify` find in a cluster those that the API server lets pass; the operator \
          reports those of bound service accounts and their workloads in `status.findings`. What is wrong with pods is in \

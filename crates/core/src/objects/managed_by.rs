@@ -1,21 +1,21 @@
-//! Which tool keeps an object: told by the marks that tools leave on what they write.
+//! The tools that manage an object, by the labels and annotations that tools write.
 
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
-use crate::objects::ServiceAccount;
+use super::ServiceAccount;
 
-/// A tool that keeps an object, and the name of what the object belongs to there.
+/// A tool that manages an object, and the name that the tool has for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Owner {
+pub struct ManagedBy {
     /// For example `Helm`.
     pub tool: &'static str,
-    /// For example the name of the Helm release; empty where the mark does not tell.
+    /// For example the name of the Helm release; empty where the tool writes none.
     pub name: String,
 }
 
-impl fmt::Display for Owner {
+impl fmt::Display for ManagedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name.as_str() {
             "" => f.write_str(self.tool),
@@ -34,7 +34,8 @@ struct Mark {
     name: Option<&'static str>,
 }
 
-/// Source: the documentation of each tool. Helm's label alone is not enough for Flux's Helm releases, which have both.
+/// Source: the documentation of each tool. Helm's label alone is not enough for Flux's Helm
+/// releases, which have both.
 #[rustfmt::skip]
 const MARKS: &[Mark] = &[
     Mark { tool: "eksctl", key: "app.kubernetes.io/managed-by", value: Some("eksctl"), name: None },
@@ -47,20 +48,20 @@ const MARKS: &[Mark] = &[
     Mark { tool: "OLM", key: "olm.managed", value: Some("true"), name: None },
 ];
 
-/// Whether a label or annotation tells of a tool.
-pub(crate) fn is_mark(key: &str) -> bool {
+/// Whether a tool writes the label or annotation.
+pub(super) fn is_mark(key: &str) -> bool {
     MARKS.iter().any(|mark| mark.key == key)
 }
 
 /// Whether an owner of an object is a tool's.
-pub(crate) fn is_keeper(owner: &OwnerReference) -> bool {
+pub(super) fn is_manager(owner: &OwnerReference) -> bool {
     owner.kind == "ClusterServiceVersion"
 }
 
-/// The tools that keep a service account, in the order of [`MARKS`], each once.
-pub fn owners(account: &ServiceAccount) -> Vec<Owner> {
+/// The tools that manage a service account, in the order of [`MARKS`], each once.
+pub fn managed_by(account: &ServiceAccount) -> Vec<ManagedBy> {
     let get = |key: &str| account.labels.get(key).or_else(|| account.annotations.get(key)).cloned();
-    let mut found: Vec<Owner> = Vec::new();
+    let mut found: Vec<ManagedBy> = Vec::new();
     for mark in MARKS {
         let Some(value) = get(mark.key).filter(|value| mark.value.is_none_or(|wanted| value == wanted)) else {
             continue;
@@ -73,14 +74,14 @@ pub fn owners(account: &ServiceAccount) -> Vec<Owner> {
         // Argo CD's tracking ID is APPLICATION:GROUP/KIND:NAMESPACE/NAME.
         let name = name.split(':').next().unwrap_or_default().to_owned();
         if !found.iter().any(|owner| owner.tool == mark.tool) {
-            found.push(Owner { tool: mark.tool, name });
+            found.push(ManagedBy { tool: mark.tool, name });
         }
     }
-    let keeper = account.metadata.owner_references.iter().flatten().find(|owner| is_keeper(owner));
-    if let Some(owner) = keeper
+    let manager = account.metadata.owner_references.iter().flatten().find(|owner| is_manager(owner));
+    if let Some(owner) = manager
         && !found.iter().any(|found| found.tool == "OLM")
     {
-        found.push(Owner { tool: "OLM", name: owner.name.clone() });
+        found.push(ManagedBy { tool: "OLM", name: owner.name.clone() });
     }
     found
 }
@@ -93,15 +94,15 @@ mod tests {
 
     fn found(meta: &serde_json::Value) -> Vec<String> {
         let account: ServiceAccount = serde_json::from_value(json!({"metadata": meta})).unwrap();
-        owners(&account).iter().map(Owner::to_string).collect()
+        managed_by(&account).iter().map(ManagedBy::to_string).collect()
     }
 
     #[test]
     fn each_tool_is_known_by_its_marks() {
-        let managed_by = |tool: &str| json!({"app.kubernetes.io/managed-by": tool});
-        assert_eq!(found(&json!({"labels": managed_by("eksctl")})), ["eksctl"]);
+        let label = |tool: &str| json!({"app.kubernetes.io/managed-by": tool});
+        assert_eq!(found(&json!({"labels": label("eksctl")})), ["eksctl"]);
         let release = json!({"meta.helm.sh/release-name": "shop"});
-        assert_eq!(found(&json!({"labels": managed_by("Helm"), "annotations": release})), ["Helm (shop)"]);
+        assert_eq!(found(&json!({"labels": label("Helm"), "annotations": release})), ["Helm (shop)"]);
         let tracked = json!({"argocd.argoproj.io/tracking-id": "shop:/ServiceAccount:default/app"});
         assert_eq!(found(&json!({"annotations": tracked})), ["Argo CD (shop)"]);
         assert_eq!(

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use podidentity_api::names::{self, reason};
 use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus};
+use podidentity_api::{Reason, names};
 
-use super::story::{Progress, Story};
+use super::summary::{Progress, Summary};
 use super::{Transition, conditions};
 use crate::assess::{Assessment, Deletion};
 use crate::outcome::{Outcome, ProblemKind};
@@ -20,19 +20,19 @@ pub(super) fn statuses<'a>(
     outcome: &'a Outcome,
 ) -> impl Iterator<Item = (&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
     let undone = !assessment.is_handed_over() && !snapshot.namespace_terminating();
-    let leaving = assessment.deleting.iter().filter(move |it| undone && has_finalizer(&it.binding.metadata));
-    leaving.filter_map(|deletion| {
+    let deleting = assessment.deleting.iter().filter(move |it| undone && has_finalizer(&it.binding.metadata));
+    deleting.filter_map(|deletion| {
         let binding = &deletion.binding;
-        let story = what_keeps(deletion, outcome)?;
+        let summary = what_keeps(deletion, outcome)?;
         let old = binding.status.clone().unwrap_or_default();
         let generation = binding.metadata.generation;
         let released = deletion.revocation.as_ref().is_some_and(|revocation| !revocation.is_offered);
-        let conditions = conditions::leaving(&story, released, &old.conditions, generation, snapshot.now);
+        let conditions = conditions::deleting(&summary, released, &old.conditions, generation, snapshot.now);
         Some((binding, PodIdentityBindingStatus { observed_generation: generation, conditions, ..old }))
     })
 }
 
-fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Story> {
+fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
     if let Some(problem) = outcome.first(ProblemKind::Refused) {
         let message = format!(
             "being deleted, but the API server refuses to write {}: {}; it is tried again every few minutes, and if you \
@@ -41,7 +41,7 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Story> {
             problem.message,
             names::FINALIZER
         );
-        return Some(Story { progress: Progress::Stalled, reason: reason::WRITE_REFUSED, message });
+        return Some(Summary { progress: Progress::Stalled, reason: Reason::WriteRefused, message });
     }
     let revocation = deletion.revocation.as_ref()?;
     let mut rolling: Vec<String> = revocation.under_way.iter().map(|(id, _)| id.to_string()).collect();
@@ -57,7 +57,7 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Story> {
                  at {until})",
                 refused.kind, refused.name
             );
-            return Some(Story { progress: Progress::Stalled, reason: reason::WRITE_REFUSED, message });
+            return Some(Summary { progress: Progress::Stalled, reason: Reason::WriteRefused, message });
         }
         (true, _, _) if revocation.settles_at.is_some() => format!(
             "being deleted: waiting for the webhook's cache to forget the annotation before {next} workloads are restarted"
@@ -70,11 +70,12 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Story> {
             format!("being deleted: restarting {rolling}, whose pods still have the role, and then {next} more")
         }
     };
-    Some(Story { progress: Progress::Reconciling, reason: reason::REVOKING, message })
+    Some(Summary { progress: Progress::Reconciling, reason: Reason::Revoking, message })
 }
 
-/// What is to be said of bindings that were let go, since no status will: given the snapshot that the plan was made on.
-pub fn farewells(
+/// What is to be said of bindings that were let go, since no status will: given the snapshot that
+/// the plan was made on.
+pub fn deletion_events(
     snapshot: &Snapshot,
     assessment: &Assessment,
     outcome: &Outcome,
@@ -89,14 +90,14 @@ pub fn farewells(
         };
         let account = &snapshot.service_account_name;
         if released {
-            say(false, reason::RELEASED, format!("gave up the annotations of service account {account}"));
+            say(false, Reason::Released, format!("gave up the annotations of service account {account}"));
         }
         let lets_go = |step: &Step| matches!(step, Step::SetFinalizer { binding: it, present: false } if Some(&it.name) == binding.metadata.name.as_ref());
         if assessment.is_handed_over() || !outcome.done.iter().any(lets_go) {
             continue;
         }
         if binding.spec.suspend && !snapshot.namespace_terminating() {
-            say(false, reason::RETAINED, format!("suspended, so service account {account} keeps its annotations"));
+            say(false, Reason::Retained, format!("suspended, so service account {account} keeps its annotations"));
         }
         let Some(revocation) = deletion.revocation.as_ref().filter(|it| !it.kept.is_empty()) else { continue };
         if snapshot.namespace_terminating() {
@@ -110,7 +111,7 @@ pub fn farewells(
             ),
             None => format!("not revoked: pods of {kept} keep the role until they are replaced; restart them"),
         };
-        say(true, reason::ROLE_KEPT, note);
+        say(true, Reason::RoleKept, note);
     }
     all
 }

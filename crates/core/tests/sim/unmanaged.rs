@@ -6,7 +6,7 @@ use super::workload::Template;
 
 /// Who has made a pod of no workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StrayKind {
+pub enum UnmanagedKind {
     /// Nobody.
     Bare,
     /// A Job.
@@ -17,33 +17,35 @@ pub enum StrayKind {
 
 /// A pod of no workload.
 #[derive(Clone, Debug)]
-pub struct Stray {
-    pub kind: StrayKind,
+pub struct Unmanaged {
+    pub kind: UnmanagedKind,
     pub pod: PodState,
 }
 
 impl Cluster {
     /// Somebody runs a pod; nothing happens if the API server does not take it.
-    pub fn stray(&mut self, kind: StrayKind) {
+    pub fn unmanaged(&mut self, kind: UnmanagedKind) {
         let (id, known) = (self.count(), self.known());
         let owner = match kind {
-            StrayKind::Bare => None,
-            StrayKind::Job => Some(Owner { kind: "Job", name: "nightly".to_owned(), label: None }),
-            StrayKind::Direct => Some(Owner { kind: "Deployment", name: "web".to_owned(), label: None }),
+            UnmanagedKind::Bare => None,
+            UnmanagedKind::Job => Some(Owner { kind: "Job", name: "nightly".to_owned(), label: None }),
+            UnmanagedKind::Direct => Some(Owner { kind: "Deployment", name: "web".to_owned(), label: None }),
         };
-        if let Ok(mut pod) = PodState::admitted(format!("stray-{id}"), owner, &Template::default(), &known, self.now) {
+        if let Ok(mut pod) =
+            PodState::admitted(format!("unmanaged-{id}"), owner, &Template::default(), &known, self.now)
+        {
             pod.set_ready(true);
-            self.strays.push(Stray { kind, pod });
+            self.unmanaged.push(Unmanaged { kind, pod });
         }
     }
 
     /// The oldest of them ends: a Job's pod stays, and is finished; others are gone.
-    pub fn end_stray(&mut self) {
-        let Some(stray) = self.strays.first_mut() else { return };
-        if stray.kind == StrayKind::Job && !stray.pod.is_finished() {
-            stray.pod.finish();
+    pub fn end_unmanaged(&mut self) {
+        let Some(unmanaged) = self.unmanaged.first_mut() else { return };
+        if unmanaged.kind == UnmanagedKind::Job && !unmanaged.pod.is_finished() {
+            unmanaged.pod.finish();
         } else {
-            self.strays.remove(0);
+            self.unmanaged.remove(0);
         }
     }
 }

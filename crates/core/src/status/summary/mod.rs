@@ -1,14 +1,16 @@
-//! The one thing to say about a binding: ordered checks, of which the first that applies gives reason and message.
+//! The one thing to say about a binding: ordered checks, of which the first that applies gives
+//! reason and message.
 
 mod account;
 mod pods;
 mod rollout;
 
-use podidentity_api::names::{self, reason};
 use podidentity_api::{PodIdentityBinding, WorkloadState};
+use podidentity_api::{Reason, names};
 
 use super::{Counts, workloads};
 use crate::assess::{Case, last_verified};
+use crate::desired_identity::DesiredIdentity;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::foreign::list;
 use crate::grants::Grant;
@@ -18,15 +20,14 @@ use crate::rollout::{Phase, Wait, WorkloadVerdict};
 use crate::snapshot::Snapshot;
 use crate::step::Step;
 use crate::verify::JudgedPod;
-use crate::wanted::Wanted;
 
 /// How a binding is doing, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Story {
+pub struct Summary {
     /// Who has to do something.
     pub progress: Progress,
-    /// CamelCase reason.
-    pub reason: &'static str,
+    /// Reason of the condition.
+    pub reason: Reason,
     /// What is wrong, which object, what it means, what to do.
     pub message: String,
 }
@@ -42,7 +43,7 @@ pub enum Progress {
     Stalled,
 }
 
-type Check = fn(&View) -> Option<Story>;
+type Check = fn(&View) -> Option<Summary>;
 
 /// From what makes everything else moot to what is merely unfinished.
 const CHECKS: &[Check] = &[
@@ -77,19 +78,19 @@ struct View<'a> {
     outcome: &'a Outcome,
 }
 
-/// The story of the binding that owns the service account.
-pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcome: &Outcome) -> Story {
+/// The summary of the binding that owns the service account.
+pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcome: &Outcome) -> Summary {
     let view = View { snapshot, case, counts, outcome };
-    let story = CHECKS.iter().find_map(|check| check(&view)).unwrap_or_else(|| Story {
+    let summary = CHECKS.iter().find_map(|check| check(&view)).unwrap_or_else(|| Summary {
         progress: Progress::Done,
-        reason: reason::VERIFIED,
+        reason: Reason::Verified,
         message: pods::verified(&view),
     });
-    view.in_a_rollback(story)
+    view.in_a_rollback(summary)
 }
 
-/// The story of a binding that another one keeps from the service account.
-pub(super) fn of_waiting(snapshot: &Snapshot, owner: Option<&PodIdentityBinding>) -> Story {
+/// The summary of a binding that another one keeps from the service account.
+pub(super) fn of_waiting(snapshot: &Snapshot, owner: Option<&PodIdentityBinding>) -> Summary {
     let name = &snapshot.service_account_name;
     let message = match owner.and_then(|owner| owner.metadata.name.as_deref()) {
         Some(owner) => {
@@ -97,15 +98,15 @@ pub(super) fn of_waiting(snapshot: &Snapshot, owner: Option<&PodIdentityBinding>
         }
         None => format!("service account {name} is bound by an older PodIdentityBinding: delete all but one"),
     };
-    stalled(reason::SERVICE_ACCOUNT_CLAIMED, message)
+    stalled(Reason::ServiceAccountClaimed, message)
 }
 
-fn stalled(reason: &'static str, message: String) -> Story {
-    Story { progress: Progress::Stalled, reason, message }
+fn stalled(reason: Reason, message: String) -> Summary {
+    Summary { progress: Progress::Stalled, reason, message }
 }
 
-fn reconciling(reason: &'static str, message: String) -> Story {
-    Story { progress: Progress::Reconciling, reason, message }
+fn reconciling(reason: Reason, message: String) -> Summary {
+    Summary { progress: Progress::Reconciling, reason, message }
 }
 
 impl View<'_> {
@@ -113,26 +114,26 @@ impl View<'_> {
         format!("service account {}/{}", self.snapshot.namespace, self.snapshot.service_account_name)
     }
 
-    /// A story about work that the operator would do: a suspended binding needs a person instead.
-    fn unless_suspended(&self, story: Story) -> Story {
-        if self.case.binding.spec.suspend { stalled(reason::SUSPENDED, suspended(&story.message)) } else { story }
+    /// A summary about work that the operator would do: a suspended binding needs a person instead.
+    fn unless_suspended(&self, summary: Summary) -> Summary {
+        if self.case.binding.spec.suspend { stalled(Reason::Suspended, suspended(&summary.message)) } else { summary }
     }
 
-    /// Whatever the story is: in a rollback it begins with what failed.
-    fn in_a_rollback(&self, story: Story) -> Story {
-        if self.case.rolled_back().is_none() || story.reason == reason::ROLLED_BACK {
-            return story;
+    /// Whatever the summary is: in a rollback it begins with what failed.
+    fn in_a_rollback(&self, summary: Summary) -> Summary {
+        if self.case.rolled_back().is_none() || summary.reason == Reason::RolledBack {
+            return summary;
         }
         let (failed, restored) = self.rollback_of();
-        Story { message: format!("{failed} failed, returning to {restored}: {}", story.message), ..story }
+        Summary { message: format!("{failed} failed, returning to {restored}: {}", summary.message), ..summary }
     }
 
     /// What failed, and what is returned to.
     fn rollback_of(&self) -> (String, String) {
-        let failed = Wanted::of(&self.case.binding.spec);
-        let restored = last_verified(&self.case.binding).unwrap_or_else(|| self.case.wanted.clone());
+        let failed = DesiredIdentity::of(&self.case.binding.spec);
+        let restored = last_verified(&self.case.binding).unwrap_or_else(|| self.case.expected.identity.clone());
         let before = if failed.role_arn == restored.role_arn { "what was verified before" } else { &restored.role_arn };
-        (failed.told_from(&restored), before.to_owned())
+        (failed.differences_from(&restored), before.to_owned())
     }
 
     fn waiting(&self, wait: Wait) -> Vec<&WorkloadVerdict> {
@@ -145,31 +146,31 @@ impl View<'_> {
     }
 }
 
-fn namespace_terminating(view: &View) -> Option<Story> {
+fn namespace_terminating(view: &View) -> Option<Summary> {
     view.snapshot.namespace_terminating().then(|| {
         reconciling(
-            reason::NAMESPACE_TERMINATING,
+            Reason::NamespaceTerminating,
             format!("namespace {} is being deleted: nothing is written any more", view.snapshot.namespace),
         )
     })
 }
 
-fn invalid_spec(view: &View) -> Option<Story> {
+fn invalid_spec(view: &View) -> Option<Summary> {
     let problem = view.case.invalid.as_ref()?;
-    Some(stalled(reason::INVALID_SPEC, format!("{problem}: correct the binding")))
+    Some(stalled(Reason::InvalidSpec, format!("{problem}: correct the binding")))
 }
 
-fn role_not_granted(view: &View) -> Option<Story> {
+fn role_not_granted(view: &View) -> Option<Summary> {
     let namespace = &view.snapshot.namespace;
     let granted = match &view.case.grant {
         Grant::NotRequired | Grant::Given => return None,
         Grant::Unknown => {
             let message = format!("namespace {namespace} has not been seen yet, so what it grants is not known");
-            return Some(reconciling(reason::NAMESPACE_NOT_FOUND, message));
+            return Some(reconciling(Reason::NamespaceNotFound, message));
         }
         Grant::Missing(grants) => grants,
     };
-    let (role, key) = (&view.case.wanted.role_arn, names::ALLOWED_ROLES_ANNOTATION);
+    let (role, key) = (&view.case.expected.identity.role_arn, names::ALLOWED_ROLES_ANNOTATION);
     let how = match granted.and(role) {
         Some(all) => {
             format!("let an administrator grant it: kubectl annotate --overwrite namespace {namespace} {key}='{all}'")
@@ -187,7 +188,7 @@ fn role_not_granted(view: &View) -> Option<Story> {
         None => String::new(),
     };
     Some(stalled(
-        reason::ROLE_NOT_ALLOWED,
+        Reason::RoleNotAllowed,
         format!(
             "namespace {namespace} does not grant the role {role} (it grants {grants}): nothing is written{kept}. Name \
              another role, or {how}"
@@ -195,13 +196,13 @@ fn role_not_granted(view: &View) -> Option<Story> {
     ))
 }
 
-fn only_shown(view: &View) -> Option<Story> {
+fn only_shown(view: &View) -> Option<Summary> {
     let withheld = &view.outcome.withheld;
     if withheld.is_empty() {
         return None;
     }
     let steps: Vec<String> = withheld.iter().map(Step::to_string).collect();
-    let rolls = |verdict: &&WorkloadVerdict| withheld.iter().any(|step| step.is_roll_of(&verdict.workload.id()));
+    let rolls = |verdict: &&WorkloadVerdict| withheld.iter().any(|step| step.is_restart_of(&verdict.workload.id()));
     let later: Vec<_> = view.in_state(WorkloadState::Pending).into_iter().filter(|verdict| !rolls(verdict)).collect();
     let later = match later.len() {
         0 => String::new(),
@@ -209,7 +210,7 @@ fn only_shown(view: &View) -> Option<Story> {
         n => format!("; after that restarts of {n} workloads: {}", names_of(&later)),
     };
     let message = format!("the operator only shows what it would do (--dry-run): {}{later}", steps.join("; "));
-    Some(stalled(reason::DRY_RUN, message))
+    Some(stalled(Reason::DryRun, message))
 }
 
 /// What a suspended binding says of what is to be done.
@@ -218,13 +219,13 @@ fn suspended(what: &str) -> String {
 }
 
 /// A refused restart is told with the others, of its workload.
-fn write_refused(view: &View) -> Option<Story> {
+fn write_refused(view: &View) -> Option<Summary> {
     if let Some(problem) = view.outcome.first_but_restarts(ProblemKind::Conflict) {
         let message = format!("{}: {}; agree on one owner, or set onConflict: Override", problem.what, problem.message);
-        return Some(stalled(reason::ANNOTATION_CONFLICT, message));
+        return Some(stalled(Reason::AnnotationConflict, message));
     }
     if let Some(problem) = view.outcome.first_but_restarts(ProblemKind::Rewritten) {
-        return Some(stalled(reason::ANNOTATION_CONFLICT, format!("{}: {}", problem.what, problem.message)));
+        return Some(stalled(Reason::AnnotationConflict, format!("{}: {}", problem.what, problem.message)));
     }
     let problem = view.outcome.first_but_restarts(ProblemKind::Refused)?;
     let message = format!(
@@ -232,22 +233,23 @@ fn write_refused(view: &View) -> Option<Story> {
          admission policy that refuses it; it is tried again every few minutes",
         problem.what, problem.message
     );
-    Some(stalled(reason::WRITE_REFUSED, message))
+    Some(stalled(Reason::WriteRefused, message))
 }
 
-fn write_failed(view: &View) -> Option<Story> {
+fn write_failed(view: &View) -> Option<Summary> {
     let problem = view.outcome.first(ProblemKind::Failed)?;
     let message = format!("writing {} failed and is tried again: {}", problem.what, problem.message);
-    Some(reconciling(reason::WRITE_FAILED, message))
+    Some(reconciling(Reason::WriteFailed, message))
 }
 
-fn pods_not_verified(view: &View) -> Option<Story> {
+fn pods_not_verified(view: &View) -> Option<Summary> {
     let managed = view.case.workloads.iter().filter(|verdict| verdict.phase != Phase::Excluded);
     let managed = managed.flat_map(|verdict| &verdict.pods);
     let (of_jobs, others): (Vec<_>, Vec<_>) = view.case.unmanaged.iter().partition(|(owner, _)| is_job(owner.as_ref()));
     let lasting = managed.chain(others.into_iter().flat_map(|(_, pods)| pods)).flat_map(errors);
     let of_jobs: Vec<&Finding> = of_jobs.into_iter().flat_map(|(_, pods)| pods).flat_map(errors).collect();
-    // A Job ends by itself, and its next pods get what the account offers, unless its own template keeps it from them.
+    // A Job ends by itself, and its next pods get what the account offers, unless its own template
+    // keeps it from them.
     let (passing, by_template): (Vec<&Finding>, Vec<_>) = of_jobs.into_iter().partition(|finding| passes(finding));
     let errors: Vec<&Finding> = lasting.chain(by_template).collect();
     let more = |count: usize| match count.saturating_sub(1) {
@@ -256,7 +258,7 @@ fn pods_not_verified(view: &View) -> Option<Story> {
     };
     if let Some(first) = errors.first() {
         let more = more(errors.len() + passing.len());
-        return Some(stalled(reason::VERIFICATION_FAILED, format!("{}{more}", first.message)));
+        return Some(stalled(Reason::VerificationFailed, format!("{}{more}", first.message)));
     }
     let first = passing.first()?;
     let message = format!(
@@ -264,7 +266,7 @@ fn pods_not_verified(view: &View) -> Option<Story> {
         first.message,
         more(passing.len())
     );
-    Some(reconciling(reason::WAITING_FOR_JOBS, message))
+    Some(reconciling(Reason::WaitingForJobs, message))
 }
 
 fn errors(judged: &JudgedPod) -> impl Iterator<Item = &Finding> {
