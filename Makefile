@@ -200,7 +200,8 @@ check-docs: ## Fail if a link of a page leads nowhere, or a reason is not explai
 	@cargo run --quiet -p podidentity-docs -- check
 
 .PHONY: check-layers
-check-layers: ## Fail if core could do I/O
+check-layers: ## Fail if core could do I/O, modules import each other in a circle, or a file has more than 400 lines
 	@echo "== layers"
+	@cargo run --quiet -p podidentity-docs -- layers
 	@if cargo tree -p podidentity-core -e normal --prefix none | grep -E '^(kube|kube-client|kube-runtime|tokio|hyper) '; then \
 	  echo "podidentity-core must not depend on a client or a runtime" >&2; exit 1; fi

@@ -255,7 +255,7 @@ async fn a_second_after(time: Option<&Time>) {
 /// The hash of the identity that [`Broken::bind`] declares.
 fn hash() -> Result<String> {
     let binding: PodIdentityBinding = fixtures::binding("any", "any", ROLE)?;
-    Ok(podidentity_core::wanted::Wanted::of(&binding.spec).hash())
+    Ok(podidentity_core::desired_identity::DesiredIdentity::of(&binding.spec).hash())
 }
 
 /// A part of a template that is about its container.

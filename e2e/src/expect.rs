@@ -36,8 +36,9 @@ pub async fn reason(
     name: &str,
     kind: &str,
     status: &str,
-    reason: &str,
+    reason: impl AsRef<str>,
 ) -> Result<PodIdentityBinding> {
+    let reason = reason.as_ref();
     let what = format!("the binding's condition {kind} is {status} with reason {reason}");
     wait::object(&namespace.api(), name, &what, |binding: Option<&PodIdentityBinding>| {
         let binding = binding.ok_or("it does not exist")?;
@@ -154,7 +155,7 @@ pub async fn workload(namespace: &Namespace, binding: &str, id: &str, state: Wor
 }
 
 /// Waits until the binding needs a person, for this reason.
-pub async fn stalled(namespace: &Namespace, name: &str, because: &str) -> Result<String> {
+pub async fn stalled(namespace: &Namespace, name: &str, because: impl AsRef<str>) -> Result<String> {
     let binding = reason(namespace, name, condition::STALLED, "True", because).await?;
     let ready = condition_of(&binding, condition::READY).map(|ready| ready.status.as_str());
     ensure!(ready == Some("False"), "stalled and yet ready: {ready:?}");
@@ -162,7 +163,8 @@ pub async fn stalled(namespace: &Namespace, name: &str, because: &str) -> Result
 }
 
 /// Waits until an event of this reason lies in the namespace.
-pub async fn event(namespace: &Namespace, reason: &str) -> Result<Event> {
+pub async fn event(namespace: &Namespace, reason: impl AsRef<str>) -> Result<Event> {
+    let reason = reason.as_ref();
     let what = format!("there is an event {reason}");
     wait::objects(&namespace.api(), "", &what, |events: &[&Event]| {
         let found = events.iter().find(|event| event.reason.as_deref() == Some(reason));

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -129,10 +130,25 @@ pub struct PodIdentityBindingSpec {
     #[serde(default)]
     pub suspend: bool,
 
-    /// Never on the wire: why a stored spec could not be decoded, of which the other fields hold what could be.
+    /// Never on the wire: the field of a stored spec that cannot be decoded. The other fields hold what can.
     #[serde(skip)]
     #[schemars(skip)]
-    pub undecodable: Option<String>,
+    pub undecodable: Option<InvalidSpec>,
+}
+
+/// A field of a stored spec that the operator cannot act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidSpec {
+    /// The field below `spec`, for example `rollout.settleSeconds`.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl fmt::Display for InvalidSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "spec.{}: {}", self.field, self.problem)
+    }
 }
 
 /// How workloads whose pods lack the identity are restarted.

@@ -5,18 +5,20 @@
 //! ```
 //!
 //! [`binding`] has the spec, [`status`] the status, [`crd`] the `CustomResourceDefinition` made of both, and
-//! [`names`] every annotation key, label, condition, reason and field manager.
+//! [`names`] every annotation key, label, condition and field manager, [`reason`] every reason.
 
 pub mod names;
 
 pub mod binding;
 pub mod crd;
+pub mod reason;
 pub mod status;
 
 pub use binding::{
-    ConflictPolicy, DeletionPolicy, FailurePolicy, LabelSelector, PodIdentityBinding, PodIdentityBindingSpec, Rollout,
-    RolloutPolicy, SelectorOperator, SelectorRequirement,
+    ConflictPolicy, DeletionPolicy, FailurePolicy, InvalidSpec, LabelSelector, PodIdentityBinding,
+    PodIdentityBindingSpec, Rollout, RolloutPolicy, SelectorOperator, SelectorRequirement,
 };
+pub use reason::Reason;
 pub use status::{
     FindingSeverity, FindingStatus, PodIdentityBindingStatus, RefusedStatus, RestartStatus, RevertedStatus,
     RollbackStatus, ServiceAccountStatus, VerifiedIdentity, WorkloadState, WorkloadStatus,

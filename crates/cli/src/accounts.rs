@@ -6,10 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use podidentity_api::{ConflictPolicy, PodIdentityBinding};
 use podidentity_core::claim::Claim;
+use podidentity_core::desired_identity::DesiredIdentity;
+use podidentity_core::expectation::Expectation;
 use podidentity_core::injection::{CONFIG_MAP, Entries, Entry, Given};
 use podidentity_core::objects::{Map, ServiceAccount};
-use podidentity_core::settings::Settings;
-use podidentity_core::wanted::Wanted;
+use podidentity_core::settings::{IdentityAnnotation, Settings};
 
 use crate::manifest::{Object, Role};
 use crate::read::{Place, Problem};
@@ -51,7 +52,7 @@ pub(crate) struct Identity {
     /// What the webhook's ConfigMap says, if that is what counts.
     entry: Option<Entry>,
     /// What pods are judged by.
-    pub(crate) wanted: Wanted,
+    pub(crate) expected: Expectation,
 }
 
 /// An annotation that a binding cannot set because the service account's manifest sets it to something else.
@@ -168,9 +169,9 @@ impl<'a> Account<'a> {
     /// The first annotation of the service account that differs from what its binding wants.
     pub(crate) fn conflict(&self, settings: &Settings) -> Option<Conflict<'_, 'a>> {
         let binding = self.owner()?;
-        let wanted = Wanted::of(&binding.binding.spec).annotations(settings);
+        let wanted = DesiredIdentity::of(&binding.binding.spec).annotations(settings);
         // The role first: it is what matters most.
-        let role = settings.key("role-arn");
+        let role = settings.annotation(IdentityAnnotation::RoleArn);
         let mut differing =
             wanted.iter().filter(|(key, wanted)| self.annotations.get(*key).is_some_and(|seen| seen != *wanted));
         let (key, value) = differing.clone().find(|(key, _)| **key == role).or_else(|| differing.next())?;
@@ -187,7 +188,7 @@ impl<'a> Account<'a> {
     pub(crate) fn identity(&self, settings: &Settings) -> Option<Identity> {
         let in_force = self.conflict(settings).is_none_or(|conflict| conflict.overridden);
         match self.owner().filter(|_| in_force) {
-            Some(owner) => Some(Identity::of(Wanted::of(&owner.binding.spec), &self.annotations, settings)),
+            Some(owner) => Some(Identity::of(DesiredIdentity::of(&owner.binding.spec), &self.annotations, settings)),
             None => Identity::annotated(&self.annotations, settings),
         }
     }
@@ -205,29 +206,27 @@ fn annotation<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
 }
 
 impl Identity {
-    /// What is wanted, written over other annotations of the service account.
-    pub(crate) fn of(mut wanted: Wanted, others: &Map, settings: &Settings) -> Self {
-        if wanted.audience.is_none() {
-            wanted.foreign_audience = others.get(&settings.key("audience")).cloned();
-        }
+    /// The desired identity, written over other annotations of the service account.
+    pub(crate) fn of(desired: DesiredIdentity, others: &Map, settings: &Settings) -> Self {
+        let foreign = others
+            .get(&settings.annotation(IdentityAnnotation::Audience))
+            .filter(|_| desired.audience.is_none())
+            .cloned();
         let mut annotations = others.clone();
-        annotations.extend(wanted.annotations(settings));
-        Self { annotations, entry: None, wanted: in_force(wanted) }
+        annotations.extend(desired.annotations(settings));
+        Self { annotations, entry: None, expected: in_force(desired, foreign) }
     }
 
     /// What the webhook's ConfigMap says of a service account.
     pub(crate) fn listed(key: &Key, settings: &Settings) -> Option<Self> {
         let entry = settings.entries.as_ref()?.get(key.0.as_deref().unwrap_or_default(), &key.1)?;
-        let wanted = Wanted {
+        let desired = DesiredIdentity {
             role_arn: Some(entry.role_arn.clone()).filter(|role| !role.is_empty())?,
             audience: Some(entry.audience.clone()).filter(|audience| !audience.is_empty()),
-            foreign_audience: None,
             token_expiration: None,
             sts_regional_endpoints: None,
-            annotated_at: None,
-            earlier_roles: Vec::new(),
         };
-        Some(Self { annotations: Map::new(), entry: Some(entry.clone()), wanted: in_force(wanted) })
+        Some(Self { annotations: Map::new(), entry: Some(entry.clone()), expected: in_force(desired, None) })
     }
 
     /// What the webhook goes by.
@@ -238,21 +237,21 @@ impl Identity {
     /// What annotations alone ask for.
     fn annotated(annotations: &Map, settings: &Settings) -> Option<Self> {
         let get = |name: &str| annotations.get(&settings.key(name)).filter(|value| !value.is_empty()).cloned();
-        let role = annotations.get(&settings.key("role-arn")).filter(|role| settings.names_role(role))?;
-        let wanted = Wanted {
+        let role = annotations
+            .get(&settings.annotation(IdentityAnnotation::RoleArn))
+            .filter(|role| settings.names_role(role))?;
+        let desired = DesiredIdentity {
             role_arn: settings.role(role).into_owned(),
             audience: get("audience"),
-            foreign_audience: annotations.get(&settings.key("audience")).cloned(),
             token_expiration: None,
             sts_regional_endpoints: None,
-            annotated_at: None,
-            earlier_roles: Vec::new(),
         };
-        Some(Self { annotations: annotations.clone(), entry: None, wanted: in_force(wanted) })
+        let foreign = annotations.get(&settings.annotation(IdentityAnnotation::Audience)).cloned();
+        Some(Self { annotations: annotations.clone(), entry: None, expected: in_force(desired, foreign) })
     }
 }
 
 /// The pods that are predicted are made after the service account is annotated.
-fn in_force(wanted: Wanted) -> Wanted {
-    Wanted { annotated_at: Some(Timestamp::UNIX_EPOCH), ..wanted }
+fn in_force(identity: DesiredIdentity, foreign_audience: Option<String>) -> Expectation {
+    Expectation { annotated_at: Some(Timestamp::UNIX_EPOCH), foreign_audience, ..Expectation::from(identity) }
 }

@@ -91,7 +91,7 @@ fn no_command_shows_more_than_text() {
 
 #[test]
 fn no_file_shows_more_than_text() {
-    use crate::args::{Cli, Command};
+    use crate::command::{Cli, Command};
     for text in TEXTS {
         let name = Value::from(*text);
         let manifest = json!({"apiVersion": "v1", "kind": "List", "items": [

@@ -16,9 +16,9 @@ use podidentity_core::objects::{
 use podidentity_core::snapshot::{Config, Snapshot};
 use podidentity_core::trust::Policy;
 
-use crate::args::{Cli, Command};
-use crate::cluster::{TargetKind, target};
+use crate::command::{Cli, Command};
 use crate::explain::Around;
+use crate::flags::{TargetKind, target};
 use crate::manifest::{self, objects};
 use crate::paint::Paint;
 use crate::read::Input;

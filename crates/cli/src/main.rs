@@ -1,16 +1,17 @@
 //! `kubectl podidentity`: the operator's judgement without the operator.
 //!
 //! ```text
-//! offline: args ──► read (files, documents) ──► manifest (objects) ──► accounts ──► inject: manifests
+//! offline: flags ──► read (files, documents) ──► manifest (objects) ──► accounts ──► inject: manifests
 //!                                                                              └──► lint: findings ──► output
 //!
-//! on a cluster: args ──► cluster (connect, read) ──► Snapshot ──► view ──► status
+//! on a cluster: flags ──► cluster (connect, read) ──► Snapshot ──► view ──► status
 //! ```
 //!
 //! All decisions are those of `podidentity-core`.
 
-mod args;
+mod command;
 mod exit;
+mod flags;
 
 mod read;
 mod yaml;
@@ -61,10 +62,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use clap_complete::CompleteEnv;
-use podidentity_cluster::edit::Edit;
 
-use args::{Cli, Command};
 use cluster::Failure;
+use command::Cli;
 use exit::Exit;
 
 fn main() -> ExitCode {
@@ -75,21 +75,7 @@ fn main() -> ExitCode {
     let colour = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
     // Not anstream's: manifests have to come out as they are.
     let mut out = io::BufWriter::new(stdout.lock());
-    let result = match &cli.command {
-        Command::Inject(args) => inject::run(args, &mut out).map_err(Failure::from),
-        Command::Lint(args) => lint::run(args, &mut out, colour).map_err(Failure::from),
-        Command::Status(args) => status::run(args, &mut out),
-        Command::Explain(args) => explain::run(args, &mut out),
-        Command::Trust(args) => trust::run(args, &mut out),
-        Command::Verify(args) => verify::run(args, &mut out),
-        Command::Plan(args) => plan::run(args, &mut out),
-        Command::Adopt(args) => adopt::run(args, &mut out),
-        Command::Complete(args) => complete::run(args, &mut out),
-        Command::Report(args) => report::run(args, &mut out),
-        Command::Release(args) => write::run(&args.write, Edit::Release, &mut out),
-        Command::Suspend(args) => write::run(&args.write, Edit::Suspend(true), &mut out),
-        Command::Resume(args) => write::run(&args.write, Edit::Suspend(false), &mut out),
-    };
+    let result = cli.run(&mut out, colour);
     match result.and_then(|exit| Ok(out.flush().map(|()| exit)?)) {
         Ok(exit) => exit.into(),
         // Whoever reads the output has seen enough.

@@ -8,7 +8,7 @@ use clap::{Command, CommandFactory as _};
 /// The pages by name of their file, for example `kubectl-podidentity-status.1`.
 pub(crate) fn pages() -> io::Result<BTreeMap<String, Vec<u8>>> {
     let mut pages = BTreeMap::new();
-    let mut root = crate::args::Cli::command().disable_help_subcommand(true);
+    let mut root = crate::command::Cli::command().disable_help_subcommand(true);
     root.build();
     add(&root, "kubectl-podidentity", &mut pages)?;
     for subcommand in root.get_subcommands().filter(|subcommand| !subcommand.is_hide_set()) {

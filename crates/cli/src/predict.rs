@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use podidentity_core::finding::{Finding as Found, FindingReason};
 use podidentity_core::injection::{Refusal, inject};
-use podidentity_core::objects::{Kin, Pod, PodMeta, PodTemplate, TemplateMeta};
+use podidentity_core::objects::{Pod, PodMeta, PodTemplate, SharedMeta, TemplateMeta};
 use podidentity_core::settings::Settings;
 use podidentity_core::verify::{next_pod_refused, verify_pod};
 
@@ -40,9 +40,9 @@ impl<'a> Predicted<'a> {
             injection.apply(&mut spec);
         }
         let TemplateMeta { labels, annotations } = template.metadata.clone();
-        let kin = Arc::new(Kin { labels, annotations, ..Kin::default() });
+        let shared = Arc::new(SharedMeta { labels, annotations, ..SharedMeta::default() });
         // It has no creation time: it is about to be created.
-        let metadata = PodMeta { name: Some(object.name.to_owned()), kin, ..PodMeta::default() };
+        let metadata = PodMeta { name: Some(object.name.to_owned()), shared, ..PodMeta::default() };
         let pod = Pod { metadata, spec: Arc::new(spec), ..Pod::default() };
         Self { template, pod, injects, refusal }
     }
@@ -59,7 +59,7 @@ pub(crate) fn judge(
     // There will be no pod to be judged if the API server refuses it.
     let found = match &predicted.refusal {
         Some(refusal) => vec![next_pod_refused(object.title(), refusal, settings, true)],
-        None => verify_pod(&predicted.pod, Some(predicted.template), &identity.wanted, settings).findings,
+        None => verify_pod(&predicted.pod, Some(predicted.template), &identity.expected, settings).findings,
     };
     let located = found.into_iter().map(|found| Finding {
         severity: found.severity,
@@ -80,7 +80,7 @@ fn message(object: &Object<'_>, predicted: &Predicted<'_>, identity: &Identity, 
             "container {container} of {} has no AWS identity, and no webhook gives it one; wanted is {}. Run \
              `kubectl podidentity inject` on the manifest.",
             object.title(),
-            identity.wanted.role_arn
+            identity.expected.identity.role_arn
         ),
         _ => found.message.clone(),
     }

@@ -4,13 +4,14 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 use podidentity_api::PodIdentityBinding;
-use podidentity_cluster::edit::{Edit, edit, get};
 use podidentity_cluster::read::ReadError;
+use podidentity_cluster::write::edit::{Edit, Store, edit, get};
 
-use crate::cluster::args::{ConnectionArgs, ScopeArgs};
-use crate::cluster::{Failure, Session, TargetKind, block_on, did_you_mean, target};
-use crate::complete;
+use crate::cluster::{Failure, Session, block_on, did_you_mean};
 use crate::exit::Exit;
+use crate::flags::completion;
+use crate::flags::{ConnectionArgs, ScopeArgs};
+use crate::flags::{TargetKind, target};
 use crate::messages::Messages;
 use crate::sheet::Sheet;
 
@@ -48,11 +49,11 @@ pub(crate) struct ResumeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct WriteArgs {
     /// pib/NAME or just NAME. Can be repeated
-    #[arg(value_name = "NAME", add = complete::objects(Some(TargetKind::Binding)), required_unless_present = "selector")]
+    #[arg(value_name = "NAME", add = completion::objects(Some(TargetKind::Binding)), required_unless_present = "selector")]
     pub(crate) names: Vec<String>,
 
     /// The namespace; default: that of the context
-    #[arg(short, long, add = complete::namespaces())]
+    #[arg(short, long, add = completion::namespaces())]
     pub(crate) namespace: Option<String>,
 
     /// All bindings with these labels, for example team=a,env!=test
@@ -126,10 +127,14 @@ async fn one(
         Edit::Suspend(false) => ("resumed", !binding.spec.suspend),
     };
     let verb = if same { "unchanged" } else { verb };
-    if dry_run != DryRun::Client && !same {
-        edit(&session.connection.client, binding, what, dry_run == DryRun::Server)
-            .await
-            .map_err(|error| Failure::Other(format!("pib/{name} was not changed: {error}")))?;
+    let store = match dry_run {
+        DryRun::None => Some(Store::Yes),
+        DryRun::Server => Some(Store::DryRun),
+        DryRun::Client => None,
+    };
+    if let Some(store) = store.filter(|_| !same) {
+        let edited = edit(&session.connection.client, binding, what, store).await;
+        edited.map_err(|error| Failure::Other(format!("pib/{name} was not changed: {error}")))?;
     }
     let suffix = match dry_run {
         DryRun::None => "",

@@ -18,8 +18,8 @@ use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
 use kube::core::DeserializeGuard;
 use podidentity_api::PodIdentityBinding;
-use podidentity_cluster::guard::Guarded;
 use podidentity_cluster::index::{IdentityKey, Index, Object};
+use podidentity_cluster::watch::decode::Decoded;
 use podidentity_core::assess::Assessment;
 use podidentity_core::objects::{Deployment, ObservedBinding, ObservedPod, ServiceAccount};
 use podidentity_core::outcome::Outcome;
@@ -52,7 +52,7 @@ fn guarded(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode pod, guarded");
     group.throughput(Throughput::Bytes(u64::try_from(text.len()).unwrap()));
     group.bench_function("ours", |bench| {
-        bench.iter(|| black_box(serde_json::from_str::<Guarded<ObservedPod>>(&text).unwrap()));
+        bench.iter(|| black_box(serde_json::from_str::<Decoded<ObservedPod>>(&text).unwrap()));
     });
     group.bench_function("kube", |bench| {
         bench.iter(|| black_box(serde_json::from_str::<DeserializeGuard<ObservedPod>>(&text).unwrap()));

@@ -1,4 +1,5 @@
-//! Resident memory of an index of 10,000 identities with five pods each, decoded page by page as lists come.
+//! Resident memory of an index of 10,000 identities with five pods each, decoded page by page as
+//! lists come.
 //!
 //! Its result depends on the allocator; another one is tried by `LD_PRELOAD`:
 //!
@@ -16,8 +17,8 @@ use std::time::Instant;
 
 use kube::Resource;
 use kube::core::ObjectList;
-use podidentity_cluster::guard::Guarded;
 use podidentity_cluster::index::{Index, Object};
+use podidentity_cluster::watch::decode::Decoded;
 use podidentity_core::objects::{Deployment, ObservedAccount, ObservedBinding, ObservedPod};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -62,7 +63,7 @@ fn fill<K: Resource<DynamicType = ()> + Clone + DeserializeOwned>(
             document(&format!("team-{:03}", identity / 100), &format!("app-{identity:05}"), *number).to_string()
         });
         let text = format!(r#"{{"metadata":{{}},"items":[{}]}}"#, documents.collect::<Vec<_>>().join(","));
-        let list: ObjectList<Guarded<K>> = serde_json::from_str(&text).unwrap();
+        let list: ObjectList<Decoded<K>> = serde_json::from_str(&text).unwrap();
         drop(text);
         for item in list.items {
             index.apply(object(item.0.unwrap()));

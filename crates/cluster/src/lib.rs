@@ -1,50 +1,24 @@
 //! The only crate that owns a Kubernetes client.
 //!
 //! ```text
-//! watch ──► index ──► Snapshot ──► (podidentity_core: plan) ──► act ──► Outcome ──► report, news
-//!             │                                                  │
-//!             └──────────────► queue (which identity is due)     └──► index (what was written is known at once)
+//! operator:  http ──► watch ──► index ──► Snapshot ──► (podidentity_core: plan) ──► write
+//!                       │                                                            │
+//!                       └──► queue (which identity is due)        index ◄────────────┘ what was written is known at once
 //!
-//! read (once, page by page) ──► Snapshot ──► a caller's judgement, for commands that look at a cluster and end
+//! plugin:    http ──► read (once, page by page) ──► index ──► Snapshot ──► a command's judgement
 //! ```
+//!
+//! Each folder is a room with one purpose; a room imports only rooms above it in this file. `lease`
+//! elects the replica that works and opens the fence of `http`.
 
-pub mod client;
-pub mod clock;
-pub mod connect;
-pub mod fence;
-pub mod layers;
+pub mod http;
+
 pub mod lease;
-pub mod observe;
-pub mod page_size;
-pub mod pages;
+pub mod queue;
 
-pub mod guard;
-mod optional;
-pub mod pulse;
-pub mod scope;
+pub mod index;
+
 pub mod watch;
 
-mod filed;
-mod identity;
-pub mod index;
-mod packed;
-mod packers;
-mod places;
-mod sorted;
-pub mod tally;
-
-pub mod load;
-
-pub mod injectors;
 pub mod read;
-
-pub mod edit;
-
-pub mod queue;
-pub mod ready;
-
-pub mod act;
-
-pub mod report;
-
-pub mod news;
+pub mod write;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Method, Request, Response};
 use kube::Client;
 use kube::client::Body;
-use podidentity_cluster::fence::{Fence, Scope};
+use podidentity_cluster::http::fence::{Fence, WriteScope};
 use podidentity_cluster::lease::{Candidacy, Candidate, Timing};
 use serde_json::{Value, json};
 use tower_test::mock::{Handle, pair};
@@ -62,7 +62,8 @@ async fn a_refusal_that_another_look_does_not_explain_is_no_reason_to_try_again_
         let (service, server) = pair();
         let server = tokio::spawn(refuse_to_create(server, code, reason));
         let client = Client::new(service, "default");
-        let (candidate, leads) = Candidate::new(&client, candidacy(), Fence::closed(Scope::Everything)).await.unwrap();
+        let (candidate, leads) =
+            Candidate::new(&client, candidacy(), Fence::closed(WriteScope::Everything)).await.unwrap();
         candidate.run(tokio::time::sleep(Duration::from_secs(60))).await;
         drop(client);
         assert!(!*leads.borrow());

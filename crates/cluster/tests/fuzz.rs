@@ -11,8 +11,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use kube::Resource;
 use kube::core::{ObjectList, WatchEvent};
-use podidentity_cluster::guard::Guarded;
 use podidentity_cluster::index::{IdentityKey, Index, Object};
+use podidentity_cluster::watch::decode::Decoded;
 use podidentity_core::objects::{
     DaemonSet, Deployment, ObservedAccount, ObservedBinding, ObservedPod, Rollout, StatefulSet,
 };
@@ -27,12 +27,12 @@ fn corpus(reader: &str) -> impl Strategy<Value = String> {
 /// The object by itself, in an event of a watch, and as the middle one of a list: each reads it, or says why not, and the
 /// others of the list stay readable.
 fn read<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug>(text: &str) -> Option<K> {
-    let _ = serde_json::from_str::<WatchEvent<Guarded<K>>>(&format!(r#"{{"type": "MODIFIED", "object": {text}}}"#));
+    let _ = serde_json::from_str::<WatchEvent<Decoded<K>>>(&format!(r#"{{"type": "MODIFIED", "object": {text}}}"#));
     let other = r#"{"metadata": {"name": "other"}}"#;
     let list = format!(r#"{{"metadata": {{}}, "items": [{text}, {other}]}}"#);
-    let object = serde_json::from_str::<Guarded<K>>(text);
+    let object = serde_json::from_str::<Decoded<K>>(text);
     if serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.is_object()) && object.is_ok() {
-        let list: ObjectList<Guarded<K>> = serde_json::from_str(&list).unwrap();
+        let list: ObjectList<Decoded<K>> = serde_json::from_str(&list).unwrap();
         assert_eq!(list.items.last().unwrap().meta().name.as_deref(), Some("other"));
     }
     object.ok()?.0.ok()

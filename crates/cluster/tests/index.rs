@@ -1,4 +1,4 @@
-//! The index: filed by identity, never going back in time, telling whom a change concerns.
+//! The index: objects by identity, never going back in time, telling whom a change concerns.
 
 #![allow(clippy::unwrap_used)]
 
@@ -58,7 +58,7 @@ fn only_bound_identities_are_told_of() {
     assert!(index.snapshot(&key("other"), &Arc::default(), Timestamp::UNIX_EPOCH).is_none());
 }
 
-/// What is filed comes out again as it went in, whatever is in it.
+/// What is objects comes out again as it went in, whatever is in it.
 #[test]
 fn an_object_comes_out_as_it_went_in() {
     let index = Index::default();
@@ -125,7 +125,7 @@ fn a_binding_that_cannot_be_decoded_is_still_known_as_such() {
         json!({"metadata": meta("binding", 1), "spec": {"serviceAccountName": "app", "roleArn": "r", "suspend": 7}});
     index.apply(Object::binding(serde_json::from_value(stored).unwrap()));
     let snapshot = index.snapshot(&key("app"), &Arc::default(), Timestamp::UNIX_EPOCH).unwrap();
-    let why = snapshot.bindings[0].spec.undecodable.as_deref().unwrap();
+    let why = snapshot.bindings[0].spec.undecodable.as_ref().unwrap().to_string();
     assert!(why.starts_with("spec.suspend: "), "{why}");
 }
 
@@ -176,7 +176,8 @@ fn an_identity_that_loses_its_last_binding_is_told_of_once_more() {
     assert_eq!(index.delete(&binding("app").id(), None), []);
 }
 
-/// One that was created anew, where its deletion was missed, or one that cannot be decoded any more.
+/// One that was created anew, where its deletion was missed, or one that cannot be decoded any
+/// more.
 #[test]
 fn a_binding_of_another_account_is_news_for_both() {
     let index = Index::default();
@@ -209,8 +210,8 @@ fn what_is_filed_is_told_by_kind_and_namespace() {
     index.apply(pod("a", "app", 1));
     index.apply(pod("b", "app", 1));
     let both = HashSet::from(["a", "b"].map(|name| pod(name, "app", 1).id()));
-    assert_eq!(index.filed(Kind::Pod, None), both);
-    assert_eq!(index.filed(Kind::Pod, Some("shop")), both);
-    assert_eq!(index.filed(Kind::Pod, Some("another")), HashSet::new());
-    assert_eq!(index.filed(Kind::ServiceAccount, None), HashSet::new());
+    assert_eq!(index.objects(Kind::Pod, None), both);
+    assert_eq!(index.objects(Kind::Pod, Some("shop")), both);
+    assert_eq!(index.objects(Kind::Pod, Some("another")), HashSet::new());
+    assert_eq!(index.objects(Kind::ServiceAccount, None), HashSet::new());
 }

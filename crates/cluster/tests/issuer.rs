@@ -5,7 +5,7 @@
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use podidentity_cluster::client::{NoIssuer, discover_issuer, issuer};
+use podidentity_cluster::http::discovery::{NoIssuer, discover_issuer, issuer};
 use serde_json::{Value, json};
 
 /// The issuer that is discovered from an API server that gives these answers.

@@ -1,4 +1,5 @@
-//! What requests pass through: told of, refused while this process may not write, felt as signs of life.
+//! What requests pass through: told of, refused while this process may not write, felt as signs of
+//! life.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,9 +9,9 @@ use std::time::Duration;
 use http::{Method, Request, Response};
 use kube::Client;
 use kube::client::Body;
-use podidentity_cluster::fence::{Fence, Scope};
-use podidentity_cluster::layers;
-use podidentity_cluster::observe::{Observer, RequestKind};
+use podidentity_cluster::http::fence::{Fence, WriteScope};
+use podidentity_cluster::http::layers;
+use podidentity_cluster::http::telemetry::{RequestKind, Telemetry};
 
 /// An API server that answers everything with this code.
 fn server(code: u16) -> (Client, Arc<Mutex<Vec<Method>>>) {
@@ -34,7 +35,7 @@ fn request(method: Method) -> Request<Body> {
 #[tokio::test]
 async fn a_closed_fence_keeps_writes_from_the_server() {
     let (client, seen) = server(200);
-    let client = layers::fenced(&client, Fence::closed(Scope::Everything));
+    let client = layers::with_fence(&client, Fence::closed(WriteScope::Everything));
     let error = client.send(request(Method::PATCH)).await.unwrap_err();
     assert!(error.to_string().contains("this process does not lead"), "{error}");
     client.send(request(Method::GET)).await.unwrap();
@@ -44,7 +45,7 @@ async fn a_closed_fence_keeps_writes_from_the_server() {
 #[tokio::test]
 async fn an_open_fence_lets_writes_pass() {
     let (client, seen) = server(200);
-    let client = layers::fenced(&client, Fence::open(Scope::Everything));
+    let client = layers::with_fence(&client, Fence::open(WriteScope::Everything));
     client.send(request(Method::PATCH)).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [Method::PATCH]);
 }
@@ -52,7 +53,7 @@ async fn an_open_fence_lets_writes_pass() {
 #[derive(Default)]
 struct Notes(Mutex<Vec<String>>);
 
-impl Observer for Notes {
+impl Telemetry for Notes {
     fn request(&self, request: &RequestKind, code: Option<u16>, _: Duration) {
         self.0.lock().unwrap().push(format!("{} {} {code:?}", request.verb, request.resource));
     }
@@ -62,7 +63,7 @@ impl Observer for Notes {
 async fn requests_are_told_of_with_their_answers() {
     let notes = Arc::new(Notes::default());
     let (client, _) = server(409);
-    let client = layers::observed(&client, notes.clone());
+    let client = layers::with_telemetry(&client, notes.clone());
     client.send(request(Method::PATCH)).await.unwrap();
     assert_eq!(*notes.0.lock().unwrap(), ["patch serviceaccounts Some(409)"]);
 }

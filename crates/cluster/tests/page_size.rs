@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use podidentity_cluster::page_size::{MOST_BYTES, bounded};
+use podidentity_cluster::http::page_size::{MOST_BYTES, with_bounded_pages};
 
 /// An API server whose objects have so many bytes each, and what was asked of it.
 fn server(bytes_each: usize) -> (Client, Arc<Mutex<Vec<String>>>) {
@@ -24,7 +24,7 @@ fn server(bytes_each: usize) -> (Client, Arc<Mutex<Vec<String>>>) {
             send.send_response(Response::new(Body::from(body)));
         }
     });
-    (bounded(&Client::new(service, "default")), asked)
+    (with_bounded_pages(&Client::new(service, "default")), asked)
 }
 
 /// The bytes of the answer.

@@ -1,4 +1,5 @@
-//! The queue: nothing starts while it is closed, nothing is lost, nothing runs twice at the same time.
+//! The queue: nothing starts while it is closed, nothing is lost, nothing runs twice at the same
+//! time.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +12,7 @@ use tokio::task::JoinHandle;
 
 struct Worker {
     sender: queue::Sender<&'static str>,
-    load: podidentity_cluster::load::Load<&'static str>,
+    load: podidentity_cluster::queue::load::Load<&'static str>,
     open: watch::Sender<bool>,
     end: oneshot::Sender<()>,
     done: Arc<Mutex<Vec<&'static str>>>,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
-use podidentity_cluster::read::{Reading, Scope, Silent, read};
+use podidentity_cluster::http::clock::Clock;
+use podidentity_cluster::read::{NoProgress, ReadScope, Reading, read};
 use podidentity_core::snapshot::Config;
 use serde_json::{Value, json};
 
@@ -31,10 +32,10 @@ async fn read_pods(pages: Vec<(u16, Value)>) -> Reading<usize> {
         assert!(pages.is_empty(), "not read: {pages:?}");
     });
     let client = Client::new(service, "default");
-    let scope = Scope { without_role: true, ..Scope::default() };
+    let scope = ReadScope { without_role: true, ..ReadScope::default() };
     let config = Arc::new(Config::default());
     let mut judge = |snapshot: podidentity_core::snapshot::Snapshot| Some(snapshot.pods.len());
-    let reading = read(&client, &scope, &config, &Silent, &mut judge).await.unwrap();
+    let reading = read(&client, &Clock::default(), &scope, &config, &NoProgress, &mut judge).await.unwrap();
     drop(client);
     server.await.unwrap();
     reading

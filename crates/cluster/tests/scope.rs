@@ -8,17 +8,18 @@ use std::sync::Arc;
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
+use podidentity_cluster::http::heartbeat::Heartbeats;
+use podidentity_cluster::http::telemetry::NoTelemetry;
 use podidentity_cluster::index::Index;
-use podidentity_cluster::observe::Nobody;
-use podidentity_cluster::pulse::Pulses;
-use podidentity_cluster::scope::Scope;
+use podidentity_cluster::watch::scope::WatchScope;
 use podidentity_cluster::watch::{self, Listeners};
 
 /// The paths of the first requests of all streams.
-async fn asked(scope: Scope) -> BTreeSet<String> {
+async fn asked(scope: WatchScope) -> BTreeSet<String> {
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
     let client = Client::new(service, "default");
-    let listeners = Listeners { notify: Arc::new(|_| {}), observer: Arc::new(Nobody), pulses: Pulses::default() };
+    let listeners =
+        Listeners { notify: Arc::new(|_| {}), telemetry: Arc::new(NoTelemetry), heartbeats: Heartbeats::default() };
     let (streams, _listed) = watch::streams(&client, &Index::default(), &listeners, &scope);
     let count = streams.len();
     for stream in streams {
@@ -47,7 +48,7 @@ async fn in_a_few_namespaces_nothing_is_asked_of_the_rest() {
         "/apis/argoproj.io/v1alpha1",
         "/apis/podidentity.dev/v1alpha1/namespaces/team-a/podidentitybindings",
     ];
-    assert_eq!(asked(Scope::Namespaces(team)).await, expected.map(str::to_owned).into());
+    assert_eq!(asked(WatchScope::Namespaces(team)).await, expected.map(str::to_owned).into());
 }
 
 #[tokio::test]
@@ -62,5 +63,5 @@ async fn in_a_whole_cluster_each_kind_is_watched_once() {
         "/apis/apps/v1/statefulsets",
         "/apis/podidentity.dev/v1alpha1/podidentitybindings",
     ];
-    assert_eq!(asked(Scope::Cluster).await, expected.map(str::to_owned).into());
+    assert_eq!(asked(WatchScope::Cluster).await, expected.map(str::to_owned).into());
 }

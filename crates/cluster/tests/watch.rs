@@ -14,15 +14,16 @@ use http_body_util::StreamBody;
 use hyper::body::Frame;
 use kube::Client;
 use kube::client::Body;
+use podidentity_cluster::http::heartbeat::Heartbeats;
+use podidentity_cluster::http::telemetry::NoTelemetry;
 use podidentity_cluster::index::{IdentityKey, Index};
-use podidentity_cluster::observe::Nobody;
-use podidentity_cluster::pulse::Pulses;
-use podidentity_cluster::scope::Scope;
+use podidentity_cluster::watch::scope::WatchScope;
 use podidentity_cluster::watch::{Listeners, streams};
 use podidentity_core::snapshot::Snapshot;
 use serde_json::{Value, json};
 
-/// An API server with these bindings and Deployments, whose first watch on `changed` then shows these events.
+/// An API server with these bindings and Deployments, whose first watch on `changed` then shows
+/// these events.
 fn api_server(lists: Vec<(&'static str, Value)>, changed: &'static str, mut events: Vec<String>) -> Client {
     let answer = move |request: Request<Body>| {
         let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
@@ -71,8 +72,9 @@ fn event(kind: &str, object: &Value) -> String {
 /// What is known of the service account once this is true of it.
 async fn known_when(client: &Client, is_true: impl Fn(&Snapshot) -> bool) -> Option<Snapshot> {
     let index = Index::default();
-    let listeners = Listeners { notify: Arc::new(|_| {}), observer: Arc::new(Nobody), pulses: Pulses::default() };
-    let (streams, _) = streams(client, &index, &listeners, &Scope::Cluster);
+    let listeners =
+        Listeners { notify: Arc::new(|_| {}), telemetry: Arc::new(NoTelemetry), heartbeats: Heartbeats::default() };
+    let (streams, _) = streams(client, &index, &listeners, &WatchScope::Cluster);
     let running: Vec<_> = streams.into_iter().map(tokio::spawn).collect();
     let key = IdentityKey { namespace: "shop".into(), service_account: "app".into() };
     let known = tokio::time::timeout(Duration::from_secs(30), async {

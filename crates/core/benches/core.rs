@@ -15,6 +15,8 @@ use std::time::Instant;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use jiff::Timestamp;
 use podidentity_core::assess::Assessment;
+use podidentity_core::desired_identity::DesiredIdentity;
+use podidentity_core::expectation::Expectation;
 use podidentity_core::injection::inject;
 use podidentity_core::objects::{Deployment, Pod, Workload};
 use podidentity_core::outcome::Outcome;
@@ -23,7 +25,6 @@ use podidentity_core::settings::Settings;
 use podidentity_core::snapshot::{Config, Snapshot};
 use podidentity_core::status::reports;
 use podidentity_core::verify::verify_pod;
-use podidentity_core::wanted::Wanted;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -63,7 +64,7 @@ fn functions() -> Vec<(&'static str, Decide)> {
             }
         }),
         ("verify", |snapshot| {
-            let wanted = Wanted::of(&snapshot.bindings[0].spec);
+            let wanted = Expectation::from(DesiredIdentity::of(&snapshot.bindings[0].spec));
             let settings = Settings::default();
             for pod in &snapshot.pods {
                 black_box(verify_pod(pod, Some(&snapshot.workloads[0].template), &wanted, &settings));

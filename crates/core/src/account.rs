@@ -4,21 +4,22 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use podidentity_api::names::{condition, reason};
-use podidentity_api::{ConflictPolicy, PodIdentityBinding, names};
+use podidentity_api::names::condition;
+use podidentity_api::{ConflictPolicy, PodIdentityBinding, Reason, names};
 
+use crate::desired_identity::DesiredIdentity;
 use crate::objects::{FieldOwner, ServiceAccount, field_owners};
 use crate::provenance::Provenance;
-use crate::settings::Settings;
+use crate::settings::{IdentityAnnotation, Settings};
 use crate::time::whole_seconds;
-use crate::wanted::Wanted;
 
 /// After so many restorations in a row the other manager is left alone until it falls silent.
 const RESTORATIONS_BEFORE_CONTESTED: i32 = 5;
 /// After this much calm, restorations are counted from zero again.
 const CALM_AFTER: SignedDuration = SignedDuration::from_hours(1);
-/// The other manager is taken to have stopped when it has not written for this long; twice as long after each further
-/// restoration, so that one who comes back every few minutes is left alone as well.
+/// The other manager is taken to have stopped when it has not written for this long; twice as long
+/// after each further restoration, so that one who comes back every few minutes is left alone as
+/// well.
 const FIRST_SILENCE: SignedDuration = SignedDuration::from_secs(60);
 /// But no longer than this.
 const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(30);
@@ -42,8 +43,8 @@ pub enum AccountState {
         /// Set if this restores what we had written before: what happened to it, and by whom.
         drift: Option<String>,
     },
-    /// It was written for a later declaration of the binding than the one that is seen: nothing is written until that is
-    /// seen too.
+    /// It was written for a later declaration of the binding than the one that is seen: nothing is
+    /// written until that is seen too.
     Ahead,
     /// Another manager owns an annotation with another value.
     Conflict(ForeignOwner),
@@ -56,7 +57,8 @@ pub enum AccountState {
         /// When it is tried again.
         retry_at: Timestamp,
     },
-    /// Another manager keeps changing or removing an annotation of ours; nothing is written before `retry_at`.
+    /// Another manager keeps changing or removing an annotation of ours; nothing is written before
+    /// `retry_at`.
     Contested {
         /// What it did this time, and who it is, where that is known.
         drift: String,
@@ -115,7 +117,7 @@ impl Account {
     pub fn judge(
         account: Option<&ServiceAccount>,
         binding: &PodIdentityBinding,
-        wanted: &Wanted,
+        desired: &DesiredIdentity,
         settings: &Settings,
         now: Timestamp,
     ) -> Self {
@@ -134,11 +136,12 @@ impl Account {
         let state = if account.metadata.deletion_timestamp.is_some() {
             AccountState::Terminating
         } else {
-            state(account, binding, wanted, settings, now)
+            state(account, binding, desired, settings, now)
         };
         Self {
             state,
-            is_annotated: value(account, &settings.key("role-arn")).is_some_and(|role| !role.is_empty()),
+            is_annotated: value(account, &settings.annotation(IdentityAnnotation::RoleArn))
+                .is_some_and(|role| !role.is_empty()),
             annotated_at: role_in_force.as_ref().and_then(|_| annotated_at(account, settings)),
             role_in_force,
             written_at: owned_keys(account, settings).filter_map(|(_, owner)| owner.time).max(),
@@ -158,14 +161,15 @@ impl Account {
 
 /// The managers beside us that own the role annotation.
 fn co_owners(account: &ServiceAccount, settings: &Settings) -> Vec<String> {
-    let owners = field_owners(&account.metadata, &settings.key("role-arn"), false).map(|owner| owner.manager);
+    let owners = field_owners(&account.metadata, &settings.annotation(IdentityAnnotation::RoleArn), false)
+        .map(|owner| owner.manager);
     let others: BTreeSet<String> = owners.filter(|manager| manager != names::FIELD_MANAGER).collect();
     others.into_iter().collect()
 }
 
 /// The role on the service account if we own the annotation.
 pub fn role_by_our_hand(account: &ServiceAccount, settings: &Settings) -> Option<String> {
-    let key = settings.key("role-arn");
+    let key = settings.annotation(IdentityAnnotation::RoleArn);
     let ours = field_owners(&account.metadata, &key, false).any(|owner| owner.manager == names::FIELD_MANAGER);
     value(account, &key).filter(|_| ours).map(str::to_owned)
 }
@@ -175,16 +179,17 @@ pub fn owned_keys<'a>(
     account: &'a ServiceAccount,
     settings: &Settings,
 ) -> impl Iterator<Item = (String, FieldOwner)> + use<'a> {
-    let keys = ["role-arn", "audience", "token-expiration", "sts-regional-endpoints"].map(|name| settings.key(name));
+    let keys = IdentityAnnotation::ALL.map(|annotation| settings.annotation(annotation));
     keys.into_iter().filter_map(|key| {
         let ours = field_owners(&account.metadata, &key, false).find(|owner| owner.manager == names::FIELD_MANAGER);
         ours.map(|owner| (key, owner))
     })
 }
 
-/// The audience on the service account if it is somebody else's alone. It may be empty, which the webhook takes literally.
+/// The audience on the service account if it is somebody else's alone. It may be empty, which the
+/// webhook takes literally.
 pub fn foreign_audience(account: &ServiceAccount, settings: &Settings) -> Option<String> {
-    let key = settings.key("audience");
+    let key = settings.annotation(IdentityAnnotation::Audience);
     let ours = owned_keys(account, settings).any(|(owned, _)| owned == key);
     // An empty one is never ours.
     value(account, &key).filter(|audience| !ours || audience.is_empty()).map(str::to_owned)
@@ -197,32 +202,34 @@ fn value<'a>(account: &'a ServiceAccount, key: &str) -> Option<&'a str> {
 fn state(
     account: &ServiceAccount,
     binding: &PodIdentityBinding,
-    wanted: &Wanted,
+    desired: &DesiredIdentity,
     settings: &Settings,
     now: Timestamp,
 ) -> AccountState {
-    let annotations = wanted.annotations(settings);
+    let annotations = desired.annotations(settings);
     let owned: BTreeSet<String> = owned_keys(account, settings).map(|(key, _)| key).collect();
     let provenance = Provenance::on(account);
     if provenance.as_ref().is_some_and(|written| written.is_ahead_of(binding)) {
         return AccountState::Ahead;
     }
-    let arrived = provenance.is_some_and(|written| written.is_of(binding) && written.hash == wanted.hash());
+    let arrived = provenance.is_some_and(|written| written.is_of(binding) && written.hash == desired.hash());
     let mut drift = None;
     let mut force = false;
-    for (key, wanted_value) in &annotations {
+    for (key, desired_value) in &annotations {
         let seen = value(account, key);
-        if seen == Some(wanted_value) {
+        if seen == Some(desired_value) {
             continue;
         }
         let foreign = foreign_owner(account, key);
         if let Some(rewritten) = rewritten(account, key, arrived && foreign.is_none(), now) {
             return rewritten;
         }
-        // What we owned alone and somebody else has removed or taken was ours: that is drift, and we take it back. What we
-        // owned together with somebody who has changed it is a conflict.
+        // What we owned alone and somebody else has removed or taken was ours: that is drift, and
+        // we take it back. What we owned together with somebody who has changed it is a conflict.
         let shared = foreign.as_ref().is_some_and(|foreign| was_co_owner(binding, &foreign.manager));
-        let taken = !owned.contains(key) && !shared && was_ours(account, binding, *key == settings.key("role-arn"));
+        let taken = !owned.contains(key)
+            && !shared
+            && was_ours(account, binding, *key == settings.annotation(IdentityAnnotation::RoleArn));
         if taken && (foreign.is_some() || seen.is_none()) {
             let what = described(key, foreign.as_ref());
             if let Some((silence, retry_at)) = contested_until(binding, foreign.as_ref(), now) {
@@ -236,9 +243,9 @@ fn state(
         }
         force |= foreign.is_some();
     }
-    let complete = annotations.iter().all(|(key, wanted_value)| value(account, key) == Some(wanted_value));
-    let wanted_keys: BTreeSet<String> = annotations.into_keys().collect();
-    if complete && owned == wanted_keys { AccountState::InForce } else { AccountState::Outdated { force, drift } }
+    let complete = annotations.iter().all(|(key, desired_value)| value(account, key) == Some(desired_value));
+    let desired_keys: BTreeSet<String> = annotations.into_keys().collect();
+    if complete && owned == desired_keys { AccountState::InForce } else { AccountState::Outdated { force, drift } }
 }
 
 /// What admission has made of the value that we wrote, as long as it is not to be written again.
@@ -255,8 +262,9 @@ fn was_co_owner(binding: &PodIdentityBinding, manager: &str) -> bool {
     account.is_some_and(|account| account.co_owners.iter().any(|owner| owner == manager))
 }
 
-/// Whether the status says that we had written the key to this very service account before. The role always is
-/// written; of the others it is known once this generation of the spec has been in force.
+/// Whether the status says that we had written the key to this very service account before. The
+/// role always is written; of the others it is known once this generation of the spec has been in
+/// force.
 fn was_ours(account: &ServiceAccount, binding: &PodIdentityBinding, is_role: bool) -> bool {
     let Some(status) = &binding.status else { return false };
     let seen = status.service_account.as_ref();
@@ -264,12 +272,14 @@ fn was_ours(account: &ServiceAccount, binding: &PodIdentityBinding, is_role: boo
     written && (is_role || known_in_force(binding).is_some())
 }
 
-/// The condition that says that this generation of the spec is or was in force on the service account, if it was.
+/// The condition that says that this generation of the spec is or was in force on the service
+/// account, if it was.
 fn known_in_force(binding: &PodIdentityBinding) -> Option<&Condition> {
     let in_force = |it: &&Condition| {
         it.type_ == condition::SERVICE_ACCOUNT_ANNOTATED
             && it.observed_generation == binding.metadata.generation
-            && (it.status == "True" || [reason::CONTESTED, reason::ANNOTATION_REMOVED].contains(&it.reason.as_str()))
+            && (it.status == "True"
+                || [Reason::Contested, Reason::AnnotationRemoved].iter().any(|reason| reason.is(&it.reason)))
     };
     binding.status.as_ref()?.conditions.iter().find(in_force)
 }
@@ -292,8 +302,8 @@ fn foreign_owner(account: &ServiceAccount, key: &str) -> Option<ForeignOwner> {
     Some(ForeignOwner { key: key.to_owned(), value, manager, time })
 }
 
-/// For how long the other has to be silent before a contested annotation is written again, and when that will be;
-/// `None` if it may be written now.
+/// For how long the other has to be silent before a contested annotation is written again, and when
+/// that will be; `None` if it may be written now.
 fn contested_until(
     binding: &PodIdentityBinding,
     foreign: Option<&ForeignOwner>,
@@ -310,9 +320,10 @@ fn contested_until(
     (retry_at > now).then_some((silence, retry_at))
 }
 
-/// Whether the role stands there by a later write of ours than the status knows of. Where nothing else has changed only
-/// a restoration makes us write: one that was not told, because the operator ended before or the answer was lost.
-pub(crate) fn was_restored_untold(account: &Account, binding: &PodIdentityBinding) -> bool {
+/// Whether the role stands there by a later write of ours than the status knows of. Where nothing
+/// else has changed only a restoration makes us write: one that was not told, because the operator
+/// ended before or the answer was lost.
+pub(crate) fn has_unreported_restoration(account: &Account, binding: &PodIdentityBinding) -> bool {
     let Some(known) = binding.status.as_ref().and_then(|status| status.service_account.as_ref()) else { return false };
     let Some(in_force) = known_in_force(binding) else { return false };
     if account.state != AccountState::InForce || account.role_in_force != known.written_role_arn {
@@ -321,7 +332,8 @@ pub(crate) fn was_restored_untold(account: &Account, binding: &PodIdentityBindin
     if in_force.status != "True" {
         return true; // That it was missing was told, and nothing of how it came back.
     }
-    // Where another owner of the same value gives it up it is ours since earlier than that was known.
+    // Where another owner of the same value gives it up it is ours since earlier than that was
+    // known.
     let since = known.annotated_at.as_ref().map(|time| time.0).max(Some(in_force.last_transition_time.0));
     account.annotated_at.map(whole_seconds) > since
 }
@@ -334,14 +346,17 @@ pub fn restorations_with_this_one(binding: &PodIdentityBinding, now: Timestamp) 
     if last.is_some_and(|last| last + CALM_AFTER > now) { counted.saturating_add(1) } else { 1 }
 }
 
-/// When the role that is there was written, whoever did it. Of several owners of the same value the first one made it so.
+/// When the role that is there was written, whoever did it. Of several owners of the same value the
+/// first one made it so.
 pub fn annotated_at(account: &ServiceAccount, settings: &Settings) -> Option<Timestamp> {
-    field_owners(&account.metadata, &settings.key("role-arn"), false).filter_map(|owner| owner.time).min()
+    field_owners(&account.metadata, &settings.annotation(IdentityAnnotation::RoleArn), false)
+        .filter_map(|owner| owner.time)
+        .min()
 }
 
 /// The manager that keeps one of these roles on the service account, where it is not us.
 pub(crate) fn kept_by(account: &ServiceAccount, settings: &Settings, roles: &BTreeSet<&str>) -> Option<String> {
-    let key = settings.key("role-arn");
+    let key = settings.annotation(IdentityAnnotation::RoleArn);
     value(account, &key).filter(|role| roles.contains(role))?;
     let mut owners = field_owners(&account.metadata, &key, false).map(|owner| owner.manager);
     Some(

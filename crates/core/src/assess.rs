@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use podidentity_api::{DeletionPolicy, FailurePolicy, PodIdentityBinding, RollbackStatus};
+use podidentity_api::{DeletionPolicy, FailurePolicy, InvalidSpec, PodIdentityBinding, RollbackStatus};
 
 use crate::account::{self, Account, AccountState};
 use crate::claim::Claim;
+use crate::desired_identity::DesiredIdentity;
+use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::grants::Grant;
 use crate::invalid;
@@ -20,7 +22,6 @@ use crate::settings::Settings;
 use crate::slip;
 use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, verify_pod};
-use crate::wanted::Wanted;
 
 /// What a snapshot means.
 #[derive(Clone, Debug)]
@@ -38,7 +39,8 @@ pub struct Assessment {
 pub struct Deletion {
     /// The binding.
     pub binding: Arc<PodIdentityBinding>,
-    /// What is left to be taken from pods; `None` unless its policy is `Revoke` and it is not suspended.
+    /// What is left to be taken from pods; `None` unless its policy is `Revoke` and it is not
+    /// suspended.
     pub revocation: Option<Revocation>,
 }
 
@@ -55,12 +57,13 @@ pub struct Case {
     /// The binding.
     pub binding: Arc<PodIdentityBinding>,
     /// Why the stored spec cannot be acted on, if so.
-    pub invalid: Option<String>,
+    pub invalid: Option<InvalidSpec>,
     /// What it wants; during and after a rollback, what was verified before.
-    pub wanted: Wanted,
+    pub expected: Expectation,
     /// Whether the namespace grants the wanted role.
     pub grant: Grant,
-    /// The rollback that is in force for this generation, or that has become due and is to be recorded first.
+    /// The rollback that is in force for this generation, or that has become due and is to be
+    /// recorded first.
     pub rollback: Option<Rollback>,
     /// The service account.
     pub account: Account,
@@ -79,7 +82,8 @@ pub struct Case {
 /// The return from a role that failed to the one before.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rollback {
-    /// Has become due: it takes effect once the status has recorded it, so that a crash cannot lose it.
+    /// Has become due: it takes effect once the status has recorded it, so that a crash cannot lose
+    /// it.
     Due(RollbackStatus),
     /// Is recorded: what is wanted is the role before.
     InForce(RollbackStatus),
@@ -110,8 +114,8 @@ impl Assessment {
         self.owner.as_ref().map(|case| &case.binding)
     }
 
-    /// Whether a binding takes over what one that is being deleted leaves on the service account: a suspended one when it is
-    /// resumed, and nothing is written until then.
+    /// Whether a binding takes over what one that is being deleted leaves on the service account: a
+    /// suspended one when it is resumed, and nothing is written until then.
     pub fn is_handed_over(&self) -> bool {
         self.owner.as_ref().is_some_and(Case::is_permitted)
     }
@@ -122,19 +126,21 @@ impl Case {
     pub fn of(snapshot: &Snapshot, binding: Arc<PodIdentityBinding>) -> Self {
         let settings = &snapshot.config.settings;
         let recorded = recorded_rollback(&binding);
-        let mut wanted = declared_or_rolled_back(&binding, recorded.as_ref());
+        let identity = declared_or_rolled_back(&binding, recorded.as_ref());
         let service_account = snapshot.service_account.as_deref();
-        let account = Account::judge(service_account, &binding, &wanted, settings, snapshot.now);
-        if wanted.audience.is_none() {
-            wanted.foreign_audience = service_account.and_then(|it| account::foreign_audience(it, settings));
-        }
+        let account = Account::judge(service_account, &binding, &identity, settings, snapshot.now);
+        let undeclared = service_account.filter(|_| identity.audience.is_none());
         // The time of another role's annotation says nothing about pods that lack this one.
-        let in_force = account.role_in_force.as_ref() == Some(&wanted.role_arn);
-        wanted.annotated_at = account.annotated_at.filter(|_| in_force);
-        wanted.earlier_roles = earlier_roles(&binding);
+        let in_force = account.role_in_force.as_ref() == Some(&identity.role_arn);
+        let expected = Expectation {
+            identity,
+            foreign_audience: undeclared.and_then(|it| account::foreign_audience(it, settings)),
+            annotated_at: account.annotated_at.filter(|_| in_force),
+            earlier_roles: earlier_roles(&binding),
+        };
         let mut case = Self {
-            invalid: invalid::reason(&binding),
-            grant: Grant::of(snapshot, &wanted.role_arn),
+            invalid: invalid::invalid(&binding),
+            grant: Grant::of(snapshot, &expected.identity.role_arn),
             rollback: recorded.map(Rollback::InForce),
             workloads: Vec::new(),
             unmanaged: BTreeMap::new(),
@@ -142,7 +148,7 @@ impl Case {
             injected_at: None,
             settings: settings.clone(),
             binding,
-            wanted,
+            expected,
             account,
         };
         case.judge_pods(snapshot);
@@ -156,7 +162,7 @@ impl Case {
         let settings = &snapshot.config.settings;
         let judged = |pods: &[Arc<Pod>], template: Option<_>| -> Vec<JudgedPod> {
             let judged = |pod: &Arc<Pod>| JudgedPod {
-                verdict: verify_pod(pod, template, &self.wanted, settings),
+                verdict: verify_pod(pod, template, &self.expected, settings),
                 pod: Arc::clone(pod),
             };
             pods.iter().map(judged).collect()
@@ -178,7 +184,7 @@ impl Case {
         Judge {
             rollout,
             suspended: self.binding.spec.suspend,
-            wanted: &self.wanted,
+            expected: &self.expected,
             settings: &snapshot.config.settings,
             is_offered: self.is_permitted() && self.account.state == AccountState::InForce,
             settled_at: settled_at(self.account.written_at, rollout.settle_seconds),
@@ -189,8 +195,8 @@ impl Case {
         }
     }
 
-    /// The workload whose next pods the API server would refuse once the service account is annotated, while they are taken
-    /// as it is now. Annotating would break it.
+    /// The workload whose next pods the API server would refuse once the service account is
+    /// annotated, while they are taken as it is now. Annotating would break it.
     pub fn broken_by_annotating(&self) -> Option<&WorkloadVerdict> {
         let changes = matches!(self.account.state, AccountState::Outdated { .. } | AccountState::Missing);
         // With a role on the account its pods are refused already.
@@ -229,19 +235,16 @@ fn recorded_rollback(binding: &PodIdentityBinding) -> Option<RollbackStatus> {
 }
 
 /// The identity that was proven last.
-pub(crate) fn last_verified(binding: &PodIdentityBinding) -> Option<Wanted> {
+pub(crate) fn last_verified(binding: &PodIdentityBinding) -> Option<DesiredIdentity> {
     let status = binding.status.as_ref()?;
-    let identity = status.last_verified_identity.clone()?;
-    Some(Wanted::of(&binding.spec).with(identity))
+    Some(status.last_verified_identity.clone()?.into())
 }
 
-/// What the binding wants: what it declares, or, after a rollback, what was verified before.
-fn declared_or_rolled_back(binding: &PodIdentityBinding, rollback: Option<&RollbackStatus>) -> Wanted {
-    let declared = Wanted::of(&binding.spec);
+/// The desired identity: what the binding declares, or, after a rollback, what was verified before.
+fn declared_or_rolled_back(binding: &PodIdentityBinding, rollback: Option<&RollbackStatus>) -> DesiredIdentity {
+    let declared = DesiredIdentity::of(&binding.spec);
     let Some(rollback) = rollback else { return declared };
-    let mut wanted = last_verified(binding).unwrap_or(declared);
-    wanted.role_arn.clone_from(&rollback.to);
-    wanted
+    DesiredIdentity { role_arn: rollback.to.clone(), ..last_verified(binding).unwrap_or(declared) }
 }
 
 /// A role that does not work is rolled back. That nothing injects it says nothing about the role.
@@ -253,9 +256,9 @@ fn due_rollback(case: &Case) -> Option<RollbackStatus> {
     let is_of_role = |it: &&WorkloadVerdict| matches!(it.phase, Phase::Failed { cause: Cause::NotUp, .. });
     let failed = case.workloads.iter().find(is_of_role)?;
     let before = last_verified(binding)?;
-    (before.hash() != case.wanted.hash()).then(|| RollbackStatus {
+    (before.hash() != case.expected.identity.hash()).then(|| RollbackStatus {
         generation: binding.metadata.generation.unwrap_or_default(),
-        from: case.wanted.role_arn.clone(),
+        from: case.expected.identity.role_arn.clone(),
         to: before.role_arn,
         message: format!("{}: {}", failed.workload.id(), failed.message().unwrap_or("failed")),
     })

@@ -1,4 +1,5 @@
-//! All that the operator will do about an identity, not only its next step: for telling before it is done.
+//! All that the operator will do about an identity, not only its next step: for telling before it
+//! is done.
 //!
 //! ```text
 //! Snapshot ──► what is annotated ──► the snapshot after that ──► verdict of each workload ──► who restarts, in which turn
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
-use podidentity_api::names;
+use podidentity_api::{Reason, names};
 use serde_json::json;
 
 use crate::account::{self, AccountState};
@@ -19,7 +20,7 @@ use crate::outcome::Outcome;
 use crate::rollout::{Phase, Wait, WorkloadVerdict};
 use crate::schedule::most_at_once;
 use crate::snapshot::Snapshot;
-use crate::status::{Progress, story};
+use crate::status::{Progress, summary};
 
 /// What the operator will do about an identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct Forecast {
     /// What changes on the service account, by key.
     pub annotations: Vec<AnnotationChange>,
     /// Why nothing at all is written, with the reason of the condition `Ready`.
-    pub blocked: Option<(&'static str, String)>,
+    pub blocked: Option<(Reason, String)>,
     /// Every workload, in the order in which they are looked at.
     pub workloads: Vec<WorkloadForecast>,
     /// How many live pods belong to no workload that the operator restarts.
@@ -154,7 +155,7 @@ fn annotated(snapshot: &Snapshot, case: &Case) -> Snapshot {
         account.metadata.name = Some(snapshot.service_account_name.clone());
         account
     });
-    let account = written(account, case.wanted.annotations(settings), snapshot.now);
+    let account = written(account, case.expected.identity.annotations(settings), snapshot.now);
     Snapshot { service_account: Some(Arc::new(account)), ..snapshot.clone() }
 }
 
@@ -188,16 +189,17 @@ fn changes(snapshot: &Snapshot, case: &Case) -> Vec<AnnotationChange> {
     let settings = &snapshot.config.settings;
     let Some(account) = &snapshot.service_account else { return Vec::new() };
     let seen = |key: &str| account.annotations.get(key).cloned();
-    let wanted = case.wanted.annotations(settings);
-    let given_up = account::owned_keys(account, settings).filter(|(key, _)| !wanted.contains_key(key));
+    let desired = case.expected.identity.annotations(settings);
+    let given_up = account::owned_keys(account, settings).filter(|(key, _)| !desired.contains_key(key));
     let given_up = given_up.map(|(key, _)| AnnotationChange { from: seen(&key), to: None, key }).collect::<Vec<_>>();
-    let written = wanted.into_iter().map(|(key, to)| AnnotationChange { from: seen(&key), to: Some(to), key });
+    let written = desired.into_iter().map(|(key, to)| AnnotationChange { from: seen(&key), to: Some(to), key });
     written.chain(given_up).filter(|change| change.from != change.to).collect()
 }
 
-/// Why nothing is written: a person has to do something first, or nothing that is there can be written to.
-fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(&'static str, String)> {
-    let story = story(snapshot, case, &Outcome::default());
+/// Why nothing is written: a person has to do something first, or nothing that is there can be
+/// written to.
+fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(Reason, String)> {
+    let summary = summary(snapshot, case, &Outcome::default());
     let cannot = snapshot.namespace_terminating()
         || matches!(
             case.account.state,
@@ -210,8 +212,8 @@ fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(&'static str, String)> {
         )
         || case.broken_by_annotating().is_some();
     let forbidden = !case.may_write();
-    let stops = story.progress != Progress::Done && (cannot || forbidden);
-    stops.then_some((story.reason, story.message))
+    let stops = summary.progress != Progress::Done && (cannot || forbidden);
+    stops.then_some((summary.reason, summary.message))
 }
 
 fn workloads(case: &Case) -> Vec<WorkloadForecast> {

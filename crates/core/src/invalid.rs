@@ -1,39 +1,42 @@
-//! Specs that no API server with our definition would take: stored before the definition had this validation.
+//! Specs that no API server with our definition would take: stored before the definition had this
+//! validation.
 
-use podidentity_api::{PodIdentityBinding, SelectorOperator};
+use podidentity_api::{InvalidSpec, PodIdentityBinding, SelectorOperator};
 
 use crate::arn::RoleArn;
 
-/// Why the stored spec cannot be acted on, if so.
-pub(crate) fn reason(binding: &PodIdentityBinding) -> Option<String> {
+/// The field of the stored spec that the operator cannot act on.
+pub(crate) fn invalid(binding: &PodIdentityBinding) -> Option<InvalidSpec> {
+    let invalid = |field: &str, problem: String| Some(InvalidSpec { field: field.to_owned(), problem });
     let spec = &binding.spec;
     if let Some(undecodable) = &spec.undecodable {
         return Some(undecodable.clone());
     }
     if let Err(error) = spec.role_arn.parse::<RoleArn>() {
-        return Some(format!("spec.roleArn: {error}"));
+        return invalid("roleArn", error.to_string());
     }
     if spec.audience.as_ref().is_some_and(|audience| audience.is_empty() || audience.len() > 256) {
-        return Some("spec.audience: must have 1 to 256 characters".to_owned());
+        return invalid("audience", "must have 1 to 256 characters".to_owned());
     }
     let rollout = &spec.rollout;
-    // Without maxConcurrent: whatever it says, restarts go on safely, as below one it counts as one.
+    // Without maxConcurrent: whatever it says, restarts go on safely, as below one it counts as
+    // one.
     let numbers = [
         ("tokenExpirationSeconds", spec.token_expiration_seconds.unwrap_or(600), 600..=86_400),
         ("rollout.settleSeconds", rollout.settle_seconds.into(), 0..=3600),
         ("rollout.progressDeadlineSeconds", rollout.progress_deadline_seconds.into(), 10..=86_400),
     ];
     if let Some((field, number, range)) = numbers.into_iter().find(|(_, number, range)| !range.contains(number)) {
-        return Some(format!("spec.{field}: is {number}, must be from {} to {}", range.start(), range.end()));
+        return invalid(field, format!("is {number}, must be from {} to {}", range.start(), range.end()));
     }
     let mismatched = rollout.workload_selector.match_expressions.iter().find(|requirement| {
         let takes_values = matches!(requirement.operator, SelectorOperator::In | SelectorOperator::NotIn);
         takes_values == requirement.values.is_empty()
     });
-    mismatched.map(|requirement| {
-        let (key, operator) = (&requirement.key, requirement.operator);
-        format!("spec.rollout.workloadSelector: key {key}: In and NotIn take values, other operators none; it is {operator:?}")
-    })
+    let requirement = mismatched?;
+    let (key, operator) = (&requirement.key, requirement.operator);
+    let problem = format!("key {key}: In and NotIn take values, other operators none; it is {operator:?}");
+    invalid("rollout.workloadSelector", problem)
 }
 
 #[cfg(test)]
@@ -50,7 +53,8 @@ mod tests {
         for (key, value) in spec.as_object().into_iter().flatten() {
             binding["spec"][key] = value.clone();
         }
-        reason(&serde_json::from_value(binding).expect("a binding that can be read"))
+        let binding = serde_json::from_value(binding).expect("a binding that can be read");
+        invalid(&binding).map(|invalid| invalid.to_string())
     }
 
     #[test]

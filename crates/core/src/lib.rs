@@ -5,15 +5,17 @@
 //!              └───────────────────── assess ─────────────────────────────┘
 //! ```
 //!
-//! A [`snapshot`] holds all that is known of one identity, that is, of one service account. Everything that happens is
-//! a function of it. Modules stand in the order of their imports: each uses only those before it, but for the circles
-//! that `tests/floors.rs` lists.
+//! A [`snapshot`] holds all that is known of one identity, that is, of one service account.
+//! Everything that happens is a function of it. Modules stand in the order of their imports: each
+//! uses only those before it, as `tests/floors.rs` checks.
 
 pub mod likeness;
 mod steps;
 mod time;
 
 pub mod arn;
+mod webhook_config;
+
 pub mod settings;
 
 pub mod finding;
@@ -24,8 +26,9 @@ pub mod injection;
 pub mod injector;
 pub mod selector;
 
+pub mod desired_identity;
+pub mod expectation;
 pub mod mark;
-pub mod wanted;
 
 pub mod provenance;
 pub mod step;
@@ -41,6 +44,8 @@ mod invalid;
 pub mod account;
 
 pub mod verify;
+
+mod slim;
 
 mod record;
 pub mod rollout;
@@ -58,7 +63,6 @@ pub mod outcome;
 pub mod status;
 
 pub mod forecast;
-pub mod owners;
 pub mod trust;
 pub mod unbound;
 

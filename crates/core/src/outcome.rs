@@ -14,13 +14,14 @@ pub struct Outcome {
     pub done: Vec<Step>,
     /// What went wrong, in the order of the steps.
     pub problems: Vec<Problem>,
-    /// Steps that were planned and not carried out, because the operator only shows what it would do.
+    /// Steps that were planned and not carried out, because the operator only shows what it would
+    /// do.
     pub withheld: Vec<Step>,
-    /// Set if an annotation was restored, now or before the last status could be written: what another manager had done
-    /// to it.
+    /// Set if an annotation was restored, now or before the last status could be written: what
+    /// another manager had done to it.
     pub restored: Option<String>,
-    /// Set if a workload was rolled once more after another manager had undone its last roll.
-    pub rolled_again: bool,
+    /// Set if a workload was restarted once more after another manager had undone its last restart.
+    pub restarted_again: bool,
 }
 
 /// A step that did not go well.
@@ -43,9 +44,11 @@ pub enum ProblemKind {
     Stale,
     /// Another field manager owns what was to be written.
     Conflict,
-    /// The API server took the write and stored something else: an admission policy or webhook changed it.
+    /// The API server took the write and stored something else: an admission policy or webhook
+    /// changed it.
     Rewritten,
-    /// The API server refuses the write and will go on doing so: permissions, admission, validation.
+    /// The API server refuses the write and will go on doing so: permissions, admission,
+    /// validation.
     Refused,
     /// The write failed for now: time-out, overload, connection.
     Failed,
@@ -61,20 +64,20 @@ impl Outcome {
             _ => None,
         };
         let mut outcome = Self { done, problems, restored, ..Self::default() };
-        let (records, hash) = (Records::of(&case.binding), case.wanted.hash());
-        outcome.rolled_again = case.workloads.iter().any(|verdict| {
-            outcome.rolled().contains(&&verdict.workload.id()) && reverts::is_undone(verdict, &records, &hash)
+        let (records, hash) = (Records::of(&case.binding), case.expected.identity.hash());
+        outcome.restarted_again = case.workloads.iter().any(|verdict| {
+            outcome.restarted().contains(&&verdict.workload.id()) && reverts::is_undone(verdict, &records, &hash)
         });
         outcome
     }
 
-    /// The workloads that were rolled.
-    pub fn rolled(&self) -> Vec<&WorkloadId> {
-        let rolled = self.done.iter().filter_map(|step| match step {
-            Step::Roll { workload, .. } => Some(workload),
+    /// The workloads that were restarted.
+    pub fn restarted(&self) -> Vec<&WorkloadId> {
+        let restarted = self.done.iter().filter_map(|step| match step {
+            Step::Restart { workload, .. } => Some(workload),
             Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
         });
-        rolled.collect()
+        restarted.collect()
     }
 
     /// Why the API server refused the restart of the workload, or what admission made of it.
@@ -85,7 +88,8 @@ impl Outcome {
         self.problems.iter().find(refused).map(|problem| problem.message.as_str())
     }
 
-    /// The first problem of this kind that is not about a restart: those are told of their workloads.
+    /// The first problem of this kind that is not about a restart: those are told of their
+    /// workloads.
     pub fn first_but_restarts(&self, kind: ProblemKind) -> Option<&Problem> {
         self.problems.iter().find(|problem| problem.kind == kind && problem.workload.is_none())
     }

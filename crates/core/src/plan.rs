@@ -66,16 +66,17 @@ pub fn has_finalizer(meta: &ObjectMeta) -> bool {
 
 impl Plan {
     /// How many restarts are made now.
-    pub fn rolls(&self) -> usize {
-        self.steps.iter().filter(|step| matches!(step, Step::Roll { .. })).count()
+    pub fn restarts(&self) -> usize {
+        self.steps.iter().filter(|step| matches!(step, Step::Restart { .. })).count()
     }
 
-    /// How many places of the operator-wide limit it takes.
-    pub fn places(&self) -> usize {
-        self.in_flight + self.rolls() + self.intents.len()
+    /// How many of the operator's slots it takes.
+    pub fn slots(&self) -> usize {
+        self.in_flight + self.restarts() + self.intents.len()
     }
 
-    /// All that is done if nothing changes meanwhile: the steps, and the restarts that are recorded first.
+    /// All that is done if nothing changes meanwhile: the steps, and the restarts that are recorded
+    /// first.
     pub fn shown(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(self.intents.iter().map(|intent| &intent.step))
     }
@@ -84,7 +85,8 @@ impl Plan {
         let binding = &case.binding;
         let under_way = case.workloads.iter().filter(|workload| workload.under_way);
         self.take_places(under_way.map(|workload| workload.record.as_ref()), snapshot.now);
-        // Also where nothing is written: a restart that is under way may fail, and what is told may change.
+        // Also where nothing is written: a restart that is under way may fail, and what is told may
+        // change.
         self.look_again_at(case.workloads.iter().filter_map(WorkloadVerdict::check_at));
         self.look_again_at(case.account.check_at());
         if !case.may_write() {
@@ -109,9 +111,9 @@ impl Plan {
         }
         self.steps.push(Step::Annotate {
             account: Target::of(&account.metadata),
-            annotations: case.wanted.annotations(&snapshot.config.settings),
+            annotations: case.expected.identity.annotations(&snapshot.config.settings),
             force: *force,
-            written_for: Some(Provenance::of(&case.binding, &case.wanted)),
+            written_for: Some(Provenance::of(&case.binding, &case.expected.identity)),
             declared: replaces_anothers(case).then(|| Declared::by(&case.binding.metadata)),
         });
     }
@@ -131,7 +133,7 @@ impl Plan {
 
     /// Restarts a workload, or has the status record first that it is about to be.
     fn start(&mut self, binding: &PodIdentityBinding, workload: &Workload, record: RestartStatus, is_recorded: bool) {
-        let step = Step::roll(workload, record.mark.clone());
+        let step = Step::restart(workload, record.mark.clone());
         if is_recorded {
             self.steps.push(step);
         } else {
@@ -142,7 +144,8 @@ impl Plan {
     fn delete(&mut self, snapshot: &Snapshot, assessment: &Assessment, deletion: &Deletion) {
         let binding = &deletion.binding;
         let done = Step::SetFinalizer { binding: Target::of(&binding.metadata), present: false };
-        // Another binding takes over without a gap; and where everything is on its way out there is nothing to undo.
+        // Another binding takes over without a gap; and where everything is on its way out there is
+        // nothing to undo.
         let leaves_everything = binding.spec.suspend || binding.spec.deletion_policy == DeletionPolicy::Retain;
         if assessment.is_handed_over() || snapshot.namespace_terminating() || leaves_everything {
             self.steps.push(done);
@@ -205,7 +208,7 @@ impl Plan {
     }
 
     fn slots_left(&self, snapshot: &Snapshot) -> usize {
-        snapshot.rollout_slots.saturating_sub(self.places())
+        snapshot.rollout_slots.saturating_sub(self.slots())
     }
 
     fn look_again_at(&mut self, at: impl IntoIterator<Item = Timestamp>) {
@@ -213,10 +216,10 @@ impl Plan {
     }
 }
 
-/// Whether another role stands on the service account by our hand that was written for another binding, or by an operator
-/// that did not write for whom.
+/// Whether another role stands on the service account by our hand that was written for another
+/// binding, or by an operator that did not write for whom.
 fn replaces_anothers(case: &Case) -> bool {
-    let replaces = case.account.role_in_force.as_ref().is_some_and(|role| *role != case.wanted.role_arn);
+    let replaces = case.account.role_in_force.as_ref().is_some_and(|role| *role != case.expected.identity.role_arn);
     let own = case.account.provenance.as_ref().is_some_and(|written| written.is_of(&case.binding));
     replaces && !own
 }

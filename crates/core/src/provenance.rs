@@ -4,13 +4,15 @@ use std::fmt;
 
 use podidentity_api::{PodIdentityBinding, names};
 
+use crate::desired_identity::DesiredIdentity;
 use crate::objects::{ServiceAccount, field_owners};
-use crate::wanted::Wanted;
 
-/// The value of the annotation [`names::BOUND_BY_ANNOTATION`], written as `NAME/UID/GENERATION/HASH`.
+/// The value of the annotation [`names::BOUND_BY_ANNOTATION`], written as
+/// `NAME/UID/GENERATION/HASH`.
 ///
-/// It tells a person who set the role. It tells an operator that has an older picture of the binding that it is behind, and
-/// one whose write was changed by an admission policy that the write arrived.
+/// It tells a person who set the role. It tells an operator that has an older picture of the
+/// binding that it is behind, and one whose write was changed by an admission policy that the write
+/// arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
     /// Name of the binding.
@@ -19,24 +21,25 @@ pub struct Provenance {
     pub uid: String,
     /// Its generation at the time of the write.
     pub generation: i64,
-    /// Hash of the identity that was written: [`Wanted::hash`].
+    /// Hash of the identity that was written: [`DesiredIdentity::hash`].
     pub hash: String,
 }
 
 impl Provenance {
     /// Of what is written for the binding as observed.
-    pub fn of(binding: &PodIdentityBinding, wanted: &Wanted) -> Self {
+    pub fn of(binding: &PodIdentityBinding, desired: &DesiredIdentity) -> Self {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let meta = &binding.metadata;
         Self {
             binding: text(&meta.name),
             uid: text(&meta.uid),
             generation: meta.generation.unwrap_or_default(),
-            hash: wanted.hash(),
+            hash: desired.hash(),
         }
     }
 
-    /// What stands on the service account by the operator's hand. What others wrote there means nothing.
+    /// What stands on the service account by the operator's hand. What others wrote there means
+    /// nothing.
     pub fn on(account: &ServiceAccount) -> Option<Self> {
         let key = names::BOUND_BY_ANNOTATION;
         let ours = field_owners(&account.metadata, key, false).any(|owner| owner.manager == names::FIELD_MANAGER);

@@ -5,24 +5,25 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use podidentity_api::names::{condition, reason};
-use podidentity_api::{PodIdentityBinding, RestartStatus, RolloutPolicy, names};
+use podidentity_api::names::condition;
+use podidentity_api::{PodIdentityBinding, Reason, RestartStatus, RolloutPolicy, names};
 
 use crate::account;
+use crate::desired_identity::short_hash;
 use crate::injection::ROLE_ARN;
 use crate::objects::{ControllerRef, Pod, PodSpec, Workload, WorkloadId};
 use crate::record::{self, Records};
 use crate::rollout::{Progress, Restarted, held_back, is_selected, patience, settled_at};
 use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, PodVerdict};
-use crate::wanted::short_hash;
 
 /// What is left to do, and what cannot be done.
 #[derive(Clone, Debug, Default)]
 pub struct Revocation {
     /// Whether new pods still get the role by our hand: the annotation goes first.
     pub is_offered: bool,
-    /// The manager that keeps the role on the service account, where one does: then no restart takes it from pods.
+    /// The manager that keeps the role on the service account, where one does: then no restart
+    /// takes it from pods.
     pub kept_by: Option<String>,
     /// Restarts that are to be made, those that are recorded first.
     pub due: Vec<Due>,
@@ -30,9 +31,9 @@ pub struct Revocation {
     pub under_way: Vec<(WorkloadId, Option<RestartStatus>)>,
     /// Restarts that the API server refuses, and until when.
     pub refused: Vec<(RestartStatus, Timestamp)>,
-    /// Workloads and pods, as `Kind/name`, that have the role and that the operator does not restart: paused, `OnDelete`,
-    /// left out by the binding's selector or policy, a restart that makes no progress, Jobs and bare pods. They do not hold
-    /// the binding back.
+    /// Workloads and pods, as `Kind/name`, that have the role and that the operator does not
+    /// restart: paused, `OnDelete`, left out by the binding's selector or policy, a restart that
+    /// makes no progress, Jobs and bare pods. They do not hold the binding back.
     pub kept: Vec<String>,
     /// When the webhook may be taken to have forgotten the annotation, if that is still to come.
     pub settles_at: Option<Timestamp>,
@@ -136,7 +137,8 @@ pub(crate) fn recorded_roles(binding: &PodIdentityBinding) -> impl Iterator<Item
     status.flat_map(|status| [&status.role_arn, &status.last_verified_role_arn]).flatten().map(String::as_str)
 }
 
-/// The roles that pods may have by the binding: declared, in force, and proven, which differ while a role is being changed.
+/// The roles that pods may have by the binding: declared, in force, and proven, which differ while
+/// a role is being changed.
 fn given_roles(binding: &PodIdentityBinding) -> BTreeSet<&str> {
     recorded_roles(binding).chain([binding.spec.role_arn.as_str()]).collect()
 }
@@ -144,7 +146,7 @@ fn given_roles(binding: &PodIdentityBinding) -> BTreeSet<&str> {
 /// When the annotations were given up: the status of the deleted binding says so.
 fn released_at(binding: &PodIdentityBinding) -> Option<Timestamp> {
     let released = |it: &&Condition| {
-        it.type_ == condition::SERVICE_ACCOUNT_ANNOTATED && it.status == "False" && it.reason == reason::RELEASED
+        it.type_ == condition::SERVICE_ACCOUNT_ANNOTATED && it.status == "False" && Reason::Released.is(&it.reason)
     };
     let status = binding.status.as_ref()?;
     status.conditions.iter().find(released).map(|it| it.last_transition_time.0)
@@ -181,7 +183,8 @@ fn roles_set(spec: &PodSpec) -> BTreeSet<&str> {
     variables.filter_map(|variable| variable.value.as_deref()).collect()
 }
 
-/// The controllers, or the pods themselves, of pods that have one of the roles and belong to no workload.
+/// The controllers, or the pods themselves, of pods that have one of the roles and belong to no
+/// workload.
 fn unmanaged(snapshot: &Snapshot, roles: &BTreeSet<&str>) -> BTreeSet<String> {
     let is_unmanaged = |pod: &&Arc<Pod>| !snapshot.workloads.iter().any(|workload| is_of(pod, workload));
     let has_role = |pod: &&Arc<Pod>| !roles_set(&pod.spec).is_disjoint(roles);

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use podidentity_api::names;
 
 use crate::arn::RoleArn;
-use crate::injection::Entries;
+use crate::webhook_config::Entries;
 
-/// Settings of the EKS pod identity webhook, with its defaults. They are flags of the operator because a cluster's
-/// webhook may be started with others.
+/// Settings of the EKS pod identity webhook, with its defaults. They are flags of the operator
+/// because a cluster's webhook may be started with others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Domain of the annotations, `eks.amazonaws.com`.
@@ -23,19 +23,22 @@ pub struct Settings {
     pub token_expiration: i64,
     /// Region to inject, none.
     pub region: Option<String>,
-    /// Whether SDKs are told to use the regional STS endpoint where the service account does not say, false.
+    /// Whether SDKs are told to use the regional STS endpoint where the service account does not
+    /// say, false.
     pub sts_regional_endpoints: bool,
-    /// What a role's name or path in the annotation is completed with (the webhook's `--compose-role-arn`), nothing.
+    /// What a role's name or path in the annotation is completed with (the webhook's
+    /// `--compose-role-arn`), nothing.
     pub compose_role: Option<ComposeRole>,
     /// What the ConfigMap says that the webhook watches (its `--watch-config-map`), nothing.
     pub entries: Option<Arc<Entries>>,
-    /// Whether a pod without hostNetwork is reported as able to reach the node's role: for clusters whose nodes do not
-    /// keep pods from the instance metadata service. Not a setting of the webhook; false.
+    /// Whether a pod without hostNetwork is reported as able to reach the node's role: for clusters
+    /// whose nodes do not keep pods from the instance metadata service. Not a setting of the
+    /// webhook; false.
     pub imds_open_to_pods: bool,
 }
 
-/// What the webhook makes the ARN of a role of, where the annotation has its name or path only. The webhook itself asks
-/// the instance metadata service for both.
+/// What the webhook makes the ARN of a role of, where the annotation has its name or path only. The
+/// webhook itself asks the instance metadata service for both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComposeRole {
     /// For example `aws`.
@@ -76,13 +79,52 @@ impl Default for Settings {
     }
 }
 
+/// An annotation of a service account that declares a part of its identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityAnnotation {
+    /// The role.
+    RoleArn,
+    /// The audience of the token.
+    Audience,
+    /// The lifetime of the token.
+    TokenExpiration,
+    /// Whether SDKs call the regional STS endpoint.
+    StsRegionalEndpoints,
+}
+
+impl IdentityAnnotation {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::RoleArn, Self::Audience, Self::TokenExpiration, Self::StsRegionalEndpoints];
+
+    /// Its name behind the webhook's domain.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RoleArn => "role-arn",
+            Self::Audience => "audience",
+            Self::TokenExpiration => "token-expiration",
+            Self::StsRegionalEndpoints => "sts-regional-endpoints",
+        }
+    }
+
+    /// The annotation of this name behind the webhook's domain.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|annotation| annotation.name() == name)
+    }
+}
+
 impl Settings {
-    /// The key of an annotation or label in the webhook's domain, for example `eks.amazonaws.com/role-arn`.
+    /// The key of an identity annotation, for example `eks.amazonaws.com/role-arn`.
+    pub fn annotation(&self, annotation: IdentityAnnotation) -> String {
+        self.key(annotation.name())
+    }
+
+    /// The key of an annotation or label in the webhook's domain, for example
+    /// `eks.amazonaws.com/role-arn`.
     pub fn key(&self, name: &str) -> String {
         format!("{}/{name}", self.annotation_domain)
     }
-    /// Whether the value of the annotation `role-arn` makes the webhook inject: where it completes names, an empty one
-    /// does as well.
+    /// Whether the value of the annotation `role-arn` makes the webhook inject: where it completes
+    /// names, an empty one does as well.
     pub fn names_role(&self, annotated: &str) -> bool {
         !annotated.is_empty() || self.compose_role.is_some()
     }

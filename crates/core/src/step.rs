@@ -18,7 +18,8 @@ pub enum Step {
         /// Whether it shall be there.
         present: bool,
     },
-    /// Makes exactly these annotations ours on the service account; others that were ours are given up.
+    /// Makes exactly these annotations ours on the service account; others that were ours are given
+    /// up.
     Annotate {
         /// The service account.
         account: Target,
@@ -26,14 +27,15 @@ pub enum Step {
         annotations: BTreeMap<String, String>,
         /// Whether to take over what another field manager owns with another value.
         force: bool,
-        /// The binding that the annotations are written for, which is written beside them; `None` where all are given up.
+        /// The binding that the annotations are written for, which is written beside them; `None`
+        /// where all are given up.
         written_for: Option<Provenance>,
-        /// Set if this takes away or replaces a role that was written for another binding, perhaps for a later declaration
-        /// than this one: then the declaration is looked up once more.
+        /// Set if this takes away or replaces a role that was written for another binding, perhaps
+        /// for a later declaration than this one: then the declaration is looked up once more.
         declared: Option<Declared>,
     },
     /// Sets our pod-template annotation, which makes the workload's controller replace the pods.
-    Roll {
+    Restart {
         /// Kind and name.
         workload: WorkloadId,
         /// The workload.
@@ -44,10 +46,10 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether it rolls this workload.
-    pub fn is_roll_of(&self, id: &WorkloadId) -> bool {
+    /// Whether it restarts this workload.
+    pub fn is_restart_of(&self, id: &WorkloadId) -> bool {
         match self {
-            Self::Roll { workload, .. } => workload == id,
+            Self::Restart { workload, .. } => workload == id,
             Self::SetFinalizer { .. } | Self::Annotate { .. } => false,
         }
     }
@@ -64,7 +66,7 @@ impl fmt::Display for Step {
             Self::Annotate { account, annotations, .. } => {
                 write!(f, "annotate service account {}: {annotations:?}", account.name)
             }
-            Self::Roll { workload, mark, .. } => write!(f, "roll {workload} as {mark}"),
+            Self::Restart { workload, mark, .. } => write!(f, "roll {workload} as {mark}"),
         }
     }
 }
@@ -109,7 +111,7 @@ impl Target {
 
 impl Step {
     /// The restart of a workload as it was observed.
-    pub(crate) fn roll(workload: &Workload, mark: String) -> Self {
-        Self::Roll { workload: workload.id(), target: Target::of(&workload.metadata), mark }
+    pub(crate) fn restart(workload: &Workload, mark: String) -> Self {
+        Self::Restart { workload: workload.id(), target: Target::of(&workload.metadata), mark }
     }
 }

@@ -1,11 +1,14 @@
-//! The pages in `docs/`: those that are generated from the Rust types, and checks of all.
+//! The pages in `docs/`: those that are generated from the Rust types, and checks of pages and
+//! sources.
 //!
 //! ```text
 //! podidentity-docs api      prints docs/reference/api.md
 //! podidentity-docs check    fails if a link leads nowhere, or a reason is not explained
+//! podidentity-docs layers   fails if folders of a crate import each other in a circle, or a file is too long
 //! ```
 
 mod api;
+mod layers;
 mod links;
 mod reasons;
 
@@ -18,21 +21,27 @@ fn main() -> ExitCode {
             print!("{}", api::page());
             ExitCode::SUCCESS
         }
-        Some("check") => match check(&repository()) {
-            Ok(problems) if problems.is_empty() => ExitCode::SUCCESS,
-            Ok(problems) => {
-                for problem in problems {
-                    eprintln!("{problem}");
-                }
-                ExitCode::FAILURE
-            }
-            Err(error) => {
-                eprintln!("error: {error:#}");
-                ExitCode::FAILURE
-            }
-        },
+        Some("check") => report(check(&repository())),
+        Some("layers") => report(layers::check(&repository())),
         _ => {
-            eprintln!("usage: podidentity-docs api | check");
+            eprintln!("usage: podidentity-docs api | check | layers");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what is wrong.
+fn report(problems: anyhow::Result<Vec<String>>) -> ExitCode {
+    match problems {
+        Ok(problems) if problems.is_empty() => ExitCode::SUCCESS,
+        Ok(problems) => {
+            for problem in problems {
+                eprintln!("{problem}");
+            }
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

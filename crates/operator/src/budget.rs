@@ -1,13 +1,72 @@
 //! The limit on restarts across all bindings, and each namespace's share of it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use podidentity_cluster::index::IdentityKey;
+use podidentity_cluster::queue::Sender;
+use podidentity_core::plan::Plan;
 
-/// Who uses how many of the operator-wide places for restarts, and who waits for one. Filled from what is observed, before
-/// the first restart: so a fresh process finds the same.
+use crate::metrics::Metrics;
+
+/// The budget, shared by all reconciles. It wakes the identities whose turn has come.
+pub(crate) struct SharedBudget {
+    budget: Mutex<Budget>,
+    queue: Sender<IdentityKey>,
+    metrics: Metrics,
+}
+
+impl SharedBudget {
+    pub(crate) fn new(limit: usize, queue: Sender<IdentityKey>, metrics: Metrics) -> Self {
+        Self { budget: Mutex::new(Budget::new(limit)), queue, metrics }
+    }
+
+    /// Plans with the slots that the identity may use, and takes those that the plan uses. While
+    /// one identity plans, no other can take the same slots.
+    pub(crate) fn plan(&self, key: &IdentityKey, plan: impl FnOnce(usize) -> Plan) -> Plan {
+        let mut budget = self.lock();
+        let plan = plan(budget.allows(key));
+        let awakened = budget.note(key, plan.slots(), plan.wants_slots);
+        self.changed(&budget, awakened);
+        plan
+    }
+
+    /// Takes so many slots for the identity, which waits for no more.
+    pub(crate) fn set(&self, key: &IdentityKey, used: usize) {
+        let mut budget = self.lock();
+        let awakened = budget.note(key, used, false);
+        self.changed(&budget, awakened);
+    }
+
+    /// Takes the slots of restarts that are in flight already. An identity that waits for a slot
+    /// goes on waiting.
+    pub(crate) fn observe(&self, key: &IdentityKey, in_flight: usize) {
+        let awakened = self.lock().uses(key, in_flight);
+        self.wake(awakened);
+    }
+
+    fn changed(&self, budget: &Budget, awakened: Vec<IdentityKey>) {
+        self.wake(awakened);
+        self.metrics.rollouts_in_flight(budget.total());
+    }
+
+    fn wake(&self, keys: Vec<IdentityKey>) {
+        for key in keys {
+            self.queue.now(key);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Budget> {
+        // A panic while it was held leaves counters that the next reconcile sets right.
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which identity uses how many of the operator's slots for restarts, and which waits for one. It
+/// is filled from what is observed before the first restart, so a new process finds the same.
 ///
-/// A namespace may use three quarters of what the others leave, so that one namespace, or several, never take all.
+/// A namespace may use three quarters of what the others leave, so that one namespace, or several,
+/// never take all.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: usize,
@@ -38,8 +97,8 @@ impl Budget {
         self.used.get(key).copied().unwrap_or_default() + self.free_for(key)
     }
 
-    /// How many restarts the identity may start beside those that it has under way. Those who wait come first, as far as
-    /// their namespaces have places left.
+    /// How many restarts the identity may start beside those in flight. Identities that wait come
+    /// first, as far as their namespaces have slots left.
     fn free_for(&self, key: &IdentityKey) -> usize {
         let turn = self.turns.get(key).copied().unwrap_or(self.next_turn);
         let before = |namespace: &String, most: usize| {
@@ -53,7 +112,7 @@ impl Budget {
         free.saturating_sub(before(&key.namespace, free))
     }
 
-    /// How many more places the namespace may use.
+    /// How many more slots the namespace may use.
     fn left_for(&self, namespace: &str) -> usize {
         let used = self.used_by_namespace.get(namespace).copied().unwrap_or_default();
         let others = self.total - used;
@@ -66,7 +125,8 @@ impl Budget {
         self.total
     }
 
-    /// Notes what the identity uses now and whether it wants more; returns who may go on because of it.
+    /// Notes how many slots the identity uses now and whether it wants more; returns the identities
+    /// whose turn has come.
     pub(crate) fn note(&mut self, key: &IdentityKey, used: usize, wants_more: bool) -> Vec<IdentityKey> {
         if !wants_more {
             self.leave(key);
@@ -88,7 +148,7 @@ impl Budget {
         }
     }
 
-    /// Notes what the identity uses now; returns who may go on because of it.
+    /// Notes how many slots the identity uses now; returns the identities whose turn has come.
     pub(crate) fn uses(&mut self, key: &IdentityKey, used: usize) -> Vec<IdentityKey> {
         let before = if used == 0 { self.used.remove(key) } else { self.used.insert(key.clone(), used) };
         let before = before.unwrap_or(0);
@@ -101,7 +161,7 @@ impl Budget {
         self.may_go_on(key)
     }
 
-    /// Those who wait and have a place now, by turn.
+    /// The waiting identities that have a slot now, by turn.
     fn may_go_on(&self, key: &IdentityKey) -> Vec<IdentityKey> {
         let free = self.limit.saturating_sub(self.total);
         let mut next: Vec<(&u64, &IdentityKey)> = Vec::new();
@@ -161,7 +221,8 @@ mod tests {
         assert_eq!(budget.free_for(&key("b")), 2);
     }
 
-    /// A namespace whose restarts never end, and that waits with a thousand more, leaves places to the others.
+    /// A namespace whose restarts never end, and that waits with a thousand more, leaves places to
+    /// the others.
     #[test]
     fn one_namespace_does_not_take_all() {
         let of =

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use podidentity_cluster::http::heartbeat::Heartbeats;
 use podidentity_cluster::index::IdentityKey;
-use podidentity_cluster::load::{Load, Reading};
-use podidentity_cluster::pulse::Pulses;
+use podidentity_cluster::queue::load::{Load, Reading};
 use podidentity_core::foreign::shown;
 use tokio::sync::watch;
 
-/// What the checks look at. A restart has to help: that the API server is away is no reason for one.
+/// What the checks look at. A restart has to help: that the API server is away is no reason for
+/// one.
 #[derive(Clone)]
 pub(crate) struct Health {
-    pub(crate) pulses: Pulses,
+    pub(crate) heartbeats: Heartbeats,
     pub(crate) load: Load<IdentityKey>,
     pub(crate) leads: watch::Receiver<bool>,
     pub(crate) stalled_after: Duration,
@@ -26,12 +27,12 @@ type Check = (&'static str, Result<(), String>);
 
 impl Health {
     pub(crate) fn new(
-        pulses: Pulses,
+        heartbeats: Heartbeats,
         load: Load<IdentityKey>,
         leads: watch::Receiver<bool>,
         stalled_after: Duration,
     ) -> Self {
-        Self { pulses, load, leads, stalled_after, listed: Arc::default() }
+        Self { heartbeats, load, leads, stalled_after, listed: Arc::default() }
     }
 
     /// The index is filled.
@@ -43,7 +44,7 @@ impl Health {
     pub(crate) fn live(&self) -> (bool, String) {
         let leads = *self.leads.borrow();
         told(&[
-            ("watches", watches(&self.pulses.silent(), self.stalled_after)),
+            ("watches", watches(&self.heartbeats.silent(), self.stalled_after)),
             ("queue", if leads { self.queue() } else { Ok(()) }),
         ])
     }
@@ -52,7 +53,8 @@ impl Health {
         queue(self.load.read(), self.stalled_after, self.load.oldest().as_ref())
     }
 
-    /// Whether the picture of the cluster is complete. A replica that does not lead is ready, too: to take over.
+    /// Whether the picture of the cluster is complete. A replica that does not lead is ready, too:
+    /// to take over.
     pub(crate) fn ready(&self) -> (bool, String) {
         let listed = self.listed.load(Ordering::Relaxed);
         told(&[("index", if listed { Ok(()) } else { Err("not every kind has been listed yet".to_owned()) })])

@@ -1,17 +1,18 @@
 //! The pod identity operator.
 //!
 //! ```text
-//! args ──► client ──► watch streams ──► index ──► queue ──► reconcile (the story)
+//! args ──► client ──► watch streams ──► index ──► queue ──► reconcile
 //!            │                                      ▲
 //!            └──► lease: whether this replica works ┘        http: metrics, health
 //! ```
 
 mod args;
+mod backoff;
 mod budget;
-mod context;
 mod health;
 mod http;
-mod lead;
+mod leadership;
+mod memory;
 mod metrics;
 mod reconcile;
 mod start;
@@ -24,14 +25,17 @@ use std::time::Duration;
 
 use clap::Parser;
 use podidentity_cluster::index::IdentityKey;
-use podidentity_cluster::news::Announcer;
+use podidentity_cluster::write::events::EventPublisher;
+use podidentity_core::snapshot::Config;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::args::Args;
-use crate::context::Context;
+use crate::budget::SharedBudget;
+use crate::memory::Memories;
 use crate::metrics::Metrics;
+use crate::reconcile::Reconciler;
 use crate::start::Started;
 
 /// How long the events that are left at a shutdown may take: the next leader waits for it.
@@ -74,25 +78,37 @@ async fn run(args: Args) -> Result<(), Problem> {
 }
 
 async fn work(started: Started, args: &Args, shutdown: impl Future<Output = ()>) -> Result<(), Problem> {
-    let Started { client, index, sender, queue, mut streams, leadership, issuer, metrics } = started;
+    let Started { client, clock, index, sender, queue, mut streams, leadership, issuer, metrics } = started;
     let (leads, term) = (leadership.leads(), leadership.stand());
-    let (announcer, publishing) = Announcer::new(client.clone());
+    let (events, publishing) = EventPublisher::new(client.clone());
     let publishing = tokio::spawn(publishing);
-    let context = Arc::new(Context::new(client, index, sender, metrics.clone(), announcer, args, issuer));
-    let surveyor = Arc::clone(&context);
-    let open = lead::prepared(leads, move || {
-        let context = Arc::clone(&surveyor);
-        async move { context.survey().await }
+    let config = Config { settings: args.injection.settings(), issuer, require_grants: args.require_grants };
+    let reconciler = Arc::new(Reconciler {
+        client,
+        clock,
+        index,
+        events,
+        metrics: metrics.clone(),
+        config: Arc::new(config),
+        dry_run: args.dry_run,
+        budget: SharedBudget::new(args.max_concurrent_rollouts, sender, metrics.clone()),
+        memories: Memories::default(),
+    });
+    let surveyor = Arc::clone(&reconciler);
+    let open = leadership::prepared(leads, move || {
+        let reconciler = Arc::clone(&surveyor);
+        async move { reconciler.survey().await }
     });
     let reconcile = move |key: IdentityKey| {
         let span = info_span!("reconcile", identity = %key);
-        timed(metrics.clone(), reconcile::reconcile(Arc::clone(&context), key)).instrument(span)
+        timed(metrics.clone(), Arc::clone(&reconciler).reconcile(key)).instrument(span)
     };
     let worked = tokio::select! {
         () = queue.run(args.concurrency, open, shutdown, reconcile) => Ok(()),
         Some(ended) = streams.join_next() => Err(start::stream_ended(ended)),
     };
-    // What was under way is finished, and what is told of it must be told while this replica may write.
+    // What was under way is finished, and what is told of it must be told while this replica may
+    // write.
     if tokio::time::timeout(LAST_EVENTS, publishing).await.is_err() {
         warn!(within = ?LAST_EVENTS, "not all events were published");
     }

@@ -1,132 +1,244 @@
-//! The story of one reconcile.
+//! One reconcile, from top to bottom.
+//!
+//! ```text
+//! take memory ──► decide ──► write ──► events ──► decide again ──► statuses ──► when is it due? ──► put memory back
+//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::Client;
 use podidentity_api::PodIdentityBinding;
-use podidentity_cluster::act::act;
-use podidentity_cluster::clock;
-use podidentity_cluster::index::IdentityKey;
-use podidentity_cluster::report::{self, Reported};
+use podidentity_cluster::http::clock::Clock;
+use podidentity_cluster::index::{IdentityKey, Index};
+use podidentity_cluster::write::events::EventPublisher;
+use podidentity_cluster::write::status::{StatusWriter, WrittenStatuses};
+use podidentity_cluster::write::steps::{Written, write_steps};
+use podidentity_core::assess::Assessment;
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
-use podidentity_core::status::{Report, farewells, reports, step_events, transitions};
+use podidentity_core::plan::{Plan, plan};
+use podidentity_core::snapshot::{Config, Snapshot};
+use podidentity_core::status::{Report, deletion_events, reports, step_events, transitions};
+use podidentity_core::step::Step;
 use tokio::time::Instant;
+use tracing::info;
 
-use crate::context::{Context, Decision};
+use crate::args::DryRun;
+use crate::budget::SharedBudget;
+use crate::memory::{Memories, Memory};
+use crate::metrics::Metrics;
 
-/// A write that fails is mentioned in the status from this failure in a row on: most failures pass by themselves.
-const FAILURES_WORTH_TELLING: u32 = 3;
-
-/// Looks at one identity, does what is to be done, and reports. Returns when it is due again without any event.
-///
-/// Intent before act: a restart is planned only once the status has recorded it, so the status comes first and the restart in
-/// the next round.
-pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option<Instant> {
-    let decision = context.decide(&key)?;
-    let acted = match context.only_shown(&key, &decision.plan) {
-        Some(shown) => shown,
-        None => act(&context.client, &key.namespace, &decision.plan).await,
-    };
-    let mut outcome = Outcome::of(&decision.assessment, acted.done, acted.problems);
-    outcome.withheld = acted.withheld;
-    context.acted(&key, &decision.plan, &outcome);
-    outcome.restored = outcome.restored.or_else(|| context.untold_restoration(&key));
-    announce(&context, &decision, &outcome).await;
-
-    // The status speaks of the time after: what was written is known already.
-    for object in acted.written {
-        context.index.refresh(object);
-    }
-    let progressed = !outcome.done.is_empty() || !outcome.problems.is_empty();
-    let after = if progressed { context.decide(&key)? } else { decision };
-    if more_follows_at_once(&after, &outcome) {
-        return Some(Instant::now());
-    }
-    let problem = outcome.problems.iter().find(|problem| !is_recorded(problem)).map(|problem| problem.kind);
-    if context.failures(&key) < FAILURES_WORTH_TELLING {
-        outcome.problems.retain(|problem| problem.kind != ProblemKind::Failed);
-    }
-    let reports = reports(&after.snapshot, &after.assessment, &after.plan, &outcome);
-    let reported = write_reports(&context, &key, &after.snapshot.bindings, &reports, &outcome).await;
-
-    let reported_problem = reported.as_ref().err().copied();
-    if reported_problem.is_some() {
-        context.keep_untold(&key, outcome.restored);
-    }
-    if let Some(kind) = problem.or(reported_problem) {
-        return Some(Instant::now() + context.failed(&key, kind));
-    }
-    context.succeeded(&key);
-    let now = Instant::now();
-    let due = after.plan.check_at.map(|at| now + until(at));
-    [progressed.then_some(now), reported.ok().flatten(), due].into_iter().flatten().min()
+/// What a reconcile works with.
+pub(crate) struct Reconciler {
+    pub(crate) client: Client,
+    pub(crate) clock: Clock,
+    pub(crate) index: Index,
+    pub(crate) events: EventPublisher,
+    pub(crate) metrics: Metrics,
+    pub(crate) config: Arc<Config>,
+    pub(crate) dry_run: DryRun,
+    pub(crate) budget: SharedBudget,
+    pub(crate) memories: Memories,
 }
 
-/// Announces what was done, and what is said of bindings that were let go.
-async fn announce(context: &Context, decision: &Decision, outcome: &Outcome) {
-    let Decision { snapshot, assessment, .. } = decision;
-    for (binding, farewell) in farewells(snapshot, assessment, outcome) {
-        context.announcer.announce(&binding, vec![farewell]).await;
+/// A decision, and what it was made from.
+struct Decision {
+    snapshot: Snapshot,
+    assessment: Assessment,
+    plan: Plan,
+}
+
+/// No binding names the identity any more.
+struct Unbound;
+
+impl Reconciler {
+    /// Reconciles one identity. Returns when it is due again without any event.
+    pub(crate) async fn reconcile(self: Arc<Self>, key: IdentityKey) -> Option<Instant> {
+        let mut memory = self.memories.take(&key);
+        match self.run(&key, &mut memory).await {
+            Ok(due) => {
+                self.memories.put(key, memory);
+                due
+            }
+            Err(Unbound) => {
+                self.budget.set(&key, 0);
+                None
+            }
+        }
     }
-    let restarts = step_events(snapshot, outcome);
-    if let Some(binding) =
-        assessment.owning_binding().or_else(|| assessment.deleting.first().map(|deletion| &deletion.binding))
-        && !restarts.is_empty()
-    {
-        context.announcer.announce(binding, restarts).await;
+
+    /// Intent before act: a restart is planned only once the status has recorded it, so this round
+    /// writes the status and the next one restarts.
+    async fn run(&self, key: &IdentityKey, memory: &mut Memory) -> Result<Option<Instant>, Unbound> {
+        let decision = self.decide(key, memory)?;
+        let written = self.write(key, &decision.plan, memory).await;
+        let mut outcome = Outcome::of(&decision.assessment, written.done, written.problems);
+        outcome.withheld = written.withheld;
+        self.count(key, &decision.plan, &outcome, memory);
+        outcome.restored = outcome.restored.or_else(|| memory.unreported_restoration.take());
+        self.publish_events(&decision, &outcome).await;
+
+        // The status describes the time after the writes: the index knows them already.
+        for object in written.objects {
+            self.index.refresh(object);
+        }
+        let progressed = !outcome.done.is_empty() || !outcome.problems.is_empty();
+        let after = if progressed { self.decide(key, memory)? } else { decision };
+        if more_follows_at_once(&after, &outcome) {
+            return Ok(Some(Instant::now()));
+        }
+        let problem = outcome.problems.iter().find(|problem| !is_recorded(problem)).map(|problem| problem.kind);
+        if !memory.backoff.is_worth_reporting() {
+            outcome.problems.retain(|problem| problem.kind != ProblemKind::Failed);
+        }
+        let reports = reports(&after.snapshot, &after.assessment, &after.plan, &outcome);
+        let reported = self.write_statuses(key, &after.snapshot.bindings, &reports, &outcome, memory).await;
+
+        let unreported = reported.as_ref().err().copied();
+        if unreported.is_some() && outcome.restored.is_some() {
+            memory.unreported_restoration = outcome.restored;
+        }
+        if let Some(kind) = problem.or(unreported) {
+            self.metrics.failed(kind);
+            return Ok(Some(Instant::now() + memory.backoff.failed(kind)));
+        }
+        memory.backoff.succeeded();
+        let now = Instant::now();
+        let due = after.plan.check_at.map(|at| now + self.until(at));
+        Ok([progressed.then_some(now), reported.ok().flatten(), due].into_iter().flatten().min())
+    }
+
+    /// Decides what to do about an identity.
+    fn decide(&self, key: &IdentityKey, memory: &mut Memory) -> Result<Decision, Unbound> {
+        let mut snapshot = self.index.snapshot(key, &self.config, self.clock.now()).ok_or(Unbound)?;
+        // The assessment reads what tenants wrote: no other identity waits for it. The budget is
+        // shared, so planning is not.
+        let assessment = Assessment::of(&snapshot);
+        let plan = self.budget.plan(key, |slots| {
+            snapshot.rollout_slots = slots;
+            plan(&snapshot, &assessment)
+        });
+        if let Some(case) = &assessment.owner {
+            self.metrics.rollouts_ended(&memory.ended_rollouts(case));
+        }
+        Ok(Decision { snapshot, assessment, plan })
+    }
+
+    /// Writes the steps of a plan. A dry run withholds them, and logs them each time that they have
+    /// changed.
+    async fn write(&self, key: &IdentityKey, plan: &Plan, memory: &mut Memory) -> Written {
+        if self.dry_run == DryRun::Off {
+            return write_steps(&self.client, &key.namespace, plan).await;
+        }
+        let withheld: Vec<Step> = plan.shown().cloned().collect();
+        if memory.withholds(&withheld) {
+            for step in &withheld {
+                info!(namespace = key.namespace, %step, "would be done");
+            }
+        }
+        Written { withheld, ..Written::default() }
+    }
+
+    /// Counts what was done of a plan, in metrics, budget and memory.
+    fn count(&self, key: &IdentityKey, plan: &Plan, outcome: &Outcome, memory: &mut Memory) {
+        self.metrics.acted(outcome);
+        let restarted = outcome.restarted();
+        let withheld = !outcome.withheld.is_empty();
+        if restarted.len() < plan.restarts() || withheld {
+            // A restart that was refused or withheld takes no slot from others. It does not wait
+            // for one either: two that are refused would wake each other without end. It is tried
+            // again in a while.
+            let intents = if withheld { 0 } else { plan.intents.len() };
+            self.budget.set(key, plan.in_flight + restarted.len() + intents);
+        }
+        memory.restarted(restarted.into_iter().cloned());
+    }
+
+    /// Publishes what was done, and what happened to bindings that are being deleted.
+    async fn publish_events(&self, decision: &Decision, outcome: &Outcome) {
+        let Decision { snapshot, assessment, .. } = decision;
+        for (binding, deletion) in deletion_events(snapshot, assessment, outcome) {
+            self.events.publish(&binding, vec![deletion]).await;
+        }
+        let restarts = step_events(snapshot, outcome);
+        let deleting = || assessment.deleting.first().map(|deletion| &deletion.binding);
+        if let Some(binding) = assessment.owning_binding().or_else(deleting)
+            && !restarts.is_empty()
+        {
+            self.events.publish(binding, restarts).await;
+        }
+    }
+
+    /// Writes statuses, and publishes their transitions as events. Returns when to look again: at
+    /// once after a change of substance, which the next decision may build on; later if counts
+    /// wait.
+    async fn write_statuses(
+        &self,
+        key: &IdentityKey,
+        bindings: &[Arc<PodIdentityBinding>],
+        reports: &[Report],
+        outcome: &Outcome,
+        memory: &mut Memory,
+    ) -> Result<Option<Instant>, ProblemKind> {
+        if reports.is_empty() {
+            memory.status_is_current();
+        }
+        if reports.is_empty() || self.dry_run == DryRun::Silent {
+            return Ok(None);
+        }
+        let urgent = reports.iter().any(|report| report.urgent);
+        if !urgent && let Some(again_at) = memory.counts_wait_until(Instant::now()) {
+            return Ok(Some(again_at));
+        }
+        let Self { client, clock, index, .. } = self;
+        let writer = StatusWriter { client, clock, index, namespace: &key.namespace };
+        let WrittenStatuses { written, refused, problem } = writer.write(reports).await;
+        memory.status_is_current();
+        self.metrics.statuses_refused(refused);
+        // Only what was written: its transitions will not show any more when the others are tried
+        // again.
+        for report in written {
+            let name = Some(&report.binding.name);
+            if let Some(binding) = bindings.iter().find(|binding| binding.metadata.name.as_ref() == name) {
+                let transitions = transitions(binding.status.as_ref(), &report.status, outcome);
+                self.events.publish(binding, transitions).await;
+            }
+        }
+        match problem {
+            Some(problem) => Err(problem.kind),
+            None => Ok(urgent.then(Instant::now)),
+        }
+    }
+
+    /// Puts the restarts in flight everywhere into the budget. Before the first decision: restarts
+    /// that another process has begun count as well.
+    pub(crate) async fn survey(&self) {
+        for key in self.index.bound() {
+            if let Some(snapshot) = self.index.snapshot(&key, &self.config, self.clock.now()) {
+                self.budget.observe(&key, plan(&snapshot, &Assessment::of(&snapshot)).in_flight);
+            }
+            // Ten thousand take half a second.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn until(&self, at: Timestamp) -> Duration {
+        // A little later rather than a little too early: too early would only mean to look once
+        // more.
+        at.duration_since(self.clock.now()).try_into().unwrap_or(Duration::ZERO) + Duration::from_millis(10)
     }
 }
 
-/// Whether the status records the problem, with the time of the next try: a restart that is refused.
+/// Whether the status records the problem, with the time of the next try: a restart that is
+/// refused.
 fn is_recorded(problem: &Problem) -> bool {
     problem.workload.is_some() && matches!(problem.kind, ProblemKind::Refused | ProblemKind::Rewritten)
 }
 
-/// Whether a status would only say what is out of date in a moment. Not where restarts or a restoration have to be told.
+/// Whether a status would be out of date in a moment. Not where it has restarts or a restoration to
+/// report.
 fn more_follows_at_once(after: &Decision, outcome: &Outcome) -> bool {
-    let worth_telling = !outcome.problems.is_empty() || outcome.restored.is_some() || !outcome.rolled().is_empty();
-    !outcome.done.is_empty() && !worth_telling && !after.plan.steps.is_empty()
-}
-
-/// Writes statuses, and announces what they say that is new. Returns when to look again: at once after a change of substance,
-/// which the next decision may build on; later if counts were held back.
-async fn write_reports(
-    context: &Context,
-    key: &IdentityKey,
-    bindings: &[Arc<PodIdentityBinding>],
-    reports: &[Report],
-    outcome: &Outcome,
-) -> Result<Option<Instant>, ProblemKind> {
-    if reports.is_empty() {
-        context.reported(key);
-    }
-    if reports.is_empty() || !context.reports() {
-        return Ok(None);
-    }
-    let urgent = reports.iter().any(|report| report.urgent);
-    if !urgent && let Some(again_at) = context.may_report_counts_at(key) {
-        return Ok(Some(again_at));
-    }
-    let Reported { written, refused, problem } =
-        report::write(&context.client, &context.index, &key.namespace, reports).await;
-    context.reported(key);
-    context.metrics.statuses_refused(refused);
-    // What was written will not be new any more when the others are tried again.
-    for report in written {
-        let name = Some(&report.binding.name);
-        if let Some(binding) = bindings.iter().find(|binding| binding.metadata.name.as_ref() == name) {
-            let news = transitions(binding.status.as_ref(), &report.status, outcome);
-            context.announcer.announce(binding, news).await;
-        }
-    }
-    match problem {
-        Some(problem) => Err(problem.kind),
-        None => Ok(urgent.then(Instant::now)),
-    }
-}
-
-fn until(at: Timestamp) -> Duration {
-    // A little later rather than a little too early: too early would only mean to look once more.
-    at.duration_since(clock::now()).try_into().unwrap_or(Duration::ZERO) + Duration::from_millis(10)
+    let worth_reporting = !outcome.problems.is_empty() || outcome.restored.is_some() || !outcome.restarted().is_empty();
+    !outcome.done.is_empty() && !worth_reporting && !after.plan.steps.is_empty()
 }

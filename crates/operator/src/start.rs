@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use kube::Client;
+use podidentity_cluster::http::clock::Clock;
+use podidentity_cluster::http::connection::{AnswerTime, Connection, Options, connect};
+use podidentity_cluster::http::discovery::{discover_issuer, may_list_namespaces};
+use podidentity_cluster::http::heartbeat::Heartbeats;
+use podidentity_cluster::http::layers::{with_fence, with_telemetry};
 use podidentity_cluster::index::{IdentityKey, Index};
-use podidentity_cluster::pulse::Pulses;
 use podidentity_cluster::queue::{self, Queue, Sender};
-use podidentity_cluster::scope::Scope;
-use podidentity_cluster::watch::{self, Listeners};
-use podidentity_cluster::{client, layers};
+use podidentity_cluster::watch::{self, Listeners, WatchScope};
 use tokio::task::{JoinError, JoinSet};
 use tracing::info;
 
@@ -16,20 +18,23 @@ use crate::Problem;
 use crate::args::Args;
 use crate::health::Health;
 use crate::http;
-use crate::lead::Lead;
+use crate::leadership::Leadership;
 use crate::metrics::{Exposition, Metrics, Sources};
 use crate::version;
+
+const USER_AGENT: &str = concat!("podidentity-operator/", env!("CARGO_PKG_VERSION"));
 
 /// What work needs. Nobody stands for election yet.
 pub(crate) struct Started {
     /// Writes only what the fence lets pass.
     pub(crate) client: Client,
+    pub(crate) clock: Clock,
     pub(crate) index: Index,
     pub(crate) sender: Sender<IdentityKey>,
     pub(crate) queue: Queue<IdentityKey>,
     /// The watch streams, which keep the index.
     pub(crate) streams: JoinSet<()>,
-    pub(crate) leadership: Lead,
+    pub(crate) leadership: Leadership,
     /// The cluster's OIDC issuer, if it is known.
     pub(crate) issuer: Option<String>,
     pub(crate) metrics: Metrics,
@@ -39,27 +44,28 @@ pub(crate) struct Started {
 pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     info!(version = env!("CARGO_PKG_VERSION"), commit = version::COMMIT, dry_run = ?args.dry_run, "pod identity operator");
     let metrics = Metrics::new();
-    let client = client::from_environment(concat!("podidentity-operator/", env!("CARGO_PKG_VERSION"))).await?;
-    let client = layers::observed(&client, Arc::new(metrics.clone()));
-    let leadership = Lead::prepare(&client, args).await?;
-    let client = layers::fenced(&client, leadership.fence());
+    let options = Options { answers: AnswerTime::Watch, user_agent: USER_AGENT.to_owned(), ..Options::default() };
+    let Connection { client, clock, .. } = connect(&options).await?;
+    let client = with_telemetry(&client, Arc::new(metrics.clone()));
+    let leadership = Leadership::prepare(&client, args).await?;
+    let client = with_fence(&client, leadership.fence());
 
     let index = Index::default();
     let (sender, queue) = queue::channel();
-    let (pulses, load) = (Pulses::default(), queue.load());
-    let health = Health::new(pulses.clone(), load.clone(), leadership.leads(), args.stalled_after);
-    let sources = Sources { index: index.clone(), load, pulses: pulses.clone(), leads: leadership.leads() };
+    let (heartbeats, load) = (Heartbeats::default(), queue.load());
+    let health = Health::new(heartbeats.clone(), load.clone(), leadership.leads(), args.stalled_after);
+    let sources = Sources { index: index.clone(), load, heartbeats: heartbeats.clone(), leads: leadership.leads() };
     http::serve(args.listen, health.clone(), Exposition::new(&metrics, &sources)).await?;
 
-    let scope = args.scope();
-    if args.require_grants && scope == Scope::Cluster {
-        client::may_list_namespaces(&client).await?;
+    let scope = args.watch_scope();
+    if args.require_grants && scope == WatchScope::Cluster {
+        may_list_namespaces(&client).await?;
     }
     let issuer = match args.injection.issuer.clone() {
         Some(issuer) => Some(issuer),
-        None => client::discover_issuer(&client).await,
+        None => discover_issuer(&client).await,
     };
-    let listeners = Listeners { notify: notify(&sender), observer: Arc::new(metrics.clone()), pulses };
+    let listeners = Listeners { notify: notify(&sender), telemetry: Arc::new(metrics.clone()), heartbeats };
     let (streams, listed) = watch::streams(&client, &index, &listeners, &scope);
     let mut streams: JoinSet<()> = streams.into_iter().collect();
     // Never act on half a picture: every stream has to deliver its first full list.
@@ -68,7 +74,7 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
         Some(ended) = streams.join_next() => return Err(stream_ended(ended)),
     }
     health.all_listed();
-    Ok(Started { client, index, sender, queue, streams, leadership, issuer, metrics })
+    Ok(Started { client, clock, index, sender, queue, streams, leadership, issuer, metrics })
 }
 
 fn notify(sender: &Sender<IdentityKey>) -> watch::Notify {

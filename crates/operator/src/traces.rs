@@ -69,7 +69,8 @@ impl Traces {
     }
 }
 
-/// Sends from the runtime's threads: spans are exported from a thread of its own, where nothing asynchronous runs.
+/// Sends from the runtime's threads: spans are exported from a thread of its own, where nothing
+/// asynchronous runs.
 struct OnRuntime {
     runtime: Handle,
     client: HyperClient<HttpsConnector<HttpConnector>>,
@@ -122,7 +123,7 @@ mod tests {
         let (traces, layer) = Traces::to(&endpoint).unwrap();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             tracing::info_span!(target: "podidentity_operator", "reconcile", identity = "shop/app").in_scope(|| {
-                tracing::info!(target: "podidentity_cluster::act", "done");
+                tracing::info!(target: "podidentity_cluster::write::steps", "done");
             });
             drop(tracing::info_span!(target: "hyper", "not-ours").entered());
         });

@@ -279,14 +279,14 @@ func TestFluxAndARelease(t *testing.T) {
 
 func managerOfTheCommandLine(t *testing.T) string {
 	t.Helper()
-	source, err := os.ReadFile(support.Repository("crates/cluster/src/edit.rs"))
+	source, err := os.ReadFile(support.Repository("crates/cluster/src/write/edit.rs"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(source), `const FIELD_MANAGER: &str = "`)
 	manager, _, found := strings.Cut(rest, `"`)
 	if !found {
-		t.Fatal("crates/cluster/src/edit.rs names no field manager")
+		t.Fatal("crates/cluster/src/write/edit.rs names no field manager")
 	}
 	return manager
 }

@@ -1,6 +1,7 @@
 //! The stories that faults are put into.
 
-use podidentity_api::names::{condition, reason};
+use podidentity_api::Reason;
+use podidentity_api::names::condition;
 use serde_json::{Value, json};
 
 use super::case::{Case, Step, World};
@@ -23,8 +24,8 @@ fn change(spec: Value) -> Step {
     Step::Change("app".to_owned(), spec)
 }
 
-fn reasoned(kind: &str, status: &str, why: &str) -> Step {
-    Step::Reason("app".to_owned(), kind.to_owned(), status.to_owned(), why.to_owned())
+fn reasoned(kind: &str, status: &str, why: Reason) -> Step {
+    Step::Reason("app".to_owned(), kind.to_owned(), status.to_owned(), why.into())
 }
 
 /// A binding for pods that run: annotate, roll once, verify.
@@ -83,7 +84,7 @@ pub fn handed_over() -> Case {
         bind(json!({})),
         ready(2),
         Step::Bind(heir(), json!({"roleArn": OTHER_ROLE})),
-        Step::Reason(heir(), kind, "False".to_owned(), reason::SERVICE_ACCOUNT_CLAIMED.to_owned()),
+        Step::Reason(heir(), kind, "False".to_owned(), Reason::ServiceAccountClaimed.into()),
         Step::Unbind("app".to_owned()),
         Step::Gone("app".to_owned()),
         Step::Ready(heir(), 2),
@@ -93,14 +94,14 @@ pub fn handed_over() -> Case {
 
 /// The service account, and then the Deployment, come after the binding.
 pub fn late() -> Case {
-    let missing = reasoned(condition::SERVICE_ACCOUNT_ANNOTATED, "False", reason::SERVICE_ACCOUNT_NOT_FOUND);
+    let missing = reasoned(condition::SERVICE_ACCOUNT_ANNOTATED, "False", Reason::ServiceAccountNotFound);
     let steps = vec![bind(json!({})), missing, Step::CreateAccount, Step::CreateDeployment(ROLE.to_owned()), ready(2)];
     case("late", World::Empty, 0, &[ROLE], steps)
 }
 
 /// A person releases the rollout.
 pub fn manual() -> Case {
-    let waits = reasoned(condition::WORKLOADS_ROLLED, "False", reason::AWAITING_RELEASE);
+    let waits = reasoned(condition::WORKLOADS_ROLLED, "False", Reason::AwaitingRelease);
     let steps = vec![bind(json!({"rollout": {"policy": "Manual"}})), waits, Step::Release("app".to_owned()), ready(2)];
     case("manual", World::Running, 1, &[ROLE], steps)
 }
@@ -119,7 +120,7 @@ pub fn stripped() -> Case {
 
 /// The role changes while the binding is suspended.
 pub fn suspended() -> Case {
-    let suspended = reasoned(condition::READY, "False", reason::SUSPENDED);
+    let suspended = reasoned(condition::READY, "False", Reason::Suspended);
     let steps = vec![
         bind(json!({})),
         ready(2),

@@ -1,6 +1,7 @@
 //! Faults that are not bound to a point of a reference run: they are put into the cases as they are.
 
-use podidentity_api::names::{condition, reason};
+use podidentity_api::Reason;
+use podidentity_api::names::condition;
 
 use super::case::{Case, Step};
 use super::cases;
@@ -196,9 +197,8 @@ fn control_plane() -> Vec<Plan> {
 /// Back while restarts are still tried, and after they were given up: then a person restarts what is left.
 fn without_injection() -> Vec<Plan> {
     let bound = cases::bound();
-    let until = |kind: &str, reason: &str| {
-        Step::Reason("app".to_owned(), kind.to_owned(), "False".to_owned(), reason.to_owned())
-    };
+    let until =
+        |kind: &str, reason: Reason| Step::Reason("app".to_owned(), kind.to_owned(), "False".to_owned(), reason.into());
     let plan = |what: &str, until: Step, then: &[Step]| {
         let mut steps = vec![Step::Do(Deed::RemoveInjection)];
         steps.extend(bound.steps[..1].iter().cloned());
@@ -210,10 +210,10 @@ fn without_injection() -> Vec<Plan> {
         plan.same_as = Some(bound.clone());
         plan
     };
-    let given_up = until(condition::WORKLOADS_ROLLED, reason::ROLLOUT_HALTED);
+    let given_up = until(condition::WORKLOADS_ROLLED, Reason::RolloutHalted);
     let restarted = [Step::InForce(ROLE.to_owned()), Step::Do(Deed::DeletePods)];
     vec![
-        plan("while it is tried", until(condition::WORKLOADS_ROLLED, reason::ROLLING), &[]),
+        plan("while it is tried", until(condition::WORKLOADS_ROLLED, Reason::Rolling), &[]),
         plan("after it was given up", given_up, &restarted),
     ]
 }

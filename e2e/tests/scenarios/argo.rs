@@ -11,8 +11,8 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::{CustomResource, ResourceExt};
-use podidentity_api::names::{IDENTITY_ANNOTATION, reason};
-use podidentity_api::{PodIdentityBinding, WorkloadState};
+use podidentity_api::names::IDENTITY_ANNOTATION;
+use podidentity_api::{PodIdentityBinding, Reason, WorkloadState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -139,7 +139,7 @@ async fn paused_at_a_step(namespace: &Namespace) -> Result<()> {
     marked(namespace, 3).await?;
     says(namespace, "Paused", "second", "third").await?;
     expect::workload(namespace, "app", "Rollout/app", WorkloadState::Paused).await?;
-    let message = expect::stalled(namespace, "app", reason::RESTART_REQUIRED).await?;
+    let message = expect::stalled(namespace, "app", Reason::RestartRequired).await?;
     ensure!(message.contains("promote"), "the message does not say what to do: {message}");
     replace_pods(namespace, Some("second"), "third").await?;
     says(namespace, "Healthy", "third", "third").await?;

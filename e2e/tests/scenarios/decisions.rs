@@ -11,8 +11,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ResourceQuota, ServiceAccount};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use podidentity_api::names::{BOUND_BY_ANNOTATION, condition, reason};
-use podidentity_api::{PodIdentityBinding, WorkloadState};
+use podidentity_api::names::{BOUND_BY_ANNOTATION, condition};
+use podidentity_api::{PodIdentityBinding, Reason, WorkloadState};
 use serde_json::json;
 
 use crate::steps::{bound, change, name, running, running_with, several};
@@ -82,8 +82,8 @@ async fn refused_and_told(namespace: &Namespace) -> Result<()> {
     let refused = expect::workload(namespace, "app", "Deployment/app-00", WorkloadState::Refused).await?;
     let message = refused.message.unwrap_or_default();
     ensure!(message.contains("this template is frozen"), "what refuses it is not said: {message}");
-    expect::event(namespace, reason::RESTART_REFUSED).await?;
-    expect::stalled(namespace, "app", reason::WRITE_REFUSED).await?;
+    expect::event(namespace, Reason::RestartRefused).await?;
+    expect::stalled(namespace, "app", Reason::WriteRefused).await?;
     Ok(())
 }
 
@@ -207,8 +207,8 @@ async fn canary_missed(namespace: &Namespace, before: &[Deployment]) -> Result<(
     let api = namespace.api();
     let halted = wait::object(&api, "app", "it is halted", |it: Option<&PodIdentityBinding>| {
         let found = it.and_then(|it| expect::condition_of(it, condition::STALLED));
-        match found.map(|it| it.reason.as_str()) {
-            Some(reason::ROLLOUT_HALTED) => Ok(()),
+        match found.and_then(|it| Reason::parse(&it.reason)) {
+            Some(Reason::RolloutHalted) => Ok(()),
             other => Err(format!("{other:?}")),
         }
     });
@@ -235,7 +235,7 @@ pub(crate) async fn co_owner_first(_: Arc<World>, namespace: Namespace) -> Resul
     let bound_by = account.metadata.annotations.as_ref().and_then(|all| all.get(BOUND_BY_ANNOTATION));
     ensure!(bound_by.is_some_and(|it| it.starts_with("app/")), "the account does not say by whom: {bound_by:?}");
     namespace.take_over::<ServiceAccount>("helm", "app", of_helm(OTHER_ROLE)).await?;
-    let message = expect::stalled(&namespace, "app", reason::ANNOTATION_CONFLICT).await?;
+    let message = expect::stalled(&namespace, "app", Reason::AnnotationConflict).await?;
     ensure!(message.contains("helm"), "who owns it is not said: {message}");
     expect::annotated(&namespace, "app", Some(OTHER_ROLE)).await?;
     change(&namespace, json!({"roleArn": OTHER_ROLE})).await?;
@@ -255,7 +255,7 @@ pub(crate) async fn mount_path_taken(_: Arc<World>, namespace: Namespace) -> Res
     namespace.create(fixtures::deployment_like("app", "app", &json!({}), &spec)?).await?;
     let before = expect::rolled_out(&namespace, "app").await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    let message = expect::stalled(&namespace, "app", reason::INJECTION_REFUSED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::InjectionRefused).await?;
     ensure!(message.contains("Deployment/app") && message.contains(path), "the cause is not said: {message}");
     expect::annotated(&namespace, "app", None).await?;
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)
@@ -273,7 +273,7 @@ pub(crate) async fn pods_missing(_: Arc<World>, namespace: Namespace) -> Result<
     })
     .await?;
     namespace.change::<Deployment>("app", &json!({"spec": {"replicas": 3}})).await?;
-    let message = expect::stalled(&namespace, "app", reason::PODS_MISSING).await?;
+    let message = expect::stalled(&namespace, "app", Reason::PodsMissing).await?;
     ensure!(
         message.contains("2 of 3 pods") && message.contains("exceeded quota"),
         "what refuses them is not said: {message}"
@@ -291,7 +291,7 @@ pub(crate) async fn paused_from_the_start(_: Arc<World>, namespace: Namespace) -
     deployment.spec.paused = Some(true);
     namespace.create(deployment).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    expect::reason(&namespace, "app", condition::RECONCILING, "True", reason::PODS_MISSING).await?;
+    expect::reason(&namespace, "app", condition::RECONCILING, "True", Reason::PodsMissing).await?;
     namespace.change::<Deployment>("app", &json!({"spec": {"paused": false}})).await?;
     expect::ready(&namespace, "app").await?;
     Ok(())
@@ -302,7 +302,7 @@ pub(crate) async fn nothing_selected(_: Arc<World>, namespace: Namespace) -> Res
     several(&namespace, 2, |_| json!({})).await?;
     let selector = json!({"rollout": {"workloadSelector": {"matchLabels": {"app": "ap-00"}}}});
     namespace.create(fixtures::binding_with("app", "app", ROLE, &selector)?).await?;
-    expect::stalled(&namespace, "app", reason::NOTHING_SELECTED).await?;
+    expect::stalled(&namespace, "app", Reason::NothingSelected).await?;
     change(&namespace, json!({"rollout": {"workloadSelector": null}})).await?;
     expect::ready(&namespace, "app").await?;
     Ok(())
@@ -315,7 +315,7 @@ pub(crate) async fn bad_role(_: Arc<World>, namespace: Namespace) -> Result<()> 
     namespace.create(fixtures::binding_with("app", "app", ROLE, &quickly("Rollback"))?).await?;
     expect::ready(&namespace, "app").await?;
     change(&namespace, json!({"roleArn": OTHER_ROLE})).await?;
-    expect::stalled(&namespace, "app", reason::ROLLED_BACK).await?;
+    expect::stalled(&namespace, "app", Reason::RolledBack).await?;
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     Ok(())
 }

@@ -10,8 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{self as core, Pod, ServiceAccount};
 use kube::Api;
 use kube::api::DeleteParams;
-use podidentity_api::names::reason;
-use podidentity_api::{PodIdentityBinding, WorkloadState};
+use podidentity_api::{PodIdentityBinding, Reason, WorkloadState};
 use serde_json::json;
 
 use crate::steps::{bound, running_with};
@@ -30,13 +29,13 @@ pub(crate) async fn released(world: Arc<World>, namespace: Namespace) -> Result<
     expect::pods_have(&namespace, "app", 2, ROLE).await?;
 
     let reasons =
-        [reason::ANNOTATED, reason::ROLLOUT_STARTED, reason::ROLLOUT_COMPLETED, reason::VERIFIED, reason::RELEASED];
+        [Reason::Annotated, Reason::RolloutStarted, Reason::RolloutCompleted, Reason::Verified, Reason::Released];
     for reason in reasons {
         expect::event(&namespace, reason).await?;
     }
     let table = world.control_plane.kubectl(&["get", "events", "-n", &namespace.name]).await?;
     for reason in reasons {
-        ensure!(table.contains(reason), "kubectl get events does not show {reason}:\n{table}");
+        ensure!(table.contains(reason.as_str()), "kubectl get events does not show {reason}:\n{table}");
     }
     Ok(())
 }
@@ -87,7 +86,7 @@ pub(crate) async fn suspended(_: Arc<World>, namespace: Namespace) -> Result<()>
     crate::steps::change(&namespace, json!({"suspend": true})).await?;
     expect::ready(&namespace, "app").await?;
     deleted(&namespace).await?;
-    expect::event(&namespace, reason::RETAINED).await?;
+    expect::event(&namespace, Reason::Retained).await?;
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)
 }
@@ -103,7 +102,7 @@ pub(crate) async fn not_revoked(_: Arc<World>, namespace: Namespace) -> Result<(
     crate::steps::verified(&namespace, 1).await?;
     deleted(&namespace).await?;
     expect::annotated(&namespace, "app", None).await?;
-    let note = expect::event(&namespace, reason::ROLE_KEPT).await?.note.unwrap_or_default();
+    let note = expect::event(&namespace, Reason::RoleKept).await?.note.unwrap_or_default();
     ensure!(note.contains("StatefulSet/app"), "the event does not say who keeps the role: {note}");
     expect::pods_have(&namespace, "app", 1, ROLE).await?;
     rolled(&before, &namespace.api().get("app").await?, 0)
@@ -136,7 +135,7 @@ pub(crate) async fn namespace_deleted(world: Arc<World>, namespace: Namespace) -
     let first = bound(&namespace, &json!({"deletionPolicy": "Revoke"})).await?;
     ensure!(identity(&first).is_some(), "it was not rolled");
     namespace.create(fixtures::binding("another", "app", OTHER_ROLE)?).await?;
-    expect::stalled(&namespace, "another", reason::SERVICE_ACCOUNT_CLAIMED).await?;
+    expect::stalled(&namespace, "another", Reason::ServiceAccountClaimed).await?;
     namespace.create(fixtures::service_account("stuck")?).await?;
     let stuck = fixtures::deployment_with("stuck", "stuck", 1, &json!({NEVER_READY_AS: ROLE}))?;
     namespace.create(stuck).await?;

@@ -209,13 +209,13 @@ pub(crate) async fn injection_interrupted(world: Arc<World>, namespace: Namespac
     missed?;
 
     expect::status_names(&expect::ready(&namespace, "app").await?, ROLE, i32::try_from(WORKLOADS)?)?;
-    let mut rolled_again = 0;
+    let mut restarted_again = 0;
     for n in 0..WORKLOADS {
         expect::pods_have(&namespace, &name(n), 1, ROLE).await?;
         let after = expect::rolled_out(&namespace, &name(n)).await?;
-        rolled_again += usize::from(identity(&after).is_some_and(|mark| mark.contains('-')));
+        restarted_again += usize::from(identity(&after).is_some_and(|mark| mark.contains('-')));
     }
-    ensure!(rolled_again > 0, "no template carries the count of a second attempt");
+    ensure!(restarted_again > 0, "no template carries the count of a second attempt");
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use e2e::policies::{admitted, attempt, refused};
 use e2e::{ControlPlane, Namespace, expect, wait};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use podidentity_api::PodIdentityBinding;
-use podidentity_api::names::{ALLOWED_ROLES_ANNOTATION, reason};
+use podidentity_api::names::ALLOWED_ROLES_ANNOTATION;
+use podidentity_api::{PodIdentityBinding, Reason};
 use podidentity_core::grants::Grants;
 use serde_json::json;
 
@@ -70,7 +70,7 @@ pub(crate) async fn refused_by_policy(world: Arc<World>, namespace: Namespace) -
     // An operator without --require-grants meets the policy when it restores the annotation.
     let removed = json!({"metadata": {"annotations": {role_annotation(): null, "eks.amazonaws.com/audience": null}}});
     namespace.change::<ServiceAccount>("app", &removed).await?;
-    let message = expect::stalled(&namespace, "app", reason::WRITE_REFUSED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::WriteRefused).await?;
     ensure!(message.contains("does not grant") && message.contains(ROLE), "{message}");
     namespace.delete::<PodIdentityBinding>("app").await?;
     expect::gone::<PodIdentityBinding>(&namespace, "app").await
@@ -248,11 +248,11 @@ pub(crate) async fn required(world: Arc<World>, namespace: Namespace) -> Result<
     namespace.create(fixtures::service_account("app")?).await?;
     let before = running(&namespace, "app", 1).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    let message = expect::stalled(&namespace, "app", reason::ROLE_NOT_ALLOWED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::RoleNotAllowed).await?;
     let advice =
         format!("kubectl annotate --overwrite namespace {} {ALLOWED_ROLES_ANNOTATION}='{ROLE}'", namespace.name);
     ensure!(message.contains(&advice), "the message does not say what to do: {message}");
-    expect::event(&namespace, reason::ROLE_NOT_ALLOWED).await?;
+    expect::event(&namespace, Reason::RoleNotAllowed).await?;
     expect::annotated(&namespace, "app", None).await?;
     ensure!(writes(&world, &namespace, "serviceaccounts")?.is_empty(), "the service account was written");
     ensure!(writes(&world, &namespace, "deployments")?.is_empty(), "the Deployment was written");
@@ -269,7 +269,7 @@ pub(crate) async fn withdrawn(world: Arc<World>, namespace: Namespace) -> Result
     grant(&namespace, Some("arn:aws:iam::111122223333:role/*")).await?;
     let before = bound(&namespace, &json!({})).await?;
     grant(&namespace, Some(OTHER_ROLE)).await?;
-    let message = expect::stalled(&namespace, "app", reason::ROLE_NOT_ALLOWED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::RoleNotAllowed).await?;
     ensure!(message.contains(&format!("keeps {ROLE}")), "it is not said what stays: {message}");
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     let binding: PodIdentityBinding = namespace.api().get("app").await?;
@@ -291,7 +291,7 @@ pub(crate) async fn withdrawn(world: Arc<World>, namespace: Namespace) -> Result
     expect::status_names(&expect::ready(&namespace, "app").await?, OTHER_ROLE, 2)?;
     expect::rolled(&before, &expect::rolled_out(&namespace, "app").await?, 1)?;
     grant(&namespace, None).await?;
-    expect::stalled(&namespace, "app", reason::ROLE_NOT_ALLOWED).await?;
+    expect::stalled(&namespace, "app", Reason::RoleNotAllowed).await?;
     namespace.delete::<PodIdentityBinding>("app").await?;
     expect::annotated(&namespace, "app", None).await?;
     expect::gone::<PodIdentityBinding>(&namespace, "app").await

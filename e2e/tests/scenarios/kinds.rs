@@ -13,8 +13,8 @@ use k8s_openapi::api::apps::v1::{DaemonSet, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource;
-use podidentity_api::WorkloadState;
-use podidentity_api::names::{condition, reason};
+use podidentity_api::names::condition;
+use podidentity_api::{Reason, WorkloadState};
 use serde_json::{Value, json};
 
 use crate::steps::{change, verified};
@@ -77,7 +77,7 @@ where
     namespace.create(fixtures::service_account("app")?).await?;
     let before = running(namespace, workload, pods).await?;
     bound(namespace).await?;
-    let message = expect::stalled(namespace, "app", reason::RESTART_REQUIRED).await?;
+    let message = expect::stalled(namespace, "app", Reason::RestartRequired).await?;
     ensure!(message.contains(id) && message.contains("OnDelete"), "the message does not say why: {message}");
     e2e::injection::in_force(namespace, "app", ROLE).await?;
     for pod in pod_names(namespace).await? {
@@ -112,14 +112,14 @@ pub(crate) async fn stateful_set_rolled_back(_: Arc<World>, namespace: Namespace
     expect::ready(&namespace, "app").await?;
 
     change(&namespace, json!({"roleArn": OTHER_ROLE})).await?;
-    let message = expect::stalled(&namespace, "app", reason::RESTART_REQUIRED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::RestartRequired).await?;
     for part in [OTHER_ROLE, ROLE, "Pod/app-0", "delete it"] {
         ensure!(message.contains(part), "the message does not say {part:?}: {message}");
     }
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     e2e::injection::in_force(&namespace, "app", ROLE).await?;
     namespace.delete::<Pod>("app-0").await?;
-    expect::stalled(&namespace, "app", reason::ROLLED_BACK).await?;
+    expect::stalled(&namespace, "app", Reason::RolledBack).await?;
     expect::pods_have(&namespace, "app", 1, ROLE).await
 }
 
@@ -135,7 +135,7 @@ pub(crate) async fn stateful_set_that_waits(_: Arc<World>, namespace: Namespace)
     })
     .await?;
     bound(&namespace).await?;
-    let message = expect::stalled(&namespace, "app", reason::RESTART_REQUIRED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::RestartRequired).await?;
     ensure!(message.contains("Pod/app-0"), "the message does not name the pod: {message}");
     e2e::injection::in_force(&namespace, "app", ROLE).await?;
     namespace.delete::<Pod>("app-0").await?;
@@ -161,7 +161,7 @@ pub(crate) async fn partitioned(_: Arc<World>, namespace: Namespace) -> Result<(
         state.pods_verified,
         state.pods_total
     );
-    expect::stalled(&namespace, "app", reason::RESTART_REQUIRED).await?;
+    expect::stalled(&namespace, "app", Reason::RestartRequired).await?;
     rolled(&before, &namespace.api().get("app").await?, 1)?;
 
     // The owner lowers the partition, and the set's own controller does the rest.
@@ -189,11 +189,10 @@ async fn unmanaged(namespace: &Namespace, id: &str) -> Result<()> {
     expect::workload(namespace, "app", id, WorkloadState::Unmanaged).await?;
     // A Job ends by itself; with others it is up to a person.
     let message = if id.starts_with("Job/") {
-        let reported =
-            expect::reason(namespace, "app", condition::RECONCILING, "True", reason::WAITING_FOR_JOBS).await?;
+        let reported = expect::reason(namespace, "app", condition::RECONCILING, "True", Reason::WaitingForJobs).await?;
         expect::condition_of(&reported, condition::RECONCILING).map(|it| it.message.clone()).unwrap_or_default()
     } else {
-        expect::stalled(namespace, "app", reason::VERIFICATION_FAILED).await?
+        expect::stalled(namespace, "app", Reason::VerificationFailed).await?
     };
     ensure!(message.contains("app"), "the message names no pod: {message}");
     e2e::injection::in_force(namespace, "app", ROLE).await?;

@@ -9,8 +9,8 @@ use e2e::{NEVER_READY, Namespace, injection, wait};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::api::DeleteParams;
-use podidentity_api::names::{condition, reason};
-use podidentity_api::{PodIdentityBinding, WorkloadState};
+use podidentity_api::names::condition;
+use podidentity_api::{PodIdentityBinding, Reason, WorkloadState};
 use serde_json::json;
 
 use crate::world::World;
@@ -86,7 +86,7 @@ pub(crate) async fn running_pods(_: Arc<World>, namespace: Namespace) -> Result<
 pub(crate) async fn account_later(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
     let annotated = condition::SERVICE_ACCOUNT_ANNOTATED;
-    let waiting = expect::reason(&namespace, "app", annotated, "False", reason::SERVICE_ACCOUNT_NOT_FOUND).await?;
+    let waiting = expect::reason(&namespace, "app", annotated, "False", Reason::ServiceAccountNotFound).await?;
     let ready = expect::condition_of(&waiting, condition::READY).context("there is no condition Ready")?;
     ensure!(ready.status == "False", "ready without a service account");
     ensure!(ready.message.contains("app"), "the message does not name the service account: {}", ready.message);

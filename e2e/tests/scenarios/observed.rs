@@ -13,7 +13,8 @@ use e2e::{ControlPlane, Namespace, Operator};
 use futures::try_join;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use podidentity_api::names::{condition, reason};
+use podidentity_api::Reason;
+use podidentity_api::names::condition;
 use serde_json::json;
 
 use crate::replicas::instead_of_the_only_one;
@@ -117,7 +118,7 @@ async fn only_told(world: &World, namespace: &Namespace) -> Result<()> {
 
     let server = control_plane.server();
     let reporting = Operator::start_as("reporting", control_plane, server, &["--dry-run=report"]).await?;
-    let binding = expect::reason(namespace, "app", condition::READY, "False", reason::DRY_RUN).await?;
+    let binding = expect::reason(namespace, "app", condition::READY, "False", Reason::DryRun).await?;
     let message = &expect::condition_of(&binding, condition::READY).context("no condition")?.message;
     ensure!(message.contains(ROLE), "the status does not say what would be done: {message}");
     let written = written_since(world, began)?;

@@ -11,8 +11,8 @@ use e2e::{Namespace, audit, wait};
 use futures::try_join;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use podidentity_api::names::{condition, reason};
-use podidentity_api::{PodIdentityBinding, WorkloadState};
+use podidentity_api::names::condition;
+use podidentity_api::{PodIdentityBinding, Reason, WorkloadState};
 use serde_json::{Value, json};
 
 use crate::steps::{bound, change, name, running, several, verified, writes};
@@ -28,7 +28,7 @@ pub(crate) async fn handed_over(_: Arc<World>, namespace: Namespace) -> Result<(
 
     // Named so that it would come first if age did not count.
     namespace.create(fixtures::binding("a-younger-one", "app", OTHER_ROLE)?).await?;
-    let message = expect::stalled(&namespace, "a-younger-one", reason::SERVICE_ACCOUNT_CLAIMED).await?;
+    let message = expect::stalled(&namespace, "a-younger-one", Reason::ServiceAccountClaimed).await?;
     ensure!(message.contains("PodIdentityBinding app"), "the message does not name the owner: {message}");
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
 
@@ -49,13 +49,13 @@ pub(crate) async fn conflict(_: Arc<World>, namespace: Namespace) -> Result<()> 
     namespace.take_over::<ServiceAccount>("helm", "app", annotation(OTHER_ROLE)).await?;
     let before = running(&namespace, "app", 1).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    let message = expect::stalled(&namespace, "app", reason::ANNOTATION_CONFLICT).await?;
+    let message = expect::stalled(&namespace, "app", Reason::AnnotationConflict).await?;
     for part in ["helm", &role_annotation(), OTHER_ROLE, "Override"] {
         ensure!(message.contains(part), "the message does not say {part:?}: {message}");
     }
     expect::annotated(&namespace, "app", Some(OTHER_ROLE)).await?;
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)?;
-    expect::event(&namespace, reason::ANNOTATION_CONFLICT).await?;
+    expect::event(&namespace, Reason::AnnotationConflict).await?;
 
     change(&namespace, json!({"onConflict": "Override"})).await?;
     expect::ready(&namespace, "app").await?;
@@ -68,7 +68,7 @@ pub(crate) async fn conflict_given_up(_: Arc<World>, namespace: Namespace) -> Re
     namespace.create(fixtures::service_account("app")?).await?;
     namespace.take_over::<ServiceAccount>("helm", "app", annotation(OTHER_ROLE)).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    expect::stalled(&namespace, "app", reason::ANNOTATION_CONFLICT).await?;
+    expect::stalled(&namespace, "app", Reason::AnnotationConflict).await?;
     namespace.take_over::<ServiceAccount>("helm", "app", json!({})).await?;
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     expect::ready(&namespace, "app").await?;
@@ -91,7 +91,7 @@ pub(crate) async fn drift(_: Arc<World>, namespace: Namespace) -> Result<()> {
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     restored(&namespace, 1).await?;
     expect::status_names(&expect::ready(&namespace, "app").await?, ROLE, 2)?;
-    let event = expect::event(&namespace, reason::ANNOTATION_REMOVED).await?;
+    let event = expect::event(&namespace, Reason::AnnotationRemoved).await?;
     let note = event.note.unwrap_or_default();
     ensure!(note.contains("somebody") && note.contains(OTHER_ROLE), "the event does not say who and what: {note}");
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)
@@ -111,13 +111,13 @@ pub(crate) async fn contested(world: Arc<World>, namespace: Namespace) -> Result
         }
         Ok(())
     };
-    let (message, ()) = try_join!(expect::stalled(&namespace, "app", reason::CONTESTED), fight)?;
+    let (message, ()) = try_join!(expect::stalled(&namespace, "app", Reason::Contested), fight)?;
     ensure!(message.contains("a-stubborn-one"), "the message does not name the other: {message}");
     let written = writes(&world, &namespace, "serviceaccounts")?.split_off(earlier);
     ensure!(written.len() < 10, "{} writes in {ROUNDS} s:\n{}", written.len(), audit::summary(&written));
     let fought = expect::annotated(&namespace, "app", Some(OTHER_ROLE)).await?;
     ensure!(role_of(&fought) == Some(OTHER_ROLE), "the other has not won for now");
-    expect::event(&namespace, reason::CONTESTED).await?;
+    expect::event(&namespace, Reason::Contested).await?;
 
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     expect::ready(&namespace, "app").await?;
@@ -138,7 +138,7 @@ pub(crate) async fn contested_by_removals(world: Arc<World>, namespace: Namespac
         }
         Ok(())
     };
-    let (message, ()) = try_join!(expect::stalled(&namespace, "app", reason::CONTESTED), fight)?;
+    let (message, ()) = try_join!(expect::stalled(&namespace, "app", Reason::Contested), fight)?;
     ensure!(message.contains("removed"), "the message does not say what happens: {message}");
     let written = writes(&world, &namespace, "serviceaccounts")?.split_off(earlier);
     ensure!(written.len() < 10, "{} writes in {ROUNDS} s:\n{}", written.len(), audit::summary(&written));
@@ -152,7 +152,7 @@ pub(crate) async fn suspended(world: Arc<World>, namespace: Namespace) -> Result
     namespace.create(fixtures::service_account("app")?).await?;
     let before = running(&namespace, "app", 1).await?;
     namespace.create(fixtures::binding_with("app", "app", ROLE, &json!({"suspend": true}))?).await?;
-    let message = expect::stalled(&namespace, "app", reason::SUSPENDED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::Suspended).await?;
     ensure!(message.contains(ROLE), "the message does not say what would be done: {message}");
     expect::annotated(&namespace, "app", None).await?;
     ensure!(writes(&world, &namespace, "serviceaccounts")?.is_empty(), "the service account was written");
@@ -171,7 +171,7 @@ pub(crate) async fn suspended_while_rolling(_: Arc<World>, namespace: Namespace)
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
     expect::workload(&namespace, "app", "Deployment/app-00", WorkloadState::Rolling).await?;
     change(&namespace, json!({"suspend": true})).await?;
-    expect::stalled(&namespace, "app", reason::SUSPENDED).await?;
+    expect::stalled(&namespace, "app", Reason::Suspended).await?;
     rolled(&before[0], &expect::rolled_out(&namespace, &name(0)).await?, 1)?;
     rolled(&before[1], &expect::rolled_out(&namespace, &name(1)).await?, 0)?;
 
@@ -190,7 +190,7 @@ pub(crate) async fn account_created_anew(_: Arc<World>, namespace: Namespace) ->
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
     expect::workload(&namespace, "app", "Deployment/app-01", WorkloadState::Rolling).await?;
     namespace.delete::<ServiceAccount>("app").await?;
-    expect::reason(&namespace, "app", condition::READY, "False", reason::SERVICE_ACCOUNT_NOT_FOUND).await?;
+    expect::reason(&namespace, "app", condition::READY, "False", Reason::ServiceAccountNotFound).await?;
     let anew = namespace.create(fixtures::service_account("app")?).await?;
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
 

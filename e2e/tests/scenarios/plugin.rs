@@ -7,7 +7,8 @@ use anyhow::{Result, ensure};
 use e2e::expect::{self, rolled};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
 use e2e::{ControlPlane, Namespace, program};
-use podidentity_api::names::{condition, reason};
+use podidentity_api::Reason;
+use podidentity_api::names::condition;
 use serde_json::{Value, json};
 
 use crate::steps::{change, running};
@@ -50,7 +51,7 @@ pub(crate) async fn writes_are_acted_upon(world: Arc<World>, namespace: Namespac
 
     run(&["suspend", "pib/app"])?;
     change(&namespace, json!({"roleArn": OTHER_ROLE})).await?;
-    expect::reason(&namespace, "app", condition::READY, "False", reason::SUSPENDED).await?;
+    expect::reason(&namespace, "app", condition::READY, "False", Reason::Suspended).await?;
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     ensure!(run(&["suspend", "app"])?.ends_with("/app unchanged\n"), "it is suspended already");
 
@@ -66,7 +67,7 @@ pub(crate) async fn writes_are_acted_upon(world: Arc<World>, namespace: Namespac
 }
 
 async fn waits_for_release(namespace: &Namespace) -> Result<()> {
-    expect::reason(namespace, "app", condition::READY, "False", reason::AWAITING_RELEASE).await.map(drop)
+    expect::reason(namespace, "app", condition::READY, "False", Reason::AwaitingRelease).await.map(drop)
 }
 
 /// In the world whose operator requires grants, which nobody has told the plugin.
@@ -74,11 +75,11 @@ pub(crate) async fn asks_for_grants(world: Arc<World>, namespace: Namespace) -> 
     namespace.create(fixtures::service_account("app")?).await?;
     running(&namespace, "app", 1).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    let stalled = expect::stalled(&namespace, "app", reason::ROLE_NOT_ALLOWED).await?;
+    let stalled = expect::stalled(&namespace, "app", Reason::RoleNotAllowed).await?;
     let view = said(&world.control_plane, &namespace, &[])?;
-    ensure!(view["state"] == "Failing" && view["reason"] == reason::ROLE_NOT_ALLOWED, "{view}");
+    ensure!(view["state"] == "Failing" && view["reason"] == Reason::RoleNotAllowed.as_str(), "{view}");
     ensure!(view["message"] == stalled, "the operator says {stalled:?}, the plugin {}", view["message"]);
     let view = said(&world.control_plane, &namespace, &["--require-grants=false"])?;
-    ensure!(view["reason"] != reason::ROLE_NOT_ALLOWED, "the flag is not honoured: {view}");
+    ensure!(view["reason"] != Reason::RoleNotAllowed.as_str(), "the flag is not honoured: {view}");
     Ok(())
 }

@@ -10,8 +10,8 @@ use e2e::fixtures::{self, ROLE};
 use e2e::{ControlPlane, Namespace, READY_AFTER, wait};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use podidentity_api::PodIdentityBinding;
-use podidentity_api::names::{condition, reason};
+use podidentity_api::names::condition;
+use podidentity_api::{PodIdentityBinding, Reason};
 use serde_json::json;
 
 use crate::world::World;
@@ -41,7 +41,7 @@ pub(crate) async fn quiet(world: Arc<World>, namespace: Namespace) -> Result<()>
 
     // The silence was not deafness, and the audit log does see the operator.
     namespace.create(fixtures::binding("other", "other", ROLE)?).await?;
-    let missing = reason::SERVICE_ACCOUNT_NOT_FOUND;
+    let missing = Reason::ServiceAccountNotFound;
     expect::reason(&namespace, "other", condition::SERVICE_ACCOUNT_ANNOTATED, "False", missing).await?;
     ensure!(!requests_since(control_plane, began)?.is_empty(), "the audit log does not show the operator's requests");
     Ok(())

@@ -10,7 +10,7 @@ use e2e::{ControlPlane, Namespace, Operator, audit, expect, operator};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::api::{Api, Patch, PatchParams};
-use podidentity_api::names::reason;
+use podidentity_api::Reason;
 use serde_json::json;
 use tokio::time::{Duration, Instant, sleep};
 
@@ -253,7 +253,7 @@ impl Proof<'_> {
             let other = json!({"metadata": {"annotations": {fixtures::role_annotation(): fixtures::OTHER_ROLE}}});
             self.namespace.take_over::<ServiceAccount>("somebody", name, other).await?;
             expect::annotated(self.namespace, name, Some(ROLE)).await?;
-            expect::event(self.namespace, reason::ANNOTATION_REMOVED).await?;
+            expect::event(self.namespace, Reason::AnnotationRemoved).await?;
         }
         Ok(())
     }

@@ -7,8 +7,8 @@ use e2e::expect::{self, identity, rolled};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
 use e2e::{NEVER_READY_AS, Namespace, READY_AFTER, wait};
 use k8s_openapi::api::apps::v1::Deployment;
-use podidentity_api::names::{IDENTITY_ANNOTATION, RELEASE_ANNOTATION, condition, reason};
-use podidentity_api::{PodIdentityBinding, WorkloadState};
+use podidentity_api::names::{IDENTITY_ANNOTATION, RELEASE_ANNOTATION, condition};
+use podidentity_api::{PodIdentityBinding, Reason, WorkloadState};
 use serde_json::{Value, json};
 
 use crate::steps::{change, name, running, several, verified};
@@ -46,10 +46,10 @@ async fn now(namespace: &Namespace, count: usize) -> Result<Vec<Deployment>> {
 pub(crate) async fn halted(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = several(&namespace, MANY, fails(0, ROLE)).await?;
     namespace.create(fixtures::binding_with("app", "app", ROLE, &policy("Halt", 5))?).await?;
-    let message = expect::stalled(&namespace, "app", reason::ROLLOUT_HALTED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::RolloutHalted).await?;
     ensure!(message.contains("Deployment/app-00") && message.contains("19 more"), "who waits is not said: {message}");
     each_rolled(&namespace, &before, |n| i64::from(n == 0)).await?;
-    expect::event(&namespace, reason::ROLLOUT_HALTED).await?;
+    expect::event(&namespace, Reason::RolloutHalted).await?;
     // The canary's old pod still serves.
     let canary: Deployment = namespace.api().get(&name(0)).await?;
     ensure!(canary.status.context("no status")?.available_replicas == Some(1), "the canary does not serve any more");
@@ -57,7 +57,7 @@ pub(crate) async fn halted(_: Arc<World>, namespace: Namespace) -> Result<()> {
 }
 
 async fn rolled_back(namespace: &Namespace, count: usize) -> Result<()> {
-    let message = expect::stalled(namespace, "app", reason::ROLLED_BACK).await?;
+    let message = expect::stalled(namespace, "app", Reason::RolledBack).await?;
     ensure!(message.contains(OTHER_ROLE) && message.contains(ROLE), "the message does not name the roles: {message}");
     expect::annotated(namespace, "app", Some(ROLE)).await?;
     let first = identity(&expect::rolled_out(namespace, &name(0)).await?).map(str::to_owned);
@@ -100,12 +100,12 @@ pub(crate) async fn all_rolled_back(_: Arc<World>, namespace: Namespace) -> Resu
 pub(crate) async fn continued(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = several(&namespace, 4, fails(0, ROLE)).await?;
     namespace.create(fixtures::binding_with("app", "app", ROLE, &policy("Continue", 2))?).await?;
-    expect::reason(&namespace, "app", condition::RECONCILING, "True", reason::ROLLOUT_HALTED).await?;
+    expect::reason(&namespace, "app", condition::RECONCILING, "True", Reason::RolloutHalted).await?;
     for n in 1..4 {
         expect::workload(&namespace, "app", &format!("Deployment/{}", name(n)), WorkloadState::Current).await?;
         expect::pods_have(&namespace, &name(n), 1, ROLE).await?;
     }
-    let message = expect::stalled(&namespace, "app", reason::ROLLOUT_HALTED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::RolloutHalted).await?;
     ensure!(message.contains("Deployment/app-00"), "who failed is not said: {message}");
     each_rolled(&namespace, &before, |_| 1).await
 }
@@ -156,7 +156,7 @@ pub(crate) async fn manual(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::binding_with("app", "app", ROLE, &manual)?).await?;
     for (role, generation) in [(ROLE, 1), (OTHER_ROLE, 2)] {
         change(&namespace, json!({"roleArn": role})).await?;
-        let message = expect::stalled(&namespace, "app", reason::AWAITING_RELEASE).await?;
+        let message = expect::stalled(&namespace, "app", Reason::AwaitingRelease).await?;
         let release = format!("{RELEASE_ANNOTATION}={generation}");
         ensure!(message.contains(&release), "the message does not say how to release: {message}");
         expect::annotated(&namespace, "app", Some(role)).await?;
@@ -176,7 +176,7 @@ pub(crate) async fn never(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = running(&namespace, "app", 1).await?;
     let never = json!({"rollout": {"policy": "Never"}});
     namespace.create(fixtures::binding_with("app", "app", ROLE, &never)?).await?;
-    let message = expect::stalled(&namespace, "app", reason::ROLLOUT_DISABLED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::RolloutDisabled).await?;
     ensure!(message.contains("Deployment/app"), "the message does not say what to restart: {message}");
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     e2e::injection::in_force(&namespace, "app", ROLE).await?;
@@ -204,7 +204,7 @@ pub(crate) async fn reverted(_: Arc<World>, namespace: Namespace) -> Result<()> 
         }
     };
     let message = tokio::select! {
-        message = expect::stalled(&namespace, "app", reason::ROLLOUT_REVERTED) => message?,
+        message = expect::stalled(&namespace, "app", Reason::RolloutReverted) => message?,
         undone = undo => return undone,
     };
     ensure!(message.contains("Deployment/app"), "the message does not name the workload: {message}");
@@ -213,6 +213,6 @@ pub(crate) async fn reverted(_: Arc<World>, namespace: Namespace) -> Result<()> 
     ensure!(changes <= 2 * 5, "{changes} changes of the template");
     let stalled: PodIdentityBinding = namespace.api().get("app").await?;
     ensure!(expect::condition_of(&stalled, condition::RECONCILING).is_none(), "stalled and reconciling");
-    expect::event(&namespace, reason::ROLLOUT_REVERTED).await?;
+    expect::event(&namespace, Reason::RolloutReverted).await?;
     Ok(())
 }

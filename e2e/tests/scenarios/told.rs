@@ -12,8 +12,8 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
-use podidentity_api::PodIdentityBinding;
-use podidentity_api::names::{condition, reason};
+use podidentity_api::names::condition;
+use podidentity_api::{PodIdentityBinding, Reason};
 use serde_json::{Value, json};
 
 use crate::replicas::instead_of_the_only_one;
@@ -27,8 +27,8 @@ pub(crate) async fn failed(world: Arc<World>, namespace: Namespace) -> Result<()
     let wall = Wall { world: &world, namespace: &namespace, rules: &unanswered(&namespace) };
     wall.build().await?;
     let bound = namespace.create(fixtures::binding("app", "app", ROLE)?);
-    try_join!(bound, told(&namespace, reason::ANNOTATING))?;
-    let message = told(&namespace, reason::WRITE_FAILED).await?;
+    try_join!(bound, told(&namespace, Reason::Annotating))?;
+    let message = told(&namespace, Reason::WriteFailed).await?;
     ensure!(message.contains("is tried again") && message.contains("failed calling webhook"), "{message}");
     wall.tear_down().await?;
     expect::ready(&namespace, "app").await?;
@@ -36,9 +36,9 @@ pub(crate) async fn failed(world: Arc<World>, namespace: Namespace) -> Result<()
     wall.build().await?;
     let removed = json!({"metadata": {"annotations": {fixtures::role_annotation(): null}}});
     let removed = namespace.change::<ServiceAccount>("app", &removed);
-    let (_, message) = try_join!(removed, told(&namespace, reason::ANNOTATION_REMOVED))?;
+    let (_, message) = try_join!(removed, told(&namespace, Reason::AnnotationRemoved))?;
     ensure!(message.contains("restoring"), "{message}");
-    told(&namespace, reason::WRITE_FAILED).await?;
+    told(&namespace, Reason::WriteFailed).await?;
     wall.tear_down().await?;
     expect::ready(&namespace, "app").await?;
     expect::annotated(&namespace, "app", Some(ROLE)).await.map(|_| ())
@@ -50,7 +50,7 @@ pub(crate) async fn refused_by_a_policy(world: Arc<World>, namespace: Namespace)
     let wall = Wall { world: &world, namespace: &namespace, rules: &frozen(&namespace) };
     wall.build().await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    let message = expect::stalled(&namespace, "app", reason::WRITE_REFUSED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::WriteRefused).await?;
     ensure!(message.contains("nobody changes accounts during the audit"), "not the policy's words: {message}");
     expect::annotated(&namespace, "app", None).await?;
     wall.tear_down().await?;
@@ -70,7 +70,7 @@ pub(crate) async fn refused_restarts(world: Arc<World>, namespace: Namespace) ->
     wall.build().await?;
     for name in &frozen {
         namespace.create(fixtures::binding(name, name, ROLE)?).await?;
-        let message = expect::stalled(&namespace, name, reason::WRITE_REFUSED).await?;
+        let message = expect::stalled(&namespace, name, Reason::WriteRefused).await?;
         ensure!(message.contains("nobody restarts anything during the audit"), "not the policy's words: {message}");
     }
     namespace.create(fixtures::binding("free", "free", ROLE)?).await?;
@@ -99,9 +99,9 @@ async fn seen_later(world: &World, name: &str) -> Result<()> {
     control_plane.kubectl(&["create", "namespace", name]).await?;
     let late = control_plane.existing_namespace(name);
     late.create(fixtures::binding("app", "app", ROLE)?).await?;
-    let message = told(&late, reason::NAMESPACE_NOT_FOUND).await?;
+    let message = told(&late, Reason::NamespaceNotFound).await?;
     ensure!(message.contains(name), "the namespace is not named: {message}");
-    expect::stalled(&late, "app", reason::ROLE_NOT_ALLOWED).await?;
+    expect::stalled(&late, "app", Reason::RoleNotAllowed).await?;
     operator.terminate().await
 }
 
@@ -116,7 +116,7 @@ pub(crate) async fn invalid_spec(world: Arc<World>, namespace: Namespace) -> Res
     let stored = stored(&namespace, fixtures::binding("app", "app", "my-role")?).await;
     allow(&definitions, today).await?;
     stored?;
-    let message = expect::stalled(&namespace, "app", reason::INVALID_SPEC).await?;
+    let message = expect::stalled(&namespace, "app", Reason::InvalidSpec).await?;
     ensure!(message.contains("spec.roleArn") && message.contains("correct the binding"), "{message}");
     expect::annotated(&namespace, "app", None).await?;
     namespace.change::<PodIdentityBinding>("app", &json!({"spec": {"roleArn": OTHER_ROLE}})).await?;
@@ -147,7 +147,7 @@ async fn stored(namespace: &Namespace, binding: PodIdentityBinding) -> Result<()
 }
 
 /// Waits until the operator is at work for this reason, and returns what it says.
-async fn told(namespace: &Namespace, because: &str) -> Result<String> {
+async fn told(namespace: &Namespace, because: impl AsRef<str>) -> Result<String> {
     let binding = expect::reason(namespace, "app", condition::RECONCILING, "True", because).await?;
     Ok(expect::condition_of(&binding, condition::RECONCILING).map(|it| it.message.clone()).unwrap_or_default())
 }

@@ -7,8 +7,7 @@ use e2e::expect::{self, rolled};
 use e2e::fixtures::{self, ROLE};
 use e2e::{NEVER_READY, Namespace, wait};
 use k8s_openapi::api::apps::v1::Deployment;
-use podidentity_api::WorkloadState;
-use podidentity_api::names::reason;
+use podidentity_api::{Reason, WorkloadState};
 use serde_json::{Value, json};
 
 use crate::steps::{name, running, several, verified};
@@ -33,7 +32,7 @@ pub(crate) async fn paused(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let paused = namespace.change::<Deployment>("app", &json!({"spec": {"paused": true}})).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
     expect::workload(&namespace, "app", "Deployment/app", WorkloadState::Paused).await?;
-    let message = expect::stalled(&namespace, "app", reason::RESTART_REQUIRED).await?;
+    let message = expect::stalled(&namespace, "app", Reason::RestartRequired).await?;
     ensure!(message.contains("Deployment/app") && message.contains("resume"), "no advice: {message}");
     rolled(&paused, &namespace.api().get("app").await?, 0)?;
 
@@ -96,6 +95,6 @@ pub(crate) async fn deadline_exceeded(_: Arc<World>, namespace: Namespace) -> Re
     let halted = expect::workload(&namespace, "app", "Deployment/app", WorkloadState::Halted).await?;
     let message = halted.message.unwrap_or_default();
     ensure!(message.contains("ProgressDeadlineExceeded"), "the message does not say why: {message}");
-    expect::stalled(&namespace, "app", reason::ROLLOUT_HALTED).await?;
+    expect::stalled(&namespace, "app", Reason::RolloutHalted).await?;
     rolled(&before, &namespace.api().get("app").await?, 1)
 }

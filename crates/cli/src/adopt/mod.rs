@@ -15,13 +15,14 @@ use std::io::Write;
 
 use clap::Args;
 use podidentity_cluster::index::IdentityKey;
-use podidentity_core::owners::owners;
+use podidentity_core::objects::managed_by;
 use podidentity_core::snapshot::Snapshot;
 
-use crate::cluster::args::{ConnectionArgs, ScopeArgs};
-use crate::cluster::{Failure, Session, Target, TargetKind, block_on, did_you_mean, notes, target};
-use crate::complete;
+use crate::cluster::{Failure, Session, block_on, did_you_mean, notes};
 use crate::exit::Exit;
+use crate::flags::completion;
+use crate::flags::{ConnectionArgs, ScopeArgs};
+use crate::flags::{Target, TargetKind, target};
 use crate::messages::Messages;
 use crate::view::counted;
 
@@ -43,7 +44,7 @@ Examples:
   kubectl podidentity adopt -A --with-eksctl-labels")]
 pub(crate) struct AdoptArgs {
     /// Names of service accounts, or sa/NAME; none: all that are annotated and have no binding
-    #[arg(value_name = "NAME", add = complete::objects(Some(TargetKind::ServiceAccount)))]
+    #[arg(value_name = "NAME", add = completion::objects(Some(TargetKind::ServiceAccount)))]
     pub(crate) names: Vec<String>,
 
     #[command(flatten)]
@@ -121,7 +122,7 @@ fn is_asked_for(snapshot: &Snapshot, targets: &[Target], only_eksctl: bool) -> b
     let named = targets.is_empty() || targets.iter().any(|target| target.name == snapshot.service_account_name);
     let by_eksctl = || {
         let account = snapshot.service_account.as_ref();
-        account.is_some_and(|account| owners(account).iter().any(|owner| owner.tool == "eksctl"))
+        account.is_some_and(|account| managed_by(account).iter().any(|owner| owner.tool == "eksctl"))
     };
     named && (!only_eksctl || by_eksctl())
 }

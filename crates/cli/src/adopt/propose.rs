@@ -4,9 +4,9 @@ use podidentity_api::{PodIdentityBindingSpec, RolloutPolicy};
 use podidentity_core::arn::RoleArn;
 use podidentity_core::forecast::Forecast;
 use podidentity_core::foreign::shown;
+use podidentity_core::objects::managed_by;
 use podidentity_core::objects::{ServiceAccount, field_owners};
-use podidentity_core::owners::owners;
-use podidentity_core::settings::Settings;
+use podidentity_core::settings::{IdentityAnnotation, Settings};
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::unbound::{self, annotation, binding};
 use serde::Serialize;
@@ -94,12 +94,13 @@ fn with_the_rest(
 fn origin(snapshot: &Snapshot, account: &ServiceAccount, settings: &Settings) -> Comment {
     let (namespace, name) = (Name::of(&snapshot.namespace), Name::of(&snapshot.service_account_name));
     let mut comment = Comment::of(&[&"ServiceAccount ", &namespace, &"/", &name, &": annotated"]);
-    let times = field_owners(&account.metadata, &settings.key("role-arn"), false).filter_map(|owner| owner.time);
+    let times = field_owners(&account.metadata, &settings.annotation(IdentityAnnotation::RoleArn), false)
+        .filter_map(|owner| owner.time);
     match times.max() {
         Some(time) => comment.push(&[&" at ", &time]),
         None => comment.push(&[&", when and by whom is not recorded"]),
     }
-    let keepers = owners(account);
+    let keepers = managed_by(account);
     for (index, keeper) in keepers.iter().enumerate() {
         comment.push(&[if index == 0 { &"; kept by " } else { &", " }, &keeper.tool]);
     }

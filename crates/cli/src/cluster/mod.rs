@@ -1,31 +1,28 @@
 //! What all commands that look at a cluster do first: connect, read, find what is asked for.
 
-pub(crate) mod args;
 mod names;
 mod picture;
 mod progress;
-pub(crate) mod target;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use podidentity_api::PodIdentityBinding;
-use podidentity_cluster::client::{NoIssuer, issuer};
-use podidentity_cluster::connect::{ConnectError, Connection, Options, connect};
-use podidentity_cluster::injectors::{injectors, pod_labels};
-use podidentity_cluster::read::{ReadError, Reading, Scope, read};
+use podidentity_cluster::http::connection::{AnswerTime, ConnectError, Connection, Options, connect};
+use podidentity_cluster::http::discovery::{NoIssuer, issuer};
+use podidentity_cluster::read::injectors::{injectors, pod_labels};
+use podidentity_cluster::read::{ReadError, ReadScope, Reading, read};
 use podidentity_core::injector::Injectors;
 use podidentity_core::objects::{Map, ObservedAccount};
 use podidentity_core::snapshot::{Config, Snapshot};
 
+use crate::flags::{ConnectionArgs, ScopeArgs, USER_AGENT};
 use crate::view::{View, views};
-use args::{ConnectionArgs, ScopeArgs};
 use progress::Progress;
 
 pub(crate) use names::did_you_mean;
 pub(crate) use picture::Picture;
-pub(crate) use target::{Target, TargetKind};
 
 /// Why a command cannot do what it is asked for.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +39,6 @@ pub(crate) enum Failure {
     Output(#[from] std::io::Error),
 }
 
-/// Who asks the API server.
-pub(crate) const USER_AGENT: &str = concat!("kubectl-podidentity/", env!("CARGO_PKG_VERSION"));
 /// As good as none.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -84,7 +79,9 @@ impl Session {
             user: connection.user.clone(),
             impersonate: connection.impersonate.clone(),
             impersonate_groups: connection.impersonate_groups.clone(),
-            request_timeout: connection.request_timeout.map(|it| if it.is_zero() { NO_LIMIT } else { it }),
+            answers: connection
+                .request_timeout
+                .map_or(AnswerTime::List, |limit| AnswerTime::AtMost(if limit.is_zero() { NO_LIMIT } else { limit })),
             user_agent: USER_AGENT.to_owned(),
         };
         let settings = connection.webhook.settings();
@@ -128,9 +125,10 @@ impl Session {
         without_role: bool,
         mut judge: impl FnMut(Snapshot) -> Option<T>,
     ) -> Result<Reading<T>, Failure> {
-        let scope = Scope { namespace: self.namespace.clone(), without_role, grants: self.grants };
+        let scope = ReadScope { namespace: self.namespace.clone(), without_role, grants: self.grants };
         let progress = Progress::new(self.quiet);
-        let reading = read(&self.connection.client, &scope, &self.config, &progress, &mut judge).await;
+        let Connection { client, clock, .. } = &self.connection;
+        let reading = read(client, clock, &scope, &self.config, &progress, &mut judge).await;
         progress.end();
         Ok(reading?)
     }

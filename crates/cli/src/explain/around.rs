@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use podidentity_core::injection::{TOKEN_FILE, VOLUME};
 use podidentity_core::injector::{Injector, Injectors};
 use podidentity_core::objects::{Map, Pod};
-use podidentity_core::slip::Elsewhere;
+use podidentity_core::slip::NameMatches;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::unbound::annotated_role;
 
@@ -52,8 +52,8 @@ impl Around {
     }
 
     /// Where a service account that is not there may be instead.
-    pub(super) fn elsewhere(&self, namespace: &str, name: &str) -> Elsewhere {
-        Elsewhere::among(namespace, name, self.accounts.iter().map(|it| (it.namespace.as_str(), it.name.as_str())))
+    pub(super) fn elsewhere(&self, namespace: &str, name: &str) -> NameMatches {
+        NameMatches::among(namespace, name, self.accounts.iter().map(|it| (it.namespace.as_str(), it.name.as_str())))
     }
 
     /// The service account of the namespace that has a role and goes by the workload's name.
@@ -173,7 +173,7 @@ fn silent(injector: &Injector) -> String {
 
 /// Labels of the pod and of its namespace.
 fn labels(subject: &Subject<'_>) -> (Map, Map) {
-    let known = subject.pod.as_ref().map(|pod| pod.metadata.kin.labels.clone()).unwrap_or_default();
+    let known = subject.pod.as_ref().map(|pod| pod.metadata.shared.labels.clone()).unwrap_or_default();
     let pod = subject.around.pod_labels.clone().unwrap_or(known);
     let namespace = subject.snapshot.namespace_object.as_ref();
     let labels = namespace.and_then(|namespace| namespace.metadata.labels.clone()).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! What it comes down to: of all that is wrong, what is the cause of the rest.
 
-use podidentity_api::names::reason;
+use podidentity_api::Reason;
 use podidentity_core::account::AccountState;
 use podidentity_core::assess::Case;
 use podidentity_core::finding::{Finding, FindingReason, Severity};
@@ -17,9 +17,9 @@ pub(super) const NOT_ANNOTATED: &str = "NotAnnotated";
 /// The annotation is not the ARN of a role.
 pub(super) const INVALID_ROLE_ARN: &str = "InvalidRoleArn";
 /// The pod has ended, or is about to.
-const NOT_LIVE: &str = "PodNotLive";
+pub(super) const NOT_LIVE: &str = "PodNotLive";
 
-/// The cause, in the order of the story: what comes earlier explains what comes later.
+/// The cause, in the order of the steps: what comes earlier explains what comes later.
 pub(super) fn of(subject: &Subject<'_>) -> Cause {
     not_live(subject)
         .or_else(|| not_the_owner(subject))
@@ -31,8 +31,8 @@ pub(super) fn of(subject: &Subject<'_>) -> Cause {
         .unwrap_or_else(|| right(subject))
 }
 
-fn wrong(reason: &str, message: impl Into<String>) -> Cause {
-    Cause { mark: Mark::Wrong, reason: reason.to_owned(), message: message.into(), next: None }
+fn wrong(reason: impl AsRef<str>, message: impl Into<String>) -> Cause {
+    Cause { mark: Mark::Wrong, reason: reason.as_ref().to_owned(), message: message.into(), next: None }
 }
 
 /// What somebody wrote is the cause.
@@ -110,18 +110,18 @@ fn account_not_found(subject: &Subject<'_>) -> Cause {
         (None, [_, ..]) => format!("{message}; one of that name is in {}", elsewhere.namespaces.join(", ")),
         (None, []) => message,
     };
-    Cause { next: advice.then_some(slip.next), ..wrong(reason::SERVICE_ACCOUNT_NOT_FOUND, found) }
+    Cause { next: advice.then_some(slip.next), ..wrong(Reason::ServiceAccountNotFound, found) }
 }
 
 /// Why the service account does not offer what is wanted. That it has not been written yet explains nothing that the
 /// pod's own finding does not.
 fn of_account(subject: &Subject<'_>) -> Option<Cause> {
     let case = subject.case()?;
-    if let Some(problem) = &case.invalid {
+    if let Some(invalid) = &case.invalid {
         return Some(if subject.bound {
-            wrong(reason::INVALID_SPEC, problem)
+            wrong(Reason::InvalidSpec, invalid.to_string())
         } else {
-            wrong(INVALID_ROLE_ARN, problem.trim_start_matches("spec.roleArn: "))
+            wrong(INVALID_ROLE_ARN, invalid.problem.clone())
         });
     }
     let blocked = !case.grant.permits()
@@ -137,8 +137,8 @@ fn of_account(subject: &Subject<'_>) -> Option<Cause> {
     if !subject.bound || !(blocked || suspended) {
         return None;
     }
-    let story = status::story(subject.snapshot, case, &Outcome::default());
-    Some(wrong(story.reason, story.message))
+    let summary = status::summary(subject.snapshot, case, &Outcome::default());
+    Some(wrong(summary.reason, summary.message))
 }
 
 fn of_pod(subject: &Subject<'_>) -> Option<Cause> {
@@ -161,7 +161,7 @@ fn of_pods_together(subject: &Subject<'_>) -> Option<Cause> {
 fn no_pods(subject: &Subject<'_>) -> Option<Cause> {
     subject.pod.is_none().then(|| Cause {
         mark: Mark::Idle,
-        reason: reason::NO_PODS.to_owned(),
+        reason: Reason::NoPods.into(),
         message: format!("no pod runs as service account {} yet", subject.account_name()),
         next: None,
     })
@@ -171,7 +171,7 @@ fn right(subject: &Subject<'_>) -> Cause {
     let role = subject.role().unwrap_or_default();
     Cause {
         mark: Mark::Right,
-        reason: reason::VERIFIED.to_owned(),
+        reason: Reason::Verified.into(),
         message: format!("every container has the role {role} and a token that STS can be given"),
         next: None,
     }

@@ -1,7 +1,7 @@
 //! `explain`: why a pod has its role, or has not.
 //!
 //! ```text
-//! cluster ──► the identity of the object ──► subject (which pod it is told about) ──► story: steps, cause, next ──► text
+//! cluster ──► the identity of the object ──► subject (which pod it is told about) ──► explanation: steps, cause, next ──► text
 //! ```
 
 mod around;
@@ -20,10 +20,11 @@ use podidentity_core::snapshot::Snapshot;
 use podidentity_core::trust::TrustPolicy;
 use serde::Serialize;
 
-use crate::cluster::args::{ConnectionArgs, ScopeArgs};
-use crate::cluster::{Failure, Session, Target, block_on, did_you_mean, notes, target};
-use crate::complete;
+use crate::cluster::{Failure, Session, block_on, did_you_mean, notes};
 use crate::exit::Exit;
+use crate::flags::completion;
+use crate::flags::{ConnectionArgs, ScopeArgs};
+use crate::flags::{Target, target};
 use crate::messages::Messages;
 use crate::output::document::{self, Output};
 use crate::paint::{Mark, Paint};
@@ -50,11 +51,11 @@ Examples:
   kubectl podidentity explain pib/my-app")]
 pub(crate) struct ExplainArgs {
     /// pod/NAME, deploy/NAME, sts/NAME, ds/NAME, rollout/NAME, sa/NAME or pib/NAME
-    #[arg(value_name = "KIND/NAME", required = true, add = complete::objects(None))]
+    #[arg(value_name = "KIND/NAME", required = true, add = completion::objects(None))]
     pub(crate) object: Vec<String>,
 
     /// The namespace; default: that of the context
-    #[arg(short, long, add = complete::namespaces())]
+    #[arg(short, long, add = completion::namespaces())]
     pub(crate) namespace: Option<String>,
 
     /// How it is printed
@@ -68,7 +69,7 @@ pub(crate) struct ExplainArgs {
 /// All that is told about an object.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Story {
+pub(crate) struct Explanation {
     /// For example `Pod shop/web-1`.
     pub(crate) title: String,
     pub(crate) cause: Cause,
@@ -94,7 +95,7 @@ pub(crate) struct Cause {
     pub(crate) next: Option<String>,
 }
 
-/// One question of the story, and its answer.
+/// One question of the explanation, and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Step {
@@ -139,7 +140,7 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, Failu
     })
 }
 
-/// Reads what bears on a story without being a part of the identity. What the user may not see is left out.
+/// Reads what concerns an explanation without being a part of the identity. What the user may not see is left out.
 async fn look_around(
     session: &Session,
     snapshot: &Snapshot,
@@ -161,12 +162,12 @@ async fn look_around(
     Ok(())
 }
 
-/// The story of an object of the snapshot. `no_issuer`: why the cluster's issuer is not known, if it was asked for.
-pub(crate) fn tell(snapshot: &Snapshot, target: &Target, no_issuer: Option<&str>, around: &Around) -> Story {
+/// The explanation of an object of the snapshot. `no_issuer`: why the cluster's issuer is not known, if it was asked for.
+pub(crate) fn tell(snapshot: &Snapshot, target: &Target, no_issuer: Option<&str>, around: &Around) -> Explanation {
     let subject = Subject::of(snapshot, target, around);
     let cause = cause::of(&subject);
     let steps = steps::of(&subject, no_issuer);
-    Story {
+    Explanation {
         title: subject.title(target),
         next: next::of(&subject, &cause),
         trust_policy: steps::trust_policy(&subject),
@@ -175,11 +176,16 @@ pub(crate) fn tell(snapshot: &Snapshot, target: &Target, no_issuer: Option<&str>
     }
 }
 
-pub(crate) fn write(story: &Story, output: Output, paint: Paint, out: &mut dyn Write) -> Result<(), Failure> {
+pub(crate) fn write(
+    explanation: &Explanation,
+    output: Output,
+    paint: Paint,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     match output {
-        Output::Text => render::text(story, paint).print(out)?,
-        Output::Json => document::json(story, out)?,
-        Output::Yaml => document::yaml(story, out)?,
+        Output::Text => render::text(explanation, paint).print(out)?,
+        Output::Json => document::json(explanation, out)?,
+        Output::Yaml => document::yaml(explanation, out)?,
     }
     Ok(())
 }

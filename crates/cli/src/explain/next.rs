@@ -1,72 +1,92 @@
 //! The one thing to do next.
 
-use podidentity_api::names::reason;
+use podidentity_api::Reason;
 use podidentity_core::finding::{Finding, FindingReason};
 use podidentity_core::rollout::Wait;
 
 use super::around::Missed;
-use super::cause::{INVALID_ROLE_ARN, NOT_ANNOTATED};
+use super::cause::{INVALID_ROLE_ARN, NOT_ANNOTATED, NOT_LIVE};
 use super::{Cause, Subject};
+use podidentity_core::settings::IdentityAnnotation;
 
 /// The next step that the cause asks for.
 pub(super) fn of(subject: &Subject<'_>, cause: &Cause) -> String {
-    let namespace = &subject.snapshot.namespace;
-    let account = &subject.snapshot.service_account_name;
     if let Some(next) = &cause.next {
         return next.clone();
     }
-    match cause.reason.as_str() {
-        reason::SERVICE_ACCOUNT_NOT_FOUND => {
-            format!("Create it: kubectl -n {namespace} create serviceaccount {account}")
-        }
+    let reason = cause.reason.as_str();
+    of_identity(subject, reason)
+        .or_else(|| of_binding(subject, Reason::parse(reason)?))
+        .unwrap_or_else(|| of_finding_or_general(subject, reason))
+}
+
+/// Reasons of this command's own.
+fn of_identity(subject: &Subject<'_>, reason: &str) -> Option<String> {
+    let namespace = &subject.snapshot.namespace;
+    let account = &subject.snapshot.service_account_name;
+    Some(match reason {
         NOT_ANNOTATED => not_annotated(subject),
-        reason::SUSPENDED => {
-            format!("Resume it: kubectl podidentity -n {namespace} resume pib/{}", binding(subject))
-        }
         INVALID_ROLE_ARN => {
-            let key = subject.snapshot.config.settings.key("role-arn");
+            let key = subject.snapshot.config.settings.annotation(IdentityAnnotation::RoleArn);
             format!("Correct it: kubectl -n {namespace} annotate --overwrite serviceaccount {account} {key}=ARN")
         }
-        reason::INVALID_SPEC => format!("Correct it: kubectl -n {namespace} edit pib {}", binding(subject)),
-        reason::ANNOTATION_CONFLICT => {
+        NOT_LIVE => "Explain a pod that runs, or the workload.".to_owned(),
+        _ => return None,
+    })
+}
+
+/// Reasons of a binding. The others say themselves what to do.
+fn of_binding(subject: &Subject<'_>, reason: Reason) -> Option<String> {
+    let namespace = &subject.snapshot.namespace;
+    let account = &subject.snapshot.service_account_name;
+    Some(match reason {
+        Reason::ServiceAccountNotFound => {
+            format!("Create it: kubectl -n {namespace} create serviceaccount {account}")
+        }
+        Reason::Suspended => {
+            format!("Resume it: kubectl podidentity -n {namespace} resume pib/{}", binding(subject))
+        }
+        Reason::InvalidSpec => format!("Correct it: kubectl -n {namespace} edit pib {}", binding(subject)),
+        Reason::AnnotationConflict => {
             let binding = binding(subject);
             format!(
                 "Make both agree, or let the binding take the annotation over: kubectl -n {namespace} patch pib {binding} \
                  --type merge -p '{{\"spec\":{{\"onConflict\":\"Override\"}}}}'"
             )
         }
-        reason::SERVICE_ACCOUNT_CLAIMED => {
+        Reason::ServiceAccountClaimed => {
             let asked = subject.asked.as_deref().unwrap_or_default();
             format!(
                 "Delete the one that is not wanted, {asked} or {}: kubectl -n {namespace} delete pib {asked}",
                 binding(subject)
             )
         }
-        reason::ROLE_NOT_ALLOWED => {
+        Reason::RoleNotAllowed => {
             "Name another role, or ask an administrator for the grant that the cause names.".to_owned()
         }
-        reason::CONTESTED => {
+        Reason::Contested => {
             "Stop the other manager from writing the annotation; the operator goes on by itself.".to_owned()
         }
-        reason::VERIFIED => verified(subject),
-        reason::NO_PODS => "Nothing: pods that are created now get the role.".to_owned(),
-        "PodNotLive" => "Explain a pod that runs, or the workload.".to_owned(),
-        // The other reasons of a binding say themselves what to do, as do findings about no pod.
-        other => {
-            let missed = match FindingReason::named(other) {
-                Some(FindingReason::InjectionMissed | FindingReason::WebhookNotFound) => Missed::of(subject).next(),
-                // It need not have been missed; but where nothing injects, a restart does not help either.
-                Some(FindingReason::PodPredatesBinding) => {
-                    Some(Missed::of(subject)).filter(Missed::is_certain).and_then(|missed| missed.next())
-                }
-                _ => None,
-            };
-            match (missed, finding(subject, other)) {
-                (Some(mend), _) => mend,
-                (None, Some(finding)) => of_finding(subject, finding),
-                (None, None) => general(other),
-            }
+        Reason::Verified => verified(subject),
+        Reason::NoPods => "Nothing: pods that are created now get the role.".to_owned(),
+        _ => return None,
+    })
+}
+
+/// Reasons of findings.
+fn of_finding_or_general(subject: &Subject<'_>, reason: &str) -> String {
+    let missed = match FindingReason::named(reason) {
+        Some(FindingReason::InjectionMissed | FindingReason::WebhookNotFound) => Missed::of(subject).next(),
+        // It need not have been missed; but where nothing injects, a restart does not help either.
+        Some(FindingReason::PodPredatesBinding) => {
+            Some(Missed::of(subject)).filter(Missed::is_certain).and_then(|missed| missed.next())
         }
+        _ => None,
+    };
+    match (missed, finding(subject, reason)) {
+        (Some(mend), _) => mend,
+        (None, Some(finding)) => of_finding(subject, finding),
+        (None, None) => general(reason),
     }
 }
 

@@ -1,23 +1,23 @@
-//! A story as text.
+//! An explanation as text.
 
-use super::{Step, Story};
+use super::{Explanation, Step};
 use crate::paint::{Mark, Paint};
 use crate::sheet::Sheet;
 
-/// First what it comes down to, last what to do; between these the story.
-pub(super) fn text(story: &Story, paint: Paint) -> Sheet {
+/// First what it comes down to, last what to do; between these the steps.
+pub(super) fn text(explanation: &Explanation, paint: Paint) -> Sheet {
     let mut out = Sheet::of(paint);
-    out.line(format_args!("{}", paint.bold(&story.title)));
-    let cause = &story.cause;
+    out.line(format_args!("{}", paint.bold(&explanation.title)));
+    let cause = &explanation.cause;
     out.line(format_args!("{} {}", paint.mark(cause.mark), paint.like(cause.mark, &cause.reason)));
     out.paragraph(paint, "  ", &cause.message);
-    for step in &story.steps {
+    for step in &explanation.steps {
         out.blank();
         self::step(&mut out, step, paint);
     }
     out.blank();
     out.line(format_args!("{}", paint.bold("Next")));
-    out.paragraph(paint, "  ", &story.next);
+    out.paragraph(paint, "  ", &explanation.next);
     out
 }
 

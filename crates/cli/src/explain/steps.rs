@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use podidentity_core::account::annotated_at;
 use podidentity_core::arn::RoleArn;
 use podidentity_core::injection::{Reasons, reasons};
+use podidentity_core::objects::managed_by;
 use podidentity_core::objects::{FieldOwner, field_owners};
-use podidentity_core::owners::owners;
+use podidentity_core::settings::IdentityAnnotation;
 use podidentity_core::slip;
 use podidentity_core::trust::{self, TrustPolicy};
 use podidentity_core::verify::shown;
@@ -51,7 +52,7 @@ fn service_account(subject: &Subject<'_>) -> Step {
 /// Is it annotated, by whom, since when?
 fn annotation(subject: &Subject<'_>) -> Step {
     let heading = "Annotation";
-    let key = subject.snapshot.config.settings.key("role-arn");
+    let key = subject.snapshot.config.settings.annotation(IdentityAnnotation::RoleArn);
     let Some(account) = subject.snapshot.service_account.as_deref() else {
         return step(Mark::Wrong, heading, "there is nothing to annotate");
     };
@@ -72,13 +73,13 @@ fn annotation(subject: &Subject<'_>) -> Step {
         // That is so for every account that was created without labels and annotations.
         annotation.details.push(("written by".to_owned(), "not recorded by the API server, nor when".to_owned()));
     }
-    for owner in owners(account) {
+    for owner in managed_by(account) {
         annotation.details.push(("kept by".to_owned(), owner.to_string()));
     }
-    for name in ["audience", "token-expiration", "sts-regional-endpoints"] {
-        let key = subject.snapshot.config.settings.key(name);
+    for other in IdentityAnnotation::ALL.into_iter().filter(|it| *it != IdentityAnnotation::RoleArn) {
+        let key = subject.snapshot.config.settings.annotation(other);
         if let Some(value) = account.annotations.get(&key) {
-            annotation.details.push((name.to_owned(), shown(value)));
+            annotation.details.push((other.name().to_owned(), shown(value)));
         }
     }
     annotation
@@ -154,7 +155,7 @@ fn webhook(subject: &Subject<'_>) -> Option<Step> {
     let heading = "Webhook";
     let target = subject.admitted()?;
     let settings = &subject.snapshot.config.settings;
-    let offered = subject.case().map(|case| case.wanted.offered(settings));
+    let offered = subject.case().map(|case| case.expected.offered(settings));
     let annotated = subject.snapshot.service_account.as_ref().map(|account| account.annotations.clone());
     // What the account has; a role that it is still to be given is asked about as if it had it.
     let mut annotations = offered.unwrap_or_default();
@@ -223,6 +224,6 @@ pub(super) fn trust_policy(subject: &Subject<'_>) -> Option<TrustPolicy> {
     let config = &subject.snapshot.config;
     let audience = subject
         .case()
-        .map_or(config.settings.audience.as_str(), |case| case.wanted.effective_audience(&config.settings));
+        .map_or(config.settings.audience.as_str(), |case| case.expected.effective_audience(&config.settings));
     Some(trust::policy(&role, config.issuer.as_deref(), &subject.snapshot.subject(), audience))
 }

@@ -1,4 +1,4 @@
-//! What the story is about: an identity, and of its workloads and pods the one that is asked for or is worst off.
+//! The subject of an explanation: an identity, and the workload and pod that is asked for or is worst off.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use podidentity_core::unbound::{annotated_role, as_if_bound};
 use podidentity_core::verify::JudgedPod;
 
 use super::Around;
-use crate::cluster::{Target, TargetKind};
+use crate::flags::{Target, TargetKind};
 
-/// What the story is about.
+/// The subject of an explanation.
 pub(crate) struct Subject<'a> {
     /// As it was read.
     pub(crate) snapshot: &'a Snapshot,
@@ -108,7 +108,9 @@ impl<'a> Subject<'a> {
 
     /// The role that is wanted: that of the binding, or that of the annotation.
     pub(crate) fn role(&self) -> Option<Cow<'_, str>> {
-        self.case().map(|case| Cow::Borrowed(case.wanted.role_arn.as_str())).or_else(|| self.annotated_role())
+        self.case()
+            .map(|case| Cow::Borrowed(case.expected.identity.role_arn.as_str()))
+            .or_else(|| self.annotated_role())
     }
 
     pub(crate) fn account_name(&self) -> String {
@@ -164,7 +166,7 @@ pub(crate) fn contains(snapshot: &Snapshot, target: &Target) -> bool {
 pub(crate) fn names(snapshot: &Snapshot, kind: TargetKind) -> Box<dyn Iterator<Item = String> + '_> {
     match kind {
         TargetKind::Binding => Box::new(snapshot.bindings.iter().filter_map(|binding| binding.metadata.name.clone())),
-        // A binding or a workload may name one that does not exist: that is worth a story.
+        // A binding or a workload may name one that does not exist: that is worth an explanation.
         TargetKind::ServiceAccount => Box::new(std::iter::once(snapshot.service_account_name.clone())),
         TargetKind::Pod => Box::new(snapshot.pods.iter().map(|pod| pod.name().to_owned())),
         TargetKind::Workload(kind) => {

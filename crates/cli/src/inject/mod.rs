@@ -1,6 +1,7 @@
 //! `inject`: what the webhook would add, written into manifests.
 
 mod add;
+mod args;
 mod instead;
 #[cfg(test)]
 mod tests;
@@ -12,10 +13,12 @@ use podidentity_core::injection::{Injection, inject};
 use podidentity_core::objects::{Map, PodTemplate};
 use podidentity_core::settings::Settings;
 
+pub(crate) use self::args::InjectArgs;
+
+use self::args::Injector;
 use self::instead::Instead;
 
 use crate::accounts::{Accounts, Identity, entries, key, unreadable};
-use crate::args::{InjectArgs, Injector};
 use crate::exit::Exit;
 use crate::manifest::{self, Object, Role, objects};
 use crate::messages::Messages;
@@ -156,8 +159,8 @@ impl Work<'_> {
     fn identity(&self, object: &Object<'_>, template: &PodTemplate) -> Option<Identity> {
         let name = template.spec.service_account();
         let key = key(object, name, self.args.input.namespace.as_deref());
-        match self.args.role.wanted(name) {
-            Some(wanted) => Some(Identity::of(wanted, &Map::new(), self.settings)),
+        match self.args.role.desired(name) {
+            Some(desired) => Some(Identity::of(desired, &Map::new(), self.settings)),
             None => self.accounts.identity(&key, self.settings),
         }
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::args::{Cli, Command};
+use crate::command::{Cli, Command};
 use crate::yaml;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/my-role";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use podidentity_api::names::ALLOWED_ROLES_ANNOTATION;
 use podidentity_core::grants::Grants;
-use podidentity_core::settings::Settings;
+use podidentity_core::settings::{IdentityAnnotation, Settings};
 
 use super::declarations::{field, finding};
 use crate::accounts::{Account, Accounts};
@@ -56,7 +56,7 @@ fn roles<'a>(account: &'a Account<'a>, settings: &Settings) -> Vec<Named<'a>> {
         place: field(&binding.object, "roleArn"),
     });
     let mut named: Vec<Named<'_>> = bindings.collect();
-    let key = settings.key("role-arn");
+    let key = settings.annotation(IdentityAnnotation::RoleArn);
     if let (Some(role), Some(object)) = (account.annotations.get(&key), account.objects.last())
         && !role.is_empty()
         && named.iter().all(|binding| binding.role != role)

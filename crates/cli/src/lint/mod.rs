@@ -6,6 +6,7 @@
 //!                 └──► workloads ──► predicted pods ──► core's verification: findings about pods ──► output
 //! ```
 
+mod args;
 mod declarations;
 mod grants;
 mod slips;
@@ -18,11 +19,12 @@ use podidentity_core::finding::Severity;
 use podidentity_core::objects::PodTemplate;
 use podidentity_core::settings::Settings;
 
+pub(crate) use self::args::LintArgs;
+
 use self::slips::Slips;
 use self::sources::Sources;
 
 use crate::accounts::{Accounts, entries, key, unreadable};
-use crate::args::LintArgs;
 use crate::exit::Exit;
 use crate::findings::Finding;
 use crate::manifest::{Object, Role, objects};

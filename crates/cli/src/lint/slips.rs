@@ -8,7 +8,7 @@ use podidentity_core::likeness::is_slip;
 use podidentity_core::objects::{Map, PodTemplate};
 use podidentity_core::settings::Settings;
 use podidentity_core::slip::{
-    self, At, Elsewhere, Given, Holder, Place as Bystander, Slip, of_account, of_place, of_pod, unused,
+    self, At, Given, Holder, NameMatches, Place as Bystander, Slip, of_account, of_place, of_pod, unused,
 };
 
 use super::declarations::field;
@@ -129,7 +129,7 @@ impl<'a> Slips<'_, 'a> {
         let all = all.filter(|(other, account)| other.0 == key.0 || account.identity(self.settings).is_some());
         let all: Vec<(String, String)> = all.map(|(key, _)| (of(&key.0), key.1.clone())).collect();
         let known = all.iter().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
-        let elsewhere = Elsewhere::among(&of(&key.0), &key.1, known);
+        let elsewhere = NameMatches::among(&of(&key.0), &key.1, known);
         slip::not_found(what, key.0.as_deref(), &key.1, &elsewhere, "among the files")
     }
 

@@ -8,9 +8,9 @@ mod text;
 
 use std::io::{self, Write};
 
+use clap::ValueEnum;
 use podidentity_core::finding::Severity;
 
-use crate::args::Format;
 use crate::findings::Finding;
 use crate::read::Problem;
 
@@ -35,6 +35,19 @@ impl Report {
     fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One line for each finding, to read and to grep
+    Text,
+    /// All that is known, to process
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Workflow commands of GitHub Actions
+    Github,
 }
 
 /// Prints the report. Problems are on standard error already; formats for machines repeat them.

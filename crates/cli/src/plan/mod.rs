@@ -16,10 +16,11 @@ use podidentity_core::forecast::{After, Fate, Forecast};
 use podidentity_core::snapshot::Snapshot;
 use serde_json::{Value, json};
 
-use crate::cluster::args::{ConnectionArgs, ScopeArgs};
-use crate::cluster::{Failure, Session, Target, TargetKind, block_on, did_you_mean, notes, target};
-use crate::complete;
+use crate::cluster::{Failure, Session, block_on, did_you_mean, notes};
 use crate::exit::Exit;
+use crate::flags::completion;
+use crate::flags::{ConnectionArgs, ScopeArgs};
+use crate::flags::{Target, TargetKind, target};
 use crate::messages::Messages;
 use crate::output::document::{self, Output};
 use crate::paint::Paint;
@@ -42,7 +43,7 @@ Examples:
 Exit status, as of kubectl diff: 0 if nothing would be written, 1 if something would, 2 if something cannot be read.")]
 pub(crate) struct PlanArgs {
     /// Names of bindings, or pib/NAME, sa/NAME; none: all
-    #[arg(value_name = "NAME", conflicts_with = "files", add = complete::objects(Some(TargetKind::Binding)))]
+    #[arg(value_name = "NAME", conflicts_with = "files", add = completion::objects(Some(TargetKind::Binding)))]
     pub(crate) names: Vec<String>,
 
     /// A file or folder of manifests, YAML or JSON; - is standard input. Can be repeated. Folders are read recursively
@@ -111,7 +112,8 @@ pub(crate) fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure>
         if !with_files || overlay.is_empty() {
             messages.notes(&notes(&reading));
         }
-        let missing = if with_files { overlay.nowhere(&reading.results, &reading.config) } else { Vec::new() };
+        let missing =
+            if with_files { overlay.nowhere(&reading.results, reading.now, &reading.config) } else { Vec::new() };
         let (known, planned): (Vec<_>, Vec<_>) = reading.results.into_values().unzip();
         let mut planned: Vec<Planned> = planned.into_iter().flatten().chain(missing).collect();
         if planned.is_empty() && !targets.is_empty() {
@@ -150,7 +152,7 @@ pub(crate) fn planned(snapshot: &Snapshot, change: Change) -> Option<Planned> {
         namespace: snapshot.namespace.clone(),
         service_account: snapshot.service_account_name.clone(),
         binding: case.binding.metadata.name.clone().unwrap_or_default(),
-        role_arn: case.wanted.role_arn.clone(),
+        role_arn: case.expected.identity.role_arn.clone(),
         change,
         waiting: names.collect(),
         forecast: Forecast::of(snapshot),

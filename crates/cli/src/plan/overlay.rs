@@ -134,7 +134,12 @@ impl Overlay {
     }
 
     /// The same for identities of which the cluster has nothing yet.
-    pub(super) fn nowhere<T>(&self, known: &BTreeMap<IdentityKey, T>, config: &Arc<Config>) -> Vec<Planned> {
+    pub(super) fn nowhere<T>(
+        &self,
+        known: &BTreeMap<IdentityKey, T>,
+        now: Timestamp,
+        config: &Arc<Config>,
+    ) -> Vec<Planned> {
         let missing: BTreeSet<(String, String)> = self
             .bindings
             .iter()
@@ -146,8 +151,7 @@ impl Overlay {
                 !known.contains_key(&key)
             })
             .collect();
-        let empty =
-            |(namespace, account): (String, String)| Snapshot::empty(&namespace, &account, Timestamp::now(), config);
+        let empty = |(namespace, account): (String, String)| Snapshot::empty(&namespace, &account, now, config);
         missing.into_iter().filter_map(|key| self.planned(&empty(key))).collect()
     }
 }

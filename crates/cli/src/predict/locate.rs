@@ -1,10 +1,8 @@
 //! The place in a manifest that a finding comes from.
 
 use podidentity_core::finding::{Finding, FindingReason};
-use podidentity_core::injection::{
-    REGIONS, ROLE_ARN, SKIP_CONTAINERS, SKIP_LABEL, STS_ENDPOINTS, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME,
-};
-use podidentity_core::settings::Settings;
+use podidentity_core::injection::{REGIONS, ROLE_ARN, SKIP_CONTAINERS, SKIP_LABEL, STS_ENDPOINTS, TOKEN_FILE, VOLUME};
+use podidentity_core::settings::{IdentityAnnotation, Settings};
 
 use crate::yaml::{Node, Position};
 
@@ -25,9 +23,9 @@ pub(super) fn position(template: &Node, finding: &Finding, settings: &Settings) 
         FindingReason::TokenPathLinked | FindingReason::ApiServerToken => places.env(&[TOKEN_FILE]),
         FindingReason::TokenPathOfUnix => places.spec("os").or_else(|| places.spec("affinity")),
         FindingReason::RegionMismatch => places.env(&REGIONS),
-        FindingReason::TokenExpirationMismatch => {
-            places.meta("annotations", &settings.key(TOKEN_EXPIRATION)).or_else(|| places.volume())
-        }
+        FindingReason::TokenExpirationMismatch => places
+            .meta("annotations", &settings.annotation(IdentityAnnotation::TokenExpiration))
+            .or_else(|| places.volume()),
         FindingReason::TokenNotRefreshed => places.key("volumeMounts"),
         FindingReason::StsEndpointMismatch | FindingReason::RegionMissing => places.env(&[STS_ENDPOINTS]),
         FindingReason::StaticCredentialsShadow => {

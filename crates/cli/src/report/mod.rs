@@ -12,11 +12,10 @@ mod roles;
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 
-use crate::cluster::args::{ConnectionArgs, ScopeArgs};
 use crate::cluster::{Failure, Session, Views, block_on};
 use crate::exit::Exit;
+use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::messages::Messages;
 use crate::output::document;
 use crate::status;
@@ -63,7 +62,8 @@ pub(crate) fn run(args: &ReportArgs, out: &mut dyn Write) -> Result<Exit, Failur
         Messages::new().notes(&notes);
         let place =
             session.namespace.as_ref().map_or_else(|| "all namespaces".to_owned(), |it| format!("namespace {it}"));
-        let about = About { server: session.connection.server.clone(), place, now: Timestamp::now(), notes };
+        let about =
+            About { server: session.connection.server.clone(), place, now: session.connection.clock.now(), notes };
         match args.output {
             Output::Html => page(&views, &about, out)?,
             Output::Json => document::json(&status::document(&views), out)?,

@@ -7,8 +7,9 @@ use jiff::Zoned;
 use super::screen::Screen;
 use super::signals::Signals;
 use super::{Detail, named, tree};
-use crate::cluster::{Failure, Picture, Session, Target};
+use crate::cluster::{Failure, Picture, Session};
 use crate::exit::Exit;
+use crate::flags::Target;
 use crate::paint::{Mark, Paint};
 use crate::sheet::{Sheet, one_line};
 

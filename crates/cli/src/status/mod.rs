@@ -14,10 +14,11 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::cluster::args::{ConnectionArgs, ScopeArgs};
-use crate::cluster::{Failure, Session, Target, TargetKind, Views, block_on, did_you_mean, target};
-use crate::complete;
+use crate::cluster::{Failure, Session, Views, block_on, did_you_mean};
 use crate::exit::Exit;
+use crate::flags::completion;
+use crate::flags::{ConnectionArgs, ScopeArgs};
+use crate::flags::{Target, TargetKind, target};
 use crate::messages::Messages;
 use crate::paint::Paint;
 use crate::sheet::Sheet;
@@ -42,7 +43,7 @@ Examples:
   kubectl podidentity status -A -w")]
 pub(crate) struct StatusArgs {
     /// Names of bindings, or pib/NAME, sa/NAME, deploy/NAME, pod/NAME, ...
-    #[arg(value_name = "NAME", add = complete::objects(Some(TargetKind::Binding)))]
+    #[arg(value_name = "NAME", add = completion::objects(Some(TargetKind::Binding)))]
     pub(crate) names: Vec<String>,
 
     #[command(flatten)]

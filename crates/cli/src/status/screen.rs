@@ -22,7 +22,7 @@ impl<'a> Screen<'a> {
         Self { out, terminal: std::io::stdout().is_terminal(), open: false, last: String::new() }
     }
 
-    /// Draws a text, and on a terminal a line below it. Elsewhere the text is written if it is another one.
+    /// Draws a text, and on a terminal a line below it. NameMatches the text is written if it is another one.
     pub(super) fn draw(&mut self, text: &str, footer: &str) -> std::io::Result<()> {
         if self.terminal {
             let enter = if self.open { "" } else { ENTER };

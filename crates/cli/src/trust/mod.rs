@@ -17,10 +17,11 @@ use podidentity_core::trust::{
 };
 use serde::Serialize;
 
-use crate::cluster::args::ConnectionArgs;
-use crate::cluster::{Failure, TargetKind};
-use crate::complete;
+use crate::cluster::Failure;
 use crate::exit::Exit;
+use crate::flags::ConnectionArgs;
+use crate::flags::TargetKind;
+use crate::flags::completion;
 use crate::output::document;
 use crate::paint::Paint;
 use crate::read::STDIN;
@@ -59,7 +60,7 @@ Exit status: 0 if the policy allows, 1 if it denies, 2 if that cannot be told or
 policy it is about the policy that is printed; without -f there is nothing to judge, and it is 0.")]
 pub(crate) struct TrustArgs {
     /// sa/NAME or pib/NAME
-    #[arg(value_name = "KIND/NAME", add = complete::objects(None), required_unless_present = "subject")]
+    #[arg(value_name = "KIND/NAME", add = completion::objects(None), required_unless_present = "subject")]
     pub(crate) object: Vec<String>,
 
     /// The trust policy, as a file; - is standard input
@@ -72,7 +73,7 @@ pub(crate) struct TrustArgs {
     pub(crate) provider: Option<String>,
 
     /// The namespace; default: that of the context
-    #[arg(short, long, add = complete::namespaces())]
+    #[arg(short, long, add = completion::namespaces())]
     pub(crate) namespace: Option<String>,
 
     /// The role; default: that of the service account or binding, or of the file

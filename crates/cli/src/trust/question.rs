@@ -9,9 +9,10 @@ use podidentity_core::trust::Policy;
 use serde::{Serialize, Serializer};
 
 use super::TrustArgs;
-use crate::cluster::args::ScopeArgs;
-use crate::cluster::{Failure, Session, Target, TargetKind, block_on, did_you_mean, notes, target};
+use crate::cluster::{Failure, Session, block_on, did_you_mean, notes};
 use crate::explain::{Around, Subject, contains, names};
+use crate::flags::ScopeArgs;
+use crate::flags::{Target, TargetKind, target};
 use crate::messages::Messages;
 
 /// Who wants to assume which role.
@@ -100,7 +101,7 @@ pub(crate) fn ask(snapshot: &Snapshot, target: &Target) -> Result<Question, Fail
     let around = Around::default();
     let subject = Subject::of(snapshot, target, &around);
     let mut role = subject.role().map(Cow::into_owned);
-    let mut audience = subject.case().map(|case| case.wanted.effective_audience(&config.settings).to_owned());
+    let mut audience = subject.case().map(|case| case.expected.effective_audience(&config.settings).to_owned());
     let named = snapshot.bindings.iter().find(|it| it.metadata.name.as_ref() == Some(&target.name));
     if let Some(binding) = named.filter(|_| target.kind == TargetKind::Binding) {
         // What it declares, also while another role is in force or another binding is acted on.

@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::cluster::args::{ConnectionArgs, ScopeArgs, duration};
-use crate::cluster::{Failure, Picture, Session, Target, TargetKind, Views, block_on, target};
-use crate::complete;
+use crate::cluster::{Failure, Picture, Session, Views, block_on};
 use crate::exit::Exit;
+use crate::flags::completion;
+use crate::flags::{ConnectionArgs, ScopeArgs, duration};
+use crate::flags::{Target, TargetKind, target};
 use crate::messages::Messages;
 use crate::output::document;
 use crate::paint::Paint;
@@ -42,7 +43,7 @@ Examples:
 Exit status: 0 if all is verified, 1 if something is not, 2 if the cluster cannot be read.")]
 pub(crate) struct VerifyArgs {
     /// Names of bindings, or pib/NAME, sa/NAME, deploy/NAME, pod/NAME, ...
-    #[arg(value_name = "NAME", add = complete::objects(Some(TargetKind::Binding)))]
+    #[arg(value_name = "NAME", add = completion::objects(Some(TargetKind::Binding)))]
     pub(crate) names: Vec<String>,
 
     #[command(flatten)]

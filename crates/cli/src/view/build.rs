@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use podidentity_api::names::{condition, reason};
-use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, WorkloadState};
+use podidentity_api::names::condition;
+use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, Reason, WorkloadState};
 use podidentity_core::account::annotated_at;
 use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::finding::Severity;
@@ -55,15 +55,15 @@ fn of_binding(
 fn verdict(binding: &PodIdentityBinding, status: &PodIdentityBindingStatus) -> (State, String, String) {
     let seen = overall(status);
     // That a write is refused cannot be seen from outside: what is still to be done tells nothing of it.
-    let stored = told(binding, &[reason::WRITE_REFUSED, reason::WRITE_FAILED]);
+    let stored = recorded(binding, &[Reason::WriteRefused, Reason::WriteFailed]);
     stored.filter(|_| seen.0 == State::Working).unwrap_or(seen)
 }
 
 /// What the stored status says, if that is of the binding as it is now, and one of these reasons.
-fn told(binding: &PodIdentityBinding, reasons: &[&str]) -> Option<(State, String, String)> {
+fn recorded(binding: &PodIdentityBinding, reasons: &[Reason]) -> Option<(State, String, String)> {
     let status = binding.status.as_ref().filter(|_| is_observed(binding))?;
     let (state, reason, message) = overall(status);
-    reasons.contains(&reason.as_str()).then_some((state, reason, message))
+    reasons.iter().any(|known| known.is(&reason)).then_some((state, reason, message))
 }
 
 /// Who has to do something, and reason and message of the condition `Ready`.
@@ -94,20 +94,16 @@ fn unbound(assumed: &Snapshot) -> Option<View> {
         }
     }
     let error = view.all_findings().find(|finding| finding.severity == Severity::Error);
-    let (state, reason, message) = if let Some(problem) = &case.invalid {
-        (
-            State::Failing,
-            "InvalidRoleArn".to_owned(),
-            format!("the service account's annotation: {}", problem.trim_start_matches("spec.roleArn: ")),
-        )
+    let (state, reason, message) = if let Some(invalid) = &case.invalid {
+        (State::Failing, "InvalidRoleArn".to_owned(), format!("the service account's annotation: {}", invalid.problem))
     } else if let Some(error) = error {
         (State::Failing, error.reason.clone(), error.message.clone())
     } else if view.pods_total == 0 {
-        (State::Idle, reason::NO_PODS.to_owned(), "no pod runs as the service account yet".to_owned())
+        (State::Idle, Reason::NoPods.into(), "no pod runs as the service account yet".to_owned())
     } else {
         let pods =
             if view.pods_total == 1 { "the pod acts".to_owned() } else { format!("all {} pods act", view.pods_total) };
-        (State::Verified, reason::VERIFIED.to_owned(), format!("{pods} as {}", view.role_arn))
+        (State::Verified, Reason::Verified.into(), format!("{pods} as {}", view.role_arn))
     };
     Some(View { state, observed: true, reason, message, ..view })
 }
@@ -145,7 +141,7 @@ fn deleted(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
     let deleting = |message: String| (State::Working, "Deleting".to_owned(), format!("is being deleted: {message}"));
     let is_ours = has_finalizer(&binding.metadata);
     let (state, reason, message) = if is_ours {
-        told(binding, &[reason::REVOKING, reason::WRITE_REFUSED])
+        recorded(binding, &[Reason::Revoking, Reason::WriteRefused])
             .unwrap_or_else(|| deleting("the operator removes its finalizer once it has nothing left to do".to_owned()))
     } else {
         deleting(format!(
@@ -183,7 +179,7 @@ fn filled(view: View, snapshot: &Snapshot, case: &Case, status: &PodIdentityBind
     let others = status::findings_of_workloads(case, &snapshot.namespace);
     let account = snapshot.service_account.as_ref();
     View {
-        role_arn: case.wanted.role_arn.clone(),
+        role_arn: case.expected.identity.role_arn.clone(),
         annotated_at: account.and_then(|account| annotated_at(account, &snapshot.config.settings)),
         workloads_total: count(status.workloads_total),
         workloads_current: count(status.workloads_current),

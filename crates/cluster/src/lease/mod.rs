@@ -4,8 +4,8 @@
 //! watch on the one lease ──► Election (pure) ──► conditional write ──► fence opens until then
 //! ```
 //!
-//! A process that does not lead keeps a watch on the lease: it costs no requests, and a lease that is given up is
-//! taken over at once.
+//! A process that does not lead keeps a watch on the lease: it costs no requests, and a lease that
+//! is given up is taken over at once.
 
 mod election;
 mod requests;
@@ -23,7 +23,8 @@ use tracing::{debug, info, warn};
 pub use election::{Election, Next, Record, Timing};
 
 use self::requests::Requests;
-use crate::fence::Fence;
+use crate::http::error::Meaning;
+use crate::http::fence::Fence;
 
 /// What to stand for.
 #[derive(Clone, Debug)]
@@ -60,8 +61,8 @@ pub struct Unreadable {
 }
 
 impl Candidate {
-    /// Looks at the lease for the first time: an error here is one of setup. The receiver tells who leads: this
-    /// process, or not.
+    /// Looks at the lease for the first time: an error here is one of setup. The receiver tells who
+    /// leads: this process, or not.
     pub async fn new(
         client: &Client,
         candidacy: Candidacy,
@@ -140,12 +141,12 @@ impl Candidate {
                 return;
             }
             Ok(Err(error)) => {
-                let code = if let kube::Error::Api(status) = &error { status.code } else { 0 };
-                if matches!(code, 404 | 409) && self.has_changed().await {
+                let meaning = Meaning::of(&error);
+                if matches!(meaning, Meaning::NotFound | Meaning::Changed) && self.has_changed().await {
                     if self.election.leads_until(Instant::now()).is_none() {
                         return;
                     }
-                } else if next == Next::Create && code == 404 {
+                } else if next == Next::Create && meaning == Meaning::NotFound {
                     let namespace = &self.requests.candidacy.namespace;
                     warn!(
                         namespace,
@@ -171,8 +172,8 @@ impl Candidate {
         Ok(())
     }
 
-    /// Reads the lease, which somebody else seems to have written; whether it is not as it was known. If it is, something
-    /// else is wrong, and to try again at once would not help.
+    /// Reads the lease, which somebody else seems to have written; whether it is not as it was
+    /// known. If it is, something else is wrong, and to try again at once would not help.
     async fn has_changed(&mut self) -> bool {
         let known = self.election.record().cloned();
         let limit = self.requests.candidacy.timing.retry_period;
@@ -185,7 +186,8 @@ impl Candidate {
         changed
     }
 
-    /// Gives the lease up, so that another one takes over at once instead of waiting for it to run out.
+    /// Gives the lease up, so that another one takes over at once instead of waiting for it to run
+    /// out.
     async fn give_up(self) {
         self.fence.set(None);
         let held = self.election.leads_until(Instant::now()).and(self.election.record());

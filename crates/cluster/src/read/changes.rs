@@ -4,8 +4,8 @@
 //! for each kind: where is the list now? ──► watch from there, metadata only ──► Change ──► whoever shows something
 //! ```
 //!
-//! Only the metadata is watched, which is enough to know where to look. A watch that breaks goes on where it was; what
-//! it cannot have seen is answered by reading everything again.
+//! Only the metadata is watched, which is enough to know where to look. A watch that breaks goes on
+//! where it was; what it cannot have seen is answered by reading everything again.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -24,7 +24,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::ReadError;
-use crate::scope;
+use crate::http::error::Meaning;
+use crate::watch::scope;
 
 /// Between two tries to reach an API server that does not answer.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
@@ -32,9 +33,6 @@ const AFTER_FAILURE: Duration = Duration::from_secs(2);
 const AFTER_BREAK: Duration = Duration::from_millis(500);
 /// Between two looks whether a kind is served that was not.
 const AFTER_ABSENCE: Duration = Duration::from_secs(30);
-
-/// The status of a version that is too old.
-const GONE: u16 = 410;
 
 /// What has happened.
 #[derive(Debug)]
@@ -47,14 +45,16 @@ pub enum Change {
     Unseen(ReadError),
 }
 
-/// The changes of a cluster, or of one namespace, from when they were opened on. They end when this is dropped.
+/// The changes of a cluster, or of one namespace, from when they were opened on. They end when this
+/// is dropped.
 pub struct Changes {
     receiver: UnboundedReceiver<Change>,
     _watches: JoinSet<()>,
 }
 
 impl Changes {
-    /// Begins to watch: `client` is for what ends, `watching` for what does not. Fails if the user may not.
+    /// Begins to watch: `client` is for what ends, `watching` for what does not. Fails if the user
+    /// may not.
     pub async fn open(client: &Client, watching: &Client, namespace: Option<&str>) -> Result<Self, ReadError> {
         let (sender, receiver) = unbounded_channel();
         let source = Source { client, watching, namespace, sender: &sender };
@@ -135,7 +135,7 @@ where
 {
     /// The version of the list as it is now, and whether it may be watched from there.
     async fn present(&self) -> Result<String, ReadError> {
-        let of = |verb| move |error| ReadError::of(error, verb, self.kind, self.namespace.as_deref());
+        let of = |verb| move |error: kube::Error| ReadError::of(&error, verb, self.kind, self.namespace.as_deref());
         let list = self.api.list_metadata(&ListParams::default().limit(1)).await.map_err(of("list"))?;
         let version = list.metadata.resource_version.unwrap_or_default();
         // Opened and closed: a right that is missing is told before anything is shown.
@@ -159,7 +159,8 @@ where
         }
     }
 
-    /// Finds the list again; meanwhile anything may have happened. `None`: the kind is not served, or nobody answers.
+    /// Finds the list again; meanwhile anything may have happened. `None`: the kind is not served,
+    /// or nobody answers.
     async fn again(&self) -> Option<String> {
         match self.present().await {
             Ok(version) => {
@@ -178,18 +179,19 @@ where
         }
     }
 
-    /// Tells of changes after this version until the watch ends, as it does every few minutes, or breaks. The version
-    /// to go on from; `None`: the API server does not remember it any more.
+    /// Tells of changes after this version until the watch ends, as it does every few minutes, or
+    /// breaks. The version to go on from; `None`: the API server does not remember it any more.
     async fn follow(&self, mut version: String) -> Result<Option<String>, ReadError> {
-        let of = |error| ReadError::of(error, "watch", self.kind, self.namespace.as_deref());
+        let of = |error: kube::Error| ReadError::of(&error, "watch", self.kind, self.namespace.as_deref());
         let events = match self.watching.watch_metadata(&WatchParams::default(), &version).await {
-            Err(kube::Error::Api(status)) if status.code == GONE => return Ok(None),
+            Err(error) if Meaning::of(&error) == Meaning::Expired => return Ok(None),
             events => events.map_err(of)?,
         };
         pin_mut!(events);
         while let Some(event) = events.next().await {
             let event = match event {
-                // Nothing is missed by that: whether the API server can be reached is seen when it is asked again.
+                // Nothing is missed by that: whether the API server can be reached is seen when it
+                // is asked again.
                 Err(kube::Error::ReadEvents(_)) => {
                     tokio::time::sleep(AFTER_BREAK).await;
                     return Ok(Some(version));
@@ -202,7 +204,7 @@ where
                     self.tell(Change::In(it.metadata.namespace.unwrap_or_default()));
                 }
                 WatchEvent::Bookmark(bookmark) => version = bookmark.metadata.resource_version,
-                WatchEvent::Error(status) if status.code == GONE => return Ok(None),
+                WatchEvent::Error(status) if Meaning::of_status(&status) == Meaning::Expired => return Ok(None),
                 WatchEvent::Error(status) => return Err(of(kube::Error::Api(status))),
             }
         }

@@ -1,7 +1,8 @@
-//! Why a cluster cannot be read, and what to do about it.
+//! Why a cluster cannot be read, and what the user can do about it.
 
-use std::error::Error;
 use std::fmt;
+
+use crate::http::error::{Meaning, message};
 
 /// Why a cluster cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +19,7 @@ pub enum ReadError {
     /// The resource is not served.
     #[error("this cluster does not know {0}: the custom resource is not installed")]
     Absent(String),
-    /// Nobody answers.
+    /// NoTelemetry answers.
     #[error("the API server does not answer: {0}\nIs the cluster up, and is this the right --context?")]
     Unreachable(String),
     /// The answer took too long.
@@ -55,7 +56,8 @@ impl Missing {
         self
     }
 
-    /// What to ask for: the rights as they stand in a role, those of an API group and verb together.
+    /// What to ask for: the rights as they stand in a role, those of an API group and verb
+    /// together.
     fn rules(&self) -> Vec<String> {
         let mut rules: Vec<(&str, &str, Vec<&str>)> = Vec::new();
         for (verb, resource) in &self.rights {
@@ -101,49 +103,29 @@ impl fmt::Display for Missing {
 
 impl ReadError {
     /// What an error of the client means for a list or a watch.
-    pub(crate) fn of(error: kube::Error, verb: &'static str, resource: &str, namespace: Option<&str>) -> Self {
+    pub(crate) fn of(error: &kube::Error, verb: &'static str, resource: &str, namespace: Option<&str>) -> Self {
         let request = || format!("{verb} {resource}");
-        match error {
-            kube::Error::Api(status) => {
-                let message = status.message.clone();
-                match status.code {
-                    403 => {
-                        let rights = vec![(verb, resource.to_owned())];
-                        Self::Forbidden(Missing { rights, namespace: namespace.map(str::to_owned), message })
-                    }
-                    404 => Self::Absent(resource.to_owned()),
-                    401 => Self::Unauthorized(message),
-                    400 => Self::BadRequest(message),
-                    504 => Self::TimedOut(request()),
-                    _ => Self::Other { request: request(), message },
-                }
+        let message = || message(error);
+        match Meaning::of(error) {
+            Meaning::Forbidden => {
+                let rights = vec![(verb, resource.to_owned())];
+                Self::Forbidden(Missing { rights, namespace: namespace.map(str::to_owned), message: message() })
             }
-            kube::Error::Auth(error) => Self::Unauthorized(chain(&error)),
-            error @ (kube::Error::HyperError(_) | kube::Error::Service(_)) => {
-                let message = chain(&error);
-                if message.contains("timed out") || message.contains("deadline") {
-                    if message.contains("onnect") { Self::Unreachable(message) } else { Self::TimedOut(request()) }
-                } else {
-                    Self::Unreachable(message)
-                }
-            }
-            error => Self::Other { request: request(), message: chain(&error) },
+            Meaning::NotFound => Self::Absent(resource.to_owned()),
+            Meaning::NoCredentials | Meaning::Unauthorized => Self::Unauthorized(message()),
+            Meaning::BadRequest => Self::BadRequest(message()),
+            Meaning::TimedOut => Self::TimedOut(request()),
+            Meaning::Unreachable => Self::Unreachable(message()),
+            Meaning::Changed
+            | Meaning::FieldConflict
+            | Meaning::Expired
+            | Meaning::Overloaded
+            | Meaning::StoredInvalid
+            | Meaning::TooLarge
+            | Meaning::Refused
+            | Meaning::Other => Self::Other { request: request(), message: message() },
         }
     }
-}
-
-/// The causes of an error, each once: outer ones often repeat the inner.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

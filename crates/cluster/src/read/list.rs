@@ -1,4 +1,4 @@
-//! What is listed, and of it what is kept.
+//! Lists of objects, and the part of each object that is kept.
 
 use std::fmt::Debug;
 
@@ -9,20 +9,23 @@ use podidentity_core::objects::Namespace;
 use serde::de::DeserializeOwned;
 
 use super::ReadError;
-use super::pages::{PAGE, Pages};
-use crate::client::serves;
+use super::pages::Pages;
+use crate::http::connection::Connection;
+use crate::http::discovery::serves;
+use crate::http::error::Meaning;
+use crate::http::page_size::READ_PAGE;
 use crate::index::Object;
 
-/// Told how far a long read is.
+/// Receives the progress of a long read.
 pub trait Progress: Sync {
-    /// So many objects of a kind have been read; of how many, if it is known.
+    /// How many objects of a kind have been read, and of how many, if that is known.
     fn read(&self, kind: &'static str, so_far: usize, total: Option<usize>);
 }
 
-/// Tells nobody.
-pub struct Silent;
+/// Ignores progress.
+pub struct NoProgress;
 
-impl Progress for Silent {
+impl Progress for NoProgress {
     fn read(&self, _: &'static str, _: usize, _: Option<usize>) {}
 }
 
@@ -33,11 +36,11 @@ pub struct Lister<'a> {
     pub client: &'a Client,
     /// The namespace; `None`: all.
     pub namespace: Option<&'a str>,
-    /// Told how far it is.
+    /// Receives the progress.
     pub progress: &'a dyn Progress,
 }
 
-/// What was listed.
+/// The objects of a list.
 pub(super) struct Listed<K> {
     pub(super) items: Vec<K>,
     pub(super) undecodable: Vec<String>,
@@ -49,19 +52,26 @@ impl<K> Default for Listed<K> {
     }
 }
 
+impl Connection {
+    /// Lists objects of one namespace or of all, without progress.
+    pub fn lister<'a>(&'a self, namespace: Option<&'a str>) -> Lister<'a> {
+        Lister { client: &self.client, namespace, progress: &NoProgress }
+    }
+}
+
 impl<'a> Lister<'a> {
-    /// Whether the API server serves a resource. Everybody may ask that, so an absent resource is told from one that is
-    /// out of bounds.
+    /// Whether the API server serves a resource. Everybody may ask that, so this tells a resource
+    /// that is absent from one that the user may not list.
     pub(super) async fn serves(&self, version: &str, resource: &str) -> Result<bool, ReadError> {
         match serves(self.client, version, resource).await {
             Ok(served) => Ok(served),
-            // Discovery is closed to this user: listing will tell.
-            Err(kube::Error::Api(status)) if status.code == 403 => Ok(false),
-            Err(error) => Err(ReadError::of(error, "get", "API resources", self.namespace)),
+            // Discovery is closed to this user: the list itself will tell.
+            Err(error) if Meaning::of(&error) == Meaning::Forbidden => Ok(false),
+            Err(error) => Err(ReadError::of(&error, "get", "API resources", self.namespace)),
         }
     }
 
-    /// All objects of a namespaced kind, each turned into what is kept of it as soon as its page is there.
+    /// All objects of a namespaced kind, each reduced by `keep` as soon as its page arrives.
     pub(super) async fn all<K>(&self, kind: &'static str, keep: fn(K) -> Object) -> Result<Listed<Object>, ReadError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
@@ -75,7 +85,7 @@ impl<'a> Lister<'a> {
         Ok(all)
     }
 
-    /// The same, or nothing.
+    /// The same if the kind is `known`, else nothing.
     pub(super) async fn all_if<K>(
         &self,
         known: bool,
@@ -88,9 +98,10 @@ impl<'a> Lister<'a> {
         if known { self.all(kind, keep).await } else { Ok(Listed::default()) }
     }
 
-    /// The namespace, or all. Who may only look into a namespace often may not look at it: then nothing is known of it.
+    /// The namespace, or all. A user with rights in a namespace often may not read the namespace
+    /// itself: then the list is empty.
     pub(super) async fn namespaces(&self) -> Result<Listed<Namespace>, ReadError> {
-        let mut params = ListParams::default().limit(PAGE);
+        let mut params = ListParams::default().limit(READ_PAGE);
         if let Some(namespace) = self.namespace {
             params = params.fields(&format!("metadata.name={namespace}"));
         }
@@ -142,6 +153,6 @@ impl<'a> Lister<'a> {
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
     {
-        Pages::new(*self, K::url_path(&(), self.namespace), ListParams::default().limit(PAGE), kind)
+        Pages::new(*self, K::url_path(&(), self.namespace), ListParams::default().limit(READ_PAGE), kind)
     }
 }

@@ -5,11 +5,13 @@
 //! pods, in the order of namespaces ──► one namespace's pods ───┴─► Snapshot ──► judge ──► its result
 //! ```
 //!
-//! Pods are most of a cluster. They come sorted by namespace, so a namespace is judged and its pods are forgotten as
-//! soon as the next one begins: memory holds the pods of one namespace, and the results.
+//! Pods are most of a cluster. They come sorted by namespace, so a namespace is judged and its pods
+//! are forgotten as soon as the next one begins: memory holds the pods of one namespace, and the
+//! results.
 
 mod changes;
 mod error;
+pub mod injectors;
 mod list;
 mod pages;
 mod pods;
@@ -19,7 +21,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Client;
-use podidentity_api::names::{condition, reason};
+use podidentity_api::Reason;
+use podidentity_api::names::condition;
 use podidentity_core::objects::{
     DaemonSet, Deployment, ObservedAccount, ObservedBinding, ObservedPod, Pod, Rollout, StatefulSet,
 };
@@ -28,44 +31,48 @@ use podidentity_core::slip;
 use podidentity_core::snapshot::{Config, Snapshot};
 use podidentity_core::unbound::annotated_role;
 
+use crate::http::clock::Clock;
 use crate::index::{IdentityKey, Index, Object};
 
 pub use changes::{Change, Changes};
-pub(crate) use error::chain;
 pub use error::{Missing, ReadError};
 use list::Listed;
-pub use list::{Lister, Progress, Silent};
+pub use list::{Lister, NoProgress, Progress};
 use pods::Sorter;
 
 /// What to read.
 #[derive(Clone, Debug, Default)]
-pub struct Scope {
+pub struct ReadScope {
     /// The namespace; `None`: all.
     pub namespace: Option<String>,
     /// Whether service accounts without any role are read as well, with their workloads and pods.
     pub without_role: bool,
-    /// Whether the operator asks for grants (its `--require-grants`). `None`: it does if the status of a binding says so.
+    /// Whether the operator asks for grants (its `--require-grants`). `None`: it does if the status
+    /// of a binding says so.
     pub grants: Option<bool>,
 }
 
 /// What was read.
 #[derive(Clone, Debug)]
 pub struct Reading<T> {
-    /// What the judge made of each identity that it was shown; those of which it made nothing are left out.
+    /// What `judge` returned for each identity; identities without a result are left out.
     pub results: BTreeMap<IdentityKey, T>,
     /// Whether the custom resource `PodIdentityBinding` is installed.
     pub bindings_known: bool,
-    /// What identities were judged by.
+    /// The time that identities were judged at, by the API server's clock.
+    pub now: Timestamp,
+    /// The configuration that identities were judged by.
     pub config: Arc<Config>,
     /// What could not be decoded and is left out, as `Kind namespace/name: why`.
     pub undecodable: Vec<String>,
 }
 
-/// Reads a cluster and shows every identity in it to the judge, in no particular order. An identity may be shown twice;
-/// then the second result counts.
+/// Reads a cluster and hands each identity to `judge`, in no particular order. An identity may come
+/// twice; then the second result counts.
 pub async fn read<T>(
     client: &Client,
-    scope: &Scope,
+    clock: &Clock,
+    scope: &ReadScope,
     config: &Arc<Config>,
     progress: &dyn Progress,
     judge: &mut dyn FnMut(Snapshot) -> Option<T>,
@@ -74,7 +81,7 @@ pub async fn read<T>(
     let base = Base::read(&lister, scope, &config.settings).await?;
     let require_grants = scope.grants.unwrap_or(base.grants_required);
     let config = &Arc::new(Config { require_grants, ..(**config).clone() });
-    let now = Timestamp::now();
+    let now = clock.now();
     let mut results = BTreeMap::new();
     let mut show = |key: IdentityKey, pods: Vec<Arc<Pod>>| {
         // Of some only pods are left: their service account and workloads are gone.
@@ -92,7 +99,8 @@ pub async fn read<T>(
         undecodable.extend(page.undecodable);
         for pod in page.items {
             if !sorter.add(Pod::from(pod).slim(), &mut show) {
-                // The order of namespaces is not what it always was: once more, keeping all pods to the end.
+                // The order of namespaces is not what it always was: once more, keeping all pods to
+                // the end.
                 sorter = Sorter::for_unsorted(&base.identities, scope.without_role);
                 pages = lister.pages::<ObservedPod>("pods");
                 undecodable.truncate(before_pods);
@@ -101,7 +109,7 @@ pub async fn read<T>(
         }
     }
     sorter.finish(&mut show);
-    Ok(Reading { results, bindings_known: base.bindings_known, config: Arc::clone(config), undecodable })
+    Ok(Reading { results, bindings_known: base.bindings_known, now, config: Arc::clone(config), undecodable })
 }
 
 /// Names of service accounts by namespace.
@@ -117,7 +125,7 @@ struct Base {
 }
 
 impl Base {
-    async fn read(lister: &Lister<'_>, scope: &Scope, settings: &Settings) -> Result<Self, ReadError> {
+    async fn read(lister: &Lister<'_>, scope: &ReadScope, settings: &Settings) -> Result<Self, ReadError> {
         let (bindings_known, rollouts_known) = futures::try_join!(
             lister.serves("podidentity.dev/v1alpha1", "podidentitybindings"),
             lister.serves("argoproj.io/v1alpha1", "rollouts"),
@@ -197,10 +205,11 @@ fn together<const N: usize>(lists: [Result<Listed<Object>, ReadError>; N]) -> Re
 fn lacks_grant(object: &Object) -> bool {
     let Object::Binding(binding) = object else { return false };
     let conditions = binding.status.iter().flat_map(|status| &status.conditions);
-    conditions.filter(|it| it.type_ == condition::READY).any(|it| it.reason == reason::ROLE_NOT_ALLOWED)
+    conditions.filter(|it| it.type_ == condition::READY).any(|it| Reason::RoleNotAllowed.is(&it.reason))
 }
 
-/// The service accounts that a binding names, that are annotated with a role, or that are meant to have one.
+/// The service accounts that a binding names, that are annotated with a role, or that are meant to
+/// have one.
 fn with_role(objects: &[Object], settings: &Settings) -> Identities {
     let mut found = Identities::new();
     for object in objects {

@@ -1,8 +1,7 @@
-//! Lists, page by page.
+//! Lists, page by page. The client retries pages that an overloaded API server refuses.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::time::Duration;
 
 use kube::Resource;
 use kube::api::ListParams;
@@ -13,15 +12,11 @@ use tokio::task::JoinSet;
 
 use super::ReadError;
 use super::list::{Listed, Lister};
-use crate::guard::Guarded;
-use crate::pages::is_short_of_time;
+use crate::http::error::continue_token;
+use crate::watch::decode::Decoded;
 
-/// As kubectl asks for.
-pub(super) const PAGE: u32 = 500;
 /// Before the items of a list.
 const ITEMS: &str = "\"items\":";
-/// An overloaded API server is asked so many times.
-const TRIES: u32 = 4;
 
 /// The pages of a list. While one is decoded and judged, the next is already on its way.
 pub(super) struct Pages<'a, K> {
@@ -68,7 +63,6 @@ where
 
     /// The next page as it comes.
     async fn text(&mut self) -> Result<Option<String>, ReadError> {
-        let mut tries = 0;
         loop {
             if self.coming.is_empty() {
                 self.ask();
@@ -79,14 +73,11 @@ where
                 Some(Ok(Err(error))) => error,
                 Some(Err(panicked)) => kube::Error::Service(panicked.into()),
             };
-            tries += 1;
-            if let Some(token) = expired(&error) {
+            if let Some(token) = continue_token(&error) {
                 // The list has become too old; this goes on behind the same object, in the present.
                 self.params = self.params.take().map(|params| params.continue_token(&token));
-            } else if let Some(pause) = overloaded(&error).filter(|_| tries < TRIES) {
-                tokio::time::sleep(pause).await;
             } else {
-                return Err(ReadError::of(error, "list", self.kind, self.lister.namespace));
+                return Err(ReadError::of(&error, "list", self.kind, self.lister.namespace));
             }
         }
     }
@@ -109,7 +100,8 @@ struct Head {
     metadata: Option<ListMeta>,
 }
 
-/// What a page says of itself. Of most kinds it stands before the items, which then need not be gone through.
+/// What a page says of itself. Of most kinds it stands before the items, which then need not be
+/// gone through.
 fn metadata(text: &str) -> serde_json::Result<ListMeta> {
     let before = text.find(ITEMS).map(|at| format!("{}{ITEMS}null}}", &text[..at]));
     let head = before.and_then(|before| serde_json::from_str::<Head>(&before).ok()?.metadata);
@@ -130,7 +122,7 @@ where
     K: Resource<DynamicType = ()> + DeserializeOwned,
 {
     let mut page = Listed::default();
-    for item in serde_json::from_str::<Items<Guarded<K>>>(text)?.items.unwrap_or_default() {
+    for item in serde_json::from_str::<Items<Decoded<K>>>(text)?.items.unwrap_or_default() {
         match item.0 {
             Ok(item) => page.items.push(item),
             Err(invalid) => {
@@ -141,20 +133,6 @@ where
         }
     }
     Ok(page)
-}
-
-/// The token to go on with if the list has expired.
-fn expired(error: &kube::Error) -> Option<String> {
-    let kube::Error::Api(status) = error else { return None };
-    let token = status.metadata.as_ref()?.continue_.clone()?;
-    (status.code == 410 && !token.is_empty()).then_some(token)
-}
-
-/// How long to wait before asking an overloaded API server again.
-fn overloaded(error: &kube::Error) -> Option<Duration> {
-    let kube::Error::Api(status) = error else { return None };
-    let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
-    is_short_of_time(status.code).then(|| Duration::from_secs(u64::from(asked).clamp(1, 30)))
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! pod or template, annotations of its service account, settings ──► Injection ──► typed or raw pod spec
 //! ```
 //!
-//! The model covers the webhook's web identity mode. Pods for which it uses EKS Pod Identity (container credentials)
-//! get something else, which is only recognised, by [`crate::verify`].
+//! The model covers the webhook's web identity mode. Pods for which it uses EKS Pod Identity
+//! (container credentials) get something else, which is only recognised, by [`crate::verify`].
 
 mod apply;
 mod given;
@@ -22,10 +22,11 @@ use crate::objects::{
     Container, EnvVar, Map, Pod, PodSpec, PodTemplate, ProjectedSource, ProjectedVolume, ServiceAccountToken, Volume,
     VolumeMount,
 };
-use crate::settings::Settings;
+use crate::settings::{IdentityAnnotation, Settings};
 
+pub use crate::webhook_config::{CONFIG_MAP, Entries, Entry};
 pub use apply::ShapeError;
-pub use given::{CONFIG_MAP, Entries, Entry, Given};
+pub use given::Given;
 pub use reasons::{Addition, Reasons, reasons};
 pub use validate::{Refusal, RefusalKind};
 
@@ -43,12 +44,13 @@ pub const VOLUME: &str = "aws-iam-token";
 pub const TOKEN_PATH: &str = "token";
 /// The shortest lifetime of a token, in seconds; shorter ones are raised to it.
 pub const MIN_TOKEN_EXPIRATION: i64 = 600;
-/// The label by which a pod opts out. The webhook's configuration names it, so it does not follow the annotation domain.
+/// The label by which a pod opts out. The webhook's configuration names it, so it does not follow
+/// the annotation domain.
 pub const SKIP_LABEL: &str = "eks.amazonaws.com/skip-pod-identity-webhook";
 /// The suffix of the pod annotation that names containers to leave alone.
 pub const SKIP_CONTAINERS: &str = "skip-containers";
 /// The suffix of the annotation that sets the token's lifetime.
-pub const TOKEN_EXPIRATION: &str = "token-expiration";
+pub const TOKEN_EXPIRATION: &str = IdentityAnnotation::TokenExpiration.name();
 
 /// What is injected into: a pod about to be created, or the pod that a template describes.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +65,8 @@ pub struct Target<'a> {
 
 impl<'a> From<&'a Pod> for Target<'a> {
     fn from(pod: &'a Pod) -> Self {
-        let kin = &pod.metadata.kin;
-        Self { labels: &kin.labels, annotations: &kin.annotations, spec: &pod.spec }
+        let shared = &pod.metadata.shared;
+        Self { labels: &shared.labels, annotations: &shared.annotations, spec: &pod.spec }
     }
 }
 
@@ -92,7 +94,8 @@ impl<'a> Target<'a> {
         names.into_iter().flatten().collect()
     }
 
-    /// Whether the pod is one for Windows in the eyes of the webhook, which looks at the node selector only.
+    /// Whether the pod is one for Windows in the eyes of the webhook, which looks at the node
+    /// selector only.
     pub fn selects_windows(&self) -> bool {
         let selects = |key: &str| self.spec.node_selector.get(key).is_some_and(|os| os == "windows");
         selects("kubernetes.io/os") || selects("beta.kubernetes.io/os")
@@ -134,8 +137,8 @@ impl Injection {
     }
 }
 
-/// What the webhook adds to the pod when it is created, given the annotations of its service account, or what the
-/// webhook's ConfigMap says of it.
+/// What the webhook adds to the pod when it is created, given the annotations of its service
+/// account, or what the webhook's ConfigMap says of it.
 pub fn inject<'a, 'b>(
     target: impl Into<Target<'a>>,
     service_account: impl Into<Given<'b>>,
@@ -169,12 +172,14 @@ pub fn reads_seconds(text: &str) -> Option<i64> {
     go::parse_int(text)
 }
 
-/// What the webhook reads from an annotation that is true or false; `None`: it cannot, and ignores it.
+/// What the webhook reads from an annotation that is true or false; `None`: it cannot, and ignores
+/// it.
 pub fn reads_bool(text: &str) -> Option<bool> {
     go::parse_bool(text)
 }
 
-/// The names that the webhook reads from an annotation that lists containers; `None`: it cannot, and skips none.
+/// The names that the webhook reads from an annotation that lists containers; `None`: it cannot,
+/// and skips none.
 pub fn names_in(text: &str) -> Option<Vec<String>> {
     go::first_csv_record(text)
 }
@@ -191,27 +196,30 @@ struct Identity<'a> {
 }
 
 impl<'a> Identity<'a> {
-    /// `None` if the service account does not name a role. Values that Go cannot read are ignored, as is the shape of
-    /// the ARN.
+    /// `None` if the service account does not name a role. Values that Go cannot read are ignored,
+    /// as is the shape of the ARN.
     fn of(given: Given<'a>, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
         let identity = match given {
             Given::Annotations(annotations) => Self::annotated(annotations, pod, settings)?,
             Given::Entry(entry) => Self::listed(entry, pod, settings)?,
         };
-        let own_expiration = pod.annotation(&settings.key(TOKEN_EXPIRATION)).and_then(go::parse_int);
+        let own_expiration =
+            pod.annotation(&settings.annotation(IdentityAnnotation::TokenExpiration)).and_then(go::parse_int);
         let own_expiration = own_expiration.map(|seconds| seconds.max(MIN_TOKEN_EXPIRATION));
         Some(Self { expiration: own_expiration.unwrap_or(identity.expiration), ..identity })
     }
 
     fn annotated(annotations: &'a Map, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
-        let annotation = |name: &str| annotations.get(&settings.key(name)).map(String::as_str);
-        let role_arn = settings.role(annotation("role-arn").filter(|arn| settings.names_role(arn))?);
-        let expiration = annotation(TOKEN_EXPIRATION).and_then(go::parse_int).unwrap_or(settings.token_expiration);
+        let annotation = |it| annotations.get(&settings.annotation(it)).map(String::as_str);
+        let role_arn = settings.role(annotation(IdentityAnnotation::RoleArn).filter(|arn| settings.names_role(arn))?);
+        let expiration = annotation(IdentityAnnotation::TokenExpiration)
+            .and_then(go::parse_int)
+            .unwrap_or(settings.token_expiration);
         Some(Self {
             role_arn,
-            audience: annotation("audience").unwrap_or(&settings.audience),
+            audience: annotation(IdentityAnnotation::Audience).unwrap_or(&settings.audience),
             expiration: expiration.max(MIN_TOKEN_EXPIRATION),
-            regional_sts: annotation("sts-regional-endpoints")
+            regional_sts: annotation(IdentityAnnotation::StsRegionalEndpoints)
                 .and_then(go::parse_bool)
                 .unwrap_or(settings.sts_regional_endpoints),
             ..Self::common(pod, settings)

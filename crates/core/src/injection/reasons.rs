@@ -6,7 +6,7 @@ use super::{
     Identity, REGIONS, ROLE_ARN, SKIP_CONTAINERS, SKIP_LABEL, STS_ENDPOINTS, TOKEN_FILE, Target, VOLUME, inject,
 };
 use crate::objects::{Container, Map};
-use crate::settings::Settings;
+use crate::settings::{IdentityAnnotation, Settings};
 
 /// What the webhook does to a pod, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,14 +38,18 @@ impl fmt::Display for Addition {
     }
 }
 
-/// What the webhook does to a pod when it is created, and why, given the annotations of its service account.
+/// What the webhook does to a pod when it is created, and why, given the annotations of its service
+/// account.
 pub fn reasons<'a>(target: impl Into<Target<'a>>, service_account: &Map, settings: &Settings) -> Reasons {
     let target = target.into();
     if target.is_skipped() {
         return Reasons::Nothing(format!("the pod has the label {SKIP_LABEL}, with whatever value"));
     }
     if Identity::of(service_account.into(), &target, settings).is_none() {
-        return Reasons::Nothing(format!("the service account has no annotation {}", settings.key("role-arn")));
+        return Reasons::Nothing(format!(
+            "the service account has no annotation {}",
+            settings.annotation(IdentityAnnotation::RoleArn)
+        ));
     }
     let injection = inject(target, service_account, settings);
     let skipped = target.skipped_containers(settings);

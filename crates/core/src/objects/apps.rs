@@ -62,7 +62,8 @@ struct DeploymentCondition {
     last_update_time: Option<Time>,
 }
 
-/// The API server gives a Deployment this deadline if it declares none, so it does not count as declared.
+/// The API server gives a Deployment this deadline if it declares none, so it does not count as
+/// declared.
 const DEFAULT_PROGRESS_DEADLINE: i32 = 600;
 
 impl From<Deployment> for Workload {
@@ -71,9 +72,9 @@ impl From<Deployment> for Workload {
         let observed = observed(&metadata, status.observed_generation);
         let condition = status.conditions.iter().find(|condition| condition.type_ == "Progressing");
         let progress = condition.and_then(|condition| condition.reason.as_deref());
-        // Once a rollout is complete its condition says so until the next one, whatever becomes of the pods; the
-        // counts would take a pod that fails next week for a rollout. Without the condition only counts are left.
-        // While it is paused the condition says just that.
+        // Once a rollout is complete its condition says so until the next one, whatever becomes of
+        // the pods; the counts would take a pod that fails next week for a rollout. Without the
+        // condition only counts are left. While it is paused the condition says just that.
         let completed = match progress {
             Some("NewReplicaSetAvailable") => true,
             Some("DeploymentPaused") | None => status.available_replicas >= desired,
@@ -81,7 +82,8 @@ impl From<Deployment> for Workload {
         };
         let failure = status.conditions.iter().find(|it| it.type_ == "ReplicaFailure");
         let failure = failure.filter(|it| it.status.as_deref() == Some("True"));
-        // Under the strategy Recreate there is a moment without any pod, when the condition still is the old one.
+        // Under the strategy Recreate there is a moment without any pod, when the condition still
+        // is the old one.
         let has_pods = desired == 0 || status.updated_replicas > 0;
         let rolled_out = observed && completed && has_pods && status.updated_replicas == status.replicas;
         Self {
@@ -145,8 +147,8 @@ struct RollingUpdate {
 }
 
 impl RollingUpdate {
-    /// How many of a DaemonSet's pods its controller works on at a time: so many may be missing, or not ready, while it is
-    /// rolled.
+    /// How many of a DaemonSet's pods its controller works on at a time: so many may be missing, or
+    /// not ready, while it is rolled.
     fn tolerated(&self, desired: i32) -> i32 {
         let scaled = |value: &IntOrString| match value {
             IntOrString::Int(number) => *number,
@@ -186,12 +188,12 @@ impl From<StatefulSet> for Workload {
         let to_update = match strategy {
             UpdateStrategy::Replace => desired,
             UpdateStrategy::Partition(_) => (desired - partition).max(0),
-            UpdateStrategy::OnDelete | UpdateStrategy::Elsewhere => 0,
+            UpdateStrategy::OnDelete | UpdateStrategy::ExternalTemplate => 0,
         };
         let all_up =
             status.replicas == desired && status.updated_replicas >= to_update && status.available_replicas >= desired;
-        // The controller makes the two revisions equal when an update is complete, and they stay so until the next one,
-        // whatever becomes of the pods. Under a partition they stay different.
+        // The controller makes the two revisions equal when an update is complete, and they stay so
+        // until the next one, whatever becomes of the pods. Under a partition they stay different.
         let completed = status.current_revision.is_some() && status.current_revision == status.update_revision;
         let completed = completed && status.updated_replicas == status.replicas;
         let observed = observed(&metadata, status.observed_generation);
@@ -271,8 +273,8 @@ impl From<DaemonSet> for Workload {
     }
 }
 
-/// Whether the workload's controller has seen the generation. Without this check a rollout that has just been started
-/// looks complete.
+/// Whether the workload's controller has seen the generation. Without this check a rollout that has
+/// just been started looks complete.
 fn observed(metadata: &ObjectMeta, observed_generation: Option<i64>) -> bool {
     observed_generation.unwrap_or(0) >= metadata.generation.unwrap_or(0)
 }

@@ -122,7 +122,8 @@ struct RolloutStatus {
 }
 
 impl Rollout {
-    /// When the step that it waits at is over by itself; `None` if a person has to promote it, or nothing waits.
+    /// When the step that it waits at is over by itself; `None` if a person has to promote it, or
+    /// nothing waits.
     fn pause_ends_at(&self) -> Option<Timestamp> {
         let began = self.status.pause_conditions.iter().find(|it| it.reason.as_deref() == Some("CanaryPauseStep"))?;
         let step = usize::try_from(self.status.current_step_index?).ok()?;
@@ -167,7 +168,8 @@ impl From<Rollout> for Workload {
         let observed = status.observed_generation.as_deref().and_then(|text| text.parse::<i64>().ok());
         let observed = observed.unwrap_or(0) >= metadata.generation.unwrap_or(0);
         let phase = |phase| observed && status.phase.as_deref() == Some(phase);
-        // Once the newest template is the stable one it stays so until the next, whatever becomes of the pods.
+        // Once the newest template is the stable one it stays so until the next, whatever becomes
+        // of the pods.
         let promoted = status.stable.is_some() && status.stable == status.current_pod_hash;
         let rolled_out = phase("Healthy") || (observed && promoted);
         let desired = spec.replicas.unwrap_or(1);
@@ -187,7 +189,7 @@ impl From<Rollout> for Workload {
             progressed_at: None,
             ordered: false,
             deadline_exceeded: !promoted && phase("Degraded"),
-            strategy: if spec.workload_ref { UpdateStrategy::Elsewhere } else { UpdateStrategy::Replace },
+            strategy: if spec.workload_ref { UpdateStrategy::ExternalTemplate } else { UpdateStrategy::Replace },
             paused: spec.paused.unwrap_or(false) || (phase("Paused") && pause_ends_at.is_none()),
             desired,
             template: spec.template,

@@ -1,4 +1,5 @@
-//! Object metadata without what nobody judges, and the two objects that are nothing but metadata to us.
+//! Object metadata without what nobody judges, and the two objects that are nothing but metadata to
+//! us.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use kube_derive::Resource;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::slim::some;
+use super::some;
 use super::{Map, map};
 
 /// `kubectl apply` keeps a copy of the whole object here; nobody judges it.
@@ -76,8 +77,8 @@ pub(super) fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectM
     Ok(SlimMeta::<IgnoredAny>::deserialize(deserializer)?.into_meta().0)
 }
 
-/// Metadata with those entries of `managedFields` that own an annotation of ours: at `metadata.annotations` or at
-/// `spec.template.metadata.annotations`.
+/// Metadata with those entries of `managedFields` that own an annotation of ours: at
+/// `metadata.annotations` or at `spec.template.metadata.annotations`.
 fn with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let (mut meta, managed) = SlimMeta::<Vec<ManagedFieldsEntry>>::deserialize(deserializer)?.into_meta();
     meta.managed_fields = managed.map(|entries| {
@@ -93,18 +94,20 @@ pub(super) fn slim_workload<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     Ok(ObjectMeta { owner_references: None, ..with_owners(deserializer)? })
 }
 
-/// Metadata of a service account: of its labels and owners those by which the tool that keeps it is known.
+/// Metadata of a service account: of its labels and owners those by which the tool that keeps it is
+/// known.
 fn slim_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let mut meta = with_owners(deserializer)?;
-    meta.labels = meta.labels.and_then(|it| some(it, crate::owners::is_mark));
+    meta.labels = meta.labels.and_then(|it| some(it, super::managed_by::is_mark));
     meta.owner_references = meta.owner_references.and_then(|mut owners| {
-        owners.retain(crate::owners::is_keeper);
+        owners.retain(super::managed_by::is_manager);
         (!owners.is_empty()).then_some(owners)
     });
     Ok(meta)
 }
 
-/// A service account as the API server describes it, with only what is judged. It becomes a [`ServiceAccount`].
+/// A service account as the API server describes it, with only what is judged. It becomes a
+/// [`ServiceAccount`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(inherit = k8s::ServiceAccount, crates(kube_core = "::kube_core"))]
 pub struct ObservedAccount {
@@ -117,7 +120,8 @@ pub struct ObservedAccount {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(from = "ObservedAccount")]
 pub struct ServiceAccount {
-    /// Metadata without labels and annotations; `managedFields` only of owners of identity annotations.
+    /// Metadata without labels and annotations; `managedFields` only of owners of identity
+    /// annotations.
     pub metadata: ObjectMeta,
     /// Labels by which the tool that keeps it is known.
     pub labels: Map,

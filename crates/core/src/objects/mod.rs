@@ -1,29 +1,30 @@
-//! The Kubernetes objects that are judged, with only the fields that are: a watch decodes these, so whatever is not
-//! here is skipped while parsing and never held in memory.
+//! The Kubernetes objects that are judged, with only the fields that are: a watch decodes these, so
+//! whatever is not here is skipped while parsing and never held in memory.
 
 mod affinity;
 mod apps;
 mod argo;
+mod managed_by;
 mod meta;
 mod observed_binding;
 mod observed_pod;
 mod owner;
 mod pod;
 mod reveal;
-mod slim;
 mod volume;
 mod workload;
 
 pub use affinity::{Affinity, NodeAffinity, NodeRequirement, NodeSelector, NodeSelectorTerm};
 pub use apps::{DaemonSet, Deployment, StatefulSet};
 pub use argo::Rollout;
+pub use managed_by::{ManagedBy, managed_by};
 pub use meta::{Namespace, ObservedAccount, ServiceAccount};
 pub use observed_binding::ObservedBinding;
 pub use observed_pod::{ObservedPod, PodCondition, PodStatus};
 pub use owner::{Controlled, ControllerRef, FieldOwner, field_owners, last_template_edit};
 pub use pod::{
-    Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, Kin, NameRef, Phase, Pod, PodMeta, PodOs,
-    PodSecurityContext, PodSpec, SecurityContext,
+    Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, NameRef, Phase, Pod, PodMeta, PodOs,
+    PodSecurityContext, PodSpec, SecurityContext, SharedMeta,
 };
 pub use reveal::{KeySource, Revealed, Value};
 pub use volume::{
@@ -36,13 +37,22 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-/// Labels or annotations. There are many of them with one entry or a few, so they are lists in the order of their keys: the
-/// smallest node of a tree has room for eleven.
+/// Labels or annotations. There are many of them with one entry or a few, so they are lists in the
+/// order of their keys: the smallest node of a tree has room for eleven.
 pub type Map = litemap::LiteMap<String, String>;
 
 /// The labels or annotations of an object's metadata.
 fn map(entries: Option<BTreeMap<String, String>>) -> Map {
     entries.into_iter().flatten().collect()
+}
+
+/// The entries of these keys, or `None` if there are none.
+pub(crate) fn some(
+    mut map: BTreeMap<String, String>,
+    is_kept: impl Fn(&str) -> bool,
+) -> Option<BTreeMap<String, String>> {
+    map.retain(|key, _| is_kept(key));
+    (!map.is_empty()).then_some(map)
 }
 
 /// Reads `null` as the default, as the API server does: a key without a value in YAML is no error.

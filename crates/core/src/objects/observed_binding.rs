@@ -2,16 +2,16 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube_derive::Resource;
-use podidentity_api::{PodIdentityBinding, PodIdentityBindingSpec, PodIdentityBindingStatus};
+use podidentity_api::{InvalidSpec, PodIdentityBinding, PodIdentityBindingSpec, PodIdentityBindingStatus};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 /// A binding without `managedFields`, which are larger than all the rest.
 ///
-/// One whose spec or status cannot be decoded, because it was stored before the definition had its validation, is not
-/// lost: what can be is kept, and `spec.undecodable` says what cannot. So it can be reported, and released when it is
-/// deleted.
+/// One whose spec or status cannot be decoded, because it was stored before the definition had its
+/// validation, is not lost: what can be is kept, and `spec.undecodable` says what cannot. So it can
+/// be reported, and released when it is deleted.
 #[derive(Clone, Debug, Serialize, Resource)]
 #[resource(inherit = PodIdentityBinding, crates(kube_core = "::kube_core"))]
 pub struct ObservedBinding {
@@ -68,7 +68,8 @@ impl<'de> Deserialize<'de> for ObservedBinding {
 fn salvaged(stored: &Map<String, Value>) -> serde_json::Result<PodIdentityBindingSpec> {
     let required = ["serviceAccountName", "roleArn"];
     let missing = required.into_iter().find(|key| !stored.contains_key(*key));
-    let mut undecodable = missing.map(|key| format!("spec.{key}: is missing"));
+    let invalid = |field: &str, problem: String| InvalidSpec { field: field.to_owned(), problem };
+    let mut undecodable = missing.map(|key| invalid(key, "is missing".to_owned()));
     let mut kept = json!({"serviceAccountName": "", "roleArn": ""});
     for (key, value) in stored {
         let mut with_it = kept.clone();
@@ -76,7 +77,7 @@ fn salvaged(stored: &Map<String, Value>) -> serde_json::Result<PodIdentityBindin
         match PodIdentityBindingSpec::deserialize(&with_it) {
             Ok(_) => kept = with_it,
             Err(error) => {
-                undecodable.get_or_insert_with(|| format!("spec.{key}: {error}"));
+                undecodable.get_or_insert_with(|| invalid(key, error.to_string()));
             }
         }
     }
@@ -102,7 +103,7 @@ mod tests {
         assert_eq!(found.metadata.uid.as_deref(), Some("1"));
         assert_eq!((found.spec.service_account_name.as_str(), found.spec.role_arn.as_str()), ("app", "the-role"));
         assert_eq!(found.spec.deletion_policy, podidentity_api::DeletionPolicy::Revoke);
-        let why = found.spec.undecodable.unwrap_or_default();
+        let why = found.spec.undecodable.unwrap().to_string();
         assert!(why.starts_with("spec.rollout: unknown variant `Explode`"), "{why}");
         assert!(found.status.is_none());
     }
@@ -110,9 +111,9 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let found = read(&json!({"serviceAccountName": "app"}), &Value::Null);
-        assert_eq!(found.spec.undecodable.as_deref(), Some("spec.roleArn: is missing"));
+        assert_eq!(found.spec.undecodable.unwrap().to_string(), "spec.roleArn: is missing");
         let found = read(&json!("nonsense"), &Value::Null);
-        assert_eq!(found.spec.undecodable.as_deref(), Some("spec.serviceAccountName: is missing"));
+        assert_eq!(found.spec.undecodable.unwrap().to_string(), "spec.serviceAccountName: is missing");
     }
 
     #[test]

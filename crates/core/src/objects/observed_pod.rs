@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use super::owner::ControllerRef;
-use super::pod::{Kin, Phase, PodMeta};
+use super::pod::{Phase, PodMeta, SharedMeta};
 use super::{Pod, PodSpec, map, null_default};
 
-/// A pod as the API server describes it, with only the fields that are judged. It becomes a [`Pod`].
+/// A pod as the API server describes it, with only the fields that are judged. It becomes a
+/// [`Pod`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(inherit = k8s::Pod, crates(kube_core = "::kube_core"))]
 pub struct ObservedPod {
@@ -52,7 +53,7 @@ impl From<ObservedPod> for Pod {
     fn from(ObservedPod { metadata, spec, status }: ObservedPod) -> Self {
         let ready = |condition: &PodCondition| condition.type_ == "Ready" && condition.status == "True";
         let controller = ControllerRef::of(&metadata);
-        let kin = Kin { labels: map(metadata.labels), annotations: map(metadata.annotations), controller };
+        let shared = SharedMeta { labels: map(metadata.labels), annotations: map(metadata.annotations), controller };
         let metadata = PodMeta {
             name: metadata.name,
             namespace: metadata.namespace,
@@ -60,7 +61,7 @@ impl From<ObservedPod> for Pod {
             resource_version: metadata.resource_version,
             creation_timestamp: metadata.creation_timestamp,
             deletion_timestamp: metadata.deletion_timestamp,
-            kin: Arc::new(kin),
+            shared: Arc::new(shared),
         };
         Self {
             metadata,

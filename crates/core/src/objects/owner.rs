@@ -1,5 +1,6 @@
 //! Who owns what: controllers of pods, and field managers of annotations.
 
+use crate::settings::IdentityAnnotation;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use podidentity_api::names;
@@ -17,10 +18,6 @@ const IN_TEMPLATE: &str = "t:";
 /// In such a list: some other part of the pod template.
 const TEMPLATE: &str = "t:";
 
-/// The suffixes of the annotations that a binding may write to a service account; the domain is a setting.
-const SERVICE_ACCOUNT_KEYS: &[&str] =
-    &["/role-arn", "/audience", "/token-expiration", "/sts-regional-endpoints", "podidentity.dev/bound-by"];
-
 /// A field manager that owns an annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldOwner {
@@ -32,17 +29,23 @@ pub struct FieldOwner {
     pub time: Option<Timestamp>,
 }
 
-/// The entry without what nobody asks of it, or `None` if it owns neither an annotation that this product writes nor part
-/// of a pod template.
+/// Whether a binding may write the annotation with this key of `fieldsV1` to a service account. The
+/// domain is a setting.
+fn is_of_account(key: &str) -> bool {
+    let name = key.rsplit_once('/').and_then(|(_, name)| IdentityAnnotation::named(name));
+    name.is_some() || key.strip_prefix("f:") == Some(names::BOUND_BY_ANNOTATION)
+}
+
+/// The entry without what nobody asks of it, or `None` if it owns neither an annotation that this
+/// product writes nor part of a pod template.
 ///
-/// A tree of `fieldsV1` takes kilobytes in memory, so it is kept as a list of the annotations that are asked for: `f:KEY`
-/// for one of the object, `t:f:KEY` for one of its pod template.
+/// A tree of `fieldsV1` takes kilobytes in memory, so it is kept as a list of the annotations that
+/// are asked for: `f:KEY` for one of the object, `t:f:KEY` for one of its pod template.
 pub(super) fn compact(entry: ManagedFieldsEntry) -> Option<ManagedFieldsEntry> {
-    let is_account_key = |key: &&String| SERVICE_ACCOUNT_KEYS.iter().any(|suffix| key.ends_with(suffix));
     let is_mark = |key: &&String| key.strip_prefix("f:") == Some(names::IDENTITY_ANNOTATION);
     let of_account = annotations(&entry, OBJECT_ANNOTATIONS).into_iter().flat_map(serde_json::Map::keys);
     let of_template = annotations(&entry, TEMPLATE_ANNOTATIONS).into_iter().flat_map(serde_json::Map::keys);
-    let kept = of_account.filter(is_account_key).cloned();
+    let kept = of_account.filter(|key| is_of_account(key)).cloned();
     let edits = (edits_template(&entry)).then(|| TEMPLATE.to_owned());
     let marks = of_template.filter(is_mark).map(|key| format!("{IN_TEMPLATE}{key}"));
     let kept: Vec<Value> = kept.chain(marks).chain(edits).map(Value::String).collect();
@@ -85,8 +88,8 @@ fn edits_template(entry: &ManagedFieldsEntry) -> bool {
         }
 }
 
-/// When another manager than the operator last wrote to the pod template, or to another part of the object together with
-/// it; who that is.
+/// When another manager than the operator last wrote to the pod template, or to another part of the
+/// object together with it; who that is.
 pub fn last_template_edit(meta: &ObjectMeta) -> Option<(Timestamp, &str)> {
     let others = meta.managed_fields.iter().flatten().filter(|entry| edits_template(entry));
     others.filter_map(|entry| Some((entry.time.as_ref()?.0, entry.manager.as_deref().unwrap_or_default()))).max()
@@ -99,13 +102,13 @@ fn annotations<'a>(entry: &'a ManagedFieldsEntry, path: &[&str]) -> Option<&'a s
 /// The controller of a pod, as far as the pod itself tells.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ControllerRef {
-    /// Kind: the Deployment of a pod whose ReplicaSet belongs to one, otherwise the kind of the owner reference, with its
-    /// group where it is named like a kind of Kubernetes itself.
+    /// Kind: the Deployment of a pod whose ReplicaSet belongs to one, otherwise the kind of the
+    /// owner reference, with its group where it is named like a kind of Kubernetes itself.
     pub kind: String,
     /// Name.
     pub name: String,
-    /// Whether it is a Deployment or Rollout that owns the pod itself, as some operators make it: such pods are none of its
-    /// replicas, which belong to its ReplicaSets.
+    /// Whether it is a Deployment or Rollout that owns the pod itself, as some operators make it:
+    /// such pods are none of its replicas, which belong to its ReplicaSets.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub direct: bool,
 }
@@ -116,7 +119,8 @@ pub trait Controlled {
     fn controller(&self) -> Option<ControllerRef>;
 }
 
-/// The longest name that an object can have. The API server does not look at the length of the names in owner references.
+/// The longest name that an object can have. The API server does not look at the length of the
+/// names in owner references.
 const LONGEST_NAME: usize = 253;
 
 impl ControllerRef {
@@ -131,8 +135,9 @@ impl ControllerRef {
 }
 
 impl Controlled for ObjectMeta {
-    /// A ReplicaSet of a Deployment is named after the Deployment and the pod template's hash, which the pod has as a
-    /// label; so the Deployment is known without looking at ReplicaSets. The same holds for Argo Rollouts.
+    /// A ReplicaSet of a Deployment is named after the Deployment and the pod template's hash,
+    /// which the pod has as a label; so the Deployment is known without looking at ReplicaSets. The
+    /// same holds for Argo Rollouts.
     fn controller(&self) -> Option<ControllerRef> {
         let owner = self.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
         // Others have kinds of these names too; kubectl tells them apart in the same way.
@@ -164,6 +169,6 @@ fn bounded(name: &str) -> String {
 
 impl Controlled for super::PodMeta {
     fn controller(&self) -> Option<ControllerRef> {
-        self.kin.controller.clone()
+        self.shared.controller.clone()
     }
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Affinity, ControllerRef, Map, Revealed, Value, Volume, VolumeDevice, VolumeMount, null_default};
 
-/// A pod as it is judged. Small, because a cluster has many: what the pods of one template have in common is shared.
+/// A pod as it is judged. Small, because a cluster has many: what the pods of one template have in
+/// common is shared.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(from = "super::ObservedPod")]
 pub struct Pod {
@@ -37,12 +38,12 @@ pub struct PodMeta {
     /// Set if it is being deleted.
     pub deletion_timestamp: Option<Time>,
     /// What it shares with the other pods of its template.
-    pub kin: Arc<Kin>,
+    pub shared: Arc<SharedMeta>,
 }
 
 /// Metadata that the pods of one template have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Kin {
+pub struct SharedMeta {
     /// Labels.
     pub labels: Map,
     /// Annotations.
@@ -142,12 +143,12 @@ impl Pod {
 
     /// The value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
-        self.metadata.kin.annotations.get(key).map(String::as_str)
+        self.metadata.shared.annotations.get(key).map(String::as_str)
     }
 
     /// The controller, as far as the pod itself tells.
     pub fn controller(&self) -> Option<&ControllerRef> {
-        self.metadata.kin.controller.as_ref()
+        self.metadata.shared.controller.as_ref()
     }
 }
 

@@ -1,4 +1,5 @@
-//! Workloads: Deployments, StatefulSets, DaemonSets and Argo's Rollouts in one shape, with the questions that a rollout asks.
+//! Workloads: Deployments, StatefulSets, DaemonSets and Argo's Rollouts in one shape, with the
+//! questions that a rollout asks.
 
 use std::fmt;
 
@@ -74,16 +75,18 @@ pub struct Workload {
     pub paused: bool,
     /// Pods that should exist.
     pub desired: i32,
-    /// Whether the rollout of this generation is complete: its controller has seen it and brought up all pods of it.
-    /// What becomes of the pods afterwards does not undo it, where the controller remembers.
+    /// Whether the rollout of this generation is complete: its controller has seen it and brought
+    /// up all pods of it. What becomes of the pods afterwards does not undo it, where the
+    /// controller remembers.
     pub rolled_out: bool,
-    /// Whether it is at rest: no rollout and no creation of its pods is under way. Pods that are not available do not count
-    /// against it: a DaemonSet whose node is down is at rest.
+    /// Whether it is at rest: no rollout and no creation of its pods is under way. Pods that are
+    /// not available do not count against it: a DaemonSet whose node is down is at rest.
     pub settled: bool,
-    /// Whether as many pods are available as should be, but for those that its strategy lets be missing.
+    /// Whether as many pods are available as should be, but for those that its strategy lets be
+    /// missing.
     pub healthy: bool,
-    /// Whether it would be complete but for as many pods as its strategy lets be missing (DaemonSet): one node that is
-    /// down keeps a DaemonSet from ever being complete.
+    /// Whether it would be complete but for as many pods as its strategy lets be missing
+    /// (DaemonSet): one node that is down keeps a DaemonSet from ever being complete.
     pub nearly_rolled_out: bool,
     /// Whether the workload's controller gave up on its rollout.
     pub deadline_exceeded: bool,
@@ -95,11 +98,13 @@ pub struct Workload {
     pub progress_deadline: Option<i32>,
     /// Seconds that a pod has to be ready before it is available.
     pub min_ready: i32,
-    /// Why its controller cannot make pods (condition `ReplicaFailure`), in the words of the API server.
+    /// Why its controller cannot make pods (condition `ReplicaFailure`), in the words of the API
+    /// server.
     pub replica_failure: Option<String>,
     /// When a pause that ends by itself is over (Argo Rollout: a canary step with a duration).
     pub paused_until: Option<Timestamp>,
-    /// Whether its controller replaces no pod as long as another one is not ready, not even that one (StatefulSet).
+    /// Whether its controller replaces no pod as long as another one is not ready, not even that
+    /// one (StatefulSet).
     pub ordered: bool,
 }
 
@@ -113,7 +118,7 @@ pub enum UpdateStrategy {
     /// Pods are replaced when somebody deletes them.
     OnDelete,
     /// The pods are made from another workload's template (`workloadRef` of a Rollout).
-    Elsewhere,
+    ExternalTemplate,
 }
 
 impl Workload {
@@ -124,7 +129,7 @@ impl Workload {
 
     /// The service account that its template names; `None` if the template is another workload's.
     pub fn service_account(&self) -> Option<&str> {
-        (self.strategy != UpdateStrategy::Elsewhere).then(|| self.template.spec.service_account())
+        (self.strategy != UpdateStrategy::ExternalTemplate).then(|| self.template.spec.service_account())
     }
 
     /// The value of an annotation of the pod template.

@@ -1,7 +1,9 @@
-//! One workload: does it need a restart, may it be restarted now, is it being restarted, did the restart fail.
+//! One workload: does it need a restart, may it be restarted now, is it being restarted, did the
+//! restart fail.
 //!
-//! A verdict is made from the workload, its pods, the wanted identity, and what the status records of its restart, and from
-//! nothing else: no other workload changes it. Who goes next is up to [`crate::schedule`].
+//! A verdict is made from the workload, its pods, the wanted identity, and what the status records
+//! of its restart, and from nothing else: no other workload changes it. Who goes next is up to
+//! [`crate::schedule`].
 //!
 //! ```text
 //! pods' verdicts ──► does a restart help? ──► what stands in its way? ──► phase (+ the mark of the next restart)
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{PodIdentityBinding, RestartStatus, RevertedStatus, Rollout, WorkloadState, names};
 
+use crate::expectation::Expectation;
 use crate::injection::Refusal;
 use crate::mark::RollMark;
 use crate::objects::{Workload, WorkloadKind};
@@ -27,15 +30,14 @@ use crate::record::Records;
 use crate::selector;
 use crate::settings::Settings;
 use crate::verify::{JudgedPod, next_pod_refusal};
-use crate::wanted::Wanted;
 
 pub use need::MAX_ATTEMPTS;
 pub(crate) use obstacles::{held_back, settled_at};
 pub(crate) use progress::{Progress, Restarted, patience};
 pub(crate) use reverted::{is_unmarked, wait_after};
 
-/// A workload that is in a rollout of its own whose new pods can never become ready is not waited for; its pods are
-/// given this long to become ready.
+/// A workload that is in a rollout of its own whose new pods can never become ready is not waited
+/// for; its pods are given this long to become ready.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// What is to be done about a workload.
@@ -47,7 +49,8 @@ pub struct WorkloadVerdict {
     pub pods: Vec<JudgedPod>,
     /// Where it is on its way to the identity.
     pub phase: Phase,
-    /// Whether a restart of ours is under way, paused, or about to be repeated: it takes a place from others.
+    /// Whether a restart of ours is under way, paused, or about to be repeated: it takes a place
+    /// from others.
     pub under_way: bool,
     /// What the status goes on recording of its restart.
     pub record: Option<RestartStatus>,
@@ -69,13 +72,14 @@ pub enum Phase {
     ScaledToZero,
     /// Is not selected for restarts.
     Excluded,
-    /// Lacks the identity, and no restart of the operator's gives it: a person has to do something, and why.
+    /// Lacks the identity, and no restart of the operator's gives it: a person has to do something,
+    /// and why.
     NotHelped {
         /// What was found, and what to do.
         why: String,
     },
-    /// Was restarted by the operator, and has not come up with the identity, for which the restart is not to blame: a
-    /// person has to look.
+    /// Was restarted by the operator, and has not come up with the identity, for which the restart
+    /// is not to blame: a person has to look.
     Lapsed {
         /// What to look at, and why the restart is not to blame.
         why: String,
@@ -129,13 +133,15 @@ pub enum Phase {
 pub enum Cause {
     /// The new pods do not come up, or not with the identity, although they were injected.
     NotUp,
-    /// The new pods cannot be created: a quota, an admission policy. That says nothing about the role.
+    /// The new pods cannot be created: a quota, an admission policy. That says nothing about the
+    /// role.
     NotCreated,
     /// Nothing injects the role, however often it is restarted. That says nothing about the role.
     InjectionMissed {
         /// When the last pod was missed.
         at: Option<Timestamp>,
-        /// The next restart, if injection turns out to be back; `None` while something else stands in its way.
+        /// The next restart, if injection turns out to be back; `None` while something else stands
+        /// in its way.
         next: Option<RollMark>,
         /// When that is over by itself.
         not_before: Option<Timestamp>,
@@ -180,7 +186,8 @@ impl Shortage {
     /// Of a workload with so many live and terminating pods.
     fn of(workload: &Workload, present: usize) -> Option<Self> {
         let desired = workload.desired;
-        // How many a controller wants that has not seen the workload is not known, but that none is too few.
+        // How many a controller wants that has not seen the workload is not known, but that none is
+        // too few.
         let seen = workload.observed || present == 0;
         let is_short = seen && usize::try_from(desired).is_ok_and(|desired| present < desired);
         let failure = workload.replica_failure.clone().filter(|_| desired > 0);
@@ -194,13 +201,15 @@ impl WorkloadVerdict {
         self.pods.iter().all(|judged| judged.verdict.is_verified())
     }
 
-    /// Whether its pods have come up: the rollout is complete, or as good as, or there are pods, and all are ready.
+    /// Whether its pods have come up: the rollout is complete, or as good as, or there are pods,
+    /// and all are ready.
     pub fn is_up(&self) -> bool {
         let complete = self.workload.rolled_out || self.workload.nearly_rolled_out || self.workload.desired == 0;
         complete || !self.pods.is_empty() && self.pods.iter().all(|judged| judged.pod.is_ready())
     }
 
-    /// Whether the workload shows that the identity works: it needs no restart, and has come up with pods that have it.
+    /// Whether the workload shows that the identity works: it needs no restart, and has come up
+    /// with pods that have it.
     pub fn proves_injection(&self) -> bool {
         matches!(self.phase, Phase::Current { .. }) && !self.pods.is_empty() && self.is_verified() && self.is_up()
     }
@@ -273,7 +282,7 @@ pub struct Judge<'a> {
     /// Whether it is suspended.
     pub suspended: bool,
     /// What it wants of pods.
-    pub wanted: &'a Wanted,
+    pub expected: &'a Expectation,
     /// How injection is configured.
     pub settings: &'a Settings,
     /// Whether the service account offers the identity, by our hand and with permission.
@@ -305,7 +314,7 @@ pub(crate) fn is_released(binding: &PodIdentityBinding) -> bool {
 impl Judge<'_> {
     /// Judges a workload with its live pods, of which `terminating` more are on their way out.
     pub fn judge(&self, workload: Arc<Workload>, pods: Vec<JudgedPod>, terminating: usize) -> WorkloadVerdict {
-        let refusal = next_pod_refusal(&workload.template, self.wanted, self.settings);
+        let refusal = next_pod_refusal(&workload.template, self.expected, self.settings);
         let shortage = Shortage::of(&workload, pods.len() + terminating);
         let need::Judged { mut phase, under_way, record } = self.phase(&workload, &pods);
         if let (Phase::NotHelped { why }, Some(refusal)) = (&mut phase, &refusal) {
@@ -328,7 +337,8 @@ impl Judge<'_> {
     }
 }
 
-/// Whether the workload is at rest and all of its pods are ready: only then does it mean something if it fails later.
+/// Whether the workload is at rest and all of its pods are ready: only then does it mean something
+/// if it fails later.
 fn is_healthy(workload: &Workload, pods: &[JudgedPod]) -> bool {
     workload.settled && workload.healthy && pods.iter().all(|judged| judged.pod.is_ready())
 }

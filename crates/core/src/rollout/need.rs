@@ -16,8 +16,8 @@ use crate::verify::JudgedPod;
 pub const MAX_ATTEMPTS: u32 = 3;
 /// Delay before the first repetition; each further one waits four times as long.
 const FIRST_RETRY_DELAY: SignedDuration = SignedDuration::from_secs(5);
-/// The wait between a restart and the next one for the same identity on another occasion; each further one waits four
-/// times as long.
+/// The wait between a restart and the next one for the same identity on another occasion; each
+/// further one waits four times as long.
 const FIRST_ROUND_DELAY: SignedDuration = SignedDuration::from_secs(60);
 /// But no longer than this.
 const LONGEST_ROUND_DELAY: SignedDuration = SignedDuration::from_hours(24);
@@ -51,7 +51,8 @@ impl Judge<'_> {
         if it.workload.desired == 0 && it.pods.is_empty() {
             return Judged::at_rest(Phase::ScaledToZero);
         }
-        // Also where the mark is of an earlier identity: the restart has brought this one, and has to come up with it.
+        // Also where the mark is of an earlier identity: the restart has brought this one, and has
+        // to come up with it.
         match made {
             None => Judged::at_rest(Phase::Current { note: None }),
             Some(record) => self.follow(it, record, true),
@@ -63,11 +64,12 @@ impl Judge<'_> {
         let lacking: Vec<&JudgedPod> = it.pods.iter().filter(|judged| judged.verdict.roll_cures()).collect();
         let missed: Vec<&JudgedPod> = lacking.iter().copied().filter(|judged| is_new(judged, workload)).collect();
         let Some(mark) = self.mark_of(workload) else {
-            return self.next(it, RollMark::first(self.wanted.hash()), None);
+            return self.next(it, RollMark::first(self.expected.identity.hash()), None);
         };
         let Some(record) = self.made(it) else { return self.next_round(it, &mark) };
         if missed.is_empty() && (workload.paused || it.reaches_pods()) {
-            // The pods that lack it are older than our restart: it is still replacing them, or paused before it could.
+            // The pods that lack it are older than our restart: it is still replacing them, or
+            // paused before it could.
             return self.follow(it, record, false);
         }
         if lacking.iter().all(|judged| self.predates_annotation(judged)) {
@@ -100,7 +102,8 @@ impl Judge<'_> {
         Judged { phase: Phase::Failed { cause, why }, under_way: false, record: Some(record) }
     }
 
-    /// Another occasion: it must not use up the attempts of the one before, and it must not come too often.
+    /// Another occasion: it must not use up the attempts of the one before, and it must not come
+    /// too often.
     fn next_round(&self, it: &Restarted<'_>, mark: &RollMark) -> Judged {
         let next = RollMark { hash: mark.hash.clone(), round: mark.round + 1, attempt: 0 };
         let not_before = round_not_before(it.workload, mark).filter(|at| *at > self.now);
@@ -113,11 +116,13 @@ impl Judge<'_> {
         }
     }
 
-    /// The next restart, unless something stands in its way. `retry_at`: it repeats one that injection has missed.
+    /// The next restart, unless something stands in its way. `retry_at`: it repeats one that
+    /// injection has missed.
     fn next(&self, it: &Restarted<'_>, mark: RollMark, retry_at: Option<Timestamp>) -> Judged {
         let workload = it.workload;
         let made = self.made(it);
-        // A canary that is to be repeated keeps its place, and so does a restart for an earlier identity.
+        // A canary that is to be repeated keeps its place, and so does a restart for an earlier
+        // identity.
         let keeps_until = fresh_until(it).filter(|_| made.is_some());
         let under_way = retry_at.is_some() || keeps_until.is_some();
         if let Some(mut phase) = self.obstacle(it, retry_at) {
@@ -163,7 +168,8 @@ impl Judge<'_> {
         Judged { phase, under_way, record: Some(RestartStatus { refused: None, ..record }) }
     }
 
-    /// A restart that makes no progress any more. It failed only if nothing else can have brought that about.
+    /// A restart that makes no progress any more. It failed only if nothing else can have brought
+    /// that about.
     fn stopped(&self, it: &Restarted<'_>, record: &RestartStatus, has_identity: bool) -> Phase {
         let what = Self::what_stopped(it);
         if let Some(manager) = edited_since(it.workload, record) {
@@ -193,12 +199,13 @@ impl Judge<'_> {
 
     /// Whether nothing but our restart for the present identity can have made the workload fail.
     fn is_to_blame(&self, workload: &Workload, record: &RestartStatus) -> bool {
-        let current = RollMark::parse(&record.mark).is_some_and(|mark| mark.hash == self.wanted.hash());
+        let current = RollMark::parse(&record.mark).is_some_and(|mark| mark.hash == self.expected.identity.hash());
         current && record.healthy && edited_since(workload, record).is_none()
     }
 
-    /// Our restart of the workload that is not over: the one that is recorded, or one that the template shows and that no
-    /// status could record. Of that one it is not known whether the workload was healthy before.
+    /// Our restart of the workload that is not over: the one that is recorded, or one that the
+    /// template shows and that no status could record. Of that one it is not known whether the
+    /// workload was healthy before.
     fn made(&self, it: &Restarted<'_>) -> Option<RestartStatus> {
         let workload = it.workload;
         let record = self.records.get(workload);
@@ -215,16 +222,17 @@ impl Judge<'_> {
     /// The template's mark, if it is for the identity that is wanted now.
     fn mark_of(&self, workload: &Workload) -> Option<RollMark> {
         let mark = RollMark::parse(workload.template_annotation(names::IDENTITY_ANNOTATION)?)?;
-        (mark.hash == self.wanted.hash()).then_some(mark)
+        (mark.hash == self.expected.identity.hash()).then_some(mark)
     }
 
     fn predates_annotation(&self, judged: &JudgedPod) -> bool {
-        let annotated = self.wanted.annotated_at;
+        let annotated = self.expected.annotated_at;
         judged.created().zip(annotated).is_some_and(|(created, annotated)| created < annotated)
     }
 }
 
-/// Until when the operator's mark is no older than a restart may make no progress; `None` if it is older.
+/// Until when the operator's mark is no older than a restart may make no progress; `None` if it is
+/// older.
 fn fresh_until(it: &Restarted<'_>) -> Option<Timestamp> {
     Some(restarted_at(it.workload)? + it.patience).filter(|until| *until > it.now)
 }
@@ -234,7 +242,8 @@ fn is_started(workload: &Workload, record: &RestartStatus) -> bool {
     workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&record.mark)
 }
 
-/// Whether the record says that the restart of the template's mark is about to be repeated: it is not over.
+/// Whether the record says that the restart of the template's mark is about to be repeated: it is
+/// not over.
 fn repeats(workload: &Workload, record: &RestartStatus) -> bool {
     let made = workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse);
     let made = made.map(|made| RollMark { attempt: made.attempt + 1, ..made });

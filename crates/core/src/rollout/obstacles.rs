@@ -10,8 +10,8 @@ use crate::objects::{UpdateStrategy, Workload};
 use crate::verify::JudgedPod;
 
 impl Judge<'_> {
-    /// The first obstacle, the lasting ones before the passing ones. `retry_at`: when the wait before another attempt is
-    /// over, if this is one.
+    /// The first obstacle, the lasting ones before the passing ones. `retry_at`: when the wait
+    /// before another attempt is over, if this is one.
     pub(super) fn obstacle(&self, it: &Restarted<'_>, retry_at: Option<Timestamp>) -> Option<Phase> {
         let waiting = |on, until, why: Option<String>| Some(Phase::Waiting { on, until, why });
         let (workload, now) = (it.workload, self.now);
@@ -60,9 +60,9 @@ impl Judge<'_> {
         waiting(Wait::Settling, Some(settled_at), None)
     }
 
-    /// When a rollout that we did not start counts as one that cannot finish: its controller says so, or every pod
-    /// that is not ready lacks the identity, and only a restart gives it to them. How long it has been going on cannot be
-    /// told from its pods, so time alone is no reason.
+    /// When a rollout that we did not start counts as one that cannot finish: its controller says
+    /// so, or every pod that is not ready lacks the identity, and only a restart gives it to them.
+    /// How long it has been going on cannot be told from its pods, so time alone is no reason.
     fn stuck_at(&self, it: &Restarted<'_>) -> Option<Timestamp> {
         if it.workload.deadline_exceeded {
             return Some(self.now);
@@ -74,15 +74,15 @@ impl Judge<'_> {
     }
 }
 
-/// When the webhook may be taken to know the annotation. Times on the wire have whole seconds, so the annotation
-/// may have been written up to a second later than it says.
+/// When the webhook may be taken to know the annotation. Times on the wire have whole seconds, so
+/// the annotation may have been written up to a second later than it says.
 pub(crate) fn settled_at(written_at: Option<Timestamp>, settle_seconds: i32) -> Option<Timestamp> {
     let written = written_at.filter(|_| settle_seconds > 0)?;
     Some(written + SignedDuration::from_secs(i64::from(settle_seconds) + 1))
 }
 
-/// The pod that, not being ready, keeps a StatefulSet from replacing any, itself included; and until when it is given
-/// a chance to become ready.
+/// The pod that, not being ready, keeps a StatefulSet from replacing any, itself included; and
+/// until when it is given a chance to become ready.
 fn blocked_at(it: &Restarted<'_>) -> Option<(String, Timestamp)> {
     let lacking = it.pods.iter().filter(|judged| judged.verdict.roll_cures() && !judged.pod.is_ready());
     let (pod, created) = lacking.filter_map(|judged| Some((judged.pod.name(), judged.created()?))).min()?;
@@ -104,7 +104,7 @@ pub(crate) fn held_back(workload: &Workload, pods: &[JudgedPod]) -> Option<Strin
     }
     match workload.strategy {
         UpdateStrategy::Replace => None,
-        UpdateStrategy::Elsewhere => Some("needs a restart, but its template is another workload's".to_owned()),
+        UpdateStrategy::ExternalTemplate => Some("needs a restart, but its template is another workload's".to_owned()),
         UpdateStrategy::OnDelete => {
             Some("needs a restart, but its updateStrategy is OnDelete: delete its pods one by one".to_owned())
         }

@@ -48,7 +48,8 @@ pub fn of_snapshot(snapshot: &Snapshot) -> Vec<(String, Slip)> {
     }
     if let Some(namespace) = &snapshot.namespace_object {
         let own: Map = namespace.metadata.annotations.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-        // What stands on a namespace is about all of its service accounts, and may be for others than this one.
+        // What stands on a namespace is about all of its service accounts, and may be for others
+        // than this one.
         let found = of_place(Place::Namespace, &own, Given::Unknown, settings);
         slips.extend(found.into_iter().map(in_object(format!("Namespace/{}", snapshot.namespace))));
     }
@@ -63,14 +64,14 @@ pub(crate) fn findings(snapshot: &Snapshot) -> impl Iterator<Item = Finding> {
 
 /// Where a service account that is not there may be instead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Elsewhere {
+pub struct NameMatches {
     /// Names of the same namespace that are like it.
     pub alike: Vec<String>,
     /// Other namespaces that have one of the name.
     pub namespaces: Vec<String>,
 }
 
-impl Elsewhere {
+impl NameMatches {
     /// Looks among known service accounts, each given by namespace and name.
     pub fn among<'a>(namespace: &str, name: &str, known: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
         let here = known.clone().filter(|(at, other)| *at == namespace && *other != "default").map(|(_, other)| other);
@@ -87,9 +88,9 @@ impl Elsewhere {
     }
 }
 
-/// A service account that is not there. `what`: who names it, for example `Deployment/web`; `among`: where was looked,
-/// for example `in the cluster`.
-pub fn not_found(what: &str, namespace: Option<&str>, name: &str, elsewhere: &Elsewhere, among: &str) -> Slip {
+/// A service account that is not there. `what`: who names it, for example `Deployment/web`;
+/// `among`: where was looked, for example `in the cluster`.
+pub fn not_found(what: &str, namespace: Option<&str>, name: &str, elsewhere: &NameMatches, among: &str) -> Slip {
     let here = namespace.map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
     let mut seen = format!("{what} names the service account {name}, which is not {among}{here}");
     let mut severity = Severity::Info;
@@ -113,8 +114,8 @@ pub fn not_found(what: &str, namespace: Option<&str>, name: &str, elsewhere: &El
     Slip::new(SlipReason::ServiceAccountNotFound, At::Object, seen, next).severity(severity)
 }
 
-/// A service account that has a role and that nothing runs as. `forgot`: the workload that seems to be meant, which names
-/// no service account.
+/// A service account that has a role and that nothing runs as. `forgot`: the workload that seems to
+/// be meant, which names no service account.
 pub fn unused(name: &str, forgot: Option<&str>) -> Slip {
     match forgot {
         Some(workload) => {

@@ -1,15 +1,16 @@
-//! Keys of annotations and labels: the webhook's own, those that are meant to be, and those of other tools.
+//! Keys of annotations and labels: the webhook's own, those that are meant to be, and those of
+//! other tools.
 
 use crate::injection::{SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION};
 use crate::likeness::likeness;
-use crate::settings::Settings;
+use crate::settings::{IdentityAnnotation, Settings};
 
 /// The name, after the domain, of the annotation that names the role.
-pub(super) const ROLE: &str = "role-arn";
+pub(super) const ROLE: &str = IdentityAnnotation::RoleArn.name();
 /// That of the audience.
-pub(super) const AUDIENCE: &str = "audience";
+pub(super) const AUDIENCE: &str = IdentityAnnotation::Audience.name();
 /// That of the STS endpoint.
-pub(super) const STS: &str = "sts-regional-endpoints";
+pub(super) const STS: &str = IdentityAnnotation::StsRegionalEndpoints.name();
 /// The label by which a pod opts out, after its domain.
 pub(super) const SKIP_POD: &str = "skip-pod-identity-webhook";
 

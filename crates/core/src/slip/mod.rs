@@ -5,24 +5,23 @@
 //!                                                                                              operator
 //! ```
 //!
-//! The rules are about texts alone, so they hold for manifests and for a cluster. What each slip is stands in
-//! [`SlipReason::entry`].
+//! The rules are about texts alone, so they hold for manifests and for a cluster. What each slip is
+//! stands in [`SlipReason::entry`].
 
 mod account;
-mod catalogue;
 mod cluster;
 mod keys;
 mod place;
 mod value;
 
 pub use account::{Holder, of_account};
-pub use catalogue::{Entry, SlipReason, reference};
 pub(crate) use cluster::findings;
-pub use cluster::{Elsewhere, means_role, not_found, not_looked_into, of_snapshot, template_means_role, unused};
+pub use cluster::{NameMatches, means_role, not_found, not_looked_into, of_snapshot, template_means_role, unused};
 pub(crate) use keys::concerns;
 pub use place::{Given, Place, of_place, of_pod};
 pub use value::{audience, not_text};
 
+pub use crate::finding::{Entry, SlipReason, slip_reference as reference};
 use crate::finding::{Finding, FindingReason, Severity};
 
 /// A slip that was found.

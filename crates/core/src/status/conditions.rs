@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use podidentity_api::PodIdentityBindingStatus;
-use podidentity_api::names::{condition, reason};
+use podidentity_api::names::condition;
+use podidentity_api::{PodIdentityBindingStatus, Reason};
 
-use super::{Counts, Progress, Story};
+use super::{Counts, Progress, Summary};
 use crate::account::AccountState;
 use crate::assess::Case;
 use crate::time::whole_seconds;
@@ -13,31 +13,32 @@ use crate::time::whole_seconds;
 /// The API server accepts messages of this many characters.
 const MESSAGE_LIMIT: usize = 32_768;
 
-struct Fact<'a> {
+struct Fact {
     type_: &'static str,
     status: &'static str,
-    reason: &'a str,
+    reason: Reason,
     message: String,
 }
 
 /// `Ready` and, while it lasts, `Reconciling` or `Stalled`.
-pub(super) fn bare(story: &Story, old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-    dated(overall(story), old, generation, now)
+pub(super) fn bare(summary: &Summary, old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    dated(overall(summary), old, generation, now)
 }
 
-/// Those of a binding that is being deleted. `released`: its annotations are given up; since when is what restarts wait for.
-pub(super) fn leaving(
-    story: &Story,
+/// Those of a binding that is being deleted. `released`: its annotations are given up; since when
+/// is what restarts wait for.
+pub(super) fn deleting(
+    summary: &Summary,
     released: bool,
     old: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let mut facts = overall(story);
+    let mut facts = overall(summary);
     if released {
         let message = "the annotations are given up".to_owned();
         let type_ = condition::SERVICE_ACCOUNT_ANNOTATED;
-        facts.insert(1, Fact { type_, status: "False", reason: reason::RELEASED, message });
+        facts.insert(1, Fact { type_, status: "False", reason: Reason::Released, message });
     }
     dated(facts, old, generation, now)
 }
@@ -47,7 +48,7 @@ pub(super) fn unknown(refusal: &str, generation: Option<i64>, now: Timestamp) ->
     Condition {
         type_: condition::READY.to_owned(),
         status: "Unknown".to_owned(),
-        reason: reason::WRITE_REFUSED.to_owned(),
+        reason: Reason::WriteRefused.into(),
         message: format!(
             "the API server refuses the status of this binding, so that it cannot be said here how it is: {refusal}; the \
              command kubectl podidentity status tells it, and the operator tries again every few minutes"
@@ -60,80 +61,80 @@ pub(super) fn unknown(refusal: &str, generation: Option<i64>, now: Timestamp) ->
 /// Whether an old status is one of [`unknown`], of the generation of the new one.
 pub(super) fn tells_refused(old: &PodIdentityBindingStatus, new: &PodIdentityBindingStatus) -> bool {
     let tells =
-        |it: &Condition| it.type_ == condition::READY && it.status == "Unknown" && it.reason == reason::WRITE_REFUSED;
+        |it: &Condition| it.type_ == condition::READY && it.status == "Unknown" && Reason::WriteRefused.is(&it.reason);
     old.observed_generation == new.observed_generation && old.conditions.iter().any(tells)
 }
 
 /// All conditions.
 pub(super) fn of(
-    story: &Story,
+    summary: &Summary,
     case: &Case,
     counts: &Counts,
     old: &[Condition],
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let mut facts = overall(story);
-    facts.insert(1, annotated(story, case));
-    facts.insert(2, rolled(story, counts));
-    facts.insert(3, verified(story, counts));
+    let mut facts = overall(summary);
+    facts.insert(1, annotated(summary, case));
+    facts.insert(2, rolled(summary, counts));
+    facts.insert(3, verified(summary, counts));
     dated(facts, old, generation, now)
 }
 
-fn overall(story: &Story) -> Vec<Fact<'_>> {
-    let fact = |type_, status| Fact { type_, status, reason: story.reason, message: story.message.clone() };
-    match story.progress {
+fn overall(summary: &Summary) -> Vec<Fact> {
+    let fact = |type_, status| Fact { type_, status, reason: summary.reason, message: summary.message.clone() };
+    match summary.progress {
         Progress::Done => vec![fact(condition::READY, "True")],
         Progress::Reconciling => vec![fact(condition::READY, "False"), fact(condition::RECONCILING, "True")],
         Progress::Stalled => vec![fact(condition::READY, "False"), fact(condition::STALLED, "True")],
     }
 }
 
-fn annotated<'a>(story: &'a Story, case: &Case) -> Fact<'a> {
+fn annotated(summary: &Summary, case: &Case) -> Fact {
     let type_ = condition::SERVICE_ACCOUNT_ANNOTATED;
     if case.account.state == AccountState::InForce {
-        let message = format!("annotated with {}", case.wanted.role_arn);
-        return Fact { type_, status: "True", reason: reason::ANNOTATED, message };
+        let message = format!("annotated with {}", case.expected.identity.role_arn);
+        return Fact { type_, status: "True", reason: Reason::Annotated, message };
     }
-    Fact { type_, status: "False", reason: story.reason, message: story.message.clone() }
+    Fact { type_, status: "False", reason: summary.reason, message: summary.message.clone() }
 }
 
-fn rolled<'a>(story: &'a Story, counts: &Counts) -> Fact<'a> {
+fn rolled(summary: &Summary, counts: &Counts) -> Fact {
     let type_ = condition::WORKLOADS_ROLLED;
     if counts.workloads == counts.workloads_current {
         let message = format!("{} of {} workloads need no restart", counts.workloads_current, counts.workloads);
-        return Fact { type_, status: "True", reason: reason::ROLLED, message };
+        return Fact { type_, status: "True", reason: Reason::Rolled, message };
     }
-    Fact { type_, status: "False", reason: story.reason, message: story.message.clone() }
+    Fact { type_, status: "False", reason: summary.reason, message: summary.message.clone() }
 }
 
-fn verified<'a>(story: &'a Story, counts: &Counts) -> Fact<'a> {
+fn verified(summary: &Summary, counts: &Counts) -> Fact {
     let type_ = condition::IDENTITY_VERIFIED;
     if counts.pods == 0 && counts.pods_excluded > 0 {
         let (pods, verified) = (counts.pods_excluded, counts.pods_excluded_verified);
         let message =
             format!("rollout.workloadSelector leaves out all {pods} pods; {verified} of them have the identity");
-        return Fact { type_, status: "Unknown", reason: reason::NOTHING_SELECTED, message };
+        return Fact { type_, status: "Unknown", reason: Reason::NothingSelected, message };
     }
     if counts.pods == 0 {
         let message = "no pod runs as the service account yet".to_owned();
-        return Fact { type_, status: "Unknown", reason: reason::NO_PODS, message };
+        return Fact { type_, status: "Unknown", reason: Reason::NoPods, message };
     }
     let message = format!("{} of {} pods have the identity", counts.pods_verified, counts.pods);
     if counts.pods == counts.pods_verified {
-        return Fact { type_, status: "True", reason: reason::VERIFIED, message };
+        return Fact { type_, status: "True", reason: Reason::Verified, message };
     }
-    let stalled = story.progress == Progress::Stalled;
-    let reason = if stalled { reason::VERIFICATION_FAILED } else { reason::VERIFYING };
+    let stalled = summary.progress == Progress::Stalled;
+    let reason = if stalled { Reason::VerificationFailed } else { Reason::Verifying };
     Fact { type_, status: "False", reason, message }
 }
 
 /// Gives each condition the time of its last change of status.
-fn dated(facts: Vec<Fact<'_>>, old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-    let dated = |fact: Fact<'_>| {
+fn dated(facts: Vec<Fact>, old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let dated = |fact: Fact| {
         let before = old.iter().find(|before| before.type_ == fact.type_ && before.status == fact.status);
         // When the annotations were given up is what a revocation counts from.
-        let before = before.filter(|before| fact.reason != reason::RELEASED || before.reason == fact.reason);
+        let before = before.filter(|before| fact.reason != Reason::Released || fact.reason.is(&before.reason));
         let since = before.map_or_else(|| Time(whole_seconds(now)), |before| before.last_transition_time.clone());
         let mut message = fact.message;
         if let Some((end, _)) = message.char_indices().nth(MESSAGE_LIMIT) {
@@ -142,7 +143,7 @@ fn dated(facts: Vec<Fact<'_>>, old: &[Condition], generation: Option<i64>, now: 
         Condition {
             type_: fact.type_.to_owned(),
             status: fact.status.to_owned(),
-            reason: fact.reason.to_owned(),
+            reason: fact.reason.into(),
             message,
             last_transition_time: since,
             observed_generation: generation,

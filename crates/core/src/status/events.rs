@@ -1,9 +1,10 @@
-//! Events: what changed between two statuses that a person would want to read in `kubectl describe`.
+//! Events: what changed between two statuses that a person would want to read in `kubectl
+//! describe`.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use podidentity_api::PodIdentityBindingStatus;
-use podidentity_api::names::{condition, reason};
+use podidentity_api::names::condition;
+use podidentity_api::{PodIdentityBindingStatus, Reason};
 
 use crate::objects::WorkloadId;
 use crate::outcome::Outcome;
@@ -16,7 +17,7 @@ pub struct Transition {
     /// Whether it is a warning.
     pub warning: bool,
     /// CamelCase reason.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What happened.
     pub note: String,
     /// The workload that it happened to.
@@ -24,26 +25,27 @@ pub struct Transition {
 }
 
 /// Stalled reasons that deserve an event of their own.
-const TROUBLES: &[&str] = &[
-    reason::ANNOTATION_CONFLICT,
-    reason::CONTESTED,
-    reason::ROLLOUT_HALTED,
-    reason::ROLLED_BACK,
-    reason::ROLLOUT_REVERTED,
-    reason::ROLE_NOT_ALLOWED,
-    reason::SERVICE_ACCOUNT_CLAIMED,
-    reason::VERIFICATION_FAILED,
-    reason::WRITE_REFUSED,
-    reason::INJECTION_REFUSED,
-    reason::PODS_MISSING,
-    reason::NOTHING_SELECTED,
+const TROUBLES: &[Reason] = &[
+    Reason::AnnotationConflict,
+    Reason::Contested,
+    Reason::RolloutHalted,
+    Reason::RolledBack,
+    Reason::RolloutReverted,
+    Reason::RoleNotAllowed,
+    Reason::ServiceAccountClaimed,
+    Reason::VerificationFailed,
+    Reason::WriteRefused,
+    Reason::InjectionRefused,
+    Reason::PodsMissing,
+    Reason::NothingSelected,
 ];
 
-/// The events of what was done and refused, whatever the status comes to say of it. `snapshot`: what it was planned on.
+/// The events of what was done and refused, whatever the status comes to say of it. `snapshot`:
+/// what it was planned on.
 pub fn step_events(snapshot: &Snapshot, outcome: &Outcome) -> Vec<Transition> {
-    let done = outcome.rolled().into_iter().map(|workload| Transition {
+    let done = outcome.restarted().into_iter().map(|workload| Transition {
         warning: false,
-        reason: reason::ROLLOUT_STARTED,
+        reason: Reason::RolloutStarted,
         note: format!("restarting {workload}"),
         workload: Some(workload.clone()),
     });
@@ -58,7 +60,7 @@ pub fn step_events(snapshot: &Snapshot, outcome: &Outcome) -> Vec<Transition> {
         let why = outcome.refused(workload)?;
         Some(Transition {
             warning: true,
-            reason: reason::RESTART_REFUSED,
+            reason: Reason::RestartRefused,
             note: format!("the API server refuses the restart of {workload}: {why}; others go on"),
             workload: Some(workload.clone()),
         })
@@ -78,15 +80,15 @@ pub fn transitions(
     if restored(new).is_some() && Some(restored(new)) != old.map(restored) {
         let drift = outcome.restored.as_deref();
         let drift = drift.unwrap_or("what had been done to the annotation is not known any more");
-        events.push(warning(reason::ANNOTATION_REMOVED, format!("restored: {drift}")));
+        events.push(warning(Reason::AnnotationRemoved, format!("restored: {drift}")));
     } else if old.and_then(|old| old.role_arn.as_ref()) != new.role_arn.as_ref()
         && let Some(role) = &new.role_arn
     {
-        events.push(normal(reason::ANNOTATED, format!("service account annotated with {role}")));
+        events.push(normal(Reason::Annotated, format!("service account annotated with {role}")));
     }
     let was_rolling = old.is_some_and(|old| find(old, condition::WORKLOADS_ROLLED).is_some());
     if was_rolling && let Some(rolled) = became_true(old, new, condition::WORKLOADS_ROLLED) {
-        events.push(normal(reason::ROLLOUT_COMPLETED, rolled.message.clone()));
+        events.push(normal(Reason::RolloutCompleted, rolled.message.clone()));
     }
     // Pods have the identity before they have come up with it.
     let both = [condition::IDENTITY_VERIFIED, condition::WORKLOADS_ROLLED];
@@ -95,7 +97,7 @@ pub fn transitions(
     };
     if are_true(new) && !old.is_some_and(are_true) {
         let message = find(new, condition::IDENTITY_VERIFIED).map(|verified| verified.message.clone());
-        events.push(normal(reason::VERIFIED, message.unwrap_or_default()));
+        events.push(normal(Reason::Verified, message.unwrap_or_default()));
     }
     if let Some(trouble) = new_trouble(old, new) {
         events.push(warning(trouble.0, trouble.1));
@@ -122,15 +124,12 @@ fn became_true<'a>(
     find(new, type_).filter(|new| new.status == "True" && !was_true)
 }
 
-fn new_trouble(
-    old: Option<&PodIdentityBindingStatus>,
-    new: &PodIdentityBindingStatus,
-) -> Option<(&'static str, String)> {
+fn new_trouble(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> Option<(Reason, String)> {
     let stalled = find(new, condition::STALLED)?;
     let before = old.and_then(|old| find(old, condition::STALLED));
     if before.is_some_and(|before| before.reason == stalled.reason) {
         return None;
     }
-    let reason = TROUBLES.iter().find(|reason| **reason == stalled.reason)?;
-    Some((reason, stalled.message.clone()))
+    let reason = TROUBLES.iter().find(|reason| reason.is(&stalled.reason))?;
+    Some((*reason, stalled.message.clone()))
 }

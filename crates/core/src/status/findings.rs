@@ -1,4 +1,5 @@
-//! Findings of a binding: those of its pods, and those that only show when all pods are looked at together.
+//! Findings of a binding: those of its pods, and those that only show when all pods are looked at
+//! together.
 
 use podidentity_api::{FindingStatus, names};
 
@@ -30,7 +31,7 @@ pub(super) fn all(case: &Case, namespace: &str) -> Vec<Finding> {
 
 /// Those that only show when all pods are looked at together.
 pub(super) fn of_workloads(case: &Case, namespace: &str) -> impl Iterator<Item = Finding> {
-    let hash = case.wanted.hash();
+    let hash = case.expected.identity.hash();
     let reverted = case.workloads.iter().filter_map(move |workload| reverted(workload, &hash));
     let slips = case.slips.iter().cloned();
     let refused = injections_refused(case);

@@ -1,25 +1,25 @@
 //! The status of every binding of a snapshot: what was done and what was proven.
 //!
 //! ```text
-//! (Snapshot, Assessment, Plan, Outcome) ──► recorded (intents, refusals) ──► story (ordered checks: one reason) ──► conditions
+//! (Snapshot, Assessment, Plan, Outcome) ──► recorded (intents, refusals) ──► summary (ordered checks: one reason) ──► conditions
 //!                                                                        └─► workloads, restarts, findings, counters
 //! ```
 
 mod bounds;
 mod conditions;
 mod counts;
+mod deleting;
 mod events;
 mod findings;
-mod leaving;
 mod recorded;
-mod story;
+mod summary;
 mod workloads;
 
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use podidentity_api::names::{condition, reason};
-use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, ServiceAccountStatus};
+use podidentity_api::names::condition;
+use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, Reason, ServiceAccountStatus};
 
 use crate::account::{self, AccountState};
 use crate::assess::{Assessment, Case};
@@ -33,9 +33,9 @@ use crate::step::{Step, Target};
 use crate::time::whole_seconds;
 
 pub(crate) use counts::Counts;
+pub use deleting::deletion_events;
 pub use events::{Transition, step_events, transitions};
-pub use leaving::farewells;
-pub use story::{Progress, Story};
+pub use summary::{Progress, Summary};
 
 /// Lists in the status have at most this many entries; totals are given beside them.
 pub const LIST_LIMIT: usize = 20;
@@ -47,16 +47,17 @@ pub struct Report {
     pub binding: Target,
     /// Its new status.
     pub status: PodIdentityBindingStatus,
-    /// Whether `Ready`, `Reconciling`, `Stalled`, roles or the observed generation changed, and not only details, counts
-    /// and messages.
+    /// Whether `Ready`, `Reconciling`, `Stalled`, roles or the observed generation changed, and not
+    /// only details, counts and messages.
     pub urgent: bool,
     /// Whether the stored status says already that the API server refuses the new one.
-    pub told_refused: bool,
+    pub refusal_recorded: bool,
 }
 
 impl Report {
-    /// What is written in the place of a status that the API server refuses: so that what is stored does not go on saying
-    /// that all is well. It keeps what later decisions and enforcement build on, and lists nothing.
+    /// What is written in the place of a status that the API server refuses: so that what is stored
+    /// does not go on saying that all is well. It keeps what later decisions and enforcement build
+    /// on, and lists nothing.
     pub fn minimal(&self, refusal: &str, now: jiff::Timestamp) -> PodIdentityBindingStatus {
         let status = &self.status;
         let minimal = PodIdentityBindingStatus {
@@ -70,8 +71,8 @@ impl Report {
     }
 }
 
-/// The statuses to write. `snapshot`, `assessment` and `plan` are of the time after the last plan was carried out, `outcome`
-/// tells how that went.
+/// The statuses to write. `snapshot`, `assessment` and `plan` are of the time after the last plan
+/// was carried out, `outcome` tells how that went.
 pub fn reports(snapshot: &Snapshot, assessment: &Assessment, plan: &Plan, outcome: &Outcome) -> Vec<Report> {
     // What is about to be done, and what was refused, is part of what is told.
     if let Some(told) = recorded::with(snapshot, plan, outcome) {
@@ -81,16 +82,16 @@ pub fn reports(snapshot: &Snapshot, assessment: &Assessment, plan: &Plan, outcom
 }
 
 fn changed(stored: &Snapshot, snapshot: &Snapshot, assessment: &Assessment, outcome: &Outcome) -> Vec<Report> {
-    let leaving = leaving::statuses(snapshot, assessment, outcome);
-    let leaving = leaving.map(|(binding, status)| (binding, bounds::bounded(status)));
-    let all = statuses(snapshot, assessment, outcome).into_iter().chain(leaving);
+    let deleting = deleting::statuses(snapshot, assessment, outcome);
+    let deleting = deleting.map(|(binding, status)| (binding, bounds::bounded(status)));
+    let all = statuses(snapshot, assessment, outcome).into_iter().chain(deleting);
     let reports = all.filter_map(|(binding, status)| {
         let name = &binding.metadata.name;
         let before = stored.bindings.iter().find(|it| it.metadata.name == *name)?.status.as_ref();
         (before != Some(&status)).then(|| Report {
             binding: Target::of(&binding.metadata),
             urgent: is_urgent(before, &status),
-            told_refused: before.is_some_and(|old| conditions::tells_refused(old, &status)),
+            refusal_recorded: before.is_some_and(|old| conditions::tells_refused(old, &status)),
             status,
         })
     });
@@ -105,16 +106,17 @@ pub fn statuses<'a>(
 ) -> Vec<(&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
     let of_case = assessment.owner.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
     let waiting = assessment.waiting.iter().enumerate().map(|(index, binding)| {
-        // Of a thousand bindings not all are to be written anew when another one of them becomes the owner.
+        // Of a thousand bindings not all are to be written anew when another one of them becomes
+        // the owner.
         let owner = assessment.owning_binding().filter(|_| index < LIST_LIMIT).map(|binding| &**binding);
-        (binding, bare(snapshot, binding, &story::of_waiting(snapshot, owner)))
+        (binding, bare(snapshot, binding, &summary::of_waiting(snapshot, owner)))
     });
     of_case.chain(waiting).map(|(binding, status)| (binding, bounds::bounded(status))).collect()
 }
 
 /// The one thing to say about the binding that owns the service account.
-pub fn story(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> Story {
-    story::of_owner(snapshot, case, &Counts::of(case), outcome)
+pub fn summary(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> Summary {
+    summary::of_owner(snapshot, case, &Counts::of(case), outcome)
 }
 
 /// The findings that only show when all pods are looked at together, in no particular order.
@@ -122,14 +124,14 @@ pub fn findings_of_workloads(case: &Case, namespace: &str) -> Vec<Finding> {
     findings::of_workloads(case, namespace).collect()
 }
 
-/// The conditions that people and tools wait for. The others may lag a moment while these stay as they are: during a
-/// rollout the pods are verified just before it counts as complete.
+/// The conditions that people and tools wait for. The others may lag a moment while these stay as
+/// they are: during a rollout the pods are verified just before it counts as complete.
 const SUMMARIES: [&str; 3] = [condition::READY, condition::RECONCILING, condition::STALLED];
 
 fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> bool {
     let Some(old) = old else { return true };
     // A pod that is replaced is missing for a moment: that need not be told at once.
-    let passes = is_reconciling_for(new, reason::PODS_MISSING);
+    let passes = is_reconciling_for(new, Reason::PodsMissing);
     let essence = |status: &PodIdentityBindingStatus| {
         let conditions: Vec<_> = status
             .conditions
@@ -150,17 +152,17 @@ fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingSta
     essence(old) != essence(new)
 }
 
-fn is_reconciling_for(status: &PodIdentityBindingStatus, reason: &str) -> bool {
-    status.conditions.iter().any(|it| it.type_ == condition::RECONCILING && it.reason == reason)
+fn is_reconciling_for(status: &PodIdentityBindingStatus, reason: Reason) -> bool {
+    status.conditions.iter().any(|it| it.type_ == condition::RECONCILING && reason.is(&it.reason))
 }
 
 /// A status that says only who and why.
-fn bare(snapshot: &Snapshot, binding: &PodIdentityBinding, story: &Story) -> PodIdentityBindingStatus {
+fn bare(snapshot: &Snapshot, binding: &PodIdentityBinding, summary: &Summary) -> PodIdentityBindingStatus {
     let old = binding.status.clone().unwrap_or_default();
     let generation = binding.metadata.generation;
     PodIdentityBindingStatus {
         observed_generation: generation,
-        conditions: conditions::bare(story, &old.conditions, generation, snapshot.now),
+        conditions: conditions::bare(summary, &old.conditions, generation, snapshot.now),
         last_verified_role_arn: old.last_verified_role_arn,
         last_verified_identity: old.last_verified_identity,
         ..PodIdentityBindingStatus::default()
@@ -172,30 +174,38 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
     let old = binding.status.clone().unwrap_or_default();
     let generation = binding.metadata.generation;
     let counts = Counts::of(case);
-    let story = story::of_owner(snapshot, case, &counts, outcome);
+    let summary = summary::of_owner(snapshot, case, &counts, outcome);
     let (findings, findings_total) = findings::listed(case, &snapshot.namespace);
     let (workloads, workloads_truncated) = workloads::listed(case, snapshot.now);
     let settings = &snapshot.config.settings;
     let proven = is_proven(case, &counts);
     let done = Done {
-        restarted: &outcome.rolled(),
-        again: outcome.rolled_again,
+        restarted: &outcome.restarted(),
+        again: outcome.restarted_again,
         stale: outcome.first(ProblemKind::Stale).is_some(),
     };
 
     PodIdentityBindingStatus {
         observed_generation: generation,
-        conditions: conditions::of(&story, case, &counts, &old.conditions, generation, snapshot.now),
+        conditions: conditions::of(&summary, case, &counts, &old.conditions, generation, snapshot.now),
         role_arn: case.account.role_in_force.clone(),
-        last_verified_role_arn: if proven { Some(case.wanted.role_arn.clone()) } else { old.last_verified_role_arn },
-        last_verified_identity: if proven { Some(case.wanted.identity()) } else { old.last_verified_identity },
+        last_verified_role_arn: if proven {
+            Some(case.expected.identity.role_arn.clone())
+        } else {
+            old.last_verified_role_arn
+        },
+        last_verified_identity: if proven {
+            Some(case.expected.identity.clone().into())
+        } else {
+            old.last_verified_identity
+        },
         subject: Some(snapshot.subject()),
-        audience: Some(case.wanted.effective_audience(settings).to_owned()),
+        audience: Some(case.expected.effective_audience(settings).to_owned()),
         issuer: snapshot.config.issuer.clone(),
         service_account: service_account(snapshot, case, was_restored(case, outcome)),
         rollback: case.rollback.as_ref().map(|rollback| rollback.recorded().clone()),
         restarts: case.workloads.iter().filter_map(|verdict| verdict.record.clone()).collect(),
-        reverted: reverts::counted(binding, &case.workloads, &case.wanted.hash(), done, snapshot.now),
+        reverted: reverts::counted(binding, &case.workloads, &case.expected.identity.hash(), done, snapshot.now),
         workloads,
         workloads_truncated,
         workloads_total: counts.workloads,
@@ -209,9 +219,10 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
     }
 }
 
-/// Whether the identity works: every workload has come up with it, and all of its pods have it. Pods of a role that does not
-/// work have it as well, until the workload is given up. Pods that the operator does not restart count only where there are
-/// no others: one of them keeps an earlier role for as long as it likes.
+/// Whether the identity works: every workload has come up with it, and all of its pods have it.
+/// Pods of a role that does not work have it as well, until the workload is given up. Pods that the
+/// operator does not restart count only where there are no others: one of them keeps an earlier
+/// role for as long as it likes.
 fn is_proven(case: &Case, counts: &Counts) -> bool {
     let in_force = case.account.state == AccountState::InForce;
     let mut counted = case.workloads.iter().filter(|workload| workload.phase != Phase::Excluded);
@@ -233,7 +244,11 @@ fn counted_pods(case: &Case) -> impl Iterator<Item = &crate::verify::JudgedPod> 
 /// Whether the annotation was restored: in this very moment, or before and nobody was told.
 fn was_restored(case: &Case, outcome: &Outcome) -> bool {
     let annotated = outcome.done.iter().any(|step| matches!(step, Step::Annotate { .. }));
-    if annotated { outcome.restored.is_some() } else { account::was_restored_untold(&case.account, &case.binding) }
+    if annotated {
+        outcome.restored.is_some()
+    } else {
+        account::has_unreported_restoration(&case.account, &case.binding)
+    }
 }
 
 fn service_account(snapshot: &Snapshot, case: &Case, restored: bool) -> Option<ServiceAccountStatus> {

@@ -1,15 +1,16 @@
-//! One container, seen as an SDK in it sees it: would it find the wanted role and a token that it can use?
+//! One container, seen as an SDK in it sees it: would it find the wanted role and a token that it
+//! can use?
 
 use std::collections::BTreeSet;
 
 use super::env::{Env, Seen};
 use super::region;
 use super::token::{self, Found, Mounts, Os};
+use crate::expectation::Expectation;
 use crate::injection::{ROLE_ARN, STS_ENDPOINTS, TOKEN_FILE, Target};
 use crate::objects::{Container, PodSpec, ServiceAccountToken, Volume};
 use crate::settings::Settings;
 use crate::steps::step;
-use crate::wanted::Wanted;
 
 /// Static credentials, which SDKs use before the role if both are set.
 pub(super) const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
@@ -41,7 +42,8 @@ pub(super) enum Problem {
     RoleDiffers(Seen),
     /// The role, but no token file.
     TokenFileMissing,
-    /// The token file's variable cannot be seen, or the token is somewhere else, or the path is relative.
+    /// The token file's variable cannot be seen, or the token is somewhere else, or the path is
+    /// relative.
     TokenElsewhere { seen: Seen, token: Option<String> },
     /// No volume is mounted where the token file should be.
     NotMounted { path: String, covering: Option<String> },
@@ -71,8 +73,9 @@ pub(super) enum Problem {
     Skipped,
     /// No identity, as the pod's label asks.
     SkippedPod,
-    /// Static credentials or profiles are set, in these variables; `certain` if SDKs use them before the role, `optional` if
-    /// they come from keys of Secrets that may be absent. `from`: the ConfigMaps and Secrets that bring them.
+    /// Static credentials or profiles are set, in these variables; `certain` if SDKs use them
+    /// before the role, `optional` if they come from keys of Secrets that may be absent. `from`:
+    /// the ConfigMaps and Secrets that bring them.
     Static { names: Vec<String>, certain: bool, optional: bool, from: Vec<String> },
     /// These sources might set AWS variables.
     Opaque(Vec<String>),
@@ -111,7 +114,7 @@ impl Problem {
 /// What of a pod matters for its containers.
 pub(super) struct Judge<'a> {
     spec: &'a PodSpec,
-    wanted: &'a Wanted,
+    expected: &'a Expectation,
     settings: &'a Settings,
     os: Os,
     pod_skipped: bool,
@@ -121,11 +124,11 @@ pub(super) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(target: Target<'a>, wanted: &'a Wanted, settings: &'a Settings) -> Self {
+    pub(super) fn new(target: Target<'a>, expected: &'a Expectation, settings: &'a Settings) -> Self {
         let spec = target.spec;
         Self {
             spec,
-            wanted,
+            expected,
             settings,
             os: os(&target),
             pod_skipped: target.is_skipped(),
@@ -156,7 +159,7 @@ impl<'a> Judge<'a> {
             problems.extend(self.role_problem(role, &file));
             problems.extend(self.token_problems(container, &env, file));
             problems.extend(self.sts_problem(&env));
-            problems.extend(region::problem(&env, self.wanted));
+            problems.extend(region::problem(&env, self.expected));
         }
         problems.extend(shadow(&env));
         let opaque = env.opaque_sources(&BY_SOURCES);
@@ -169,7 +172,8 @@ impl<'a> Judge<'a> {
         Env::of(container).get(ROLE_ARN)
     }
 
-    /// Both variables are absent or empty. An empty one does the same harm as another value: the webhook sees the name.
+    /// Both variables are absent or empty. An empty one does the same harm as another value: the
+    /// webhook sees the name.
     fn without_identity(env: &Env<'_>, role: Seen, file: &Seen) -> Problem {
         if CONTAINER_CREDENTIALS.iter().all(|name| !env.get(name).is_unset()) {
             return Problem::PodIdentity;
@@ -182,10 +186,11 @@ impl<'a> Judge<'a> {
     }
 
     fn role_problem(&self, role: Seen, file: &Seen) -> Option<Problem> {
-        if role.known() == Some(&self.wanted.role_arn) {
+        if role.known() == Some(&self.expected.identity.role_arn) {
             return file.is_unset().then_some(Problem::TokenFileMissing);
         }
-        // Without a role the SDK never asks for the token; whether the name is absent or empty makes no difference.
+        // Without a role the SDK never asks for the token; whether the name is absent or empty
+        // makes no difference.
         Some(if role.is_unset() { Problem::RoleMissing } else { Problem::RoleDiffers(role) })
     }
 
@@ -193,7 +198,7 @@ impl<'a> Judge<'a> {
         if file.is_unset() {
             return Vec::new();
         }
-        let audience = self.wanted.effective_audience(self.settings);
+        let audience = self.expected.effective_audience(self.settings);
         let mounts = Mounts { container, env, spec: self.spec, os: self.os };
         let Seen::Known(path) = &file else {
             return vec![Problem::TokenElsewhere { seen: file, token: mounts.elsewhere(audience) }];
@@ -229,11 +234,11 @@ impl<'a> Judge<'a> {
     fn of_token(&self, container: &Container, token: &ServiceAccountToken, volume: &Volume) -> Vec<Problem> {
         let mut problems = Vec::new();
         let audience = token.audience.as_deref().unwrap_or_default();
-        if audience != self.wanted.effective_audience(self.settings) {
+        if audience != self.expected.effective_audience(self.settings) {
             problems.push(Problem::Audience { seen: audience.to_owned() });
         }
         let lifetime = token.expiration_seconds.unwrap_or(DEFAULT_LIFETIME);
-        if self.wanted.token_expiration.is_some_and(|wanted| wanted != lifetime) {
+        if self.expected.identity.token_expiration.is_some_and(|wanted| wanted != lifetime) {
             problems.push(Problem::Lifetime { seen: lifetime });
         }
         let mode = volume.projected.as_ref().and_then(|projected| projected.default_mode).unwrap_or(DEFAULT_MODE);
@@ -243,8 +248,8 @@ impl<'a> Judge<'a> {
         problems
     }
 
-    /// Whether the user of the container, who is not the one whom the kubelet gives the file, is certainly another one than
-    /// root, and certainly not in root's group where that may read it.
+    /// Whether the user of the container, who is not the one whom the kubelet gives the file, is
+    /// certainly another one than root, and certainly not in root's group where that may read it.
     fn cannot_read(&self, container: &Container, mode: i32) -> bool {
         let pod = self.spec.security_context.as_ref();
         let own = container.security_context.as_ref();
@@ -257,8 +262,9 @@ impl<'a> Judge<'a> {
         is_other && (mode & GROUP_READABLE == 0 || !in_group)
     }
 
-    /// Whether the container's user may be neither root nor the one whom the kubelet gives the file: it makes the file
-    /// the group's if there is an `fsGroup`, and a user's if all containers run as that one.
+    /// Whether the container's user may be neither root nor the one whom the kubelet gives the
+    /// file: it makes the file the group's if there is an `fsGroup`, and a user's if all containers
+    /// run as that one.
     fn may_not_own(&self, container: &Container) -> bool {
         let own = user(self.spec, container);
         let grouped = self.spec.security_context.as_ref().is_some_and(|context| context.fs_group.is_some());
@@ -267,7 +273,7 @@ impl<'a> Judge<'a> {
     }
 
     fn sts_problem(&self, env: &Env<'_>) -> Option<Problem> {
-        let wanted = self.wanted.sts_regional_endpoints?;
+        let wanted = self.expected.identity.sts_regional_endpoints?;
         let seen = env.get(STS_ENDPOINTS);
         let agrees = match &seen {
             Seen::Absent => !wanted,

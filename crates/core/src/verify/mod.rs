@@ -1,12 +1,13 @@
-//! Pod by pod, container by container: would an SDK find the wanted role and a token that it can use?
+//! Pod by pod, container by container: would an SDK find the wanted role and a token that it can
+//! use?
 //!
 //! ```text
 //! pod ──► env (as processes see it) ──► token (through mounts) ──► container: problems ──► message: findings
 //!                     template ──► injection ──► the same ──► what a restart would leave
 //! ```
 //!
-//! Who injected does not matter, nor do the names of volumes or the paths of mounts. What cannot be seen, such as the
-//! value of a Secret, does not count as proven.
+//! Who injected does not matter, nor do the names of volumes or the paths of mounts. What cannot be
+//! seen, such as the value of a Secret, does not count as proven.
 
 mod container;
 mod env;
@@ -37,11 +38,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::expectation::Expectation;
 use crate::finding::{Finding, Severity};
 use crate::injection::Target;
 use crate::objects::{Container, Pod, PodTemplate};
 use crate::settings::Settings;
-use crate::wanted::Wanted;
 
 /// What was found in one pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,16 +79,22 @@ impl JudgedPod {
     }
 }
 
-/// Judges a pod. `template` is that of the workload that the pod belongs to, as it is now; without one, nothing is
-/// cured by a restart. Ephemeral containers do not count: the webhook never handles them.
-pub fn verify_pod(pod: &Pod, template: Option<&PodTemplate>, wanted: &Wanted, settings: &Settings) -> PodVerdict {
-    let words = Words { pod, wanted, settings, has_template: template.is_some() };
+/// Judges a pod. `template` is that of the workload that the pod belongs to, as it is now; without
+/// one, nothing is cured by a restart. Ephemeral containers do not count: the webhook never handles
+/// them.
+pub fn verify_pod(
+    pod: &Pod,
+    template: Option<&PodTemplate>,
+    expected: &Expectation,
+    settings: &Settings,
+) -> PodVerdict {
+    let words = Words { pod, expected, settings, has_template: template.is_some() };
     if is_too_large(&pod.spec) {
         return PodVerdict { findings: vec![words.too_large()] };
     }
     let target = Target::from(pod);
-    let judge = Judge::new(target, wanted, settings);
-    let prediction = Prediction::new(template, wanted, settings);
+    let judge = Judge::new(target, expected, settings);
+    let prediction = Prediction::new(template, expected, settings);
 
     let mut found: Vec<(Option<usize>, Finding)> = Vec::new();
     let mut skipped = false;
@@ -120,7 +127,8 @@ fn outcome(problem: &Problem, container: &Container, prediction: &Prediction<'_>
     };
     let cures = match problem {
         Problem::Lifetime { .. } | Problem::StsEndpoint(_) => prediction.cures(name, Some(problem)),
-        // While the association exists, new pods are given its role again, which the model does not reproduce.
+        // While the association exists, new pods are given its role again, which the model does not
+        // reproduce.
         Problem::PodIdentity => false,
         _ if problem.is_error() => prediction.cures(name, None),
         _ => false,

@@ -6,15 +6,16 @@ use std::mem::discriminant;
 
 use super::container::{Judge, Problem};
 use super::size::is_too_large;
+use crate::expectation::Expectation;
 use crate::injection::{Target, inject};
 use crate::objects::{PodSpec, PodTemplate};
 use crate::settings::Settings;
-use crate::wanted::Wanted;
 
-/// The pods that a template would give. Made only when asked, since most pods have nothing to be cured.
+/// The pods that a template would give. Made only when asked, since most pods have nothing to be
+/// cured.
 pub(super) struct Prediction<'a> {
     template: Option<&'a PodTemplate>,
-    wanted: &'a Wanted,
+    expected: &'a Expectation,
     settings: &'a Settings,
     made: OnceCell<Made>,
 }
@@ -34,13 +35,13 @@ struct Predicted {
 }
 
 impl<'a> Prediction<'a> {
-    pub(super) fn new(template: Option<&'a PodTemplate>, wanted: &'a Wanted, settings: &'a Settings) -> Self {
-        Self { template, wanted, settings, made: OnceCell::new() }
+    pub(super) fn new(template: Option<&'a PodTemplate>, expected: &'a Expectation, settings: &'a Settings) -> Self {
+        Self { template, expected, settings, made: OnceCell::new() }
     }
 
-    /// Whether the container would not have the problem, nor any error (`None`: just no error). False for a container
-    /// that the template does not have: what adds it may come after the injection. False for all of them if the API
-    /// server would refuse the pod.
+    /// Whether the container would not have the problem, nor any error (`None`: just no error).
+    /// False for a container that the template does not have: what adds it may come after the
+    /// injection. False for all of them if the API server would refuse the pod.
     pub(super) fn cures(&self, container: &str, problem: Option<&Problem>) -> bool {
         let Some((pod, Predicted { problems, .. })) = self.container(container) else {
             return false;
@@ -52,8 +53,8 @@ impl<'a> Prediction<'a> {
             })
     }
 
-    /// Whether the container would be given another role than the wanted one by the template; `None` if the template
-    /// does not have the container.
+    /// Whether the container would be given another role than the wanted one by the template;
+    /// `None` if the template does not have the container.
     pub(super) fn sets_wrong_role(&self, container: &str) -> Option<bool> {
         Some(self.container(container)?.1.sets_wrong_role)
     }
@@ -66,16 +67,16 @@ impl<'a> Prediction<'a> {
 
     fn make(&self, template: &PodTemplate) -> Made {
         let mut spec: PodSpec = template.spec.clone();
-        let injection = inject(template, &self.wanted.offered(self.settings), self.settings);
+        let injection = inject(template, &self.expected.offered(self.settings), self.settings);
         let refused = injection.refusal(&template.spec).is_some();
         injection.apply(&mut spec);
-        let judge = Judge::new(Target { spec: &spec, ..Target::from(template) }, self.wanted, self.settings);
+        let judge = Judge::new(Target { spec: &spec, ..Target::from(template) }, self.expected, self.settings);
         let mut containers = HashMap::new();
         for container in spec.all_containers() {
             let sets = container.env.iter().any(|var| var.name == crate::injection::ROLE_ARN);
             containers.entry(container.name.clone()).or_insert_with(|| Predicted {
                 problems: judge.problems(container),
-                sets_wrong_role: sets && Judge::role(container).known() != Some(&self.wanted.role_arn),
+                sets_wrong_role: sets && Judge::role(container).known() != Some(&self.expected.identity.role_arn),
             });
         }
         Made { refused, containers }

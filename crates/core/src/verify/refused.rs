@@ -1,22 +1,22 @@
 //! Pods that the API server refuses once they are injected.
 
 use super::size::is_too_large;
+use crate::expectation::Expectation;
 use crate::finding::{Finding, FindingReason};
 use crate::injection::{Refusal, SKIP_CONTAINERS, inject};
 use crate::objects::PodTemplate;
 use crate::settings::Settings;
-use crate::wanted::Wanted;
 
-/// Why the API server would refuse the next pod of the template once it is injected; `None` if it takes it, or if the
-/// template is too large to be judged.
-pub(crate) fn next_pod_refusal(template: &PodTemplate, wanted: &Wanted, settings: &Settings) -> Option<Refusal> {
+/// Why the API server would refuse the next pod of the template once it is injected; `None` if it
+/// takes it, or if the template is too large to be judged.
+pub(crate) fn next_pod_refusal(template: &PodTemplate, expected: &Expectation, settings: &Settings) -> Option<Refusal> {
     let judged = !is_too_large(&template.spec);
-    let injection = judged.then(|| inject(template, &wanted.offered(settings), settings))?;
+    let injection = judged.then(|| inject(template, &expected.offered(settings), settings))?;
     injection.refusal(&template.spec)
 }
 
-/// The finding for the workload, or the manifest, whose next pods are refused. `annotated`: whether its service account has
-/// the role already.
+/// The finding for the workload, or the manifest, whose next pods are refused. `annotated`: whether
+/// its service account has the role already.
 pub fn next_pod_refused(object: String, refusal: &Refusal, settings: &Settings, annotated: bool) -> Finding {
     let reason = FindingReason::InjectionRefused;
     let when = if annotated { "" } else { ", once its service account is annotated" };

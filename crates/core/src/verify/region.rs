@@ -3,8 +3,8 @@
 use super::container::{PROFILES, Problem};
 use super::env::{Env, Seen};
 use crate::arn::RoleArn;
+use crate::expectation::Expectation;
 use crate::injection::{REGIONS, STS_ENDPOINTS};
-use crate::wanted::Wanted;
 
 /// The variables in the order in which SDKs look at them.
 const BY_RANK: [&str; 2] = [REGIONS[1], REGIONS[0]];
@@ -23,12 +23,12 @@ const PARTITIONS: [(&str, &str); 7] = [
 const AREAS: [&str; 9] = ["us-", "eu-", "ap-", "sa-", "ca-", "me-", "af-", "il-", "mx-"];
 
 /// What is wrong with the container's region.
-pub(super) fn problem(env: &Env<'_>, wanted: &Wanted) -> Option<Problem> {
+pub(super) fn problem(env: &Env<'_>, expected: &Expectation) -> Option<Problem> {
     let regions = BY_RANK.map(|name| (name, env.get(name)));
     if regions.iter().all(|(_, seen)| seen.is_unset()) {
         return missing(env).then_some(Problem::NoRegion);
     }
-    let role: RoleArn = wanted.role_arn.parse().ok()?;
+    let role: RoleArn = expected.identity.role_arn.parse().ok()?;
     let foreign = |seen: &Seen| seen.known().and_then(partition).filter(|partition| *partition != role.partition());
     let set = || regions.iter().filter(|(_, seen)| !seen.is_unset());
     let certain = set().all(|(_, seen)| foreign(seen).is_some());
@@ -39,7 +39,8 @@ pub(super) fn problem(env: &Env<'_>, wanted: &Wanted) -> Option<Problem> {
     })
 }
 
-/// Whether the regional endpoint of no region is asked for, and nothing that is not seen may set one.
+/// Whether the regional endpoint of no region is asked for, and nothing that is not seen may set
+/// one.
 fn missing(env: &Env<'_>) -> bool {
     let regional = env.get(STS_ENDPOINTS).known().is_some_and(|value| value.eq_ignore_ascii_case("regional"));
     regional && PROFILES.iter().all(|name| env.get(name).is_unset()) && env.opaque_sources(&REGIONS).is_empty()

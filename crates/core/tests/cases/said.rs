@@ -16,7 +16,7 @@ pub fn step(step: &Step) -> String {
             let keys = annotations.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
             format!("annotate {}{}: {keys}", account.name, if *force { ", by force" } else { "" })
         }
-        Step::Roll { workload, mark, .. } => format!("roll {workload} as {mark}"),
+        Step::Restart { workload, mark, .. } => format!("roll {workload} as {mark}"),
     }
 }
 

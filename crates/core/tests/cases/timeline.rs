@@ -13,7 +13,7 @@ use podidentity_core::objects::{ServiceAccount, Workload};
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
 use podidentity_core::plan::plan;
 use podidentity_core::snapshot::Snapshot;
-use podidentity_core::status::{farewells, reports, step_events, transitions};
+use podidentity_core::status::{deletion_events, reports, step_events, transitions};
 use podidentity_core::step::Step;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -257,8 +257,8 @@ impl Story {
             let outcome = Outcome::of(&assessment, done, problems);
             heard
                 .events
-                .extend(farewells(&view, &assessment, &outcome).into_iter().map(|(_, it)| it.reason.to_owned()));
-            heard.events.extend(step_events(&view, &outcome).into_iter().map(|it| it.reason.to_owned()));
+                .extend(deletion_events(&view, &assessment, &outcome).into_iter().map(|(_, it)| it.reason.into()));
+            heard.events.extend(step_events(&view, &outcome).into_iter().map(|it| it.reason.into()));
             let after = self.view();
             let after_assessment = Assessment::of(&after);
             let after_plan = podidentity_core::plan::plan(&after, &after_assessment);
@@ -269,9 +269,7 @@ impl Story {
             for report in reports {
                 let name = report.binding.name.clone();
                 let old = self.cluster.bindings[&name].status.as_ref();
-                heard
-                    .events
-                    .extend(transitions(old, &report.status, &outcome).into_iter().map(|it| it.reason.to_owned()));
+                heard.events.extend(transitions(old, &report.status, &outcome).into_iter().map(|it| it.reason.into()));
                 heard.says.insert(name, Said::from(&report.status));
                 self.cluster.store_status(&report);
             }
@@ -282,7 +280,7 @@ impl Story {
 
 fn problem(planned: &Step, kind: ProblemKind, message: &str) -> Problem {
     let workload = match planned {
-        Step::Roll { workload, .. } => Some(workload.clone()),
+        Step::Restart { workload, .. } => Some(workload.clone()),
         Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
     };
     Problem { workload, what: step(planned), kind, message: message.to_owned() }

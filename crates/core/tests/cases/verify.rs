@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
+use podidentity_core::desired_identity::DesiredIdentity;
+use podidentity_core::expectation::Expectation;
 use podidentity_core::verify::verify_pod;
-use podidentity_core::wanted::Wanted;
 use serde::Serialize;
 
 use crate::input::Input;
@@ -37,14 +38,14 @@ pub fn case(path: &Path) -> Result<String, String> {
         [workload] => Some(&workload.template),
         _ => return Err("wanted: at most one workload".to_owned()),
     };
-    let mut wanted = Wanted::of(&binding.spec);
+    let mut expected = Expectation::from(DesiredIdentity::of(&binding.spec));
     if let Some(status) = &binding.status {
         let account = status.service_account.as_ref();
-        wanted.annotated_at = account.and_then(|account| account.annotated_at.as_ref()).map(|time| time.0);
-        wanted.earlier_roles.extend(status.last_verified_role_arn.clone());
+        expected.annotated_at = account.and_then(|account| account.annotated_at.as_ref()).map(|time| time.0);
+        expected.earlier_roles.extend(status.last_verified_role_arn.clone());
     }
     let found = input.pods.iter().map(|pod| {
-        let verdict = verify_pod(pod, template, &wanted, &input.settings);
+        let verdict = verify_pod(pod, template, &expected, &input.settings);
         PodFound {
             pod: pod.name().to_owned(),
             verified: verdict.is_verified(),

@@ -30,7 +30,7 @@ pub fn explain_everything(world: &World) -> Result<(), TestCaseError> {
         );
         causes.extend(own);
     }
-    causes.extend(of_strays(world, &case));
+    causes.extend(of_unmanaged(world, &case));
     let status = case.binding.status.as_ref();
     if let Some(status) = status.filter(|status| !is_ready(status)) {
         prop_assert!(!causes.is_empty(), "not Ready without a cause: {:?}", status.conditions);
@@ -42,11 +42,11 @@ pub fn explain_everything(world: &World) -> Result<(), TestCaseError> {
 
 /// Whether the operator, or somebody who needs no telling, still has to do something.
 fn lasts(cause: &str) -> bool {
-    [NO_ACCOUNT, STRAY, SHORT, UNREADY, DOWN, ENDLESS].contains(&cause)
+    [NO_ACCOUNT, UNMANAGED, SHORT, UNREADY, DOWN, ENDLESS].contains(&cause)
 }
 
 const NO_ACCOUNT: &str = "the service account does not exist";
-const STRAY: &str = "a pod of no workload lacks the identity";
+const UNMANAGED: &str = "a pod of no workload lacks the identity";
 const SHORT: &str = "pods are missing";
 const UNREADY: &str = "a pod is not ready";
 const ENDLESS: &str = "a pod does not end";
@@ -121,10 +121,10 @@ fn is_missed(case: &Case, verdict: &WorkloadVerdict) -> bool {
 }
 
 /// Pods that the operator does not restart: also those of a template that names another service account by now.
-fn of_strays(world: &World, case: &Case) -> Option<&'static str> {
-    let wanted = Some(case.wanted.role_arn.as_str());
-    let lacks = |pod: &PodState| pod.role() != wanted || pod.audience() != case.wanted.audience.as_deref();
+fn of_unmanaged(world: &World, case: &Case) -> Option<&'static str> {
+    let wanted = Some(case.expected.identity.role_arn.as_str());
+    let lacks = |pod: &PodState| pod.role() != wanted || pod.audience() != case.expected.identity.audience.as_deref();
     let left = world.cluster.workloads.values().filter(|it| it.template.elsewhere).flat_map(|it| &it.pods);
-    let mut all = world.cluster.strays.iter().map(|stray| &stray.pod).chain(left);
-    all.any(|pod| pod.is_live() && !pod.is_elsewhere() && lacks(pod)).then_some(STRAY)
+    let mut all = world.cluster.unmanaged.iter().map(|unmanaged| &unmanaged.pod).chain(left);
+    all.any(|pod| pod.is_live() && !pod.is_elsewhere() && lacks(pod)).then_some(UNMANAGED)
 }

@@ -3,7 +3,7 @@
 use podidentity_api::{DeletionPolicy, FailurePolicy, RolloutPolicy};
 use proptest::prelude::*;
 
-use crate::sim::{PodTrouble, StrayKind};
+use crate::sim::{PodTrouble, UnmanagedKind};
 use crate::world::{Part, ROLES, WORKLOADS};
 
 /// Something that happens.
@@ -43,8 +43,8 @@ pub enum Event {
     /// Its controller does one thing.
     PodProgress(usize),
     RolloutFinishes(usize),
-    Stray(StrayKind),
-    EndStray,
+    Unmanaged(UnmanagedKind),
+    EndUnmanaged,
     Webhook(bool),
     WebhookLag(i64),
     /// Something goes wrong with writes, or does not any more.
@@ -183,8 +183,8 @@ fn pod_trouble() -> impl Strategy<Value = PodTrouble> {
     ]
 }
 
-fn stray_kind() -> impl Strategy<Value = StrayKind> {
-    prop_oneof![Just(StrayKind::Bare), Just(StrayKind::Job), Just(StrayKind::Direct)]
+fn unmanaged_kind() -> impl Strategy<Value = UnmanagedKind> {
+    prop_oneof![Just(UnmanagedKind::Bare), Just(UnmanagedKind::Job), Just(UnmanagedKind::Direct)]
 }
 
 fn part() -> impl Strategy<Value = Part> {
@@ -221,8 +221,8 @@ fn of_workloads() -> impl Strategy<Value = Event> {
         1 => (0..3_usize, any::<bool>()).prop_map(|(node, down)| Event::Node(3, node, down)),
         6 => workload().prop_map(Event::PodProgress),
         4 => workload().prop_map(Event::RolloutFinishes),
-        1 => stray_kind().prop_map(Event::Stray),
-        1 => Just(Event::EndStray),
+        1 => unmanaged_kind().prop_map(Event::Unmanaged),
+        1 => Just(Event::EndUnmanaged),
     ]
 }
 

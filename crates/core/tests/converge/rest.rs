@@ -51,7 +51,7 @@ fn status_is_true(world: &World, binding: &PodIdentityBinding) -> Result<(), Tes
     let wanted = &binding.spec.role_arn;
     let selects_all = binding.spec.rollout.workload_selector.is_empty();
     let counted = world.cluster.workloads.values().filter(|it| selects_all || !it.left_out);
-    let pods = counted.flat_map(|it| &it.pods).chain(world.cluster.strays.iter().map(|it| &it.pod));
+    let pods = counted.flat_map(|it| &it.pods).chain(world.cluster.unmanaged.iter().map(|it| &it.pod));
     for pod in pods.filter(|pod| pod.is_live() && !pod.is_elsewhere()) {
         prop_assert_eq!(pod.role(), Some(wanted.as_str()), "Ready, so every pod has the role");
         prop_assert_eq!(pod.audience(), binding.spec.audience.as_deref(), "and the audience");

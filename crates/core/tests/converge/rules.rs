@@ -25,8 +25,8 @@ pub fn of_plan(world: &World, view: &Snapshot, assessment: &Assessment, plan: &P
     let claimed = view.bindings.iter().any(|binding| binding.metadata.deletion_timestamp.is_none());
     let gives_up = |step: &Step| matches!(step, Step::Annotate { annotations, .. } if annotations.is_empty());
     assert!(!claimed || !plan.steps.iter().any(gives_up), "a claimed account keeps its annotation");
-    let starts = plan.rolls() + plan.intents.len();
-    assert!(starts == 0 || plan.places() <= view.rollout_slots, "more restarts than slots: {plan:?}");
+    let starts = plan.restarts() + plan.intents.len();
+    assert!(starts == 0 || plan.slots() <= view.rollout_slots, "more restarts than slots: {plan:?}");
     let Some(case) = &assessment.owner else { return };
     for verdict in &case.workloads {
         crate::survey::meets(|| format!("{:?}", verdict.phase));
@@ -131,7 +131,7 @@ fn fails_only_by_its_restart(world: &World, case: &Case) {
 
 fn rolled(step: &Step) -> Option<&str> {
     match step {
-        Step::Roll { workload, .. } => Some(&workload.name),
+        Step::Restart { workload, .. } => Some(&workload.name),
         Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
     }
 }

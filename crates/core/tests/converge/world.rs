@@ -94,8 +94,8 @@ impl World {
             Event::Node(name, node, down) => cluster.touch(WORKLOADS[name].0, |it| it.node(node, down)),
             Event::PodProgress(name) => drop(cluster.progress(WORKLOADS[name].0)),
             Event::RolloutFinishes(name) => while cluster.progress(WORKLOADS[name].0) {},
-            Event::Stray(kind) => cluster.stray(kind),
-            Event::EndStray => cluster.end_stray(),
+            Event::Unmanaged(kind) => cluster.unmanaged(kind),
+            Event::EndUnmanaged => cluster.end_unmanaged(),
             Event::Webhook(on) => cluster.webhook = on,
             Event::WebhookLag(seconds) => cluster.webhook_lag = seconds,
             Event::Fault(fault) => self.fault(fault),
@@ -224,7 +224,7 @@ impl World {
                     *account = now.service_account;
                 }
             }
-            Step::Roll { workload, .. } => {
+            Step::Restart { workload, .. } => {
                 for seen in self.behind.workloads.iter_mut().flatten().filter(|it| it.id() == *workload) {
                     if let Some(new) = now.workloads.iter().find(|it| it.id() == *workload) {
                         *seen = Arc::clone(new);
@@ -272,7 +272,7 @@ impl World {
                 Ok(()) => done.push(step.clone()),
                 Err(refusal) => {
                     problems.push(problem(step, refusal));
-                    if !matches!(step, Step::Roll { .. }) {
+                    if !matches!(step, Step::Restart { .. }) {
                         break;
                     }
                 }
@@ -291,7 +291,8 @@ impl World {
         let mut view = self.view();
         let (assessment, next) = self.decide(&mut view);
         // As the operator does: what is out of date in a moment is not told, and a write that fails is tried again first.
-        let worth_telling = !outcome.problems.is_empty() || outcome.restored.is_some() || !outcome.rolled().is_empty();
+        let worth_telling =
+            !outcome.problems.is_empty() || outcome.restored.is_some() || !outcome.restarted().is_empty();
         if !outcome.done.is_empty() && !worth_telling && !next.steps.is_empty() {
             return false;
         }
@@ -370,7 +371,7 @@ impl World {
 
 fn problem(step: &Step, refusal: Refusal) -> Problem {
     let workload = match step {
-        Step::Roll { workload, .. } => Some(workload.clone()),
+        Step::Restart { workload, .. } => Some(workload.clone()),
         Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
     };
     let kind = match refusal {

@@ -12,12 +12,12 @@ use podidentity_core::arn::RoleArn;
 use podidentity_core::assess::Assessment;
 use podidentity_core::grants::Grants;
 use podidentity_core::injection::inject;
+use podidentity_core::objects::managed_by;
 use podidentity_core::objects::{
     DaemonSet, Deployment, ObservedAccount, ObservedBinding, ObservedPod, Pod, Rollout, ServiceAccount, StatefulSet,
     Workload,
 };
 use podidentity_core::outcome::Outcome;
-use podidentity_core::owners::owners;
 use podidentity_core::plan::plan;
 use podidentity_core::settings::Settings;
 use podidentity_core::snapshot::{Config, Snapshot};
@@ -98,7 +98,7 @@ proptest! {
     fn service_accounts(text in corpus("account")) {
         if let Ok(account) = serde_json::from_str::<ObservedAccount>(&text) {
             let account = ServiceAccount::from(account);
-            let _ = owners(&account);
+            let _ = managed_by(&account);
             told(&Snapshot { service_account: Some(Arc::new(account)), ..base() });
         }
     }

@@ -8,27 +8,28 @@ mod pods;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use podidentity_core::desired_identity::DesiredIdentity;
+use podidentity_core::expectation::Expectation;
 use podidentity_core::finding::Severity;
 use podidentity_core::injection::inject;
-use podidentity_core::objects::{Kin, Pod, PodMeta, PodSpec, PodTemplate, TemplateMeta};
+use podidentity_core::objects::{Pod, PodMeta, PodSpec, PodTemplate, SharedMeta, TemplateMeta};
 use podidentity_core::settings::Settings;
 use podidentity_core::verify::{PodVerdict, verify_pod};
-use podidentity_core::wanted::Wanted;
 use proptest::prelude::*;
 use serde_json::Value;
 
 /// What the webhook makes of the template.
-fn injected(template: &PodTemplate, wanted: &Wanted, settings: &Settings) -> PodSpec {
+fn injected(template: &PodTemplate, expected: &Expectation, settings: &Settings) -> PodSpec {
     let mut spec = template.spec.clone();
-    inject(template, &wanted.offered(settings), settings).apply(&mut spec);
+    inject(template, &expected.offered(settings), settings).apply(&mut spec);
     spec
 }
 
 /// A pod of the template with this spec.
 fn pod_of(template: &PodTemplate, spec: PodSpec) -> Pod {
     let TemplateMeta { labels, annotations } = template.metadata.clone();
-    let kin = Kin { labels, annotations, ..Kin::default() };
-    let metadata = PodMeta { name: Some("web-1".to_owned()), kin: Arc::new(kin), ..PodMeta::default() };
+    let shared = SharedMeta { labels, annotations, ..SharedMeta::default() };
+    let metadata = PodMeta { name: Some("web-1".to_owned()), shared: Arc::new(shared), ..PodMeta::default() };
     Pod { metadata, spec: Arc::new(spec), ..Pod::default() }
 }
 
@@ -45,63 +46,63 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn injection_is_idempotent(document in pods::wild(), wanted in pods::wanted(), settings in pods::settings()) {
+    fn injection_is_idempotent(document in pods::wild(), expected in pods::expected(), settings in pods::settings()) {
         let mut template = template_of(&document);
-        template.spec = injected(&template, &wanted, &settings);
-        prop_assert!(inject(&template, &wanted.offered(&settings), &settings).is_empty());
+        template.spec = injected(&template, &expected, &settings);
+        prop_assert!(inject(&template, &expected.offered(&settings), &settings).is_empty());
     }
 
     #[test]
     fn a_document_and_its_judged_fields_are_injected_alike(
-        document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
+        document in pods::wild(), expected in pods::expected(), settings in pods::settings(),
     ) {
         let template = template_of(&document);
         let mut raw = document["spec"].clone();
-        inject(&template, &wanted.offered(&settings), &settings).apply_to_value(&mut raw).unwrap();
-        prop_assert_eq!(serde_json::from_value::<PodSpec>(raw).unwrap(), injected(&template, &wanted, &settings));
+        inject(&template, &expected.offered(&settings), &settings).apply_to_value(&mut raw).unwrap();
+        prop_assert_eq!(serde_json::from_value::<PodSpec>(raw).unwrap(), injected(&template, &expected, &settings));
     }
 
     #[test]
     fn a_clean_template_is_verified_once_injected(
-        document in pods::clean(), wanted in pods::wanted(), settings in pods::settings(),
+        document in pods::clean(), expected in pods::expected(), settings in pods::settings(),
     ) {
         let template = template_of(&document);
-        let pod = pod_of(&template, injected(&template, &wanted, &settings));
-        let verdict = verify_pod(&pod, Some(&template), &wanted, &settings);
+        let pod = pod_of(&template, injected(&template, &expected, &settings));
+        let verdict = verify_pod(&pod, Some(&template), &expected, &settings);
         prop_assert!(verdict.is_verified() && !verdict.roll_cures(), "{verdict:#?}");
     }
 
     #[test]
     fn a_clean_template_is_an_error_until_injected_and_cured_by_a_restart(
-        document in pods::clean(), wanted in pods::wanted(), settings in pods::settings(),
+        document in pods::clean(), expected in pods::expected(), settings in pods::settings(),
     ) {
         let template = template_of(&document);
         let pod = pod_of(&template, template.spec.clone());
-        let verdict = verify_pod(&pod, Some(&template), &wanted, &settings);
+        let verdict = verify_pod(&pod, Some(&template), &expected, &settings);
         prop_assert!(!verdict.is_verified() && verdict.roll_cures(), "{verdict:#?}");
-        prop_assert!(!verify_pod(&pod, None, &wanted, &settings).roll_cures());
+        prop_assert!(!verify_pod(&pod, None, &expected, &settings).roll_cures());
     }
 
     /// Without this the operator could restart a workload for ever.
     #[test]
     fn a_fresh_pod_is_never_said_to_be_cured_by_a_restart(
-        document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
+        document in pods::wild(), expected in pods::expected(), settings in pods::settings(),
     ) {
         let template = template_of(&document);
-        let pod = pod_of(&template, injected(&template, &wanted, &settings));
-        let verdict = verify_pod(&pod, Some(&template), &wanted, &settings);
+        let pod = pod_of(&template, injected(&template, &expected, &settings));
+        let verdict = verify_pod(&pod, Some(&template), &expected, &settings);
         prop_assert!(verdict.findings.iter().all(|finding| !finding.roll_cures), "{verdict:#?}");
     }
 
     #[test]
     fn a_restart_keeps_its_promise(
-        before in pods::wild(), document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
+        before in pods::wild(), document in pods::wild(), expected in pods::expected(), settings in pods::settings(),
     ) {
         let (before, template) = (template_of(&before), template_of(&document));
-        let old = pod_of(&before, injected(&before, &wanted, &settings));
-        let fresh = pod_of(&template, injected(&template, &wanted, &settings));
-        let fresh = verify_pod(&fresh, Some(&template), &wanted, &settings);
-        for finding in verify_pod(&old, Some(&template), &wanted, &settings).findings {
+        let old = pod_of(&before, injected(&before, &expected, &settings));
+        let fresh = pod_of(&template, injected(&template, &expected, &settings));
+        let fresh = verify_pod(&fresh, Some(&template), &expected, &settings);
+        for finding in verify_pod(&old, Some(&template), &expected, &settings).findings {
             let container = finding.container.as_deref().unwrap_or_default();
             prop_assert!(!finding.roll_cures || !has_error(&fresh, container), "{finding:#?}\n{fresh:#?}");
         }
@@ -110,26 +111,26 @@ proptest! {
     /// Without this the operator could judge what it did not look at.
     #[test]
     fn what_is_left_out_of_a_pod_changes_no_verdict(
-        before in pods::wild(), document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
+        before in pods::wild(), document in pods::wild(), expected in pods::expected(), settings in pods::settings(),
         injects in any::<bool>(),
     ) {
         let (before, template) = (template_of(&before), template_of(&document));
-        let spec = if injects { injected(&before, &wanted, &settings) } else { before.spec.clone() };
+        let spec = if injects { injected(&before, &expected, &settings) } else { before.spec.clone() };
         let pod = pod_of(&before, spec);
-        let whole = verify_pod(&pod, Some(&template), &wanted, &settings);
-        prop_assert_eq!(whole, verify_pod(&pod.slim(), Some(&template), &wanted, &settings));
+        let whole = verify_pod(&pod, Some(&template), &expected, &settings);
+        prop_assert_eq!(whole, verify_pod(&pod.slim(), Some(&template), &expected, &settings));
     }
 
     #[test]
     fn verdicts_are_ordered_and_repeatable(
-        document in pods::wild(), wanted in pods::wanted(), settings in pods::settings(),
+        document in pods::wild(), expected in pods::expected(), settings in pods::settings(),
     ) {
         let template = template_of(&document);
         let pod = pod_of(&template, template.spec.clone());
-        let verdict = verify_pod(&pod, Some(&template), &wanted, &settings);
+        let verdict = verify_pod(&pod, Some(&template), &expected, &settings);
         prop_assert!(verdict.findings.is_sorted_by_key(|finding| finding.severity));
         prop_assert!(verdict.findings.iter().all(|finding| finding.severity == finding.reason.about().severity));
-        prop_assert_eq!(&verdict, &verify_pod(&pod, Some(&template), &wanted, &settings));
+        prop_assert_eq!(&verdict, &verify_pod(&pod, Some(&template), &expected, &settings));
     }
 }
 
@@ -137,23 +138,21 @@ proptest! {
 #[test]
 fn a_hundred_thousand_odd_documents_are_judged() {
     let settings = Settings::default();
-    let wanted = Wanted {
+    let identity = DesiredIdentity {
         role_arn: pods::ROLE.to_owned(),
-        foreign_audience: None,
         audience: None,
         token_expiration: Some(3600),
         sts_regional_endpoints: Some(true),
-        annotated_at: Some(Timestamp::UNIX_EPOCH),
-        earlier_roles: Vec::new(),
     };
+    let expected = Expectation { annotated_at: Some(Timestamp::UNIX_EPOCH), ..Expectation::from(identity) };
     let mut random = odd::Random::new(0x5eed);
     let mut decoded = 0;
     for _ in 0..100_000 {
         let Ok(pod) = serde_json::from_value::<Pod>(odd::pod(&mut random)) else { continue };
         decoded += 1;
         let template = PodTemplate { spec: PodSpec::clone(&pod.spec), ..PodTemplate::default() };
-        let verdict = verify_pod(&pod, Some(&template), &wanted, &settings);
-        assert_eq!(verdict, verify_pod(&pod.clone().slim(), Some(&template), &wanted, &settings), "{pod:#?}");
+        let verdict = verify_pod(&pod, Some(&template), &expected, &settings);
+        assert_eq!(verdict, verify_pod(&pod.clone().slim(), Some(&template), &expected, &settings), "{pod:#?}");
         let containers = pod.spec.init_containers.len() + pod.spec.containers.len();
         assert!(verdict.findings.len() <= 3 + 7 * containers, "{verdict:#?}");
         for finding in verdict.findings {

@@ -1,7 +1,8 @@
 //! Pod templates, as documents: clean ones, and ones with all that can stand in the way of an identity.
 
+use podidentity_core::desired_identity::DesiredIdentity;
+use podidentity_core::expectation::Expectation;
 use podidentity_core::settings::Settings;
-use podidentity_core::wanted::Wanted;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -47,18 +48,13 @@ pub fn wild() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a binding wants.
-pub fn wanted() -> impl Strategy<Value = Wanted> {
+/// What a binding declares.
+pub fn expected() -> impl Strategy<Value = Expectation> {
     let audience = select(vec![None, Some("sts.amazonaws.com"), Some("other")]);
     let expiration = select(vec![None, Some(600), Some(3600), Some(86400)]);
-    (audience, expiration, maybe()).prop_map(|(audience, token_expiration, sts_regional_endpoints)| Wanted {
-        foreign_audience: None,
-        role_arn: ROLE.to_owned(),
-        audience: audience.map(str::to_owned),
-        token_expiration,
-        sts_regional_endpoints,
-        annotated_at: None,
-        earlier_roles: Vec::new(),
+    (audience, expiration, maybe()).prop_map(|(audience, token_expiration, sts_regional_endpoints)| {
+        let (role_arn, audience) = (ROLE.to_owned(), audience.map(str::to_owned));
+        DesiredIdentity { role_arn, audience, token_expiration, sts_regional_endpoints }.into()
     })
 }
 

@@ -16,7 +16,7 @@ mod controllers;
 mod object;
 mod pod;
 mod server;
-mod strays;
+mod unmanaged;
 mod users;
 mod workload;
 
@@ -32,7 +32,7 @@ use podidentity_core::snapshot::{Config, Snapshot};
 pub use account::Account;
 pub use pod::PodState;
 pub use server::{Faults, Refusal};
-pub use strays::{Stray, StrayKind};
+pub use unmanaged::{Unmanaged, UnmanagedKind};
 pub use users::PodTrouble;
 pub use workload::{Restart, Strategy, Template, Workload};
 
@@ -49,7 +49,7 @@ pub struct Cluster {
     pub bindings: BTreeMap<String, PodIdentityBinding>,
     pub workloads: BTreeMap<String, Workload>,
     /// Pods of no workload.
-    pub strays: Vec<Stray>,
+    pub unmanaged: Vec<Unmanaged>,
     /// Whether new pods get what the service account says.
     pub webhook: bool,
     /// How many seconds the webhook's picture of the service account is behind.
@@ -82,7 +82,7 @@ impl Cluster {
             account: None,
             bindings: BTreeMap::new(),
             workloads: BTreeMap::new(),
-            strays: Vec::new(),
+            unmanaged: Vec::new(),
             webhook: true,
             webhook_lag: 0,
             offers: Vec::new(),
@@ -167,7 +167,7 @@ impl Cluster {
         let workloads = self.workloads.values().filter(|it| !it.template.elsewhere);
         let mut workloads: Vec<_> = workloads.map(|it| it.seen(self.now)).collect();
         workloads.sort_by_key(|it| it.id());
-        let pods = self.workloads.values().flat_map(|it| &it.pods).chain(self.strays.iter().map(|it| &it.pod));
+        let pods = self.workloads.values().flat_map(|it| &it.pods).chain(self.unmanaged.iter().map(|it| &it.pod));
         let pods = pods.map(PodState::seen).filter(|pod| pod.spec.service_account() == ACCOUNT).collect();
         Snapshot {
             namespace: NAMESPACE.into(),

@@ -36,7 +36,7 @@ pub struct Faults {
 
 impl Cluster {
     pub fn apply(&mut self, step: &Step) -> Result<(), Refusal> {
-        if let Step::Roll { workload, .. } = step {
+        if let Step::Restart { workload, .. } = step {
             *self.tried.entry(workload.name.clone()).or_default() += 1;
         }
         if self.faults.lost > 0 {
@@ -62,7 +62,7 @@ impl Cluster {
                 all.extend(written_for.iter().map(|it| (names::BOUND_BY_ANNOTATION.to_owned(), it.to_string())));
                 self.annotate(account, all, *force)
             }
-            Step::Roll { workload, target, mark } => self.roll(&workload.name, target, mark),
+            Step::Restart { workload, target, mark } => self.roll(&workload.name, target, mark),
         }
     }
 

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use podidentity_cluster::fence::Scope;
-use podidentity_cluster::scope;
+use podidentity_cluster::http::fence::WriteScope;
+use podidentity_cluster::watch::WatchScope;
 
 pub(crate) use election::ElectionArgs;
 pub(crate) use injection::InjectionArgs;
@@ -27,8 +27,8 @@ use crate::version;
     max_term_width = 120
 )]
 pub(crate) struct Args {
-    /// Namespaces to look after, separated by commas, with rights in these and nowhere else: see config/namespaced.
-    /// Default: the whole cluster.
+    /// Namespaces to look after, separated by commas, with rights in these and nowhere else: see
+    /// config/namespaced. Default: the whole cluster.
     #[arg(long, env = "PODIDENTITY_NAMESPACES", value_name = "NAME,...", value_delimiter = ',', value_parser = values::namespace)]
     namespaces: Vec<String>,
 
@@ -40,7 +40,8 @@ pub(crate) struct Args {
     #[arg(long, env = "PODIDENTITY_CONCURRENCY", value_name = "NUMBER", default_value_t = 16, value_parser = values::positive)]
     pub(crate) concurrency: usize,
 
-    /// Act only on bindings whose role the namespace grants by its annotation podidentity.dev/allowed-role-arns.
+    /// Act only on bindings whose role the namespace grants by its annotation
+    /// podidentity.dev/allowed-role-arns.
     #[arg(long, env = "PODIDENTITY_REQUIRE_GRANTS")]
     pub(crate) require_grants: bool,
 
@@ -52,8 +53,9 @@ pub(crate) struct Args {
     #[arg(long, env = "PODIDENTITY_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080", value_parser = values::address, help_heading = "Health")]
     pub(crate) listen: SocketAddr,
 
-    /// How long a watch may give no sign of life, not even a bookmark (at least one in two minutes), or work wait while
-    /// nothing is finished, until /livez says so; one reconcile may take three times as long. At least 150s.
+    /// How long a watch may give no sign of life, not even a bookmark (at least one in two
+    /// minutes), or work wait while nothing is finished, until /livez says so; one reconcile may
+    /// take three times as long. At least 150s.
     #[arg(long, env = "PODIDENTITY_STALLED_AFTER", value_name = "DURATION", default_value = "5m", value_parser = values::silence, help_heading = "Health")]
     pub(crate) stalled_after: Duration,
 
@@ -74,28 +76,29 @@ pub(crate) enum DryRun {
     Off,
     /// Statuses and events only; they and the log say what would be done.
     Report,
-    /// Nothing; the log says what would be done. Takes no part in leader election, so it may run beside an operator
-    /// that works.
+    /// Nothing; the log says what would be done. Takes no part in leader election, so it may run
+    /// beside an operator that works.
     Silent,
 }
 
 impl DryRun {
-    pub(crate) fn scope(self) -> Scope {
+    /// What a dry run of this kind may write.
+    pub(crate) fn write_scope(self) -> WriteScope {
         match self {
-            Self::Off => Scope::Everything,
-            Self::Report => Scope::Reports,
-            Self::Silent => Scope::Nothing,
+            Self::Off => WriteScope::Everything,
+            Self::Report => WriteScope::Reports,
+            Self::Silent => WriteScope::Nothing,
         }
     }
 }
 
 impl Args {
-    /// The part of the cluster that is looked after.
-    pub(crate) fn scope(&self) -> scope::Scope {
+    /// The part of the cluster that is watched.
+    pub(crate) fn watch_scope(&self) -> WatchScope {
         if self.namespaces.is_empty() {
-            return scope::Scope::Cluster;
+            return WatchScope::Cluster;
         }
-        scope::Scope::Namespaces(self.namespaces.iter().cloned().collect())
+        WatchScope::Namespaces(self.namespaces.iter().cloned().collect())
     }
 
     /// Checks what clap cannot: how the flags fit together.
@@ -169,10 +172,10 @@ mod tests {
 
     #[test]
     fn namespaces_are_separated_by_commas() {
-        let scope = |flag: &str| parse(&[flag]).map(|args| args.scope());
-        assert_eq!(parse(&[]).unwrap().scope(), scope::Scope::Cluster);
+        let scope = |flag: &str| parse(&[flag]).map(|args| args.watch_scope());
+        assert_eq!(parse(&[]).unwrap().watch_scope(), WatchScope::Cluster);
         let two = ["team-a", "team-b"].map(str::to_owned).into();
-        assert_eq!(scope("--namespaces=team-b,team-a,team-b").unwrap(), scope::Scope::Namespaces(two));
+        assert_eq!(scope("--namespaces=team-b,team-a,team-b").unwrap(), WatchScope::Namespaces(two));
         for wrong in ["--namespaces=", "--namespaces=a,", "--namespaces=A", "--namespaces=a.b", "--namespaces=*"] {
             let error = scope(wrong).unwrap_err();
             assert!(error.contains("for the whole cluster leave"), "{wrong}: {error}");

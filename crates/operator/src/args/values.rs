@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use podidentity_cluster::pulse::SILENCE;
+use podidentity_cluster::http::heartbeat::SILENCE;
 
 pub(crate) fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {

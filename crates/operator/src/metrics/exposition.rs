@@ -1,9 +1,8 @@
 //! What `/metrics` shows: what was counted, and what is read when somebody asks.
 
-use podidentity_cluster::index::{IdentityKey, Index};
-use podidentity_cluster::load::{Load, Reading};
-use podidentity_cluster::pulse::Pulses;
-use podidentity_cluster::tally::Tally;
+use podidentity_cluster::http::heartbeat::Heartbeats;
+use podidentity_cluster::index::{ConditionKey, IdentityKey, Index, StatusTotals};
+use podidentity_cluster::queue::load::{Load, Reading};
 use prometheus_client::metrics::info::Info;
 use tokio::sync::watch;
 
@@ -15,7 +14,7 @@ use super::{Metrics, process};
 pub(crate) struct Sources {
     pub(crate) index: Index,
     pub(crate) load: Load<IdentityKey>,
-    pub(crate) pulses: Pulses,
+    pub(crate) heartbeats: Heartbeats,
     pub(crate) leads: watch::Receiver<bool>,
 }
 
@@ -29,7 +28,7 @@ impl Exposition {
         state(it, &sources.index);
         work(it, metrics, &sources.load);
         rollouts(it, metrics);
-        api_server(it, metrics, &sources.pulses);
+        api_server(it, metrics, &sources.heartbeats);
         this_process(it, &sources.leads);
         Self(catalogue)
     }
@@ -47,28 +46,27 @@ impl Exposition {
 
 /// Bindings and what they found: of the statuses, so every replica shows the same.
 fn state(catalogue: &mut Catalogue, index: &Index) {
-    let mut gauge = |name, labels, help, read: fn(Tally) -> Samples| {
+    let mut gauge = |name, labels, help, read: fn(StatusTotals) -> Samples| {
         let index = index.clone();
-        catalogue.read_gauge(name, labels, help, move || read(index.tally()));
+        catalogue.read_gauge(name, labels, help, move || read(index.status_totals()));
     };
     gauge(
         "podidentity_bindings",
         &["condition", "status", "reason"],
         "Bindings by condition; one without status yet counts as `Ready`, `Unknown`. Every replica shows the same: \
          take the maximum, not the sum, over replicas",
-        |tally| {
-            let sample = |(key, count): (podidentity_cluster::tally::ConditionKey, i64)| {
-                (vec![key.condition, key.status, key.reason], float(count))
-            };
-            tally.bindings.into_iter().map(sample).collect()
+        |totals| {
+            let sample =
+                |(key, count): (ConditionKey, i64)| (vec![key.condition, key.status, key.reason], float(count));
+            totals.bindings.into_iter().map(sample).collect()
         },
     );
     gauge(
         "podidentity_findings",
         &["severity", "reason"],
         "Findings in the statuses of bindings, of which each lists its 20 worst",
-        |tally| {
-            let findings = tally.findings.into_iter();
+        |totals| {
+            let findings = totals.findings.into_iter();
             findings.map(|((severity, reason), count)| (vec![format!("{severity:?}"), reason], float(count))).collect()
         },
     );
@@ -76,13 +74,13 @@ fn state(catalogue: &mut Catalogue, index: &Index) {
         "podidentity_pods",
         &["verified"],
         "Live pods of bound service accounts, by whether they are proven to have the role",
-        |tally| by_truth(tally.pods_verified, tally.pods),
+        |totals| by_truth(totals.pods_verified, totals.pods),
     );
     gauge(
         "podidentity_workloads",
         &["current"],
         "Workloads of bound service accounts, by whether they need no restart and are in none",
-        |tally| by_truth(tally.workloads_current, tally.workloads),
+        |totals| by_truth(totals.workloads_current, totals.workloads),
     );
 }
 
@@ -164,7 +162,7 @@ fn rollouts(catalogue: &mut Catalogue, metrics: &Metrics) {
     );
 }
 
-fn api_server(catalogue: &mut Catalogue, metrics: &Metrics, pulses: &Pulses) {
+fn api_server(catalogue: &mut Catalogue, metrics: &Metrics, heartbeats: &Heartbeats) {
     let metrics = metrics.clone();
     catalogue.counter(
         "podidentity_api_requests",
@@ -190,7 +188,7 @@ fn api_server(catalogue: &mut Catalogue, metrics: &Metrics, pulses: &Pulses) {
         "Full lists: one at the start, and one each time that a watch could not be resumed",
         metrics.watch_lists,
     );
-    let pulses = pulses.clone();
+    let heartbeats = heartbeats.clone();
     catalogue.read_gauge(
         "podidentity_watch_silence_seconds",
         &["kind"],
@@ -198,7 +196,7 @@ fn api_server(catalogue: &mut Catalogue, metrics: &Metrics, pulses: &Pulses) {
         move || {
             let mut by_kind: Samples = Vec::new();
             // Longest first: of several watches of a kind the longest silence counts.
-            for (kind, silence) in pulses.silent() {
+            for (kind, silence) in heartbeats.silent() {
                 if !by_kind.iter().any(|(labels, _)| labels[0] == kind) {
                     by_kind.push((vec![kind.to_owned()], silence.as_secs_f64()));
                 }

@@ -8,7 +8,7 @@ mod tests;
 
 use std::time::Duration;
 
-use podidentity_cluster::observe::{Observer, RequestKind};
+use podidentity_cluster::http::telemetry::{RequestKind, Telemetry};
 use podidentity_core::outcome::{Outcome, ProblemKind};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -17,6 +17,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 pub(crate) use exposition::{Exposition, Sources};
+
+use crate::memory::RolloutEnd;
 
 /// Limits of the histograms' buckets, in seconds.
 const SECONDS: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
@@ -82,7 +84,8 @@ impl Metrics {
             repairs: Family::default(),
             statuses_refused: Counter::default(),
         };
-        // A series that begins with its first event has an increase that nobody sees: these begin at zero.
+        // A series that begins with its first event has an increase that nobody sees: these begin
+        // at zero.
         for kind in [STALE, CONFLICT, REFUSED, FAILED] {
             drop(metrics.failures.get_or_create(&KindLabel { kind }));
         }
@@ -111,32 +114,37 @@ impl Metrics {
 
     /// Something was done that others had undone.
     pub(crate) fn acted(&self, outcome: &Outcome) {
-        self.rollouts_started.inc_by(outcome.rolled().len() as u64);
+        self.rollouts_started.inc_by(outcome.restarted().len() as u64);
         if outcome.restored.is_some() {
             self.repairs.get_or_create(&KindLabel { kind: ANNOTATION }).inc();
         }
-        if outcome.rolled_again {
+        if outcome.restarted_again {
             self.repairs.get_or_create(&KindLabel { kind: ROLLOUT }).inc();
         }
     }
 
-    /// So many statuses were refused by the API server.
+    /// How many statuses the API server refused.
     pub(crate) fn statuses_refused(&self, count: usize) {
         self.statuses_refused.inc_by(count as u64);
     }
 
-    /// A workload that was in a restart of ours is not any more.
-    pub(crate) fn rollout_ended(&self, well: bool) {
-        if well { &self.rollouts_completed } else { &self.rollouts_failed }.inc();
+    /// Restarts have ended.
+    pub(crate) fn rollouts_ended(&self, ends: &[RolloutEnd]) {
+        for end in ends {
+            match end {
+                RolloutEnd::Completed => self.rollouts_completed.inc(),
+                RolloutEnd::Failed => self.rollouts_failed.inc(),
+            };
+        }
     }
 
-    /// So many workloads are in a restart of ours.
+    /// How many workloads are in a restart of ours.
     pub(crate) fn rollouts_in_flight(&self, count: usize) {
         self.rollouts_in_flight.set(as_i64(count));
     }
 }
 
-impl Observer for Metrics {
+impl Telemetry for Metrics {
     fn request(&self, request: &RequestKind, code: Option<u16>, took: Duration) {
         let RequestKind { verb, resource } = request;
         let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());

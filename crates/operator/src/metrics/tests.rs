@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use podidentity_cluster::http::heartbeat::Heartbeats;
 use podidentity_cluster::index::Index;
-use podidentity_cluster::load::Load;
-use podidentity_cluster::pulse::Pulses;
+use podidentity_cluster::queue::load::Load;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -14,7 +14,7 @@ use super::*;
 
 fn exposition() -> Exposition {
     let (_, leads) = watch::channel(true);
-    let sources = Sources { index: Index::default(), load: Load::default(), pulses: Pulses::default(), leads };
+    let sources = Sources { index: Index::default(), load: Load::default(), heartbeats: Heartbeats::default(), leads };
     let metrics = Metrics::new();
     let request = RequestKind { verb: "list", resource: "pods".to_owned() };
     metrics.request(&request, Some(200), Duration::from_millis(3));
@@ -126,7 +126,8 @@ fn alerts_and_dashboard_ask_only_for_metrics_that_exist() {
     assert!(unseen.is_empty(), "neither dashboard nor alerts show {unseen:?}");
 }
 
-/// Every label that alerts and dashboard select or group by belongs to one of our metrics, or to the scrape.
+/// Every label that alerts and dashboard select or group by belongs to one of our metrics, or to
+/// the scrape.
 #[test]
 fn alerts_and_dashboard_know_the_labels() {
     let folder = repository().join("config/prometheus");

@@ -19,10 +19,11 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
 use podidentity_api::PodIdentityBinding;
 use podidentity_api::names::ENFORCE_LABEL;
+use podidentity_core::desired_identity::DesiredIdentity;
+use podidentity_core::expectation::Expectation;
 use podidentity_core::finding::{FindingReason, Severity};
 use podidentity_core::settings::Settings;
 use podidentity_core::verify::verify_pod;
-use podidentity_core::wanted::Wanted;
 use podidentity_core::{injection as model, objects};
 use serde_json::{Value, json};
 
@@ -131,7 +132,7 @@ fn spoil(number: usize, spec: &mut Value) {
 struct Bench {
     free: Namespace,
     enforced: Namespace,
-    wanted: Wanted,
+    expected: Expectation,
 }
 
 impl Bench {
@@ -148,7 +149,7 @@ impl Bench {
         let bindings = json!({"namespace": bound.name, "selector": {}, "parameterNotFoundAction": "Deny"});
         control_plane.bind_policy("pod-identity-enforcement", LABEL, Some(bindings)).await?;
         policies::refused(&enforced, &policies::plain("app")?).await?;
-        Ok(Self { free, enforced, wanted: Wanted::of(&binding.spec) })
+        Ok(Self { free, enforced, expected: Expectation::from(DesiredIdentity::of(&binding.spec)) })
     }
 
     async fn compare(&self, pod: Value) -> Result<Agreement> {
@@ -161,7 +162,7 @@ impl Bench {
         };
         let verdict = policies::attempt(&self.enforced, &typed).await?;
         let stored: objects::Pod = serde_json::from_value(stored)?;
-        let findings = verify_pod(&stored, None, &self.wanted, &Settings::default()).findings;
+        let findings = verify_pod(&stored, None, &self.expected, &Settings::default()).findings;
         let errors = findings.into_iter().filter(|finding| finding.severity == Severity::Error);
         let errors: Vec<(FindingReason, String)> =
             errors.map(|it| (it.reason, it.container.unwrap_or_default())).collect();

@@ -16,8 +16,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams};
-use podidentity_api::PodIdentityBinding;
-use podidentity_api::names::{ALLOWED_ROLES_ANNOTATION, ENFORCE_LABEL, reason};
+use podidentity_api::names::{ALLOWED_ROLES_ANNOTATION, ENFORCE_LABEL};
+use podidentity_api::{PodIdentityBinding, Reason};
 use serde_json::json;
 
 use crate::steps::{bound, change, running_with};
@@ -183,7 +183,7 @@ pub(crate) async fn rolled_back(world: Arc<World>, namespace: Namespace) -> Resu
     let began = Instant::now();
     change(&namespace, json!({"roleArn": OTHER_ROLE})).await?;
     in_status(&namespace, OTHER_ROLE).await?;
-    expect::stalled(&namespace, "app", reason::ROLLED_BACK).await?;
+    expect::stalled(&namespace, "app", Reason::RolledBack).await?;
     in_status(&namespace, ROLE).await?;
     expect::rolled_out(&namespace, "app").await?;
     let needed = began.elapsed();
@@ -204,7 +204,7 @@ pub(crate) async fn suspended(world: Arc<World>, namespace: Namespace) -> Result
     bound(&namespace, &json!({})).await?;
     enforce(&world.control_plane, &namespace).await?;
     change(&namespace, json!({"suspend": true, "roleArn": OTHER_ROLE})).await?;
-    expect::stalled(&namespace, "app", reason::SUSPENDED).await?;
+    expect::stalled(&namespace, "app", Reason::Suspended).await?;
     refused(&namespace, &with_role(OTHER_ROLE)?).await.context("a role that is declared and not in force")?;
     keep_coming(&namespace).await
 }
@@ -215,7 +215,7 @@ pub(crate) async fn stalled(world: Arc<World>, namespace: Namespace) -> Result<(
     bound(&namespace, &json!({})).await?;
     enforce(&world.control_plane, &namespace).await?;
     change(&namespace, json!({"roleArn": OTHER_ROLE})).await?;
-    expect::stalled(&namespace, "app", reason::ROLE_NOT_ALLOWED).await?;
+    expect::stalled(&namespace, "app", Reason::RoleNotAllowed).await?;
     refused(&namespace, &with_role(OTHER_ROLE)?).await.context("a role that is declared and not granted")?;
     keep_coming(&namespace).await
 }
@@ -257,7 +257,7 @@ async fn keep_coming(namespace: &Namespace) -> Result<()> {
 pub(crate) async fn two_bindings(world: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &json!({})).await?;
     namespace.create(fixtures::binding("second", "app", OTHER_ROLE)?).await?;
-    expect::stalled(&namespace, "second", reason::SERVICE_ACCOUNT_CLAIMED).await?;
+    expect::stalled(&namespace, "second", Reason::ServiceAccountClaimed).await?;
     enforce(&world.control_plane, &namespace).await?;
     ensure!(role(&admitted(&namespace, &plain("app")?).await?).as_deref() == Some(ROLE), "not the older one's role");
 

@@ -1,9 +1,10 @@
-//! Problems other than a missing or wrong role: what was seen and what it means, and what to do where a restart does not
-//! help.
+//! Problems other than a missing or wrong role: what was seen and what it means, and what to do
+//! where a restart does not help.
 
 use super::Words;
 use crate::foreign::{list, shown};
-use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, STS_ENDPOINTS, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME};
+use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, STS_ENDPOINTS, TOKEN_FILE, VOLUME};
+use crate::settings::IdentityAnnotation;
 use crate::verify::container::{PROFILES, Problem};
 use crate::verify::env::Seen;
 use crate::verify::sdk::{NEED_REGION, PROFILE_BEFORE_ROLE, ROLE_BEFORE_KEYS};
@@ -17,7 +18,7 @@ type Described = (String, String);
 impl Words<'_> {
     /// Describes a problem.
     pub(super) fn describe(&self, problem: &Problem) -> Described {
-        let role = shown(&self.wanted.role_arn);
+        let role = shown(&self.expected.identity.role_arn);
         let leave_out =
             || format!("Leave {ROLE_ARN} and {TOKEN_FILE} out of the pod's template: then the webhook sets both.");
         match problem {
@@ -77,12 +78,14 @@ impl Words<'_> {
         } else {
             format!("the audience {}", shown(seen))
         };
-        let wanted = shown(self.wanted.effective_audience(self.settings));
-        let action = if self.wanted.foreign_audience.as_deref() == Some("") && self.wanted.audience.is_none() {
+        let wanted = shown(self.expected.effective_audience(self.settings));
+        let action = if self.expected.foreign_audience.as_deref() == Some("")
+            && self.expected.identity.audience.is_none()
+        {
             format!(
                 "The service account's annotation {} is empty, which the webhook takes literally: remove it, then restart \
                  the workload.",
-                self.settings.key("audience")
+                self.settings.annotation(IdentityAnnotation::Audience)
             )
         } else {
             "Set the audience of the volume in the pod's template, or remove the volume.".to_owned()
@@ -97,8 +100,8 @@ impl Words<'_> {
     }
 
     fn lifetime(&self, seen: i64) -> Described {
-        let wanted = self.wanted.token_expiration.unwrap_or_default();
-        let key = self.settings.key(TOKEN_EXPIRATION);
+        let wanted = self.expected.identity.token_expiration.unwrap_or_default();
+        let key = self.settings.annotation(IdentityAnnotation::TokenExpiration);
         (
             format!(
                 "has a token that lives {seen} seconds; wanted are {wanted}. Meanwhile it works, with that lifetime."
@@ -113,7 +116,7 @@ impl Words<'_> {
             Seen::Known(value) => format!("sets {STS_ENDPOINTS} to \"{}\"", shown(value)),
             Seen::Unknown(source) => format!("takes {STS_ENDPOINTS} from {}, which cannot be seen", shown(source)),
         };
-        let regional = self.wanted.sts_regional_endpoints == Some(true);
+        let regional = self.expected.identity.sts_regional_endpoints == Some(true);
         let wanted = if regional { "regional" } else { "anything but regional" };
         (
             format!("{seen}; wanted is {wanted}. Meanwhile its calls to STS may go to another endpoint than declared."),

@@ -1,4 +1,5 @@
-//! Problems put into words: what was seen, what was wanted, what the pod does meanwhile, and what to do.
+//! Problems put into words: what was seen, what was wanted, what the pod does meanwhile, and what
+//! to do.
 
 mod describe;
 mod pod;
@@ -9,17 +10,17 @@ use jiff::Timestamp;
 
 use super::container::{KEYS, PROFILES, Problem};
 use super::env::{Env, Seen};
+use crate::expectation::Expectation;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::foreign::shown;
 use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, TOKEN_FILE, Target, VOLUME, token_file};
 use crate::objects::{Container, Pod};
 use crate::settings::Settings;
-use crate::wanted::Wanted;
 
 /// What messages about a pod draw on.
 pub(super) struct Words<'a> {
     pub(super) pod: &'a Pod,
-    pub(super) wanted: &'a Wanted,
+    pub(super) expected: &'a Expectation,
     pub(super) settings: &'a Settings,
     pub(super) has_template: bool,
 }
@@ -53,8 +54,8 @@ impl Words<'_> {
         }
     }
 
-    /// Whether a role that is not the wanted one looks like injected from an earlier annotation: for pods without a
-    /// template to ask.
+    /// Whether a role that is not the wanted one looks like injected from an earlier annotation:
+    /// for pods without a template to ask.
     pub(super) fn was_injected(&self, seen: &Seen, container: &Container) -> bool {
         let Some(role) = seen.known().filter(|role| !role.is_empty()) else {
             return false;
@@ -62,7 +63,7 @@ impl Words<'_> {
         let file = Env::of(container).get(TOKEN_FILE);
         let injected_file = file.known() == Some(&token_file(&Target::from(self.pod), self.settings));
         let injected_mount = container.volume_mounts.iter().any(|mount| mount.name == VOLUME);
-        self.wanted.earlier_roles.iter().any(|earlier| earlier == role) || injected_file && injected_mount
+        self.expected.earlier_roles.iter().any(|earlier| earlier == role) || injected_file && injected_mount
     }
 
     fn reason(&self, problem: &Problem, preset: bool) -> FindingReason {
@@ -99,10 +100,10 @@ impl Words<'_> {
         self.pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
     }
 
-    /// Whether the annotation came after the pod. Creation times have whole seconds, so a pod of the same second counts
-    /// as newer; one without a time is about to be created.
+    /// Whether the annotation came after the pod. Creation times have whole seconds, so a pod of
+    /// the same second counts as newer; one without a time is about to be created.
     fn predates(&self) -> bool {
-        match (self.created(), self.wanted.annotated_at) {
+        match (self.created(), self.expected.annotated_at) {
             (_, None) => true,
             (None, Some(_)) => false,
             (Some(created), Some(annotated)) => created.as_second() < annotated.as_second(),
@@ -110,8 +111,8 @@ impl Words<'_> {
     }
 
     fn no_identity(&self, reason: FindingReason, container: &Container, roll_cures: bool) -> String {
-        let role = shown(&self.wanted.role_arn);
-        let action = if roll_cures && self.wanted.annotated_at.is_none() {
+        let role = shown(&self.expected.identity.role_arn);
+        let action = if roll_cures && self.expected.annotated_at.is_none() {
             "Restart the workload once the service account is annotated.".to_owned()
         } else if roll_cures {
             Self::restart()
@@ -136,7 +137,7 @@ impl Words<'_> {
 
     /// How the pod's creation and the annotation lie in time.
     fn when(&self, reason: FindingReason) -> String {
-        match (reason, self.created(), self.wanted.annotated_at) {
+        match (reason, self.created(), self.expected.annotated_at) {
             (FindingReason::PodPredatesBinding, Some(created), Some(annotated)) => {
                 format!("the pod was created at {created}, before the service account was annotated at {annotated}")
             }
@@ -165,7 +166,7 @@ impl Words<'_> {
     }
 
     fn role_differs(&self, seen: &Seen, preset: bool, roll_cures: bool) -> String {
-        let role = shown(&self.wanted.role_arn);
+        let role = shown(&self.expected.identity.role_arn);
         let (what, meanwhile) = match seen {
             Seen::Known(value) if value.is_empty() => (
                 format!("has an empty {ROLE_ARN}, which keeps the webhook from setting it"),

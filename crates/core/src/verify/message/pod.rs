@@ -31,7 +31,7 @@ impl Words<'_> {
         let text = format!(
             "is too large to judge: it has more than {MOST_CONTAINERS} containers, or more than {MOST_PARTS} variables, \
              mounts and volumes. So it is not proven to have the role {}. Make it smaller.",
-            shown(&self.wanted.role_arn)
+            shown(&self.expected.identity.role_arn)
         );
         self.pod_finding(FindingReason::TooLargeToJudge, &text)
     }
@@ -51,7 +51,7 @@ impl Words<'_> {
             "has signs of EKS Pod Identity ({}). Containers that get their credentials from it and do not have {ROLE_ARN} \
              act as the association's role, not as {}. Delete the association or the binding.",
             list(&signs),
-            shown(&self.wanted.role_arn)
+            shown(&self.expected.identity.role_arn)
         );
         (!signs.is_empty()).then(|| self.pod_finding(FindingReason::PodIdentityActive, &text))
     }
@@ -84,7 +84,7 @@ impl Words<'_> {
 
 /// By what EKS Pod Identity shows in the pod.
 fn pod_identity_signs(pod: &Pod) -> Vec<String> {
-    let label = pod.metadata.kin.labels.get(POD_IDENTITY_LABEL);
+    let label = pod.metadata.shared.labels.get(POD_IDENTITY_LABEL);
     let label = (label.map(String::as_str) == Some("enabled")).then(|| format!("label {POD_IDENTITY_LABEL}"));
     let volume = pod.spec.volumes.iter().any(|volume| volume.name == POD_IDENTITY_VOLUME);
     let volume = volume.then(|| format!("volume {POD_IDENTITY_VOLUME}"));

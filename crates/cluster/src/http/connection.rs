@@ -1,0 +1,168 @@
+//! The one builder of clients, for operator and plugin: kubeconfig or service account,
+//! impersonation, time limits, clock.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::Response;
+use kube::client::ClientBuilder;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+use tower::util::MapResponseLayer;
+
+use super::clock::Clock;
+use super::heartbeat::SILENCE;
+use super::retry::{self, Retry};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// No list of 500 objects takes longer.
+const LIST_TIMEOUT: Duration = Duration::from_secs(60);
+/// No answer takes longer. Watches end before that: the watcher asks the API server for 290
+/// seconds.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(295);
+
+/// What a user can say about the cluster; the rest is as in the kubeconfig.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Path of the kubeconfig; `None`: `KUBECONFIG`, which may name several files,
+    /// `~/.kube/config`, or the service account of the pod.
+    pub kubeconfig: Option<PathBuf>,
+    /// Name of the context.
+    pub context: Option<String>,
+    /// Name of the cluster in the kubeconfig.
+    pub cluster: Option<String>,
+    /// Name of the user in the kubeconfig.
+    pub user: Option<String>,
+    /// User to impersonate.
+    pub impersonate: Option<String>,
+    /// Groups to impersonate.
+    pub impersonate_groups: Vec<String>,
+    /// How long an answer may take.
+    pub answers: AnswerTime,
+    /// The `User-Agent` of all requests.
+    pub user_agent: String,
+}
+
+/// How long an answer may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnswerTime {
+    /// As long as a page of a list takes at most. Lists that an overloaded API server refuses are
+    /// asked for again.
+    #[default]
+    List,
+    /// As long as a watch takes at most. Whoever watches retries lists.
+    Watch,
+    /// As long as the user allows.
+    AtMost(Duration),
+}
+
+impl AnswerTime {
+    fn limit(self) -> Duration {
+        match self {
+            Self::List => LIST_TIMEOUT,
+            Self::Watch => WATCH_TIMEOUT,
+            Self::AtMost(limit) => limit,
+        }
+    }
+}
+
+/// A client with its clock, and what the kubeconfig says about it.
+#[derive(Clone)]
+pub struct Connection {
+    /// The client.
+    pub client: Client,
+    /// The API server's clock, which the client's answers set.
+    pub clock: Clock,
+    /// The namespace of the context, `default` where it names none.
+    pub namespace: String,
+    /// Address of the API server, for messages.
+    pub server: String,
+    config: Box<Config>,
+}
+
+impl Connection {
+    /// Another client with the same clock for watches that may be silent for as long as a living
+    /// API server is.
+    pub fn watching(&self) -> Result<Client, ConnectError> {
+        let mut config = (*self.config).clone();
+        config.read_timeout = Some(SILENCE);
+        client(config, &self.clock)
+    }
+}
+
+/// Makes a client. It sends no request yet.
+///
+/// kube's own retries are off: they would hide up to 15 tries, minutes long, inside of one call.
+/// The caller decides when to try again.
+pub async fn connect(options: &Options) -> Result<Connection, ConnectError> {
+    let mut config = configuration(options).await?;
+    config.connect_timeout = Some(options.answers.limit().min(CONNECT_TIMEOUT));
+    config.read_timeout = Some(options.answers.limit());
+    config.default_retry = false;
+    if let Some(user) = &options.impersonate {
+        config.auth_info.impersonate = Some(user.clone());
+        config.auth_info.impersonate_groups = Some(options.impersonate_groups.clone()).filter(|all| !all.is_empty());
+    }
+    let user_agent = options.user_agent.parse().map_err(|_| ConnectError::UserAgent)?;
+    config.headers.push((http::header::USER_AGENT, user_agent));
+    let (namespace, server) = (config.default_namespace.clone(), config.cluster_url.to_string());
+    let (config, clock) = (Box::new(config), Clock::default());
+    let client = client((*config).clone(), &clock)?;
+    let client = match options.answers {
+        AnswerTime::Watch => client,
+        AnswerTime::List | AnswerTime::AtMost(_) => retry::with_retry(&client, Retry::EveryPage),
+    };
+    Ok(Connection { client, clock, namespace, server, config })
+}
+
+async fn configuration(options: &Options) -> Result<Config, ConnectError> {
+    let chosen = KubeConfigOptions {
+        context: options.context.clone(),
+        cluster: options.cluster.clone(),
+        user: options.user.clone(),
+    };
+    Ok(match &options.kubeconfig {
+        Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &chosen).await?,
+        None if options.context.is_some() || options.cluster.is_some() || options.user.is_some() => {
+            Config::from_kubeconfig(&chosen).await?
+        }
+        None => Config::infer().await.map_err(|error| ConnectError::NoCluster(Box::new(error)))?,
+    })
+}
+
+/// A client whose answers set the clock.
+fn client(config: Config, clock: &Clock) -> Result<Client, ConnectError> {
+    let builder = ClientBuilder::try_from(config).map_err(|error| ConnectError::Setup(Box::new(error)))?;
+    let clock = clock.clone();
+    let observing = MapResponseLayer::new(move |answer: Response<_>| {
+        clock.observe(answer.headers());
+        answer
+    });
+    Ok(builder.with_layer(&observing).build())
+}
+
+/// The names of the contexts, for completion.
+pub fn contexts(kubeconfig: Option<&Path>) -> Vec<String> {
+    let read = match kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    read.map(|config| config.contexts.into_iter().map(|context| context.name).collect()).unwrap_or_default()
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig cannot be used.
+    #[error("the kubeconfig cannot be used: {0}")]
+    Kubeconfig(#[from] KubeconfigError),
+    /// Neither a kubeconfig nor a service account.
+    #[error("no cluster to talk to: set KUBECONFIG, or run inside of a pod with a service account ({0})")]
+    NoCluster(#[source] Box<kube::config::InferConfigError>),
+    /// The configuration cannot be used.
+    #[error("the cluster's configuration cannot be used: {0}")]
+    Setup(#[source] Box<kube::Error>),
+    /// The user agent has characters that no header may have.
+    #[error("the user agent is not valid in a header")]
+    UserAgent,
+}

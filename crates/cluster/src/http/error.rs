@@ -1,0 +1,235 @@
+//! What an error of the API server or of the way to it means. Nobody else looks at status codes or
+//! at the API server's words.
+//!
+//! ```text
+//! kube::Error ──► Meaning ──► write: ProblemKind      (stale, conflict, refused, failed)
+//!                        ├──► read: ReadError         (what the user of the plugin can do)
+//!                        └──► retry, lease, discovery (whether and when to try again)
+//! ```
+
+use std::error::Error;
+
+use kube::core::Status;
+
+/// What an error means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// The client found no credentials and sent no request.
+    NoCredentials,
+    /// The API server does not know who asks.
+    Unauthorized,
+    /// Whoever asks lacks the right.
+    Forbidden,
+    /// The object, the kind or the namespace does not exist.
+    NotFound,
+    /// The object is not what it was when it was observed: another resource version or UID.
+    Changed,
+    /// Another field manager owns a field that was written.
+    FieldConflict,
+    /// The API server no longer has the version that a list or a watch goes on from.
+    Expired,
+    /// The API server has too much to do and may be asked again.
+    Overloaded,
+    /// The answer took too long.
+    TimedOut,
+    /// The stored object violates its own schema, so server-side apply cannot merge anything into
+    /// it.
+    StoredInvalid,
+    /// The object would be larger than the store allows.
+    TooLarge,
+    /// The request is malformed.
+    BadRequest,
+    /// The API server understands the request and does not do it: admission, quota, an invalid
+    /// object.
+    Refused,
+    /// Nobody answers.
+    Unreachable,
+    /// Anything else.
+    Other,
+}
+
+/// What the API server's field-merging code says of a stored object that its schema does not allow.
+const STORED_INVALID: &str = "typed live object";
+/// What API server and etcd say of an object that is too large.
+const TOO_LARGE: &str = "too large";
+
+impl Meaning {
+    /// What an error of the client means.
+    pub(crate) fn of(error: &kube::Error) -> Self {
+        match innermost(error) {
+            kube::Error::Api(status) => Self::of_status(status),
+            kube::Error::Auth(_) => Self::NoCredentials,
+            error @ (kube::Error::HyperError(_) | kube::Error::Service(_)) => Self::of_transport(&chain(error)),
+            _ => Self::Other,
+        }
+    }
+
+    /// What an answer with a status means.
+    pub(crate) fn of_status(status: &Status) -> Self {
+        let mut causes = status.details.iter().flat_map(|details| &details.causes);
+        if causes.any(|cause| cause.reason == FIELD_CONFLICT) {
+            return Self::FieldConflict;
+        }
+        if status.message.contains(STORED_INVALID) {
+            return Self::StoredInvalid;
+        }
+        match Self::of_code(status.code) {
+            // etcd's refusal comes as an internal error.
+            Self::Other | Self::Refused if status.message.contains(TOO_LARGE) => Self::TooLarge,
+            meaning => meaning,
+        }
+    }
+
+    /// What the status code of an answer means by itself; without an answer, nothing.
+    pub(crate) fn of_answer(error: &kube::Error) -> Self {
+        match innermost(error) {
+            kube::Error::Api(status) => Self::of_code(status.code),
+            _ => Self::Other,
+        }
+    }
+
+    /// What a status code means by itself.
+    pub(crate) fn of_code(code: u16) -> Self {
+        match code {
+            400 => Self::BadRequest,
+            401 => Self::Unauthorized,
+            403 => Self::Forbidden,
+            404 => Self::NotFound,
+            409 => Self::Changed,
+            410 => Self::Expired,
+            504 => Self::TimedOut,
+            429 | 503 => Self::Overloaded,
+            402 | 405..=428 => Self::Refused,
+            _ => Self::Other,
+        }
+    }
+
+    /// kube and hyper tell timeouts by their texts only.
+    fn of_transport(text: &str) -> Self {
+        let timed_out = text.contains("timed out") || text.contains("deadline");
+        let connecting = text.contains("onnect");
+        if timed_out && !connecting { Self::TimedOut } else { Self::Unreachable }
+    }
+
+    /// Whether the API server is short of time, so that the same request may succeed in a moment.
+    pub(crate) fn is_short_of_time(self) -> bool {
+        matches!(self, Self::Overloaded | Self::TimedOut)
+    }
+}
+
+/// Reason of a cause: another field manager owns the field.
+const FIELD_CONFLICT: &str = "FieldManagerConflict";
+
+/// Who owns the fields that a write conflicts over.
+pub(crate) fn conflicts(error: &kube::Error) -> String {
+    let kube::Error::Api(status) = innermost(error) else { return String::new() };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let conflicts = causes.filter(|cause| cause.reason == FIELD_CONFLICT);
+    conflicts.map(|cause| format!("{} ({})", cause.message, cause.field)).collect::<Vec<_>>().join(", ")
+}
+
+/// The token to go on with behind a list that has expired.
+pub(crate) fn continue_token(error: &kube::Error) -> Option<String> {
+    let kube::Error::Api(status) = innermost(error) else { return None };
+    let token = status.metadata.as_ref()?.continue_.clone()?;
+    (Meaning::of(error) == Meaning::Expired && !token.is_empty()).then_some(token)
+}
+
+/// What the API server said, or what went wrong on the way to it.
+pub(crate) fn message(error: &kube::Error) -> String {
+    match innermost(error) {
+        kube::Error::Api(status) => status.message.clone(),
+        error => chain(error),
+    }
+}
+
+/// The error itself: each layer of a client wraps the errors of the client below.
+fn innermost(error: &kube::Error) -> &kube::Error {
+    match error {
+        kube::Error::Service(inner) => inner.downcast_ref::<kube::Error>().map_or(error, innermost),
+        error => error,
+    }
+}
+
+/// The causes of an error, each once: outer ones often repeat the inner.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The meaning of an answer with this code and message.
+    fn meaning(code: u16, message: &str) -> Meaning {
+        let status = json!({"status": "Failure", "code": code, "reason": "", "message": message});
+        Meaning::of(&kube::Error::Api(serde_json::from_value(status).unwrap()))
+    }
+
+    #[test]
+    fn texts_of_api_servers_are_told_apart() {
+        let stored_invalid = "failed to create typed live object (shop/app; podidentity.dev/v1alpha1, \
+                              Kind=PodIdentityBinding): .spec.suspend: expected boolean, got &{yes}";
+        assert_eq!(meaning(500, stored_invalid), Meaning::StoredInvalid);
+        assert_eq!(meaning(500, "etcdserver: request is too large"), Meaning::TooLarge);
+        assert_eq!(meaning(413, "Request entity too large: limit is 3145728"), Meaning::TooLarge);
+        assert_eq!(meaning(500, "etcdserver: leader changed"), Meaning::Other);
+    }
+
+    #[test]
+    fn every_write_that_is_refused_is_told_from_one_that_may_succeed_later() {
+        for (code, expected) in [
+            (400, Meaning::BadRequest),
+            (403, Meaning::Forbidden),
+            (404, Meaning::NotFound),
+            (409, Meaning::Changed),
+            (410, Meaning::Expired),
+            (422, Meaning::Refused),
+            (429, Meaning::Overloaded),
+            (500, Meaning::Other),
+            (504, Meaning::TimedOut),
+        ] {
+            assert_eq!(meaning(code, "no"), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn another_field_manager_is_named() {
+        let cause = json!({"reason": "FieldManagerConflict", "message": "conflict with \"helm\"", "field": ".a"});
+        let status = json!({"status": "Failure", "code": 409, "reason": "Conflict", "message": "Apply failed",
+            "details": {"causes": [cause]}});
+        let error = kube::Error::Api(serde_json::from_value(status).unwrap());
+        assert_eq!(Meaning::of(&error), Meaning::FieldConflict);
+        assert_eq!(conflicts(&error), "conflict with \"helm\" (.a)");
+    }
+
+    #[test]
+    fn an_error_is_found_below_the_layers_of_a_client() {
+        let status = json!({"status": "Failure", "code": 403, "reason": "", "message": "no"});
+        let inner = kube::Error::Api(serde_json::from_value(status).unwrap());
+        let outer = kube::Error::Service(Box::new(kube::Error::Service(Box::new(inner))));
+        assert_eq!((Meaning::of(&outer), message(&outer)), (Meaning::Forbidden, "no".to_owned()));
+    }
+
+    #[test]
+    fn timeouts_are_told_by_their_texts() {
+        for (text, expected) in [
+            ("client error (SendRequest): operation timed out", Meaning::TimedOut),
+            ("client error (Connect): deadline has elapsed", Meaning::Unreachable),
+            ("tcp connect error: Connection refused", Meaning::Unreachable),
+        ] {
+            assert_eq!(Meaning::of_transport(text), expected, "{text}");
+        }
+    }
+}

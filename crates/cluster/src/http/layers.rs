@@ -1,0 +1,116 @@
+//! Layers around a client: telemetry counts requests, the fence refuses writes, the heartbeat
+//! watches a stream.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use kube::Client;
+use kube::client::Body;
+use tower::{BoxError, Service};
+
+use super::fence::Fence;
+use super::heartbeat::Heartbeat;
+use super::telemetry::{RequestKind, Telemetry};
+
+type Answer<B> = BoxFuture<'static, Result<Response<B>, BoxError>>;
+
+/// The same client, which reports its requests.
+pub fn with_telemetry(client: &Client, telemetry: Arc<dyn Telemetry>) -> Client {
+    with_layer(client, move |client, request| {
+        let (kind, telemetry) = (RequestKind::of(&request), Arc::clone(&telemetry));
+        let began = Instant::now();
+        async move {
+            let answer = client.send(request).await;
+            let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            telemetry.request(&kind, code, began.elapsed());
+            Ok(answer?)
+        }
+        .boxed()
+    })
+}
+
+/// The same client, which sends only the writes that the fence lets pass: the last check before a
+/// request leaves.
+pub fn with_fence(client: &Client, fence: Fence) -> Client {
+    with_layer(client, move |client, request| {
+        let refused = !fence.lets_pass(&RequestKind::of(&request));
+        async move { if refused { Err(Refused.into()) } else { Ok(client.send(request).await?) } }.boxed()
+    })
+}
+
+/// Why a write was not sent.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("not written: this process does not lead, or only shows what it would do")]
+pub struct Refused;
+
+/// The same client for one watch stream; whatever arrives is a heartbeat.
+pub(crate) fn with_heartbeat(client: &Client, heartbeat: Heartbeat) -> Client {
+    let heartbeat = Arc::new(heartbeat);
+    with_layer(client, move |client, request| {
+        let heartbeat = Arc::clone(&heartbeat);
+        async move {
+            let answer = client.send(request).await;
+            // A refusal comes from a server that is there, too. Only silence is no heartbeat.
+            if !answer.as_ref().is_err_and(is_timeout) {
+                heartbeat.beat();
+            }
+            Ok(answer?.map(|body| {
+                body.map_frame(move |frame| {
+                    heartbeat.beat();
+                    frame
+                })
+            }))
+        }
+        .boxed()
+    })
+}
+
+fn is_timeout(error: &kube::Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// The same client, whose requests `send` sends.
+pub(crate) fn with_layer<B>(
+    client: &Client,
+    send: impl Fn(Client, Request<Body>) -> Answer<B> + Send + Sync + 'static,
+) -> Client
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (inner, namespace) = (client.clone(), client.default_namespace().to_owned());
+    Client::new(Layer { inner, send }, namespace)
+}
+
+struct Layer<F> {
+    inner: Client,
+    send: F,
+}
+
+impl<B, F: Fn(Client, Request<Body>) -> Answer<B>> Service<Request<Body>> for Layer<F> {
+    type Response = Response<B>;
+    type Error = BoxError;
+    type Future = Answer<B>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Answer<B> {
+        (self.send)(self.inner.clone(), request)
+    }
+}

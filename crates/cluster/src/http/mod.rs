@@ -1,0 +1,20 @@
+//! The way to the API server: one client for operator and plugin, and what its requests pass
+//! through.
+//!
+//! ```text
+//! connection (kubeconfig, service account) ──► (Client, Clock)
+//! Client ──► retry, page_size ──► heartbeat ──► fence ──► telemetry ──► API server
+//! ```
+//!
+//! [`error`] says what an error of the API server means; nobody else looks at status codes.
+
+pub mod clock;
+pub mod connection;
+pub mod discovery;
+pub mod error;
+pub mod fence;
+pub mod heartbeat;
+pub mod layers;
+pub mod page_size;
+pub mod retry;
+pub mod telemetry;

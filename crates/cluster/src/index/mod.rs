@@ -1,0 +1,223 @@
+//! The index: all that is known of the cluster, by namespace and service account. A look-up is by
+//! key and scans nothing.
+//!
+//! ```text
+//! Object ──► compressed (in memory most of a day) ──► Identity (bindings, service account, workloads, pods) ──► Snapshot
+//!            locations (which account an object belongs to)      status_totals (counts of all statuses)
+//! ```
+
+mod compressed;
+mod compressors;
+mod entry;
+mod identity;
+mod locations;
+mod object;
+mod sorted_vec;
+mod status_totals;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use podidentity_api::PodIdentityBinding;
+use podidentity_core::objects::Namespace;
+use podidentity_core::snapshot::{Config, Snapshot};
+
+use self::compressed::Compressed;
+use self::compressors::Compressors;
+use self::entry::{Head, Version};
+use self::identity::Identity;
+use self::locations::Locations;
+
+pub use self::object::{IdentityKey, Kind, Object, ObjectId};
+pub use self::status_totals::{ConditionKey, StatusTotals};
+
+#[derive(Default)]
+struct State {
+    namespaces: HashMap<String, Arc<Namespace>>,
+    /// By namespace, then by service account.
+    identities: HashMap<String, HashMap<Arc<str>, Identity>>,
+    locations: Locations,
+    compressors: Compressors,
+    status_totals: StatusTotals,
+}
+
+/// The index. Cheap to clone; all clones are the same index.
+#[derive(Clone, Default)]
+pub struct Index {
+    state: Arc<Mutex<State>>,
+}
+
+impl Index {
+    /// Adds an object and returns the identities that it concerns, if they are bound or were until
+    /// now. Ignores a version that is not newer than the entry: our own writes are in the index
+    /// before their watch event arrives.
+    pub fn apply(&self, object: Object) -> Vec<IdentityKey> {
+        self.lock().apply(object)
+    }
+
+    /// Adds an object that answers a write. An object that is not in the index any more stays out:
+    /// its deletion has overtaken the answer.
+    pub fn refresh(&self, object: Object) {
+        let mut state = self.lock();
+        let id = object.id();
+        let Some(account) = state.locations.get(&id) else { return };
+        let entry = state.identity(&id.namespace, &account).version(&id);
+        if entry.is_some_and(|entry| entry.uid() == Version::of(&object).uid()) {
+            state.apply(object);
+        }
+    }
+
+    /// Removes an object (unless another one has taken its name) and returns the identities that it
+    /// concerned, if they are bound or were until now: an identity that no binding names any more
+    /// is to be forgotten.
+    pub fn delete(&self, id: &ObjectId, uid: Option<&str>) -> Vec<IdentityKey> {
+        self.lock().delete(id, uid)
+    }
+
+    /// The objects of a kind in one namespace or in all. Those that a complete list does not have
+    /// are to be deleted.
+    pub fn objects(&self, kind: Kind, within: Option<&str>) -> HashSet<ObjectId> {
+        let state = self.lock();
+        match kind {
+            Kind::Namespace => state.namespaces.keys().map(|name| ObjectId::of_namespace(name)).collect(),
+            _ => state.locations.of(kind, within),
+        }
+    }
+
+    /// All identities that a binding names.
+    pub fn bound(&self) -> Vec<IdentityKey> {
+        let state = self.lock();
+        state.identities.keys().flat_map(|namespace| state.bound_in(namespace)).collect()
+    }
+
+    /// All identities that any object concerns, bound or not.
+    pub fn known(&self) -> Vec<IdentityKey> {
+        let state = self.lock();
+        let named = |(namespace, accounts): (&String, &HashMap<Arc<str>, Identity>)| {
+            let key =
+                |account: &Arc<str>| IdentityKey { namespace: namespace.clone(), service_account: account.to_string() };
+            accounts.keys().map(key).collect::<Vec<_>>()
+        };
+        state.identities.iter().flat_map(named).collect()
+    }
+
+    /// The totals of the statuses of all bindings.
+    pub fn status_totals(&self) -> StatusTotals {
+        self.lock().status_totals.clone()
+    }
+
+    /// Everything about one identity, or `None` if no binding names it.
+    pub fn snapshot(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
+        self.look(key, config, now).filter(|snapshot| !snapshot.bindings.is_empty())
+    }
+
+    /// Everything about one identity, bound or not; `None` if nothing is known of it.
+    pub fn look(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
+        let state = self.lock();
+        let identity = state.identities.get(&key.namespace)?.get(key.service_account.as_str())?;
+        identity.decompress(Snapshot {
+            namespace_object: state.namespaces.get(&key.namespace).cloned(),
+            ..Snapshot::empty(&key.namespace, &key.service_account, now, config)
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock; if something did, the maps would still be maps.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn apply(&mut self, object: Object) -> Vec<IdentityKey> {
+        let id = object.id();
+        if let Object::Namespace(namespace) = object {
+            self.namespaces.insert(id.name.clone(), namespace);
+            return self.bound_in(&id.name).collect();
+        }
+        let Some(name) = object.service_account() else { return self.delete(&id, None) };
+        let account = self.account(&id.namespace, name);
+        let version = Version::of(&object);
+        let mut affected = Vec::new();
+        if let Some(before) = self.locations.get(&id) {
+            let entry = self.identity(&id.namespace, &before).version(&id);
+            if entry.is_some_and(|entry| !version.is_newer_than(entry)) {
+                return Vec::new();
+            }
+            if before != account {
+                affected.extend(self.delete(&id, None));
+            }
+        }
+        let name = self.locations.set(&id, Arc::clone(&account));
+        if let Object::Binding(binding) = &object {
+            self.status_totals.add(binding);
+        }
+        let Some(body) = self.compressors.compress(object) else { return affected };
+        let head = Head::new(id.kind, name, version);
+        if let Some(replaced) = self.identity(&id.namespace, &account).insert(&id, head, body) {
+            self.uncount(&replaced);
+        }
+        affected.extend(self.if_bound(&id.namespace, &account));
+        affected
+    }
+
+    fn delete(&mut self, id: &ObjectId, uid: Option<&str>) -> Vec<IdentityKey> {
+        if id.kind == Kind::Namespace {
+            self.namespaces.remove(&id.name);
+            return self.bound_in(&id.name).collect();
+        }
+        let Some(account) = self.locations.get(id) else { return Vec::new() };
+        let identity = self.identity(&id.namespace, &account);
+        let entry = identity.version(id).and_then(Version::uid);
+        if uid.is_some() && entry != uid {
+            return Vec::new();
+        }
+        let was_bound = identity.is_bound();
+        let removed = identity.remove(id);
+        let emptied = identity.is_empty();
+        if let Some(binding) = removed {
+            self.uncount(&binding);
+        }
+        self.locations.remove(id);
+        if emptied && let Some(accounts) = self.identities.get_mut(&id.namespace) {
+            accounts.remove(&*account);
+            if accounts.is_empty() {
+                self.identities.remove(&id.namespace);
+            }
+        }
+        let key = || IdentityKey { namespace: id.namespace.clone(), service_account: account.to_string() };
+        was_bound.then(key).into_iter().collect()
+    }
+
+    fn uncount(&mut self, binding: &Compressed<PodIdentityBinding>) {
+        if let Some(binding) = binding.decompress() {
+            self.status_totals.remove(&binding);
+        }
+    }
+
+    /// The name of a service account, in the one copy that all share.
+    fn account(&self, namespace: &str, service_account: &str) -> Arc<str> {
+        let known = self.identities.get(namespace).and_then(|accounts| accounts.get_key_value(service_account));
+        known.map_or_else(|| Arc::from(service_account), |(account, _)| Arc::clone(account))
+    }
+
+    fn identity(&mut self, namespace: &str, service_account: &Arc<str>) -> &mut Identity {
+        let accounts = self.identities.entry(namespace.to_owned()).or_default();
+        accounts.entry(Arc::clone(service_account)).or_default()
+    }
+
+    fn if_bound(&self, namespace: &str, service_account: &str) -> Option<IdentityKey> {
+        let identity = self.identities.get(namespace)?.get(service_account)?;
+        identity
+            .is_bound()
+            .then(|| IdentityKey { namespace: namespace.to_owned(), service_account: service_account.to_owned() })
+    }
+
+    fn bound_in(&self, namespace: &str) -> impl Iterator<Item = IdentityKey> {
+        let accounts = self.identities.get(namespace).into_iter().flatten();
+        accounts.filter(|(_, identity)| identity.is_bound()).map(|(account, _)| IdentityKey {
+            namespace: namespace.to_owned(),
+            service_account: (**account).to_owned(),
+        })
+    }
+}

@@ -1,0 +1,166 @@
+//! Argo Rollouts: watched while the API server serves them, which may be never, or change at any
+//! time.
+//!
+//! ```text
+//! are they served? ──► yes: start the streams ──► no more: stop them, forget their objects
+//! ```
+//!
+//! With rights in the whole cluster, a watch on the one definition answers that. With rights in a
+//! few namespaces only, the operator asks the API server every minute what it serves.
+
+use std::time::Duration;
+
+use futures::future::{BoxFuture, Either, join_all, pending};
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt, pin_mut};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch};
+use kube::{Api, Client, Resource};
+use podidentity_core::objects::{Rollout, WorkloadKind};
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::scope::{POLL_EVERY, WatchScope};
+use super::streams::{Source, Stream};
+use crate::http::discovery::serves;
+use crate::index::{Kind, Object};
+
+const DEFINITION: &str = "rollouts.argoproj.io";
+const WATCHED: &str = "CustomResourceDefinition";
+const API_VERSION: &str = "argoproj.io/v1alpha1";
+const PLURAL: &str = "rollouts";
+/// A definition that is there but cannot be used (not accepted, being deleted) keeps nobody from
+/// working for longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+const KIND: Kind = Kind::Workload(WorkloadKind::Rollout);
+
+/// The stream of Rollouts, which begins and ends with their definition, and a receiver that is
+/// ready when nobody has to wait for them any more: they are listed, there are none, or it cannot
+/// be known.
+pub(crate) fn rollouts(source: &Source) -> Stream {
+    let (looked, receiver) = oneshot::channel();
+    let keeper = Keeper { source: source.clone(), looked: Some(looked), listed: None, running: None };
+    (keeper.run().boxed(), receiver)
+}
+
+struct Keeper {
+    source: Source,
+    /// Signals once that nobody has to wait any more.
+    looked: Option<oneshot::Sender<()>>,
+    /// Ready when the streams have delivered their first full lists.
+    listed: Option<BoxFuture<'static, ()>>,
+    running: Option<BoxFuture<'static, ()>>,
+}
+
+impl Keeper {
+    async fn run(mut self) {
+        let mut served = match self.source.scope {
+            WatchScope::Cluster => defined(self.source.client(WATCHED)),
+            WatchScope::Namespaces(_) => discovered(self.source.client(WATCHED)),
+        };
+        let patience = tokio::time::sleep(PATIENCE);
+        pin_mut!(patience);
+        loop {
+            let running = self.running.as_mut().map_or(Either::Left(pending()), Either::Right);
+            let listed = self.listed.as_mut().map_or(Either::Left(pending()), Either::Right);
+            tokio::select! {
+                served = served.next() => match served {
+                    Some(Ok(true)) => self.start(),
+                    Some(Ok(false)) => {
+                        self.stop();
+                        self.need_not_be_waited_for();
+                    }
+                    Some(Err(error)) => {
+                        warn!(
+                            %error,
+                            "it cannot be seen whether Argo Rollouts is installed, trying again; until then its \
+                             Rollouts may be left out (for a whole cluster this needs the rights to list and watch \
+                             customresourcedefinitions named {DEFINITION})"
+                        );
+                        self.source.listeners.telemetry.watch_failed(WATCHED);
+                        self.need_not_be_waited_for();
+                    }
+                    None => return,
+                },
+                () = running => self.running = None,
+                () = &mut patience, if self.looked.is_some() => self.need_not_be_waited_for(),
+                () = listed => {
+                    self.listed = None;
+                    self.need_not_be_waited_for();
+                }
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        if self.running.is_some() {
+            return;
+        }
+        info!("Argo Rollouts is installed: its Rollouts are watched");
+        let (running, listed): (Vec<_>, Vec<_>) =
+            self.source.watch::<Rollout>(KIND, Object::workload).into_iter().unzip();
+        self.running = Some(join_all(running).map(|_| ()).boxed());
+        self.listed = Some(join_all(listed).map(|_| ()).boxed());
+    }
+
+    fn stop(&mut self) {
+        if self.running.take().is_some() {
+            info!("Argo Rollouts is not installed any more");
+        }
+        self.listed = None;
+        let index = &self.source.index;
+        for key in index.objects(KIND, None).iter().flat_map(|id| index.delete(id, None)) {
+            (self.source.listeners.notify)(key);
+        }
+    }
+
+    fn need_not_be_waited_for(&mut self) {
+        if let Some(looked) = self.looked.take() {
+            // The receiver is only gone when the process is shutting down.
+            let _ = looked.send(());
+        }
+    }
+}
+
+type Served = BoxStream<'static, Result<bool, watcher::Error>>;
+
+/// Whether the definition exists, as its watch shows it.
+fn defined(client: Client) -> Served {
+    // Metadata only: the definition itself is large.
+    let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(client);
+    let config = watcher::Config::default().fields(&format!("metadata.name={DEFINITION}"));
+    let mut listed = false;
+    let served = watch(api, config).default_backoff().map(move |event| {
+        let event = event?;
+        Ok(match event {
+            Event::Init => {
+                listed = false;
+                None
+            }
+            Event::InitApply(definition) | Event::Apply(definition) => {
+                listed = true;
+                // Its objects go first, and their stream shows how; the definition's own end comes
+                // after.
+                definition.meta().deletion_timestamp.is_none().then_some(true)
+            }
+            Event::InitDone if listed => None,
+            Event::InitDone | Event::Delete(_) => Some(false),
+        })
+    });
+    served.filter_map(async |served| served.transpose()).boxed()
+}
+
+/// Whether the API server says that it serves them, asked again and again: everybody may ask that.
+fn discovered(client: Client) -> Served {
+    let mut ticks = interval(POLL_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let asked = stream::unfold((client, ticks), async |(client, mut ticks)| {
+        ticks.tick().await;
+        let served = serves(&client, API_VERSION, PLURAL).await.map_err(watcher::Error::InitialListFailed);
+        Some((served, (client, ticks)))
+    });
+    asked.boxed()
+}

@@ -1,0 +1,14 @@
+//! Watch streams that keep the index up to date.
+//!
+//! ```text
+//! scope (whole cluster, some namespaces) ──► streams, one for each kind ──► decode (one bad object spoils no list) ──► index
+//!                                       └──► argo_rollouts, while their definition is installed
+//! ```
+
+pub mod argo_rollouts;
+pub mod decode;
+pub mod scope;
+mod streams;
+
+pub use self::scope::WatchScope;
+pub use self::streams::{Listeners, Notify, streams};

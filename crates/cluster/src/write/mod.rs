@@ -1,0 +1,12 @@
+//! Writes: each is conditional on the object being as it was observed.
+//!
+//! ```text
+//! Step ──► request ──► outcome: steps      Report ──► status      Transition ──► events (beside the reconciles)
+//! edit: the few writes of the plugin
+//! ```
+
+pub mod edit;
+pub mod events;
+mod request;
+pub mod status;
+pub mod steps;

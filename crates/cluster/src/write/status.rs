@@ -1,0 +1,137 @@
+//! Statuses of bindings.
+
+use kube::api::{ApiResource, DynamicObject};
+use kube::{Api, Client};
+use podidentity_api::PodIdentityBindingStatus;
+use podidentity_core::objects::ObservedBinding;
+use podidentity_core::outcome::{Problem, ProblemKind};
+use podidentity_core::status::Report;
+use podidentity_core::step::Target;
+use serde_json::{Value, json};
+use tracing::{debug, warn};
+
+use super::request::{Ownership, Part, Requests, WriteError, only};
+use crate::http::clock::Clock;
+use crate::http::error::Meaning;
+use crate::index::{Index, Object};
+
+/// What became of statuses.
+#[derive(Debug, Default)]
+pub struct WrittenStatuses<'a> {
+    /// Those that were written.
+    pub written: Vec<&'a Report>,
+    /// How many the API server refuses.
+    pub refused: usize,
+    /// The first problem.
+    pub problem: Option<Problem>,
+}
+
+/// Writes statuses of bindings of one namespace, and puts the answers into the index.
+#[derive(Clone, Copy)]
+pub struct StatusWriter<'a> {
+    /// The client.
+    pub client: &'a Client,
+    /// The API server's clock.
+    pub clock: &'a Clock,
+    /// Receives the answers.
+    pub index: &'a Index,
+    /// The namespace.
+    pub namespace: &'a str,
+}
+
+impl StatusWriter<'_> {
+    /// Writes statuses. In the place of one that is refused it writes a minimal one.
+    pub async fn write<'r>(&self, reports: &'r [Report]) -> WrittenStatuses<'r> {
+        let mut statuses = WrittenStatuses::default();
+        for report in reports {
+            let (namespace, binding) = (self.namespace, &report.binding);
+            match self.write_one(binding, &report.status).await {
+                Ok(()) => statuses.written.push(report),
+                Err(error) => {
+                    if error.kind == ProblemKind::Stale {
+                        debug!(namespace, binding = binding.name, "status not written: the binding has changed");
+                    } else {
+                        warn!(namespace, binding = binding.name, error = error.message, "status not written");
+                    }
+                    if is_refusal(&error) {
+                        statuses.refused += 1;
+                        self.write_minimal(report, &error).await;
+                    }
+                    statuses.problem.get_or_insert(error.into());
+                }
+            }
+        }
+        statuses
+    }
+
+    async fn write_minimal(&self, report: &Report, refusal: &WriteError) {
+        if report.refusal_recorded {
+            return;
+        }
+        let minimal = report.minimal(&refusal.message, self.clock.now());
+        if let Err(error) = self.write_one(&report.binding, &minimal).await {
+            let (namespace, binding) = (self.namespace, &report.binding.name);
+            warn!(namespace, binding, error = error.message, "minimal status not written");
+        }
+    }
+
+    /// Writes the status of a binding.
+    async fn write_one(&self, binding: &Target, status: &PodIdentityBindingStatus) -> Result<(), WriteError> {
+        let requests = Requests { client: self.client, namespace: self.namespace };
+        let body = json!({"status": status});
+        // The status is ours alone; the default that the schema gives belongs to whoever created
+        // the binding.
+        let applied = requests.apply::<ObservedBinding>(binding, body, Ownership::Taken, Part::Status).await;
+        let stored = match applied {
+            Err(error) if error.meaning == Meaning::StoredInvalid => self.replace(requests, binding, status).await,
+            applied => applied.map(Object::binding),
+        }?;
+        if let Object::Binding(stored) = &stored
+            && stored.status.clone().unwrap_or_default() != *status
+        {
+            return Err(WriteError {
+                workload: None,
+                what: format!("status of {}", requests.name_of::<ObservedBinding>(&binding.name)),
+                meaning: Meaning::Refused,
+                kind: ProblemKind::Refused,
+                message: "the API server stores only part of it, because its definition of PodIdentityBinding is of \
+                          another version than the operator: apply the definition that belongs to this operator \
+                          (config/crd)"
+                    .to_owned(),
+            });
+        }
+        self.index.refresh(stored);
+        Ok(())
+    }
+
+    /// Writes the status of a binding that cannot be applied to: field by field, and null for
+    /// fields that are stored and no longer set.
+    async fn replace(
+        &self,
+        requests: Requests<'_>,
+        binding: &Target,
+        status: &PodIdentityBindingStatus,
+    ) -> Result<Object, WriteError> {
+        let what = || requests.name_of::<ObservedBinding>(&binding.name);
+        let stored = Api::<DynamicObject>::namespaced_with(
+            self.client.clone(),
+            self.namespace,
+            &ApiResource::erase::<ObservedBinding>(&()),
+        );
+        let found = requests.within_time(what, stored.list(&only(&binding.name))).await?;
+        let mut body = json!(status);
+        let before = found.items.first().and_then(|found| found.data["status"].as_object());
+        for key in before.into_iter().flat_map(|before| before.keys()) {
+            if body[key].is_null() {
+                body[key] = Value::Null;
+            }
+        }
+        requests.merge(binding, json!({"metadata": {}, "status": body}), Part::Status).await
+    }
+}
+
+/// Whether the API server refuses the status itself. One that is too large for the store fails with
+/// an error that otherwise passes by itself.
+fn is_refusal(error: &WriteError) -> bool {
+    error.kind == ProblemKind::Refused || error.meaning == Meaning::TooLarge
+}

@@ -1,0 +1,128 @@
+//! The identity that a binding declares, and its hash.
+
+use std::collections::BTreeMap;
+
+use podidentity_api::{PodIdentityBindingSpec, VerifiedIdentity};
+use sha2::{Digest, Sha256};
+
+use crate::settings::{IdentityAnnotation, Settings};
+
+/// The identity that a binding declares for its pods. It never changes; its hash names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredIdentity {
+    /// ARN of the role.
+    pub role_arn: String,
+    /// Audience of the token; `None`: not declared, that of the service account or the webhook's
+    /// default is expected.
+    pub audience: Option<String>,
+    /// Lifetime of the token in seconds; `None`: not declared, any will do.
+    pub token_expiration: Option<i64>,
+    /// Regional STS endpoint; `None`: not declared, any will do.
+    pub sts_regional_endpoints: Option<bool>,
+}
+
+impl From<VerifiedIdentity> for DesiredIdentity {
+    /// What the status remembers of an identity.
+    fn from(identity: VerifiedIdentity) -> Self {
+        Self {
+            role_arn: identity.role_arn,
+            audience: identity.audience,
+            token_expiration: identity.token_expiration_seconds,
+            sts_regional_endpoints: identity.sts_regional_endpoints,
+        }
+    }
+}
+
+impl From<DesiredIdentity> for VerifiedIdentity {
+    fn from(identity: DesiredIdentity) -> Self {
+        Self {
+            role_arn: identity.role_arn,
+            audience: identity.audience,
+            token_expiration_seconds: identity.token_expiration,
+            sts_regional_endpoints: identity.sts_regional_endpoints,
+        }
+    }
+}
+
+impl DesiredIdentity {
+    /// What the spec declares.
+    pub fn of(spec: &PodIdentityBindingSpec) -> Self {
+        Self {
+            role_arn: spec.role_arn.clone(),
+            audience: spec.audience.clone(),
+            token_expiration: spec.token_expiration_seconds,
+            sts_regional_endpoints: spec.sts_regional_endpoints,
+        }
+    }
+
+    /// What differs from the other identity, in words: the role, or whatever else.
+    pub fn differences_from(&self, other: &Self) -> String {
+        if self.role_arn != other.role_arn {
+            return self.role_arn.clone();
+        }
+        let or_default = |text: Option<String>| text.unwrap_or_else(|| "not declared".to_owned());
+        let lifetime = |identity: &Self| identity.token_expiration.map(|seconds| format!("{seconds}"));
+        let regional = |identity: &Self| identity.sts_regional_endpoints.map(|regional| format!("{regional}"));
+        let parts = [
+            ("audience", self.audience.clone(), other.audience.clone()),
+            ("tokenExpirationSeconds", lifetime(self), lifetime(other)),
+            ("stsRegionalEndpoints", regional(self), regional(other)),
+        ];
+        let different = parts.into_iter().filter(|(_, own, others)| own != others);
+        different.map(|(name, own, _)| format!("{name} {}", or_default(own))).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// The annotations of the service account that declare the identity: one for each field that is
+    /// set.
+    pub fn annotations(&self, settings: &Settings) -> BTreeMap<String, String> {
+        let declared = |annotation| Some((settings.annotation(annotation), self.value(annotation)?));
+        IdentityAnnotation::ALL.into_iter().filter_map(declared).collect()
+    }
+
+    /// The value that the annotation declares; `None`: it is not declared.
+    fn value(&self, annotation: IdentityAnnotation) -> Option<String> {
+        match annotation {
+            IdentityAnnotation::RoleArn => Some(self.role_arn.clone()),
+            IdentityAnnotation::Audience => self.audience.clone(),
+            IdentityAnnotation::TokenExpiration => self.token_expiration.map(|seconds| seconds.to_string()),
+            IdentityAnnotation::StsRegionalEndpoints => self.sts_regional_endpoints.map(|it| it.to_string()),
+        }
+    }
+
+    /// A short hash of the identity for the pod template: the same identity always gives the same
+    /// hash.
+    pub fn hash(&self) -> String {
+        let canonical =
+            serde_json::json!([self.role_arn, self.audience, self.token_expiration, self.sts_regional_endpoints]);
+        short_hash(&canonical.to_string())
+    }
+}
+
+/// Ten hexadecimal digits of a text's SHA-256.
+pub(crate) fn short_hash(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().take(5).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_declared_field_changes_the_hash() {
+        let base = DesiredIdentity {
+            role_arn: "arn:aws:iam::111122223333:role/a".into(),
+            audience: None,
+            token_expiration: None,
+            sts_regional_endpoints: None,
+        };
+        let others = [
+            DesiredIdentity { role_arn: "arn:aws:iam::111122223333:role/b".into(), ..base.clone() },
+            DesiredIdentity { audience: Some("sts.amazonaws.com".into()), ..base.clone() },
+            DesiredIdentity { token_expiration: Some(86400), ..base.clone() },
+            DesiredIdentity { sts_regional_endpoints: Some(false), ..base.clone() },
+        ];
+        assert!(others.iter().all(|other| other.hash() != base.hash()));
+        assert_eq!(base.clone().hash(), base.hash());
+    }
+}

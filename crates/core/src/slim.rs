@@ -1,0 +1,236 @@
+//! Slimming: the parts of a pod or a template that no decision reads are left out.
+//!
+//! Most of a pod are other people's variables, mounts and labels, and one mount of a generated
+//! name. Without them all pods of a template are equal, and an index can keep their common part
+//! once.
+//!
+//! What is kept has no room to grow: a list that was decoded has room for four, and a map that was
+//! emptied for eleven.
+//!
+//! Where it is not plain that a part does not matter, it stays. `tests/properties` holds that
+//! verdicts do not change.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use podidentity_api::names;
+
+use crate::injection::{SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME};
+use crate::objects::{Container, Map, Pod, PodSpec, PodTemplate, Volume, VolumeMount, Workload, some};
+use crate::steps::step;
+use crate::verify::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME, variables_that_are_read};
+
+/// Annotations of a workload that may be read.
+const OURS: &str = "podidentity.dev/";
+/// Windows pods are recognised by these.
+const SELECTORS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
+
+impl Pod {
+    /// The pod without what no judgement depends on.
+    #[must_use]
+    pub fn slim(mut self) -> Self {
+        let spec = Arc::make_mut(&mut self.spec);
+        spec.slim();
+        slim_mounts(spec);
+        let shared = Arc::make_mut(&mut self.metadata.shared);
+        slim_labels(&mut shared.labels);
+        slim_annotations(&mut shared.annotations);
+        self
+    }
+}
+
+impl Workload {
+    /// The workload without what no judgement of it or its pods depends on. Its own labels stay:
+    /// bindings select by them.
+    #[must_use]
+    pub fn slim(mut self) -> Self {
+        self.template.slim();
+        let annotations = self.metadata.annotations.take();
+        self.metadata.annotations =
+            annotations.and_then(|it| some(it, |key| key.starts_with(OURS) || crate::slip::concerns(key)));
+        self
+    }
+}
+
+impl PodTemplate {
+    /// The template without what no judgement depends on. Mounts and volumes stay: what is injected
+    /// decides which of them matter.
+    fn slim(&mut self) {
+        self.spec.slim();
+        slim_labels(&mut self.metadata.labels);
+        slim_annotations(&mut self.metadata.annotations);
+    }
+}
+
+impl PodSpec {
+    fn slim(&mut self) {
+        keep(&mut self.node_selector, |key| SELECTORS.contains(&key));
+        self.affinity = self.affinity.take().filter(|affinity| affinity.demands_windows());
+        for container in self.init_containers.iter_mut().chain(&mut self.containers) {
+            let mut read = variables_that_are_read(container).into_iter();
+            container.env.retain(|_| read.next().unwrap_or(true));
+            container.env.shrink_to_fit();
+            container.env_from.shrink_to_fit();
+            container.volume_mounts.shrink_to_fit();
+        }
+        self.init_containers.shrink_to_fit();
+        self.containers.shrink_to_fit();
+        for projected in self.volumes.iter_mut().filter_map(|volume| volume.projected.as_mut()) {
+            projected.sources.shrink_to_fit();
+        }
+        self.volumes.shrink_to_fit();
+    }
+}
+
+fn slim_labels(labels: &mut Map) {
+    keep(labels, |key| [SKIP_LABEL, POD_IDENTITY_LABEL].contains(&key));
+}
+
+/// The annotation domain is a setting, so keys are known by their names in it.
+fn slim_annotations(annotations: &mut Map) {
+    keep(annotations, |key| {
+        let name = key.rsplit_once('/').map_or("", |(_, name)| name);
+        key == names::IDENTITY_ANNOTATION
+            || [SKIP_CONTAINERS, TOKEN_EXPIRATION].contains(&name)
+            || crate::slip::concerns(key)
+    });
+}
+
+/// Keeps the entries of these keys.
+fn keep(map: &mut Map, is_kept: impl Fn(&str) -> bool) {
+    let mut entries = std::mem::take(map).into_tuple_vec();
+    entries.retain(|(key, _)| is_kept(key));
+    entries.shrink_to_fit();
+    *map = Map::from_sorted_store_unchecked(entries);
+}
+
+/// Leaves out mounts that cannot lie over a token, and then volumes that nobody mounts.
+fn slim_mounts(spec: &mut PodSpec) {
+    let mut volumes = std::mem::take(&mut spec.volumes);
+    let offering: HashSet<&str> = volumes.iter().filter(|it| offers(it)).map(|it| it.name.as_str()).collect();
+    let has_token = |mount: &VolumeMount| offering.contains(mount.name.as_str());
+    let mut mounted: HashSet<String> = HashSet::new();
+    for container in spec.init_containers.iter_mut().chain(&mut spec.containers) {
+        let tokens = container.volume_mounts.iter().filter(|mount| has_token(mount));
+        let mut paths: Vec<String> = tokens.map(|mount| mount.mount_path.clone()).collect();
+        match token_file(container) {
+            File::At(path) => paths.push(path),
+            File::None => {}
+            File::Unknown => paths.push("/".to_owned()),
+        }
+        let paths = Paths::of(&paths);
+        container
+            .volume_mounts
+            .retain(|mount| is_ours(&mount.name) || has_token(mount) || paths.may_touch(&mount.mount_path));
+        container.volume_mounts.shrink_to_fit();
+        mounted.extend(container.volume_mounts.iter().map(|mount| mount.name.clone()));
+    }
+    volumes.retain(|it| is_ours(&it.name) || offers(it) || mounted.contains(&it.name));
+    volumes.shrink_to_fit();
+    spec.volumes = volumes;
+}
+
+fn is_ours(volume: &str) -> bool {
+    volume == VOLUME || volume == POD_IDENTITY_VOLUME
+}
+
+/// Whether the volume has a token for anybody but the API server.
+fn offers(volume: &Volume) -> bool {
+    let sources = volume.projected.iter().flat_map(|projected| &projected.sources);
+    let mut tokens = sources.filter_map(|source| source.service_account_token.as_ref());
+    tokens.any(|token| token.audience.as_deref().is_some_and(|audience| !audience.is_empty()))
+}
+
+enum File {
+    None,
+    At(String),
+    Unknown,
+}
+
+/// Where the container looks for its token.
+fn token_file(container: &Container) -> File {
+    let Some(variable) = container.env.iter().rfind(|variable| variable.name == TOKEN_FILE) else { return File::None };
+    match variable.value.as_deref() {
+        Some(path) if path.contains(['$', '\\', ':']) => File::Unknown,
+        Some(path) if !path.is_empty() => File::At(path.to_owned()),
+        _ if variable.value_from.is_some() => File::Unknown,
+        _ => File::None,
+    }
+}
+
+/// Paths of a container in which, or around which, another may lie.
+enum Paths {
+    /// None of these begins with another, and they are in order: so of those that a path may begin
+    /// with only the last before it has to be looked at.
+    Plain(Vec<String>),
+    /// One of them is spelled such that it may be anywhere.
+    Anywhere,
+}
+
+impl Paths {
+    fn of(paths: &[String]) -> Self {
+        let Some(mut all) = paths.iter().map(|path| plain(path)).collect::<Option<Vec<_>>>() else {
+            return Self::Anywhere;
+        };
+        all.sort_unstable();
+        all.dedup_by(|path, before| path.starts_with(before.as_str()));
+        Self::Plain(all)
+    }
+
+    /// Whether one of them may lie in the other path or the other in one of them, however they are
+    /// spelled. Says so rather too often.
+    fn may_touch(&self, other: &str) -> bool {
+        let Self::Plain(paths) = self else { return true };
+        let Some(other) = plain(other) else { return !paths.is_empty() };
+        let after = paths.partition_point(|path| {
+            step();
+            *path <= other
+        });
+        let before = after.checked_sub(1).and_then(|index| paths.get(index));
+        before.is_some_and(|path| other.starts_with(path.as_str()))
+            || paths.get(after).is_some_and(|path| path.starts_with(&other))
+    }
+}
+
+/// A path that is spelled in the usual way, in lower case and without slashes around it. `/var/run`
+/// is `/run`: the one is a link to the other in nearly every image.
+fn plain(path: &str) -> Option<String> {
+    let odd = path.contains("..") || path.contains("//") || path.contains("/.") || path.contains(['\\', ':']);
+    let path = (!odd).then(|| path.trim_start_matches("./").trim_matches('/').to_lowercase())?;
+    let inner = path.strip_prefix("var/").filter(|inner| *inner == "run" || inner.starts_with("run/"));
+    Some(inner.map_or_else(|| path.clone(), str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Each with each, as it is meant.
+    fn touches(paths: &[String], other: &str) -> bool {
+        paths.iter().any(|path| match (plain(path), plain(other)) {
+            (Some(one), Some(other)) => one.starts_with(&other) || other.starts_with(&one),
+            _ => true,
+        })
+    }
+
+    #[test]
+    fn var_run_is_run() {
+        let touch = |one: &str, other: &str| Paths::of(&[one.to_owned()]).may_touch(other);
+        assert!(touch("/var/run/secrets", "/run/secrets/aws"));
+        assert!(touch("/run/secrets/aws/token", "/VAR/run"));
+        assert!(!touch("/var/runs", "/run"));
+        assert!(!touch("/var/run/secrets", "/var/lib"));
+    }
+
+    proptest! {
+        #[test]
+        fn paths_touch_as_if_each_were_compared_with_each(
+            paths in prop::collection::vec("(/?(var/)?run|[/ab.A]{0,6})[/ab.A]{0,3}", 0..6),
+            other in "(/?(var/)?run|[/ab.A]{0,6})[/ab.A]{0,3}",
+        ) {
+            prop_assert_eq!(Paths::of(&paths).may_touch(&other), touches(&paths, &other));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Bindings that are being deleted: what keeps them, and what is said when they go.
+
+use std::sync::Arc;
+
+use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus};
+use podidentity_api::{Reason, names};
+
+use super::summary::{Progress, Summary};
+use super::{Transition, conditions};
+use crate::assess::{Assessment, Deletion};
+use crate::outcome::{Outcome, ProblemKind};
+use crate::plan::has_finalizer;
+use crate::snapshot::Snapshot;
+use crate::step::Step;
+
+/// The statuses of bindings that stay for a while after their deletion.
+pub(super) fn statuses<'a>(
+    snapshot: &'a Snapshot,
+    assessment: &'a Assessment,
+    outcome: &'a Outcome,
+) -> impl Iterator<Item = (&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
+    let undone = !assessment.is_handed_over() && !snapshot.namespace_terminating();
+    let deleting = assessment.deleting.iter().filter(move |it| undone && has_finalizer(&it.binding.metadata));
+    deleting.filter_map(|deletion| {
+        let binding = &deletion.binding;
+        let summary = what_keeps(deletion, outcome)?;
+        let old = binding.status.clone().unwrap_or_default();
+        let generation = binding.metadata.generation;
+        let released = deletion.revocation.as_ref().is_some_and(|revocation| !revocation.is_offered);
+        let conditions = conditions::deleting(&summary, released, &old.conditions, generation, snapshot.now);
+        Some((binding, PodIdentityBindingStatus { observed_generation: generation, conditions, ..old }))
+    })
+}
+
+fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
+    if let Some(problem) = outcome.first(ProblemKind::Refused) {
+        let message = format!(
+            "being deleted, but the API server refuses to write {}: {}; it is tried again every few minutes, and if you \
+             remove the finalizer {} the binding goes without that",
+            problem.what,
+            problem.message,
+            names::FINALIZER
+        );
+        return Some(Summary { progress: Progress::Stalled, reason: Reason::WriteRefused, message });
+    }
+    let revocation = deletion.revocation.as_ref()?;
+    let mut rolling: Vec<String> = revocation.under_way.iter().map(|(id, _)| id.to_string()).collect();
+    rolling.extend(revocation.due.iter().filter(|due| due.recorded).map(|due| due.workload.id().to_string()));
+    let next = revocation.due.iter().filter(|due| !due.recorded).count();
+    let rolling = rolling.join(", ");
+    let message = match (rolling.is_empty(), next, revocation.refused.first()) {
+        (true, 0, None) => return None,
+        (true, 0, Some((refused, until))) => {
+            let why = refused.refused.as_ref().map_or("", |refused| refused.message.as_str());
+            let message = format!(
+                "being deleted, but the API server refuses the restart of {}/{}: {why}; change what refuses it (tried again \
+                 at {until})",
+                refused.kind, refused.name
+            );
+            return Some(Summary { progress: Progress::Stalled, reason: Reason::WriteRefused, message });
+        }
+        (true, _, _) if revocation.settles_at.is_some() => format!(
+            "being deleted: waiting for the webhook's cache to forget the annotation before {next} workloads are restarted"
+        ),
+        (true, _, _) => {
+            format!("being deleted: {next} workloads wait for a restart that takes the role from their pods")
+        }
+        (false, 0, _) => format!("being deleted: restarting {rolling}, whose pods still have the role"),
+        (false, _, _) => {
+            format!("being deleted: restarting {rolling}, whose pods still have the role, and then {next} more")
+        }
+    };
+    Some(Summary { progress: Progress::Reconciling, reason: Reason::Revoking, message })
+}
+
+/// What is to be said of bindings that were let go, since no status will: given the snapshot that
+/// the plan was made on.
+pub fn deletion_events(
+    snapshot: &Snapshot,
+    assessment: &Assessment,
+    outcome: &Outcome,
+) -> Vec<(Arc<PodIdentityBinding>, Transition)> {
+    let released =
+        outcome.done.iter().any(|it| matches!(it, Step::Annotate { annotations, .. } if annotations.is_empty()));
+    let mut all = Vec::new();
+    for deletion in &assessment.deleting {
+        let binding = &deletion.binding;
+        let mut say = |warning, reason, note| {
+            all.push((Arc::clone(binding), Transition { warning, reason, note, workload: None }));
+        };
+        let account = &snapshot.service_account_name;
+        if released {
+            say(false, Reason::Released, format!("gave up the annotations of service account {account}"));
+        }
+        let lets_go = |step: &Step| matches!(step, Step::SetFinalizer { binding: it, present: false } if Some(&it.name) == binding.metadata.name.as_ref());
+        if assessment.is_handed_over() || !outcome.done.iter().any(lets_go) {
+            continue;
+        }
+        if binding.spec.suspend && !snapshot.namespace_terminating() {
+            say(false, Reason::Retained, format!("suspended, so service account {account} keeps its annotations"));
+        }
+        let Some(revocation) = deletion.revocation.as_ref().filter(|it| !it.kept.is_empty()) else { continue };
+        if snapshot.namespace_terminating() {
+            continue;
+        }
+        let kept = revocation.kept.join(", ");
+        let note = match &revocation.kept_by {
+            Some(manager) => format!(
+                "not revoked: field manager {manager} keeps the role on service account {account}, so pods of {kept} keep it \
+                 as well: remove the annotation there, then restart them"
+            ),
+            None => format!("not revoked: pods of {kept} keep the role until they are replaced; restart them"),
+        };
+        say(true, Reason::RoleKept, note);
+    }
+    all
+}

@@ -1,0 +1,80 @@
+//! What is to say about the service account.
+
+use podidentity_api::Reason;
+
+use super::{Summary, View, reconciling, stalled};
+use crate::account::AccountState;
+use crate::status::findings;
+
+pub(super) fn missing(view: &View) -> Option<Summary> {
+    let state = match view.case.account.state {
+        AccountState::Missing => "does not exist",
+        AccountState::Terminating => "is being deleted",
+        _ => return None,
+    };
+    Some(reconciling(
+        Reason::ServiceAccountNotFound,
+        format!(
+            "{} {state}: once it exists the binding goes on by itself; if its name is wrong, delete this binding and \
+             bind the right one",
+            view.account_name()
+        ),
+    ))
+}
+
+pub(super) fn owned_by_others(view: &View) -> Option<Summary> {
+    let account = view.account_name();
+    match &view.case.account.state {
+        AccountState::Conflict(foreign) => Some(stalled(
+            Reason::AnnotationConflict,
+            format!(
+                "{} of {account} is set to {:?} by {}: remove it there, or set onConflict: Override to take it over",
+                foreign.key,
+                foreign.value,
+                foreign.named()
+            ),
+        )),
+        AccountState::Contested { drift, silence, .. } => Some(stalled(
+            Reason::Contested,
+            format!(
+                "{account}: {drift}, again and again after it was restored: stop that; it is left alone until nobody \
+                 has touched it for {} s",
+                silence.as_secs()
+            ),
+        )),
+        AccountState::Rewritten { key, value, retry_at } => {
+            let now = value.as_ref().map_or("left out".to_owned(), |value| format!("set to {value:?}"));
+            Some(stalled(
+                Reason::AnnotationConflict,
+                format!(
+                    "{key} of {account} is {now} by an admission policy or webhook that changes what the operator writes: \
+                     let it leave that annotation alone (tried again at {retry_at})"
+                ),
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Annotating would break a workload that works without.
+pub(super) fn breaks_pods(view: &View) -> Option<Summary> {
+    let broken = view.case.broken_by_annotating()?.workload.id();
+    let finding = findings::injections_refused(view.case).find(|finding| finding.object == broken.to_string())?;
+    let message = format!("{} is not annotated, because {}", view.account_name(), finding.message);
+    Some(stalled(Reason::InjectionRefused, message))
+}
+
+pub(super) fn outdated(view: &View) -> Option<Summary> {
+    let account = view.account_name();
+    if view.case.account.state == AccountState::Ahead {
+        let message = format!("{account} was annotated for a later declaration of this binding, which is not seen yet");
+        return Some(reconciling(Reason::Annotating, message));
+    }
+    let AccountState::Outdated { drift, .. } = &view.case.account.state else { return None };
+    let message = match drift {
+        Some(drift) => format!("restoring {account}: {drift}"),
+        None => format!("annotating {account} with {}", view.case.expected.identity.role_arn),
+    };
+    let reason = if drift.is_some() { Reason::AnnotationRemoved } else { Reason::Annotating };
+    Some(view.unless_suspended(reconciling(reason, message)))
+}

@@ -1,0 +1,294 @@
+//! The one thing to say about a binding: ordered checks, of which the first that applies gives
+//! reason and message.
+
+mod account;
+mod pods;
+mod rollout;
+
+use podidentity_api::{PodIdentityBinding, WorkloadState};
+use podidentity_api::{Reason, names};
+
+use super::{Counts, workloads};
+use crate::assess::{Case, last_verified};
+use crate::desired_identity::DesiredIdentity;
+use crate::finding::{Finding, FindingReason, Severity};
+use crate::foreign::list;
+use crate::grants::Grant;
+use crate::objects::ControllerRef;
+use crate::outcome::{Outcome, ProblemKind};
+use crate::rollout::{Phase, Wait, WorkloadVerdict};
+use crate::snapshot::Snapshot;
+use crate::step::Step;
+use crate::verify::JudgedPod;
+
+/// How a binding is doing, in one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Who has to do something.
+    pub progress: Progress,
+    /// Reason of the condition.
+    pub reason: Reason,
+    /// What is wrong, which object, what it means, what to do.
+    pub message: String,
+}
+
+/// Who has to do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nobody: all is as declared and proven.
+    Done,
+    /// The operator: kstatus `Reconciling`.
+    Reconciling,
+    /// A person: kstatus `Stalled`.
+    Stalled,
+}
+
+type Check = fn(&View) -> Option<Summary>;
+
+/// From what makes everything else moot to what is merely unfinished.
+const CHECKS: &[Check] = &[
+    namespace_terminating,
+    invalid_spec,
+    only_shown,
+    role_not_granted,
+    write_refused,
+    write_failed,
+    account::missing,
+    account::owned_by_others,
+    account::breaks_pods,
+    account::outdated,
+    rollout::halted,
+    rollout::rolling,
+    rollout::waits_for_operator,
+    rollout::refused,
+    rollout::waits_for_person,
+    rollout::lapsed,
+    pods_not_verified,
+    pods::next_refused,
+    pods::missing,
+    rollout::rolled_back,
+    pods::nothing_selected,
+    pods::none,
+];
+
+struct View<'a> {
+    snapshot: &'a Snapshot,
+    case: &'a Case,
+    counts: &'a Counts,
+    outcome: &'a Outcome,
+}
+
+/// The summary of the binding that owns the service account.
+pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcome: &Outcome) -> Summary {
+    let view = View { snapshot, case, counts, outcome };
+    let summary = CHECKS.iter().find_map(|check| check(&view)).unwrap_or_else(|| Summary {
+        progress: Progress::Done,
+        reason: Reason::Verified,
+        message: pods::verified(&view),
+    });
+    view.in_a_rollback(summary)
+}
+
+/// The summary of a binding that another one keeps from the service account.
+pub(super) fn of_waiting(snapshot: &Snapshot, owner: Option<&PodIdentityBinding>) -> Summary {
+    let name = &snapshot.service_account_name;
+    let message = match owner.and_then(|owner| owner.metadata.name.as_deref()) {
+        Some(owner) => {
+            format!("service account {name} is bound by the older PodIdentityBinding {owner}: delete one of the two")
+        }
+        None => format!("service account {name} is bound by an older PodIdentityBinding: delete all but one"),
+    };
+    stalled(Reason::ServiceAccountClaimed, message)
+}
+
+fn stalled(reason: Reason, message: String) -> Summary {
+    Summary { progress: Progress::Stalled, reason, message }
+}
+
+fn reconciling(reason: Reason, message: String) -> Summary {
+    Summary { progress: Progress::Reconciling, reason, message }
+}
+
+impl View<'_> {
+    fn account_name(&self) -> String {
+        format!("service account {}/{}", self.snapshot.namespace, self.snapshot.service_account_name)
+    }
+
+    /// A summary about work that the operator would do: a suspended binding needs a person instead.
+    fn unless_suspended(&self, summary: Summary) -> Summary {
+        if self.case.binding.spec.suspend { stalled(Reason::Suspended, suspended(&summary.message)) } else { summary }
+    }
+
+    /// Whatever the summary is: in a rollback it begins with what failed.
+    fn in_a_rollback(&self, summary: Summary) -> Summary {
+        if self.case.rolled_back().is_none() || summary.reason == Reason::RolledBack {
+            return summary;
+        }
+        let (failed, restored) = self.rollback_of();
+        Summary { message: format!("{failed} failed, returning to {restored}: {}", summary.message), ..summary }
+    }
+
+    /// What failed, and what is returned to.
+    fn rollback_of(&self) -> (String, String) {
+        let failed = DesiredIdentity::of(&self.case.binding.spec);
+        let restored = last_verified(&self.case.binding).unwrap_or_else(|| self.case.expected.identity.clone());
+        let before = if failed.role_arn == restored.role_arn { "what was verified before" } else { &restored.role_arn };
+        (failed.differences_from(&restored), before.to_owned())
+    }
+
+    fn waiting(&self, wait: Wait) -> Vec<&WorkloadVerdict> {
+        self.case.workloads.iter().filter(|verdict| verdict.wait() == Some(wait)).collect()
+    }
+
+    fn in_state(&self, state: WorkloadState) -> Vec<&WorkloadVerdict> {
+        let of_case = self.case.workloads.iter();
+        of_case.filter(|verdict| workloads::state(self.case, verdict, self.snapshot.now) == state).collect()
+    }
+}
+
+fn namespace_terminating(view: &View) -> Option<Summary> {
+    view.snapshot.namespace_terminating().then(|| {
+        reconciling(
+            Reason::NamespaceTerminating,
+            format!("namespace {} is being deleted: nothing is written any more", view.snapshot.namespace),
+        )
+    })
+}
+
+fn invalid_spec(view: &View) -> Option<Summary> {
+    let problem = view.case.invalid.as_ref()?;
+    Some(stalled(Reason::InvalidSpec, format!("{problem}: correct the binding")))
+}
+
+fn role_not_granted(view: &View) -> Option<Summary> {
+    let namespace = &view.snapshot.namespace;
+    let granted = match &view.case.grant {
+        Grant::NotRequired | Grant::Given => return None,
+        Grant::Unknown => {
+            let message = format!("namespace {namespace} has not been seen yet, so what it grants is not known");
+            return Some(reconciling(Reason::NamespaceNotFound, message));
+        }
+        Grant::Missing(grants) => grants,
+    };
+    let (role, key) = (&view.case.expected.identity.role_arn, names::ALLOWED_ROLES_ANNOTATION);
+    let how = match granted.and(role) {
+        Some(all) => {
+            format!("let an administrator grant it: kubectl annotate --overwrite namespace {namespace} {key}='{all}'")
+        }
+        None if role.contains(',') => {
+            format!(
+                "let an administrator grant it by its annotation {key}: with * for the comma, which separates grants"
+            )
+        }
+        None => format!("let an administrator grant it by its annotation {key}"),
+    };
+    let grants = if granted.entries().is_empty() { "none".to_owned() } else { list(granted.entries()) };
+    let kept = match &view.case.account.role_in_force {
+        Some(kept) => format!("; {} keeps {kept}", view.account_name()),
+        None => String::new(),
+    };
+    Some(stalled(
+        Reason::RoleNotAllowed,
+        format!(
+            "namespace {namespace} does not grant the role {role} (it grants {grants}): nothing is written{kept}. Name \
+             another role, or {how}"
+        ),
+    ))
+}
+
+fn only_shown(view: &View) -> Option<Summary> {
+    let withheld = &view.outcome.withheld;
+    if withheld.is_empty() {
+        return None;
+    }
+    let steps: Vec<String> = withheld.iter().map(Step::to_string).collect();
+    let rolls = |verdict: &&WorkloadVerdict| withheld.iter().any(|step| step.is_restart_of(&verdict.workload.id()));
+    let later: Vec<_> = view.in_state(WorkloadState::Pending).into_iter().filter(|verdict| !rolls(verdict)).collect();
+    let later = match later.len() {
+        0 => String::new(),
+        1 => format!("; after that a restart of {}", names_of(&later)),
+        n => format!("; after that restarts of {n} workloads: {}", names_of(&later)),
+    };
+    let message = format!("the operator only shows what it would do (--dry-run): {}{later}", steps.join("; "));
+    Some(stalled(Reason::DryRun, message))
+}
+
+/// What a suspended binding says of what is to be done.
+fn suspended(what: &str) -> String {
+    format!("suspended (set spec.suspend to false to resume); when resumed: {what}")
+}
+
+/// A refused restart is told with the others, of its workload.
+fn write_refused(view: &View) -> Option<Summary> {
+    if let Some(problem) = view.outcome.first_but_restarts(ProblemKind::Conflict) {
+        let message = format!("{}: {}; agree on one owner, or set onConflict: Override", problem.what, problem.message);
+        return Some(stalled(Reason::AnnotationConflict, message));
+    }
+    if let Some(problem) = view.outcome.first_but_restarts(ProblemKind::Rewritten) {
+        return Some(stalled(Reason::AnnotationConflict, format!("{}: {}", problem.what, problem.message)));
+    }
+    let problem = view.outcome.first_but_restarts(ProblemKind::Refused)?;
+    let message = format!(
+        "the API server refuses to write {}: {}; give the operator that right (its roles are in config/rbac), or change the \
+         admission policy that refuses it; it is tried again every few minutes",
+        problem.what, problem.message
+    );
+    Some(stalled(Reason::WriteRefused, message))
+}
+
+fn write_failed(view: &View) -> Option<Summary> {
+    let problem = view.outcome.first(ProblemKind::Failed)?;
+    let message = format!("writing {} failed and is tried again: {}", problem.what, problem.message);
+    Some(reconciling(Reason::WriteFailed, message))
+}
+
+fn pods_not_verified(view: &View) -> Option<Summary> {
+    let managed = view.case.workloads.iter().filter(|verdict| verdict.phase != Phase::Excluded);
+    let managed = managed.flat_map(|verdict| &verdict.pods);
+    let (of_jobs, others): (Vec<_>, Vec<_>) = view.case.unmanaged.iter().partition(|(owner, _)| is_job(owner.as_ref()));
+    let lasting = managed.chain(others.into_iter().flat_map(|(_, pods)| pods)).flat_map(errors);
+    let of_jobs: Vec<&Finding> = of_jobs.into_iter().flat_map(|(_, pods)| pods).flat_map(errors).collect();
+    // A Job ends by itself, and its next pods get what the account offers, unless its own template
+    // keeps it from them.
+    let (passing, by_template): (Vec<&Finding>, Vec<_>) = of_jobs.into_iter().partition(|finding| passes(finding));
+    let errors: Vec<&Finding> = lasting.chain(by_template).collect();
+    let more = |count: usize| match count.saturating_sub(1) {
+        0 => String::new(),
+        n => format!(" ({n} more findings of this kind or another)"),
+    };
+    if let Some(first) = errors.first() {
+        let more = more(errors.len() + passing.len());
+        return Some(stalled(Reason::VerificationFailed, format!("{}{more}", first.message)));
+    }
+    let first = passing.first()?;
+    let message = format!(
+        "{}{} A Job is not restarted: this ends with the Job, whose next pods get the role",
+        first.message,
+        more(passing.len())
+    );
+    Some(reconciling(Reason::WaitingForJobs, message))
+}
+
+fn errors(judged: &JudgedPod) -> impl Iterator<Item = &Finding> {
+    judged.verdict.findings.iter().filter(|finding| finding.severity == Severity::Error)
+}
+
+/// Whether the next pod of the same template does not have the finding.
+fn passes(finding: &Finding) -> bool {
+    use FindingReason::{InjectionMissed, PodPredatesBinding, StaleRole};
+    [PodPredatesBinding, InjectionMissed, StaleRole].contains(&finding.reason)
+}
+
+fn is_job(owner: Option<&ControllerRef>) -> bool {
+    owner.is_some_and(|owner| owner.kind == "Job")
+}
+
+/// `Deployment/a, Deployment/b and 3 more`.
+fn names_of(workloads: &[&WorkloadVerdict]) -> String {
+    let shown: Vec<String> = workloads.iter().take(3).map(|verdict| verdict.workload.id().to_string()).collect();
+    let shown = shown.join(", ");
+    match workloads.len().saturating_sub(3) {
+        0 => shown,
+        n => format!("{shown} and {n} more"),
+    }
+}

@@ -1,0 +1,84 @@
+//! What is to say about pods: that there are none, too few, or none that count.
+
+use podidentity_api::Reason;
+
+use super::{Progress, Summary, View, reconciling, stalled};
+use crate::rollout::{Phase, Shortage, WorkloadVerdict};
+use crate::status::findings;
+
+/// All is as declared and proven.
+pub(super) fn verified(view: &View) -> String {
+    let (account, role) = (view.account_name(), &view.case.expected.identity.role_arn);
+    let all = match view.counts.pods {
+        1 => format!("the pod of {account} acts as {role}"),
+        pods => format!("all {pods} pods of {account} act as {role}"),
+    };
+    match view.counts.pods_excluded {
+        0 => all,
+        pods => format!(
+            "{all}; rollout.workloadSelector leaves out {pods} more, of which {} do",
+            view.counts.pods_excluded_verified
+        ),
+    }
+}
+
+/// The next pods are refused, although those that run may have the identity.
+pub(super) fn next_refused(view: &View) -> Option<Summary> {
+    let finding = findings::injections_refused(view.case).next()?;
+    Some(stalled(Reason::InjectionRefused, finding.message))
+}
+
+/// A workload has fewer pods than it wants.
+pub(super) fn missing(view: &View) -> Option<Summary> {
+    let counted = view.case.workloads.iter().filter(|verdict| verdict.phase != Phase::Excluded);
+    let short = counted.filter_map(|verdict| Some((verdict, verdict.shortage.as_ref()?)));
+    let (verdict, shortage) = short.min_by_key(|(_, it)| (it.failure.is_none(), it.present))?;
+    let what = describe(verdict, shortage);
+    Some(match &shortage.failure {
+        Some(failure) => {
+            stalled(Reason::PodsMissing, format!("{what}, and the API server refuses to create more: {failure}"))
+        }
+        None => reconciling(
+            Reason::PodsMissing,
+            format!("{what}: if this lasts, look at its events (a quota, an admission policy?)"),
+        ),
+    })
+}
+
+fn describe(verdict: &WorkloadVerdict, Shortage { desired, present, .. }: &Shortage) -> String {
+    format!("{} has {present} of {desired} pods", verdict.workload.id())
+}
+
+/// The selector leaves out everything that there is.
+pub(super) fn nothing_selected(view: &View) -> Option<Summary> {
+    let counts = view.counts;
+    if counts.excluded == 0 || counts.pods > 0 || counts.workloads > 0 {
+        return None;
+    }
+    let (pods, verified) = (counts.pods_excluded, counts.pods_excluded_verified);
+    let what = format!(
+        "{} is annotated with {}; rollout.workloadSelector selects none of its {} workloads, so none is restarted: {verified} \
+         of their {pods} pods have the role",
+        view.account_name(),
+        view.case.expected.identity.role_arn,
+        counts.excluded
+    );
+    Some(if verified == pods {
+        Summary { progress: Progress::Done, reason: Reason::Verified, message: what }
+    } else {
+        stalled(Reason::NothingSelected, format!("{what}. Correct the selector, or restart them yourself"))
+    })
+}
+
+/// Nothing runs as the service account, and nothing should.
+pub(super) fn none(view: &View) -> Option<Summary> {
+    (view.counts.pods == 0).then(|| Summary {
+        progress: Progress::Done,
+        reason: Reason::NoPods,
+        message: format!(
+            "{} is annotated with {}; no pod runs as it yet, so there was nothing to verify",
+            view.account_name(),
+            view.case.expected.identity.role_arn
+        ),
+    })
+}

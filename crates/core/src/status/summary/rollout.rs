@@ -1,0 +1,163 @@
+//! What is to say about restarts and rollbacks.
+
+use podidentity_api::{Reason, names};
+use podidentity_api::{RolloutPolicy, WorkloadState};
+
+use super::{Summary, View, names_of, reconciling, stalled, suspended};
+use crate::assess::Rollback;
+use crate::mark::RollMark;
+use crate::rollout::{Phase, Wait, WorkloadVerdict};
+use crate::status::{findings, workloads};
+
+pub(super) fn halted(view: &View) -> Option<Summary> {
+    if let Some(Rollback::Due(rollback)) = &view.case.rollback {
+        let (failed, restored) = view.rollback_of();
+        let message = format!("{failed} failed, returning to {restored}: {}", rollback.message);
+        return Some(reconciling(Reason::RollingBack, message));
+    }
+    let failed = view.case.workloads.iter().find(|verdict| verdict.failed())?;
+    let nothing_injects = findings::webhook_not_found(view.case, &view.snapshot.namespace);
+    let message = match nothing_injects {
+        Some(finding) => finding.message,
+        None => failed.message().unwrap_or_default().to_owned(),
+    };
+    let hash = view.case.expected.identity.hash();
+    let waiting = view.in_state(WorkloadState::Pending).into_iter().filter(|it| !was_restarted(it, &hash)).count();
+    let rest = match waiting {
+        0 => String::new(),
+        n => format!("; {n} more {} not been restarted", if n == 1 { "workload has" } else { "workloads have" }),
+    };
+    // Under onFailure: Continue the others go on, and then it is not over yet.
+    let going_on = is_next(view) || view.case.workloads.iter().any(|verdict| verdict.under_way);
+    let continues = view.case.binding.spec.rollout.on_failure == podidentity_api::FailurePolicy::Continue;
+    let summary = if going_on && continues { reconciling } else { stalled };
+    Some(summary(Reason::RolloutHalted, format!("{}: {message}{rest}", failed.workload.id())))
+}
+
+/// Whether it was restarted for this identity, whatever came of it.
+fn was_restarted(verdict: &WorkloadVerdict, hash: &str) -> bool {
+    let mark = verdict.workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse);
+    mark.is_some_and(|mark| mark.hash == hash)
+}
+
+fn is_due(verdict: &WorkloadVerdict) -> bool {
+    matches!(verdict.phase, Phase::Due { .. })
+}
+
+/// Whether a restart is next that waits for nothing but one of the operator-wide slots.
+fn is_next(view: &View) -> bool {
+    workloads::next(view.case, view.snapshot.now).next().is_some()
+}
+
+pub(super) fn rolling(view: &View) -> Option<Summary> {
+    let rolling = view.in_state(WorkloadState::Rolling);
+    let first = rolling.first()?;
+    let verified = first.pods.iter().filter(|judged| judged.verdict.is_verified()).count();
+    let others = match rolling.len() - 1 {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let message = format!(
+        "restarting {}{others}: {verified} of its {} pods verified; {} of {} workloads done",
+        first.workload.id(),
+        first.pods.len(),
+        view.counts.workloads_current,
+        view.counts.workloads
+    );
+    let rolls_back = view.case.rolled_back().is_some();
+    Some(reconciling(if rolls_back { Reason::RollingBack } else { Reason::Rolling }, message))
+}
+
+pub(super) fn waits_for_operator(view: &View) -> Option<Summary> {
+    let waits = [
+        (Wait::Settling, Reason::Settling, "waiting for the webhook's cache to learn the annotation before restarting"),
+        (Wait::OwnRollout, Reason::RolloutPending, "waiting for a rollout that is under way to finish:"),
+        (Wait::Retry, Reason::Rolling, "injection missed pods; waiting before restarting once more:"),
+    ];
+    let waiting = waits.iter().find_map(|(wait, reason, text)| {
+        let workloads = view.waiting(*wait);
+        (!workloads.is_empty()).then(|| reconciling(*reason, format!("{text} {}", names_of(&workloads))))
+    });
+    waiting.or_else(|| {
+        let due: Vec<_> = view.case.workloads.iter().filter(|verdict| is_due(verdict)).collect();
+        let text = "waiting for a rollout slot:";
+        is_next(view).then(|| reconciling(Reason::RolloutPending, format!("{text} {}", names_of(&due))))
+    })
+}
+
+/// The API server refuses restarts, and nothing else is left to be done.
+pub(super) fn refused(view: &View) -> Option<Summary> {
+    let refused = view.in_state(WorkloadState::Refused);
+    let first = refused.first()?;
+    let others = match refused.len() - 1 {
+        0 => String::new(),
+        n => format!(" ({n} more are refused)"),
+    };
+    let message = format!("{}: {}{others}", first.workload.id(), first.message().unwrap_or_default());
+    Some(stalled(Reason::WriteRefused, message))
+}
+
+/// A restart has not brought a workload up, for which it is not to blame.
+pub(super) fn lapsed(view: &View) -> Option<Summary> {
+    let lapsed = view.case.workloads.iter().find(|verdict| matches!(verdict.phase, Phase::Lapsed { .. }))?;
+    let message = format!("{}: {}", lapsed.workload.id(), lapsed.message().unwrap_or_default());
+    Some(stalled(Reason::RolloutHalted, message))
+}
+
+pub(super) fn waits_for_person(view: &View) -> Option<Summary> {
+    let paused = view.case.workloads.iter().find(|verdict| matches!(verdict.phase, Phase::Paused { .. }));
+    if let Some(paused) = paused {
+        let message = format!("{} {}", paused.workload.id(), paused.message().unwrap_or_default());
+        return Some(stalled(Reason::RestartRequired, message));
+    }
+    WAITS.iter().find_map(|(wait, reason, message)| {
+        let workloads = view.waiting(*wait);
+        (!workloads.is_empty()).then(|| stalled(*reason, message(view, &workloads)))
+    })
+}
+
+/// What a person can do about workloads that wait.
+type WaitMessage = fn(&View, &[&WorkloadVerdict]) -> String;
+
+/// The waits that end by a person's hand, in the order in which they are reported.
+const WAITS: [(Wait, Reason, WaitMessage); 5] = [
+    (Wait::Release, Reason::AwaitingRelease, awaiting_release),
+    (Wait::Suspended, Reason::Suspended, |_, waiting| suspended(&format!("restarting {}", names_of(waiting)))),
+    (Wait::Policy, Reason::RolloutDisabled, |_, waiting| {
+        let (names, never) = (names_of(waiting), RolloutPolicy::Never);
+        format!("{names} must be restarted, but rollout.policy is {never:?}: restart by hand (kubectl rollout restart)")
+    }),
+    (Wait::HeldBack, Reason::RestartRequired, own_message),
+    (Wait::Reverted, Reason::RolloutReverted, own_message),
+];
+
+fn awaiting_release(view: &View, waiting: &[&WorkloadVerdict]) -> String {
+    let generation = view.case.binding.metadata.generation.unwrap_or_default();
+    let name = view.case.binding.metadata.name.as_deref().unwrap_or_default();
+    // Under kubectl's own name Flux would take the annotation for a change by hand, and undo it.
+    format!(
+        "would restart {}; release it with: kubectl -n {} annotate --overwrite --field-manager=release pib {name} \
+         {}={generation}",
+        names_of(waiting),
+        view.snapshot.namespace,
+        names::RELEASE_ANNOTATION
+    )
+}
+
+/// What the first workload says itself.
+fn own_message(_: &View, waiting: &[&WorkloadVerdict]) -> String {
+    let message =
+        |verdict: &&WorkloadVerdict| format!("{} {}", verdict.workload.id(), verdict.message().unwrap_or_default());
+    waiting.first().map(message).unwrap_or_default()
+}
+
+pub(super) fn rolled_back(view: &View) -> Option<Summary> {
+    let rollback = view.case.rolled_back()?;
+    let (failed, restored) = view.rollback_of();
+    let message = format!(
+        "{failed} failed, and {restored} is in force again: {}; correct the role or its trust policy, then change the \
+         spec to try again",
+        rollback.message
+    );
+    Some(stalled(Reason::RolledBack, message))
+}

@@ -1,0 +1,51 @@
+//! Pods that belong to no workload that is restarted.
+
+use super::Cluster;
+use super::pod::{Owner, PodState};
+use super::workload::Template;
+
+/// Who has made a pod of no workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnmanagedKind {
+    /// Nobody.
+    Bare,
+    /// A Job.
+    Job,
+    /// A Deployment that owns the pod itself, of the name of another one.
+    Direct,
+}
+
+/// A pod of no workload.
+#[derive(Clone, Debug)]
+pub struct Unmanaged {
+    pub kind: UnmanagedKind,
+    pub pod: PodState,
+}
+
+impl Cluster {
+    /// Somebody runs a pod; nothing happens if the API server does not take it.
+    pub fn unmanaged(&mut self, kind: UnmanagedKind) {
+        let (id, known) = (self.count(), self.known());
+        let owner = match kind {
+            UnmanagedKind::Bare => None,
+            UnmanagedKind::Job => Some(Owner { kind: "Job", name: "nightly".to_owned(), label: None }),
+            UnmanagedKind::Direct => Some(Owner { kind: "Deployment", name: "web".to_owned(), label: None }),
+        };
+        if let Ok(mut pod) =
+            PodState::admitted(format!("unmanaged-{id}"), owner, &Template::default(), &known, self.now)
+        {
+            pod.set_ready(true);
+            self.unmanaged.push(Unmanaged { kind, pod });
+        }
+    }
+
+    /// The oldest of them ends: a Job's pod stays, and is finished; others are gone.
+    pub fn end_unmanaged(&mut self) {
+        let Some(unmanaged) = self.unmanaged.first_mut() else { return };
+        if unmanaged.kind == UnmanagedKind::Job && !unmanaged.pod.is_finished() {
+            unmanaged.pod.finish();
+        } else {
+            self.unmanaged.remove(0);
+        }
+    }
+}

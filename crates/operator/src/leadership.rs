@@ -1,0 +1,150 @@
+//! Leadership: whether this replica works, by election or because it is the only one.
+
+use kube::Client;
+use podidentity_cluster::http::fence::Fence;
+use podidentity_cluster::lease::{Candidate, Unreadable};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::args::{Args, DryRun};
+
+/// Whether this replica works.
+pub(crate) struct Leadership {
+    fence: Fence,
+    leads: watch::Receiver<bool>,
+    candidate: Result<Candidate, watch::Sender<bool>>,
+}
+
+/// The time in which it stands for election, or works without one.
+pub(crate) struct Term {
+    end: Option<oneshot::Sender<()>>,
+    standing: Option<JoinHandle<()>>,
+    _alone: Option<watch::Sender<bool>>,
+}
+
+/// Why it cannot be known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CannotLead {
+    #[error("{0}")]
+    Flags(String),
+    #[error(transparent)]
+    Lease(#[from] Unreadable),
+}
+
+impl Leadership {
+    /// Looks whether there is to be an election; nobody stands for it yet.
+    pub(crate) async fn prepare(client: &Client, args: &Args) -> Result<Self, CannotLead> {
+        let scope = args.dry_run.write_scope();
+        let candidacy = match args.dry_run {
+            // It writes nothing, not even a lease.
+            DryRun::Silent => None,
+            DryRun::Off | DryRun::Report => args.election.candidacy().map_err(CannotLead::Flags)?,
+        };
+        let Some(candidacy) = candidacy else {
+            info!("no leader election: this is taken for the only replica");
+            let (alone, leads) = watch::channel(true);
+            return Ok(Self { fence: Fence::open(scope), leads, candidate: Err(alone) });
+        };
+        info!(
+            lease = %format_args!("{}/{}", candidacy.namespace, candidacy.name),
+            identity = candidacy.identity,
+            "working while holding the lease"
+        );
+        let fence = Fence::closed(scope);
+        let (candidate, leads) = Candidate::new(client, candidacy, fence.clone()).await?;
+        Ok(Self { fence, leads, candidate: Ok(candidate) })
+    }
+
+    /// What lets writes pass while this replica works.
+    pub(crate) fn fence(&self) -> Fence {
+        self.fence.clone()
+    }
+
+    /// Tells whether this replica works.
+    pub(crate) fn leads(&self) -> watch::Receiver<bool> {
+        self.leads.clone()
+    }
+
+    /// Stands for election from now on.
+    pub(crate) fn stand(self) -> Term {
+        match self.candidate {
+            Err(alone) => Term { end: None, standing: None, _alone: Some(alone) },
+            Ok(candidate) => {
+                let (end, ended) = oneshot::channel();
+                let standing = tokio::spawn(candidate.run(async move {
+                    // Dropping the sender ends it as well.
+                    let _ = ended.await;
+                }));
+                Term { end: Some(end), standing: Some(standing), _alone: None }
+            }
+        }
+    }
+}
+
+/// Tells whether work may be done: this replica works, and since it has begun to, `prepare` has
+/// been done.
+pub(crate) fn prepared<F>(
+    mut leads: watch::Receiver<bool>,
+    prepare: impl Fn() -> F + Send + Sync + 'static,
+) -> watch::Receiver<bool>
+where
+    F: Future<Output = ()> + Send,
+{
+    let (sender, prepared) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            let leading = *leads.borrow_and_update();
+            if leading {
+                prepare().await;
+            }
+            // If it has lost the lead meanwhile, that is told in a moment, and nothing can be
+            // written until then.
+            sender.send_replace(leading);
+            if leads.changed().await.is_err() {
+                return sender.closed().await;
+            }
+        }
+    });
+    prepared
+}
+
+impl Term {
+    /// Gives the lease up, if it is held.
+    pub(crate) async fn end(self) {
+        drop(self.end);
+        if let Some(standing) = self.standing {
+            // It has nothing to say; if it panicked, the lease runs out.
+            let _ = standing.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_done_before_what_is_under_way_is_known_also_when_the_lead_comes_back() {
+        let (lead, leads) = watch::channel(false);
+        let gate = Arc::new(Semaphore::new(0));
+        let waits = Arc::clone(&gate);
+        let mut open = prepared(leads, move || {
+            let gate = Arc::clone(&waits);
+            async move { gate.acquire().await.expect("is not closed").forget() }
+        });
+        for _ in 0..2 {
+            lead.send_replace(true);
+            tokio::task::yield_now().await;
+            assert!(!*open.borrow(), "not prepared yet");
+            gate.add_permits(1);
+            open.wait_for(|open| *open).await.expect("is told");
+            lead.send_replace(false);
+            open.wait_for(|open| !*open).await.expect("is told");
+        }
+    }
+}

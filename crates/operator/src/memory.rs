@@ -1,0 +1,159 @@
+//! What the operator remembers of one identity between two reconciles. Losing it costs time, never
+//! truth.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use podidentity_cluster::index::IdentityKey;
+use podidentity_core::assess::Case;
+use podidentity_core::objects::WorkloadId;
+use podidentity_core::step::Step;
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+
+/// Counts of pods that come and go are written once they have differed for this long: a pod that
+/// comes and goes meanwhile costs nothing.
+const COUNTS_AFTER: Duration = Duration::from_secs(2);
+
+/// The memory of one identity. A reconcile takes it out, changes it, and puts it back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// Failures in a row.
+    pub(crate) backoff: Backoff,
+    /// What another manager had done to an annotation that was restored, if writing the status
+    /// failed and may not have reported it. The service account and the status show that it was
+    /// restored and whether that was reported.
+    pub(crate) unreported_restoration: Option<String>,
+    /// Since when the stored status differs by counts only.
+    counts_differ_since: Option<Instant>,
+    /// Workloads whose restart was in flight.
+    in_flight: BTreeSet<WorkloadId>,
+    /// The steps that a dry run has logged last.
+    withheld: Vec<Step>,
+}
+
+/// How a restart ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RolloutEnd {
+    Completed,
+    Failed,
+}
+
+impl Memory {
+    /// Takes over which restarts are in flight, and returns how those ended that are not any more.
+    pub(crate) fn ended_rollouts(&mut self, case: &Case) -> Vec<RolloutEnd> {
+        let in_flight = case.workloads.iter().filter(|it| it.under_way).map(|it| it.workload.id()).collect();
+        let before = std::mem::replace(&mut self.in_flight, in_flight);
+        let ended = case.workloads.iter().filter(|it| !it.under_way && before.contains(&it.workload.id()));
+        let end = |failed| if failed { RolloutEnd::Failed } else { RolloutEnd::Completed };
+        ended.filter(|it| it.failed() || it.is_current()).map(|it| end(it.failed())).collect()
+    }
+
+    /// Remembers restarts that were begun.
+    pub(crate) fn restarted(&mut self, workloads: impl IntoIterator<Item = WorkloadId>) {
+        self.in_flight.extend(workloads);
+    }
+
+    /// Remembers the steps that a dry run withholds; whether they are others than before.
+    pub(crate) fn withholds(&mut self, steps: &[Step]) -> bool {
+        let changed = self.withheld != steps;
+        if changed {
+            self.withheld = steps.to_vec();
+        }
+        changed
+    }
+
+    /// Until when a status that differs by counts only has to wait; `None`: it may be written.
+    pub(crate) fn counts_wait_until(&mut self, now: Instant) -> Option<Instant> {
+        let at = *self.counts_differ_since.get_or_insert(now) + COUNTS_AFTER;
+        (at > now).then_some(at)
+    }
+
+    /// Remembers that the stored status is as it should be.
+    pub(crate) fn status_is_current(&mut self) {
+        self.counts_differ_since = None;
+    }
+}
+
+/// The memories of all identities.
+#[derive(Debug, Default)]
+pub(crate) struct Memories(Mutex<HashMap<IdentityKey, Memory>>);
+
+impl Memories {
+    /// Takes the memory of an identity out. The queue reconciles an identity once at a time, so
+    /// nobody else looks for it.
+    pub(crate) fn take(&self, key: &IdentityKey) -> Memory {
+        self.lock().remove(key).unwrap_or_default()
+    }
+
+    /// Puts it back, if there is anything in it.
+    pub(crate) fn put(&self, key: IdentityKey, memory: Memory) {
+        if memory != Memory::default() {
+            self.lock().insert(key, memory);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IdentityKey, Memory>> {
+        // Nothing panics while it holds the lock; if something did, the map would still be a map.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use podidentity_core::objects::WorkloadKind;
+    use podidentity_core::outcome::ProblemKind;
+
+    use super::*;
+
+    fn step(name: &str) -> Step {
+        let target = podidentity_core::step::Target {
+            name: name.to_owned(),
+            uid: String::new(),
+            resource_version: String::new(),
+        };
+        Step::SetFinalizer { binding: target, present: true }
+    }
+
+    #[test]
+    fn what_is_taken_out_is_gone_until_it_is_put_back_and_nothing_is_kept_for_nothing() {
+        let memories = Memories::default();
+        let key = IdentityKey { namespace: "shop".to_owned(), service_account: "app".to_owned() };
+        let mut memory = memories.take(&key);
+        memory.backoff.failed(ProblemKind::Failed);
+        memories.put(key.clone(), memory.clone());
+        assert_eq!(memories.take(&key), memory);
+        assert_eq!(memories.take(&key), Memory::default());
+        memories.put(key, Memory::default());
+        assert!(memories.lock().is_empty());
+    }
+
+    #[test]
+    fn a_dry_run_logs_steps_when_they_change() {
+        let mut memory = Memory::default();
+        assert!(!memory.withholds(&[]));
+        assert!(memory.withholds(&[step("a")]));
+        assert!(!memory.withholds(&[step("a")]));
+        assert!(memory.withholds(&[step("b")]));
+        assert!(memory.withholds(&[]));
+    }
+
+    #[test]
+    fn counts_wait_a_moment_after_they_have_begun_to_differ() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        assert_eq!(memory.counts_wait_until(now), Some(now + COUNTS_AFTER));
+        assert_eq!(memory.counts_wait_until(now + COUNTS_AFTER / 2), Some(now + COUNTS_AFTER));
+        assert_eq!(memory.counts_wait_until(now + COUNTS_AFTER), None);
+        memory.status_is_current();
+        assert_eq!(memory.counts_wait_until(now + COUNTS_AFTER), Some(now + COUNTS_AFTER * 2));
+    }
+
+    #[test]
+    fn a_restart_that_was_begun_is_in_flight() {
+        let mut memory = Memory::default();
+        memory.restarted([WorkloadId { kind: WorkloadKind::Deployment, name: "web".to_owned() }]);
+        assert_ne!(memory, Memory::default());
+    }
+}
