@@ -1,4 +1,4 @@
-# `make help` lists what can be done. Rust, Go and make do for most of it; README.md says what the tests need as well.
+# `make help` lists the targets. Most of them need Rust, Go and make only; `make deps` lists what the tests use as well.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
@@ -19,8 +19,18 @@ demo: ## Show the whole job on a control plane of its own; KEEP=1 leaves it runn
 	@cargo build -p podidentity-operator -p e2e --bins
 	@KEEP="$(KEEP)" cargo run --quiet -p e2e --bin demo
 
+.PHONY: quick
+quick: ## The quick loop, seconds when warm: format, clippy of api and core, core's unit and golden tests
+	@cargo fmt --all --check
+	@cargo clippy --quiet -p podidentity-api -p podidentity-core --lib -- -D warnings
+	@cargo test --quiet -p podidentity-core --lib --test cases --test floors
+
+.PHONY: deps
+deps: ## List the Debian packages that the tests use, why, and which are missing; installs nothing
+	@e2e/tools/deps.sh
+
 .PHONY: test
-test: ## Everything that CI checks: format, lints, layers, unit, golden and end-to-end tests
+test: deps ## Everything that CI checks: format, lints, layers, unit, golden and end-to-end tests
 	@echo "== control plane: built in the background if this machine has not built it yet"
 	@(e2e/controlplane/build.sh > /dev/null && e2e/gitops/run.sh build) & build=$$!; \
 	trap 'kill $$build 2> /dev/null || true' EXIT; \
@@ -30,11 +40,13 @@ test: ## Everything that CI checks: format, lints, layers, unit, golden and end-
 	@IMAGE_TEST=optional $(MAKE) image-test
 
 .PHONY: lint
-lint: check-layers check-generated check-docs ## Format, lints, layers, generated files, links
+lint: check-layers check-generated check-docs ## Format, lints, rustdoc, layers, generated files, links
 	@echo "== format"
 	@cargo fmt --all --check
 	@echo "== clippy"
 	@cargo clippy --workspace --all-targets -- -D warnings
+	@echo "== rustdoc"
+	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 	@$(MAKE) deny
 
 .PHONY: deny
@@ -81,9 +93,18 @@ e2e: controlplane tools shells ## End-to-end tests on a real control plane
 	@E2E_STATUSES=$(STATUSES) cargo test -p e2e
 	@$(MAKE) gitops
 
+# NAME is a part of the scenario's name; `cargo test -p e2e --test scenarios -- --list` lists them.
+.PHONY: scenario
+scenario: controlplane ## Run the end-to-end scenarios whose name contains NAME, for example NAME=grants
+	@[ -n "$(NAME)" ] || { echo "give a part of a scenario's name: make scenario NAME=grants; all names:" >&2; \
+	  cargo test --quiet -p e2e --test scenarios -- --list >&2; exit 2; }
+	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bins
+	@cargo test -p e2e --test scenarios -- "$(NAME)"
+
 # The kubectl plugin is tried in real shells and terminals; tests without theirs are ignored.
 .PHONY: shells
 shells:
+	@for tool in tmux zsh fish; do command -v $$tool > /dev/null || echo "$$tool is missing, running: apt-get install $$tool"; done
 	@command -v tmux > /dev/null && command -v zsh > /dev/null && command -v fish > /dev/null \
 	  || apt-get install -y tmux zsh fish > /dev/null 2>&1 \
 	  || { apt-get update && apt-get install -y tmux zsh fish; } > /dev/null 2>&1 \
@@ -99,9 +120,14 @@ gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; ov
 	@E2E_STATUSES=$(STATUSES) timeout 20m $${CARGO_TARGET_DIR:-target}/debug/with-cluster e2e/gitops/run.sh test
 
 .PHONY: bench
-bench: controlplane ## Measure on a real API server, for example ARGS="--bindings 1000"; docs/benchmarks says what
+bench: controlplane ## Measure on a real API server into target/bench, for example ARGS="--bindings 1000"; docs/benchmarks says what
 	@cargo build --release -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
 	@target/release/bench run $(ARGS)
+
+.PHONY: bench-publish
+bench-publish: ## Write tables and plots of all runs in target/bench to docs/benchmarks
+	@cargo build --release -p e2e --bin bench
+	@target/release/bench render --out docs/benchmarks
 
 .PHONY: bench-cli
 bench-cli: controlplane ## Measure the kubectl plugin in a large cluster, for example ARGS="--bindings 1000 --replicas 5"
@@ -141,6 +167,7 @@ faults-planted: controlplane ## Plant bugs: the fault campaign has to notice eac
 # The clock of the operator's machine is set by libfaketime.
 .PHONY: faults-tools
 faults-tools:
+	@ls /usr/lib/*/faketime/libfaketime.so.1 > /dev/null 2>&1 || echo "libfaketime is missing, running: apt-get install libfaketime"
 	@ls /usr/lib/*/faketime/libfaketime.so.1 > /dev/null 2>&1 || apt-get install -y libfaketime > /dev/null \
 	  || { echo "libfaketime is missing; install it: apt-get install libfaketime" >&2; exit 1; }
 
