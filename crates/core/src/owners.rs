@@ -57,7 +57,7 @@ pub(crate) fn is_keeper(owner: &OwnerReference) -> bool {
     owner.kind == "ClusterServiceVersion"
 }
 
-/// The tools that keep a service account, in the order of [`MARKS`], each once.
+/// The tools that keep a service account, in the order of `MARKS`, each once.
 pub fn owners(account: &ServiceAccount) -> Vec<Owner> {
     let get = |key: &str| account.labels.get(key).or_else(|| account.annotations.get(key)).cloned();
     let mut found: Vec<Owner> = Vec::new();
