@@ -14,7 +14,7 @@ help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: ## Show the whole job on a control plane of its own; KEEP=1 leaves it running
+demo: ## Run the demo on a local control plane; KEEP=1 leaves it running
 	@$(MAKE) controlplane
 	@cargo build -p podidentity-operator -p e2e --bins
 	@KEEP="$(KEEP)" cargo run --quiet -p e2e --bin demo
@@ -51,12 +51,12 @@ lint: check-layers check-generated check-docs ## Format, lints, rustdoc, layers,
 	@$(MAKE) deny
 
 .PHONY: deny
-deny: ## Licences, bans and sources of dependencies (deny.toml)
+deny: ## Check licences, bans and sources of dependencies (deny.toml)
 	@echo "== dependencies"
 	@"$$(e2e/tools/cargo-deny.sh)" --offline --log-level error check licenses bans sources
 
 .PHONY: advisories
-advisories: ## Known vulnerabilities of dependencies; fetches the database of advisories
+advisories: ## Check dependencies for known vulnerabilities; fetches the database of advisories
 	@"$$(e2e/tools/cargo-deny.sh)" check advisories
 
 .PHONY: alerts
@@ -78,11 +78,11 @@ oracles: ## Compare the model of trust policies with two independent ones, on 10
 	@cargo test -p podidentity-core --test trust -- --ignored --nocapture
 	@cargo build -p kubectl-podidentity
 	@e2e/oracles/run.sh wire "$$(realpath $${CARGO_TARGET_DIR:-target}/debug/kubectl-podidentity)"
-# What breaks a reader is put into its corpus: crates/core/tests/fuzz/corpus, crates/cli/tests/corpus.
+# Inputs that break a parser go into its corpus: crates/core/tests/fuzz/corpus, crates/cli/tests/corpus.
 CASES ?= 200000
 .PHONY: fuzz
-fuzz: ## Every reader of bytes of others with many odd inputs, for some minutes; CASES=1000000 for longer
-	@echo "== readers of bytes of others: $(CASES) inputs each"
+fuzz: ## Fuzz every parser of foreign bytes for some minutes; CASES=1000000 for longer
+	@echo "== parsers of foreign bytes: $(CASES) inputs each"
 	@PROPTEST_CASES=$(CASES) cargo test -p podidentity-core --test fuzz
 	@PROPTEST_CASES=$(CASES) cargo test -p kubectl-podidentity --bin kubectl-podidentity fuzz::
 
@@ -102,7 +102,7 @@ scenario: controlplane ## Run the end-to-end scenarios whose name contains NAME,
 	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bins
 	@cargo test -p e2e --test scenarios -- "$(NAME)"
 
-# The kubectl plugin is tried in real shells and terminals; tests without theirs are ignored.
+# Tests run the kubectl plugin in real shells and terminals; without one its tests are ignored.
 .PHONY: shells
 shells:
 	@for tool in tmux zsh fish; do command -v $$tool > /dev/null || echo "$$tool is missing, running: apt-get install $$tool"; done
@@ -112,7 +112,7 @@ shells:
 	  || echo "tmux, zsh or fish is missing, and so are the tests of the plugin that need it: apt-get install tmux zsh fish"
 
 .PHONY: gitops
-gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; over the statuses that the last make e2e saw
+gitops: controlplane ## Test bindings with Argo CD's, Flux's and Helm's own code, over the statuses of the last make e2e
 	@echo "== Argo CD, Flux, Helm"
 	@cargo build --quiet -p podidentity-operator -p kubectl-podidentity
 	@# As for the scenarios: with other dependencies' features everything would be compiled once more.
@@ -144,7 +144,7 @@ bench-smoke: controlplane
 
 # One plan: PLAN=target/faults/failed/....json. Some: ONLY="crash after". All anew: FRESH=1. More at a time: JOBS=16.
 .PHONY: faults
-faults: controlplane faults-tools ## The fault campaign: some 1,100 plans, a malformed world, overload; goes on where it was interrupted
+faults: controlplane faults-tools ## The fault campaign: some 1,100 plans, a malformed world, overload; continues where it was interrupted
 	@cargo build -p podidentity-operator -p e2e --bins
 	@target/debug/faults $(if $(JOBS),--jobs $(JOBS)) $(if $(PLAN),--plan "$(PLAN)") $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh)
 	@$(if $(PLAN)$(ONLY),true,target/debug/faults malformed && target/debug/faults overload && $(MAKE) faults-planted)
@@ -174,7 +174,7 @@ faults-tools:
 
 # A sample: SHARD=0/8. One file: ONLY=crates/core/src/plan.rs. All anew: FRESH=1.
 .PHONY: mutants
-mutants: ## Mutation tests of core's decisions; goes on where it was interrupted
+mutants: ## Mutation tests of core's decisions; continues where they were interrupted
 	@crates/core/mutants.sh
 
 .PHONY: controlplane
@@ -197,7 +197,7 @@ image-test: controlplane ## Build the image and run it in front of a real contro
 	@image/test.sh "$(IMAGE)"
 
 .PHONY: generate
-generate: ## Write what is generated: config/crd, docs/reference/api.md, parts of charts/
+generate: ## Write the generated files: config/crd, docs/reference/api.md, parts of charts/
 	@cargo run --quiet -p podidentity-api --example crd > $(CRD).new
 	@mv $(CRD).new $(CRD)
 	@echo "wrote $(CRD)"
@@ -210,7 +210,7 @@ generate: ## Write what is generated: config/crd, docs/reference/api.md, parts o
 	@charts/generate.sh
 
 .PHONY: check-generated
-check-generated: ## Fail if what is generated is stale
+check-generated: ## Fail if a generated file is stale
 	@echo "== generated files"
 	@cargo run --quiet -p podidentity-api --example crd | diff -u $(CRD) - \
 	  || { echo "$(CRD) is stale: run make generate and commit it" >&2; exit 1; }
