@@ -1,4 +1,4 @@
-# `make help` lists what can be done. Rust, Go and make do for most of it; README.md says what the tests need as well.
+# `make help` lists the targets. Most of them need Rust, Go and make only; `make deps` lists what the tests use as well.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
@@ -14,13 +14,24 @@ help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: ## Show the whole job on a control plane of its own; KEEP=1 leaves it running
+demo: ## Run the demo on a local control plane; KEEP=1 leaves it running
 	@$(MAKE) controlplane
 	@cargo build -p podidentity-operator -p e2e --bins
 	@KEEP="$(KEEP)" cargo run --quiet -p e2e --bin demo
 
+# Without core::largest, which takes longer than everything else here.
+.PHONY: quick
+quick: ## The quick loop, seconds when warm: format, clippy of api and core, core's unit and golden tests
+	@cargo fmt --all --check
+	@cargo clippy --quiet -p podidentity-api -p podidentity-core --lib -- -D warnings
+	@cargo test --quiet -p podidentity-core --lib --test cases --test floors -- --skip largest::
+
+.PHONY: deps
+deps: ## List the Debian packages that the tests use, why, and which are missing; installs nothing
+	@e2e/tools/deps.sh
+
 .PHONY: test
-test: ## Everything that CI checks: format, lints, layers, unit, golden and end-to-end tests
+test: deps ## Everything that CI checks: format, lints, layers, unit, golden and end-to-end tests
 	@echo "== control plane: built in the background if this machine has not built it yet"
 	@(e2e/controlplane/build.sh > /dev/null && e2e/gitops/run.sh build) & build=$$!; \
 	trap 'kill $$build 2> /dev/null || true' EXIT; \
@@ -30,20 +41,22 @@ test: ## Everything that CI checks: format, lints, layers, unit, golden and end-
 	@IMAGE_TEST=optional $(MAKE) image-test
 
 .PHONY: lint
-lint: check-layers check-generated check-docs ## Format, lints, layers, generated files, links
+lint: check-layers check-generated check-docs ## Format, lints, rustdoc, layers, generated files, links
 	@echo "== format"
 	@cargo fmt --all --check
 	@echo "== clippy"
 	@cargo clippy --workspace --all-targets -- -D warnings
+	@echo "== rustdoc"
+	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 	@$(MAKE) deny
 
 .PHONY: deny
-deny: ## Licences, bans and sources of dependencies (deny.toml)
+deny: ## Check licences, bans and sources of dependencies (deny.toml)
 	@echo "== dependencies"
 	@"$$(e2e/tools/cargo-deny.sh)" --offline --log-level error check licenses bans sources
 
 .PHONY: advisories
-advisories: ## Known vulnerabilities of dependencies; fetches the database of advisories
+advisories: ## Check dependencies for known vulnerabilities; fetches the database of advisories
 	@"$$(e2e/tools/cargo-deny.sh)" check advisories
 
 .PHONY: alerts
@@ -65,11 +78,11 @@ oracles: ## Compare the model of trust policies with two independent ones, on 10
 	@cargo test -p podidentity-core --test trust -- --ignored --nocapture
 	@cargo build -p kubectl-podidentity
 	@e2e/oracles/run.sh wire "$$(realpath $${CARGO_TARGET_DIR:-target}/debug/kubectl-podidentity)"
-# What breaks a reader is put into its corpus: crates/core/tests/fuzz/corpus, crates/cli/tests/corpus.
+# Inputs that break a parser go into its corpus: crates/core/tests/fuzz/corpus, crates/cli/tests/corpus.
 CASES ?= 200000
 .PHONY: fuzz
-fuzz: ## Every reader of bytes of others with many odd inputs, for some minutes; CASES=1000000 for longer
-	@echo "== readers of bytes of others: $(CASES) inputs each"
+fuzz: ## Fuzz every parser of foreign bytes for some minutes; CASES=1000000 for longer
+	@echo "== parsers of foreign bytes: $(CASES) inputs each"
 	@PROPTEST_CASES=$(CASES) cargo test -p podidentity-core -p podidentity-cluster --test fuzz
 	@PROPTEST_CASES=$(CASES) cargo test -p kubectl-podidentity --bin kubectl-podidentity fuzz::
 
@@ -81,16 +94,25 @@ e2e: controlplane tools shells ## End-to-end tests on a real control plane
 	@E2E_STATUSES=$(STATUSES) cargo test -p e2e
 	@$(MAKE) gitops
 
-# The kubectl plugin is tried in real shells and terminals; tests without theirs are ignored.
+# NAME is a part of the scenario's name; `cargo test -p e2e --test scenarios -- --list` lists them.
+.PHONY: scenario
+scenario: controlplane ## Run the end-to-end scenarios whose name contains NAME, for example NAME=grants
+	@[ -n "$(NAME)" ] || { echo "give a part of a scenario's name: make scenario NAME=grants; all names:" >&2; \
+	  cargo test --quiet -p e2e --test scenarios -- --list >&2; exit 2; }
+	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bins
+	@cargo test -p e2e --test scenarios -- "$(NAME)"
+
+# Tests run the kubectl plugin in real shells and terminals; without one its tests are ignored.
 .PHONY: shells
 shells:
+	@for tool in tmux zsh fish; do command -v $$tool > /dev/null || echo "$$tool is missing, running: apt-get install $$tool"; done
 	@command -v tmux > /dev/null && command -v zsh > /dev/null && command -v fish > /dev/null \
 	  || apt-get install -y tmux zsh fish > /dev/null 2>&1 \
 	  || { apt-get update && apt-get install -y tmux zsh fish; } > /dev/null 2>&1 \
 	  || echo "tmux, zsh or fish is missing, and so are the tests of the plugin that need it: apt-get install tmux zsh fish"
 
 .PHONY: gitops
-gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; over the statuses that the last make e2e saw
+gitops: controlplane ## Test bindings with Argo CD's, Flux's and Helm's own code, over the statuses of the last make e2e
 	@echo "== Argo CD, Flux, Helm"
 	@cargo build --quiet -p podidentity-operator -p kubectl-podidentity
 	@# As for the scenarios: with other dependencies' features everything would be compiled once more.
@@ -99,9 +121,14 @@ gitops: controlplane ## Argo CD's, Flux's and Helm's own code on our objects; ov
 	@E2E_STATUSES=$(STATUSES) timeout 20m $${CARGO_TARGET_DIR:-target}/debug/with-cluster e2e/gitops/run.sh test
 
 .PHONY: bench
-bench: controlplane ## Measure on a real API server, for example ARGS="--bindings 1000"; docs/benchmarks says what
+bench: controlplane ## Measure on a real API server into target/bench, for example ARGS="--bindings 1000"; docs/benchmarks says what
 	@cargo build --release -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
 	@target/release/bench run $(ARGS)
+
+.PHONY: bench-publish
+bench-publish: ## Write tables and plots of all runs in target/bench to docs/benchmarks
+	@cargo build --release -p e2e --bin bench
+	@target/release/bench render --out docs/benchmarks
 
 .PHONY: bench-cli
 bench-cli: controlplane ## Measure the kubectl plugin in a large cluster, for example ARGS="--bindings 1000 --replicas 5"
@@ -117,7 +144,7 @@ bench-smoke: controlplane
 
 # One plan: PLAN=target/faults/failed/....json. Some: ONLY="crash after". All anew: FRESH=1. More at a time: JOBS=16.
 .PHONY: faults
-faults: controlplane faults-tools ## The fault campaign: some 1,100 plans, a malformed world, overload; goes on where it was interrupted
+faults: controlplane faults-tools ## The fault campaign: some 1,100 plans, a malformed world, overload; continues where it was interrupted
 	@cargo build -p podidentity-operator -p e2e --bins
 	@target/debug/faults $(if $(JOBS),--jobs $(JOBS)) $(if $(PLAN),--plan "$(PLAN)") $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh)
 	@$(if $(PLAN)$(ONLY),true,target/debug/faults malformed && target/debug/faults hostile && target/debug/faults overload && $(MAKE) faults-planted)
@@ -143,12 +170,13 @@ faults-planted: controlplane ## Plant bugs: the fault campaign has to notice eac
 # The clock of the operator's machine is set by libfaketime.
 .PHONY: faults-tools
 faults-tools:
+	@ls /usr/lib/*/faketime/libfaketime.so.1 > /dev/null 2>&1 || echo "libfaketime is missing, running: apt-get install libfaketime"
 	@ls /usr/lib/*/faketime/libfaketime.so.1 > /dev/null 2>&1 || apt-get install -y libfaketime > /dev/null \
 	  || { echo "libfaketime is missing; install it: apt-get install libfaketime" >&2; exit 1; }
 
 # A sample: SHARD=0/8. One file: ONLY=crates/core/src/plan.rs. All anew: FRESH=1.
 .PHONY: mutants
-mutants: ## Mutation tests of core's decisions; goes on where it was interrupted
+mutants: ## Mutation tests of core's decisions; continues where they were interrupted
 	@crates/core/mutants.sh
 
 .PHONY: controlplane
@@ -171,7 +199,7 @@ image-test: controlplane ## Build the image and run it in front of a real contro
 	@image/test.sh "$(IMAGE)"
 
 .PHONY: generate
-generate: ## Write what is generated: config/crd, docs/reference/api.md, parts of charts/
+generate: ## Write the generated files: config/crd, docs/reference/api.md, parts of charts/
 	@cargo run --quiet -p podidentity-api --example crd > $(CRD).new
 	@mv $(CRD).new $(CRD)
 	@echo "wrote $(CRD)"
@@ -184,7 +212,7 @@ generate: ## Write what is generated: config/crd, docs/reference/api.md, parts o
 	@charts/generate.sh
 
 .PHONY: check-generated
-check-generated: ## Fail if what is generated is stale
+check-generated: ## Fail if a generated file is stale
 	@echo "== generated files"
 	@cargo run --quiet -p podidentity-api --example crd | diff -u $(CRD) - \
 	  || { echo "$(CRD) is stale: run make generate and commit it" >&2; exit 1; }

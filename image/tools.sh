@@ -5,6 +5,7 @@ missing=() packages=()
 for tool in buildah umoci runc cargo-cyclonedx; do command -v "$tool" >/dev/null || missing+=("$tool"); done
 [ ${#missing[@]} -gt 0 ] || exit 0
 if [ "${1:-}" = --check ]; then echo "missing: ${missing[*]} (image/tools.sh installs them on Debian)"; exit 1; fi
+echo "missing, and installed now by apt-get and cargo install: ${missing[*]}" >&2
 for tool in "${missing[@]}"; do
   case $tool in
     cargo-cyclonedx) cargo install --quiet --debug --locked --version 0.5.9 cargo-cyclonedx ;;

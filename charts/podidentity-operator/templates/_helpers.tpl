@@ -2,7 +2,7 @@
 {{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* What the Deployment selects by, too: it can never change. */}}
+{{/* The Deployment also selects by these labels, so they can never change. */}}
 {{- define "podidentity-operator.labels" -}}
 app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
 {{- end -}}
@@ -28,7 +28,7 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
   namespace: {{ .Release.Namespace }}
 {{- end -}}
 
-{{/* Settings as variables; what is empty is left to the operator. */}}
+{{/* Settings as variables. An empty setting is left to the operator. */}}
 {{- define "podidentity-operator.env" -}}
 {{- $settings := .Values.settings -}}
 {{- range $variable, $value := dict
@@ -61,7 +61,7 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
 {{- end }}
 {{- end -}}
 
-{{/* Where traces go to, as a port: what the URL says, or else what its scheme stands for. */}}
+{{/* The port that traces go to: the URL's, or else the default of its scheme. */}}
 {{- define "podidentity-operator.otlpPort" -}}
 {{- $url := urlParse .Values.settings.otlpEndpoint -}}
 {{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) -}}

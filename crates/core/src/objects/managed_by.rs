@@ -58,7 +58,7 @@ pub(super) fn is_manager(owner: &OwnerReference) -> bool {
     owner.kind == "ClusterServiceVersion"
 }
 
-/// The tools that manage a service account, in the order of [`MARKS`], each once.
+/// The tools that manage a service account, in the order of `MARKS`, each once.
 pub fn managed_by(account: &ServiceAccount) -> Vec<ManagedBy> {
     let get = |key: &str| account.labels.get(key).or_else(|| account.annotations.get(key)).cloned();
     let mut found: Vec<ManagedBy> = Vec::new();

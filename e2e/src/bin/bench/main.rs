@@ -26,9 +26,12 @@ enum Command {
     Run(RunArgs),
     /// Measures the kubectl plugin in a large cluster.
     Cli(cli::CliArgs),
-    /// Renders the results of a folder: a table in Markdown, and plots.
+    /// Renders stored results: tables in Markdown, and plots.
     Render {
-        /// The folder.
+        /// The folder that `run` wrote to.
+        #[arg(long, default_value_os_t = folder())]
+        from: PathBuf,
+        /// The folder to write tables and plots to.
         #[arg(long, default_value_os_t = folder())]
         out: PathBuf,
     },
@@ -83,8 +86,9 @@ struct RunArgs {
     out: PathBuf,
 }
 
+/// Results are some hundred kilobytes each, so they stay out of the repository: `make bench-publish` copies what is rendered.
 fn folder() -> PathBuf {
-    e2e::repository().join("docs/benchmarks")
+    e2e::repository().join("target/bench")
 }
 
 #[tokio::main]
@@ -99,9 +103,9 @@ async fn main() -> ExitCode {
 }
 
 async fn execute(command: Command) -> Result<()> {
-    let out = match command {
+    let (from, out) = match command {
         Command::Cli(args) => return cli::run(args).await,
-        Command::Render { out } => out,
+        Command::Render { from, out } => (from, out),
         Command::Run(args) => {
             ensure!(
                 args.bindings >= 2 && args.workloads >= 1 && args.replicas >= 1,
@@ -122,10 +126,10 @@ async fn execute(command: Command) -> Result<()> {
             if check {
                 checks::check(&run)?;
             }
-            out
+            (out.clone(), out)
         }
     };
-    let runs = results::read(&out.join("results"))?;
+    let runs = results::read(&from.join("results"))?;
     let text = table::render(&runs);
     std::fs::write(out.join("results.md"), &text)?;
     plots::draw(&runs, &out)?;

@@ -6,7 +6,7 @@
 //!
 //! It shows the operator one namespace of the cluster, so that many operators can share a control plane without seeing
 //! each other's objects. Everything that a rule does is something that a network or an API server may do, except
-//! [`Action::Lose`].
+//! `Action::Lose`.
 
 mod answer;
 mod state;
