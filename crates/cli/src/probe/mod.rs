@@ -128,7 +128,11 @@ pub(crate) fn run(args: &ProbeArgs, out: &mut dyn Write) -> Result<Exit, Failure
         let scope =
             ScopeArgs { namespace: args.namespace.clone(), all_namespaces: args.all_namespaces, selector: None };
         let session = Session::open(&args.connection, &scope).await?;
-        let sts = Sts::new(Options::from_environment(USER_AGENT)).map_err(|error| Failure::Other(error.to_string()))?;
+        let mut options = Options::from_environment(USER_AGENT);
+        if let Some(timeout) = args.connection.request_timeout.filter(|timeout| !timeout.is_zero()) {
+            options.timeout = timeout;
+        }
+        let sts = Sts::new(options).map_err(|error| Failure::Other(error.to_string()))?;
         let asker = Asker { connection: session.connection.clone(), sts, choice: region::Choice::of(args) };
         if args.all {
             let (questions, notes) = question::all(&session).await?;
