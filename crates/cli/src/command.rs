@@ -13,6 +13,7 @@ use crate::explain::{self, ExplainArgs};
 use crate::inject::{self, InjectArgs};
 use crate::lint::{self, LintArgs};
 use crate::plan::{self, PlanArgs};
+use crate::probe::{self, ProbeArgs};
 use crate::report::{self, ReportArgs};
 use crate::status::{self, StatusArgs};
 use crate::trust::{self, TrustArgs};
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     Status(StatusArgs),
     Explain(ExplainArgs),
     Trust(TrustArgs),
+    Probe(ProbeArgs),
     Verify(VerifyArgs),
     Plan(PlanArgs),
     Adopt(AdoptArgs),
@@ -54,6 +56,7 @@ impl Cli {
             Command::Status(args) => status::run(args, out),
             Command::Explain(args) => explain::run(args, out),
             Command::Trust(args) => trust::run(args, out),
+            Command::Probe(args) => probe::run(args, out),
             Command::Verify(args) => verify::run(args, out),
             Command::Plan(args) => plan::run(args, out),
             Command::Adopt(args) => adopt::run(args, out),

@@ -39,6 +39,7 @@ mod view;
 mod adopt;
 mod explain;
 mod plan;
+mod probe;
 mod report;
 mod status;
 mod trust;

@@ -6,6 +6,8 @@
 //!                       └──► queue (which identity is due)        index ◄────────────┘ what was written is known at once
 //!
 //! plugin:    http ──► read (once, page by page) ──► index ──► Snapshot ──► a command's judgement
+//!
+//! sts:       API server ──► token ──► AWS STS ──► (podidentity_core: sts::Answer)
 //! ```
 //!
 //! Each folder is a room with one purpose; a room imports only rooms above it in this file. `lease`
@@ -21,4 +23,5 @@ pub mod index;
 pub mod watch;
 
 pub mod read;
+pub mod sts;
 pub mod write;

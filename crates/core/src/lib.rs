@@ -14,6 +14,7 @@ mod steps;
 mod time;
 
 pub mod arn;
+pub mod partition;
 mod webhook_config;
 
 pub mod settings;
@@ -64,6 +65,9 @@ pub mod status;
 
 pub mod forecast;
 pub mod trust;
+
+pub mod sts;
+
 pub mod unbound;
 
 #[cfg(test)]

@@ -19,10 +19,10 @@ use podidentity_core::snapshot::{Config, Snapshot};
 
 use crate::flags::{ConnectionArgs, ScopeArgs, USER_AGENT};
 use crate::view::{View, views};
-use progress::Progress;
 
 pub(crate) use names::did_you_mean;
 pub(crate) use picture::Picture;
+pub(crate) use progress::Progress;
 
 /// Why a command cannot do what it is asked for.
 #[derive(Debug, thiserror::Error)]
