@@ -117,6 +117,13 @@ pub struct PodIdentityBindingSpec {
     #[serde(default)]
     pub on_conflict: ConflictPolicy,
 
+    /// Whether AWS is asked if the role can be assumed, before the service account is annotated with another role or
+    /// audience. `Never` asks nothing. `Report` asks, says what AWS answered, and goes on. `Require` asks, and while AWS
+    /// refuses nothing is annotated and nothing is restarted. Unset: the operator's flag `--preflight` decides, which is
+    /// `Never` by default. The operator needs the right to have tokens made in the namespace (config/preflight).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<PreflightPolicy>,
+
     /// What happens to the service account's annotations when the binding is deleted. `Release` gives them up (what
     /// another manager also sets stays) and restarts nothing. `Revoke` gives them up and restarts the workloads, so that
     /// no pod keeps the role; an event names those that cannot be restarted, or that `rollout` leaves out. `Retain` leaves
@@ -232,6 +239,18 @@ pub enum ConflictPolicy {
     Report,
     /// Take the annotation over.
     Override,
+}
+
+/// Whether AWS is asked before the service account is annotated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PreflightPolicy {
+    /// Ask nothing.
+    #[default]
+    Never,
+    /// Ask, say what AWS answered, and go on.
+    Report,
+    /// Ask, and annotate and restart nothing while AWS refuses.
+    Require,
 }
 
 /// What happens to the annotations when the binding is deleted.

@@ -14,10 +14,11 @@ pub mod crd;
 pub mod status;
 
 pub use binding::{
-    ConflictPolicy, DeletionPolicy, FailurePolicy, LabelSelector, PodIdentityBinding, PodIdentityBindingSpec, Rollout,
-    RolloutPolicy, SelectorOperator, SelectorRequirement,
+    ConflictPolicy, DeletionPolicy, FailurePolicy, LabelSelector, PodIdentityBinding, PodIdentityBindingSpec,
+    PreflightPolicy, Rollout, RolloutPolicy, SelectorOperator, SelectorRequirement,
 };
 pub use status::{
-    FindingSeverity, FindingStatus, PodIdentityBindingStatus, RefusedStatus, RestartStatus, RevertedStatus,
+    FindingSeverity, FindingStatus, PodIdentityBindingStatus, PreflightFailure, PreflightPass, PreflightResult,
+    PreflightStatus, RefusedStatus, RestartStatus, RevertedStatus,
     RollbackStatus, ServiceAccountStatus, VerifiedIdentity, WorkloadState, WorkloadStatus,
 };

@@ -35,6 +35,8 @@ pub mod condition {
     pub const WORKLOADS_ROLLED: &str = "WorkloadsRolled";
     /// Every live pod has the identity.
     pub const IDENTITY_VERIFIED: &str = "IdentityVerified";
+    /// AWS lets the service account assume the role, as far as it was asked. Absent where it is not to be asked.
+    pub const ROLE_ASSUMABLE: &str = "RoleAssumable";
     /// Present while the operator works towards the declared state (kstatus).
     pub const RECONCILING: &str = "Reconciling";
     /// Present while only a person can help (kstatus).
@@ -123,6 +125,22 @@ pub mod reason {
     pub const ROLE_KEPT: &str = "RoleKept";
     /// A suspended binding is gone, and everything is left as it is (event).
     pub const RETAINED: &str = "Retained";
+    /// AWS was asked and lets the service account assume the role.
+    pub const ROLE_ASSUMABLE: &str = "RoleAssumable";
+    /// AWS was asked and does not let the service account assume the role.
+    pub const ROLE_NOT_ASSUMABLE: &str = "RoleNotAssumable";
+    /// AWS does not take tokens of this cluster: its identity provider, or the provider's keys.
+    pub const IDENTITY_PROVIDER_REJECTED: &str = "IdentityProviderRejected";
+    /// The API server makes no token of the service account for the operator, or AWS takes the token for expired.
+    pub const TOKEN_REFUSED: &str = "TokenRefused";
+    /// AWS STS is switched off in the region that is asked.
+    pub const STS_REGION_DISABLED: &str = "StsRegionDisabled";
+    /// AWS could not be asked, or gave no answer that says anything about the role.
+    pub const PREFLIGHT_UNAVAILABLE: &str = "PreflightUnavailable";
+    /// AWS has not been asked yet.
+    pub const PREFLIGHT_PENDING: &str = "PreflightPending";
+    /// The role was on the service account already, so that AWS was not asked.
+    pub const NOT_ASKED: &str = "NotAsked";
     /// The stored spec is not valid (written before validation existed).
     pub const INVALID_SPEC: &str = "InvalidSpec";
 }

@@ -208,6 +208,7 @@ fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(&'static str, String)> {
                 | AccountState::Rewritten { .. }
                 | AccountState::Ahead
         )
+        || case.preflight.forbids()
         || case.broken_by_annotating().is_some();
     let forbidden = !case.may_write();
     let stops = story.progress != Progress::Done && (cannot || forbidden);

@@ -40,6 +40,8 @@ mod invalid;
 
 pub mod account;
 
+pub mod preflight;
+
 pub mod verify;
 
 mod record;

@@ -3,6 +3,7 @@
 use crate::account::AccountState;
 use crate::assess::Assessment;
 use crate::objects::WorkloadId;
+use crate::preflight::Answered;
 use crate::record::Records;
 use crate::reverts;
 use crate::step::Step;
@@ -19,6 +20,8 @@ pub struct Outcome {
     /// Set if an annotation was restored, now or before the last status could be written: what another manager had done
     /// to it.
     pub restored: Option<String>,
+    /// What AWS answered, if it was asked.
+    pub answered: Option<Answered>,
     /// Set if a workload was rolled once more after another manager had undone its last roll.
     pub rolled_again: bool,
 }
@@ -68,11 +71,17 @@ impl Outcome {
         outcome
     }
 
+    /// Whether there is something that a status has to say even if more follows at once.
+    pub fn is_worth_telling(&self) -> bool {
+        let told = self.restored.is_some() || self.answered.is_some();
+        told || !self.problems.is_empty() || !self.rolled().is_empty()
+    }
+
     /// The workloads that were rolled.
     pub fn rolled(&self) -> Vec<&WorkloadId> {
         let rolled = self.done.iter().filter_map(|step| match step {
             Step::Roll { workload, .. } => Some(workload),
-            Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
+            Step::SetFinalizer { .. } | Step::Annotate { .. } | Step::Preflight(_) => None,
         });
         rolled.collect()
     }

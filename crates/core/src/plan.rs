@@ -90,6 +90,7 @@ impl Plan {
         if !case.may_write() {
             return;
         }
+        self.look_again_at(case.preflight.check_at());
         let wants_finalizer = binding.spec.deletion_policy != DeletionPolicy::Retain;
         if wants_finalizer != has_finalizer(&binding.metadata) {
             self.steps.push(Step::SetFinalizer { binding: Target::of(&binding.metadata), present: wants_finalizer });
@@ -97,14 +98,17 @@ impl Plan {
         if matches!(case.rollback, Some(Rollback::Due(_))) {
             return; // What failed is written no more; the status records that first.
         }
-        self.annotate(snapshot, case);
+        if case.broken_by_annotating().is_none() {
+            self.steps.extend(case.preflight.due().cloned().map(Step::Preflight));
+            self.annotate(snapshot, case);
+        }
         self.restart(snapshot, case);
     }
 
     fn annotate(&mut self, snapshot: &Snapshot, case: &Case) {
         let AccountState::Outdated { force, .. } = &case.account.state else { return };
         let Some(account) = snapshot.service_account.as_ref() else { return };
-        if case.broken_by_annotating().is_some() {
+        if case.preflight.holds_back() {
             return;
         }
         self.steps.push(Step::Annotate {

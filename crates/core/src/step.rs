@@ -32,6 +32,9 @@ pub enum Step {
         /// than this one: then the declaration is looked up once more.
         declared: Option<Declared>,
     },
+    /// Asks AWS whether the service account can assume a role. It writes nothing; the status records the answer, and the
+    /// next plan goes by it.
+    Preflight(Question),
     /// Sets our pod-template annotation, which makes the workload's controller replace the pods.
     Roll {
         /// Kind and name.
@@ -48,7 +51,7 @@ impl Step {
     pub fn is_roll_of(&self, id: &WorkloadId) -> bool {
         match self {
             Self::Roll { workload, .. } => workload == id,
-            Self::SetFinalizer { .. } | Self::Annotate { .. } => false,
+            Self::SetFinalizer { .. } | Self::Annotate { .. } | Self::Preflight(_) => false,
         }
     }
 }
@@ -64,9 +67,29 @@ impl fmt::Display for Step {
             Self::Annotate { account, annotations, .. } => {
                 write!(f, "annotate service account {}: {annotations:?}", account.name)
             }
+            Self::Preflight(Question { account, role_arn, .. }) => {
+                write!(f, "ask AWS whether service account {} can assume {role_arn}", account.name)
+            }
             Self::Roll { workload, mark, .. } => write!(f, "roll {workload} as {mark}"),
         }
     }
+}
+
+/// What AWS is asked: whether a token of the service account lets it assume the role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// UID of the binding that it is asked for.
+    pub binding: Option<String>,
+    /// The binding's generation.
+    pub generation: i64,
+    /// The service account.
+    pub account: Target,
+    /// The role.
+    pub role_arn: String,
+    /// Audience of the token.
+    pub audience: String,
+    /// The cluster's OIDC issuer, where it is known.
+    pub issuer: Option<String>,
 }
 
 /// What a user declared, as it was observed.

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use podidentity_api::PodIdentityBindingStatus;
 use podidentity_api::names::{condition, reason};
 
+use super::story::assumable;
 use super::{Counts, Progress, Story};
 use crate::account::AccountState;
 use crate::assess::Case;
@@ -77,6 +78,9 @@ pub(super) fn of(
     facts.insert(1, annotated(story, case));
     facts.insert(2, rolled(story, counts));
     facts.insert(3, verified(story, counts));
+    if let Some((status, reason, message)) = assumable(case) {
+        facts.insert(1, Fact { type_: condition::ROLE_ASSUMABLE, status, reason, message });
+    }
     dated(facts, old, generation, now)
 }
 

@@ -39,6 +39,16 @@ const TROUBLES: &[&str] = &[
     reason::NOTHING_SELECTED,
 ];
 
+/// Reasons of the condition `RoleAssumable` that are answers.
+const ANSWERS: &[&str] = &[
+    reason::ROLE_ASSUMABLE,
+    reason::ROLE_NOT_ASSUMABLE,
+    reason::IDENTITY_PROVIDER_REJECTED,
+    reason::TOKEN_REFUSED,
+    reason::STS_REGION_DISABLED,
+    reason::PREFLIGHT_UNAVAILABLE,
+];
+
 /// The events of what was done and refused, whatever the status comes to say of it. `snapshot`: what it was planned on.
 pub fn step_events(snapshot: &Snapshot, outcome: &Outcome) -> Vec<Transition> {
     let done = outcome.rolled().into_iter().map(|workload| Transition {
@@ -97,10 +107,25 @@ pub fn transitions(
         let message = find(new, condition::IDENTITY_VERIFIED).map(|verified| verified.message.clone());
         events.push(normal(reason::VERIFIED, message.unwrap_or_default()));
     }
+    events.extend(assumable(old, new));
     if let Some(trouble) = new_trouble(old, new) {
         events.push(warning(trouble.0, trouble.1));
     }
     events
+}
+
+/// What AWS has come to say. That it has not been asked is no news.
+fn assumable(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> Option<Transition> {
+    let now = find(new, condition::ROLE_ASSUMABLE)?;
+    let before = old.and_then(|old| find(old, condition::ROLE_ASSUMABLE));
+    // Another role may have passed.
+    let same = before.is_some_and(|before| {
+        (&before.status, &before.reason) == (&now.status, &now.reason)
+            && (now.status != "True" || before.message == now.message)
+    });
+    let reason = ANSWERS.iter().find(|reason| **reason == now.reason && !same)?;
+    let warning = now.status != "True";
+    Some(Transition { warning, reason, note: now.message.clone(), workload: None })
 }
 
 /// How often the annotation was restored, and when for the last time.

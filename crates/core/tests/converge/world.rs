@@ -232,6 +232,7 @@ impl World {
                 }
             }
             Step::SetFinalizer { binding, .. } => self.sees_binding(&binding.name),
+            Step::Preflight(_) => {}
         }
     }
 
@@ -258,7 +259,7 @@ impl World {
         let mut view = self.view();
         let (assessment, plan) = self.decide(&mut view);
         rules::of_plan(self, &view, &assessment, &plan);
-        let (mut done, mut problems) = (Vec::new(), Vec::new());
+        let (mut done, mut problems, mut answered) = (Vec::new(), Vec::new(), None);
         for (index, step) in plan.steps.iter().enumerate().take(steps) {
             let written = self.cluster.apply(step);
             if matches!(written, Ok(()) | Err(Refusal::Rewritten)) {
@@ -269,7 +270,12 @@ impl World {
                 rules::enforcement_admits(self, &view);
             }
             match written {
-                Ok(()) => done.push(step.clone()),
+                Ok(()) => {
+                    if let Step::Preflight(question) = step {
+                        answered = Some(self.cluster.ask(question));
+                    }
+                    done.push(step.clone());
+                }
                 Err(refusal) => {
                     problems.push(problem(step, refusal));
                     if !matches!(step, Step::Roll { .. }) {
@@ -280,7 +286,7 @@ impl World {
         }
         let mut is_quiet = plan.steps.is_empty();
         if steps >= plan.steps.len() {
-            let outcome = Outcome::of(&assessment, done, problems);
+            let outcome = Outcome { answered, ..Outcome::of(&assessment, done, problems) };
             is_quiet &= self.report(&outcome);
         }
         Turn { plan, is_quiet }
@@ -291,7 +297,7 @@ impl World {
         let mut view = self.view();
         let (assessment, next) = self.decide(&mut view);
         // As the operator does: what is out of date in a moment is not told, and a write that fails is tried again first.
-        let worth_telling = !outcome.problems.is_empty() || outcome.restored.is_some() || !outcome.rolled().is_empty();
+        let worth_telling = outcome.is_worth_telling();
         if !outcome.done.is_empty() && !worth_telling && !next.steps.is_empty() {
             return false;
         }
@@ -371,7 +377,7 @@ impl World {
 fn problem(step: &Step, refusal: Refusal) -> Problem {
     let workload = match step {
         Step::Roll { workload, .. } => Some(workload.clone()),
-        Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
+        Step::SetFinalizer { .. } | Step::Annotate { .. } | Step::Preflight(_) => None,
     };
     let kind = match refusal {
         Refusal::Stale => ProblemKind::Stale,

@@ -2,6 +2,7 @@
 
 mod account;
 mod pods;
+mod preflight;
 mod rollout;
 
 use podidentity_api::names::{self, reason};
@@ -19,6 +20,8 @@ use crate::snapshot::Snapshot;
 use crate::step::Step;
 use crate::verify::JudgedPod;
 use crate::wanted::Wanted;
+
+pub(super) use preflight::assumable;
 
 /// How a binding is doing, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ const CHECKS: &[Check] = &[
     account::missing,
     account::owned_by_others,
     account::breaks_pods,
+    preflight::forbidden,
+    preflight::pending,
     account::outdated,
     rollout::halted,
     rollout::rolling,
@@ -85,7 +90,7 @@ pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcom
         reason: reason::VERIFIED,
         message: pods::verified(&view),
     });
-    view.in_a_rollback(story)
+    view.in_a_rollback(preflight::told_beside(case, story))
 }
 
 /// The story of a binding that another one keeps from the service account.
