@@ -6,6 +6,8 @@
 //!             └──────────────► queue (which identity is due)     └──► index (what was written is known at once)
 //!
 //! read (once, page by page) ──► Snapshot ──► a caller's judgement, for commands that look at a cluster and end
+//!
+//! sts: API server ──► token ──► AWS STS ──► (podidentity_core: sts::Answer)
 //! ```
 
 pub mod client;
@@ -39,6 +41,8 @@ pub mod injectors;
 pub mod read;
 
 pub mod edit;
+
+pub mod sts;
 
 pub mod queue;
 

@@ -14,6 +14,7 @@ mod steps;
 mod time;
 
 pub mod arn;
+pub mod partition;
 pub mod settings;
 
 pub mod finding;
@@ -62,6 +63,9 @@ pub mod status;
 pub mod forecast;
 pub mod owners;
 pub mod trust;
+
+pub mod sts;
+
 pub mod unbound;
 
 #[cfg(test)]

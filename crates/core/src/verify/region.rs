@@ -4,23 +4,11 @@ use super::container::{PROFILES, Problem};
 use super::env::{Env, Seen};
 use crate::arn::RoleArn;
 use crate::injection::{REGIONS, STS_ENDPOINTS};
+use crate::partition::Partition;
 use crate::wanted::Wanted;
 
 /// The variables in the order in which SDKs look at them.
 const BY_RANK: [&str; 2] = [REGIONS[1], REGIONS[0]];
-
-/// Partitions by how the names of their regions begin. Source: partitions.json of the SDKs.
-const PARTITIONS: [(&str, &str); 7] = [
-    ("cn-", "aws-cn"),
-    ("us-gov-", "aws-us-gov"),
-    ("us-iso-", "aws-iso"),
-    ("us-isob-", "aws-iso-b"),
-    ("eu-isoe-", "aws-iso-e"),
-    ("us-isof-", "aws-iso-f"),
-    ("eusc-", "aws-eusc"),
-];
-/// How the names of the regions of the partition `aws` begin.
-const AREAS: [&str; 9] = ["us-", "eu-", "ap-", "sa-", "ca-", "me-", "af-", "il-", "mx-"];
 
 /// What is wrong with the container's region.
 pub(super) fn problem(env: &Env<'_>, wanted: &Wanted) -> Option<Problem> {
@@ -29,6 +17,7 @@ pub(super) fn problem(env: &Env<'_>, wanted: &Wanted) -> Option<Problem> {
         return missing(env).then_some(Problem::NoRegion);
     }
     let role: RoleArn = wanted.role_arn.parse().ok()?;
+    let partition = |region: &str| Partition::of_region(region).map(|partition| partition.name);
     let foreign = |seen: &Seen| seen.known().and_then(partition).filter(|partition| *partition != role.partition());
     let set = || regions.iter().filter(|(_, seen)| !seen.is_unset());
     let certain = set().all(|(_, seen)| foreign(seen).is_some());
@@ -43,10 +32,4 @@ pub(super) fn problem(env: &Env<'_>, wanted: &Wanted) -> Option<Problem> {
 fn missing(env: &Env<'_>) -> bool {
     let regional = env.get(STS_ENDPOINTS).known().is_some_and(|value| value.eq_ignore_ascii_case("regional"));
     regional && PROFILES.iter().all(|name| env.get(name).is_unset()) && env.opaque_sources(&REGIONS).is_empty()
-}
-
-/// The partition of a region; `None` if it is not known.
-fn partition(region: &str) -> Option<&'static str> {
-    let known = PARTITIONS.iter().find(|(start, _)| region.starts_with(start)).map(|(_, partition)| *partition);
-    known.or_else(|| AREAS.iter().any(|area| region.starts_with(area)).then_some("aws"))
 }

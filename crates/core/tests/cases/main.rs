@@ -3,6 +3,7 @@
 //! - `inject`: Kubernetes documents -> the pod as the webhook makes it.
 //! - `verify`: Kubernetes documents -> what is found in the pods.
 //! - `plan`: Kubernetes documents at one moment -> the next writes, and what the statuses say.
+//! - `sts`: answers of AWS STS -> what they mean; one file for each case.
 //! - `trust`: trust policies -> what they make of a token; one file for each case.
 //! - `timeline`: what users, controllers and time do, step by step -> what the operator does and says, step by step.
 
@@ -14,6 +15,7 @@ mod said;
 
 mod inject;
 mod plan;
+mod sts;
 mod timeline;
 mod trust;
 mod verify;
@@ -42,11 +44,16 @@ fn timeline() {
 }
 
 #[test]
+fn sts() {
+    runner::run_files("sts", sts::case);
+}
+
+#[test]
 fn trust() {
     runner::run_files("trust", trust::case);
 }
 
 #[test]
 fn every_folder_belongs_to_a_family() {
-    runner::only_families(&["verify", "inject", "plan", "timeline", "trust"]);
+    runner::only_families(&["verify", "inject", "plan", "timeline", "trust", "sts"]);
 }
