@@ -18,12 +18,13 @@ use podidentity_core::objects::{
 };
 use podidentity_core::outcome::{Problem, ProblemKind};
 use podidentity_core::plan::{Plan, has_finalizer};
-use podidentity_core::step::{Declared, Step, Target};
+use podidentity_core::step::{Declared, Question, Step, Target};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::index::Object;
+use crate::preflight::{Asked, Preflights};
 
 /// A write that takes longer has failed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -42,15 +43,25 @@ pub struct Acted {
     pub problems: Vec<Problem>,
     /// What was not even tried: a dry run.
     pub withheld: Vec<Step>,
+    /// What AWS answered, if it was asked.
+    pub asked: Option<Asked>,
+    /// Whether AWS is to be asked, and too much was asked already.
+    pub postponed: bool,
 }
 
 /// Carries out a plan. Steps build on each other, so the first failure ends the run; only rolls are independent.
-pub async fn act(client: &Client, namespace: &str, plan: &Plan) -> Acted {
+pub async fn act(client: &Client, preflights: &Preflights, namespace: &str, plan: &Plan) -> Acted {
     let mut acted = Acted::default();
     for step in &plan.steps {
         let write = Write { client, namespace };
-        match write.step(step).await {
-            Ok(object) => {
+        match write.step(step, preflights).await {
+            Ok(Done::Postponed) => acted.postponed = true,
+            Ok(Done::Asked(asked)) => {
+                info!(namespace, %step, answer = asked.answered.verdict.reason(), "asked");
+                acted.asked = Some(asked);
+                acted.done.push(step.clone());
+            }
+            Ok(Done::Wrote(object)) => {
                 let rewritten = rewritten(step, &object);
                 acted.written.push(object);
                 match rewritten {
@@ -95,8 +106,18 @@ fn rewritten(step: &Step, stored: &Object) -> Option<String> {
                 format!("annotation {key} of the pod template was written, and an admission policy or webhook {what}")
             })
         }
-        Step::SetFinalizer { .. } => None,
+        Step::SetFinalizer { .. } | Step::Preflight(_) => None,
     }
+}
+
+/// What became of a step.
+enum Done {
+    /// The object as it is now.
+    Wrote(Object),
+    /// AWS was asked.
+    Asked(Asked),
+    /// Too much was asked already.
+    Postponed,
 }
 
 struct Write<'a> {
@@ -105,8 +126,8 @@ struct Write<'a> {
 }
 
 impl Write<'_> {
-    async fn step(&self, step: &Step) -> Result<Object, Problem> {
-        match step {
+    async fn step(&self, step: &Step, preflights: &Preflights) -> Result<Done, Problem> {
+        let wrote = match step {
             Step::SetFinalizer { binding, present: true } => {
                 let body = json!({"metadata": {"finalizers": [names::FINALIZER]}});
                 self.apply::<ObservedBinding>(binding, body, false, false).await.map(Object::binding)
@@ -121,11 +142,16 @@ impl Write<'_> {
                     .extend(written_for.iter().map(|it| (names::BOUND_BY_ANNOTATION.to_owned(), it.to_string())));
                 self.annotate(account, &annotations, *force).await
             }
+            Step::Preflight(question) => {
+                let asked = preflights.ask(self.client, self.namespace, question).await;
+                return Ok(asked.map_or(Done::Postponed, Done::Asked));
+            }
             Step::Roll { workload, target, mark } => {
                 let restarted = self.roll(workload, target, mark).await;
                 restarted.map_err(|problem| Problem { workload: Some(workload.clone()), ..problem })
             }
-        }
+        };
+        wrote.map(Done::Wrote)
     }
 
     fn problem_of(&self, step: &Step, kind: ProblemKind, message: String) -> Problem {
@@ -133,7 +159,9 @@ impl Write<'_> {
             Step::Roll { workload, .. } => {
                 (Some(workload.clone()), format!("{} {}/{}", workload.kind.as_str(), self.namespace, workload.name))
             }
-            Step::Annotate { account, .. } => (None, format!("ServiceAccount {}/{}", self.namespace, account.name)),
+            Step::Annotate { account, .. } | Step::Preflight(Question { account, .. }) => {
+                (None, format!("ServiceAccount {}/{}", self.namespace, account.name))
+            }
             Step::SetFinalizer { binding, .. } => (None, self.name_of::<ObservedBinding>(&binding.name)),
         };
         Problem { workload, what, kind, message }

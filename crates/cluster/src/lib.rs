@@ -46,6 +46,8 @@ pub mod sts;
 
 pub mod queue;
 
+pub mod preflight;
+
 pub mod act;
 
 pub mod report;

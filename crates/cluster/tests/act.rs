@@ -8,6 +8,8 @@ use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
 use podidentity_cluster::act::{Acted, act};
+use podidentity_cluster::preflight::{Place, Preflights};
+use podidentity_cluster::sts::{Options, Sts};
 use podidentity_core::objects::{WorkloadId, WorkloadKind};
 use podidentity_core::outcome::ProblemKind;
 use podidentity_core::plan::Plan;
@@ -47,8 +49,14 @@ async fn carry_out(steps: Vec<Step>, answers: Vec<(u16, Value)>) -> (Acted, Vec<
         }
         seen
     });
-    let acted = act(&client, "shop", &Plan { steps, ..Plan::default() }).await;
+    let acted = act(&client, &preflights(), "shop", &Plan { steps, ..Plan::default() }).await;
     (acted, server.await.unwrap())
+}
+
+/// Of no use: these steps ask nothing.
+fn preflights() -> Preflights {
+    let options = Options::from_environment("test");
+    Preflights::new(Sts::new(options).unwrap(), Place::Unknown, 1)
 }
 
 fn target(name: &str) -> Target {

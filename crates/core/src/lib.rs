@@ -21,6 +21,10 @@ pub mod finding;
 pub mod foreign;
 pub mod objects;
 
+pub mod trust;
+
+pub mod sts;
+
 pub mod injection;
 pub mod injector;
 pub mod selector;
@@ -62,9 +66,6 @@ pub mod status;
 
 pub mod forecast;
 pub mod owners;
-pub mod trust;
-
-pub mod sts;
 
 pub mod unbound;
 

@@ -98,17 +98,23 @@ impl Plan {
         if matches!(case.rollback, Some(Rollback::Due(_))) {
             return; // What failed is written no more; the status records that first.
         }
-        if case.broken_by_annotating().is_none() {
-            self.steps.extend(case.preflight.due().cloned().map(Step::Preflight));
+        let question = case.preflight.due().filter(|_| case.broken_by_annotating().is_none());
+        let question = question.cloned().map(Step::Preflight);
+        if case.preflight.holds_back() {
+            self.steps.extend(question);
+            self.restart(snapshot, case);
+        } else {
             self.annotate(snapshot, case);
+            self.restart(snapshot, case);
+            // What is in force, or goes on without an answer, does not wait for one.
+            self.steps.extend(question);
         }
-        self.restart(snapshot, case);
     }
 
     fn annotate(&mut self, snapshot: &Snapshot, case: &Case) {
         let AccountState::Outdated { force, .. } = &case.account.state else { return };
         let Some(account) = snapshot.service_account.as_ref() else { return };
-        if case.preflight.holds_back() {
+        if case.broken_by_annotating().is_some() {
             return;
         }
         self.steps.push(Step::Annotate {

@@ -78,10 +78,8 @@ impl fmt::Display for Step {
 /// What AWS is asked: whether a token of the service account lets it assume the role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// UID of the binding that it is asked for.
-    pub binding: Option<String>,
-    /// The binding's generation.
-    pub generation: i64,
+    /// The binding that it is asked for.
+    pub declared: Declared,
     /// The service account.
     pub account: Target,
     /// The role.

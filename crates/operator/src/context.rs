@@ -9,6 +9,7 @@ use podidentity_cluster::act::Acted;
 use podidentity_cluster::clock;
 use podidentity_cluster::index::{IdentityKey, Index};
 use podidentity_cluster::news::Announcer;
+use podidentity_cluster::preflight::Preflights;
 use podidentity_cluster::queue::Sender;
 use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::objects::WorkloadId;
@@ -32,6 +33,7 @@ pub(crate) struct Context {
     pub(crate) index: Index,
     pub(crate) announcer: Announcer,
     pub(crate) metrics: Metrics,
+    pub(crate) preflights: Preflights,
     config: Arc<Config>,
     dry_run: DryRun,
     sender: Sender<IdentityKey>,
@@ -68,6 +70,7 @@ impl Context {
         sender: Sender<IdentityKey>,
         metrics: Metrics,
         announcer: Announcer,
+        preflights: Preflights,
         args: &Args,
         issuer: Option<String>,
     ) -> Self {
@@ -76,10 +79,13 @@ impl Context {
             client,
             index,
             metrics,
+            preflights,
             config: Arc::new(Config {
                 settings: args.injection.settings(),
                 issuer,
                 require_grants: args.require_grants,
+                preflight: args.preflight.policy(),
+                proceed_unasked: args.preflight.proceeds(),
             }),
             dry_run: args.dry_run,
             sender,

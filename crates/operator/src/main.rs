@@ -74,11 +74,11 @@ async fn run(args: Args) -> Result<(), Problem> {
 }
 
 async fn work(started: Started, args: &Args, shutdown: impl Future<Output = ()>) -> Result<(), Problem> {
-    let Started { client, index, sender, queue, mut streams, leadership, issuer, metrics } = started;
+    let Started { client, index, sender, queue, mut streams, leadership, issuer, metrics, preflights } = started;
     let (leads, term) = (leadership.leads(), leadership.stand());
     let (announcer, publishing) = Announcer::new(client.clone());
     let publishing = tokio::spawn(publishing);
-    let context = Arc::new(Context::new(client, index, sender, metrics.clone(), announcer, args, issuer));
+    let context = Arc::new(Context::new(client, index, sender, metrics.clone(), announcer, preflights, args, issuer));
     let surveyor = Arc::clone(&context);
     let open = lead::prepared(leads, move || {
         let context = Arc::clone(&surveyor);

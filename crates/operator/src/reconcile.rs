@@ -8,6 +8,7 @@ use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::act::act;
 use podidentity_cluster::clock;
 use podidentity_cluster::index::IdentityKey;
+use podidentity_cluster::preflight::Asked;
 use podidentity_cluster::report::{self, Reported};
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
 use podidentity_core::status::{Report, farewells, reports, step_events, transitions};
@@ -18,6 +19,9 @@ use crate::context::{Context, Decision};
 /// A write that fails is mentioned in the status from this failure in a row on: most failures pass by themselves.
 const FAILURES_WORTH_TELLING: u32 = 3;
 
+/// A question for which AWS was asked too much already is asked this much later.
+const POSTPONED: Duration = Duration::from_secs(1);
+
 /// Looks at one identity, does what is to be done, and reports. Returns when it is due again without any event.
 ///
 /// Intent before act: a restart is planned only once the status has recorded it, so the status comes first and the restart in
@@ -26,10 +30,14 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     let decision = context.decide(&key)?;
     let acted = match context.only_shown(&key, &decision.plan) {
         Some(shown) => shown,
-        None => act(&context.client, &key.namespace, &decision.plan).await,
+        None => act(&context.client, &context.preflights, &key.namespace, &decision.plan).await,
     };
     let mut outcome = Outcome::of(&decision.assessment, acted.done, acted.problems);
     outcome.withheld = acted.withheld;
+    if let Some(Asked { answered, took }) = acted.asked {
+        context.metrics.asked(&answered.verdict, took);
+        outcome.answered = Some(answered);
+    }
     context.acted(&key, &decision.plan, &outcome);
     outcome.restored = outcome.restored.or_else(|| context.untold_restoration(&key));
     announce(&context, &decision, &outcome).await;
@@ -60,7 +68,8 @@ pub(crate) async fn reconcile(context: Arc<Context>, key: IdentityKey) -> Option
     context.succeeded(&key);
     let now = Instant::now();
     let due = after.plan.check_at.map(|at| now + until(at));
-    [progressed.then_some(now), reported.ok().flatten(), due].into_iter().flatten().min()
+    let postponed = acted.postponed.then(|| now + POSTPONED);
+    [progressed.then_some(now), reported.ok().flatten(), due, postponed].into_iter().flatten().min()
 }
 
 /// Announces what was done, and what is said of bindings that were let go.
@@ -85,8 +94,7 @@ fn is_recorded(problem: &Problem) -> bool {
 
 /// Whether a status would only say what is out of date in a moment. Not where restarts or a restoration have to be told.
 fn more_follows_at_once(after: &Decision, outcome: &Outcome) -> bool {
-    let worth_telling = !outcome.problems.is_empty() || outcome.restored.is_some() || !outcome.rolled().is_empty();
-    !outcome.done.is_empty() && !worth_telling && !after.plan.steps.is_empty()
+    !outcome.done.is_empty() && !outcome.is_worth_telling() && !after.plan.steps.is_empty()
 }
 
 /// Writes statuses, and announces what they say that is new. Returns when to look again: at once after a change of substance,

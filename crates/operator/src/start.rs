@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use kube::Client;
 use podidentity_cluster::index::{IdentityKey, Index};
+use podidentity_cluster::preflight::Preflights;
 use podidentity_cluster::pulse::Pulses;
 use podidentity_cluster::queue::{self, Queue, Sender};
 use podidentity_cluster::scope::Scope;
+use podidentity_cluster::sts::{self, Sts};
 use podidentity_cluster::watch::{self, Listeners};
 use podidentity_cluster::{client, layers};
 use tokio::task::{JoinError, JoinSet};
@@ -19,6 +21,9 @@ use crate::http;
 use crate::lead::Lead;
 use crate::metrics::{Exposition, Metrics, Sources};
 use crate::version;
+
+/// Who asks, towards the API server and AWS.
+const USER_AGENT: &str = concat!("podidentity-operator/", env!("CARGO_PKG_VERSION"));
 
 /// What work needs. Nobody stands for election yet.
 pub(crate) struct Started {
@@ -33,13 +38,15 @@ pub(crate) struct Started {
     /// The cluster's OIDC issuer, if it is known.
     pub(crate) issuer: Option<String>,
     pub(crate) metrics: Metrics,
+    /// Asks AWS.
+    pub(crate) preflights: Preflights,
 }
 
 /// Connects, serves health and metrics, and fills the index.
 pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     info!(version = env!("CARGO_PKG_VERSION"), commit = version::COMMIT, dry_run = ?args.dry_run, "pod identity operator");
     let metrics = Metrics::new();
-    let client = client::from_environment(concat!("podidentity-operator/", env!("CARGO_PKG_VERSION"))).await?;
+    let client = client::from_environment(USER_AGENT).await?;
     let client = layers::observed(&client, Arc::new(metrics.clone()));
     let leadership = Lead::prepare(&client, args).await?;
     let client = layers::fenced(&client, leadership.fence());
@@ -59,6 +66,7 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
         Some(issuer) => Some(issuer),
         None => client::discover_issuer(&client).await,
     };
+    let preflights = preflights(args, issuer.as_deref())?;
     let listeners = Listeners { notify: notify(&sender), observer: Arc::new(metrics.clone()), pulses };
     let (streams, listed) = watch::streams(&client, &index, &listeners, &scope);
     let mut streams: JoinSet<()> = streams.into_iter().collect();
@@ -68,7 +76,15 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
         Some(ended) = streams.join_next() => return Err(stream_ended(ended)),
     }
     health.all_listed();
-    Ok(Started { client, index, sender, queue, streams, leadership, issuer, metrics })
+    Ok(Started { client, index, sender, queue, streams, leadership, issuer, metrics, preflights })
+}
+
+/// Asks AWS about no more than half of the identities that are worked on: an STS that does not answer must not keep the
+/// others from being worked on.
+fn preflights(args: &Args, issuer: Option<&str>) -> Result<Preflights, Problem> {
+    let place = args.preflight.place(issuer)?;
+    let sts = Sts::new(sts::Options::from_environment(USER_AGENT))?;
+    Ok(Preflights::new(sts, place, (args.concurrency / 2).clamp(1, 8)))
 }
 
 fn notify(sender: &Sender<IdentityKey>) -> watch::Notify {

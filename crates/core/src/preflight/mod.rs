@@ -19,12 +19,12 @@ use podidentity_api::{
 use crate::account::{Account, AccountState, audience_on, knows_in_force, role_on};
 use crate::objects::ServiceAccount;
 use crate::snapshot::Config;
-use crate::step::{Question, Target};
+use crate::step::{Declared, Question, Target};
 use crate::wanted::Wanted;
 
 pub(crate) use record::answered;
 pub(crate) use verdict::reason_of;
-pub use verdict::{Answered, Verdict};
+pub use verdict::{Answered, NoToken, Verdict};
 
 /// What is known of the question whether the role can be assumed.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +92,7 @@ impl Preflight {
             None if self.changes => self.due = Some(question),
             None => {}
             // A change of the spec may be the correction.
-            Some(failed) if failed.generation != question.generation || failed.next_at.0 <= now => {
+            Some(failed) if failed.generation != question.declared.generation || failed.next_at.0 <= now => {
                 self.due = Some(question);
             }
             Some(failed) => self.ask_at = Some(failed.next_at.0),
@@ -133,10 +133,8 @@ impl Preflight {
 
 impl Subject<'_> {
     fn question(&self, config: &Config) -> Option<Question> {
-        let meta = &self.binding.metadata;
         Some(Question {
-            binding: meta.uid.clone(),
-            generation: meta.generation.unwrap_or_default(),
+            declared: Declared::by(&self.binding.metadata),
             account: Target::of(&self.account?.metadata),
             role_arn: self.wanted.role_arn.clone(),
             audience: self.wanted.effective_audience(&config.settings).to_owned(),

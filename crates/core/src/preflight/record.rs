@@ -50,14 +50,14 @@ pub(crate) fn answered(before: Option<PreflightStatus>, answered: &Answered, now
         }
         Verdict::Failed { result, reason, message } => {
             let same =
-                before.failed.filter(|it| is_failure_of(it, question) && it.generation == question.generation);
+                before.failed.filter(|it| is_failure_of(it, question) && it.generation == question.declared.generation);
             let attempts = same.map_or(0, |failed| failed.attempts).saturating_add(1);
             let failed = PreflightFailure {
                 role_arn: question.role_arn.clone(),
                 audience: question.audience.clone(),
                 service_account_uid: Some(question.account.uid.clone()),
                 issuer: question.issuer.clone(),
-                generation: question.generation,
+                generation: question.declared.generation,
                 result: *result,
                 reason: (*reason).to_owned(),
                 message: message.clone(),
@@ -74,7 +74,7 @@ pub(crate) fn answered(before: Option<PreflightStatus>, answered: &Answered, now
 /// together do not ask together for ever.
 fn wait(question: &Question, attempts: i32) -> SignedDuration {
     let index = usize::try_from(attempts - 1).unwrap_or_default().min(WAITS.len() - 1);
-    let hash = short_hash(&format!("{}/{attempts}", question.binding.as_deref().unwrap_or_default()));
+    let hash = short_hash(&format!("{}/{attempts}", question.declared.uid));
     let share = i64::from_str_radix(&hash[..4], 16).unwrap_or_default();
     let wait = WAITS[index].as_secs();
     SignedDuration::from_secs(wait + wait * share / (10 * 0xffff))
@@ -86,14 +86,13 @@ mod tests {
     use podidentity_api::names::reason;
 
     use super::*;
-    use crate::step::Target;
+    use crate::step::{Declared, Target};
 
     fn question(binding: &str) -> Question {
         let account = Target { name: "app".into(), uid: "1".into(), resource_version: "1".into() };
         let text = str::to_owned;
         Question {
-            binding: Some(text(binding)),
-            generation: 1,
+            declared: Declared { binding: text("app"), uid: text(binding), generation: 1 },
             account,
             role_arn: text("arn:aws:iam::111122223333:role/a"),
             audience: text("sts.amazonaws.com"),
@@ -137,7 +136,7 @@ mod tests {
         let twice = answered(Some(once.clone()), &refused(&second), at);
         assert_eq!(twice.passed, passed.passed);
         assert_eq!(twice.failed.as_ref().unwrap().attempts, 2);
-        let edited = Question { generation: 2, ..second };
+        let edited = Question { declared: Declared { generation: 2, ..second.declared.clone() }, ..second };
         assert_eq!(answered(Some(twice), &refused(&edited), at).failed.unwrap().attempts, 1);
         assert_eq!(answered(Some(once), &Answered { question: first, verdict: Verdict::Passed }, at).failed, None);
     }

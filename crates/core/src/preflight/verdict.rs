@@ -3,7 +3,9 @@
 use podidentity_api::names::reason;
 use podidentity_api::{PreflightFailure, PreflightResult};
 
+use crate::foreign::shown;
 use crate::step::Question;
+use crate::sts::{self, Answer, Code, Refusal};
 
 /// A question that was asked, and how it came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,116 @@ pub enum Verdict {
         /// What was said, what it can mean, and what to do.
         message: String,
     },
+}
+
+/// Why AWS was not asked: there was no token. With the words of the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoToken {
+    /// The operator lacks the right.
+    Forbidden(String),
+    /// A policy of the cluster, for example the guard, forbids it.
+    Refused(String),
+    /// The API server does not answer, or not as it should.
+    Trouble(String),
+}
+
+impl Verdict {
+    /// What STS answered.
+    pub fn of_answer(answer: &Answer, asked: &sts::Question<'_>) -> Self {
+        let (result, reason) = match answer {
+            Answer::Accepted(_) => return Self::Passed,
+            Answer::Refused(refusal) => of_refusal(refusal),
+            Answer::NotAws(_) | Answer::Unavailable(_) => {
+                (PreflightResult::Unavailable, reason::PREFLIGHT_UNAVAILABLE)
+            }
+        };
+        Self::Failed { result, reason, message: message(answer, asked) }
+    }
+
+    /// CamelCase reason.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Passed => reason::ROLE_ASSUMABLE,
+            Self::Failed { reason, .. } => reason,
+        }
+    }
+
+    /// There was no token of the service account.
+    pub fn no_token(why: &NoToken, namespace: &str, account: &str) -> Self {
+        let label = "podidentity.dev/preflight=enabled";
+        let (reason, words, advice) = match why {
+            NoToken::Forbidden(words) => (
+                reason::TOKEN_REFUSED,
+                words,
+                format!(
+                    "Give the operator that right: kubectl apply -n {namespace} -k config/preflight/rights, or the chart's \
+                     preflight.namespaces."
+                ),
+            ),
+            NoToken::Refused(words) => (
+                reason::TOKEN_REFUSED,
+                words,
+                format!(
+                    "The guard in config/preflight allows tokens of the audience sts.amazonaws.com, in namespaces that ask \
+                     for it: kubectl label namespace {namespace} {label}"
+                ),
+            ),
+            NoToken::Trouble(words) => (reason::PREFLIGHT_UNAVAILABLE, words, "It is asked again.".to_owned()),
+        };
+        let message = format!(
+            "the API server makes no token of service account {namespace}/{account} for the operator: {}. {advice}",
+            shown(words)
+        );
+        Self::Failed { result: PreflightResult::Unavailable, reason, message }
+    }
+
+    /// It is not known where to ask.
+    pub fn no_endpoint(why: &str) -> Self {
+        let message = format!("AWS was not asked: {why}");
+        Self::Failed { result: PreflightResult::Unavailable, reason: reason::PREFLIGHT_UNAVAILABLE, message }
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> (PreflightResult, &'static str) {
+    if refusal.is_transient() {
+        return (PreflightResult::Unavailable, reason::PREFLIGHT_UNAVAILABLE);
+    }
+    match refusal.code {
+        Code::InvalidIdentityToken => (PreflightResult::Refused, reason::IDENTITY_PROVIDER_REJECTED),
+        Code::ExpiredToken => (PreflightResult::Refused, reason::TOKEN_REFUSED),
+        // It says nothing of the role: pods may use another region.
+        Code::RegionDisabled => (PreflightResult::Unavailable, reason::STS_REGION_DISABLED),
+        Code::AccessDenied | Code::ValidationError | Code::Throttled | Code::IdpCommunication | Code::Other(_) => {
+            (PreflightResult::Refused, reason::ROLE_NOT_ASSUMABLE)
+        }
+    }
+}
+
+/// AWS's words, what they can mean, and what to do about it.
+fn message(answer: &Answer, asked: &sts::Question<'_>) -> String {
+    let (url, role, subject) = (asked.request.endpoint.url(), &asked.request.role, shown(&asked.request.subject));
+    let said = match answer {
+        Answer::Refused(refusal) => format!("{url} does not let {subject} assume {role}: {refusal}."),
+        Answer::NotAws(found) => format!("{url} was asked whether {subject} may assume {role}, and answers with {found}."),
+        Answer::Unavailable(why) => format!("{url} does not say whether {subject} may assume {role}: {why}."),
+        Answer::Accepted(_) => String::new(),
+    };
+    let causes = sts::explain(answer, asked);
+    let many = causes.len() > 1;
+    let told = causes.iter().enumerate().map(|(n, cause)| {
+        let number = if many { format!("({}) ", n + 1) } else { String::new() };
+        format!(" {number}{}: {}", cause.what, without_stop(&cause.next))
+    });
+    let told: Vec<String> = told.collect();
+    match told.len() {
+        0 => said,
+        1 => format!("{said} Likely{}.", told.concat()),
+        _ => format!("{said} The likeliest first:{}.", told.join(";")),
+    }
+}
+
+fn without_stop(text: &str) -> &str {
+    text.strip_suffix('.').unwrap_or(text)
 }
 
 /// Reasons that a failure can have.
