@@ -44,13 +44,16 @@ func run() error {
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 1<<20)
 	out := bufio.NewWriter(os.Stdout)
-	defer out.Flush()
 	for in.Scan() {
 		var q question
 		if err := json.Unmarshal(in.Bytes(), &q); err != nil {
 			return fmt.Errorf("%s: %w", in.Text(), err)
 		}
 		fmt.Fprintln(out, answer(q))
+		// Whoever asks one question at a time waits for the answer.
+		if err := out.Flush(); err != nil {
+			return err
+		}
 	}
 	return in.Err()
 }

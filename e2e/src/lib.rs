@@ -32,6 +32,7 @@ pub mod prometheus;
 pub mod proxy;
 pub mod scrape;
 pub mod statuses;
+pub mod sts;
 pub mod terminal;
 pub mod wait;
 

@@ -9,6 +9,7 @@ use crate::adopt::AdoptArgs;
 use crate::complete::CompleteArgs;
 use crate::explain::ExplainArgs;
 use crate::plan::PlanArgs;
+use crate::probe::ProbeArgs;
 use crate::report::ReportArgs;
 use crate::status::StatusArgs;
 use crate::trust::TrustArgs;
@@ -28,6 +29,7 @@ pub(crate) enum Command {
     Status(StatusArgs),
     Explain(ExplainArgs),
     Trust(TrustArgs),
+    Probe(ProbeArgs),
     Verify(VerifyArgs),
     Plan(PlanArgs),
     Adopt(AdoptArgs),

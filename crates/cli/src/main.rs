@@ -38,6 +38,7 @@ mod view;
 mod adopt;
 mod explain;
 mod plan;
+mod probe;
 mod report;
 mod status;
 mod trust;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         Command::Status(args) => status::run(args, &mut out),
         Command::Explain(args) => explain::run(args, &mut out),
         Command::Trust(args) => trust::run(args, &mut out),
+        Command::Probe(args) => probe::run(args, &mut out),
         Command::Verify(args) => verify::run(args, &mut out),
         Command::Plan(args) => plan::run(args, &mut out),
         Command::Adopt(args) => adopt::run(args, &mut out),

@@ -21,10 +21,10 @@ use podidentity_core::snapshot::{Config, Snapshot};
 
 use crate::view::{View, views};
 use args::{ConnectionArgs, ScopeArgs};
-use progress::Progress;
 
 pub(crate) use names::did_you_mean;
 pub(crate) use picture::Picture;
+pub(crate) use progress::Progress;
 pub(crate) use target::{Target, TargetKind};
 
 /// Why a command cannot do what it is asked for.

@@ -38,6 +38,20 @@ impl Progress {
         }
     }
 
+    /// Shows a line of our own words and counts.
+    pub(crate) fn say(&self, line: &str) {
+        self.draw(&mut self.state(), line);
+    }
+
+    fn draw(&self, state: &mut State, line: &str) {
+        let fresh = state.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW);
+        if !self.terminal || self.began.elapsed() < QUIET || fresh {
+            return;
+        }
+        state.drawn = Some(Instant::now());
+        let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -47,12 +61,8 @@ impl read::Progress for Progress {
     fn read(&self, kind: &'static str, so_far: usize, total: Option<usize>) {
         let mut state = self.state();
         state.counts.insert(kind, (so_far, total));
-        let fresh = state.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW);
-        if !self.terminal || self.began.elapsed() < QUIET || fresh {
-            return;
-        }
-        state.drawn = Some(Instant::now());
-        let _ = write!(std::io::stderr(), "\r\x1b[K{}", line(&state.counts, kind));
+        let line = line(&state.counts, kind);
+        self.draw(&mut state, &line);
     }
 }
 

@@ -25,9 +25,9 @@ use crate::output::document;
 use crate::paint::Paint;
 use crate::read::STDIN;
 
-pub(crate) use question::Question;
 #[cfg(test)]
 pub(crate) use question::ask;
+pub(crate) use question::{Question, wanted};
 
 /// Tell whether a role's trust policy lets a service account in
 ///

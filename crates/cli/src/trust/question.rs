@@ -96,6 +96,19 @@ fn of_object(args: &TrustArgs, policy: Option<&Policy>) -> Result<Question, Fail
 
 /// The question of a service account or binding of the snapshot.
 pub(crate) fn ask(snapshot: &Snapshot, target: &Target) -> Result<Question, Failure> {
+    let (role, audience) = wanted(snapshot, target)?;
+    let issuer = snapshot.config.issuer.clone();
+    Ok(Question {
+        role: role.map(Role),
+        issuer: issuer.ok_or_else(|| Failure::Other("no issuer is known: give --issuer".to_owned()))?,
+        subject: snapshot.subject(),
+        audience,
+        object: Some((snapshot.namespace.clone(), target.clone())),
+    })
+}
+
+/// Role and audience of a service account or binding of the snapshot.
+pub(crate) fn wanted(snapshot: &Snapshot, target: &Target) -> Result<(Option<RoleArn>, String), Failure> {
     let config = &snapshot.config;
     let around = Around::default();
     let subject = Subject::of(snapshot, target, &around);
@@ -107,12 +120,7 @@ pub(crate) fn ask(snapshot: &Snapshot, target: &Target) -> Result<Question, Fail
         role = Some(binding.spec.role_arn.clone());
         audience = binding.spec.audience.clone().or(audience);
     }
-    let role = role.map(|role| role.parse().map(Role)).transpose();
-    Ok(Question {
-        role: role.map_err(|error: podidentity_core::arn::ArnError| Failure::Other(error.to_string()))?,
-        issuer: config.issuer.clone().ok_or_else(|| Failure::Other("no issuer is known: give --issuer".to_owned()))?,
-        subject: snapshot.subject(),
-        audience: audience.unwrap_or_else(|| config.settings.audience.clone()),
-        object: Some((snapshot.namespace.clone(), target.clone())),
-    })
+    let role = role.map(|role| role.parse()).transpose();
+    let role = role.map_err(|error: podidentity_core::arn::ArnError| Failure::Other(error.to_string()))?;
+    Ok((role, audience.unwrap_or_else(|| config.settings.audience.clone())))
 }
