@@ -16,7 +16,7 @@ help: ## Show this list
 .PHONY: demo
 demo: ## Show the whole job on a control plane of its own; KEEP=1 leaves it running
 	@$(MAKE) controlplane
-	@cargo build -p podidentity-operator -p e2e --bins
+	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bins
 	@KEEP="$(KEEP)" cargo run --quiet -p e2e --bin demo
 
 .PHONY: test

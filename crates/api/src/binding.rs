@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::crd::{AUDIENCE_RULE, ROLE_ARN_MESSAGE, ROLE_ARN_RULE, SERVICE_ACCOUNT_NAME_RULE};
 use crate::status::PodIdentityBindingStatus;
 
-/// Links a service account to an AWS IAM role: pods that run as the service account act as the role. The operator
+/// Links a service account to an AWS IAM role: pods that run as the service account are set up to act as the role. The operator
 /// annotates the service account, rolls the workloads whose pods do not have the role yet, and verifies the pods.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -24,7 +24,7 @@ use crate::status::PodIdentityBindingStatus;
     category = "podidentity",
     status = "PodIdentityBindingStatus",
     derive = "PartialEq",
-    doc = "Links a service account to an AWS IAM role: pods that run as the service account act as the role. The operator annotates the service account, rolls the workloads whose pods do not have the role yet, and verifies the pods that result.",
+    doc = "Links a service account to an AWS IAM role: pods that run as the service account are set up to act as the role. The operator annotates the service account, rolls the workloads whose pods do not have the role yet, and verifies the pods that result.",
     crates(kube_core = "::kube_core"),
     printcolumn(
         name = "Ready",

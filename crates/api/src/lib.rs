@@ -19,6 +19,6 @@ pub use binding::{
 };
 pub use status::{
     FindingSeverity, FindingStatus, PodIdentityBindingStatus, PreflightFailure, PreflightPass, PreflightResult,
-    PreflightStatus, RefusedStatus, RestartStatus, RevertedStatus,
-    RollbackStatus, ServiceAccountStatus, VerifiedIdentity, WorkloadState, WorkloadStatus,
+    PreflightStatus, RefusedStatus, RestartStatus, RevertedStatus, RollbackStatus, ServiceAccountStatus,
+    VerifiedIdentity, WorkloadState, WorkloadStatus,
 };

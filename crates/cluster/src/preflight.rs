@@ -83,8 +83,7 @@ impl Preflights {
         };
         let answer = self.sts.assume_role_with_web_identity(request, &token).await;
         let object = format!("pib/{}", question.declared.binding);
-        let asked =
-            sts::Question { request, claims: token.claims(), namespace, object: &object, keys: None };
+        let asked = sts::Question { request, claims: token.claims(), namespace, object: &object, keys: None };
         Verdict::of_answer(&answer, &asked)
     }
 

@@ -17,6 +17,8 @@ const ELSEWHERE: &[&str] = &[
     "RestartRefused",
     "Released",
     "RoleKept",
+    "RoleAssumable",
+    "NotAsked",
     "Retained",
 ];
 

@@ -49,9 +49,7 @@ impl Verdict {
         let (result, reason) = match answer {
             Answer::Accepted(_) => return Self::Passed,
             Answer::Refused(refusal) => of_refusal(refusal),
-            Answer::NotAws(_) | Answer::Unavailable(_) => {
-                (PreflightResult::Unavailable, reason::PREFLIGHT_UNAVAILABLE)
-            }
+            Answer::NotAws(_) | Answer::Unavailable(_) => (PreflightResult::Unavailable, reason::PREFLIGHT_UNAVAILABLE),
         };
         Self::Failed { result, reason, message: message(answer, asked) }
     }
@@ -120,7 +118,9 @@ fn message(answer: &Answer, asked: &sts::Question<'_>) -> String {
     let (url, role, subject) = (asked.request.endpoint.url(), &asked.request.role, shown(&asked.request.subject));
     let said = match answer {
         Answer::Refused(refusal) => format!("{url} does not let {subject} assume {role}: {refusal}."),
-        Answer::NotAws(found) => format!("{url} was asked whether {subject} may assume {role}, and answers with {found}."),
+        Answer::NotAws(found) => {
+            format!("{url} was asked whether {subject} may assume {role}, and answers with {found}.")
+        }
         Answer::Unavailable(why) => format!("{url} does not say whether {subject} may assume {role}: {why}."),
         Answer::Accepted(_) => String::new(),
     };
@@ -128,14 +128,19 @@ fn message(answer: &Answer, asked: &sts::Question<'_>) -> String {
     let many = causes.len() > 1;
     let told = causes.iter().enumerate().map(|(n, cause)| {
         let number = if many { format!("({}) ", n + 1) } else { String::new() };
-        format!(" {number}{}: {}", cause.what, without_stop(&cause.next))
+        format!(" {number}{}. Next: {}.", capital(&cause.what), without_stop(&cause.next))
     });
-    let told: Vec<String> = told.collect();
-    match told.len() {
-        0 => said,
-        1 => format!("{said} Likely{}.", told.concat()),
-        _ => format!("{said} The likeliest first:{}.", told.join(";")),
+    let order = if many { " It can mean, the likeliest first:" } else { "" };
+    format!("{said}{order}{}", told.collect::<String>())
+}
+
+/// The text with a capital letter at its beginning, unless that is a name.
+fn capital(text: &str) -> String {
+    let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
+    if text.split(' ').next().is_some_and(|word| word.contains('.')) {
+        return text.to_owned();
     }
+    first.to_uppercase() + rest
 }
 
 fn without_stop(text: &str) -> &str {

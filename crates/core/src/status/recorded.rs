@@ -24,7 +24,9 @@ pub(super) fn with(snapshot: &Snapshot, plan: &Plan, outcome: &Outcome) -> Optio
         let mut binding = PodIdentityBinding::clone(binding);
         let status = binding.status.get_or_insert_default();
         status.restarts = restarts;
-        if let Some(answered) = outcome.answered.as_ref().filter(|it| Some(&it.question.declared.uid) == binding.metadata.uid.as_ref()) {
+        if let Some(answered) =
+            outcome.answered.as_ref().filter(|it| Some(&it.question.declared.uid) == binding.metadata.uid.as_ref())
+        {
             status.preflight = Some(preflight::answered(status.preflight.take(), answered, snapshot.now));
         }
         Arc::new(binding)

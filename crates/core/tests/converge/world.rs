@@ -11,7 +11,8 @@ use podidentity_core::plan::{Plan, Step, plan};
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::reports;
 
-use crate::event::{Edit, Event, Fault, SpecChange, Switch};
+use crate::asking;
+use crate::event::{Aws, Edit, Event, Fault, SpecChange, Switch};
 use crate::rules;
 use crate::sim::{Cluster, Refusal, Strategy};
 use crate::time;
@@ -99,6 +100,7 @@ impl World {
             Event::Webhook(on) => cluster.webhook = on,
             Event::WebhookLag(seconds) => cluster.webhook_lag = seconds,
             Event::Fault(fault) => self.fault(fault),
+            Event::Aws(aws) => self.aws(aws),
             Event::Slots(slots) => self.slots = slots,
             Event::TimePasses(seconds) => cluster.pass(seconds),
             Event::Reconcile(steps) => drop(self.reconcile(steps)),
@@ -147,6 +149,7 @@ impl World {
                     on.then(|| ("tier".to_owned(), "app".to_owned())).into_iter().collect();
             }
             SpecChange::Deletion(policy) => spec.deletion_policy = policy,
+            SpecChange::Preflight(policy) => spec.preflight = policy,
         });
     }
 
@@ -174,6 +177,18 @@ impl World {
             Switch::Refused(false) => drop(cluster.refused.remove(name)),
             Switch::Rewritten(Some(mark)) => drop(cluster.rewritten.insert(name.to_owned(), mark.to_owned())),
             Switch::Rewritten(None) => drop(cluster.rewritten.remove(name)),
+        }
+    }
+
+    fn aws(&mut self, aws: Aws) {
+        let cluster = &mut self.cluster;
+        match aws {
+            Aws::Refuses(role, true) => drop(cluster.sts.refuses.insert(ROLES[role].to_owned())),
+            Aws::Refuses(role, false) => drop(cluster.sts.refuses.remove(ROLES[role])),
+            Aws::Away(away) => cluster.sts.away = away,
+            Aws::NoTokens(none) => cluster.sts.no_tokens = none,
+            Aws::Asked(policy) => cluster.preflight = policy,
+            Aws::Proceed(proceeds) => cluster.proceed_unasked = proceeds,
         }
     }
 
@@ -259,6 +274,7 @@ impl World {
         let mut view = self.view();
         let (assessment, plan) = self.decide(&mut view);
         rules::of_plan(self, &view, &assessment, &plan);
+        asking::annotates_what_was_asked(self, &assessment, &plan);
         let (mut done, mut problems, mut answered) = (Vec::new(), Vec::new(), None);
         for (index, step) in plan.steps.iter().enumerate().take(steps) {
             let written = self.cluster.apply(step);
@@ -272,6 +288,7 @@ impl World {
             match written {
                 Ok(()) => {
                     if let Step::Preflight(question) = step {
+                        asking::is_new(self, question);
                         answered = Some(self.cluster.ask(question));
                     }
                     done.push(step.clone());
@@ -334,6 +351,7 @@ impl World {
         let faults = &mut self.cluster.faults;
         (faults.lost, faults.unanswered, faults.status_refused) = (0, 0, false);
         self.cluster.tried.clear();
+        self.cluster.sts.asked.clear();
         let mut rests = false;
         for _ in 0..400 {
             rests = self.round();
@@ -342,6 +360,7 @@ impl World {
             }
         }
         rules::restarts_are_bounded(self);
+        asking::questions_are_bounded(self);
         rests
     }
 
@@ -352,6 +371,8 @@ impl World {
         let cluster = &mut self.cluster;
         cluster.faults = crate::sim::Faults::default();
         (cluster.webhook, cluster.webhook_lag, cluster.role_rewritten) = (true, 0, None);
+        (cluster.sts.away, cluster.sts.no_tokens) = (false, false);
+        cluster.sts.refuses.clear();
         cluster.refused.clear();
         cluster.rewritten.clear();
         (0..400).any(|_| self.round())

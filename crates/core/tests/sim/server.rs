@@ -104,6 +104,7 @@ impl Cluster {
         }
         let before = account.annotations.clone();
         account.apply(target, &annotations, force, now)?;
+        account.written.clone_from(&asked);
         if account.annotations != before || annotations.is_empty() {
             account.version = version;
         }

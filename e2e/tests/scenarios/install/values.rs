@@ -139,7 +139,10 @@ const WRONG: &[(&str, &str)] = &[
     ("preflight.enabled=true", "preflight.namespaces"),
     (r#"preflight.namespaces=["team-a"]"#, "preflight.enabled"),
     (r#"preflight={"enabled":true,"namespaces":["team-a"],"guard":false}"#, "preflight.allowUnguarded"),
-    (r#"preflight={"enabled":true,"namespaces":["team-a"],"guard":false,"allowUnguarded":true,"guardBound":true}"#, "preflight.guardBound"),
+    (
+        r#"preflight={"enabled":true,"namespaces":["team-a"],"guard":false,"allowUnguarded":true,"guardBound":true}"#,
+        "preflight.guardBound",
+    ),
     (r#"preflight.policy="always""#, "policy"),
     (r#"preflight.onUnavailable="fail""#, "onUnavailable"),
     (r#"preflight.stsEndpoint="sts.example.com""#, "stsEndpoint"),
