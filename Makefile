@@ -16,7 +16,7 @@ help: ## Show this list
 .PHONY: demo
 demo: ## Run the demo on a local control plane; KEEP=1 leaves it running
 	@$(MAKE) controlplane
-	@cargo build -p podidentity-operator -p e2e --bins
+	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bins
 	@KEEP="$(KEEP)" cargo run --quiet -p e2e --bin demo
 
 # Without core::largest, which takes longer than everything else here.

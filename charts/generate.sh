@@ -21,6 +21,9 @@ copies=(
   "grants $config/grants"
   "guard $config/guard"
   "people $config/people"
+  "preflight $config/preflight"
+  "preflight_bound $config/preflight/bound"
+  "preflight_role $config/preflight/rights/role.yaml"
   "alerts $config/prometheus/alerts.yaml"
 )
 

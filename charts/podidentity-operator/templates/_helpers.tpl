@@ -53,6 +53,10 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
   "PODIDENTITY_STS_REGIONAL_ENDPOINT" $settings.stsRegionalEndpoint
   "PODIDENTITY_COMPOSE_ROLE_ARN" $settings.composeRoleArn
   "PODIDENTITY_IMDS_OPEN_TO_PODS" $settings.imdsOpenToPods
+  "PODIDENTITY_PREFLIGHT" .Values.preflight.policy
+  "PODIDENTITY_PREFLIGHT_ON_UNAVAILABLE" .Values.preflight.onUnavailable
+  "PODIDENTITY_STS_REGION" .Values.preflight.stsRegion
+  "PODIDENTITY_STS_ENDPOINT" .Values.preflight.stsEndpoint
 }}
 {{- if $value }}
 - name: {{ $variable }}

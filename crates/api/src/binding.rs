@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::crd::{AUDIENCE_RULE, ROLE_ARN_MESSAGE, ROLE_ARN_RULE, SERVICE_ACCOUNT_NAME_RULE};
 use crate::status::PodIdentityBindingStatus;
 
-/// Links a service account to an AWS IAM role: pods that run as the service account act as the role. The operator
+/// Links a service account to an AWS IAM role: pods that run as the service account are set up to act as the role. The operator
 /// annotates the service account, rolls the workloads whose pods do not have the role yet, and verifies the pods.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -25,7 +25,7 @@ use crate::status::PodIdentityBindingStatus;
     category = "podidentity",
     status = "PodIdentityBindingStatus",
     derive = "PartialEq",
-    doc = "Links a service account to an AWS IAM role: pods that run as the service account act as the role. The operator annotates the service account, rolls the workloads whose pods do not have the role yet, and verifies the pods that result.",
+    doc = "Links a service account to an AWS IAM role: pods that run as the service account are set up to act as the role. The operator annotates the service account, rolls the workloads whose pods do not have the role yet, and verifies the pods that result.",
     crates(kube_core = "::kube_core"),
     printcolumn(
         name = "Ready",
@@ -117,6 +117,13 @@ pub struct PodIdentityBindingSpec {
     /// it alone and says who owns it. `Override` takes it over.
     #[serde(default)]
     pub on_conflict: ConflictPolicy,
+
+    /// Whether AWS is asked if the role can be assumed, before the service account is annotated with another role or
+    /// audience. `Never` asks nothing. `Report` asks, says what AWS answered, and goes on. `Require` asks, and while AWS
+    /// refuses nothing is annotated and nothing is restarted. Unset: the operator's flag `--preflight` decides, which is
+    /// `Never` by default. The operator needs the right to have tokens made in the namespace (config/preflight).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<PreflightPolicy>,
 
     /// What happens to the service account's annotations when the binding is deleted. `Release` gives them up (what
     /// another manager also sets stays) and restarts nothing. `Revoke` gives them up and restarts the workloads, so that
@@ -248,6 +255,18 @@ pub enum ConflictPolicy {
     Report,
     /// Take the annotation over.
     Override,
+}
+
+/// Whether AWS is asked before the service account is annotated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PreflightPolicy {
+    /// Ask nothing.
+    #[default]
+    Never,
+    /// Ask, say what AWS answered, and go on.
+    Report,
+    /// Ask, and annotate and restart nothing while AWS refuses.
+    Require,
 }
 
 /// What happens to the annotations when the binding is deleted.

@@ -16,10 +16,11 @@ pub mod status;
 
 pub use binding::{
     ConflictPolicy, DeletionPolicy, FailurePolicy, InvalidSpec, LabelSelector, PodIdentityBinding,
-    PodIdentityBindingSpec, Rollout, RolloutPolicy, SelectorOperator, SelectorRequirement,
+    PodIdentityBindingSpec, PreflightPolicy, Rollout, RolloutPolicy, SelectorOperator, SelectorRequirement,
 };
 pub use reason::Reason;
 pub use status::{
-    FindingSeverity, FindingStatus, PodIdentityBindingStatus, RefusedStatus, RestartStatus, RevertedStatus,
-    RollbackStatus, ServiceAccountStatus, VerifiedIdentity, WorkloadState, WorkloadStatus,
+    FindingSeverity, FindingStatus, PodIdentityBindingStatus, PreflightFailure, PreflightPass, PreflightResult,
+    PreflightStatus, RefusedStatus, RestartStatus, RevertedStatus, RollbackStatus, ServiceAccountStatus,
+    VerifiedIdentity, WorkloadState, WorkloadStatus,
 };

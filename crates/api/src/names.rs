@@ -35,6 +35,8 @@ pub mod condition {
     pub const WORKLOADS_ROLLED: &str = "WorkloadsRolled";
     /// Every live pod has the identity.
     pub const IDENTITY_VERIFIED: &str = "IdentityVerified";
+    /// AWS lets the service account assume the role, as far as it was asked. Absent where it is not to be asked.
+    pub const ROLE_ASSUMABLE: &str = "RoleAssumable";
     /// Present while the operator works towards the declared state (kstatus).
     pub const RECONCILING: &str = "Reconciling";
     /// Present while only a person can help (kstatus).

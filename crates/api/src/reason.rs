@@ -107,6 +107,23 @@ reasons! {
     RoleKept,
     /// A suspended binding is gone, and everything is left as it is (event).
     Retained,
+    /// AWS was asked and lets the service account assume the role.
+    RoleAssumable,
+    /// AWS was asked and does not let the service account assume the role.
+    RoleNotAssumable,
+    /// AWS does not accept tokens of this cluster: its identity provider, or the provider's keys.
+    IdentityProviderRejected,
+    /// The API server makes no token of the service account for the operator, or AWS considers the
+    /// token expired.
+    TokenRefused,
+    /// AWS STS is off in the region that is asked.
+    StsRegionDisabled,
+    /// AWS could not be asked, or its answer says nothing about the role.
+    PreflightUnavailable,
+    /// AWS has not been asked yet.
+    PreflightPending,
+    /// The role was on the service account already, so AWS was not asked.
+    NotAsked,
     /// The stored spec is not valid (written before validation existed).
     InvalidSpec,
 }

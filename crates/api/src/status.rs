@@ -14,8 +14,8 @@ pub struct PodIdentityBindingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// `Ready`, `ServiceAccountAnnotated`, `WorkloadsRolled`, `IdentityVerified`, and, only while true, `Reconciling`
-    /// and `Stalled`.
+    /// `Ready`, `ServiceAccountAnnotated`, `WorkloadsRolled`, `IdentityVerified`, where AWS is asked `RoleAssumable`, and,
+    /// only while true, `Reconciling` and `Stalled`.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -60,6 +60,10 @@ pub struct PodIdentityBindingStatus {
     /// Restarts that another manager undid by removing our annotation from the pod template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverted: Option<RevertedStatus>,
+
+    /// What AWS answered when the operator asked whether the role can be assumed: `spec.preflight`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<PreflightStatus>,
 
     /// Workloads that run as the service account, failing ones first, at most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -171,6 +175,75 @@ pub struct RefusedStatus {
     pub at: Time,
     /// What the API server said.
     pub message: String,
+}
+
+/// What AWS answered when the operator asked whether the role can be assumed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreflightStatus {
+    /// The last time that AWS let the service account assume a role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed: Option<PreflightPass>,
+    /// Set while AWS refuses the role that is wanted now, or cannot be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<PreflightFailure>,
+}
+
+/// A role that AWS let the service account assume.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreflightPass {
+    /// The role.
+    pub role_arn: String,
+    /// The token's audience.
+    pub audience: String,
+    /// `metadata.uid` of the service account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_uid: Option<String>,
+    /// The cluster's OIDC issuer, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// When.
+    pub at: Time,
+}
+
+/// A role that AWS does not let the service account assume, or about which it could not be asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreflightFailure {
+    /// The role.
+    pub role_arn: String,
+    /// The token's audience.
+    pub audience: String,
+    /// `metadata.uid` of the service account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_uid: Option<String>,
+    /// The cluster's OIDC issuer, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The binding's `metadata.generation` when it was asked: a change of the spec asks at once.
+    pub generation: i64,
+    /// Whether AWS refused, or could not be asked.
+    pub result: PreflightResult,
+    /// CamelCase reason, for example `RoleNotAssumable`.
+    pub reason: String,
+    /// What AWS said, what it can mean, and what to do.
+    pub message: String,
+    /// How many times in a row it was asked without success.
+    pub attempts: i32,
+    /// When it was asked last.
+    pub at: Time,
+    /// When it is asked again.
+    pub next_at: Time,
+}
+
+/// How a question came out that was not answered with yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PreflightResult {
+    /// AWS was asked, and refused.
+    Refused,
+    /// AWS could not be asked, or gave no answer that says anything about the role.
+    Unavailable,
 }
 
 /// An identity that was proven, as the spec declared it.

@@ -24,4 +24,6 @@ pub mod watch;
 
 pub mod read;
 pub mod sts;
+
+pub mod preflight;
 pub mod write;

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
+use podidentity_cluster::preflight::{Place, Preflights};
+use podidentity_cluster::sts::{Options, Sts};
 use podidentity_cluster::write::steps::{Written, write_steps};
 use podidentity_core::objects::{WorkloadId, WorkloadKind};
 use podidentity_core::outcome::ProblemKind;
@@ -47,8 +49,14 @@ async fn carry_out(steps: Vec<Step>, answers: Vec<(u16, Value)>) -> (Written, Ve
         }
         seen
     });
-    let written = write_steps(&client, "shop", &Plan { steps, ..Plan::default() }).await;
+    let written = write_steps(&client, &preflights(), "shop", &Plan { steps, ..Plan::default() }).await;
     (written, server.await.unwrap())
+}
+
+/// Of no use: these steps ask nothing.
+fn preflights() -> Preflights {
+    let options = Options::from_environment("test");
+    Preflights::new(Sts::new(options).unwrap(), Place::Unknown, 1)
 }
 
 fn target(name: &str) -> Target {

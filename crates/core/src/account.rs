@@ -195,6 +195,16 @@ pub fn foreign_audience(account: &ServiceAccount, settings: &Settings) -> Option
     value(account, &key).filter(|audience| !ours || audience.is_empty()).map(str::to_owned)
 }
 
+/// The role on the service account, whoever wrote it.
+pub(crate) fn role_on<'a>(account: &'a ServiceAccount, settings: &Settings) -> Option<&'a str> {
+    value(account, &settings.key("role-arn"))
+}
+
+/// The audience on the service account, whoever wrote it. AWS takes no token of an empty one.
+pub(crate) fn audience_on<'a>(account: &'a ServiceAccount, settings: &Settings) -> Option<&'a str> {
+    value(account, &settings.key("audience")).filter(|audience| !audience.is_empty())
+}
+
 fn value<'a>(account: &'a ServiceAccount, key: &str) -> Option<&'a str> {
     account.annotations.get(key).map(String::as_str)
 }
@@ -270,6 +280,11 @@ fn was_ours(account: &ServiceAccount, binding: &PodIdentityBinding, is_role: boo
     let seen = status.service_account.as_ref();
     let written = seen.is_some_and(|seen| seen.uid == account.metadata.uid && seen.written_role_arn.is_some());
     written && (is_role || known_in_force(binding).is_some())
+}
+
+/// Whether this generation of the spec is or was in force on the service account.
+pub(crate) fn knows_in_force(binding: &PodIdentityBinding) -> bool {
+    known_in_force(binding).is_some()
 }
 
 /// The condition that says that this generation of the spec is or was in force on the service

@@ -14,6 +14,7 @@ use crate::finding::Finding;
 use crate::grants::Grant;
 use crate::invalid;
 use crate::objects::{ControllerRef, Pod, WorkloadId};
+use crate::preflight::{self, Preflight};
 use crate::record::Records;
 use crate::revoke::{self, Revocation, recorded_roles};
 use crate::rollout::{Cause, Judge, Phase, WorkloadVerdict, is_released, settled_at};
@@ -67,6 +68,8 @@ pub struct Case {
     pub rollback: Option<Rollback>,
     /// The service account.
     pub account: Account,
+    /// Whether AWS is asked before the service account is annotated, and what it has answered.
+    pub preflight: Preflight,
     /// Workloads, by kind and name.
     pub workloads: Vec<WorkloadVerdict>,
     /// Live pods of no workload that can be restarted, by controller (`None`: bare pods).
@@ -138,7 +141,15 @@ impl Case {
             annotated_at: account.annotated_at.filter(|_| in_force),
             earlier_roles: earlier_roles(&binding),
         };
+        let subject = preflight::Subject {
+            binding: &binding,
+            account: service_account,
+            judged: &account,
+            expected: &expected,
+            rolled_back: recorded.is_some(),
+        };
         let mut case = Self {
+            preflight: Preflight::judge(&subject, &snapshot.config, snapshot.now),
             invalid: invalid::invalid(&binding),
             grant: Grant::of(snapshot, &expected.identity.role_arn),
             rollback: recorded.map(Rollback::InForce),
@@ -202,6 +213,11 @@ impl Case {
         // With a role on the account its pods are refused already.
         let breaks = changes && !self.account.is_annotated;
         self.workloads.iter().find(|verdict| breaks && verdict.refusal.is_some())
+    }
+
+    /// Whether what is wanted is on the service account by our hand.
+    pub fn is_in_force(&self) -> bool {
+        self.account.state == AccountState::InForce
     }
 
     /// Whether what the binding declares is valid, and granted.

@@ -210,6 +210,7 @@ fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(Reason, String)> {
                 | AccountState::Rewritten { .. }
                 | AccountState::Ahead
         )
+        || case.preflight.forbids()
         || case.broken_by_annotating().is_some();
     let forbidden = !case.may_write();
     let stops = summary.progress != Progress::Done && (cannot || forbidden);

@@ -23,6 +23,10 @@ pub mod finding;
 pub mod foreign;
 pub mod objects;
 
+pub mod trust;
+
+pub mod sts;
+
 pub mod injection;
 pub mod injector;
 pub mod selector;
@@ -44,6 +48,8 @@ mod invalid;
 
 pub mod account;
 
+pub mod preflight;
+
 pub mod verify;
 
 mod slim;
@@ -64,9 +70,6 @@ pub mod outcome;
 pub mod status;
 
 pub mod forecast;
-pub mod trust;
-
-pub mod sts;
 
 pub mod unbound;
 

@@ -3,6 +3,7 @@
 use crate::account::AccountState;
 use crate::assess::Assessment;
 use crate::objects::WorkloadId;
+use crate::preflight::Answered;
 use crate::record::Records;
 use crate::reverts;
 use crate::step::Step;
@@ -22,6 +23,8 @@ pub struct Outcome {
     pub restored: Option<String>,
     /// Set if a workload was restarted once more after another manager had undone its last restart.
     pub restarted_again: bool,
+    /// What AWS answered, if it was asked.
+    pub answered: Option<Answered>,
 }
 
 /// A step that did not go well.
@@ -71,11 +74,17 @@ impl Outcome {
         outcome
     }
 
+    /// Whether there is something that a status has to say even if more follows at once.
+    pub fn is_worth_telling(&self) -> bool {
+        let told = self.restored.is_some() || self.answered.is_some();
+        told || !self.problems.is_empty() || !self.restarted().is_empty()
+    }
+
     /// The workloads that were restarted.
     pub fn restarted(&self) -> Vec<&WorkloadId> {
         let restarted = self.done.iter().filter_map(|step| match step {
             Step::Restart { workload, .. } => Some(workload),
-            Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
+            Step::SetFinalizer { .. } | Step::Annotate { .. } | Step::Preflight(_) => None,
         });
         restarted.collect()
     }

@@ -92,6 +92,7 @@ impl Plan {
         if !case.may_write() {
             return;
         }
+        self.look_again_at(case.preflight.check_at());
         let wants_finalizer = binding.spec.deletion_policy != DeletionPolicy::Retain;
         if wants_finalizer != has_finalizer(&binding.metadata) {
             self.steps.push(Step::SetFinalizer { binding: Target::of(&binding.metadata), present: wants_finalizer });
@@ -99,8 +100,17 @@ impl Plan {
         if matches!(case.rollback, Some(Rollback::Due(_))) {
             return; // What failed is written no more; the status records that first.
         }
-        self.annotate(snapshot, case);
-        self.restart(snapshot, case);
+        let question = case.preflight.due().filter(|_| case.broken_by_annotating().is_none());
+        let question = question.cloned().map(Step::Preflight);
+        if case.preflight.holds_back() {
+            self.steps.extend(question);
+            self.restart(snapshot, case);
+        } else {
+            self.annotate(snapshot, case);
+            self.restart(snapshot, case);
+            // What is in force, or goes on without an answer, does not wait for one.
+            self.steps.extend(question);
+        }
     }
 
     fn annotate(&mut self, snapshot: &Snapshot, case: &Case) {

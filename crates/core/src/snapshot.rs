@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use podidentity_api::PodIdentityBinding;
+use podidentity_api::{PodIdentityBinding, PreflightPolicy};
 
 use crate::objects::{Namespace, Pod, ServiceAccount, Workload};
 use crate::settings::Settings;
@@ -17,6 +17,11 @@ pub struct Config {
     pub issuer: Option<String>,
     /// Whether a binding's role has to be granted by its namespace (`--require-grants`), false.
     pub require_grants: bool,
+    /// Whether AWS is asked about bindings that do not say so themselves (`--preflight`), `Never`.
+    pub preflight: PreflightPolicy,
+    /// Whether a binding that requires an answer goes on where there is none to be had
+    /// (`--preflight-on-unavailable=proceed`), false.
+    pub proceed_unasked: bool,
 }
 
 /// One service account with everything that bears on its identity.

@@ -34,6 +34,9 @@ pub enum Step {
         /// for a later declaration than this one: then the declaration is looked up once more.
         declared: Option<Declared>,
     },
+    /// Asks AWS whether the service account can assume a role. It writes nothing; the status records the answer, and the
+    /// next plan goes by it.
+    Preflight(Question),
     /// Sets our pod-template annotation, which makes the workload's controller replace the pods.
     Restart {
         /// Kind and name.
@@ -50,7 +53,7 @@ impl Step {
     pub fn is_restart_of(&self, id: &WorkloadId) -> bool {
         match self {
             Self::Restart { workload, .. } => workload == id,
-            Self::SetFinalizer { .. } | Self::Annotate { .. } => false,
+            Self::SetFinalizer { .. } | Self::Annotate { .. } | Self::Preflight(_) => false,
         }
     }
 }
@@ -66,9 +69,27 @@ impl fmt::Display for Step {
             Self::Annotate { account, annotations, .. } => {
                 write!(f, "annotate service account {}: {annotations:?}", account.name)
             }
+            Self::Preflight(Question { account, role_arn, .. }) => {
+                write!(f, "ask AWS whether service account {} can assume {role_arn}", account.name)
+            }
             Self::Restart { workload, mark, .. } => write!(f, "roll {workload} as {mark}"),
         }
     }
+}
+
+/// What AWS is asked: whether a token of the service account lets it assume the role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The binding that it is asked for.
+    pub declared: Declared,
+    /// The service account.
+    pub account: Target,
+    /// The role.
+    pub role_arn: String,
+    /// Audience of the token.
+    pub audience: String,
+    /// The cluster's OIDC issuer, where it is known.
+    pub issuer: Option<String>,
 }
 
 /// What a user declared, as it was observed.

@@ -46,6 +46,7 @@ pub fn declared(name: &str, account: &ServiceAccount, settings: &Settings) -> Op
         sts_regional_endpoints: None,
         rollout: podidentity_api::Rollout::default(),
         on_conflict: podidentity_api::ConflictPolicy::default(),
+        preflight: None,
         deletion_policy: podidentity_api::DeletionPolicy::default(),
         suspend: false,
         undecodable: None,

@@ -18,6 +18,8 @@ const NOT_OF_READY: &[Reason] = &[
     Reason::Released,
     Reason::RoleKept,
     Reason::Retained,
+    Reason::RoleAssumable,
+    Reason::NotAsked,
 ];
 
 /// What is wrong, one line each.

@@ -78,17 +78,24 @@ async fn run(args: Args) -> Result<(), Problem> {
 }
 
 async fn work(started: Started, args: &Args, shutdown: impl Future<Output = ()>) -> Result<(), Problem> {
-    let Started { client, clock, index, sender, queue, mut streams, leadership, issuer, metrics } = started;
+    let Started { client, clock, index, sender, queue, mut streams, leadership, issuer, metrics, preflights } = started;
     let (leads, term) = (leadership.leads(), leadership.stand());
     let (events, publishing) = EventPublisher::new(client.clone());
     let publishing = tokio::spawn(publishing);
-    let config = Config { settings: args.injection.settings(), issuer, require_grants: args.require_grants };
+    let config = Config {
+        settings: args.injection.settings(),
+        issuer,
+        require_grants: args.require_grants,
+        preflight: args.preflight.policy(),
+        proceed_unasked: args.preflight.proceeds(),
+    };
     let reconciler = Arc::new(Reconciler {
         client,
         clock,
         index,
         events,
         metrics: metrics.clone(),
+        preflights,
         config: Arc::new(config),
         dry_run: args.dry_run,
         budget: SharedBudget::new(args.max_concurrent_rollouts, sender, metrics.clone()),

@@ -12,6 +12,7 @@ use kube::Client;
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::http::clock::Clock;
 use podidentity_cluster::index::{IdentityKey, Index};
+use podidentity_cluster::preflight::{Asked, Preflights};
 use podidentity_cluster::write::events::EventPublisher;
 use podidentity_cluster::write::status::{StatusWriter, WrittenStatuses};
 use podidentity_cluster::write::steps::{Written, write_steps};
@@ -29,6 +30,9 @@ use crate::budget::SharedBudget;
 use crate::memory::{Memories, Memory};
 use crate::metrics::Metrics;
 
+/// A question for which too many others were under way is asked this much later.
+const POSTPONED: Duration = Duration::from_secs(1);
+
 /// What a reconcile works with.
 pub(crate) struct Reconciler {
     pub(crate) client: Client,
@@ -36,6 +40,7 @@ pub(crate) struct Reconciler {
     pub(crate) index: Index,
     pub(crate) events: EventPublisher,
     pub(crate) metrics: Metrics,
+    pub(crate) preflights: Preflights,
     pub(crate) config: Arc<Config>,
     pub(crate) dry_run: DryRun,
     pub(crate) budget: SharedBudget,
@@ -75,6 +80,10 @@ impl Reconciler {
         let written = self.write(key, &decision.plan, memory).await;
         let mut outcome = Outcome::of(&decision.assessment, written.done, written.problems);
         outcome.withheld = written.withheld;
+        if let Some(Asked { answered, took }) = written.asked {
+            self.metrics.asked(&answered.verdict, took);
+            outcome.answered = Some(answered);
+        }
         self.count(key, &decision.plan, &outcome, memory);
         outcome.restored = outcome.restored.or_else(|| memory.unreported_restoration.take());
         self.publish_events(&decision, &outcome).await;
@@ -106,7 +115,8 @@ impl Reconciler {
         memory.backoff.succeeded();
         let now = Instant::now();
         let due = after.plan.check_at.map(|at| now + self.until(at));
-        Ok([progressed.then_some(now), reported.ok().flatten(), due].into_iter().flatten().min())
+        let postponed = written.postponed.then(|| now + POSTPONED);
+        Ok([progressed.then_some(now), reported.ok().flatten(), due, postponed].into_iter().flatten().min())
     }
 
     /// Decides what to do about an identity.
@@ -129,7 +139,7 @@ impl Reconciler {
     /// changed.
     async fn write(&self, key: &IdentityKey, plan: &Plan, memory: &mut Memory) -> Written {
         if self.dry_run == DryRun::Off {
-            return write_steps(&self.client, &key.namespace, plan).await;
+            return write_steps(&self.client, &self.preflights, &key.namespace, plan).await;
         }
         let withheld: Vec<Step> = plan.shown().cloned().collect();
         if memory.withholds(&withheld) {
@@ -239,6 +249,5 @@ fn is_recorded(problem: &Problem) -> bool {
 /// Whether a status would be out of date in a moment. Not where it has restarts or a restoration to
 /// report.
 fn more_follows_at_once(after: &Decision, outcome: &Outcome) -> bool {
-    let worth_reporting = !outcome.problems.is_empty() || outcome.restored.is_some() || !outcome.restarted().is_empty();
-    !outcome.done.is_empty() && !worth_reporting && !after.plan.steps.is_empty()
+    !outcome.done.is_empty() && !outcome.is_worth_telling() && !after.plan.steps.is_empty()
 }

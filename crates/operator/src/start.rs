@@ -9,7 +9,9 @@ use podidentity_cluster::http::discovery::{discover_issuer, may_list_namespaces}
 use podidentity_cluster::http::heartbeat::Heartbeats;
 use podidentity_cluster::http::layers::{with_fence, with_telemetry};
 use podidentity_cluster::index::{IdentityKey, Index};
+use podidentity_cluster::preflight::Preflights;
 use podidentity_cluster::queue::{self, Queue, Sender};
+use podidentity_cluster::sts::{self, Sts};
 use podidentity_cluster::watch::{self, Listeners, WatchScope};
 use tokio::task::{JoinError, JoinSet};
 use tracing::info;
@@ -22,6 +24,7 @@ use crate::leadership::Leadership;
 use crate::metrics::{Exposition, Metrics, Sources};
 use crate::version;
 
+/// Who asks, towards the API server and AWS.
 const USER_AGENT: &str = concat!("podidentity-operator/", env!("CARGO_PKG_VERSION"));
 
 /// What work needs. Nobody stands for election yet.
@@ -38,6 +41,8 @@ pub(crate) struct Started {
     /// The cluster's OIDC issuer, if it is known.
     pub(crate) issuer: Option<String>,
     pub(crate) metrics: Metrics,
+    /// Asks AWS.
+    pub(crate) preflights: Preflights,
 }
 
 /// Connects, serves health and metrics, and fills the index.
@@ -65,6 +70,7 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
         Some(issuer) => Some(issuer),
         None => discover_issuer(&client).await,
     };
+    let preflights = preflights(args, issuer.as_deref())?;
     let listeners = Listeners { notify: notify(&sender), telemetry: Arc::new(metrics.clone()), heartbeats };
     let (streams, listed) = watch::streams(&client, &index, &listeners, &scope);
     let mut streams: JoinSet<()> = streams.into_iter().collect();
@@ -74,7 +80,15 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
         Some(ended) = streams.join_next() => return Err(stream_ended(ended)),
     }
     health.all_listed();
-    Ok(Started { client, clock, index, sender, queue, streams, leadership, issuer, metrics })
+    Ok(Started { client, clock, index, sender, queue, streams, leadership, issuer, metrics, preflights })
+}
+
+/// Asks AWS about no more than half of the identities that are worked on: an STS that does not answer must not keep the
+/// others from being worked on.
+fn preflights(args: &Args, issuer: Option<&str>) -> Result<Preflights, Problem> {
+    let place = args.preflight.place(issuer)?;
+    let sts = Sts::new(sts::Options::from_environment(USER_AGENT))?;
+    Ok(Preflights::new(sts, place, (args.concurrency / 2).clamp(1, 8)))
 }
 
 fn notify(sender: &Sender<IdentityKey>) -> watch::Notify {

@@ -4,7 +4,7 @@ use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
     argo, bad_input, dashboard, decisions, deletion, denied, disturbed, enforcement, grants, injection, install, kinds,
-    lifecycle, observed, ownership, plugin, process, replicas, rights, rollouts, schema, told, workloads,
+    lifecycle, observed, ownership, plugin, preflight, process, replicas, rights, rollouts, schema, told, workloads,
 };
 
 /// Needs an image; ignored where there is none.
@@ -40,6 +40,14 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_deleted_definition_releases_and_may_come_back", Narrow, |w, n| Box::pin(disturbed::definition_deleted(w, n))),
         ("an_argo_rollout_is_rolled_while_its_definition_is_there", Exclusive, |w, n| Box::pin(argo::rollouts(w, n))),
         ("an_argo_rollout_without_template_is_verified", Exclusive, |w, n| Box::pin(argo::template_elsewhere(w, n))),
+        // Preflights, each with a control plane and an AWS of its own.
+        ("preflight_each_answer_of_aws_has_its_reason", Shared, |w, n| Box::pin(preflight::answers::each_has_its_reason(w, n))),
+        ("preflight_another_role_that_is_refused_leaves_the_first_in_peace", Shared, |w, n| Box::pin(preflight::answers::another_role_is_refused(w, n))),
+        ("preflight_that_only_reports_goes_on_and_says_it", Shared, |w, n| Box::pin(preflight::answers::reported(w, n))),
+        ("preflight_killed_after_an_answer_it_repeats_nothing", Shared, |w, n| Box::pin(preflight::process::killed(w, n))),
+        ("preflight_drift_is_restored_while_aws_is_down_and_then_it_is_quiet", Shared, |w, n| Box::pin(preflight::process::drift_and_silence(w, n))),
+        ("preflight_the_guard_lets_through_what_it_says", Shared, |w, n| Box::pin(preflight::guard::transcript(w, n))),
+        ("preflight_without_label_or_right_a_binding_says_so", Shared, |w, n| Box::pin(preflight::guard::each_part_is_needed(w, n))),
         // Installation, and rights.
         ("no_right_is_spare", Shared, |w, n| Box::pin(rights::none_is_spare(w, n))),
         ("no_right_is_spare_in_a_namespace", Shared, |w, n| Box::pin(rights::none_is_spare_in_a_namespace(w, n))),

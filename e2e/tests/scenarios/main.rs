@@ -25,6 +25,7 @@ mod lifecycle;
 mod observed;
 mod ownership;
 mod plugin;
+mod preflight;
 mod process;
 mod replicas;
 mod rights;

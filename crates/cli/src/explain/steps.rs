@@ -107,6 +107,8 @@ fn binding(subject: &Subject<'_>) -> Option<Step> {
         binding.details.push(("wants".to_owned(), first.role_arn.clone()));
     }
     binding.details.push(("says".to_owned(), first.message.clone()));
+    let unsaid = first.preflight.as_ref().filter(|it| !first.message.contains(&it.message));
+    binding.details.extend(unsaid.map(|it| ("AWS".to_owned(), it.message.clone())));
     let others = views.iter().filter(|view| view.binding != first.binding);
     let others: Vec<String> = others.filter_map(|view| view.binding.clone()).collect();
     if !others.is_empty() {

@@ -85,7 +85,12 @@ fn headline(view: &View, mark: Mark) -> (Mark, String) {
     if view.binding.is_none() {
         reason += ", no binding";
     }
-    (if warning.is_some() { Mark::Warning } else { mark }, reason)
+    // Where it is not right, the reason says it.
+    let refused = view.preflight.as_ref().filter(|it| view.is_right() && it.is_wrong());
+    if let Some(refused) = refused {
+        reason = format!("{reason}, {}", refused.reason);
+    }
+    (if warning.is_some() || refused.is_some() { Mark::Warning } else { mark }, reason)
 }
 
 struct Tree<'a> {

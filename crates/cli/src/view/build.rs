@@ -16,7 +16,7 @@ use podidentity_core::status;
 use podidentity_core::unbound::as_if_bound;
 use podidentity_core::verify::JudgedPod;
 
-use super::{FindingView, PodView, State, View, WorkloadView};
+use super::{FindingView, PodView, PreflightView, State, View, WorkloadView};
 
 /// The views of an identity: one for each binding, or one for a service account that is annotated without.
 pub(crate) fn views(snapshot: &Snapshot) -> Vec<View> {
@@ -102,8 +102,8 @@ fn unbound(assumed: &Snapshot) -> Option<View> {
         (State::Idle, Reason::NoPods.into(), "no pod runs as the service account yet".to_owned())
     } else {
         let pods =
-            if view.pods_total == 1 { "the pod acts".to_owned() } else { format!("all {} pods act", view.pods_total) };
-        (State::Verified, Reason::Verified.into(), format!("{pods} as {}", view.role_arn))
+            if view.pods_total == 1 { "the pod is".to_owned() } else { format!("all {} pods are", view.pods_total) };
+        (State::Verified, Reason::Verified.into(), format!("{pods} set up to act as {}", view.role_arn))
     };
     Some(View { state, observed: true, reason, message, ..view })
 }
@@ -122,6 +122,7 @@ fn meant(snapshot: &Snapshot) -> Option<View> {
         observed: true,
         reason: first.reason.as_str().to_owned(),
         message: first.message(),
+        preflight: None,
         created: snapshot.service_account.as_ref().and_then(|account| created(&account.metadata)),
         annotated_at: None,
         workloads_total: snapshot.workloads.len(),
@@ -163,6 +164,7 @@ fn empty(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
         observed: is_observed(binding),
         reason: String::new(),
         message: String::new(),
+        preflight: None,
         created: created(&binding.metadata),
         annotated_at: None,
         workloads_total: 0,
@@ -180,6 +182,7 @@ fn filled(view: View, snapshot: &Snapshot, case: &Case, status: &PodIdentityBind
     let account = snapshot.service_account.as_ref();
     View {
         role_arn: case.expected.identity.role_arn.clone(),
+        preflight: preflight(status),
         annotated_at: account.and_then(|account| annotated_at(account, &snapshot.config.settings)),
         workloads_total: count(status.workloads_total),
         workloads_current: count(status.workloads_current),
@@ -189,6 +192,12 @@ fn filled(view: View, snapshot: &Snapshot, case: &Case, status: &PodIdentityBind
         findings: others.into_iter().map(FindingView::from).collect(),
         ..view
     }
+}
+
+fn preflight(status: &PodIdentityBindingStatus) -> Option<PreflightView> {
+    let found = status.conditions.iter().find(|it| it.type_ == condition::ROLE_ASSUMABLE)?;
+    let (status, reason, message) = (found.status.clone(), found.reason.clone(), found.message.clone());
+    Some(PreflightView { status, reason, message })
 }
 
 /// Whether an operator has reported on the binding as it is now.

@@ -10,6 +10,7 @@ mod build;
 mod totals;
 
 use jiff::Timestamp;
+use podidentity_api::Reason;
 use podidentity_core::finding::{Finding, Severity};
 use serde::Serialize;
 
@@ -34,6 +35,9 @@ pub(crate) struct View {
     pub(crate) reason: String,
     /// What is wrong and what to do.
     pub(crate) message: String,
+    /// What AWS answered when the operator asked it; absent: it is not to be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preflight: Option<PreflightView>,
     /// When the binding was created, or the service account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) created: Option<Timestamp>,
@@ -61,6 +65,23 @@ pub(crate) enum State {
     Idle,
     /// Every pod was proven to have the role.
     Verified,
+}
+
+/// The condition `RoleAssumable`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PreflightView {
+    pub(crate) status: String,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+}
+
+impl PreflightView {
+    /// Whether AWS was to be asked, and did not agree.
+    pub(crate) fn is_wrong(&self) -> bool {
+        self.status != "True"
+            && ![Reason::NotAsked, Reason::PreflightPending].iter().any(|reason| reason.is(&self.reason))
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -194,6 +215,7 @@ pub(crate) fn sample() -> View {
         binding: Some("web".to_owned()),
         service_account: "web".to_owned(),
         role_arn: "arn:aws:iam::111122223333:role/web".to_owned(),
+        preflight: None,
         state: State::Verified,
         observed: true,
         reason: "Verified".to_owned(),

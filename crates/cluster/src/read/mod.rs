@@ -21,8 +21,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Client;
-use podidentity_api::Reason;
 use podidentity_api::names::condition;
+use podidentity_api::{PreflightPolicy, Reason};
 use podidentity_core::objects::{
     DaemonSet, Deployment, ObservedAccount, ObservedBinding, ObservedPod, Pod, Rollout, StatefulSet,
 };
@@ -80,7 +80,7 @@ pub async fn read<T>(
     let lister = Lister { client, namespace: scope.namespace.as_deref(), progress };
     let base = Base::read(&lister, scope, &config.settings).await?;
     let require_grants = scope.grants.unwrap_or(base.grants_required);
-    let config = &Arc::new(Config { require_grants, ..(**config).clone() });
+    let config = &Arc::new(Config { require_grants, preflight: base.preflight, ..(**config).clone() });
     let now = clock.now();
     let mut results = BTreeMap::new();
     let mut show = |key: IdentityKey, pods: Vec<Arc<Pod>>| {
@@ -121,6 +121,8 @@ struct Base {
     identities: Identities,
     bindings_known: bool,
     grants_required: bool,
+    /// What the operator does about bindings that do not say whether AWS is asked, as far as statuses show it.
+    preflight: PreflightPolicy,
     undecodable: Vec<String>,
 }
 
@@ -153,6 +155,7 @@ impl Base {
             identities: with_role(&objects.items, settings),
             bindings_known,
             grants_required: objects.items.iter().any(lacks_grant),
+            preflight: preflight(&objects.items),
             undecodable: objects.undecodable,
         };
         for namespace in namespaces?.items {
@@ -206,6 +209,22 @@ fn lacks_grant(object: &Object) -> bool {
     let Object::Binding(binding) = object else { return false };
     let conditions = binding.status.iter().flat_map(|status| &status.conditions);
     conditions.filter(|it| it.type_ == condition::READY).any(|it| Reason::RoleNotAllowed.is(&it.reason))
+}
+
+/// Whether the operator asks AWS about bindings that do not say so themselves: those have a condition that others have not.
+/// That its answer is required shows where one keeps a binding from being annotated.
+fn preflight(objects: &[Object]) -> PreflightPolicy {
+    let undeclared = objects.iter().filter_map(|object| match object {
+        Object::Binding(binding) if binding.spec.preflight.is_none() => binding.status.as_ref(),
+        _ => None,
+    });
+    let asked = undeclared.filter_map(|status| {
+        let find = |type_| status.conditions.iter().find(|it| it.type_ == type_);
+        let (asked, ready) = (find(condition::ROLE_ASSUMABLE)?, find(condition::READY)?);
+        let held_back = asked.status != "True" && ready.status == "False" && ready.reason == asked.reason;
+        Some(if held_back { PreflightPolicy::Require } else { PreflightPolicy::Report })
+    });
+    asked.fold(PreflightPolicy::Never, |all, one| if all == PreflightPolicy::Require { all } else { one })
 }
 
 /// The service accounts that a binding names, that are annotated with a role, or that are meant to

@@ -12,13 +12,14 @@ use podidentity_core::objects::{
 };
 use podidentity_core::outcome::{Problem, ProblemKind};
 use podidentity_core::plan::{Plan, has_finalizer};
-use podidentity_core::step::{Declared, Step, Target};
+use podidentity_core::step::{Declared, Question, Step, Target};
 use serde_json::json;
 use tracing::{info, warn};
 
 use super::request::{Ownership, Part, Requests, WriteError, only};
 use crate::http::error::Meaning;
 use crate::index::Object;
+use crate::preflight::{Asked, Preflights};
 
 /// What became of a plan's steps.
 #[derive(Debug, Default)]
@@ -31,16 +32,36 @@ pub struct Written {
     pub problems: Vec<Problem>,
     /// The steps that a dry run does not try.
     pub withheld: Vec<Step>,
+    /// What AWS answered, if it was asked.
+    pub asked: Option<Asked>,
+    /// Whether AWS is to be asked, and too many questions are under way already.
+    pub postponed: bool,
+}
+
+/// What became of a step.
+enum Done {
+    /// The object as it is now.
+    Wrote(Object),
+    /// AWS was asked.
+    Asked(Asked),
+    /// Too many questions are under way already.
+    Postponed,
 }
 
 /// Writes the steps of a plan. Steps build on each other, so the first failure ends the run; only
 /// restarts are independent.
-pub async fn write_steps(client: &Client, namespace: &str, plan: &Plan) -> Written {
+pub async fn write_steps(client: &Client, preflights: &Preflights, namespace: &str, plan: &Plan) -> Written {
     let mut written = Written::default();
     let writer = Writer { requests: Requests { client, namespace } };
     for step in &plan.steps {
-        match writer.write(step).await.map_err(Problem::from) {
-            Ok(object) => {
+        match writer.carry_out(step, preflights).await.map_err(Problem::from) {
+            Ok(Done::Postponed) => written.postponed = true,
+            Ok(Done::Asked(asked)) => {
+                info!(namespace, %step, answer = %asked.answered.verdict.reason(), "asked");
+                written.asked = Some(asked);
+                written.done.push(step.clone());
+            }
+            Ok(Done::Wrote(object)) => {
                 let rewritten = rewritten(step, &object);
                 written.objects.push(object);
                 match rewritten {
@@ -85,7 +106,7 @@ fn rewritten(step: &Step, stored: &Object) -> Option<String> {
                 format!("annotation {key} of the pod template was written, and an admission policy or webhook {what}")
             })
         }
-        Step::SetFinalizer { .. } => None,
+        Step::SetFinalizer { .. } | Step::Preflight(_) => None,
     }
 }
 
@@ -94,8 +115,13 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    async fn write(&self, step: &Step) -> Result<Object, WriteError> {
-        match step {
+    async fn carry_out(&self, step: &Step, preflights: &Preflights) -> Result<Done, WriteError> {
+        let object = match step {
+            Step::Preflight(question) => {
+                let Requests { client, namespace } = &self.requests;
+                let asked = preflights.ask(client, namespace, question).await;
+                return Ok(asked.map_or(Done::Postponed, Done::Asked));
+            }
             Step::SetFinalizer { binding, present: true } => {
                 let body = json!({"metadata": {"finalizers": [names::FINALIZER]}});
                 let applied = self.requests.apply(binding, body, Ownership::Shared, Part::Object).await;
@@ -117,7 +143,8 @@ impl Writer<'_> {
                 let restarted = self.restart(workload, target, mark).await;
                 restarted.map_err(|error| WriteError { workload: Some(workload.clone()), ..error })
             }
-        }
+        };
+        object.map(Done::Wrote)
     }
 
     fn problem_of(&self, step: &Step, kind: ProblemKind, message: String) -> Problem {
@@ -126,7 +153,9 @@ impl Writer<'_> {
             Step::Restart { workload, .. } => {
                 (Some(workload.clone()), format!("{} {}/{}", workload.kind.as_str(), namespace, workload.name))
             }
-            Step::Annotate { account, .. } => (None, format!("ServiceAccount {namespace}/{}", account.name)),
+            Step::Annotate { account, .. } | Step::Preflight(Question { account, .. }) => {
+                (None, format!("ServiceAccount {namespace}/{}", account.name))
+            }
             Step::SetFinalizer { binding, .. } => (None, self.requests.name_of::<ObservedBinding>(&binding.name)),
         };
         Problem { workload, what, kind, message }

@@ -33,6 +33,17 @@ pub(super) fn bounded(mut status: PodIdentityBindingStatus) -> PodIdentityBindin
         cut(&mut rollback.from);
         cut(&mut rollback.to);
     }
+    if let Some(passed) = it.preflight.as_mut().and_then(|it| it.passed.as_mut()) {
+        cut(&mut passed.role_arn);
+        cut(&mut passed.audience);
+        passed.issuer.iter_mut().for_each(cut);
+    }
+    if let Some(failed) = it.preflight.as_mut().and_then(|it| it.failed.as_mut()) {
+        cut(&mut failed.role_arn);
+        cut(&mut failed.audience);
+        failed.issuer.iter_mut().for_each(cut);
+        line(&mut failed.message, MESSAGE);
+    }
     if let Some(identity) = &mut it.last_verified_identity {
         cut(&mut identity.role_arn);
         identity.audience.iter_mut().for_each(cut);

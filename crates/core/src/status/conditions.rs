@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use podidentity_api::names::condition;
 use podidentity_api::{PodIdentityBindingStatus, Reason};
 
+use super::summary::assumable;
 use super::{Counts, Progress, Summary};
 use crate::account::AccountState;
 use crate::assess::Case;
@@ -78,6 +79,9 @@ pub(super) fn of(
     facts.insert(1, annotated(summary, case));
     facts.insert(2, rolled(summary, counts));
     facts.insert(3, verified(summary, counts));
+    if let Some((status, reason, message)) = assumable(case) {
+        facts.insert(1, Fact { type_: condition::ROLE_ASSUMABLE, status, reason, message });
+    }
     dated(facts, old, generation, now)
 }
 

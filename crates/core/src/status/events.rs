@@ -40,6 +40,16 @@ const TROUBLES: &[Reason] = &[
     Reason::NothingSelected,
 ];
 
+/// Reasons of the condition `RoleAssumable` that are answers.
+const ANSWERS: &[Reason] = &[
+    Reason::RoleAssumable,
+    Reason::RoleNotAssumable,
+    Reason::IdentityProviderRejected,
+    Reason::TokenRefused,
+    Reason::StsRegionDisabled,
+    Reason::PreflightUnavailable,
+];
+
 /// The events of what was done and refused, whatever the status comes to say of it. `snapshot`:
 /// what it was planned on.
 pub fn step_events(snapshot: &Snapshot, outcome: &Outcome) -> Vec<Transition> {
@@ -99,10 +109,25 @@ pub fn transitions(
         let message = find(new, condition::IDENTITY_VERIFIED).map(|verified| verified.message.clone());
         events.push(normal(Reason::Verified, message.unwrap_or_default()));
     }
+    events.extend(assumable(old, new));
     if let Some(trouble) = new_trouble(old, new) {
         events.push(warning(trouble.0, trouble.1));
     }
     events
+}
+
+/// What AWS has come to say. That it has not been asked is no news.
+fn assumable(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> Option<Transition> {
+    let now = find(new, condition::ROLE_ASSUMABLE)?;
+    let before = old.and_then(|old| find(old, condition::ROLE_ASSUMABLE));
+    // Another role may have passed.
+    let same = before.is_some_and(|before| {
+        (&before.status, &before.reason) == (&now.status, &now.reason)
+            && (now.status != "True" || before.message == now.message)
+    });
+    let reason = ANSWERS.iter().copied().find(|reason| reason.is(&now.reason) && !same)?;
+    let warning = now.status != "True";
+    Some(Transition { warning, reason, note: now.message.clone(), workload: None })
 }
 
 /// How often the annotation was restored, and when for the last time.

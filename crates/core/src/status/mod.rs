@@ -147,6 +147,7 @@ fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingSta
             status.rollback.clone(),
             status.reverted.clone(),
             status.restarts.clone(),
+            status.preflight.clone(),
         )
     };
     essence(old) != essence(new)
@@ -206,6 +207,7 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
         rollback: case.rollback.as_ref().map(|rollback| rollback.recorded().clone()),
         restarts: case.workloads.iter().filter_map(|verdict| verdict.record.clone()).collect(),
         reverted: reverts::counted(binding, &case.workloads, &case.expected.identity.hash(), done, snapshot.now),
+        preflight: case.preflight.status(),
         workloads,
         workloads_truncated,
         workloads_total: counts.workloads,

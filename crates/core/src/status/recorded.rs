@@ -1,4 +1,4 @@
-//! The snapshot as it is once the status has recorded what is about to be restarted, and what was refused.
+//! The snapshot as it is once the status has recorded what is about to be restarted, what was refused, and what AWS answered.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use podidentity_api::{PodIdentityBinding, RestartStatus};
 
 use crate::outcome::Outcome;
 use crate::plan::{Intent, Plan};
+use crate::preflight;
 use crate::record;
 use crate::snapshot::Snapshot;
 
@@ -14,14 +15,20 @@ pub(super) fn with(snapshot: &Snapshot, plan: &Plan, outcome: &Outcome) -> Optio
     // In a dry run nothing is about to be done.
     let intents: &[Intent] = if outcome.withheld.is_empty() { &plan.intents } else { &[] };
     let refused = outcome.problems.iter().any(|problem| problem.workload.is_some());
-    if intents.is_empty() && !refused {
+    if intents.is_empty() && !refused && outcome.answered.is_none() {
         return None;
     }
     let bindings = snapshot.bindings.iter().map(|binding| {
         let of_binding = intents.iter().filter(|intent| intent.binding == binding.metadata.uid);
         let restarts = restarts(snapshot, binding, of_binding.map(|intent| &intent.record), outcome);
         let mut binding = PodIdentityBinding::clone(binding);
-        binding.status.get_or_insert_default().restarts = restarts;
+        let status = binding.status.get_or_insert_default();
+        status.restarts = restarts;
+        if let Some(answered) =
+            outcome.answered.as_ref().filter(|it| Some(&it.question.declared.uid) == binding.metadata.uid.as_ref())
+        {
+            status.preflight = Some(preflight::answered(status.preflight.take(), answered, snapshot.now));
+        }
         Arc::new(binding)
     });
     Some(Snapshot { bindings: bindings.collect(), ..snapshot.clone() })

@@ -30,7 +30,11 @@ pub fn case(path: &Path) -> Result<String, String> {
         namespace: binding.metadata.namespace.clone().unwrap_or_default(),
         service_account_name: binding.spec.service_account_name.clone(),
         now: input.now,
-        config: Arc::new(Config { settings: input.settings, issuer: None, require_grants: input.require_grants }),
+        config: Arc::new(Config {
+            settings: input.settings,
+            require_grants: input.require_grants,
+            ..Config::default()
+        }),
         namespace_object: input.namespace.map(Arc::new),
         service_account: input.service_accounts.into_iter().next().map(Arc::new),
         bindings: input.bindings.into_iter().map(Arc::new).collect(),

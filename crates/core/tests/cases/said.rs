@@ -16,6 +16,7 @@ pub fn step(step: &Step) -> String {
             let keys = annotations.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
             format!("annotate {}{}: {keys}", account.name, if *force { ", by force" } else { "" })
         }
+        Step::Preflight(question) => format!("ask AWS about {}", question.role_arn),
         Step::Restart { workload, mark, .. } => format!("roll {workload} as {mark}"),
     }
 }
@@ -34,6 +35,9 @@ pub struct Said {
     role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_verified: Option<String>,
+    /// Status and reason of the condition `RoleAssumable`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assumable: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     restored: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +62,7 @@ impl From<&PodIdentityBindingStatus> for Said {
             identity: unknown.map(|it| format!("{}: {}", it.reason, it.message)),
             role: status.role_arn.clone(),
             last_verified: status.last_verified_role_arn.clone(),
+            assumable: find(condition::ROLE_ASSUMABLE).map(|it| format!("{} {}", it.status, it.reason)),
             restored: status.service_account.as_ref().map(|account| account.restored).filter(|times| *times > 0),
             reverted: status.reverted.as_ref().map(|reverted| reverted.count),
             workloads: status.workloads.iter().map(workload).collect(),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use podidentity_api::names;
+use podidentity_api::{PreflightPolicy, names};
 use podidentity_core::assess::Assessment;
 use podidentity_core::objects::{ServiceAccount, Workload};
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
@@ -89,6 +89,16 @@ enum Entry {
     RewriteMark(String, String),
     /// Admission replaces the role on the service account by this.
     RewriteRole(String),
+    /// The operator's flag `--preflight`.
+    Preflight(PreflightPolicy),
+    /// Its flag `--preflight-on-unavailable`: whether it goes on.
+    Proceed(bool),
+    /// AWS lets nobody assume the role, or does again.
+    AwsRefuses(String, bool),
+    /// AWS STS does not answer, or does again.
+    AwsAway(bool),
+    /// The API server makes no tokens for the operator, or does again.
+    NoTokens(bool),
     /// Seconds go by.
     Pass(i64),
 }
@@ -201,6 +211,12 @@ impl Story {
             Entry::Refuse(name, false) => drop(cluster.refused.remove(&name)),
             Entry::RewriteMark(name, mark) => drop(cluster.rewritten.insert(name, mark)),
             Entry::RewriteRole(role) => cluster.role_rewritten = Some(arn(&role)),
+            Entry::Preflight(policy) => cluster.preflight = policy,
+            Entry::Proceed(proceed) => cluster.proceed_unasked = proceed,
+            Entry::AwsRefuses(role, true) => drop(cluster.sts.refuses.insert(arn(&role))),
+            Entry::AwsRefuses(role, false) => drop(cluster.sts.refuses.remove(&arn(&role))),
+            Entry::AwsAway(away) => cluster.sts.away = away,
+            Entry::NoTokens(none) => cluster.sts.no_tokens = none,
             Entry::Pass(seconds) => cluster.pass(seconds),
         }
     }
@@ -227,7 +243,7 @@ impl Story {
             let view = self.view();
             let assessment = Assessment::of(&view);
             let plan = plan(&view, &assessment);
-            let (mut done, mut problems) = (Vec::new(), Vec::new());
+            let (mut done, mut problems, mut answered) = (Vec::new(), Vec::new(), None);
             let crash_after = if plan.steps.is_empty() { None } else { self.crash_after.take() };
             for planned in plan.steps.into_iter().take(crash_after.unwrap_or(usize::MAX)) {
                 match self.cluster.apply(&planned) {
@@ -249,12 +265,15 @@ impl Story {
                     Err(refusal) => return Err(format!("{}: {refusal:?}", step(&planned))),
                 }
                 heard.does.push(step(&planned));
+                if let Step::Preflight(question) = &planned {
+                    answered = Some(self.cluster.ask(question));
+                }
                 done.push(planned);
             }
             if crash_after.is_some() {
                 continue;
             }
-            let outcome = Outcome::of(&assessment, done, problems);
+            let outcome = Outcome { answered, ..Outcome::of(&assessment, done, problems) };
             heard
                 .events
                 .extend(deletion_events(&view, &assessment, &outcome).into_iter().map(|(_, it)| it.reason.into()));
@@ -281,7 +300,7 @@ impl Story {
 fn problem(planned: &Step, kind: ProblemKind, message: &str) -> Problem {
     let workload = match planned {
         Step::Restart { workload, .. } => Some(workload.clone()),
-        Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
+        Step::SetFinalizer { .. } | Step::Annotate { .. } | Step::Preflight(_) => None,
     };
     Problem { workload, what: step(planned), kind, message: message.to_owned() }
 }

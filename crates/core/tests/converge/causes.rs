@@ -42,9 +42,10 @@ pub fn explain_everything(world: &World) -> Result<(), TestCaseError> {
 
 /// Whether the operator, or somebody who needs no telling, still has to do something.
 fn lasts(cause: &str) -> bool {
-    [NO_ACCOUNT, UNMANAGED, SHORT, UNREADY, DOWN, ENDLESS].contains(&cause)
+    [REFUSED_BY_AWS, NO_ACCOUNT, UNMANAGED, SHORT, UNREADY, DOWN, ENDLESS].contains(&cause)
 }
 
+const REFUSED_BY_AWS: &str = "AWS does not let it assume the role, or cannot be asked";
 const NO_ACCOUNT: &str = "the service account does not exist";
 const UNMANAGED: &str = "a pod of no workload lacks the identity";
 const SHORT: &str = "pods are missing";
@@ -62,6 +63,7 @@ fn of_binding(world: &World, case: &Case) -> Vec<&'static str> {
         (case.binding.spec.suspend, "it is suspended"),
         (rollout.policy == RolloutPolicy::Never, "it never restarts"),
         (rollout.policy == RolloutPolicy::Manual && !is_released(case), "it waits to be released"),
+        (case.preflight.forbids(), REFUSED_BY_AWS),
         (world.cluster.account.is_none(), NO_ACCOUNT),
         (is_foreign(world), "somebody else owns the annotation"),
         (world.cluster.role_rewritten.is_some(), "admission rewrites the role"),

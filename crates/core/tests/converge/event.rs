@@ -1,6 +1,6 @@
 //! What can happen, and how often it does.
 
-use podidentity_api::{DeletionPolicy, FailurePolicy, RolloutPolicy};
+use podidentity_api::{DeletionPolicy, FailurePolicy, PreflightPolicy, RolloutPolicy};
 use proptest::prelude::*;
 
 use crate::sim::{PodTrouble, UnmanagedKind};
@@ -49,6 +49,8 @@ pub enum Event {
     WebhookLag(i64),
     /// Something goes wrong with writes, or does not any more.
     Fault(Fault),
+    /// Something changes in AWS, on the way there, or in what the operator asks it.
+    Aws(Aws),
     /// How many restarts the operator-wide limit allows.
     Slots(usize),
     TimePasses(i64),
@@ -77,6 +79,20 @@ pub enum SpecChange {
     Deadline(i32),
     Selector(bool),
     Deletion(DeletionPolicy),
+    Preflight(Option<PreflightPolicy>),
+}
+
+/// A change in AWS, on the way there, or of the operator's flags for it.
+#[derive(Clone, Copy, Debug)]
+pub enum Aws {
+    /// AWS lets nobody assume the role, or does again.
+    Refuses(usize, bool),
+    Away(bool),
+    NoTokens(bool),
+    /// The operator's `--preflight`.
+    Asked(PreflightPolicy),
+    /// The operator's `--preflight-on-unavailable=proceed`.
+    Proceed(bool),
 }
 
 /// A change of a template.
@@ -135,6 +151,23 @@ fn spec_change() -> impl Strategy<Value = SpecChange> {
         prop_oneof![Just(10), Just(60), Just(600)].prop_map(SpecChange::Deadline),
         any::<bool>().prop_map(SpecChange::Selector),
         deletion.prop_map(SpecChange::Deletion),
+        proptest::option::of(preflight()).prop_map(SpecChange::Preflight),
+    ]
+}
+
+fn preflight() -> impl Strategy<Value = PreflightPolicy> {
+    prop_oneof![
+        1 => Just(PreflightPolicy::Never), 1 => Just(PreflightPolicy::Report), 3 => Just(PreflightPolicy::Require)
+    ]
+}
+
+fn aws() -> impl Strategy<Value = Aws> {
+    prop_oneof![
+        4 => (0..ROLES.len(), any::<bool>()).prop_map(|(role, refuses)| Aws::Refuses(role, refuses)),
+        2 => any::<bool>().prop_map(Aws::Away),
+        1 => any::<bool>().prop_map(Aws::NoTokens),
+        2 => preflight().prop_map(Aws::Asked),
+        1 => any::<bool>().prop_map(Aws::Proceed),
     ]
 }
 
@@ -233,6 +266,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         2 => any::<bool>().prop_map(Event::Webhook),
         1 => (0..10_i64).prop_map(Event::WebhookLag),
         2 => fault().prop_map(Event::Fault),
+        3 => aws().prop_map(Event::Aws),
         1 => (0..3_usize).prop_map(Event::Slots),
         5 => prop_oneof![4 => 0..40_i64, 1 => 0..4000_i64].prop_map(Event::TimePasses),
         14 => prop_oneof![1 => 0..3_usize, 2 => Just(usize::MAX)].prop_map(Event::Reconcile),
@@ -254,6 +288,11 @@ pub fn beginning() -> impl Strategy<Value = Vec<Event>> {
             Event::Bind(0, 1),
         ]),
         1 => spec_change().prop_map(|change| vec![Event::Spec(0, change), Event::Bind(0, 1)]),
+        1 => any::<bool>().prop_map(|refuses| vec![
+            Event::Spec(0, SpecChange::Preflight(Some(PreflightPolicy::Require))),
+            Event::Aws(Aws::Refuses(1, refuses)),
+            Event::Bind(0, 1),
+        ]),
     ];
     let bound = (deployed, changed, any::<bool>()).prop_map(|(deployed, changed, before)| {
         let deploy = |(workload, shape, replicas)| Event::Deploy { workload, shape, replicas };

@@ -9,6 +9,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod asking;
 mod causes;
 mod event;
 mod rest;

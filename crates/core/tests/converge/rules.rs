@@ -132,7 +132,7 @@ fn fails_only_by_its_restart(world: &World, case: &Case) {
 fn rolled(step: &Step) -> Option<&str> {
     match step {
         Step::Restart { workload, .. } => Some(&workload.name),
-        Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
+        Step::SetFinalizer { .. } | Step::Annotate { .. } | Step::Preflight(_) => None,
     }
 }
 

@@ -11,7 +11,8 @@ use podidentity_core::plan::{Plan, Step, plan};
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::reports;
 
-use crate::event::{Edit, Event, Fault, SpecChange, Switch};
+use crate::asking;
+use crate::event::{Aws, Edit, Event, Fault, SpecChange, Switch};
 use crate::rules;
 use crate::sim::{Cluster, Refusal, Strategy};
 use crate::time;
@@ -99,6 +100,7 @@ impl World {
             Event::Webhook(on) => cluster.webhook = on,
             Event::WebhookLag(seconds) => cluster.webhook_lag = seconds,
             Event::Fault(fault) => self.fault(fault),
+            Event::Aws(aws) => self.aws(aws),
             Event::Slots(slots) => self.slots = slots,
             Event::TimePasses(seconds) => cluster.pass(seconds),
             Event::Reconcile(steps) => drop(self.reconcile(steps)),
@@ -147,6 +149,7 @@ impl World {
                     on.then(|| ("tier".to_owned(), "app".to_owned())).into_iter().collect();
             }
             SpecChange::Deletion(policy) => spec.deletion_policy = policy,
+            SpecChange::Preflight(policy) => spec.preflight = policy,
         });
     }
 
@@ -174,6 +177,18 @@ impl World {
             Switch::Refused(false) => drop(cluster.refused.remove(name)),
             Switch::Rewritten(Some(mark)) => drop(cluster.rewritten.insert(name.to_owned(), mark.to_owned())),
             Switch::Rewritten(None) => drop(cluster.rewritten.remove(name)),
+        }
+    }
+
+    fn aws(&mut self, aws: Aws) {
+        let cluster = &mut self.cluster;
+        match aws {
+            Aws::Refuses(role, true) => drop(cluster.sts.refuses.insert(ROLES[role].to_owned())),
+            Aws::Refuses(role, false) => drop(cluster.sts.refuses.remove(ROLES[role])),
+            Aws::Away(away) => cluster.sts.away = away,
+            Aws::NoTokens(none) => cluster.sts.no_tokens = none,
+            Aws::Asked(policy) => cluster.preflight = policy,
+            Aws::Proceed(proceeds) => cluster.proceed_unasked = proceeds,
         }
     }
 
@@ -232,6 +247,7 @@ impl World {
                 }
             }
             Step::SetFinalizer { binding, .. } => self.sees_binding(&binding.name),
+            Step::Preflight(_) => {}
         }
     }
 
@@ -258,7 +274,8 @@ impl World {
         let mut view = self.view();
         let (assessment, plan) = self.decide(&mut view);
         rules::of_plan(self, &view, &assessment, &plan);
-        let (mut done, mut problems) = (Vec::new(), Vec::new());
+        asking::annotates_what_was_asked(self, &assessment, &plan);
+        let (mut done, mut problems, mut answered) = (Vec::new(), Vec::new(), None);
         for (index, step) in plan.steps.iter().enumerate().take(steps) {
             let written = self.cluster.apply(step);
             if matches!(written, Ok(()) | Err(Refusal::Rewritten)) {
@@ -269,7 +286,13 @@ impl World {
                 rules::enforcement_admits(self, &view);
             }
             match written {
-                Ok(()) => done.push(step.clone()),
+                Ok(()) => {
+                    if let Step::Preflight(question) = step {
+                        asking::is_new(self, question);
+                        answered = Some(self.cluster.ask(question));
+                    }
+                    done.push(step.clone());
+                }
                 Err(refusal) => {
                     problems.push(problem(step, refusal));
                     if !matches!(step, Step::Restart { .. }) {
@@ -280,7 +303,7 @@ impl World {
         }
         let mut is_quiet = plan.steps.is_empty();
         if steps >= plan.steps.len() {
-            let outcome = Outcome::of(&assessment, done, problems);
+            let outcome = Outcome { answered, ..Outcome::of(&assessment, done, problems) };
             is_quiet &= self.report(&outcome);
         }
         Turn { plan, is_quiet }
@@ -291,8 +314,7 @@ impl World {
         let mut view = self.view();
         let (assessment, next) = self.decide(&mut view);
         // As the operator does: what is out of date in a moment is not told, and a write that fails is tried again first.
-        let worth_telling =
-            !outcome.problems.is_empty() || outcome.restored.is_some() || !outcome.restarted().is_empty();
+        let worth_telling = outcome.is_worth_telling();
         if !outcome.done.is_empty() && !worth_telling && !next.steps.is_empty() {
             return false;
         }
@@ -329,6 +351,7 @@ impl World {
         let faults = &mut self.cluster.faults;
         (faults.lost, faults.unanswered, faults.status_refused) = (0, 0, false);
         self.cluster.tried.clear();
+        self.cluster.sts.asked.clear();
         let mut rests = false;
         for _ in 0..400 {
             rests = self.round();
@@ -337,6 +360,7 @@ impl World {
             }
         }
         rules::restarts_are_bounded(self);
+        asking::questions_are_bounded(self);
         rests
     }
 
@@ -347,6 +371,8 @@ impl World {
         let cluster = &mut self.cluster;
         cluster.faults = crate::sim::Faults::default();
         (cluster.webhook, cluster.webhook_lag, cluster.role_rewritten) = (true, 0, None);
+        (cluster.sts.away, cluster.sts.no_tokens) = (false, false);
+        cluster.sts.refuses.clear();
         cluster.refused.clear();
         cluster.rewritten.clear();
         (0..400).any(|_| self.round())
@@ -372,7 +398,7 @@ impl World {
 fn problem(step: &Step, refusal: Refusal) -> Problem {
     let workload = match step {
         Step::Restart { workload, .. } => Some(workload.clone()),
-        Step::SetFinalizer { .. } | Step::Annotate { .. } => None,
+        Step::SetFinalizer { .. } | Step::Annotate { .. } | Step::Preflight(_) => None,
     };
     let kind = match refusal {
         Refusal::Stale => ProblemKind::Stale,

@@ -16,6 +16,8 @@ pub struct Account {
     pub uid: String,
     pub(super) version: u64,
     pub annotations: Map,
+    /// The role that the operator wrote last; `None` once it has given the annotation up.
+    pub written: Option<String>,
     /// Who owns each annotation, since when.
     pub(super) owners: BTreeMap<String, BTreeMap<String, Timestamp>>,
 }
@@ -23,7 +25,7 @@ pub struct Account {
 impl Account {
     pub(super) fn new(version: u64) -> Self {
         let uid = format!("account-{version}");
-        Self { uid, version, annotations: Map::new(), owners: BTreeMap::new() }
+        Self { uid, version, annotations: Map::new(), written: None, owners: BTreeMap::new() }
     }
 
     /// The role, if the operator owns it.

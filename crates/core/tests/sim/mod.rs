@@ -16,6 +16,7 @@ mod controllers;
 mod object;
 mod pod;
 mod server;
+mod sts;
 mod unmanaged;
 mod users;
 mod workload;
@@ -25,13 +26,14 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, Time};
-use podidentity_api::{PodIdentityBinding, names};
+use podidentity_api::{PodIdentityBinding, PreflightPolicy, names};
 use podidentity_core::objects::{Map, Namespace};
 use podidentity_core::snapshot::{Config, Snapshot};
 
 pub use account::Account;
 pub use pod::PodState;
 pub use server::{Faults, Refusal};
+pub use sts::{Asked, Sts};
 pub use unmanaged::{Unmanaged, UnmanagedKind};
 pub use users::PodTrouble;
 pub use workload::{Restart, Strategy, Template, Workload};
@@ -66,6 +68,12 @@ pub struct Cluster {
     pub faults: Faults,
     /// The namespace's grants, where the operator requires them.
     pub grants: Option<String>,
+    /// AWS.
+    pub sts: Sts,
+    /// The operator's `--preflight`.
+    pub preflight: PreflightPolicy,
+    /// Its `--preflight-on-unavailable=proceed`.
+    pub proceed_unasked: bool,
     /// Template changes by the operator, in all.
     pub rolls: usize,
     /// Restarts that the operator tried, by workload.
@@ -91,6 +99,9 @@ impl Cluster {
             role_rewritten: None,
             faults: Faults::default(),
             grants: None,
+            sts: Sts::default(),
+            preflight: PreflightPolicy::Never,
+            proceed_unasked: false,
             rolls: 0,
             tried: BTreeMap::new(),
             account_writes: 0,
@@ -173,7 +184,12 @@ impl Cluster {
             namespace: NAMESPACE.into(),
             service_account_name: ACCOUNT.into(),
             now: self.now,
-            config: Arc::new(Config { require_grants: self.grants.is_some(), ..Config::default() }),
+            config: Arc::new(Config {
+                require_grants: self.grants.is_some(),
+                preflight: self.preflight,
+                proceed_unasked: self.proceed_unasked,
+                ..Config::default()
+            }),
             namespace_object: self.grants.as_deref().map(|grants| Arc::new(namespace(grants))),
             bindings: self.bindings.values().cloned().map(Arc::new).collect(),
             service_account: self.account.as_ref().map(|account| Arc::new(account.object())),

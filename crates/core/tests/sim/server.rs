@@ -62,6 +62,8 @@ impl Cluster {
                 all.extend(written_for.iter().map(|it| (names::BOUND_BY_ANNOTATION.to_owned(), it.to_string())));
                 self.annotate(account, all, *force)
             }
+            // It writes nothing: whoever carries out steps asks.
+            Step::Preflight(_) => Ok(()),
             Step::Restart { workload, target, mark } => self.roll(&workload.name, target, mark),
         }
     }
@@ -102,6 +104,7 @@ impl Cluster {
         }
         let before = account.annotations.clone();
         account.apply(target, &annotations, force, now)?;
+        account.written.clone_from(&asked);
         if account.annotations != before || annotations.is_empty() {
             account.version = version;
         }

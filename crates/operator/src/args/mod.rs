@@ -3,6 +3,7 @@
 mod election;
 mod injection;
 mod logs;
+mod preflight;
 mod values;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use podidentity_cluster::watch::WatchScope;
 pub(crate) use election::ElectionArgs;
 pub(crate) use injection::InjectionArgs;
 pub(crate) use logs::LogArgs;
+pub(crate) use preflight::PreflightArgs;
 
 use crate::version;
 
@@ -64,6 +66,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub(crate) injection: InjectionArgs,
+
+    #[command(flatten)]
+    pub(crate) preflight: PreflightArgs,
 
     #[command(flatten)]
     pub(crate) logs: LogArgs,
@@ -158,6 +163,11 @@ mod tests {
             (&["--token-mount-path=var/run"], "absolute path"),
             (&["--annotation-domain=eks.amazonaws.com/"], "domain"),
             (&["--token-expiration=soon"], "invalid digit"),
+            (&["--preflight=always"], "possible values: Never, Report, Require"),
+            (&["--preflight-on-unavailable=fail"], "possible values: wait, proceed"),
+            (&["--sts-region=Frankfurt"], "write one such as eu-central-1"),
+            (&["--sts-endpoint=sts.example.com"], "write scheme and host"),
+            (&["--sts-endpoint=http://sts.example.com"], "write https"),
         ] {
             let error = parse(args).map(|_| ()).unwrap_err();
             assert!(error.contains(advice), "{args:?}: {error}");

@@ -28,6 +28,7 @@ impl Exposition {
         state(it, &sources.index);
         work(it, metrics, &sources.load);
         rollouts(it, metrics);
+        preflights(it, metrics);
         api_server(it, metrics, &sources.heartbeats);
         this_process(it, &sources.leads);
         Self(catalogue)
@@ -159,6 +160,23 @@ fn rollouts(catalogue: &mut Catalogue, metrics: &Metrics) {
         &["kind"],
         "What others had undone and was done again: `Annotation` of a service account, `Rollout` of a workload",
         metrics.repairs,
+    );
+}
+
+fn preflights(catalogue: &mut Catalogue, metrics: &Metrics) {
+    let Metrics { preflights, preflight_seconds, .. } = metrics.clone();
+    catalogue.counter(
+        "podidentity_preflights",
+        &["result"],
+        "Questions to AWS whether a role can be assumed: `Passed`, `Refused`, `Unavailable` (no token, no answer, or none \
+         that says anything about the role)",
+        preflights,
+    );
+    catalogue.histogram(
+        "podidentity_preflight_duration_seconds",
+        &[],
+        "How long a question to AWS took, with the token",
+        preflight_seconds,
     );
 }
 

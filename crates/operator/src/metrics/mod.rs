@@ -8,8 +8,10 @@ mod tests;
 
 use std::time::Duration;
 
+use podidentity_api::PreflightResult;
 use podidentity_cluster::http::telemetry::{RequestKind, Telemetry};
 use podidentity_core::outcome::{Outcome, ProblemKind};
+use podidentity_core::preflight::Verdict;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -29,6 +31,8 @@ const REFUSED: &str = "Refused";
 const FAILED: &str = "Failed";
 const ANNOTATION: &str = "Annotation";
 const ROLLOUT: &str = "Rollout";
+const PASSED: &str = "Passed";
+const UNAVAILABLE: &str = "Unavailable";
 
 /// Everything that is counted where it happens.
 #[derive(Clone, Debug)]
@@ -47,11 +51,18 @@ pub(crate) struct Metrics {
     rollouts_in_flight: Gauge,
     repairs: Family<KindLabel, Counter>,
     statuses_refused: Counter,
+    preflights: Family<ResultLabel, Counter>,
+    preflight_seconds: Histogram,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindLabel {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -83,6 +94,8 @@ impl Metrics {
             rollouts_in_flight: Gauge::default(),
             repairs: Family::default(),
             statuses_refused: Counter::default(),
+            preflights: Family::default(),
+            preflight_seconds: Histogram::new(SECONDS),
         };
         // A series that begins with its first event has an increase that nobody sees: these begin
         // at zero.
@@ -91,6 +104,9 @@ impl Metrics {
         }
         for kind in [ANNOTATION, ROLLOUT] {
             drop(metrics.repairs.get_or_create(&KindLabel { kind }));
+        }
+        for result in [PASSED, REFUSED, UNAVAILABLE] {
+            drop(metrics.preflights.get_or_create(&ResultLabel { result }));
         }
         metrics
     }
@@ -121,6 +137,17 @@ impl Metrics {
         if outcome.restarted_again {
             self.repairs.get_or_create(&KindLabel { kind: ROLLOUT }).inc();
         }
+    }
+
+    /// AWS was asked.
+    pub(crate) fn asked(&self, verdict: &Verdict, took: Duration) {
+        let result = match verdict {
+            Verdict::Passed => PASSED,
+            Verdict::Failed { result: PreflightResult::Refused, .. } => REFUSED,
+            Verdict::Failed { result: PreflightResult::Unavailable, .. } => UNAVAILABLE,
+        };
+        self.preflights.get_or_create(&ResultLabel { result }).inc();
+        self.preflight_seconds.observe(took.as_secs_f64());
     }
 
     /// How many statuses the API server refused.

@@ -2,6 +2,7 @@
 //!
 //! It ends by itself and fails if a promise was broken.
 
+mod preflight;
 mod promises;
 mod screen;
 mod table;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use e2e::fixtures::ROLE;
+use e2e::sts::Sts;
 use e2e::{ControlPlane, Namespace, Operator, expect, signals};
 use k8s_openapi::api::apps::v1::Deployment;
 use podidentity_api::PodIdentityBinding;
@@ -58,8 +60,8 @@ async fn show(screen: &Screen, control_plane: &ControlPlane) -> Result<Promises>
     let demo = Demo { screen, control_plane, namespace };
     let mut promises = Promises::default();
 
-    let operator = demo.start_operator().await?;
-    operator.while_alive(control_plane, Box::pin(demo.tell(&mut promises))).await?;
+    let (aws, operator) = demo.start_operator().await?;
+    operator.while_alive(control_plane, Box::pin(demo.tell(&aws, &mut promises))).await?;
     if keep() {
         demo.keep(&promises).await;
     }
@@ -74,21 +76,22 @@ struct Demo<'a> {
 }
 
 impl Demo<'_> {
-    /// What is shown, from the application to the second role.
-    async fn tell(&self, promises: &mut Promises) -> Result<()> {
+    /// What is shown, from the application to the third role.
+    async fn tell(&self, aws: &Sts, promises: &mut Promises) -> Result<()> {
         let before = self.deploy().await?;
         let first = self.bind(&before, promises).await?;
         self.change_role(&first, promises).await?;
-        self.show_result().await
+        self.show_result().await?;
+        self.refuse(aws, promises).await
     }
 
-    async fn start_operator(&self) -> Result<Operator> {
+    async fn start_operator(&self) -> Result<(Sts, Operator)> {
         self.screen.step("Installing the custom resource, the operator's rights and the injection policy");
         self.screen.command("kubectl apply --server-side -k config/base");
         self.screen.command("kubectl apply --server-side -k config/injection");
         self.control_plane.install().await?;
         self.screen.step("Starting the operator, as its own service account");
-        Operator::start_installed(self.control_plane, &[]).await
+        self.start_asking().await
     }
 
     /// The application runs before anybody binds it, so its pods have no role.

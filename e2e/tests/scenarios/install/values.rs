@@ -55,6 +55,15 @@ const OTHERS: &[(&str, &str)] = &[
     (r#"prometheus.enabled=true prometheus.labels={"release":"monitoring"}"#, "monitoring"),
     ("guard.enabled=true", "ValidatingAdmissionPolicy /podidentity-operator-guard-workloads"),
     ("people.enabled=true", "ClusterRole /podidentitybindings-edit"),
+    (r#"preflight.namespaces=["team-a"] preflight.enabled=true"#, "Role team-a/podidentity-operator-preflight"),
+    (r#"preflight.enabled=true preflight.namespaces=["team-b"]"#, "RoleBinding team-b/podidentity-operator-preflight"),
+    (r#"preflight.enabled=true preflight.namespaces=["team-a"] preflight.allowUnguarded=true preflight.guard=false"#, "Role team-a/podidentity-operator-preflight"),
+    (r#"preflight.enabled=true preflight.namespaces=["team-a"] preflight.guard=false preflight.allowUnguarded=true"#, "Role team-a/podidentity-operator-preflight"),
+    (r#"preflight.enabled=true preflight.namespaces=["team-a"] preflight.guardBound=true"#, "MutatingAdmissionPolicy /podidentity-operator-guard-tokens-2-bound"),
+    (r#"preflight.policy="Require""#, "PODIDENTITY_PREFLIGHT"),
+    (r#"preflight.onUnavailable="proceed""#, "PODIDENTITY_PREFLIGHT_ON_UNAVAILABLE"),
+    (r#"preflight.stsRegion="eu-central-1""#, "PODIDENTITY_STS_REGION"),
+    (r#"preflight.stsEndpoint="https://sts.example.com""#, "PODIDENTITY_STS_ENDPOINT"),
     ("grants.required=true", "PODIDENTITY_REQUIRE_GRANTS"),
     (r#"resources={"limits":{"memory":"1Gi"}}"#, "1Gi"),
     ("podDisruptionBudget.enabled=false", "PodDisruptionBudget podidentity-system/podidentity-operator is missing"),
@@ -127,6 +136,16 @@ const WRONG: &[(&str, &str)] = &[
     ("networkPolicy.apiServerPorts=[]", "apiServerPorts"),
     (r#"serviceAccount.annotations={"a":1}"#, "annotations"),
     ("rbac.finalizers=true", "rbac.finalizers"),
+    ("preflight.enabled=true", "preflight.namespaces"),
+    (r#"preflight.namespaces=["team-a"]"#, "preflight.enabled"),
+    (r#"preflight={"enabled":true,"namespaces":["team-a"],"guard":false}"#, "preflight.allowUnguarded"),
+    (
+        r#"preflight={"enabled":true,"namespaces":["team-a"],"guard":false,"allowUnguarded":true,"guardBound":true}"#,
+        "preflight.guardBound",
+    ),
+    (r#"preflight.policy="always""#, "policy"),
+    (r#"preflight.onUnavailable="fail""#, "onUnavailable"),
+    (r#"preflight.stsEndpoint="sts.example.com""#, "stsEndpoint"),
 ];
 
 pub(crate) async fn wrong_ones_are_refused(_: Arc<World>, _: Namespace) -> Result<()> {

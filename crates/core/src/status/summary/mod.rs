@@ -3,6 +3,7 @@
 
 mod account;
 mod pods;
+mod preflight;
 mod rollout;
 
 use podidentity_api::{PodIdentityBinding, WorkloadState};
@@ -20,6 +21,8 @@ use crate::rollout::{Phase, Wait, WorkloadVerdict};
 use crate::snapshot::Snapshot;
 use crate::step::Step;
 use crate::verify::JudgedPod;
+
+pub(super) use preflight::assumable;
 
 /// How a binding is doing, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ const CHECKS: &[Check] = &[
     account::missing,
     account::owned_by_others,
     account::breaks_pods,
+    preflight::forbidden,
+    preflight::pending,
     account::outdated,
     rollout::halted,
     rollout::rolling,
@@ -86,7 +91,7 @@ pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcom
         reason: Reason::Verified,
         message: pods::verified(&view),
     });
-    view.in_a_rollback(summary)
+    view.in_a_rollback(preflight::told_beside(case, summary))
 }
 
 /// The summary of a binding that another one keeps from the service account.

@@ -9,9 +9,15 @@ use crate::status::findings;
 /// All is as declared and proven.
 pub(super) fn verified(view: &View) -> String {
     let (account, role) = (view.account_name(), &view.case.expected.identity.role_arn);
+    // What stands in a pod is not what AWS makes of it: that is known where AWS was asked.
+    let (one, many) = if view.case.preflight.passed.is_some() {
+        ("acts as", "act as")
+    } else {
+        ("is set up to act as", "are set up to act as")
+    };
     let all = match view.counts.pods {
-        1 => format!("the pod of {account} acts as {role}"),
-        pods => format!("all {pods} pods of {account} act as {role}"),
+        1 => format!("the pod of {account} {one} {role}"),
+        pods => format!("all {pods} pods of {account} {many} {role}"),
     };
     match view.counts.pods_excluded {
         0 => all,

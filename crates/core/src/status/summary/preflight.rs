@@ -1,0 +1,85 @@
+//! What is to say about the question whether AWS lets the service account assume the role.
+
+use podidentity_api::{PreflightFailure, PreflightPolicy, PreflightResult, Reason};
+
+use super::{Progress, Summary, View, reconciling, stalled};
+use crate::assess::Case;
+use crate::preflight;
+
+/// What was created in AWS a moment ago takes effect within seconds: so many refusals in a row are none of those.
+const REFUSALS_BEFORE_STALLED: i32 = 3;
+
+/// The answer forbids to annotate.
+pub(super) fn forbidden(view: &View) -> Option<Summary> {
+    let preflight = &view.case.preflight;
+    let failed = preflight.failed.as_ref().filter(|_| preflight.forbids())?;
+    let kept = match &view.case.account.role_in_force {
+        Some(kept) => format!(" (it keeps {kept})"),
+        None => String::new(),
+    };
+    let times = if failed.attempts == 1 { "once".to_owned() } else { format!("{} times", failed.attempts) };
+    let message = format!(
+        "{} is not annotated with {}{kept} and nothing is restarted: {} Asked {times}, again at {}; a change of the spec \
+         asks at once.",
+        view.account_name(),
+        failed.role_arn,
+        failed.message,
+        failed.next_at.0
+    );
+    let summarise = if needs_person(failed) { stalled } else { reconciling };
+    Some(view.unless_suspended(summarise(preflight::reason_of(failed), message)))
+}
+
+/// AWS is asked before the service account is annotated.
+pub(super) fn pending(view: &View) -> Option<Summary> {
+    let preflight = &view.case.preflight;
+    preflight.due().filter(|_| preflight.holds_back())?;
+    let message =
+        format!("asking AWS whether {} can assume {}", view.account_name(), view.case.expected.identity.role_arn);
+    Some(view.unless_suspended(reconciling(Reason::PreflightPending, message)))
+}
+
+fn needs_person(failed: &PreflightFailure) -> bool {
+    match preflight::reason_of(failed) {
+        Reason::PreflightUnavailable => false,
+        Reason::StsRegionDisabled => true,
+        // Where the API server makes no token.
+        Reason::TokenRefused if failed.result == PreflightResult::Unavailable => true,
+        _ => failed.attempts >= REFUSALS_BEFORE_STALLED,
+    }
+}
+
+/// All is as declared, but the answer was no, or there was none.
+pub(super) fn told_beside(case: &Case, summary: Summary) -> Summary {
+    match case.preflight.failed.as_ref().filter(|_| summary.progress == Progress::Done) {
+        Some(failed) => Summary { message: format!("{}. But: {}", summary.message, failed.message), ..summary },
+        None => summary,
+    }
+}
+
+/// Status, reason and message of the condition `RoleAssumable`; `None` where AWS is not to be asked.
+pub(in crate::status) fn assumable(case: &Case) -> Option<(&'static str, Reason, String)> {
+    let preflight = &case.preflight;
+    if preflight.policy == PreflightPolicy::Never {
+        return None;
+    }
+    let role = &case.expected.identity.role_arn;
+    if let Some(passed) = &preflight.passed {
+        let message = format!("AWS let the service account assume {role} when it was asked at {}", passed.at.0);
+        return Some(("True", Reason::RoleAssumable, message));
+    }
+    if let Some(failed) = &preflight.failed {
+        let status = match failed.result {
+            PreflightResult::Refused => "False",
+            PreflightResult::Unavailable => "Unknown",
+        };
+        return Some((status, preflight::reason_of(failed), failed.message.clone()));
+    }
+    if case.is_in_force() {
+        let message = format!(
+            "{role} was on the service account already, so AWS was not asked; kubectl podidentity probe asks it"
+        );
+        return Some(("Unknown", Reason::NotAsked, message));
+    }
+    Some(("Unknown", Reason::PreflightPending, format!("AWS has not been asked yet about {role}")))
+}

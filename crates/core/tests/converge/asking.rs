@@ -1,0 +1,69 @@
+//! What holds of questions to AWS: at any time, whatever has happened before.
+
+use podidentity_api::{PreflightPolicy, PreflightResult};
+use podidentity_core::assess::{Assessment, Case};
+use podidentity_core::plan::{Plan, Step};
+use podidentity_core::step::Question;
+
+use crate::sim::ROLE_KEY;
+use crate::world::World;
+
+/// In a day, at least 5 minutes apart but for the first ones; for each of two bindings.
+const MOST_IN_A_DAY: usize = 2 * (24 * 12 + 10);
+
+/// Where an answer is required, a role that the service account has not had is annotated only if AWS has let it through; or
+/// if nobody could ask, and that may be passed over.
+pub fn annotates_what_was_asked(world: &World, assessment: &Assessment, plan: &Plan) {
+    let Some(case) = assessment.owner.as_ref().filter(|_| world.sees_all()) else { return };
+    let policy = case.binding.spec.preflight.unwrap_or(world.cluster.preflight);
+    if policy != PreflightPolicy::Require {
+        return;
+    }
+    for step in &plan.steps {
+        let Step::Annotate { annotations, .. } = step else { continue };
+        let Some(role) = annotations.get(ROLE_KEY).filter(|role| changes(world, case, role)) else { continue };
+        let recorded = case.binding.status.as_ref().and_then(|status| status.preflight.as_ref());
+        let failed = recorded.and_then(|it| it.failed.as_ref()).filter(|it| it.role_arn == *role);
+        let passed_over = failed.is_some_and(|it| it.result == PreflightResult::Unavailable);
+        let allowed = world.cluster.sts.asked.iter().rfind(|asked| asked.question.role_arn == *role);
+        let allowed = allowed.is_some_and(|asked| asked.passed)
+            || recorded.and_then(|it| it.passed.as_ref()).is_some_and(|it| it.role_arn == *role);
+        assert!(
+            allowed || (world.cluster.proceed_unasked && passed_over),
+            "{role} is annotated, and AWS has not let it through: {recorded:?}"
+        );
+    }
+}
+
+/// Whether the service account has another role than this one, and had another one by the operator's hand.
+fn changes(world: &World, case: &Case, role: &str) -> bool {
+    let Some(account) = &world.cluster.account else { return false };
+    let stands = account.annotations.get(ROLE_KEY).map(String::as_str) == Some(role);
+    let had = account.written.as_deref() == Some(role);
+    !stands && !had && case.rolled_back().is_none()
+}
+
+/// What is recorded is not asked again: a pass never, a refusal not before its time, unless the spec has changed.
+pub fn is_new(world: &World, question: &Question) {
+    let binding = world.cluster.bindings.get(&question.declared.binding);
+    let Some(status) = binding.filter(|_| world.sees_all()).and_then(|it| it.status.as_ref()) else { return };
+    let recorded = status.preflight.clone().unwrap_or_default();
+    let is_same = |role: &str, audience: &str, uid: Option<&String>| {
+        role == question.role_arn && audience == question.audience && uid == Some(&question.account.uid)
+    };
+    if let Some(passed) = &recorded.passed {
+        let same = is_same(&passed.role_arn, &passed.audience, passed.service_account_uid.as_ref());
+        assert!(!same, "asked again: {question:?}");
+    }
+    if let Some(failed) = &recorded.failed {
+        let same = is_same(&failed.role_arn, &failed.audience, failed.service_account_uid.as_ref());
+        let early = same && failed.generation == question.declared.generation && failed.next_at.0 > world.cluster.now;
+        assert!(!early, "asked before {}: {question:?}", failed.next_at.0);
+    }
+}
+
+/// Since the world was left alone, AWS was not asked more often than a day allows.
+pub fn questions_are_bounded(world: &World) {
+    let asked = world.cluster.sts.asked.len();
+    assert!(asked <= MOST_IN_A_DAY, "AWS was asked {asked} times: {:?}", world.cluster.bindings);
+}

@@ -1,0 +1,134 @@
+//! Crashes, drift and silence, where AWS is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::fixtures::{OTHER_ROLE, ROLE};
+use e2e::sts::Fault;
+use e2e::{Namespace, audit, expect, wait};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use podidentity_api::PodIdentityBinding;
+use podidentity_api::Reason;
+use serde_json::json;
+
+use super::{APP, Asking, acts, policy, told};
+use crate::world::World;
+
+/// How long a converged binding is watched. Silence can only be measured by listening for a while.
+const WINDOW: Duration = Duration::from_secs(20);
+
+/// What follows `Ready` (counts, events) is over by then.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// A pass is recorded before anything is written: a process that is killed then repeats no question. Attempts that were
+/// refused are recorded, too, and a crash does not ask earlier.
+pub(crate) async fn killed(_: Arc<World>, _: Namespace) -> Result<()> {
+    let asking = Asking::start(&[]).await?;
+    asking
+        .work(async {
+            let namespace = asking.namespace("killed").await?;
+            asking.aws.change(|aws| aws.role(ROLE, &policy(&namespace.name, "another")));
+            let before = asking.bind(&namespace, "Require").await?;
+            told(&namespace, "False", Reason::RoleNotAssumable).await?;
+            let refused = asking.asked(&namespace);
+            asking.operator.restart()?;
+            // Another identity shows that the new process has begun to work.
+            let witness = asking.namespace("witness").await?;
+            asking.bind(&witness, "Never").await?;
+            expect::ready(&witness, APP).await?;
+            let at = next_attempt(&namespace).await?;
+            let asked = asking.asked(&namespace);
+            ensure!(asked == refused || Timestamp::now() >= at, "asked before {at}");
+            asking.untouched(&namespace, &before, None).await?;
+            Ok(())
+        })
+        .await?;
+    passed_and_killed(&asking).await
+}
+
+async fn next_attempt(namespace: &Namespace) -> Result<Timestamp> {
+    let what = "the next attempt is recorded";
+    wait::object(&namespace.api(), APP, what, |binding: Option<&PodIdentityBinding>| {
+        let failed = binding.and_then(|it| it.status.as_ref()?.preflight.as_ref()?.failed.clone());
+        failed.map(|it| it.next_at.0).ok_or_else(|| "it is not".to_owned())
+    })
+    .await
+}
+
+async fn passed_and_killed(asking: &Asking) -> Result<()> {
+    let namespace = asking.namespace("passed").await?;
+    asking.trust(&namespace);
+    // A policy that refuses the annotation keeps the operator between the pass and the write.
+    asking.control_plane.apply_yaml(&no_annotations(&namespace.name)).await?;
+    asking.bind(&namespace, "Require").await?;
+    told(&namespace, "True", Reason::RoleAssumable).await?;
+    let asked = asking.asked(&namespace);
+    asking.operator.kill();
+    asking.aws.change(|aws| aws.always = Some(Fault::Internal));
+    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+        asking.control_plane.kubectl(&["delete", kind, "no-annotations"]).await?;
+    }
+    asking.operator.restart()?;
+    let done = asking.work(acts(&namespace, ROLE)).await;
+    asking.aws.change(|aws| aws.always = None);
+    done?;
+    ensure!(asked == 1 && asking.asked(&namespace) == 1, "asked {} times", asking.asked(&namespace));
+    asking.keeps_secrets().await
+}
+
+fn no_annotations(namespace: &str) -> String {
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "no-annotations"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["serviceaccounts"]},
+            ]},
+            "validations": [{"expression": format!("object.metadata.namespace != '{namespace}'")}],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "no-annotations"},
+        "spec": {"policyName": "no-annotations", "validationActions": ["Deny"]},
+    });
+    json!({"apiVersion": "v1", "kind": "List", "items": [policy, binding]}).to_string()
+}
+
+/// While AWS is down drift is restored without a question; once all is right nobody is asked anything.
+pub(crate) async fn drift_and_silence(_: Arc<World>, _: Namespace) -> Result<()> {
+    let asking = Asking::start(&[]).await?;
+    asking
+        .work(async {
+            let namespace = asking.namespace("drift").await?;
+            asking.trust(&namespace);
+            asking.bind(&namespace, "Require").await?;
+            acts(&namespace, ROLE).await?;
+            asking.aws.change(|aws| aws.always = Some(Fault::Internal));
+            for role in [json!(null), json!(OTHER_ROLE)] {
+                let patch = json!({"metadata": {"annotations": {e2e::fixtures::role_annotation(): role}}});
+                namespace.change::<ServiceAccount>(APP, &patch).await?;
+                expect::annotated(&namespace, APP, Some(ROLE)).await?;
+            }
+            acts(&namespace, ROLE).await?;
+            ensure!(asking.asked(&namespace) == 1, "asked {} times", asking.asked(&namespace));
+            silent(&asking, &namespace).await
+        })
+        .await
+}
+
+async fn silent(asking: &Asking, namespace: &Namespace) -> Result<()> {
+    tokio::time::sleep(SETTLED).await;
+    let (began, asked) = (Timestamp::now(), asking.asked(namespace));
+    tokio::time::sleep(WINDOW).await;
+    let mut seen = asking.control_plane.operator_requests()?;
+    // A watch that ends after its five minutes is opened anew.
+    seen.retain(|request| request.request_received_timestamp >= began && request.verb != "watch");
+    ensure!(seen.is_empty(), "{} requests in {WINDOW:?} of silence:\n{}", seen.len(), audit::summary(&seen));
+    ensure!(asking.asked(namespace) == asked, "AWS was asked");
+    Ok(())
+}
