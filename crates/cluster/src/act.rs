@@ -58,7 +58,7 @@ pub async fn act(client: &Client, preflights: &Preflights, namespace: &str, plan
             Ok(Done::Postponed) => acted.postponed = true,
             Ok(Done::Asked(asked)) => {
                 info!(namespace, %step, answer = asked.answered.verdict.reason(), "asked");
-                acted.asked = Some(asked);
+                acted.asked = Some(*asked);
                 acted.done.push(step.clone());
             }
             Ok(Done::Wrote(object)) => {
@@ -115,7 +115,7 @@ enum Done {
     /// The object as it is now.
     Wrote(Object),
     /// AWS was asked.
-    Asked(Asked),
+    Asked(Box<Asked>),
     /// Too much was asked already.
     Postponed,
 }
@@ -144,7 +144,7 @@ impl Write<'_> {
             }
             Step::Preflight(question) => {
                 let asked = preflights.ask(self.client, self.namespace, question).await;
-                return Ok(asked.map_or(Done::Postponed, Done::Asked));
+                return Ok(asked.map_or(Done::Postponed, |asked| Done::Asked(Box::new(asked))));
             }
             Step::Roll { workload, target, mark } => {
                 let restarted = self.roll(workload, target, mark).await;
