@@ -43,7 +43,7 @@ enum Done {
     /// The object as it is now.
     Wrote(Object),
     /// AWS was asked.
-    Asked(Asked),
+    Asked(Box<Asked>),
     /// Too many questions are under way already.
     Postponed,
 }
@@ -58,7 +58,7 @@ pub async fn write_steps(client: &Client, preflights: &Preflights, namespace: &s
             Ok(Done::Postponed) => written.postponed = true,
             Ok(Done::Asked(asked)) => {
                 info!(namespace, %step, answer = %asked.answered.verdict.reason(), "asked");
-                written.asked = Some(asked);
+                written.asked = Some(*asked);
                 written.done.push(step.clone());
             }
             Ok(Done::Wrote(object)) => {
@@ -120,7 +120,7 @@ impl Writer<'_> {
             Step::Preflight(question) => {
                 let Requests { client, namespace } = &self.requests;
                 let asked = preflights.ask(client, namespace, question).await;
-                return Ok(asked.map_or(Done::Postponed, Done::Asked));
+                return Ok(asked.map_or(Done::Postponed, |asked| Done::Asked(Box::new(asked))));
             }
             Step::SetFinalizer { binding, present: true } => {
                 let body = json!({"metadata": {"finalizers": [names::FINALIZER]}});

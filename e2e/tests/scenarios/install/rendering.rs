@@ -23,6 +23,11 @@ const SAME: &[(&[&str], &[&str])] = &[
     (&["default", "prometheus"], &["prometheus.enabled=true"]),
     (&["default", "guard"], &["guard.enabled=true"]),
     (&["default", "people"], &["people.enabled=true"]),
+    (&["samples/preflight"], &["preflight.enabled=true", r#"preflight.namespaces=["team-a"]"#]),
+    (
+        &["samples/preflight", "preflight/bound"],
+        &["preflight.enabled=true", r#"preflight.namespaces=["team-a"]"#, "preflight.guardBound=true"],
+    ),
     (
         &["default", "injection", "enforcement", "grants", "guard"],
         &["injection.enabled=true", "enforcement.enabled=true", "grants.enabled=true", "guard.enabled=true"],
