@@ -27,12 +27,11 @@ use crate::output::document;
 use crate::paint::Paint;
 
 use ask::Asker;
-pub(crate) use outcome::{Outcome, Verdict};
 
 /// Ask AWS whether a service account may assume its role
 ///
 /// Gets a token of the service account from the API server, with your own rights, and calls
-/// AssumeRoleWithWebIdentity of AWS STS once with it, as an SDK in a pod does. Prints what the token says, the words of
+/// AssumeRoleWithWebIdentity of AWS STS with it, as an SDK in a pod does. Prints what the token says, the words of
 /// AWS, what they can mean, what tells the causes apart, and the next command.
 ///
 /// The credentials in the answer are limited to nothing, and dropped unseen; neither they nor the token are printed or
@@ -90,7 +89,7 @@ pub(crate) struct ProbeArgs {
     pub(crate) fips: bool,
 
     /// Another endpoint of STS, such as that of a VPC; it receives the token. https, or http on this machine
-    #[arg(long, value_name = "URL", conflicts_with = "fips", value_parser = endpoint)]
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
     pub(crate) endpoint: Option<Endpoint>,
 
     /// How it is printed
