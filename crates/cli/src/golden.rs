@@ -77,6 +77,7 @@ pub(crate) fn cluster(text: &str) -> Cluster {
     Cluster { snapshots, around }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each command")]
 pub(crate) fn said(command: &str, Cluster { snapshots, around }: &Cluster, case: &Path) -> String {
     let words = std::iter::once("kubectl-podidentity").chain(command.split_whitespace());
     let mut out = Vec::new();

@@ -43,7 +43,7 @@ impl Health {
     /// Whether the process does its work, in its own time.
     pub(crate) fn live(&self) -> (bool, String) {
         let leads = *self.leads.borrow();
-        told(&[
+        verbose(&[
             ("watches", watches(&self.heartbeats.silent(), self.stalled_after)),
             ("queue", if leads { self.queue() } else { Ok(()) }),
         ])
@@ -57,7 +57,7 @@ impl Health {
     /// to take over.
     pub(crate) fn ready(&self) -> (bool, String) {
         let listed = self.listed.load(Ordering::Relaxed);
-        told(&[("index", if listed { Ok(()) } else { Err("not every kind has been listed yet".to_owned()) })])
+        verbose(&[("index", if listed { Ok(()) } else { Err("not every kind has been listed yet".to_owned()) })])
     }
 }
 
@@ -87,7 +87,7 @@ fn queue(load: Reading, limit: Duration, oldest: Option<&IdentityKey>) -> Result
 }
 
 /// As the API server's own /livez?verbose tells it.
-fn told(checks: &[Check]) -> (bool, String) {
+fn verbose(checks: &[Check]) -> (bool, String) {
     let mut text = String::new();
     for (name, result) in checks {
         let _ = match result {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_answer_says_what_is_wrong() {
-        let (well, text) = told(&[("watches", Ok(())), ("queue", Err("stuck".to_owned()))]);
+        let (well, text) = verbose(&[("watches", Ok(())), ("queue", Err("stuck".to_owned()))]);
         assert!(!well);
         assert_eq!(text, "[+] watches ok\n[-] queue failed: stuck\n");
     }

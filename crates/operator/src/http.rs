@@ -1,7 +1,8 @@
 //! The HTTP server: metrics and health.
 //!
-//! Whoever reaches the port may open connections and send half of a request. So a connection has little time and little
-//! memory, and where there are too many the oldest gives way: a probe of the kubelet, which is short, is always answered.
+//! Whoever reaches the port may open connections and send half of a request. So a connection has
+//! little time and little memory, and where there are too many the oldest gives way: a probe of the
+//! kubelet, which is short, is always answered.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

@@ -33,7 +33,7 @@ pub(crate) enum CannotLead {
 }
 
 impl Leadership {
-    /// Looks whether there is to be an election; nobody stands for it yet.
+    /// Reads the flags and the lease; the election begins with [`Leadership::stand`].
     pub(crate) async fn prepare(client: &Client, args: &Args) -> Result<Self, CannotLead> {
         let scope = args.dry_run.write_scope();
         let candidacy = match args.dry_run {
@@ -56,12 +56,12 @@ impl Leadership {
         Ok(Self { fence, leads, candidate: Ok(candidate) })
     }
 
-    /// What lets writes pass while this replica works.
+    /// The fence that lets writes pass while this replica works.
     pub(crate) fn fence(&self) -> Fence {
         self.fence.clone()
     }
 
-    /// Tells whether this replica works.
+    /// Whether this replica works.
     pub(crate) fn leads(&self) -> watch::Receiver<bool> {
         self.leads.clone()
     }

@@ -63,6 +63,7 @@ impl Helper for Nobody {
 }
 
 /// Creates so many bindings at once and waits until all are ready.
+#[expect(clippy::too_many_lines, reason = "one run, step after step, whose steps share what was measured before")]
 pub async fn run(bindings: usize) -> Result<Measured> {
     let control_plane = ControlPlane::start_with(&Options { nodes: 1, audit: false, ..Options::default() }).await?;
     control_plane.install().await?;

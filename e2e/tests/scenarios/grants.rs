@@ -77,6 +77,7 @@ pub(crate) async fn refused_by_policy(world: Arc<World>, namespace: Namespace) -
 }
 
 /// Who may change a namespace may not for that reason grant it roles.
+#[expect(clippy::too_many_lines, reason = "one scenario, step after step")]
 pub(crate) async fn who_may_grant(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let control_plane = &world.control_plane;
     guard(control_plane, &namespace, ROLE).await?;

@@ -17,6 +17,7 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Step> {
         let used = observed.credentials().into_iter().find(|source| source.state == SourceState::Used);
         let text =
             used.map_or_else(String::new, |used| format!("an SDK uses the {}: {}", used.kind.as_str(), used.detail));
+        let (details, decisive) = details(&observed);
         Step {
             mark: match subject.judged {
                 Some(_) => Mark::from(worst),
@@ -24,7 +25,8 @@ pub(super) fn of(subject: &Subject<'_>) -> Vec<Step> {
             },
             heading: format!("{kind} {}", shown(&container.name)),
             text,
-            details: details(&observed),
+            details,
+            decisive,
         }
     });
     steps.collect()
@@ -36,7 +38,8 @@ fn worst(subject: &Subject<'_>, container: &str) -> Option<Severity> {
     of.map(|finding| finding.severity).min()
 }
 
-fn details(observed: &Observed) -> Vec<(String, String)> {
+/// What was seen, and which of it is the credential that an SDK uses.
+fn details(observed: &Observed) -> (Vec<(String, String)>, Option<usize>) {
     let mut details = vec![
         ("AWS_ROLE_ARN".to_owned(), observed.role.shown()),
         ("AWS_WEB_IDENTITY_TOKEN_FILE".to_owned(), observed.token_file.shown()),
@@ -51,7 +54,10 @@ fn details(observed: &Observed) -> Vec<(String, String)> {
     };
     details.push(("region".to_owned(), region));
     details.push(("token".to_owned(), token(&observed.token)));
-    let order = observed.credentials().into_iter().enumerate().map(|(index, source)| {
+    let credentials = observed.credentials();
+    let used = credentials.iter().position(|source| source.state == SourceState::Used);
+    let decisive = used.map(|index| details.len() + index);
+    let order = credentials.into_iter().enumerate().map(|(index, source)| {
         let state = match source.state {
             SourceState::Used => "<- used",
             SourceState::Later => "(not reached)",
@@ -61,7 +67,7 @@ fn details(observed: &Observed) -> Vec<(String, String)> {
         (format!("{}. {}", index + 1, source.kind.as_str()), format!("{state:<13} {}", shown(&source.detail)))
     });
     details.extend(order);
-    details
+    (details, decisive)
 }
 
 fn token(token: &TokenSeen) -> String {

@@ -106,6 +106,9 @@ pub(crate) struct Step {
     /// Name and value.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) details: Vec<(String, String)>,
+    /// The detail that decides, to be highlighted.
+    #[serde(skip)]
+    pub(crate) decisive: Option<usize>,
 }
 
 /// Runs the command.

@@ -25,16 +25,15 @@ fn step(out: &mut Sheet, step: &Step, paint: Paint) {
     out.line(format_args!("{} {}", paint.mark(step.mark), paint.bold(&step.heading)));
     out.paragraph(paint, "  ", &step.text);
     let width = step.details.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
-    for (name, value) in &step.details {
+    for (index, (name, value)) in step.details.iter().enumerate() {
         if name.is_empty() {
             // A document, to be copied as it is.
             out.document(value);
             continue;
         }
-        let used = value.starts_with("<- used");
         let mut lines = paint.wrap(value, width + 6).into_iter();
         let first = lines.next().unwrap_or_default();
-        let first = if used { paint.like(Mark::Right, first) } else { first };
+        let first = if step.decisive == Some(index) { paint.like(Mark::Right, first) } else { first };
         out.line(format_args!("    {}  {first}", paint.dim(format!("{name:width$}"))));
         for line in lines {
             out.line(format_args!("    {:width$}  {line}", ""));

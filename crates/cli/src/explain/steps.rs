@@ -29,7 +29,7 @@ pub(super) fn of(subject: &Subject<'_>, no_issuer: Option<&str>) -> Vec<Step> {
 }
 
 pub(super) fn step(mark: Mark, heading: &str, text: impl Into<String>) -> Step {
-    Step { mark, heading: heading.to_owned(), text: text.into(), details: Vec::new() }
+    Step { mark, heading: heading.to_owned(), text: text.into(), details: Vec::new(), decisive: None }
 }
 
 /// Does the workload name the service account?

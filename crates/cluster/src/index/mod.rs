@@ -2,8 +2,8 @@
 //! key and scans nothing.
 //!
 //! ```text
-//! Object ──► compressed (in memory most of a day) ──► Identity (bindings, service account, workloads, pods) ──► Snapshot
-//!            locations (which account an object belongs to)      status_totals (counts of all statuses)
+//! Object ──► compressors ──► entry ──► Identity (bindings, service account, workloads, pods) ──► Snapshot
+//!            locations (which service account an object belongs to), status_totals (totals of all statuses)
 //! ```
 
 mod compressed;

@@ -1,4 +1,5 @@
-//! Who leads, decided from what was seen of the lease and when. No clock and no I/O: time is an argument.
+//! Decides who leads, from what was seen of the lease and when. No clock and no I/O: time is an
+//! argument.
 //!
 //! The rules that keep two from leading at the same time, whatever their wall clocks say:
 //!
@@ -13,7 +14,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest that a lease may last. Whoever may write the lease can name any duration, and for so long nobody leads.
+/// The longest that a lease may last. Whoever may write the lease can name any duration, and for so
+/// long nobody leads.
 pub const LONGEST: Duration = Duration::from_secs(600);
 
 /// The times of an election.
@@ -138,7 +140,8 @@ impl Election {
         self.record = Some(record);
     }
 
-    /// Takes in that the lease does not exist. Who held it may still lead: deleting a lease is not giving it up.
+    /// Takes in that the lease does not exist. Who held it may still lead: deleting a lease is not
+    /// giving it up.
     pub fn saw_none(&mut self) {
         self.record = None;
     }
@@ -176,7 +179,8 @@ impl Election {
     }
 }
 
-/// Whether one state of a lease came after another. Resource versions are decimal numbers that grow (KEP-5504).
+/// Whether one state of a lease came after another. Resource versions are decimal numbers that grow
+/// (KEP-5504).
 fn is_newer(new: &Record, known: &Record) -> bool {
     let version = |record: &Record| record.version.parse::<u64>().ok();
     match version(new).zip(version(known)) {

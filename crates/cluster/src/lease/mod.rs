@@ -26,20 +26,20 @@ use self::requests::Requests;
 use crate::http::error::Meaning;
 use crate::http::fence::Fence;
 
-/// What to stand for.
+/// The lease that a candidate competes for.
 #[derive(Clone, Debug)]
 pub struct Candidacy {
     /// Namespace of the lease.
     pub namespace: String,
     /// Name of the lease.
     pub name: String,
-    /// Who stands; unique among all processes that ever stand.
+    /// Identity of the candidate; unique among all processes that ever compete.
     pub identity: String,
     /// The times.
     pub timing: Timing,
 }
 
-/// One who stands for election.
+/// A candidate in the leader election.
 pub struct Candidate {
     requests: Requests,
     election: Election,
@@ -83,17 +83,17 @@ impl Candidate {
         }
     }
 
-    /// Stands for election until `end` is ready, then gives the lease up if it holds it.
+    /// Competes for the lease until `end` is ready, then gives it up if it holds it.
     pub async fn run(mut self, end: impl Future<Output = ()>) {
         let mut end = std::pin::pin!(end.fuse());
         loop {
             let now = Instant::now();
             let next = self.election.next(now);
-            self.announce();
+            self.set_fence();
             match next {
                 Next::Wait(until) => tokio::select! {
                     () = &mut end => break,
-                    Some(event) = self.events.next() => self.hear(event),
+                    Some(event) = self.events.next() => self.observe(event),
                     () = tokio::time::sleep_until(until) => {}
                 },
                 write => self.write(write, now).await,
@@ -105,8 +105,8 @@ impl Candidate {
         self.give_up().await;
     }
 
-    /// Opens or closes the fence and tells who has to know.
-    fn announce(&self) {
+    /// Opens or closes the fence, and signals a change of leadership.
+    fn set_fence(&self) {
         let until = self.election.leads_until(Instant::now());
         self.fence.set(until);
         let leads = until.is_some();
@@ -118,7 +118,7 @@ impl Candidate {
         }
     }
 
-    fn hear(&mut self, event: watcher::Result<Event<Lease>>) {
+    fn observe(&mut self, event: watcher::Result<Event<Lease>>) {
         match event {
             Ok(Event::InitApply(lease) | Event::Apply(lease)) => {
                 self.election.saw(requests::record(&lease), Instant::now());

@@ -1,4 +1,4 @@
-//! What is asked of the API server about a lease. Every write is conditional on the state that it was decided on.
+//! Requests for the lease. Every write is conditional on the state that it was decided on.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How much work there is: what waits, what is under way, and since when.
+//! The load of the queue: how many identities wait or run, and since when.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -8,7 +8,8 @@ use std::time::Duration;
 use kube::runtime::scheduler::ScheduleRequest;
 use tokio::time::Instant;
 
-/// The load of a queue, for metrics and the liveness check. Cheap to clone; all clones are the same.
+/// The load of a queue, for metrics and the liveness check. Cheap to clone; all clones are the
+/// same.
 #[derive(Clone, Debug)]
 pub struct Load<K>(Arc<Mutex<Ledger<K>>>);
 
@@ -16,7 +17,7 @@ pub struct Load<K>(Arc<Mutex<Ledger<K>>>);
 struct Ledger<K> {
     /// When each key that has not been started is due.
     due: HashMap<K, Instant>,
-    /// Since when each key is worked on.
+    /// Since when each key runs.
     running: HashMap<K, Instant>,
     last_finished: Option<Instant>,
 }
@@ -28,9 +29,9 @@ pub struct Reading {
     pub waiting: usize,
     /// How long the first of them has waited.
     pub longest_wait: Duration,
-    /// Keys that are worked on.
+    /// Keys that run.
     pub running: usize,
-    /// How long the first of them has been worked on.
+    /// How long the first of them has run.
     pub longest_run: Duration,
     /// How long ago work on a key was last finished; `None` if it never was.
     pub since_finish: Option<Duration>,
@@ -60,7 +61,7 @@ impl<K: Clone + Eq + Hash> Load<K> {
         }
     }
 
-    /// What has been worked on for the longest time.
+    /// The key that has run for the longest time.
     pub fn oldest(&self) -> Option<K> {
         self.lock().running.iter().min_by_key(|(_, began)| **began).map(|(key, _)| key.clone())
     }

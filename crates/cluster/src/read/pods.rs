@@ -8,7 +8,7 @@ use podidentity_core::objects::Pod;
 use super::Identities;
 use crate::index::IdentityKey;
 
-/// Told of an identity and of all its pods, sorted by name.
+/// Receives an identity and all its pods, sorted by name.
 type Show<'s> = dyn FnMut(IdentityKey, Vec<Arc<Pod>>) + 's;
 
 /// Collects pods and shows the identities of a namespace once the next namespace begins.

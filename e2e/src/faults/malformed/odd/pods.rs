@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+#[expect(clippy::too_many_lines, reason = "a table of odd pods")]
 pub(super) fn pods() -> Vec<(&'static str, Value)> {
     let owner = |kind: &str, api: &str, controller: Value| json!([{"apiVersion": api, "kind": kind, "name": "o", "uid": "u", "controller": controller}]);
     let env = |value: Value| json!({"spec": {"containers": [{"name": "main", "image": "i", "env": [value]}]}});
