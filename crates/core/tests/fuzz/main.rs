@@ -132,7 +132,8 @@ proptest! {
             endpoint: Endpoint::custom("https://sts.example.com", None).unwrap(),
         };
         let answer = Answer::read(&request, http, None, text.as_bytes());
-        prop_assert!(format!("{answer:?}").len() < MAX_ANSWER);
+        let shown = format!("{answer:?}");
+        prop_assert!(shown.len() < MAX_ANSWER);
         if let Answer::Accepted(accepted) = answer {
             prop_assert_eq!(accepted.subject, request.subject);
             prop_assert!(accepted.assumed_role.starts_with("arn:aws:sts::111122223333:assumed-role/shop/"));

@@ -13,6 +13,7 @@ use e2e::{ControlPlane, Namespace, Operator, expect, operator};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use podidentity_api::PodIdentityBinding;
+use podidentity_api::Reason;
 use podidentity_api::names::condition;
 use serde_json::json;
 
@@ -142,8 +143,8 @@ pub(crate) fn said(binding: &PodIdentityBinding) -> String {
 }
 
 /// Waits until AWS's answer is told.
-pub(crate) async fn told(namespace: &Namespace, status: &str, reason: &str) -> Result<PodIdentityBinding> {
-    expect::reason(namespace, APP, condition::ROLE_ASSUMABLE, status, reason).await
+pub(crate) async fn told(namespace: &Namespace, status: &str, reason: Reason) -> Result<PodIdentityBinding> {
+    expect::reason(namespace, APP, condition::ROLE_ASSUMABLE, status, reason.as_str()).await
 }
 
 /// Waits until the pods are verified, with a role that AWS was asked about.
