@@ -12,6 +12,7 @@
 mod asking;
 mod causes;
 mod event;
+mod problem;
 mod rest;
 mod rules;
 #[path = "../sim/mod.rs"]

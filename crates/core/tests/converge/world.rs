@@ -6,15 +6,16 @@ use jiff::SignedDuration;
 use podidentity_api::{ConflictPolicy, PodIdentityBinding, names};
 use podidentity_core::assess::Assessment;
 use podidentity_core::objects::{Pod, ServiceAccount, Workload, WorkloadKind};
-use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
+use podidentity_core::outcome::{Outcome, ProblemKind};
 use podidentity_core::plan::{Plan, Step, plan};
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::reports;
 
 use crate::asking;
 use crate::event::{Aws, Edit, Event, Fault, SpecChange, Switch};
+use crate::problem;
 use crate::rules;
-use crate::sim::{Cluster, Refusal, Strategy};
+use crate::sim::{Cluster, Strategy};
 use crate::time;
 
 pub const ROLES: [&str; 2] = ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b"];
@@ -294,7 +295,7 @@ impl World {
                     done.push(step.clone());
                 }
                 Err(refusal) => {
-                    problems.push(problem(step, refusal));
+                    problems.push(problem::of(step, refusal));
                     if !matches!(step, Step::Restart { .. }) {
                         break;
                     }
@@ -393,19 +394,4 @@ impl World {
         self.cluster.pass(due.as_secs().max(1));
         is_quiet && at.is_none()
     }
-}
-
-fn problem(step: &Step, refusal: Refusal) -> Problem {
-    let workload = match step {
-        Step::Restart { workload, .. } => Some(workload.clone()),
-        Step::SetFinalizer { .. } | Step::Annotate { .. } | Step::Preflight(_) => None,
-    };
-    let kind = match refusal {
-        Refusal::Stale => ProblemKind::Stale,
-        Refusal::Conflict => ProblemKind::Conflict,
-        Refusal::Refused => ProblemKind::Refused,
-        Refusal::Rewritten => ProblemKind::Rewritten,
-        Refusal::Failed => ProblemKind::Failed,
-    };
-    Problem { workload, what: step.to_string(), kind, message: format!("{refusal:?}") }
 }
