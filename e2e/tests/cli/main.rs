@@ -14,6 +14,7 @@ mod docs;
 mod live;
 mod normal;
 mod plugin;
+mod probe;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -97,8 +98,8 @@ impl Trials {
 
     /// Those that change it.
     fn that_change(&self) -> impl Iterator<Item = Trial> {
-        let live = live::all().into_iter();
-        live.map(|case| self.trial(case.name.to_owned(), Box::new(case.run)).with_ignored_flag(!case.is_possible))
+        let cases = live::all().into_iter().chain(probe::all());
+        cases.map(|case| self.trial(case.name.to_owned(), Box::new(case.run)).with_ignored_flag(!case.is_possible))
     }
 }
 

@@ -28,12 +28,11 @@ use crate::output::document;
 use crate::paint::Paint;
 
 use ask::Asker;
-pub(crate) use outcome::{Outcome, Verdict};
 
 /// Ask AWS whether a service account may assume its role
 ///
 /// Gets a token of the service account from the API server, with your own rights, and calls
-/// AssumeRoleWithWebIdentity of AWS STS once with it, as an SDK in a pod does. Prints what the token says, the words of
+/// AssumeRoleWithWebIdentity of AWS STS with it, as an SDK in a pod does. Prints what the token says, the words of
 /// AWS, what they can mean, what tells the causes apart, and the next command.
 ///
 /// The credentials in the answer are limited to nothing, and dropped unseen; neither they nor the token are printed or
@@ -91,7 +90,7 @@ pub(crate) struct ProbeArgs {
     pub(crate) fips: bool,
 
     /// Another endpoint of STS, such as that of a VPC; it receives the token. https, or http on this machine
-    #[arg(long, value_name = "URL", conflicts_with = "fips", value_parser = endpoint)]
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
     pub(crate) endpoint: Option<Endpoint>,
 
     /// How it is printed
@@ -128,7 +127,11 @@ pub(crate) fn run(args: &ProbeArgs, out: &mut dyn Write) -> Result<Exit, Failure
         let scope =
             ScopeArgs { namespace: args.namespace.clone(), all_namespaces: args.all_namespaces, selector: None };
         let session = Session::open(&args.connection, &scope).await?;
-        let sts = Sts::new(Options::from_environment(USER_AGENT)).map_err(|error| Failure::Other(error.to_string()))?;
+        let mut options = Options::from_environment(USER_AGENT);
+        if let Some(timeout) = args.connection.request_timeout.filter(|timeout| !timeout.is_zero()) {
+            options.timeout = timeout;
+        }
+        let sts = Sts::new(options).map_err(|error| Failure::Other(error.to_string()))?;
         let asker = Asker { connection: session.connection.clone(), sts, choice: region::Choice::of(args) };
         if args.all {
             let (questions, notes) = question::all(&session).await?;

@@ -58,7 +58,7 @@ fn answer(outcome: &Outcome, paint: Paint, out: &mut Sheet) {
     let (mark, said) = match outcome.verdict {
         Verdict::Accepted => (Mark::Right, "AWS lets it assume the role"),
         Verdict::Refused => (Mark::Wrong, "AWS does not let it assume the role"),
-        Verdict::CannotTell => (Mark::Warning, "whether AWS lets it assume the role cannot be told"),
+        Verdict::CannotTell => (Mark::Warning, "it is not known whether AWS lets it assume the role"),
     };
     out.line(format_args!("{} {said}", paint.mark(mark)));
     match &outcome.answer {
@@ -72,7 +72,7 @@ fn answer(outcome: &Outcome, paint: Paint, out: &mut Sheet) {
             out.paragraph(paint, "  ", &format!("{code}: {message}"));
             facts(&[("HTTP", &http.to_string()), ("request", request_id)], paint, out);
         }
-        Words::NotAws { message } => out.paragraph(paint, "  ", &format!("Not AWS has answered: {message}")),
+        Words::NotAws { message } => out.paragraph(paint, "  ", &format!("Not from AWS: {message}")),
         Words::Nobody { message } => out.paragraph(paint, "  ", &format!("No answer: {message}")),
     }
 }

@@ -56,9 +56,13 @@ fn why(error: &(dyn Error + 'static)) -> Option<Unreachable> {
 
 /// The error and what caused it, the outermost first.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+    std::iter::successors(Some(error), |error| cause(*error))
+}
+
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         // An error of I/O is silent about the error that it wraps: its source is that of the other.
         Some(inner) => Some(inner as &(dyn Error + 'static)),
         None => error.source(),
-    })
+    }
 }

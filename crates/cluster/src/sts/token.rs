@@ -96,14 +96,14 @@ pub enum TokenError {
 pub async fn token(client: &Client, namespace: &str, account: &str, audience: &str) -> Result<Token, TokenError> {
     let api = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
     let spec = TokenRequestSpec {
-        audiences: vec![audience.to_owned()],
+        audiences: Some(vec![audience.to_owned()]),
         expiration_seconds: Some(LIFETIME),
-        bound_object_ref: None,
+        ..TokenRequestSpec::default()
     };
-    let request = TokenRequest { spec, ..TokenRequest::default() };
+    let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
     let answer = api.create_token_request(account, &PostParams::default(), &request).await;
     let answer = answer.map_err(|error| refused(error, namespace, account))?;
-    Token::new(answer.status.map(|status| status.token).unwrap_or_default())
+    Token::new(answer.status.and_then(|status| status.token).unwrap_or_default())
 }
 
 fn refused(error: kube::Error, namespace: &str, account: &str) -> TokenError {

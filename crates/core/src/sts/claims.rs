@@ -64,7 +64,7 @@ impl Claims {
         let mut parts = token.split('.');
         let (Some(header), Some(payload), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(NotAToken("it has not three parts"));
+            return Err(NotAToken("it does not have three parts"));
         };
         let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| NotAToken("a part is not base64"));
         let wrong = |_| NotAToken("a part is not the JSON of a service account's token");

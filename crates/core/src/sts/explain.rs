@@ -88,7 +88,7 @@ fn refused(refusal: &Refusal, question: &Question<'_>) -> Vec<Cause> {
     match &refusal.code {
         Code::AccessDenied => denied(refusal, question),
         Code::InvalidIdentityToken => rejected::causes(refusal, question),
-        Code::ExpiredToken => vec![rejected::clock(refusal, question), rejected::slow(question)],
+        Code::ExpiredToken => rejected::expired(refusal, question),
         Code::ValidationError => invalid(question),
         Code::RegionDisabled => vec![region_disabled(question)],
         Code::IdpCommunication => vec![rejected::keys(question)],
@@ -99,8 +99,7 @@ fn refused(refusal: &Refusal, question: &Question<'_>) -> Vec<Cause> {
 }
 
 /// Orders causes: those that facts or hints speak for first, those that facts speak against last.
-pub(super) fn ordered<const N: usize>(causes: [(Weight, Cause); N]) -> Vec<Cause> {
-    let mut causes = Vec::from(causes);
+pub(super) fn ordered(mut causes: Vec<(Weight, Cause)>) -> Vec<Cause> {
     causes.sort_by_key(|(weight, _)| *weight);
     causes.into_iter().map(|(_, cause)| cause).collect()
 }
@@ -160,7 +159,7 @@ fn denied(refusal: &Refusal, question: &Question<'_>) -> Vec<Cause> {
         ),
     };
     let explicit = Weight::hinted(refusal.hints("explicit deny"));
-    ordered([(Weight::Usual, policy), (Weight::Usual, missing), (Weight::Usual, recent), (explicit, above)])
+    ordered(vec![(Weight::Usual, policy), (Weight::Usual, missing), (Weight::Usual, recent), (explicit, above)])
 }
 
 fn invalid(question: &Question<'_>) -> Vec<Cause> {

@@ -14,20 +14,30 @@ const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 pub(super) fn causes(refusal: &Refusal, question: &Question<'_>) -> Vec<Cause> {
     let keys_weight = match question.keys {
         Some(Keys::Key) => Weight::Unlikely,
-        Some(_) => Weight::Fact,
+        Some(Keys::OtherKeys { .. } | Keys::OtherIssuer { .. }) => Weight::Fact,
+        // What is out of reach from here may be in reach of AWS.
+        Some(Keys::Nothing { .. }) => Weight::Hint,
         None => Weight::hinted(refusal.hints("verification key") || refusal.hints("signature")),
     };
-    let future = skew(refusal, question).is_some_and(|skew| skew < -TOLERANCE);
-    let clock_weight = if future { Weight::Fact } else { Weight::Unlikely };
     let thumbprint = Weight::hinted(refusal.hints("thumbprint"));
     let audience = Weight::hinted(refusal.hints("incorrect token audience"));
-    ordered([
-        (clock_weight, clock(refusal, question)),
-        (Weight::Usual, no_provider(question)),
+    let mut causes = vec![
+        (Weight::hinted(refusal.hints("no openidconnect provider")), no_provider(question)),
         (audience, unknown_audience(question)),
         (keys_weight, keys(question)),
         (thumbprint, private_authority(question)),
-    ])
+    ];
+    if skew(refusal, question).is_some_and(|skew| skew < -TOLERANCE) {
+        causes.insert(0, (Weight::Fact, clock(refusal, question)));
+    }
+    ordered(causes)
+}
+
+/// The causes of `ExpiredToken`.
+pub(super) fn expired(refusal: &Refusal, question: &Question<'_>) -> Vec<Cause> {
+    let agree = skew(refusal, question).is_some_and(|skew| skew.abs() <= TOLERANCE);
+    let clock_weight = if agree { Weight::Unlikely } else { Weight::Usual };
+    ordered(vec![(clock_weight, clock(refusal, question)), (Weight::Usual, slow(question))])
 }
 
 fn no_provider(question: &Question<'_>) -> Cause {
@@ -64,7 +74,7 @@ fn unknown_audience(question: &Question<'_>) -> Cause {
     }
 }
 
-/// AWS has not the key of the token.
+/// AWS does not have the key of the token.
 pub(super) fn keys(question: &Question<'_>) -> Cause {
     let key = question.claims.key_id.as_deref().map_or("of the token".to_owned(), shown);
     let discovery = shown(&discovery_url(&question.claims.issuer));
@@ -97,7 +107,7 @@ pub(super) fn keys(question: &Question<'_>) -> Cause {
     Cause {
         reason: "KeyUnknown",
         what: format!(
-            "AWS has not the key {key} that signed the token: the issuer's documents are not public, answer slowly, or \
+            "AWS does not have the key {key} that signed the token: the issuer's documents are not public, answer slowly, or \
              are older than the key"
         ),
         tells,
@@ -126,7 +136,7 @@ fn skew(refusal: &Refusal, question: &Question<'_>) -> Option<SignedDuration> {
 }
 
 /// The clocks of cluster and AWS differ.
-pub(super) fn clock(refusal: &Refusal, question: &Question<'_>) -> Cause {
+fn clock(refusal: &Refusal, question: &Question<'_>) -> Cause {
     let tells = match (refusal.date, question.claims.issued_at, skew(refusal, question)) {
         (Some(aws), Some(issued), Some(skew)) if skew.abs() > TOLERANCE => {
             let (minutes, direction) = (skew.abs().as_mins(), if skew.is_positive() { "behind" } else { "ahead of" });
@@ -149,7 +159,7 @@ pub(super) fn clock(refusal: &Refusal, question: &Question<'_>) -> Cause {
 }
 
 /// The token has expired on the way.
-pub(super) fn slow(question: &Question<'_>) -> Cause {
+fn slow(question: &Question<'_>) -> Cause {
     Cause {
         reason: "Slow",
         what: "the token has expired before it was sent".to_owned(),

@@ -26,7 +26,7 @@ fn proxy(question: &Question<'_>) -> Cause {
     let url = question.request.endpoint.url();
     Cause {
         reason: "NotAws",
-        what: format!("not AWS has answered: a proxy, a firewall or a sign-in page stands before {url}"),
+        what: format!("something other than AWS has answered: a proxy, a firewall or a sign-in page before {url}"),
         tells: "HTTPS_PROXY is set, or the same page appears for other addresses".to_owned(),
         next: format!(
             "curl -v {url} shows who answers; let {} pass, or put it into NO_PROXY.",

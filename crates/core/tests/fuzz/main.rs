@@ -22,6 +22,7 @@ use podidentity_core::plan::plan;
 use podidentity_core::settings::Settings;
 use podidentity_core::snapshot::{Config, Snapshot};
 use podidentity_core::status::reports;
+use podidentity_core::sts::{Answer, Claims, Endpoint, MAX_ANSWER, Request, discovered_keys, find_key};
 use proptest::prelude::*;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/web";
@@ -119,6 +120,31 @@ proptest! {
             prop_assert!(Grants::parse(&both).allow(&role));
             prop_assert_eq!(Grants::parse(&both).entries().len(), grants.entries().len() + 1);
             prop_assert!(!both.contains(['\'', '\n', ' ', '$', '`']));
+        }
+    }
+
+    #[test]
+    fn answers_of_sts(text in corpus("sts"), http in prop_oneof![Just(200), Just(403), any::<u16>()]) {
+        let request = Request {
+            role: "arn:aws:iam::111122223333:role/shop".parse().unwrap(),
+            subject: "system:serviceaccount:shop:web".to_owned(),
+            session: "podidentity-probe".parse().unwrap(),
+            endpoint: Endpoint::custom("https://sts.example.com", None).unwrap(),
+        };
+        let answer = Answer::read(&request, http, None, text.as_bytes());
+        prop_assert!(format!("{answer:?}").len() < MAX_ANSWER);
+        if let Answer::Accepted(accepted) = answer {
+            prop_assert_eq!(accepted.subject, request.subject);
+            prop_assert!(accepted.assumed_role.starts_with("arn:aws:sts::111122223333:assumed-role/shop/"));
+        }
+        let _ = discovered_keys("https://oidc.example.com", "https://oidc.example.com", text.as_bytes());
+        let _ = find_key(Some("a"), "https://oidc.example.com", text.as_bytes());
+    }
+
+    #[test]
+    fn tokens(text in corpus("token")) {
+        if let Err(error) = Claims::of(&text) {
+            prop_assert!(error.to_string().len() < 100);
         }
     }
 
