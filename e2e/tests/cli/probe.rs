@@ -168,7 +168,7 @@ const REFUSALS: [Refusal; 9] = [
     (|world| terse(world, |world| world.providers.clear()), "InvalidIdentityToken", "KeyUnknown"),
     (|world| terse(world, unknown_audience), "InvalidIdentityToken", "KeyUnknown"),
     (|world| terse(world, no_keys), "InvalidIdentityToken", "KeyUnknown"),
-    (|world| drop(world.disabled.insert(ACCOUNT.to_owned())), "RegionDisabledException", "RegionDisabled"),
+    (|world| world.disabled.extend([ACCOUNT.to_owned()]), "RegionDisabledException", "RegionDisabled"),
 ];
 
 fn unknown_audience(world: &mut World) {
