@@ -155,8 +155,9 @@ fn text(lines: &[Line], paint: Paint) -> Sheet {
         out.blank();
         let title = format!("{namespace}/{object}: {}", paint.like(mark, shown(line.short())));
         out.line(format_args!("{} {title}", paint.mark(mark)));
-        out.paragraph(paint, "  ", &what);
-        out.paragraph(paint, "  ", &next);
+        for text in [what, next].iter().filter(|text| !text.is_empty()) {
+            out.paragraph(paint, "  ", text);
+        }
     }
     summary(lines, paint, &mut out);
     out
@@ -182,6 +183,6 @@ fn summary(lines: &[Line], paint: Paint, out: &mut Sheet) {
         crate::view::counted(lines.len(), "binding")
     )));
     if refused + open > 0 {
-        out.line("Of one binding, with every cause: kubectl podidentity -n NAMESPACE probe pib/NAME");
+        out.line("Of one binding, with every cause: kubectl podidentity probe -n NAMESPACE pib/NAME");
     }
 }

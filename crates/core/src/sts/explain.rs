@@ -63,7 +63,7 @@ impl Question<'_> {
 
     /// A command of the plugin.
     pub(super) fn plugin(&self, command: &str) -> String {
-        format!("kubectl podidentity -n {} {command} {}", self.namespace, self.object)
+        format!("kubectl podidentity {command} -n {} {}", self.namespace, self.object)
     }
 }
 

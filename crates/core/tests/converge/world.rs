@@ -15,7 +15,7 @@ use crate::asking;
 use crate::event::{Aws, Edit, Event, Fault, SpecChange, Switch};
 use crate::problem;
 use crate::rules;
-use crate::sim::{Cluster, Strategy};
+use crate::sim::{Cluster, Refusal, Strategy};
 use crate::time;
 
 pub const ROLES: [&str; 2] = ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b"];
