@@ -1,24 +1,24 @@
 //! `probe`: with tokens of the real API server and a double of AWS (`e2e::sts`). Each answer has its words and its exit
 //! status, and no token and no credential is ever printed.
 
+mod aws;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
-use e2e::sts::{Fault, Messages, Sts, World};
+use e2e::sts::{Fault, Messages, World};
 use e2e::{kubeconfig, repository};
 use jiff::SignedDuration;
 use kube::Api;
 use kube::api::PostParams;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::runtime::Handle;
 
+use self::aws::{ACCOUNT, Aws, hidden, policy, reasons};
 use crate::live::Case;
 use crate::normal::{normal, pretty};
 use crate::plugin::{LOOKER_NAME, Outcome, Plugin, compare};
-
-const ACCOUNT: &str = "111122223333";
-const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
@@ -37,93 +37,6 @@ pub(crate) fn all() -> Vec<Case> {
     ]
 }
 
-/// A namespace with a service account whose role trusts it, in front of a double of AWS.
-struct Aws<'a> {
-    plugin: &'a Plugin,
-    sts: Sts,
-    namespace: &'static str,
-}
-
-impl<'a> Aws<'a> {
-    fn start(plugin: &'a Plugin, namespace: &'static str) -> Result<Self> {
-        plugin.kubectl(&["create", "namespace", namespace])?;
-        let client = Handle::current().block_on(kubeconfig::client(plugin.kubeconfig()))?;
-        let aws = Self { plugin, sts: Handle::current().block_on(Sts::start(&client))?, namespace };
-        aws.account("web", ROLE)?;
-        aws.sts.change(|world| {
-            world.provider(ACCOUNT, ISSUER);
-            world.role(ROLE, &policy(namespace, "web"));
-        });
-        Ok(aws)
-    }
-
-    fn account(&self, name: &str, role: &str) -> Result<()> {
-        self.plugin.kubectl(&["-n", self.namespace, "create", "serviceaccount", name])?;
-        let annotation = format!("{}={role}", fixtures::role_annotation());
-        self.plugin.kubectl(&["-n", self.namespace, "annotate", "serviceaccount", name, &annotation])
-    }
-
-    /// Runs the plugin against the double.
-    fn probe(&self, args: &[&str]) -> Result<Outcome> {
-        self.probe_with(args, &[])
-    }
-
-    fn probe_with(&self, args: &[&str], env: &[(&str, &str)]) -> Result<Outcome> {
-        let url = self.sts.url();
-        let args = [&["probe", "-n", self.namespace, "--endpoint", &url], args].concat();
-        let outcome = self.plugin.run_with(&args, "", env)?;
-        self.keeps_secrets(&outcome)?;
-        Ok(outcome)
-    }
-
-    /// Fails if something of a token or of credentials was printed.
-    fn keeps_secrets(&self, outcome: &Outcome) -> Result<()> {
-        let printed = format!("{}{}", outcome.stdout, outcome.stderr);
-        let secrets = self.sts.secrets();
-        let found = secrets.iter().find(|secret| printed.contains(secret.as_str()));
-        ensure!(found.is_none(), "a secret was printed: {found:?}\n{printed}");
-        // How every JSON web token begins.
-        ensure!(!printed.contains("eyJ"), "a token was printed:\n{printed}");
-        Ok(())
-    }
-
-    /// What the plugin says about the service account, as JSON; the exit status is as expected.
-    fn said(&self, status: i32) -> Result<Value> {
-        self.said_of(&["sa/web"], status)
-    }
-
-    fn said_of(&self, args: &[&str], status: i32) -> Result<Value> {
-        let outcome = self.probe(&[args, &["-o", "json"]].concat())?;
-        let all = format!("{}{}", outcome.stdout, outcome.stderr);
-        ensure!(outcome.status == status, "exit status {} and not {status}:\n{all}", outcome.status);
-        serde_json::from_str(&outcome.stdout).with_context(|| format!("not JSON:\n{all}"))
-    }
-
-    fn requests(&self) -> usize {
-        self.sts.seen().len()
-    }
-}
-
-/// A trust policy as people write it.
-fn policy(namespace: &str, account: &str) -> String {
-    let host = ISSUER.trim_start_matches("https://");
-    json!({"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow",
-        "Principal": {"Federated": format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{host}")},
-        "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {"StringEquals": {
-            format!("{host}:aud"): "sts.amazonaws.com",
-            format!("{host}:sub"): format!("system:serviceaccount:{namespace}:{account}"),
-        }},
-    }]})
-    .to_string()
-}
-
-/// The reasons of the causes, in their order.
-fn reasons(said: &Value) -> Vec<&str> {
-    said["causes"].as_array().into_iter().flatten().filter_map(|cause| cause["reason"].as_str()).collect()
-}
-
 fn accepted(plugin: &Plugin) -> Result<()> {
     let aws = Aws::start(plugin, "probe-accepted")?;
     let args = ["sa/web", "--region", "eu-central-1"];
@@ -136,23 +49,6 @@ fn accepted(plugin: &Plugin) -> Result<()> {
     ensure!(seen.len() == 2, "each command asks once: {seen:?}");
     ensure!(seen[0].subject == "system:serviceaccount:probe-accepted:web" && seen[0].role == ROLE, "{seen:?}");
     Ok(())
-}
-
-/// What differs from run to run in the text about a token.
-fn hidden(outcome: Outcome) -> Outcome {
-    let stdout = outcome.stdout.lines().map(|line| match line.split_once("  key  ") {
-        Some((indent, _)) => format!("{indent}  key  KEY\n"),
-        None => format!("{line}\n"),
-    });
-    let stdout: String = stdout.map(|line| key_hidden(&line)).collect();
-    Outcome { stdout, ..outcome }
-}
-
-/// The identifier of a key is made of its bytes.
-fn key_hidden(line: &str) -> String {
-    let Some((before, after)) = line.split_once("the key ") else { return line.to_owned() };
-    let (word, rest) = after.split_once(' ').unwrap_or((after, ""));
-    if word.len() > 30 { format!("{before}the key KEY {}", key_hidden(rest)) } else { line.to_owned() }
 }
 
 /// A change of the world, and what comes of it: code, and how the causes begin.
