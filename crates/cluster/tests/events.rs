@@ -149,13 +149,13 @@ async fn while_nothing_is_published_events_pile_up_so_far_and_the_rest_is_left_o
     drop(publisher);
     let mut server = pin!(server);
     let publishing = tokio::spawn(publishing);
-    let mut published = 0;
+    let mut count = 0;
     while let Some(reason) = publish_next(&mut server).await {
         assert_eq!(reason, "Rolled");
-        published += 1;
+        count += 1;
     }
     publishing.await.unwrap();
-    assert_eq!(published, 2_000);
+    assert_eq!(count, 2_000);
 }
 
 #[tokio::test]
@@ -170,11 +170,11 @@ async fn a_place_that_gets_free_is_taken() {
         }
     });
     let mut server = pin!(server);
-    let mut published = 0;
+    let mut count = 0;
     while publish_next(&mut server).await.is_some() {
-        published += 1;
+        count += 1;
     }
     queueing.await.unwrap();
     publishing.await.unwrap();
-    assert_eq!(published, 5_000, "none is left out");
+    assert_eq!(count, 5_000, "none is left out");
 }

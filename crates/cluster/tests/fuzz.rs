@@ -39,7 +39,7 @@ fn read<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Deb
 }
 
 /// Files the object under every identity that it may belong to, and takes it out again.
-fn filed(object: Object) {
+fn filed(object: &Object) {
     let index = Index::default();
     let binding = r#"{"apiVersion": "podidentity.dev/v1alpha1", "kind": "PodIdentityBinding",
         "metadata": {"name": "web", "namespace": "shop", "uid": "u"},
@@ -50,7 +50,7 @@ fn filed(object: Object) {
         index.bound().into_iter().chain([IdentityKey { namespace: "shop".into(), service_account: "web".into() }])
     {
         let Some(snapshot) = index.snapshot(&key, &std::sync::Arc::default(), Timestamp::UNIX_EPOCH) else { continue };
-        match &object {
+        match object {
             Object::Pod(pod) if !snapshot.pods.is_empty() => assert!(snapshot.pods.contains(pod)),
             Object::Workload(workload) if !snapshot.workloads.is_empty() => {
                 assert!(snapshot.workloads.contains(workload));
@@ -69,37 +69,37 @@ proptest! {
     #[test]
     fn pods(text in corpus("pod")) {
         if let Some(pod) = read::<ObservedPod>(&text) {
-            filed(Object::pod(pod));
+            filed(&Object::pod(pod));
         }
     }
 
     #[test]
     fn workloads(text in corpus("workload")) {
         if let Some(it) = read::<Deployment>(&text) {
-            filed(Object::workload(it));
+            filed(&Object::workload(it));
         }
         if let Some(it) = read::<StatefulSet>(&text) {
-            filed(Object::workload(it));
+            filed(&Object::workload(it));
         }
         if let Some(it) = read::<DaemonSet>(&text) {
-            filed(Object::workload(it));
+            filed(&Object::workload(it));
         }
         if let Some(it) = read::<Rollout>(&text) {
-            filed(Object::workload(it));
+            filed(&Object::workload(it));
         }
     }
 
     #[test]
     fn bindings(text in corpus("binding")) {
         if let Some(binding) = read::<ObservedBinding>(&text) {
-            filed(Object::binding(binding));
+            filed(&Object::binding(binding));
         }
     }
 
     #[test]
     fn service_accounts(text in corpus("account")) {
         if let Some(account) = read::<ObservedAccount>(&text) {
-            filed(Object::ServiceAccount(std::sync::Arc::new(account.into())));
+            filed(&Object::ServiceAccount(std::sync::Arc::new(account.into())));
         }
     }
 }

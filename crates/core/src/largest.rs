@@ -37,6 +37,7 @@ fn mounts(prefix: &str, volume: &str, count: usize) -> impl Iterator<Item = Valu
 }
 
 /// Pod specifications that are expensive to somebody, each of about so many parts.
+#[expect(clippy::too_many_lines, reason = "one entry for each kind of part")]
 fn specs(parts: usize) -> Vec<(&'static str, Value)> {
     let half = parts / 2;
     let one = |container: Value, volumes: Value| json!({"containers": [container], "volumes": volumes});

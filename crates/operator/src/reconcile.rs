@@ -61,16 +61,13 @@ impl Reconciler {
     /// Reconciles one identity. Returns when it is due again without any event.
     pub(crate) async fn reconcile(self: Arc<Self>, key: IdentityKey) -> Option<Instant> {
         let mut memory = self.memories.take(&key);
-        match self.run(&key, &mut memory).await {
-            Ok(due) => {
-                self.memories.put(key, memory);
-                due
-            }
-            Err(Unbound) => {
-                self.budget.set(&key, 0);
-                None
-            }
-        }
+        let Ok(due) = self.run(&key, &mut memory).await else {
+            // No binding names it any more.
+            self.budget.set(&key, 0);
+            return None;
+        };
+        self.memories.put(key, memory);
+        due
     }
 
     /// Intent before act: a restart is planned only once the status has recorded it, so this round

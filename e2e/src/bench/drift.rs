@@ -22,6 +22,7 @@ use crate::process::lock;
 const STALLED: Duration = Duration::from_secs(120);
 
 /// Strips all service accounts and waits until they are repaired.
+#[expect(clippy::too_many_lines, reason = "one measurement, from start to end")]
 pub(super) async fn storm(world: &World, operator: &Operator) -> Result<Drift> {
     world.rest(operator).await?;
     let mut log = Log::now(world)?;

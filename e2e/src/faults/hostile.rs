@@ -144,7 +144,7 @@ impl Tenant {
 
     async fn change_roles(&self) -> Result<()> {
         loop {
-            let role = if self.changes.get() % 2 == 0 { OTHER_ROLE } else { ROLE };
+            let role = if self.changes.get().is_multiple_of(2) { OTHER_ROLE } else { ROLE };
             let patch = json!({"spec": {"roleArn": role}});
             self.restless.change::<PodIdentityBinding>(FLIPPED, &patch).await?;
             self.changes.set(self.changes.get() + 1);

@@ -119,7 +119,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let is_post = request.method() == Method::POST;
     let body = Limited::new(request.into_body(), MAX_REQUEST).collect().await;
-    let form = body.ok().filter(|_| is_post).map(|body| body.to_bytes());
+    let form = body.ok().filter(|_| is_post).map(http_body_util::Collected::to_bytes);
     let reply = match form {
         Some(form) => shared.reply(&form).await,
         None => Reply::text(405, "only POST"),

@@ -91,7 +91,7 @@ where
 
 pub(crate) async fn stateful_set(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let workload = fixtures::stateful_set("app", "app", 3, &json!({}))?;
-    rolled_and_verified(&namespace, workload, 3).await
+    Box::pin(rolled_and_verified(&namespace, workload, 3)).await
 }
 
 pub(crate) async fn stateful_set_on_delete(_: Arc<World>, namespace: Namespace) -> Result<()> {

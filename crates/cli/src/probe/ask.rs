@@ -69,7 +69,7 @@ impl Asker {
             keys: keys.as_ref(),
         };
         let causes = explain(&answer, &asked);
-        Ok(Outcome::new(question, request, source, claims, &answer, keys, causes))
+        Ok(Outcome::new(question, &request, source, claims, &answer, keys, causes))
     }
 
     async fn token(&self, question: &Question) -> Result<Token, TokenError> {

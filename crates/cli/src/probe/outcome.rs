@@ -114,7 +114,7 @@ impl Words {
 impl Outcome {
     pub(super) fn new(
         question: Question,
-        request: Request,
+        request: &Request,
         region_source: Option<Source>,
         token: Claims,
         answer: &Answer,

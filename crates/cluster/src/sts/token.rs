@@ -102,14 +102,14 @@ pub async fn token(client: &Client, namespace: &str, account: &str, audience: &s
     };
     let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
     let answer = api.create_token_request(account, &PostParams::default(), &request).await;
-    let answer = answer.map_err(|error| refused(error, namespace, account))?;
+    let answer = answer.map_err(|error| refused(&error, namespace, account))?;
     Token::new(answer.status.and_then(|status| status.token).unwrap_or_default())
 }
 
-fn refused(error: kube::Error, namespace: &str, account: &str) -> TokenError {
+fn refused(error: &kube::Error, namespace: &str, account: &str) -> TokenError {
     let (namespace, account) = (namespace.to_owned(), account.to_owned());
-    let kube::Error::Api(status) = &error else {
-        return ReadError::of(&error, "create", "serviceaccounts/token", Some(&namespace)).into();
+    let kube::Error::Api(status) = error else {
+        return ReadError::of(error, "create", "serviceaccounts/token", Some(&namespace)).into();
     };
     let message = status.message.clone();
     match status.code {
@@ -117,6 +117,6 @@ fn refused(error: kube::Error, namespace: &str, account: &str) -> TokenError {
         // Who lacks the right is told that he cannot do it; an admission policy denies a request.
         403 if message.contains(" cannot create resource ") => TokenError::Forbidden { namespace, account, message },
         400 | 403 | 422 => TokenError::Refused { namespace, account, message },
-        _ => ReadError::of(&error, "create", "serviceaccounts/token", Some(&namespace)).into(),
+        _ => ReadError::of(error, "create", "serviceaccounts/token", Some(&namespace)).into(),
     }
 }

@@ -151,7 +151,7 @@ impl Subject<'_> {
         let role = role_on(account, settings).map(|role| settings.role(role));
         let stands = role.as_deref() == Some(self.expected.identity.role_arn.as_str())
             && audience_on(account, settings).unwrap_or(&settings.audience) == audience;
-        !stands && !(drift.is_some() && self.restores())
+        !(stands || drift.is_some() && self.restores())
     }
 
     /// Whether what is wanted is what was in force before another manager changed it.

@@ -155,6 +155,7 @@ pub fn case(path: &Path) -> Result<String, String> {
 }
 
 impl Story {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of entry")]
     fn happen(&mut self, entry: Entry) {
         let cluster = &mut self.cluster;
         match entry {
@@ -234,6 +235,7 @@ impl Story {
     }
 
     /// Reconciles until there is nothing more to do at this moment.
+    #[expect(clippy::too_many_lines, reason = "the operator's loop, in its order")]
     fn reconcile(&mut self) -> Result<Heard, String> {
         let mut heard = Heard::default();
         if self.away {

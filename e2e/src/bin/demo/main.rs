@@ -82,7 +82,7 @@ impl Demo<'_> {
         let first = self.bind(&before, promises).await?;
         self.change_role(&first, promises).await?;
         self.show_result().await?;
-        self.refuse(aws, promises).await
+        Box::pin(self.refuse(aws, promises)).await
     }
 
     async fn start_operator(&self) -> Result<(Sts, Operator)> {

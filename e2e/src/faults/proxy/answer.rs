@@ -21,6 +21,7 @@ use super::{Answer, Broken, Past, Shared};
 use crate::process::lock;
 
 impl Shared {
+    #[expect(clippy::too_many_lines, reason = "one arm for each fate of a request")]
     pub(super) async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,

@@ -36,7 +36,7 @@ const CASES: &[Case] = &[
     Case {
         name: "other-subject",
         wrong: |aws, namespace| aws.role(ROLE, &policy(namespace, "another")),
-        says: ("False", Reason::RoleNotAssumable, "kubectl podidentity -n other-subject"),
+        says: ("False", Reason::RoleNotAssumable, "kubectl podidentity trust -n other-subject"),
     },
     Case {
         name: "no-provider",

@@ -43,10 +43,14 @@ impl Asking {
     }
 
     /// Does the work; an error names the folder of the logs.
-    pub(crate) async fn work(&self, work: impl Future<Output = Result<()>>) -> Result<()> {
-        let done = self.operator.while_alive(&self.control_plane, work).await;
-        done.inspect_err(|_| self.control_plane.keep_logs())
-            .with_context(|| format!("logs: {}", self.control_plane.logs().display()))
+    pub(crate) fn work(&self, work: impl Future<Output = Result<()>>) -> impl Future<Output = Result<()>> {
+        // Scenarios are large futures.
+        let work = Box::pin(work);
+        async move {
+            let done = self.operator.while_alive(&self.control_plane, work).await;
+            done.inspect_err(|_| self.control_plane.keep_logs())
+                .with_context(|| format!("logs: {}", self.control_plane.logs().display()))
+        }
     }
 
     /// A namespace that asks for preflights, where the operator has the right to them.

@@ -17,6 +17,7 @@ type Described = (String, String);
 
 impl Words<'_> {
     /// Describes a problem.
+    #[expect(clippy::too_many_lines, reason = "one arm for each problem")]
     pub(super) fn describe(&self, problem: &Problem) -> Described {
         let role = shown(&self.expected.identity.role_arn);
         let leave_out =
