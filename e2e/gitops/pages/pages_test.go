@@ -15,8 +15,8 @@ import (
 	"podidentity.dev/e2e/gitops/support"
 )
 
-// Commands that would not end, or need what this cluster does not have.
-var untried = regexp.MustCompile(` -w( |$)|--overrides| logs |rollout status deployment/podidentity|config/(default|injection)`)
+// Commands that would not end, or need what this cluster does not have, such as AWS.
+var untried = regexp.MustCompile(` -w( |$)|--overrides| logs |rollout status deployment/podidentity|config/(default|injection)|podidentity probe `)
 
 // A binding is made as the quick start says; then every kubectl command of the pages is run as it stands there.
 func TestTheCommandsOfThePages(t *testing.T) {

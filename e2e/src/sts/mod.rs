@@ -8,7 +8,7 @@
 //! ```
 //!
 //! It is a server on the loopback address that speaks plain HTTP. Trust policies are evaluated by an independent model of
-//! IAM ([`oracle`]), not by the product's. What it does not do: session tags, `ProviderId`, limits of roles.
+//! IAM (`oracle`), not by the product's. What it does not do: session tags, `ProviderId`, limits of roles.
 
 mod answer;
 mod jwt;

@@ -79,12 +79,12 @@ const CASES: &[Case] = &[
     Case {
         name: "proxy-page",
         wrong: |aws, _| aws.always = Some(Fault::Page(403)),
-        says: ("Unknown", Reason::PreflightUnavailable, "not AWS has answered"),
+        says: ("Unknown", Reason::PreflightUnavailable, "other than AWS has answered"),
     },
     Case {
         name: "truncated",
         wrong: |aws, _| aws.always = Some(Fault::Truncated),
-        says: ("Unknown", Reason::PreflightUnavailable, "does not say"),
+        says: ("Unknown", Reason::PreflightUnavailable, "breaks off"),
     },
     Case {
         name: "somebody-else",

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
 use e2e::sts::Sts;
-use e2e::{ControlPlane, Namespace, Operator, expect, operator};
+use e2e::{ControlPlane, Namespace, Operator, expect, operator, statuses};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use podidentity_api::PodIdentityBinding;
@@ -39,6 +39,7 @@ impl Asking {
         let endpoint = format!("--sts-endpoint={}", aws.url());
         let flags: Vec<&str> = flags.iter().copied().chain([endpoint.as_str()]).collect();
         let operator = Operator::start_installed(&control_plane, &flags).await?;
+        statuses::record(&control_plane)?;
         Ok(Self { control_plane, operator, aws })
     }
 
