@@ -81,12 +81,19 @@ func (o Outcome) Count(claims map[string]Claim, binding Binding) {
 	}
 }
 
+// Rows that no scenario waits for, and why.
+var unseen = map[string]string{
+	"PreflightPending operator":       "lasts only while too many questions to AWS are under way",
+	"RoleNotAssumable person":         "takes three refusals, most of a minute; core's timelines have it",
+	"IdentityProviderRejected person": "takes three refusals, most of a minute; core's timelines have it",
+}
+
 // Complete fails the test for each row that no end-to-end test has seen.
 func (o Outcome) Complete(t *testing.T, claims map[string]Claim) {
 	t.Helper()
 	t.Logf("seen: %v", o)
 	for key := range claims {
-		if o[key] == 0 {
+		if o[key] == 0 && unseen[key] == "" {
 			t.Errorf("the statuses have no binding that is %q, so nothing is known of it: run make e2e as a whole, or have "+
 				"a scenario produce it", key)
 		}
