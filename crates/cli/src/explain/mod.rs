@@ -7,12 +7,12 @@
 mod around;
 mod cause;
 mod containers;
+mod find;
 mod next;
 mod render;
 mod steps;
 mod subject;
 
-use std::collections::BTreeSet;
 use std::io::Write;
 
 use clap::Args;
@@ -20,17 +20,19 @@ use podidentity_core::snapshot::Snapshot;
 use podidentity_core::trust::TrustPolicy;
 use serde::Serialize;
 
-use crate::cluster::{Failure, Session, block_on, did_you_mean, notes};
+use crate::cluster::{Failure, Session, block_on};
 use crate::exit::Exit;
 use crate::flags::completion;
 use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::flags::{Target, target};
-use crate::messages::Messages;
 use crate::output::document::{self, Output};
 use crate::paint::{Mark, Paint};
 
 pub(crate) use around::Around;
-pub(crate) use subject::{Subject, contains, names};
+pub(crate) use find::find;
+pub(crate) use subject::Subject;
+#[cfg(test)]
+pub(crate) use subject::contains;
 
 /// Tell why a pod has its role, or has not
 ///
@@ -121,21 +123,8 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, Failu
         let scope = ScopeArgs { namespace: args.namespace.clone(), all_namespaces: false, selector: None };
         let mut session = Session::open(&args.connection, &scope).await?;
         let issuer = session.discover_issuer().await;
-        let mut names = BTreeSet::new();
         let mut around = Around::default();
-        let reading = session
-            .read(true, |snapshot| {
-                names.extend(subject::names(&snapshot, target.kind));
-                around.note(&snapshot);
-                contains(&snapshot, target).then_some(snapshot)
-            })
-            .await?;
-        let mut messages = Messages::new();
-        messages.notes(&notes(&reading));
-        let Some(snapshot) = reading.results.into_values().next() else {
-            let meant = did_you_mean(&target.name, names.iter().map(String::as_str));
-            return Err(Failure::Other(format!("there is no {target} {}{meant}", session.place())));
-        };
+        let snapshot = find(&session, target, |snapshot| around.note(snapshot)).await?;
         let no_issuer = issuer.err().map(|why| why.to_string());
         look_around(&session, &snapshot, target, &mut around).await?;
         write(&tell(&snapshot, target, no_issuer.as_deref(), &around), args.output, Paint::of_stdout(), out)?;

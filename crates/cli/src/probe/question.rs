@@ -1,15 +1,12 @@
 //! Whose token is tried on which role.
 
-use std::collections::BTreeSet;
-
 use podidentity_core::arn::RoleArn;
 use podidentity_core::snapshot::Snapshot;
 
 use super::ProbeArgs;
-use crate::cluster::{Failure, Session, did_you_mean, notes};
-use crate::explain::{contains, names};
+use crate::cluster::{Failure, Session, notes};
+use crate::explain::find;
 use crate::flags::{Target, TargetKind, target};
-use crate::messages::Messages;
 use crate::trust::wanted;
 
 /// A service account, and the role that it is to assume.
@@ -31,18 +28,7 @@ pub(super) async fn one(args: &ProbeArgs, session: &Session) -> Result<Question,
     if !matches!(target.kind, TargetKind::ServiceAccount | TargetKind::Binding) {
         return Err(Failure::Other(format!("{target} has no token of its own: write sa/NAME or pib/NAME")));
     }
-    let mut known = BTreeSet::new();
-    let reading = session
-        .read(true, |snapshot| {
-            known.extend(names(&snapshot, target.kind));
-            contains(&snapshot, target).then_some(snapshot)
-        })
-        .await?;
-    Messages::new().notes(&notes(&reading));
-    let Some(snapshot) = reading.results.into_values().next() else {
-        let meant = did_you_mean(&target.name, known.iter().map(String::as_str));
-        return Err(Failure::Other(format!("there is no {target} {}{meant}", session.place())));
-    };
+    let snapshot = find(session, target, |_| {}).await?;
     let (role, audience) = match &args.role_arn {
         // Then it does not matter whether what is declared is right.
         Some(role) => (Some(role.clone()), wanted(&snapshot, target).map(|(_, audience)| audience).ok()),

@@ -1,7 +1,6 @@
 //! What is asked: may this service account assume that role?
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use podidentity_core::arn::RoleArn;
 use podidentity_core::snapshot::Snapshot;
@@ -9,11 +8,10 @@ use podidentity_core::trust::Policy;
 use serde::{Serialize, Serializer};
 
 use super::TrustArgs;
-use crate::cluster::{Failure, Session, block_on, did_you_mean, notes};
-use crate::explain::{Around, Subject, contains, names};
+use crate::cluster::{Failure, Session, block_on};
+use crate::explain::{Around, Subject, find};
 use crate::flags::ScopeArgs;
 use crate::flags::{Target, TargetKind, target};
-use crate::messages::Messages;
 
 /// Who wants to assume which role.
 #[derive(Clone, Debug, Serialize)]
@@ -69,18 +67,7 @@ fn of_object(args: &TrustArgs, policy: Option<&Policy>) -> Result<Question, Fail
         session.discover_issuer().await.map_err(|why| {
             Failure::Other(format!("the API server does not tell the cluster's OIDC issuer ({why}): give --issuer"))
         })?;
-        let mut known = BTreeSet::new();
-        let reading = session
-            .read(true, |snapshot| {
-                known.extend(names(&snapshot, target.kind));
-                contains(&snapshot, target).then_some(snapshot)
-            })
-            .await?;
-        Messages::new().notes(&notes(&reading));
-        let Some(snapshot) = reading.results.into_values().next() else {
-            let meant = did_you_mean(&target.name, known.iter().map(String::as_str));
-            return Err(Failure::Other(format!("there is no {target} {}{meant}", session.place())));
-        };
+        let snapshot = find(&session, target, |_| {}).await?;
         let mut question = ask(&snapshot, target)?;
         if let Some(role) = args.role_arn.clone() {
             question.role = Some(Role(role));
