@@ -37,7 +37,7 @@ use crate::process::lock;
 use answer::Reply;
 use jwt::KeySet;
 use oracle::Oracle;
-pub use world::{Fault, Messages, Provider, Seen, World};
+pub use world::{ACCOUNT, Fault, ISSUER, Messages, Provider, Seen, World, trust_policy};
 
 /// A token has some 1,000 bytes.
 const MAX_REQUEST: usize = 64 * 1024;

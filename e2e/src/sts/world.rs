@@ -4,6 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+/// The account of the identity provider and the roles.
+pub const ACCOUNT: &str = "111122223333";
+
+/// The issuer of the harness's control planes.
+pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// All that can be changed while the double runs.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +108,21 @@ impl World {
     pub(super) fn next_fault(&mut self) -> Option<Fault> {
         self.faults.pop_front().or_else(|| self.always.clone())
     }
+}
+
+/// A trust policy as people write it, for a service account of a control plane of the harness.
+pub fn trust_policy(namespace: &str, account: &str) -> String {
+    let host = ISSUER.trim_start_matches("https://");
+    json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow",
+        "Principal": {"Federated": provider_arn(ACCOUNT, ISSUER)},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Condition": {"StringEquals": {
+            format!("{host}:aud"): "sts.amazonaws.com",
+            format!("{host}:sub"): format!("system:serviceaccount:{namespace}:{account}"),
+        }},
+    }]})
+    .to_string()
 }
 
 /// The ARN of the identity provider of an issuer.

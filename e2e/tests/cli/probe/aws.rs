@@ -3,14 +3,11 @@
 use anyhow::{Context, Result, ensure};
 use e2e::fixtures::{self, ROLE};
 use e2e::kubeconfig;
-use e2e::sts::Sts;
-use serde_json::{Value, json};
+use e2e::sts::{ACCOUNT, ISSUER, Sts, trust_policy};
+use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::plugin::{Outcome, Plugin};
-
-pub(super) const ACCOUNT: &str = "111122223333";
-pub(super) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// A namespace with a service account whose role trusts it, in front of a double of AWS.
 pub(super) struct Aws<'a> {
@@ -27,7 +24,7 @@ impl<'a> Aws<'a> {
         aws.account("web", ROLE)?;
         aws.sts.change(|world| {
             world.provider(ACCOUNT, ISSUER);
-            world.role(ROLE, &policy(namespace, "web"));
+            world.role(ROLE, &trust_policy(namespace, "web"));
         });
         Ok(aws)
     }
@@ -77,21 +74,6 @@ impl<'a> Aws<'a> {
     pub(super) fn requests(&self) -> usize {
         self.sts.seen().len()
     }
-}
-
-/// A trust policy as people write it.
-pub(super) fn policy(namespace: &str, account: &str) -> String {
-    let host = ISSUER.trim_start_matches("https://");
-    json!({"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow",
-        "Principal": {"Federated": format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{host}")},
-        "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {"StringEquals": {
-            format!("{host}:aud"): "sts.amazonaws.com",
-            format!("{host}:sub"): format!("system:serviceaccount:{namespace}:{account}"),
-        }},
-    }]})
-    .to_string()
 }
 
 /// The reasons of the causes, in their order.

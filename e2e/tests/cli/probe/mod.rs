@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
-use e2e::sts::{Fault, Messages, World};
-use e2e::{kubeconfig, repository};
+use e2e::kubeconfig;
+use e2e::sts::{ACCOUNT, Fault, Messages, World, trust_policy};
 use jiff::SignedDuration;
 use kube::Api;
 use kube::api::PostParams;
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use self::aws::{ACCOUNT, Aws, hidden, policy, reasons};
+use self::aws::{Aws, hidden, reasons};
+use crate::docs::{COLUMNS, record};
 use crate::live::Case;
-use crate::normal::{normal, pretty};
+use crate::normal::pretty;
 use crate::plugin::{LOOKER_NAME, Outcome, Plugin, compare};
 
 /// All cases.
@@ -56,7 +57,7 @@ type Refusal = (fn(&mut World), &'static str, &'static str);
 
 const REFUSALS: [Refusal; 9] = [
     (|world| world.roles.clear(), "AccessDenied", "TrustPolicy"),
-    (|world| world.role(ROLE, &policy("probe-refused", "api")), "AccessDenied", "TrustPolicy"),
+    (|world| world.role(ROLE, &trust_policy("probe-refused", "api")), "AccessDenied", "TrustPolicy"),
     (|world| world.providers.clear(), "InvalidIdentityToken", "NoIdentityProvider"),
     (|world| unknown_audience(world), "InvalidIdentityToken", "AudienceUnknown"),
     (|world| no_keys(world), "InvalidIdentityToken", "KeyUnknown"),
@@ -186,7 +187,7 @@ fn clocks(plugin: &Plugin) -> Result<()> {
 /// What the plugin advises is done, and then AWS accepts.
 fn repaired(plugin: &Plugin) -> Result<()> {
     let aws = Aws::start(plugin, "probe-repaired")?;
-    let wrong = policy(aws.namespace, "api");
+    let wrong = trust_policy(aws.namespace, "api");
     aws.sts.change(|world| world.role(ROLE, &wrong));
     let said = aws.said(1)?;
     let next = said["causes"][0]["next"].as_str().unwrap_or_default();
@@ -275,35 +276,13 @@ fn asked_wrongly(plugin: &Plugin) -> Result<()> {
 fn page(plugin: &Plugin) -> Result<()> {
     let aws = Aws::start(plugin, "probe-page")?;
     aws.account("other", ROLE)?;
-    let path = repository().join("docs/probe.md");
-    let page = std::fs::read_to_string(&path)?;
-    let mut recorded = String::new();
-    let mut in_console = false;
-    for line in page.split_inclusive('\n') {
-        if line.starts_with("```") {
-            in_console = line.starts_with("```console");
-        }
-        match line.strip_prefix("$ kubectl podidentity ") {
-            Some(command) if in_console => {
-                let args: Vec<&str> = command.split_whitespace().filter(|word| *word != "probe").collect();
-                let outcome = aws.probe_with(&args[2..], &[("COLUMNS", "100")])?;
-                let text = pretty(&key_line_shortened(&outcome.stdout))
-                    .replace(&aws.sts.url(), "https://sts.eu-central-1.amazonaws.com");
-                recorded.extend([line, &text]);
-            }
-            _ if !in_console || line.starts_with("```") => recorded.push_str(line),
-            _ => {}
-        }
-    }
-    if std::env::var_os("UPDATE").is_some() {
-        return Ok(std::fs::write(path, recorded)?);
-    }
-    ensure!(
-        page == recorded,
-        "docs/probe.md is stale: UPDATE=1 cargo test -p e2e --test cli page; it is now\n{}",
-        normal(&recorded)
-    );
-    Ok(())
+    record("docs/probe.md", |args| {
+        // The harness says these itself.
+        let args = args.strip_prefix(&["probe", "-n", aws.namespace]).context("begins with probe -n NAMESPACE")?;
+        let outcome = aws.probe_with(args, &[COLUMNS])?;
+        let text = pretty(&key_line_shortened(&outcome.stdout));
+        Ok(text.replace(&aws.sts.url(), "https://sts.eu-central-1.amazonaws.com"))
+    })
 }
 
 /// Every control plane has keys of its own.

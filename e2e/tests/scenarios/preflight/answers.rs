@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use e2e::fixtures::{OTHER_ROLE, ROLE};
-use e2e::sts::{Fault, Messages, World as Aws};
+use e2e::sts::{ACCOUNT, Fault, ISSUER, Messages, World as Aws, trust_policy};
 use e2e::{Namespace, expect};
 use jiff::SignedDuration;
 use podidentity_api::Reason;
@@ -12,7 +12,7 @@ use podidentity_api::names::condition;
 use podidentity_api::{PodIdentityBinding, PreflightResult};
 use serde_json::json;
 
-use super::{ACCOUNT, APP, Asking, ISSUER, acts, policy, said, told};
+use super::{APP, Asking, acts, said, told};
 use crate::world::World;
 
 /// An answer of AWS.
@@ -35,7 +35,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "other-subject",
-        wrong: |aws, namespace| aws.role(ROLE, &policy(namespace, "another")),
+        wrong: |aws, namespace| aws.role(ROLE, &trust_policy(namespace, "another")),
         says: ("False", Reason::RoleNotAssumable, "kubectl podidentity trust -n other-subject"),
     },
     Case {
@@ -148,7 +148,7 @@ pub(crate) async fn another_role_is_refused(_: Arc<World>, _: Namespace) -> Resu
             acts(&namespace, ROLE).await?;
             let first = expect::rolled_out(&namespace, APP).await?;
             expect::rolled(&before, &first, 1)?;
-            asking.aws.change(|aws| aws.role(OTHER_ROLE, &policy(&namespace.name, "another")));
+            asking.aws.change(|aws| aws.role(OTHER_ROLE, &trust_policy(&namespace.name, "another")));
             namespace.change::<PodIdentityBinding>(APP, &json!({"spec": {"roleArn": OTHER_ROLE}})).await?;
             told(&namespace, "False", Reason::RoleNotAssumable).await?;
             asking.untouched(&namespace, &first, Some(ROLE)).await?;
@@ -171,7 +171,7 @@ pub(crate) async fn reported(_: Arc<World>, _: Namespace) -> Result<()> {
     asking
         .work(async {
             let namespace = asking.namespace("reported").await?;
-            asking.aws.change(|aws| aws.role(ROLE, &policy(&namespace.name, "another")));
+            asking.aws.change(|aws| aws.role(ROLE, &trust_policy(&namespace.name, "another")));
             asking.bind(&namespace, "Report").await?;
             let binding = expect::ready(&namespace, APP).await?;
             let ready = expect::condition_of(&binding, condition::READY).context("no condition Ready")?;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
-use e2e::sts::Sts;
+use e2e::sts::{ACCOUNT, ISSUER, Sts, trust_policy};
 use e2e::{ControlPlane, Namespace, Operator, expect, operator, statuses};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -17,8 +17,6 @@ use podidentity_api::Reason;
 use podidentity_api::names::condition;
 use serde_json::json;
 
-pub(crate) const ACCOUNT: &str = "111122223333";
-pub(crate) const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 pub(crate) const APP: &str = "app";
 
 /// A control plane with the guard, an operator, and the AWS that it asks.
@@ -72,7 +70,7 @@ impl Asking {
     /// The role of both names trusts the service account.
     pub(crate) fn trust(&self, namespace: &Namespace) {
         for role in [ROLE, OTHER_ROLE] {
-            self.aws.change(|world| world.role(role, &policy(&namespace.name, APP)));
+            self.aws.change(|world| world.role(role, &trust_policy(&namespace.name, APP)));
         }
     }
 
@@ -124,21 +122,6 @@ fn without(place: &str, text: &str, secrets: &[String]) -> Result<()> {
     let found = secrets.iter().find(|secret| text.contains(secret.as_str()));
     ensure!(found.is_none(), "a secret is in {place}");
     Ok(())
-}
-
-/// A trust policy as people write it.
-pub(crate) fn policy(namespace: &str, account: &str) -> String {
-    let host = ISSUER.trim_start_matches("https://");
-    json!({"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow",
-        "Principal": {"Federated": format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{host}")},
-        "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {"StringEquals": {
-            format!("{host}:aud"): "sts.amazonaws.com",
-            format!("{host}:sub"): format!("system:serviceaccount:{namespace}:{account}"),
-        }},
-    }]})
-    .to_string()
 }
 
 /// The message of the condition `RoleAssumable`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::fixtures::{OTHER_ROLE, ROLE};
-use e2e::sts::Fault;
+use e2e::sts::{Fault, trust_policy};
 use e2e::{Namespace, audit, expect, wait};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -13,7 +13,7 @@ use podidentity_api::PodIdentityBinding;
 use podidentity_api::Reason;
 use serde_json::json;
 
-use super::{APP, Asking, acts, policy, told};
+use super::{APP, Asking, acts, told};
 use crate::world::World;
 
 /// How long a converged binding is watched. Silence can only be measured by listening for a while.
@@ -29,7 +29,7 @@ pub(crate) async fn killed(_: Arc<World>, _: Namespace) -> Result<()> {
     asking
         .work(async {
             let namespace = asking.namespace("killed").await?;
-            asking.aws.change(|aws| aws.role(ROLE, &policy(&namespace.name, "another")));
+            asking.aws.change(|aws| aws.role(ROLE, &trust_policy(&namespace.name, "another")));
             let before = asking.bind(&namespace, "Require").await?;
             told(&namespace, "False", Reason::RoleNotAssumable).await?;
             let refused = asking.asked(&namespace);
