@@ -82,6 +82,22 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Flags stand behind the command: one before it is refused.
+    #[test]
+    fn no_output_or_page_prints_a_flag_before_the_command() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut printed = 0;
+        for folder in ["tests/cases", "../core/tests/cases", "../../e2e/tests/cli/snapshots", "../../docs"] {
+            for entry in walkdir::WalkDir::new(root.join(folder)) {
+                let path = entry.unwrap().into_path();
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                printed += text.matches("kubectl podidentity ").count();
+                assert!(!text.contains("kubectl podidentity -"), "{}", path.display());
+            }
+        }
+        assert!(printed > 100, "only {printed} commands were found");
+    }
+
     #[test]
     fn values_are_those_that_the_webhook_takes() {
         for (flags, expected) in [

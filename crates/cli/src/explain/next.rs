@@ -44,7 +44,7 @@ fn of_binding(subject: &Subject<'_>, reason: Reason) -> Option<String> {
             format!("Create it: kubectl -n {namespace} create serviceaccount {account}")
         }
         Reason::Suspended => {
-            format!("Resume it: kubectl podidentity -n {namespace} resume pib/{}", binding(subject))
+            format!("Resume it: kubectl podidentity resume -n {namespace} pib/{}", binding(subject))
         }
         Reason::InvalidSpec => format!("Correct it: kubectl -n {namespace} edit pib {}", binding(subject)),
         Reason::AnnotationConflict => {
@@ -126,7 +126,7 @@ fn verified(subject: &Subject<'_>) -> String {
     let (namespace, account) = (&subject.snapshot.namespace, &subject.snapshot.service_account_name);
     format!(
         "Nothing here. If AWS calls are refused all the same, have the trust policy judged: aws iam get-role --role-name \
-         {name} | kubectl podidentity -n {namespace} trust sa/{account} -f -"
+         {name} | kubectl podidentity trust -n {namespace} sa/{account} -f -"
     )
 }
 
@@ -178,8 +178,8 @@ fn restart(subject: &Subject<'_>) -> String {
         .owning_binding()
         .is_some_and(|owner| owner.status.as_ref().is_some_and(|status| !status.conditions.is_empty()));
     match verdict.wait() {
-        Some(Wait::Release) => format!("Release it: kubectl podidentity -n {namespace} release pib/{binding}"),
-        Some(Wait::Suspended) => format!("Resume it: kubectl podidentity -n {namespace} resume pib/{binding}"),
+        Some(Wait::Release) => format!("Release it: kubectl podidentity release -n {namespace} pib/{binding}"),
+        Some(Wait::Suspended) => format!("Resume it: kubectl podidentity resume -n {namespace} pib/{binding}"),
         Some(Wait::HeldBack | Wait::Reverted) => format!("{id} {}", message()),
         Some(Wait::Policy) => format!("Restart it: {by_hand}"),
         _ if verdict.failed() => message(),
@@ -188,7 +188,7 @@ fn restart(subject: &Subject<'_>) -> String {
              hand: {by_hand}"
         ),
         _ => format!(
-            "Nothing: the operator restarts {id}; follow it with kubectl podidentity -n {namespace} status {binding} -w"
+            "Nothing: the operator restarts {id}; follow it with kubectl podidentity status -n {namespace} {binding} -w"
         ),
     }
 }

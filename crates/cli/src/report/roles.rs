@@ -36,7 +36,7 @@ pub(super) fn write(views: &[View], out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "<p>Whether the trust policy of a role lets a service account in: <code>aws iam get-role --role-name ROLE | \
-         kubectl podidentity -n NAMESPACE trust sa/NAME -f -</code></p>"
+         kubectl podidentity trust -n NAMESPACE sa/NAME -f -</code></p>"
     )?;
     writeln!(
         out,

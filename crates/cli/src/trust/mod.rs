@@ -269,10 +269,10 @@ impl Question {
         WebIdentity { issuer: self.issuer.clone(), subject: self.subject.clone(), audience: self.audience.clone() }
     }
 
-    /// What names the account or binding on the command line.
+    /// The arguments that ask about the account or binding.
     pub(crate) fn object(&self) -> String {
         match &self.object {
-            Some((namespace, target)) => format!("-n {namespace} trust {target}"),
+            Some((namespace, target)) => format!("trust -n {namespace} {target}"),
             None => format!("trust --issuer {} --subject {}", self.issuer, self.subject),
         }
     }

@@ -3,14 +3,14 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use e2e::sts::Sts;
+use e2e::sts::{ACCOUNT, ISSUER, Sts, trust_policy};
 use e2e::{Operator, expect};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use podidentity_api::PodIdentityBinding;
 use podidentity_api::Reason;
 use podidentity_api::names::condition;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -18,9 +18,7 @@ use crate::promises::Promises;
 use crate::{APP, Demo, NEW_ROLE};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/my-guarded-role";
-const ACCOUNT: &str = "111122223333";
 const SERVICE_ACCOUNT: &str = "my-service-account";
-const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 impl Demo<'_> {
     /// A double of AWS and the operator that asks it. Neither is asked anything before the last chapter.
@@ -29,7 +27,7 @@ impl Demo<'_> {
         aws.change(|world| {
             world.provider(ACCOUNT, ISSUER);
             // The policy names another service account, as policies do that were copied.
-            world.role(ROLE, &policy("system:serviceaccount:default:another-account"));
+            world.role(ROLE, &trust_policy("default", "another-account"));
         });
         let endpoint = format!("--sts-endpoint={}", aws.url());
         let operator = Operator::start_installed(self.control_plane, &[&endpoint]).await?;
@@ -80,7 +78,7 @@ impl Demo<'_> {
         self.screen.command(&format!(
             "aws iam get-role --role-name my-guarded-role | kubectl podidentity trust pib/{APP} -f - -o policy"
         ));
-        let wrong = policy("system:serviceaccount:default:another-account");
+        let wrong = trust_policy("default", "another-account");
         let corrected = self.corrected(&wrong).await?;
         self.screen.block(corrected.trim_end());
         aws.change(|world| world.role(ROLE, &corrected));
@@ -93,7 +91,7 @@ impl Demo<'_> {
         let kubeconfig = format!("--kubeconfig={}", self.control_plane.kubeconfig().display());
         let target = format!("pib/{APP}");
         let mut child = Command::new(plugin)
-            .args([&kubeconfig, "-n", "default", "trust", &target, "-f", "-", "-o", "policy"])
+            .args(["trust", &target, "-n", "default", &kubeconfig, "-f", "-", "-o", "policy"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -109,15 +107,4 @@ impl Demo<'_> {
 
 fn said(binding: &PodIdentityBinding) -> String {
     expect::condition_of(binding, condition::READY).map(|it| it.message.clone()).unwrap_or_default()
-}
-
-fn policy(subject: &str) -> String {
-    let host = ISSUER.trim_start_matches("https://");
-    let document = json!({"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow",
-        "Principal": {"Federated": format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{host}")},
-        "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {"StringEquals": {format!("{host}:aud"): "sts.amazonaws.com", format!("{host}:sub"): subject}},
-    }]});
-    document.to_string()
 }
