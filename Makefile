@@ -69,7 +69,7 @@ unit: ## Unit, golden and property tests
 	@echo "== unit, golden and property tests"
 	@cargo test
 	@echo "== a million steps of the simulated cluster"
-	@cargo test -p podidentity-core --test converge -- --ignored --nocapture
+	@cargo test -p podidentity-core --test converge -- --ignored --nocapture a_million_steps_converge
 
 # UPDATE=1 records the first thousand answers, which the unit tests compare with.
 .PHONY: oracles
