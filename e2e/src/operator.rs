@@ -17,7 +17,7 @@ use crate::kubeconfig::{self, User};
 use crate::ports::Port;
 use crate::process::Process;
 use crate::wait::{self, DEADLINE};
-use crate::{ControlPlane, audit};
+use crate::{ControlPlane, Namespace, audit, repository};
 
 /// The operator's namespace.
 pub const NAMESPACE: &str = "podidentity-system";
@@ -49,6 +49,11 @@ pub async fn may(client: &Client, attributes: &Value, allowed: bool) -> Result<(
     .await
 }
 
+/// The right to ask for tokens of a namespace's service accounts.
+pub fn tokens_of(namespace: &str) -> Value {
+    json!({"namespace": namespace, "verb": "create", "resource": "serviceaccounts", "subresource": "token"})
+}
+
 /// A running operator; it ends when this is dropped.
 #[derive(Debug)]
 pub struct Operator {
@@ -62,6 +67,14 @@ impl ControlPlane {
         self.install_operator().await?;
         self.apply_folder("config/guard").await?;
         self.install_injection().await
+    }
+
+    /// Lets the operator ask for tokens of a namespace's service accounts, where `config/preflight` is installed.
+    pub async fn permit_preflight(&self, namespace: &Namespace) -> Result<()> {
+        namespace.mark(&json!({"labels": {"podidentity.dev/preflight": "enabled"}})).await?;
+        let folder = repository().join("config/preflight/rights").display().to_string();
+        self.kubectl(&["apply", "--namespace", &namespace.name, "-k", &folder]).await?;
+        may(&self.client(), &tokens_of(&namespace.name), true).await
     }
 
     /// Installs the custom resource and the operator's rights.

@@ -52,6 +52,7 @@ impl Campaign {
         let control_plane =
             ControlPlane::start_with(&Options { nodes: NODES, audit: false, ..Options::default() }).await?;
         control_plane.install().await?;
+        control_plane.apply_folder("config/preflight").await?;
         Ok(Self { rig: Rig::new(Arc::new(control_plane)).await?, references: Mutex::default() })
     }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::rules::Deed;
 use crate::fixtures::{self, ROLE, role_annotation};
+use crate::sts::{self, Sts};
 use crate::{Component, ControlPlane, Namespace, expect, injection, wait};
 
 /// A story without faults.
@@ -43,6 +44,8 @@ pub enum World {
     Fleet,
     /// As running, but with the role `other` its pods never become ready.
     Picky,
+    /// As running; the operator may ask AWS, which knows the cluster and no role.
+    Aws,
 }
 
 /// What somebody does, or waits for.
@@ -58,6 +61,8 @@ pub enum Step {
     Release(String),
     /// Deletes a binding.
     Unbind(String),
+    /// AWS's roles trust the service account `app` from now on.
+    Trust,
     /// Creates the service account `app`.
     CreateAccount,
     /// Creates the Deployment `app` with two pods, as soon as pods would get this role.
@@ -82,12 +87,23 @@ pub enum Step {
     Pods(Option<String>),
 }
 
+/// Where a case takes place.
+#[derive(Clone, Copy)]
+pub struct Stage<'a> {
+    /// The namespace of the case.
+    pub namespace: &'a Namespace,
+    /// The control plane.
+    pub control_plane: &'a ControlPlane,
+    /// The AWS of a world that has one.
+    pub aws: Option<&'a Sts>,
+}
+
 impl World {
     /// Creates it.
     pub async fn create(self, namespace: &Namespace) -> Result<()> {
         match self {
             Self::Empty => Ok(()),
-            Self::Running => {
+            Self::Running | Self::Aws => {
                 namespace.create(fixtures::service_account("app")?).await?;
                 deployment(namespace, "app", 2, &json!({})).await
             }
@@ -122,11 +138,12 @@ async fn deployment(namespace: &Namespace, name: &str, replicas: i32, annotation
 
 impl Step {
     /// Does it; waits for what it waits for no longer than `patience`.
-    pub async fn take(&self, namespace: &Namespace, control_plane: &ControlPlane, patience: Duration) -> Result<()> {
-        self.attempt(namespace, control_plane, patience).await.with_context(|| format!("step {self:?}"))
+    pub async fn take(&self, stage: Stage<'_>, patience: Duration) -> Result<()> {
+        self.attempt(stage, patience).await.with_context(|| format!("step {self:?}"))
     }
 
-    async fn attempt(&self, namespace: &Namespace, control_plane: &ControlPlane, patience: Duration) -> Result<()> {
+    async fn attempt(&self, stage: Stage<'_>, patience: Duration) -> Result<()> {
+        let Stage { namespace, control_plane, aws } = stage;
         match self {
             Self::Bind(name, spec) => {
                 let mut binding = fixtures::binding_with(name, "app", ROLE, spec)?;
@@ -145,6 +162,12 @@ impl Step {
                 namespace.change::<PodIdentityBinding>(name, &patch).await.map(|_| ())
             }
             Self::Unbind(name) => namespace.delete::<PodIdentityBinding>(name).await,
+            Self::Trust => {
+                let aws = aws.context("the world has no AWS")?;
+                let policy = sts::trust_policy(&namespace.name, "app");
+                aws.change(|world| [ROLE, fixtures::OTHER_ROLE].iter().for_each(|role| world.role(role, &policy)));
+                Ok(())
+            }
             Self::CreateAccount => namespace.create(fixtures::service_account("app")?).await.map(|_| ()),
             Self::CreateDeployment(role) => {
                 injection::in_force(namespace, "app", role).await?;

@@ -53,6 +53,8 @@ pub fn all() -> Vec<Case> {
         stripped(),
         suspended(),
         adopted(),
+        asked(),
+        repaired(),
     ]
 }
 
@@ -135,4 +137,18 @@ pub fn suspended() -> Case {
 /// All is right already: nothing is restarted.
 pub fn adopted() -> Case {
     case("adopted", World::Adopted, 0, &[ROLE], vec![bind(json!({})), ready(2)])
+}
+
+/// AWS is asked before a role is put in force, and before it changes.
+pub fn asked() -> Case {
+    let to_other = change(json!({"roleArn": OTHER_ROLE}));
+    let steps = vec![Step::Trust, bind(json!({"preflight": "Require"})), ready(2), to_other, ready(2)];
+    case("asked", World::Aws, 2, &[ROLE, OTHER_ROLE], steps)
+}
+
+/// AWS refuses until the trust policy is corrected.
+pub fn repaired() -> Case {
+    let refused = reasoned(condition::ROLE_ASSUMABLE, "False", Reason::RoleNotAssumable);
+    let steps = vec![bind(json!({"preflight": "Require"})), refused, Step::Trust, ready(2)];
+    case("repaired", World::Aws, 1, &[ROLE], steps)
 }

@@ -117,7 +117,7 @@ fn normal_annotations(meta: &ObjectMeta) -> BTreeMap<String, String> {
 
 fn normal_binding(binding: &PodIdentityBinding) -> Value {
     let mut status = json!(binding.status);
-    remove_keys(&mut status, &["lastTransitionTime", "annotatedAt", "restoredAt", "uid", "at"]);
+    remove_keys(&mut status, &["lastTransitionTime", "annotatedAt", "restoredAt", "uid", "serviceAccountUid", "at"]);
     json!({"metadata": normal_meta(&binding.metadata), "spec": binding.spec, "status": status})
 }
 
@@ -204,7 +204,11 @@ fn remove_empty(value: &mut Value) {
 
 fn without_made_up_names(text: &str) -> String {
     // The mark of a revocation is made of the binding's uid.
-    let made_up = [(r"\b(app|second)-[a-z0-9]{5,10}-[a-z0-9]{5}\b", "$1-POD"), (r"\brevoked-[0-9a-f]+", "revoked-UID")];
+    let made_up = [
+        (r"\b(app|second)-[a-z0-9]{5,10}-[a-z0-9]{5}\b", "$1-POD"),
+        (r"\brevoked-[0-9a-f]+", "revoked-UID"),
+        (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
+    ];
     made_up.into_iter().fold(text.to_owned(), |text, (pattern, name)| match Regex::new(pattern) {
         Ok(pattern) => pattern.replace_all(&text, name).into_owned(),
         Err(_) => text,

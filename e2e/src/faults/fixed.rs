@@ -1,5 +1,7 @@
 //! Faults that are not bound to a point of a reference run: they are put into the cases as they are.
 
+use std::time::Duration;
+
 use podidentity_api::Reason;
 use podidentity_api::names::condition;
 
@@ -9,6 +11,7 @@ use super::endstate::Likeness;
 use super::plan::Plan;
 use super::rules::Deed;
 use crate::fixtures::ROLE;
+use crate::sts::Fault;
 
 /// What the operator watches.
 pub const WATCHED: [&str; 8] = [
@@ -40,6 +43,7 @@ pub fn plans() -> Vec<Plan> {
         rivals(),
         control_plane(),
         clocks(),
+        aws(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -238,13 +242,38 @@ fn clocks() -> Vec<Plan> {
     plans
 }
 
+/// AWS answers badly, once and for a while.
+fn aws() -> Vec<Plan> {
+    let troubles = [
+        ("hang", Fault::Hang(Duration::from_secs(20))),
+        ("truncated", Fault::Truncated),
+        ("page of a proxy", Fault::Page(502)),
+        ("login page", Fault::Page(200)),
+        ("nothing", Fault::Empty(503)),
+        ("throttled", Fault::Throttled),
+        ("internal error", Fault::Internal),
+        ("issuer not reached", Fault::Issuer),
+        ("another subject", Fault::OtherSubject("system:serviceaccount:other:app".to_owned())),
+    ];
+    let mut plans = Vec::new();
+    for (what, fault) in troubles {
+        for times in [1, 3] {
+            let mut plan = Plan::new("AWS in trouble", &cases::asked(), &format!("{what} {times} times"), Vec::new());
+            plan.sts = vec![fault.clone(); times];
+            plan.patience = 240;
+            plans.push(plan);
+        }
+    }
+    plans
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_rule_of_the_fixed_plans_is_understood() {
-        let without = ["two operators", "injection absent, then back", "clock wrong"];
+        let without = ["two operators", "injection absent, then back", "clock wrong", "AWS in trouble"];
         for plan in plans() {
             assert!(!plan.rules.is_empty() || without.contains(&plan.class.as_str()), "{} has no rules", plan.id);
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::case::{Case, Step};
 use super::endstate::Likeness;
 use super::rules::{Action, Rule};
+use crate::sts::Fault;
 
 /// How long a wait may take if a plan does not say otherwise.
 const PATIENCE: u64 = 120;
@@ -23,6 +24,9 @@ pub struct Plan {
     /// What breaks.
     #[serde(default)]
     pub rules: Vec<Rule>,
+    /// What goes wrong with the first requests to AWS.
+    #[serde(default)]
+    pub sts: Vec<Fault>,
     /// How closely the end state has to resemble that of the expected one.
     #[serde(default)]
     pub likeness: Likeness,
@@ -58,6 +62,7 @@ impl Plan {
             class: class.to_owned(),
             case: case.clone(),
             rules,
+            sts: Vec::new(),
             likeness: Likeness::Exact,
             same_as: None,
             operators: 1,

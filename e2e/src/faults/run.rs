@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use futures::future::BoxFuture;
 use futures::{FutureExt, future};
 
+use super::case::{Stage, World};
 use super::endstate::{EndState, Likeness, differences};
 use super::journal::Journal;
 use super::leases;
@@ -15,6 +16,7 @@ use super::oracles::{self, Problem};
 use super::plan::Plan;
 use super::proxy::{Helper, Proxy};
 use super::rules::{Deed, Rule};
+use crate::sts::{self, Sts};
 use crate::{ControlPlane, Namespace, Operator, operator};
 
 /// How long nothing may be written in the end.
@@ -103,17 +105,19 @@ impl Rig {
         let namespace = self.control_plane.namespace("faults").await?;
         plan.case.world.create(&namespace).await.context("the world before")?;
         let observer = Observer::start(&namespace);
+        let aws = self.aws(plan, &namespace).await?;
         let mut crew = Crew::default();
         if plan.elected {
             leases::permit(&namespace).await?;
         }
         for number in 0..plan.operators {
-            crew.add(self, &namespace, number, plan).await?;
+            crew.add(self, &namespace, number, plan, aws.as_ref()).await?;
             if plan.elected && number == 0 {
                 leases::taken(&namespace).await?;
             }
         }
-        let done = self.story(plan, expected, &namespace, &crew).await;
+        let stage = Stage { namespace: &namespace, control_plane: &self.control_plane, aws: aws.as_ref() };
+        let done = self.story(plan, expected, stage, &crew).await;
         let done =
             done.with_context(|| format!("in namespace {}\nthe operator's log:\n{}", namespace.name, crew.tail()));
         let Told { steps, at_rest, restless } = done?;
@@ -128,7 +132,7 @@ impl Rig {
             usage: crew.usage(),
             log: crew.log(),
             out_of_turn: if plan.elected { leases::out_of_turn(&crew.journals()) } else { Vec::new() },
-            disturbed: plan.operators > 1 || plan.is_exclusive(),
+            disturbed: plan.operators > 1 || plan.is_exclusive() || !plan.sts.is_empty(),
             recovery: first.map_or(Duration::ZERO, |first| at_rest.saturating_duration_since(first)),
             journal,
         };
@@ -137,18 +141,26 @@ impl Rig {
         Ok(evidence)
     }
 
+    /// The AWS of a world that has one.
+    async fn aws(&self, plan: &Plan, namespace: &Namespace) -> Result<Option<Sts>> {
+        if plan.case.world != World::Aws {
+            return Ok(None);
+        }
+        self.control_plane.permit_preflight(namespace).await?;
+        let aws = Sts::start(&self.control_plane.client()).await?;
+        aws.change(|world| {
+            world.provider(sts::ACCOUNT, sts::ISSUER);
+            world.faults.extend(plan.sts.iter().cloned());
+        });
+        Ok(Some(aws))
+    }
+
     /// The steps, and then until all is as it should be.
-    async fn story(
-        &self,
-        plan: &Plan,
-        expected: Option<&EndState>,
-        namespace: &Namespace,
-        crew: &Crew,
-    ) -> Result<Told> {
+    async fn story(&self, plan: &Plan, expected: Option<&EndState>, stage: Stage<'_>, crew: &Crew) -> Result<Told> {
         let patience = plan.patience();
         let mut steps = Vec::new();
         for step in &plan.case.steps {
-            let step = step.take(namespace, &self.control_plane, patience);
+            let step = step.take(stage, patience);
             tokio::select! {
                 done = step => done?,
                 ended = crew.ended() => return Err(ended),
@@ -157,7 +169,7 @@ impl Rig {
         }
         let began = Instant::now();
         if let Some(expected) = expected {
-            while !resembles(namespace, expected, plan.likeness).await && began.elapsed() < patience {
+            while !resembles(stage.namespace, expected, plan.likeness).await && began.elapsed() < patience {
                 tokio::time::sleep(Duration::from_millis(700)).await;
             }
         }
@@ -236,7 +248,14 @@ impl Helper for Member {
 }
 
 impl Crew {
-    async fn add(&mut self, rig: &Rig, namespace: &Namespace, number: usize, plan: &Plan) -> Result<()> {
+    async fn add(
+        &mut self,
+        rig: &Rig,
+        namespace: &Namespace,
+        number: usize,
+        plan: &Plan,
+        aws: Option<&Sts>,
+    ) -> Result<()> {
         // Faults are the first one's; the others are well.
         let rules: &[Rule] = if number == 0 { &plan.rules } else { &[] };
         let member = Arc::new(Member {
@@ -252,7 +271,8 @@ impl Crew {
         if plan.has_its_own_clock() {
             env.extend(rig.control_plane.clock(&namespace.name)?);
         }
-        let args = if plan.elected { leases::arguments(&namespace.name) } else { Vec::new() };
+        let mut args = if plan.elected { leases::arguments(&namespace.name) } else { Vec::new() };
+        args.extend(aws.map(|aws| format!("--sts-endpoint={}", aws.url())));
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let operator = Operator::start_with(&name, &rig.control_plane, proxy.server(), &args, env).await?;
         let _ = member.operator.set(operator);

@@ -29,6 +29,9 @@ const CHOSEN: &[&str] = &[
     "lease renewal refused/bound/",
     "lease stolen/fleet/",
     "leader killed/role-changed/",
+    "crash after a write/asked/create-serviceaccounts.token",
+    "write refused/repaired/create-serviceaccounts.token",
+    "AWS in trouble/asked/throttled",
 ];
 
 /// The beginnings that no plan's name has: something was renamed, and would be left out in silence.

@@ -55,16 +55,12 @@ impl Asking {
     /// A namespace that asks for preflights, where the operator has the right to them.
     pub(crate) async fn namespace(&self, name: &str) -> Result<Namespace> {
         let namespace = self.control_plane.namespace(name).await?;
-        namespace.mark(&json!({"labels": {"podidentity.dev/preflight": "enabled"}})).await?;
-        let folder = e2e::repository().join("config/preflight/rights").display().to_string();
-        self.control_plane.kubectl(&["apply", "--namespace", &namespace.name, "-k", &folder]).await?;
-        self.may_have_tokens(&namespace, true).await?;
+        self.control_plane.permit_preflight(&namespace).await?;
         Ok(namespace)
     }
 
     pub(crate) async fn may_have_tokens(&self, namespace: &Namespace, allowed: bool) -> Result<()> {
-        let attributes = json!({"namespace": namespace.name, "verb": "create", "resource": "serviceaccounts", "subresource": "token"});
-        operator::may(&self.control_plane.client(), &attributes, allowed).await
+        operator::may(&self.control_plane.client(), &operator::tokens_of(&namespace.name), allowed).await
     }
 
     /// The role of both names trusts the service account.
