@@ -87,7 +87,7 @@ fuzz: ## Fuzz every parser of foreign bytes for some minutes; CASES=1000000 for 
 	@PROPTEST_CASES=$(CASES) cargo test -p kubectl-podidentity --bin kubectl-podidentity fuzz::
 
 .PHONY: e2e
-e2e: controlplane tools shells ## End-to-end tests on a real control plane
+e2e: controlplane tools e2e-packages ## End-to-end tests on a real control plane
 	@echo "== end-to-end tests"
 	@cargo build -p podidentity-operator -p kubectl-podidentity
 	@rm -rf $(STATUSES)
@@ -102,14 +102,14 @@ scenario: controlplane ## Run the end-to-end scenarios whose name contains NAME,
 	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bins
 	@cargo test -p e2e --test scenarios -- "$(NAME)"
 
-# Tests run the kubectl plugin in real shells and terminals; without one its tests are ignored.
-.PHONY: shells
-shells:
-	@for tool in tmux zsh fish; do command -v $$tool > /dev/null || echo "$$tool is missing, running: apt-get install $$tool"; done
-	@command -v tmux > /dev/null && command -v zsh > /dev/null && command -v fish > /dev/null \
-	  || apt-get install -y tmux zsh fish > /dev/null 2>&1 \
-	  || { apt-get update && apt-get install -y tmux zsh fish; } > /dev/null 2>&1 \
-	  || echo "tmux, zsh or fish is missing, and so are the tests of the plugin that need it: apt-get install tmux zsh fish"
+# Shells and a terminal for the kubectl plugin, and proxies. None of the packages starts a service.
+.PHONY: e2e-packages
+e2e-packages:
+	@present() { command -v tmux && command -v zsh && command -v fish && command -v tinyproxy && command -v microsocks; } > /dev/null; \
+	install() { apt-get install -y tmux zsh fish tinyproxy-bin microsocks > /dev/null 2>&1; }; \
+	present && exit 0; echo "programs that tests use are missing, running: apt-get install tmux zsh fish tinyproxy-bin microsocks"; \
+	install || { apt-get update > /dev/null 2>&1 && install; } \
+	  || echo "they are missing, and so are the tests that need them: apt-get install tmux zsh fish tinyproxy-bin microsocks"
 
 .PHONY: gitops
 gitops: controlplane ## Test bindings with Argo CD's, Flux's and Helm's own code, over the statuses of the last make e2e

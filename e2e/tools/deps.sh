@@ -8,6 +8,8 @@ list() {
 tmux|command -v tmux|make e2e|the plugin runs in a real terminal; without it those tests are ignored
 zsh|command -v zsh|make e2e|shell completion of the plugin; without it those tests are ignored
 fish|command -v fish|make e2e|shell completion of the plugin; without it those tests are ignored
+tinyproxy-bin|command -v tinyproxy|make e2e|an HTTP proxy before the API server; without it its scenarios are ignored
+microsocks|command -v microsocks|make e2e|a SOCKS proxy before the API server; without it its scenarios are ignored
 prometheus|command -v promtool && command -v prometheus|make alerts|unit tests of the alerts, queries of the dashboard; unpacked into the cache, not installed
 buildah|command -v buildah|make image-test|builds the image without a daemon; without it the image is not tested
 umoci|command -v umoci|make image-test|unpacks the image; without it the image is not tested
@@ -24,7 +26,7 @@ while IFS='|' read -r package present target why; do
   if eval "$present" > /dev/null 2>&1; then state=installed
   elif cached "$package"; then state=cached
   else state=missing; missing+=("$package"); fi
-  printf '  %-12s %-10s %-16s %s\n' "$package" "$state" "$target" "$why"
+  printf '  %-13s %-10s %-16s %s\n' "$package" "$state" "$target" "$why"
 done < <(list)
 command -v python3 > /dev/null || echo "  python3 is missing, and no target installs it: make alerts needs it"
 if [ ${#missing[@]} -eq 0 ]; then

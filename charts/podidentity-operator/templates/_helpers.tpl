@@ -31,6 +31,7 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
 {{/* Settings as variables. An empty setting is left to the operator. */}}
 {{- define "podidentity-operator.env" -}}
 {{- $settings := .Values.settings -}}
+{{- $listen := printf "%s:%v" .Values.http.address .Values.http.port -}}
 {{- range $variable, $value := dict
   "PODIDENTITY_LOG_FORMAT" $settings.logFormat
   "RUST_LOG" $settings.logLevel
@@ -38,6 +39,7 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
   "PODIDENTITY_REQUIRE_GRANTS" .Values.grants.required
   "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS" $settings.maxConcurrentRollouts
   "OTEL_EXPORTER_OTLP_ENDPOINT" $settings.otlpEndpoint
+  "PODIDENTITY_LISTEN" (ternary "" $listen (eq $listen "[::]:8080"))
   "PODIDENTITY_STALLED_AFTER" $settings.stalledAfter
   "PODIDENTITY_LEASE_DURATION" .Values.leaderElection.leaseDuration
   "PODIDENTITY_LEASE_RENEW_DEADLINE" .Values.leaderElection.renewDeadline

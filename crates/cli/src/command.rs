@@ -82,7 +82,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// Flags stand behind the command: one before it is refused.
+    /// One way of writing them: flags stand behind the command, though before it they are taken as well.
     #[test]
     fn no_output_or_page_prints_a_flag_before_the_command() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

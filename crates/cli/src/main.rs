@@ -67,11 +67,12 @@ use clap_complete::CompleteEnv;
 use cluster::Failure;
 use command::Cli;
 use exit::Exit;
+use flags::order;
 
 fn main() -> ExitCode {
     // Answers the shell and ends if it is one that asks. By its own name: the completion of kubectl is kubectl's.
     CompleteEnv::with_factory(Cli::command).bin(env!("CARGO_PKG_NAME")).complete();
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(order::command_first(&Cli::command(), std::env::args_os().collect()));
     let stdout = io::stdout();
     let colour = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
     // Not anstream's: manifests have to come out as they are.

@@ -5,7 +5,8 @@
 //! kubelet, which is short, is always answered.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tracing::{debug, info};
@@ -41,6 +44,8 @@ struct Limits {
 const LIMITS: Limits = Limits { connections: 64, headers: Duration::from_secs(5), connection: Duration::from_secs(60) };
 /// Bytes of a request that are kept.
 const BUFFER: usize = 16 * 1024;
+/// Connections that wait to be taken.
+const BACKLOG: i32 = 128;
 /// After an error that is not of one connection, such as too many open files.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
 
@@ -53,12 +58,50 @@ pub(crate) struct CannotListen {
 }
 
 /// Starts to serve; an error if the address cannot be had.
-pub(crate) async fn serve(address: SocketAddr, health: Health, metrics: Exposition) -> Result<(), CannotListen> {
-    let listener = TcpListener::bind(address).await.map_err(|error| CannotListen { address, error })?;
+pub(crate) fn serve(address: SocketAddr, health: Health, metrics: Exposition) -> Result<(), CannotListen> {
+    let listener = listener(address).map_err(|error| CannotListen { address, error })?;
     let bound = listener.local_addr().map_err(|error| CannotListen { address, error })?;
     info!(address = %bound, "serving /metrics, /livez and /readyz");
     tokio::spawn(accept(listener, routes(health, Arc::new(metrics)), LIMITS));
     Ok(())
+}
+
+/// All addresses of IPv6 are those of IPv4, too, whatever the machine's default is. Where IPv6 is switched off, they are
+/// those of IPv4 alone.
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    listener_by(address, bind)
+}
+
+fn listener_by(
+    address: SocketAddr,
+    bind: impl Fn(SocketAddr) -> io::Result<std::net::TcpListener>,
+) -> io::Result<TcpListener> {
+    let bound = match bind(address) {
+        Err(error) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && is_without_ipv6(&error) => {
+            info!(%error, "no IPv6 here, listening on IPv4 alone");
+            bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()))
+        }
+        bound => bound,
+    };
+    TcpListener::from_std(bound?)
+}
+
+fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // A new process takes the port over while connections of the last one linger.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// No such family of addresses, or no such address.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
 }
 
 /// Takes connections until the process ends.
@@ -136,6 +179,29 @@ mod tests {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
         rest(&mut stream).await
+    }
+
+    #[tokio::test]
+    async fn all_addresses_are_those_of_both_families() {
+        let listener = listener("[::]:0".parse().unwrap()).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(accept(listener, Router::new().route("/", get(|| async { INDEX })), LIMITS));
+        for host in ["127.0.0.1", "[::1]"] {
+            assert!(ask(format!("{host}:{port}").parse().unwrap()).await.contains("/livez"), "{host}");
+        }
+    }
+
+    /// As the kernel refuses it: without IPv6 there is no such family; switched off later there is no such address.
+    #[tokio::test]
+    async fn without_ipv6_all_addresses_are_those_of_ipv4() {
+        for errno in [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL] {
+            let refusing = |address: SocketAddr| {
+                if address.is_ipv6() { Err(io::Error::from_raw_os_error(errno.raw_os_error())) } else { bind(address) }
+            };
+            let listener = listener_by("[::]:0".parse().unwrap(), refusing).unwrap();
+            assert!(listener.local_addr().unwrap().is_ipv4());
+            assert!(listener_by("[::1]:0".parse().unwrap(), refusing).is_err(), "this address was asked for");
+        }
     }
 
     const PATIENT: Duration = Duration::from_secs(600);

@@ -60,7 +60,7 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     let (heartbeats, load) = (Heartbeats::default(), queue.load());
     let health = Health::new(heartbeats.clone(), load.clone(), leadership.leads(), args.stalled_after);
     let sources = Sources { index: index.clone(), load, heartbeats: heartbeats.clone(), leads: leadership.leads() };
-    http::serve(args.listen, health.clone(), Exposition::new(&metrics, &sources)).await?;
+    http::serve(args.listen, health.clone(), Exposition::new(&metrics, &sources))?;
 
     let scope = args.watch_scope();
     if args.require_grants && scope == WatchScope::Cluster {

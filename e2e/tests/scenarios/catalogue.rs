@@ -4,11 +4,16 @@ use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
     argo, bad_input, dashboard, decisions, deletion, denied, disturbed, enforcement, grants, injection, install, kinds,
-    lifecycle, observed, ownership, plugin, preflight, process, replicas, rights, rollouts, schema, told, workloads,
+    lifecycle, observed, ownership, plugin, preflight, process, proxies, replicas, rights, rollouts, schema, told,
+    workloads,
 };
 
 /// Needs an image; ignored where there is none.
 pub(crate) const IMAGE: &str = "the_image_runs_the_operator";
+
+/// Need proxies, Debian packages; ignored where there are none.
+pub(crate) const OPERATOR_PROXIES: &str = "the_operator_works_through_proxies";
+pub(crate) const PLUGIN_PROXIES: &str = "the_plugin_works_through_proxies";
 
 /// Name, place and scenario.
 #[rustfmt::skip] // one line for each
@@ -48,6 +53,8 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("preflight_drift_is_restored_while_aws_is_down_and_then_it_is_quiet", Shared, |w, n| Box::pin(preflight::process::drift_and_silence(w, n))),
         ("preflight_the_guard_lets_through_what_it_says", Shared, |w, n| Box::pin(preflight::guard::transcript(w, n))),
         ("preflight_without_label_or_right_a_binding_says_so", Shared, |w, n| Box::pin(preflight::guard::each_part_is_needed(w, n))),
+        (OPERATOR_PROXIES, Shared, |w, n| Box::pin(proxies::of_the_operator(w, n))),
+        (PLUGIN_PROXIES, Shared, |w, n| Box::pin(proxies::of_the_plugin(w, n))),
         // Installation, and rights.
         ("no_right_is_spare", Shared, |w, n| Box::pin(rights::none_is_spare(w, n))),
         ("no_right_is_spare_in_a_namespace", Shared, |w, n| Box::pin(rights::none_is_spare_in_a_namespace(w, n))),

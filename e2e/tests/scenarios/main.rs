@@ -27,6 +27,7 @@ mod ownership;
 mod plugin;
 mod preflight;
 mod process;
+mod proxies;
 mod replicas;
 mod rights;
 mod rollouts;
@@ -77,7 +78,12 @@ fn trials(runtime: &Arc<Runtime>, worlds: &Arc<Worlds>) -> Vec<Trial> {
         let trial = Trial::test(name, move || {
             Ok(runtime.block_on(worlds.run(place, scenario)).map_err(|error| format!("{error:#}"))?)
         });
-        trial.with_ignored_flag(name == catalogue::IMAGE && !install::image::is_there())
+        let lacks_a_program = match name {
+            catalogue::IMAGE => !install::image::is_there(),
+            catalogue::OPERATOR_PROXIES | catalogue::PLUGIN_PROXIES => !proxies::are_there(),
+            _ => false,
+        };
+        trial.with_ignored_flag(lacks_a_program)
     };
     catalogue::all().into_iter().map(|(name, place, scenario)| trial(name, place, scenario)).collect()
 }

@@ -6,10 +6,9 @@ mod progress;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use podidentity_api::PodIdentityBinding;
-use podidentity_cluster::http::connection::{AnswerTime, ConnectError, Connection, Options, connect};
+use podidentity_cluster::http::connection::{ConnectError, Connection, connect};
 use podidentity_cluster::http::discovery::{NoIssuer, issuer};
 use podidentity_cluster::read::injectors::{injectors, pod_labels};
 use podidentity_cluster::read::{ReadError, ReadScope, Reading, read};
@@ -17,7 +16,7 @@ use podidentity_core::injector::Injectors;
 use podidentity_core::objects::{Map, ObservedAccount};
 use podidentity_core::snapshot::{Config, Snapshot};
 
-use crate::flags::{ConnectionArgs, ScopeArgs, USER_AGENT};
+use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::view::{View, views};
 
 pub(crate) use names::did_you_mean;
@@ -38,9 +37,6 @@ pub(crate) enum Failure {
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),
 }
-
-/// As good as none.
-const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Runs what waits for the cluster.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
@@ -72,22 +68,10 @@ pub(crate) struct Views {
 impl Session {
     /// Connects; nothing is read yet.
     pub(crate) async fn open(connection: &ConnectionArgs, scope: &ScopeArgs) -> Result<Self, Failure> {
-        let options = Options {
-            kubeconfig: connection.kubeconfig.clone(),
-            context: connection.context.clone(),
-            cluster: connection.cluster.clone(),
-            user: connection.user.clone(),
-            impersonate: connection.impersonate.clone(),
-            impersonate_groups: connection.impersonate_groups.clone(),
-            answers: connection
-                .request_timeout
-                .map_or(AnswerTime::List, |limit| AnswerTime::AtMost(if limit.is_zero() { NO_LIMIT } else { limit })),
-            user_agent: USER_AGENT.to_owned(),
-        };
         let settings = connection.webhook.settings();
         let config = Config { settings, issuer: connection.issuer.clone(), ..Config::default() };
         let grants = connection.require_grants;
-        let connection = connect(&options).await?;
+        let connection = connect(&connection.options()).await?;
         let own = scope.namespace.clone().unwrap_or_else(|| connection.namespace.clone());
         let namespace = (!scope.all_namespaces).then_some(own);
         Ok(Self {

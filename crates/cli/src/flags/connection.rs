@@ -4,11 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
+use podidentity_cluster::http::connection::{AnswerTime, Options};
+use podidentity_cluster::http::overrides::Overrides;
 
 use super::{WebhookArgs, completion};
 
 /// The `User-Agent` of all requests.
 pub(crate) const USER_AGENT: &str = concat!("kubectl-podidentity/", env!("CARGO_PKG_VERSION"));
+
+/// As good as none.
+const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
@@ -29,6 +34,34 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) user: Option<String>,
 
+    /// URL of the API server
+    #[arg(short, long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+
+    /// File with the certificates of the API server's authority, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) certificate_authority: Option<String>,
+
+    /// Do not check the API server's certificate
+    #[arg(long, conflicts_with = "certificate_authority")]
+    pub(crate) insecure_skip_tls_verify: bool,
+
+    /// The name that the API server's certificate has to have
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tls_server_name: Option<String>,
+
+    /// Bearer token. Other users of the machine can see it in the list of processes; a kubeconfig hides it
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+
+    /// File with the client's certificate, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) client_certificate: Option<String>,
+
+    /// File with the client's key, PEM
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub(crate) client_key: Option<String>,
+
     /// User to impersonate
     #[arg(long = "as", value_name = "USER")]
     pub(crate) impersonate: Option<String>,
@@ -36,6 +69,10 @@ pub(crate) struct ConnectionArgs {
     /// Group to impersonate. Can be repeated
     #[arg(long = "as-group", value_name = "GROUP", requires = "impersonate", action = ArgAction::Append)]
     pub(crate) impersonate_groups: Vec<String>,
+
+    /// UID to impersonate
+    #[arg(long = "as-uid", value_name = "UID", requires = "impersonate")]
+    pub(crate) impersonate_uid: Option<String>,
 
     /// How long one request may take, for example 30s or 2m; 0: as long as it takes
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -64,6 +101,35 @@ pub(crate) struct ConnectionArgs {
         help_heading = "How the cluster's operator is configured"
     )]
     pub(crate) require_grants: Option<bool>,
+}
+
+impl ConnectionArgs {
+    /// How the client is made.
+    pub(crate) fn options(&self) -> Options {
+        let answers = self
+            .request_timeout
+            .map_or(AnswerTime::List, |limit| AnswerTime::AtMost(if limit.is_zero() { NO_LIMIT } else { limit }));
+        Options {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            cluster: self.cluster.clone(),
+            user: self.user.clone(),
+            overrides: Overrides {
+                server: self.server.clone(),
+                certificate_authority: self.certificate_authority.clone(),
+                insecure_skip_tls_verify: self.insecure_skip_tls_verify,
+                tls_server_name: self.tls_server_name.clone(),
+                token: self.token.clone(),
+                client_certificate: self.client_certificate.clone(),
+                client_key: self.client_key.clone(),
+            },
+            impersonate: self.impersonate.clone(),
+            impersonate_groups: self.impersonate_groups.clone(),
+            impersonate_uid: self.impersonate_uid.clone(),
+            answers,
+            user_agent: USER_AGENT.to_owned(),
+        }
+    }
 }
 
 #[derive(Debug, Args)]

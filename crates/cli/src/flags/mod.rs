@@ -3,6 +3,7 @@
 pub(crate) mod completion;
 mod connection;
 mod input;
+pub(crate) mod order;
 pub(crate) mod target;
 mod webhook;
 

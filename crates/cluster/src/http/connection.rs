@@ -1,17 +1,21 @@
 //! The one builder of clients, for operator and plugin: kubeconfig or service account,
 //! impersonation, time limits, clock.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::Response;
+use http::{Response, Uri};
+use hyper_util::client::legacy::Error as HyperError;
 use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
-use tower::util::MapResponseLayer;
+use tower::BoxError;
+use tower::util::{MapErrLayer, MapResponseLayer};
 
 use super::clock::Clock;
 use super::heartbeat::SILENCE;
+use super::overrides::Overrides;
 use super::retry::{self, Retry};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,10 +37,14 @@ pub struct Options {
     pub cluster: Option<String>,
     /// Name of the user in the kubeconfig.
     pub user: Option<String>,
+    /// What replaces values of the kubeconfig.
+    pub overrides: Overrides,
     /// User to impersonate.
     pub impersonate: Option<String>,
     /// Groups to impersonate.
     pub impersonate_groups: Vec<String>,
+    /// UID to impersonate.
+    pub impersonate_uid: Option<String>,
     /// How long an answer may take.
     pub answers: AnswerTime,
     /// The `User-Agent` of all requests.
@@ -103,6 +111,10 @@ pub async fn connect(options: &Options) -> Result<Connection, ConnectError> {
         config.auth_info.impersonate = Some(user.clone());
         config.auth_info.impersonate_groups = Some(options.impersonate_groups.clone()).filter(|all| !all.is_empty());
     }
+    if let Some(uid) = &options.impersonate_uid {
+        let uid = uid.parse().map_err(|_| ConnectError::ImpersonateUid)?;
+        config.headers.push((http::HeaderName::from_static("impersonate-uid"), uid));
+    }
     let user_agent = options.user_agent.parse().map_err(|_| ConnectError::UserAgent)?;
     config.headers.push((http::header::USER_AGENT, user_agent));
     let (namespace, server) = (config.default_namespace.clone(), config.cluster_url.to_string());
@@ -121,6 +133,16 @@ async fn configuration(options: &Options) -> Result<Config, ConnectError> {
         cluster: options.cluster.clone(),
         user: options.user.clone(),
     };
+    if !options.overrides.is_empty() {
+        let kubeconfig = match &options.kubeconfig {
+            Some(path) => Kubeconfig::read_from(path)?,
+            // Without a kubeconfig the flags say it all.
+            None if options.overrides.server.is_some() => Kubeconfig::read().unwrap_or_default(),
+            None => Kubeconfig::read()?,
+        };
+        let kubeconfig = options.overrides.put_into(kubeconfig, &chosen);
+        return Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?);
+    }
     Ok(match &options.kubeconfig {
         Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &chosen).await?,
         None if options.context.is_some() || options.cluster.is_some() || options.user.is_some() => {
@@ -132,13 +154,49 @@ async fn configuration(options: &Options) -> Result<Config, ConnectError> {
 
 /// A client whose answers set the clock.
 fn client(config: Config, clock: &Clock) -> Result<Client, ConnectError> {
+    let proxy = config.proxy_url.as_ref().map(without_password);
     let builder = ClientBuilder::try_from(config).map_err(|error| ConnectError::Setup(Box::new(error)))?;
     let clock = clock.clone();
     let observing = MapResponseLayer::new(move |answer: Response<_>| {
         clock.observe(answer.headers());
         answer
     });
-    Ok(builder.with_layer(&observing).build())
+    let builder = builder.with_layer(&observing);
+    Ok(match proxy {
+        Some(proxy) => builder.with_layer(&MapErrLayer::new(move |error| behind(&proxy, error))).build(),
+        None => builder.build(),
+    })
+}
+
+/// An error of whoever connects through a proxy names it: kubeconfig and environment may have been forgotten.
+fn behind(proxy: &str, error: BoxError) -> BoxError {
+    let mut next: Option<&(dyn Error + 'static)> = Some(&*error);
+    let mut connecting = false;
+    while let Some(cause) = next {
+        connecting |= cause.downcast_ref::<HyperError>().is_some_and(HyperError::is_connect);
+        next = cause.source();
+    }
+    if !connecting {
+        return error;
+    }
+    Box::new(BehindProxy { proxy: proxy.to_owned(), error })
+}
+
+/// No connection through a proxy.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "through the proxy {proxy} (proxy-url of the kubeconfig, or HTTPS_PROXY; NO_PROXY names what is reached without)"
+)]
+struct BehindProxy {
+    proxy: String,
+    #[source]
+    error: BoxError,
+}
+
+/// The URL of a proxy without user and password.
+fn without_password(url: &Uri) -> String {
+    let host = url.authority().map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default());
+    format!("{}://{}", url.scheme_str().unwrap_or("http"), host.unwrap_or_default())
 }
 
 /// The names of the contexts, for completion.
@@ -162,7 +220,26 @@ pub enum ConnectError {
     /// The configuration cannot be used.
     #[error("the cluster's configuration cannot be used: {0}")]
     Setup(#[source] Box<kube::Error>),
+    /// The UID has characters that no header may have.
+    #[error("the UID to impersonate is not valid in a header")]
+    ImpersonateUid,
     /// The user agent has characters that no header may have.
     #[error("the user agent is not valid in a header")]
     UserAgent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_named_without_its_password() {
+        for (url, named) in [
+            ("http://proxy.example.com:3128", "http://proxy.example.com:3128"),
+            ("http://user:secret@proxy.example.com:3128", "http://proxy.example.com:3128"),
+            ("socks5://user:secret@[::1]:1080", "socks5://[::1]:1080"),
+        ] {
+            assert_eq!(without_password(&url.parse().unwrap()), named);
+        }
+    }
 }

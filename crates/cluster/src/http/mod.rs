@@ -15,6 +15,7 @@ pub mod error;
 pub mod fence;
 pub mod heartbeat;
 pub mod layers;
+pub mod overrides;
 pub mod page_size;
 pub mod retry;
 pub mod telemetry;

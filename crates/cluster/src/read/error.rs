@@ -19,7 +19,7 @@ pub enum ReadError {
     /// The resource is not served.
     #[error("this cluster does not know {0}: the custom resource is not installed")]
     Absent(String),
-    /// NoTelemetry answers.
+    /// Nobody answers.
     #[error("the API server does not answer: {0}\nIs the cluster up, and is this the right --context?")]
     Unreachable(String),
     /// The answer took too long.

@@ -51,8 +51,8 @@ pub(crate) struct Args {
     #[arg(long, env = "PODIDENTITY_DRY_RUN", value_name = "MODE", default_value = "off", num_args = 0..=1, default_missing_value = "report", require_equals = true)]
     pub(crate) dry_run: DryRun,
 
-    /// Address of the HTTP server: /metrics, /livez, /readyz.
-    #[arg(long, env = "PODIDENTITY_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080", value_parser = values::address, help_heading = "Health")]
+    /// Address of the HTTP server: /metrics, /livez, /readyz. [::] is every address of IPv6 and IPv4.
+    #[arg(long, env = "PODIDENTITY_LISTEN", value_name = "ADDRESS", default_value = "[::]:8080", value_parser = values::address, help_heading = "Health")]
     pub(crate) listen: SocketAddr,
 
     /// How long a watch may give no sign of life, not even a bookmark (at least one in two
@@ -150,7 +150,7 @@ mod tests {
     fn bad_values_are_refused_with_advice() {
         for (args, advice) in [
             (&["--concurrency=0"][..], "whole number of at least 1"),
-            (&["--listen=8080"], "for example 0.0.0.0:8080"),
+            (&["--listen=8080"], "for example [::]:8080"),
             (&["--stalled-after=5"], "for example 3m or 300s"),
             (&["--lease-duration=5"], "for example 15s or 2m"),
             (&["--stalled-after=2m"], "at least 150s"),

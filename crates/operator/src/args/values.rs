@@ -36,7 +36,7 @@ pub(crate) fn silence(text: &str) -> Result<Duration, String> {
 
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        "must be an IP address and a port, for example 0.0.0.0:8080, [::]:8080 or 127.0.0.1:8080".to_owned()
+        "must be an IP address and a port, for example [::]:8080, 0.0.0.0:8080 or 127.0.0.1:8080".to_owned()
     })
 }
 
