@@ -114,7 +114,10 @@ pub struct PodIdentityBindingSpec {
     pub rollout: Rollout,
 
     /// What to do when another field manager owns the service account's annotation with another value. `Report` leaves
-    /// it alone and says who owns it. `Override` takes it over.
+    /// it alone and says who owns it. `TakeOver` does so as well, unless the value was the declared one when the binding
+    /// wrote it: then the annotation is the binding's from there on, and whoever changes it later is put right. That is
+    /// for a manager that will not write again, such as `kubectl annotate`, a restore, or a script. `Override` takes the
+    /// annotation over whatever its value.
     #[serde(default)]
     pub on_conflict: ConflictPolicy,
 
@@ -253,6 +256,8 @@ pub enum ConflictPolicy {
     /// Leave the annotation alone and report who owns it.
     #[default]
     Report,
+    /// Go on alone from a value that was the same as the declared one: a later change of it is the binding's.
+    TakeOver,
     /// Take the annotation over.
     Override,
 }

@@ -108,8 +108,8 @@ pub(crate) fn said(command: &str, Cluster { snapshots, around }: &Cluster, case:
             let planned: Vec<_> = snapshots.iter().filter_map(|it| plan::planned(it, plan::Change::None)).collect();
             plan::write(&planned, args.output, paint, &mut out).unwrap();
         }
-        Command::Adopt(_) => {
-            let proposals: Vec<_> = snapshots.iter().filter_map(adopt::propose).collect();
+        Command::Adopt(args) => {
+            let proposals: Vec<_> = snapshots.iter().filter_map(|it| adopt::propose(it, args.on_conflict())).collect();
             adopt::write(&proposals, &mut out).unwrap();
             out.extend(
                 proposals

@@ -251,7 +251,7 @@ mod tests {
                 "4: spec.tokenExpirationSeconds: must be of type integer, not string",
             ),
             ("  audience: a b\n", "4: spec.audience: must not contain spaces"),
-            ("  onConflict: Fight\n", "4: spec.onConflict: must be one of Report, Override, is \"Fight\""),
+            ("  onConflict: Fight\n", "4: spec.onConflict: must be one of Report, TakeOver, Override, is \"Fight\""),
             ("  rolearn: x\n", "4: spec.rolearn: is not a field of a binding"),
             ("  rollout:\n    maxConcurrent: 0\n", "5: spec.rollout.maxConcurrent: must be at least 1"),
             (

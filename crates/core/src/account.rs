@@ -1,5 +1,8 @@
 //! The service account: what stands on it, who wrote it, and whether we may write.
 
+mod foreign_owner;
+mod restorations;
+
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,16 +16,10 @@ use crate::provenance::Provenance;
 use crate::settings::{IdentityAnnotation, Settings};
 use crate::time::whole_seconds;
 
-/// After so many restorations in a row the other manager is left alone until it falls silent.
-const RESTORATIONS_BEFORE_CONTESTED: i32 = 5;
-/// After this much calm, restorations are counted from zero again.
-const CALM_AFTER: SignedDuration = SignedDuration::from_hours(1);
-/// The other manager is taken to have stopped when it has not written for this long; twice as long
-/// after each further restoration, so that one who comes back every few minutes is left alone as
-/// well.
-const FIRST_SILENCE: SignedDuration = SignedDuration::from_secs(60);
-/// But no longer than this.
-const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(30);
+pub use foreign_owner::ForeignOwner;
+use foreign_owner::foreign_owner;
+use restorations::contested_until;
+pub use restorations::restorations_with_this_one;
 
 /// What an admission policy has changed is written again after this long.
 const REWRITTEN_RETRY: SignedDuration = SignedDuration::from_mins(10);
@@ -69,19 +66,6 @@ pub enum AccountState {
     },
 }
 
-/// Another manager's value in the place of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForeignOwner {
-    /// Annotation key.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-    /// The field manager, empty if managedFields do not tell.
-    pub manager: String,
-    /// When the manager last wrote.
-    pub time: Option<Timestamp>,
-}
-
 /// What is known of the service account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -99,17 +83,6 @@ pub struct Account {
     pub co_owners: Vec<String>,
     /// For whom our annotations were written.
     pub provenance: Option<Provenance>,
-}
-
-impl ForeignOwner {
-    /// The field manager, in words.
-    pub fn named(&self) -> String {
-        if self.manager.is_empty() {
-            "an unknown field manager".to_owned()
-        } else {
-            format!("field manager {}", self.manager)
-        }
-    }
 }
 
 impl Account {
@@ -236,7 +209,10 @@ fn state(
         }
         // What we owned alone and somebody else has removed or taken was ours: that is drift, and
         // we take it back. What we owned together with somebody who has changed it is a conflict.
-        let shared = foreign.as_ref().is_some_and(|foreign| was_co_owner(binding, &foreign.manager));
+        // One who takes over goes on alone from the value that both had.
+        let policy = binding.spec.on_conflict;
+        let shared = policy != ConflictPolicy::TakeOver
+            && foreign.as_ref().is_some_and(|foreign| was_co_owner(binding, &foreign.manager));
         let taken = !owned.contains(key)
             && !shared
             && was_ours(account, binding, *key == settings.annotation(IdentityAnnotation::RoleArn));
@@ -247,7 +223,7 @@ fn state(
             }
             drift = Some(what);
         } else if let Some(foreign) = foreign.as_ref()
-            && binding.spec.on_conflict != ConflictPolicy::Override
+            && !takes(policy, foreign.is_shared)
         {
             return AccountState::Conflict(foreign.clone());
         }
@@ -256,6 +232,16 @@ fn state(
     let complete = annotations.iter().all(|(key, desired_value)| value(account, key) == Some(desired_value));
     let desired_keys: BTreeSet<String> = annotations.into_keys().collect();
     if complete && owned == desired_keys { AccountState::InForce } else { AccountState::Outdated { force, drift } }
+}
+
+/// Whether another manager's annotation is taken over. `shared`: we own it as well, so its value was the declared one
+/// when we wrote it.
+fn takes(policy: ConflictPolicy, shared: bool) -> bool {
+    match policy {
+        ConflictPolicy::Report => false,
+        ConflictPolicy::TakeOver => shared,
+        ConflictPolicy::Override => true,
+    }
 }
 
 /// What admission has made of the value that we wrote, as long as it is not to be written again.
@@ -306,35 +292,6 @@ fn described(key: &str, foreign: Option<&ForeignOwner>) -> String {
     }
 }
 
-fn foreign_owner(account: &ServiceAccount, key: &str) -> Option<ForeignOwner> {
-    let value = value(account, key)?.to_owned();
-    let others: Vec<_> = field_owners(&account.metadata, key, false).collect();
-    if others.len() == 1 && others[0].manager == names::FIELD_MANAGER {
-        return None;
-    }
-    let other = others.into_iter().find(|owner| owner.manager != names::FIELD_MANAGER);
-    let (manager, time) = other.map_or_else(|| (String::new(), None), |owner| (owner.manager, owner.time));
-    Some(ForeignOwner { key: key.to_owned(), value, manager, time })
-}
-
-/// For how long the other has to be silent before a contested annotation is written again, and when
-/// that will be; `None` if it may be written now.
-fn contested_until(
-    binding: &PodIdentityBinding,
-    foreign: Option<&ForeignOwner>,
-    now: Timestamp,
-) -> Option<(SignedDuration, Timestamp)> {
-    let restored = binding.status.as_ref()?.service_account.as_ref()?;
-    let last = restored.restored_at.as_ref()?.0;
-    if restored.restored < RESTORATIONS_BEFORE_CONTESTED || last + CALM_AFTER <= now {
-        return None;
-    }
-    let doublings = (restored.restored - RESTORATIONS_BEFORE_CONTESTED).min(10);
-    let silence = (FIRST_SILENCE * 2_i32.pow(doublings.unsigned_abs())).min(LONGEST_SILENCE);
-    let retry_at = foreign.and_then(|foreign| foreign.time).unwrap_or(last).max(last) + silence;
-    (retry_at > now).then_some((silence, retry_at))
-}
-
 /// Whether the role stands there by a later write of ours than the status knows of. Where nothing
 /// else has changed only a restoration makes us write: one that was not told, because the operator
 /// ended before or the answer was lost.
@@ -351,14 +308,6 @@ pub(crate) fn has_unreported_restoration(account: &Account, binding: &PodIdentit
     // known.
     let since = known.annotated_at.as_ref().map(|time| time.0).max(Some(in_force.last_transition_time.0));
     account.annotated_at.map(whole_seconds) > since
-}
-
-/// How many restorations in a row there have been, counting the one that is being made now.
-pub fn restorations_with_this_one(binding: &PodIdentityBinding, now: Timestamp) -> i32 {
-    let seen = binding.status.as_ref().and_then(|status| status.service_account.as_ref());
-    let last = seen.and_then(|seen| seen.restored_at.as_ref()).map(|time| time.0);
-    let counted = seen.map_or(0, |seen| seen.restored);
-    if last.is_some_and(|last| last + CALM_AFTER > now) { counted.saturating_add(1) } else { 1 }
 }
 
 /// When the role that is there was written, whoever did it. Of several owners of the same value the

@@ -33,6 +33,7 @@ pub mod selector;
 
 pub mod desired_identity;
 pub mod expectation;
+pub mod manager;
 pub mod mark;
 
 pub mod provenance;

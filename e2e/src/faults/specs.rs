@@ -21,7 +21,7 @@ fn fields() -> Vec<(&'static str, Vec<Value>)> {
         ("rollout.onFailure", vec![json!("Halt"), json!("Continue"), json!("Rollback")]),
         ("rollout.progressDeadlineSeconds", vec![json!(600), json!(60)]),
         ("rollout.workloadSelector", vec![json!({"matchLabels": null}), json!({"matchLabels": {"app": "app"}})]),
-        ("onConflict", vec![json!("Report"), json!("Override")]),
+        ("onConflict", vec![json!("Report"), json!("TakeOver"), json!("Override")]),
         ("deletionPolicy", vec![json!("Release"), json!("Revoke"), json!("Retain")]),
     ]
 }

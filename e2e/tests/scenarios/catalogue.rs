@@ -94,6 +94,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         // Who owns the service account.
         ("the_younger_binding_takes_over_without_a_gap", Shared, |w, n| Box::pin(ownership::handed_over(w, n))),
         ("another_owner_is_named_and_overridden_if_asked", Shared, |w, n| Box::pin(ownership::conflict(w, n))),
+        ("an_annotation_that_was_written_once_is_taken_over", Shared, |w, n| Box::pin(ownership::taken_over(w, n))),
         ("another_owner_who_gives_up_is_succeeded", Shared, |w, n| Box::pin(ownership::conflict_given_up(w, n))),
         ("an_annotation_changed_by_another_is_restored", Shared, |w, n| Box::pin(ownership::drift(w, n))),
         ("a_suspended_binding_writes_nothing", Shared, |w, n| Box::pin(ownership::suspended(w, n))),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::expect::{self, role_of, rolled};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE, role_annotation};
 use e2e::history::History;
-use e2e::{Namespace, audit, wait};
+use e2e::{Namespace, audit, injection, wait};
 use futures::try_join;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -62,6 +62,36 @@ pub(crate) async fn conflict(_: Arc<World>, namespace: Namespace) -> Result<()> 
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     expect::pods_have(&namespace, "app", 1, ROLE).await?;
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 1)
+}
+
+/// Under `TakeOver`. What `kubectl annotate` and a restore have written is as the binding declares it; nobody will write
+/// it again, and the first change of the role is not held up by it. One who writes again is put right.
+pub(crate) async fn taken_over(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    namespace.create(fixtures::service_account("app")?).await?;
+    let value = format!("{}={ROLE}", role_annotation());
+    let annotate = ["annotate", "--overwrite", "-n", &namespace.name, "serviceaccount", "app", &value];
+    world.control_plane.kubectl(&annotate).await?;
+    namespace.take_over::<ServiceAccount>("velero-server", "app", annotation(ROLE)).await?;
+    injection::in_force(&namespace, "app", ROLE).await?;
+    let before = running(&namespace, "app", 1).await?;
+    namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
+    expect::ready(&namespace, "app").await?;
+    rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)?;
+
+    change(&namespace, json!({"roleArn": OTHER_ROLE})).await?;
+    let message = expect::stalled(&namespace, "app", Reason::AnnotationConflict).await?;
+    ensure!(message.contains("TakeOver"), "the way out is not named: {message}");
+    expect::annotated(&namespace, "app", Some(ROLE)).await?;
+
+    change(&namespace, json!({"onConflict": "TakeOver"})).await?;
+    expect::ready(&namespace, "app").await?;
+    expect::annotated(&namespace, "app", Some(OTHER_ROLE)).await?;
+    expect::pods_have(&namespace, "app", 1, OTHER_ROLE).await?;
+    rolled(&before, &expect::rolled_out(&namespace, "app").await?, 1)?;
+
+    world.control_plane.kubectl(&annotate).await?;
+    restored(&namespace, 1).await?;
+    expect::annotated(&namespace, "app", Some(OTHER_ROLE)).await.map(drop)
 }
 
 pub(crate) async fn conflict_given_up(_: Arc<World>, namespace: Namespace) -> Result<()> {

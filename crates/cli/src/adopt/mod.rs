@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::Args;
+use podidentity_api::ConflictPolicy;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_core::objects::managed_by;
 use podidentity_core::snapshot::Snapshot;
@@ -54,8 +55,19 @@ pub(crate) struct AdoptArgs {
     #[arg(long)]
     pub(crate) with_eksctl_labels: bool,
 
+    /// Let the bindings have the annotations from now on (onConflict: TakeOver): for annotations of kubectl annotate, of a
+    /// restore, or of a tool that no longer writes them
+    #[arg(long)]
+    pub(crate) take_over: bool,
+
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
+}
+
+impl AdoptArgs {
+    pub(crate) fn on_conflict(&self) -> ConflictPolicy {
+        if self.take_over { ConflictPolicy::TakeOver } else { ConflictPolicy::Report }
+    }
 }
 
 /// Runs the command.
@@ -69,7 +81,7 @@ pub(crate) fn run(args: &AdoptArgs, out: &mut dyn Write) -> Result<Exit, Failure
             .read(false, |snapshot| {
                 let asked = is_asked_for(&snapshot, &targets, args.with_eksctl_labels);
                 let bound_by = snapshot.bindings.first().and_then(|binding| binding.metadata.name.clone());
-                Some(Account { bound_by, proposal: asked.then(|| propose(&snapshot)).flatten() })
+                Some(Account { bound_by, proposal: asked.then(|| propose(&snapshot, args.on_conflict())).flatten() })
             })
             .await?;
         let mut messages = Messages::new();

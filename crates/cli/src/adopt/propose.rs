@@ -1,6 +1,6 @@
 //! The binding for one service account.
 
-use podidentity_api::{PodIdentityBindingSpec, RolloutPolicy};
+use podidentity_api::{ConflictPolicy, PodIdentityBindingSpec, RolloutPolicy};
 use podidentity_core::arn::RoleArn;
 use podidentity_core::forecast::Forecast;
 use podidentity_core::foreign::shown;
@@ -26,11 +26,12 @@ pub(crate) struct Proposal {
 
 /// The binding that declares what the service account's annotations say and, applied, restarts nothing; `None` if
 /// there is nothing to adopt.
-pub(crate) fn propose(snapshot: &Snapshot) -> Option<Proposal> {
+pub(crate) fn propose(snapshot: &Snapshot, on_conflict: ConflictPolicy) -> Option<Proposal> {
     let settings = &snapshot.config.settings;
     let account = snapshot.service_account.as_deref().filter(|_| snapshot.bindings.is_empty())?;
-    let role_only = unbound::declared(&snapshot.service_account_name, account, settings)?;
-    let mut comments = vec![origin(snapshot, account, settings)];
+    let mut role_only = unbound::declared(&snapshot.service_account_name, account, settings)?;
+    role_only.on_conflict = on_conflict;
+    let mut comments = vec![origin(snapshot, account, settings, on_conflict)];
     let title = format!("sa/{} in {}", shown(&snapshot.service_account_name), shown(&snapshot.namespace));
     if let Err(problem) = role_only.role_arn.parse::<RoleArn>() {
         comments.push(Comment::of(&[&"Cannot be bound: its role is not the ARN of an IAM role."]));
@@ -91,7 +92,7 @@ fn with_the_rest(
 }
 
 /// When the annotation was written, and which tool keeps the account. Who wrote it is for `explain` to tell.
-fn origin(snapshot: &Snapshot, account: &ServiceAccount, settings: &Settings) -> Comment {
+fn origin(snapshot: &Snapshot, account: &ServiceAccount, settings: &Settings, on_conflict: ConflictPolicy) -> Comment {
     let (namespace, name) = (Name::of(&snapshot.namespace), Name::of(&snapshot.service_account_name));
     let mut comment = Comment::of(&[&"ServiceAccount ", &namespace, &"/", &name, &": annotated"]);
     let times = field_owners(&account.metadata, &settings.annotation(IdentityAnnotation::RoleArn), false)
@@ -104,7 +105,11 @@ fn origin(snapshot: &Snapshot, account: &ServiceAccount, settings: &Settings) ->
     for (index, keeper) in keepers.iter().enumerate() {
         comment.push(&[if index == 0 { &"; kept by " } else { &", " }, &keeper.tool]);
     }
-    comment.push(&[if keepers.is_empty() { &"." } else { &", which has to go on saying the same." }]);
+    comment.push(&[match on_conflict {
+        _ if keepers.is_empty() => &".",
+        ConflictPolicy::TakeOver => &", from which the binding takes it over: remove it there.",
+        ConflictPolicy::Report | ConflictPolicy::Override => &", which has to go on saying the same.",
+    }]);
     comment
 }
 
@@ -156,6 +161,8 @@ struct Declared {
     #[serde(skip_serializing_if = "Option::is_none")]
     sts_regional_endpoints: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    on_conflict: Option<ConflictPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rollout: Option<Policy>,
 }
 
@@ -176,6 +183,7 @@ fn document(snapshot: &Snapshot, spec: &PodIdentityBindingSpec) -> Document {
             audience: spec.audience.clone(),
             token_expiration_seconds: spec.token_expiration_seconds,
             sts_regional_endpoints: spec.sts_regional_endpoints,
+            on_conflict: (spec.on_conflict != ConflictPolicy::default()).then_some(spec.on_conflict),
             rollout: manual.then_some(Policy { policy: "Manual" }),
         },
     }

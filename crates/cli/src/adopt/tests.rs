@@ -1,5 +1,6 @@
 //! What is printed is read again as kubectl reads it, by YAML 1.1: it holds bindings, and nothing else.
 
+use podidentity_api::ConflictPolicy;
 use proptest::prelude::*;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -50,7 +51,8 @@ fn attacked(role: &str, text: &str) -> Value {
 }
 
 fn printed(object: &Value) -> String {
-    let proposals: Vec<_> = cluster(&object.to_string()).snapshots.iter().filter_map(propose).collect();
+    let proposals: Vec<_> =
+        cluster(&object.to_string()).snapshots.iter().filter_map(|it| propose(it, ConflictPolicy::Report)).collect();
     let mut out = Vec::new();
     write(&proposals, &mut out).unwrap();
     String::from_utf8(out).unwrap()

@@ -1,6 +1,7 @@
 //! The one thing to do next.
 
 use podidentity_api::Reason;
+use podidentity_core::account::AccountState;
 use podidentity_core::finding::{Finding, FindingReason};
 use podidentity_core::rollout::Wait;
 
@@ -49,9 +50,13 @@ fn of_binding(subject: &Subject<'_>, reason: Reason) -> Option<String> {
         Reason::InvalidSpec => format!("Correct it: kubectl -n {namespace} edit pib {}", binding(subject)),
         Reason::AnnotationConflict => {
             let binding = binding(subject);
+            let policy = match subject.case().map(|case| &case.account.state) {
+                Some(AccountState::Conflict(foreign)) if foreign.is_shared => "TakeOver",
+                _ => "Override",
+            };
             format!(
-                "Make both agree, or let the binding take the annotation over: kubectl -n {namespace} patch pib {binding} \
-                 --type merge -p '{{\"spec\":{{\"onConflict\":\"Override\"}}}}'"
+                "Make both agree, or let the binding have the annotation: kubectl -n {namespace} patch pib {binding} \
+                 --type merge -p '{{\"spec\":{{\"onConflict\":\"{policy}\"}}}}'"
             )
         }
         Reason::ServiceAccountClaimed => {

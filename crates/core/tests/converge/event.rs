@@ -1,6 +1,6 @@
 //! What can happen, and how often it does.
 
-use podidentity_api::{DeletionPolicy, FailurePolicy, PreflightPolicy, RolloutPolicy};
+use podidentity_api::{ConflictPolicy, DeletionPolicy, FailurePolicy, PreflightPolicy, RolloutPolicy};
 use proptest::prelude::*;
 
 use crate::sim::{PodTrouble, UnmanagedKind};
@@ -67,7 +67,7 @@ pub enum Event {
 /// A change of a binding's spec.
 #[derive(Clone, Copy, Debug)]
 pub enum SpecChange {
-    Override(bool),
+    OnConflict(ConflictPolicy),
     Suspend(bool),
     Audience(bool),
     Lifetime(bool),
@@ -139,7 +139,8 @@ fn spec_change() -> impl Strategy<Value = SpecChange> {
         1 => Just(DeletionPolicy::Release), 3 => Just(DeletionPolicy::Revoke), 1 => Just(DeletionPolicy::Retain)
     ];
     prop_oneof![
-        any::<bool>().prop_map(SpecChange::Override),
+        prop_oneof![Just(ConflictPolicy::Report), Just(ConflictPolicy::TakeOver), Just(ConflictPolicy::Override)]
+            .prop_map(SpecChange::OnConflict),
         prop_oneof![2 => Just(false), 1 => Just(true)].prop_map(SpecChange::Suspend),
         any::<bool>().prop_map(SpecChange::Audience),
         any::<bool>().prop_map(SpecChange::Lifetime),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use podidentity_api::{ConflictPolicy, PodIdentityBinding, names};
+use podidentity_api::{PodIdentityBinding, names};
 use podidentity_core::assess::Assessment;
 use podidentity_core::objects::{Pod, ServiceAccount, Workload, WorkloadKind};
 use podidentity_core::outcome::{Outcome, ProblemKind};
@@ -133,9 +133,7 @@ impl World {
 
     fn change_spec(&mut self, name: &str, change: SpecChange) {
         self.cluster.edit_binding(name, |spec| match change {
-            SpecChange::Override(on) => {
-                spec.on_conflict = if on { ConflictPolicy::Override } else { ConflictPolicy::Report };
-            }
+            SpecChange::OnConflict(policy) => spec.on_conflict = policy,
             SpecChange::Suspend(on) => spec.suspend = on,
             SpecChange::Audience(on) => spec.audience = on.then(|| "a.example".to_owned()),
             SpecChange::Lifetime(on) => spec.token_expiration_seconds = on.then_some(3600),

@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, env = "PODIDENTITY_DRY_RUN", value_name = "MODE", default_value = "off", num_args = 0..=1, default_missing_value = "report", require_equals = true)]
     pub(crate) dry_run: DryRun,
 
-    /// Address of the HTTP server: /metrics, /livez, /readyz. [::] is every address of IPv6 and IPv4.
+    /// Address of the HTTP server: /metrics, /livez, /readyz. The default is every address, IPv6 and IPv4.
     #[arg(long, env = "PODIDENTITY_LISTEN", value_name = "ADDRESS", default_value = "[::]:8080", value_parser = values::address, help_heading = "Health")]
     pub(crate) listen: SocketAddr,
 

@@ -28,10 +28,11 @@ pub(super) fn owned_by_others(view: &View) -> Option<Summary> {
         AccountState::Conflict(foreign) => Some(stalled(
             Reason::AnnotationConflict,
             format!(
-                "{} of {account} is set to {:?} by {}: remove it there, or set onConflict: Override to take it over",
+                "{} of {account} is set to {:?} by {}: {}",
                 foreign.key,
                 foreign.value,
-                foreign.named()
+                foreign.named(),
+                foreign.advice()
             ),
         )),
         AccountState::Contested { drift, silence, .. } => Some(stalled(

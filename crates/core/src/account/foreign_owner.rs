@@ -1,0 +1,54 @@
+//! Another field manager that owns one of the annotations.
+
+use jiff::Timestamp;
+use podidentity_api::names;
+
+use super::value;
+use crate::manager::ManagerKind;
+use crate::objects::{ServiceAccount, field_owners};
+
+/// Another manager's value in the place of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignOwner {
+    /// Annotation key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+    /// The field manager, empty if managedFields do not tell.
+    pub manager: String,
+    /// When the manager last wrote.
+    pub time: Option<Timestamp>,
+    /// Whether we own the annotation as well: both wrote the same value.
+    pub is_shared: bool,
+}
+
+impl ForeignOwner {
+    /// The field manager, in words.
+    pub fn named(&self) -> String {
+        if self.manager.is_empty() {
+            "an unknown field manager".to_owned()
+        } else {
+            format!("field manager {}", self.manager)
+        }
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> String {
+        // A value that both wrote is taken over by the narrower policy.
+        let policy = if self.is_shared { "TakeOver" } else { "Override" };
+        ManagerKind::of(&self.manager).advice(policy)
+    }
+}
+
+/// Who owns the annotation beside us, or in our place; `None`: nobody.
+pub(super) fn foreign_owner(account: &ServiceAccount, key: &str) -> Option<ForeignOwner> {
+    let value = value(account, key)?.to_owned();
+    let others: Vec<_> = field_owners(&account.metadata, key, false).collect();
+    if others.len() == 1 && others[0].manager == names::FIELD_MANAGER {
+        return None;
+    }
+    let is_shared = others.iter().any(|owner| owner.manager == names::FIELD_MANAGER);
+    let other = others.into_iter().find(|owner| owner.manager != names::FIELD_MANAGER);
+    let (manager, time) = other.map_or_else(|| (String::new(), None), |owner| (owner.manager, owner.time));
+    Some(ForeignOwner { key: key.to_owned(), value, manager, time, is_shared })
+}

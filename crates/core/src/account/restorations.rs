@@ -1,0 +1,43 @@
+//! How often an annotation was restored, and when it is contested.
+
+use jiff::{SignedDuration, Timestamp};
+use podidentity_api::PodIdentityBinding;
+
+use super::ForeignOwner;
+
+/// After so many restorations in a row the other manager is left alone until it falls silent.
+const RESTORATIONS_BEFORE_CONTESTED: i32 = 5;
+/// After this much calm, restorations are counted from zero again.
+const CALM_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// The other manager is taken to have stopped when it has not written for this long; twice as long
+/// after each further restoration, so that one who comes back every few minutes is left alone as
+/// well.
+const FIRST_SILENCE: SignedDuration = SignedDuration::from_secs(60);
+/// But no longer than this.
+const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(30);
+
+/// For how long the other has to be silent before a contested annotation is written again, and when
+/// that will be; `None` if it may be written now.
+pub(super) fn contested_until(
+    binding: &PodIdentityBinding,
+    foreign: Option<&ForeignOwner>,
+    now: Timestamp,
+) -> Option<(SignedDuration, Timestamp)> {
+    let restored = binding.status.as_ref()?.service_account.as_ref()?;
+    let last = restored.restored_at.as_ref()?.0;
+    if restored.restored < RESTORATIONS_BEFORE_CONTESTED || last + CALM_AFTER <= now {
+        return None;
+    }
+    let doublings = (restored.restored - RESTORATIONS_BEFORE_CONTESTED).min(10);
+    let silence = (FIRST_SILENCE * 2_i32.pow(doublings.unsigned_abs())).min(LONGEST_SILENCE);
+    let retry_at = foreign.and_then(|foreign| foreign.time).unwrap_or(last).max(last) + silence;
+    (retry_at > now).then_some((silence, retry_at))
+}
+
+/// How many restorations in a row there have been, counting the one that is being made now.
+pub fn restorations_with_this_one(binding: &PodIdentityBinding, now: Timestamp) -> i32 {
+    let seen = binding.status.as_ref().and_then(|status| status.service_account.as_ref());
+    let last = seen.and_then(|seen| seen.restored_at.as_ref()).map(|time| time.0);
+    let counted = seen.map_or(0, |seen| seen.restored);
+    if last.is_some_and(|last| last + CALM_AFTER > now) { counted.saturating_add(1) } else { 1 }
+}
