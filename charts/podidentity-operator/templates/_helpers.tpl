@@ -57,6 +57,7 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
   "PODIDENTITY_IMDS_OPEN_TO_PODS" $settings.imdsOpenToPods
   "PODIDENTITY_PREFLIGHT" .Values.preflight.policy
   "PODIDENTITY_PREFLIGHT_ON_UNAVAILABLE" .Values.preflight.onUnavailable
+  "PODIDENTITY_PREFLIGHT_RECHECK" .Values.preflight.recheck
   "PODIDENTITY_STS_REGION" .Values.preflight.stsRegion
   "PODIDENTITY_STS_ENDPOINT" .Values.preflight.stsEndpoint
 }}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{PodIdentityBinding, PreflightPolicy};
 
 use crate::objects::{Namespace, Pod, ServiceAccount, Workload};
@@ -22,6 +22,9 @@ pub struct Config {
     /// Whether a binding that requires an answer goes on where there is none to be had
     /// (`--preflight-on-unavailable=proceed`), false.
     pub proceed_unasked: bool,
+    /// How long after an answer AWS is asked again about what is in force
+    /// (`--preflight-recheck`); `None`: never.
+    pub preflight_recheck: Option<SignedDuration>,
 }
 
 /// One service account with everything that bears on its identity.

@@ -88,6 +88,7 @@ async fn work(started: Started, args: &Args, shutdown: impl Future<Output = ()>)
         require_grants: args.require_grants,
         preflight: args.preflight.policy(),
         proceed_unasked: args.preflight.proceeds(),
+        preflight_recheck: args.preflight.preflight_recheck,
     };
     let reconciler = Arc::new(Reconciler {
         client,

@@ -51,6 +51,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("preflight_that_only_reports_goes_on_and_says_it", Shared, |w, n| Box::pin(preflight::answers::reported(w, n))),
         ("preflight_killed_after_an_answer_it_repeats_nothing", Shared, |w, n| Box::pin(preflight::process::killed(w, n))),
         ("preflight_drift_is_restored_while_aws_is_down_and_then_it_is_quiet", Shared, |w, n| Box::pin(preflight::process::drift_and_silence(w, n))),
+        ("preflight_a_role_in_force_that_aws_refuses_later_is_told_and_stays", Shared, |w, n| Box::pin(preflight::process::rechecked(w, n))),
         ("preflight_the_guard_lets_through_what_it_says", Shared, |w, n| Box::pin(preflight::guard::transcript(w, n))),
         ("preflight_without_label_or_right_a_binding_says_so", Shared, |w, n| Box::pin(preflight::guard::each_part_is_needed(w, n))),
         (OPERATOR_PROXIES, Shared, |w, n| Box::pin(proxies::of_the_operator(w, n))),

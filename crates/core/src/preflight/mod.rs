@@ -7,11 +7,12 @@
 //!
 //! AWS is asked about what sets or changes role or audience. What stands on the service account already is adopted, what
 //! the operator wrote before is restored, and a rollback returns, without a question: none of them may depend on AWS.
+//! What is in force may be asked about again from time to time; that is told, and undoes nothing.
 
 mod record;
 mod verdict;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{
     PodIdentityBinding, PreflightFailure, PreflightPass, PreflightPolicy, PreflightResult, PreflightStatus,
 };
@@ -79,23 +80,26 @@ impl Preflight {
         preflight.passed = status.passed.clone().filter(|it| record::is_pass_of(it, &question));
         preflight.failed = status.failed.filter(|it| record::is_failure_of(it, &question));
         preflight.recorded = status.passed;
-        preflight.look_for_due(question, &subject.judged.state, now);
+        let next = match subject.judged.state {
+            AccountState::Outdated { .. } => preflight.next(&question, None, now),
+            AccountState::InForce => preflight.next(&question, config.preflight_recheck, now),
+            _ => None,
+        };
+        match next {
+            Some(at) if at <= now => preflight.due = Some(question),
+            at => preflight.ask_at = at,
+        }
         preflight
     }
 
-    fn look_for_due(&mut self, question: Question, state: &AccountState, now: Timestamp) {
-        let writable = matches!(state, AccountState::Outdated { .. } | AccountState::InForce);
-        if self.passed.is_some() || !writable {
-            return;
-        }
-        match &self.failed {
-            None if self.changes => self.due = Some(question),
-            None => {}
+    /// When AWS is to be asked; `None`: not by itself. `recheck`: how long after an answer about what is in force.
+    fn next(&self, question: &Question, recheck: Option<SignedDuration>, now: Timestamp) -> Option<Timestamp> {
+        match (&self.passed, &self.failed) {
             // A change of the spec may be the correction.
-            Some(failed) if failed.generation != question.declared.generation || failed.next_at.0 <= now => {
-                self.due = Some(question);
-            }
-            Some(failed) => self.ask_at = Some(failed.next_at.0),
+            (_, Some(failed)) if failed.generation != question.declared.generation => Some(now),
+            (_, Some(failed)) => Some(failed.next_at.0),
+            (Some(passed), None) => Some(passed.at.0 + record::spread(question, recheck?)),
+            (None, None) => (self.changes || recheck.is_some()).then_some(now),
         }
     }
 
@@ -111,12 +115,12 @@ impl Preflight {
 
     /// Whether the service account must not be annotated: AWS has not been asked, or its answer forbids it.
     pub fn holds_back(&self) -> bool {
-        self.changes && (self.due.is_some() || self.forbids())
+        self.changes && self.passed.is_none() && (self.due.is_some() || self.forbids())
     }
 
     /// Whether the answer that there is forbids what is wanted.
     pub fn forbids(&self) -> bool {
-        let Some(failed) = self.failed.as_ref().filter(|_| self.changes) else { return false };
+        let Some(failed) = self.failed.as_ref().filter(|_| self.changes && self.passed.is_none()) else { return false };
         let proceeds = self.proceeds && failed.result == PreflightResult::Unavailable;
         self.policy == PreflightPolicy::Require && !proceeds
     }

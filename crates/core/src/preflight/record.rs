@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use podidentity_api::{PreflightFailure, PreflightPass, PreflightStatus};
+use podidentity_api::{PreflightFailure, PreflightPass, PreflightResult, PreflightStatus};
 
 use super::verdict::{Answered, Verdict};
 use crate::desired_identity::short_hash;
@@ -65,19 +65,29 @@ pub(crate) fn answered(before: Option<PreflightStatus>, answered: &Answered, now
                 at: Time(at),
                 next_at: Time(at + wait(question, attempts)),
             };
-            PreflightStatus { passed: before.passed, failed: Some(failed) }
+            // What AWS refuses now it does not allow any more. Where it cannot be asked, it is not known.
+            let refused = *result == PreflightResult::Refused;
+            let passed = before.passed.filter(|it| !(refused && is_pass_of(it, question)));
+            PreflightStatus { passed, failed: Some(failed) }
         }
     }
 }
 
-/// Up to a tenth longer than the table says, differently for each binding and attempt, so that bindings that were refused
-/// together do not ask together for ever.
 fn wait(question: &Question, attempts: i32) -> SignedDuration {
     let index = usize::try_from(attempts - 1).unwrap_or_default().min(WAITS.len() - 1);
-    let hash = short_hash(&format!("{}/{attempts}", question.declared.uid));
-    let share = i64::from_str_radix(&hash[..4], 16).unwrap_or_default();
-    let wait = WAITS[index].as_secs();
-    SignedDuration::from_secs(wait + wait * share / (10 * 0xffff))
+    longer(WAITS[index], &format!("{}/{attempts}", question.declared.uid))
+}
+
+/// How long after a pass AWS is asked again.
+pub(super) fn spread(question: &Question, recheck: SignedDuration) -> SignedDuration {
+    longer(recheck, &question.declared.uid)
+}
+
+/// Up to a tenth longer, differently for each binding and attempt, so that bindings that were answered together do not
+/// ask together for ever.
+fn longer(wait: SignedDuration, of: &str) -> SignedDuration {
+    let share = i64::from_str_radix(&short_hash(of)[..4], 16).unwrap_or_default();
+    SignedDuration::from_secs(wait.as_secs() + wait.as_secs() * share / (10 * 0xffff))
 }
 
 #[cfg(test)]

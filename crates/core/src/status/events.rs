@@ -120,14 +120,20 @@ pub fn transitions(
 fn assumable(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> Option<Transition> {
     let now = find(new, condition::ROLE_ASSUMABLE)?;
     let before = old.and_then(|old| find(old, condition::ROLE_ASSUMABLE));
-    // Another role may have passed.
+    // Another role may have passed. That the same one has passed once more is no news.
     let same = before.is_some_and(|before| {
         (&before.status, &before.reason) == (&now.status, &now.reason)
-            && (now.status != "True" || before.message == now.message)
+            && (now.status != "True" || old.and_then(passed) == passed(new))
     });
     let reason = ANSWERS.iter().copied().find(|reason| reason.is(&now.reason) && !same)?;
     let warning = now.status != "True";
     Some(Transition { warning, reason, note: now.message.clone(), workload: None })
+}
+
+/// Role, audience and UID of the service account that AWS let through.
+fn passed(status: &PodIdentityBindingStatus) -> Option<(&str, &str, Option<&str>)> {
+    let passed = status.preflight.as_ref()?.passed.as_ref()?;
+    Some((&passed.role_arn, &passed.audience, passed.service_account_uid.as_deref()))
 }
 
 /// How often the annotation was restored, and when for the last time.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{PreflightPolicy, names};
 use podidentity_core::assess::Assessment;
 use podidentity_core::objects::{ServiceAccount, Workload};
@@ -93,6 +93,8 @@ enum Entry {
     Preflight(PreflightPolicy),
     /// Its flag `--preflight-on-unavailable`: whether it goes on.
     Proceed(bool),
+    /// Its flag `--preflight-recheck`, in seconds.
+    Recheck(i64),
     /// AWS lets nobody assume the role, or does again.
     AwsRefuses(String, bool),
     /// AWS STS does not answer, or does again.
@@ -214,6 +216,7 @@ impl Story {
             Entry::RewriteRole(role) => cluster.role_rewritten = Some(arn(&role)),
             Entry::Preflight(policy) => cluster.preflight = policy,
             Entry::Proceed(proceed) => cluster.proceed_unasked = proceed,
+            Entry::Recheck(seconds) => cluster.recheck = Some(SignedDuration::from_secs(seconds)),
             Entry::AwsRefuses(role, true) => drop(cluster.sts.refuses.insert(arn(&role))),
             Entry::AwsRefuses(role, false) => drop(cluster.sts.refuses.remove(&arn(&role))),
             Entry::AwsAway(away) => cluster.sts.away = away,

@@ -1,5 +1,6 @@
 //! What can happen, and how often it does.
 
+use jiff::SignedDuration;
 use podidentity_api::{ConflictPolicy, DeletionPolicy, FailurePolicy, PreflightPolicy, RolloutPolicy};
 use proptest::prelude::*;
 
@@ -93,6 +94,8 @@ pub enum Aws {
     Asked(PreflightPolicy),
     /// The operator's `--preflight-on-unavailable=proceed`.
     Proceed(bool),
+    /// The operator's `--preflight-recheck`.
+    Recheck(Option<SignedDuration>),
 }
 
 /// A change of a template.
@@ -169,6 +172,7 @@ fn aws() -> impl Strategy<Value = Aws> {
         1 => any::<bool>().prop_map(Aws::NoTokens),
         2 => preflight().prop_map(Aws::Asked),
         1 => any::<bool>().prop_map(Aws::Proceed),
+        1 => proptest::option::of(Just(SignedDuration::from_mins(10))).prop_map(Aws::Recheck),
     ]
 }
 

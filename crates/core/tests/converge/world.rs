@@ -188,6 +188,7 @@ impl World {
             Aws::NoTokens(none) => cluster.sts.no_tokens = none,
             Aws::Asked(policy) => cluster.preflight = policy,
             Aws::Proceed(proceeds) => cluster.proceed_unasked = proceeds,
+            Aws::Recheck(recheck) => cluster.recheck = recheck,
         }
     }
 
@@ -374,6 +375,8 @@ impl World {
         (cluster.webhook, cluster.webhook_lag, cluster.role_rewritten) = (true, 0, None);
         (cluster.sts.away, cluster.sts.no_tokens) = (false, false);
         cluster.sts.refuses.clear();
+        // An operator that asks again from time to time never rests.
+        cluster.recheck = None;
         cluster.refused.clear();
         cluster.rewritten.clear();
         (0..400).any(|_| self.round())

@@ -74,6 +74,8 @@ pub struct Cluster {
     pub preflight: PreflightPolicy,
     /// Its `--preflight-on-unavailable=proceed`.
     pub proceed_unasked: bool,
+    /// Its `--preflight-recheck`.
+    pub recheck: Option<SignedDuration>,
     /// Template changes by the operator, in all.
     pub rolls: usize,
     /// Restarts that the operator tried, by workload.
@@ -102,6 +104,7 @@ impl Cluster {
             sts: Sts::default(),
             preflight: PreflightPolicy::Never,
             proceed_unasked: false,
+            recheck: None,
             rolls: 0,
             tried: BTreeMap::new(),
             account_writes: 0,
@@ -188,6 +191,7 @@ impl Cluster {
                 require_grants: self.grants.is_some(),
                 preflight: self.preflight,
                 proceed_unasked: self.proceed_unasked,
+                preflight_recheck: self.recheck,
                 ..Config::default()
             }),
             namespace_object: self.grants.as_deref().map(|grants| Arc::new(namespace(grants))),

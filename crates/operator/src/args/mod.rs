@@ -165,6 +165,8 @@ mod tests {
             (&["--token-expiration=soon"], "invalid digit"),
             (&["--preflight=always"], "possible values: Never, Report, Require"),
             (&["--preflight-on-unavailable=fail"], "possible values: wait, proceed"),
+            (&["--preflight-recheck=30s"], "at least 1m, for example 24h"),
+            (&["--preflight-recheck=often"], "at least 1m, for example 24h"),
             (&["--sts-region=Frankfurt"], "write one such as eu-central-1"),
             (&["--sts-endpoint=sts.example.com"], "write scheme and host"),
             (&["--sts-endpoint=http://sts.example.com"], "write https"),

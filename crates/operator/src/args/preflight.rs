@@ -1,12 +1,16 @@
 //! Whether AWS is asked before a role is put in force, and where.
 
 use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
 use podidentity_api::PreflightPolicy;
 use podidentity_cluster::preflight::Place;
 use podidentity_core::sts::{Endpoint, Region};
 
 /// The variable by which AWS's own tools are told their region.
 const AWS_REGION: &str = "AWS_REGION";
+
+/// AWS takes some time itself until a change is the same everywhere.
+const LEAST_RECHECK: SignedDuration = SignedDuration::from_mins(1);
 
 /// Whether AWS is asked before a role is put in force.
 #[derive(Debug, Args)]
@@ -20,6 +24,11 @@ pub(crate) struct PreflightArgs {
     /// What becomes of a binding that requires an answer while AWS cannot be asked.
     #[arg(long, env = "PODIDENTITY_PREFLIGHT_ON_UNAVAILABLE", value_name = "WHAT", default_value = "wait")]
     preflight_on_unavailable: OnUnavailable,
+
+    /// How long after an answer AWS is asked again about a role in force, for example 24h; at least 1m. The answer is told
+    /// and undoes nothing. Default: never.
+    #[arg(long, env = "PODIDENTITY_PREFLIGHT_RECHECK", value_name = "DURATION", value_parser = recheck)]
+    pub(crate) preflight_recheck: Option<SignedDuration>,
 
     /// Region whose STS is asked. Where not given: that of an EKS issuer, or else the variable AWS_REGION.
     #[arg(long, env = "PODIDENTITY_STS_REGION", value_name = "REGION", value_parser = region)]
@@ -92,6 +101,13 @@ impl PreflightArgs {
             )),
         }
     }
+}
+
+fn recheck(text: &str) -> Result<SignedDuration, String> {
+    let parsed = text.parse::<SignedDuration>().ok();
+    parsed
+        .filter(|it| *it >= LEAST_RECHECK)
+        .ok_or_else(|| "must be a duration of at least 1m, for example 24h".to_owned())
 }
 
 fn region(text: &str) -> Result<Region, String> {

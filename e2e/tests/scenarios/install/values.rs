@@ -66,6 +66,7 @@ const OTHERS: &[(&str, &str)] = &[
     (r#"preflight.enabled=true preflight.namespaces=["team-a"] preflight.guardBound=true"#, "MutatingAdmissionPolicy /podidentity-operator-guard-tokens-2-bound"),
     (r#"preflight.policy="Require""#, "PODIDENTITY_PREFLIGHT"),
     (r#"preflight.onUnavailable="proceed""#, "PODIDENTITY_PREFLIGHT_ON_UNAVAILABLE"),
+    (r#"preflight.recheck="24h""#, "PODIDENTITY_PREFLIGHT_RECHECK"),
     (r#"preflight.stsRegion="eu-central-1""#, "PODIDENTITY_STS_REGION"),
     (r#"preflight.stsEndpoint="https://sts.example.com""#, "PODIDENTITY_STS_ENDPOINT"),
     ("grants.required=true", "PODIDENTITY_REQUIRE_GRANTS"),

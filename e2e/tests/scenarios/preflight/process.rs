@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use podidentity_api::PodIdentityBinding;
 use podidentity_api::Reason;
+use podidentity_api::names::condition;
 use serde_json::json;
 
 use super::{APP, Asking, acts, told};
@@ -131,4 +132,36 @@ async fn silent(asking: &Asking, namespace: &Namespace) -> Result<()> {
     ensure!(seen.is_empty(), "{} requests in {WINDOW:?} of silence:\n{}", seen.len(), audit::summary(&seen));
     ensure!(asking.asked(namespace) == asked, "AWS was asked");
     Ok(())
+}
+
+/// With `--preflight-recheck` a role that AWS refuses later is told, and nothing is undone. Drift is restored meanwhile.
+pub(crate) async fn rechecked(_: Arc<World>, _: Namespace) -> Result<()> {
+    let asking = Asking::start(&["--preflight-recheck=1m"]).await?;
+    asking
+        .work(async {
+            let namespace = asking.namespace("rechecked").await?;
+            asking.trust(&namespace);
+            asking.bind(&namespace, "Require").await?;
+            acts(&namespace, ROLE).await?;
+            let before = expect::rolled_out(&namespace, APP).await?;
+            asking.aws.change(|aws| aws.role(ROLE, &trust_policy(&namespace.name, "another")));
+            // Within a minute and a tenth.
+            let api = namespace.api();
+            let refused = wait::object(&api, APP, "the recheck is told", |binding: Option<&PodIdentityBinding>| {
+                let told = binding.and_then(|it| expect::condition_of(it, condition::ROLE_ASSUMABLE));
+                if told.is_some_and(|it| it.status == "False") { Ok(()) } else { Err(format!("{told:?}")) }
+            });
+            wait::within(Duration::from_secs(120), refused).await?;
+            let binding = expect::ready(&namespace, APP).await?;
+            let message = expect::condition_of(&binding, condition::READY).map(|it| it.message.clone());
+            ensure!(message.is_some_and(|it| it.contains("But: ") && it.contains("set up to act as")), "{binding:?}");
+            let patch = json!({"metadata": {"annotations": {e2e::fixtures::role_annotation(): null}}});
+            namespace.change::<ServiceAccount>(APP, &patch).await?;
+            expect::annotated(&namespace, APP, Some(ROLE)).await?;
+            asking.trust(&namespace);
+            told(&namespace, "True", Reason::RoleAssumable).await?;
+            acts(&namespace, ROLE).await?;
+            expect::rolled(&before, &expect::rolled_out(&namespace, APP).await?, 0)
+        })
+        .await
 }

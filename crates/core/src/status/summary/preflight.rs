@@ -51,7 +51,9 @@ fn needs_person(failed: &PreflightFailure) -> bool {
 
 /// All is as declared, but the answer was no, or there was none.
 pub(super) fn told_beside(case: &Case, summary: Summary) -> Summary {
-    match case.preflight.failed.as_ref().filter(|_| summary.progress == Progress::Done) {
+    // That an answer could not be had again takes nothing from the one that there is.
+    let preflight = &case.preflight;
+    match preflight.failed.as_ref().filter(|_| summary.progress == Progress::Done && preflight.passed.is_none()) {
         Some(failed) => Summary { message: format!("{}. But: {}", summary.message, failed.message), ..summary },
         None => summary,
     }
@@ -65,7 +67,10 @@ pub(in crate::status) fn assumable(case: &Case) -> Option<(&'static str, Reason,
     }
     let role = &case.expected.identity.role_arn;
     if let Some(passed) = &preflight.passed {
-        let message = format!("AWS let the service account assume {role} when it was asked at {}", passed.at.0);
+        let mut message = format!("AWS let the service account assume {role} when it was asked at {}", passed.at.0);
+        if let Some(failed) = &preflight.failed {
+            message = format!("{message}. Asked again at {}: {}", failed.at.0, failed.message);
+        }
         return Some(("True", Reason::RoleAssumable, message));
     }
     if let Some(failed) = &preflight.failed {
