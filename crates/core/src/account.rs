@@ -223,7 +223,7 @@ fn state(
             }
             drift = Some(what);
         } else if let Some(foreign) = foreign.as_ref()
-            && !takes(policy, foreign.is_shared)
+            && !foreign.is_taken_over(policy)
         {
             return AccountState::Conflict(foreign.clone());
         }
@@ -232,16 +232,6 @@ fn state(
     let complete = annotations.iter().all(|(key, desired_value)| value(account, key) == Some(desired_value));
     let desired_keys: BTreeSet<String> = annotations.into_keys().collect();
     if complete && owned == desired_keys { AccountState::InForce } else { AccountState::Outdated { force, drift } }
-}
-
-/// Whether another manager's annotation is taken over. `shared`: we own it as well, so its value was the declared one
-/// when we wrote it.
-fn takes(policy: ConflictPolicy, shared: bool) -> bool {
-    match policy {
-        ConflictPolicy::Report => false,
-        ConflictPolicy::TakeOver => shared,
-        ConflictPolicy::Override => true,
-    }
 }
 
 /// What admission has made of the value that we wrote, as long as it is not to be written again.

@@ -1,5 +1,7 @@
 //! The identity as a whole: claim, service account, and every pod's verdict, grouped by workload.
 
+mod counted_pods;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,9 +15,9 @@ use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::grants::Grant;
 use crate::invalid;
-use crate::objects::{ControllerRef, Pod, WorkloadId};
+use crate::objects::{ControllerRef, Pod};
 use crate::preflight::{self, Preflight};
-use crate::record::Records;
+use crate::restart_record::Records;
 use crate::revoke::{self, Revocation, recorded_roles};
 use crate::rollout::{Cause, Judge, Phase, WorkloadVerdict, is_released, settled_at};
 use crate::schedule;
@@ -23,6 +25,8 @@ use crate::settings::Settings;
 use crate::slip;
 use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, verify_pod};
+
+use counted_pods::{OwnedPods, PodsByOwner};
 
 /// What a snapshot means.
 #[derive(Clone, Debug)]
@@ -284,47 +288,4 @@ fn earlier_roles(binding: &PodIdentityBinding) -> Vec<String> {
     let mut roles: Vec<String> = recorded_roles(binding).map(str::to_owned).collect();
     roles.dedup();
     roles
-}
-
-/// Live pods by the workload of the snapshot that they belong to, and the rest by controller.
-#[derive(Default)]
-struct PodsByOwner {
-    by_workload: BTreeMap<WorkloadId, OwnedPods>,
-    unmanaged: BTreeMap<Option<ControllerRef>, Vec<Arc<Pod>>>,
-}
-
-/// The pods of a workload.
-#[derive(Default)]
-struct OwnedPods {
-    live: Vec<Arc<Pod>>,
-    /// Pods that are being deleted and have not ended.
-    terminating: usize,
-}
-
-impl PodsByOwner {
-    fn of(snapshot: &Snapshot) -> Self {
-        let ids: BTreeMap<(&str, String), WorkloadId> = snapshot
-            .workloads
-            .iter()
-            .map(|workload| workload.id())
-            .map(|id| ((id.kind.as_str(), id.name.clone()), id))
-            .collect();
-        let mut pods = Self::default();
-        for pod in &snapshot.pods {
-            let controller = pod.controller();
-            let owner = controller.filter(|owner| !owner.direct);
-            let id = owner.and_then(|owner| ids.get(&(owner.kind.as_str(), owner.name.clone())));
-            match id {
-                Some(id) if pod.is_live() => {
-                    pods.by_workload.entry(id.clone()).or_default().live.push(Arc::clone(pod));
-                }
-                Some(id) if pod.is_terminating() => pods.by_workload.entry(id.clone()).or_default().terminating += 1,
-                None if pod.is_live() => {
-                    pods.unmanaged.entry(controller.cloned()).or_default().push(Arc::clone(pod));
-                }
-                Some(_) | None => {}
-            }
-        }
-        pods
-    }
 }

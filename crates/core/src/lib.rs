@@ -55,7 +55,7 @@ pub mod verify;
 
 mod slim;
 
-mod record;
+mod restart_record;
 pub mod rollout;
 
 mod reverts;

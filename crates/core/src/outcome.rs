@@ -4,7 +4,7 @@ use crate::account::AccountState;
 use crate::assess::Assessment;
 use crate::objects::WorkloadId;
 use crate::preflight::Answered;
-use crate::record::Records;
+use crate::restart_record::Records;
 use crate::reverts;
 use crate::step::Step;
 

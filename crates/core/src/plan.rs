@@ -9,7 +9,7 @@ use crate::account::{self, AccountState};
 use crate::assess::{Assessment, Case, Deletion, Rollback};
 use crate::objects::Workload;
 use crate::provenance::Provenance;
-use crate::record;
+use crate::restart_record;
 use crate::revoke::Revocation;
 use crate::rollout::WorkloadVerdict;
 use crate::schedule::{most_at_once, schedule};
@@ -136,7 +136,7 @@ impl Plan {
         self.look_again_at(schedule.check_at);
         for start in schedule.starts {
             let workload = &start.verdict.workload;
-            let record = record::intended(workload, start.mark.to_string(), start.healthy, snapshot.now);
+            let record = restart_record::intended(workload, start.mark.to_string(), start.healthy, snapshot.now);
             self.start(&case.binding, workload, record, start.recorded);
         }
     }
@@ -201,7 +201,7 @@ impl Plan {
         let slots = self.slots_left(snapshot);
         self.wants_slots |= allowed > slots;
         for due in revocation.due.iter().take(allowed.min(slots)) {
-            let record = record::intended(&due.workload, due.mark.clone(), due.workload.healthy, snapshot.now);
+            let record = restart_record::intended(&due.workload, due.mark.clone(), due.workload.healthy, snapshot.now);
             self.start(binding, &due.workload, record, due.recorded);
         }
     }
@@ -209,7 +209,7 @@ impl Plan {
     /// Counts restarts that are under way, as long as they take a place of the operator-wide limit.
     fn take_places<'a>(&mut self, records: impl Iterator<Item = Option<&'a RestartStatus>>, now: Timestamp) {
         for record in records {
-            let until = record.map(record::holds_place_until);
+            let until = record.map(restart_record::holds_place_until);
             if until.is_none_or(|until| until > now) {
                 self.in_flight += 1;
                 self.look_again_at(until);

@@ -6,7 +6,7 @@ use podidentity_api::{PodIdentityBinding, RevertedStatus, names};
 
 use crate::mark::RollMark;
 use crate::objects::WorkloadId;
-use crate::record::Records;
+use crate::restart_record::Records;
 use crate::rollout::{WorkloadVerdict, is_unmarked, wait_after};
 use crate::time::whole_seconds;
 use crate::verify::JudgedPod;

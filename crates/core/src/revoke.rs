@@ -12,7 +12,7 @@ use crate::account;
 use crate::desired_identity::short_hash;
 use crate::injection::ROLE_ARN;
 use crate::objects::{ControllerRef, Pod, PodSpec, Workload, WorkloadId};
-use crate::record::{self, Records};
+use crate::restart_record::{self, Records};
 use crate::rollout::{Progress, Restarted, held_back, is_selected, patience, settled_at};
 use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, PodVerdict};
@@ -122,8 +122,10 @@ fn judge_workload(
         revocation.kept.push(workload.id().to_string());
         return;
     }
-    let same = record.filter(|record| record::is_of(record, workload, &mark));
-    if let Some((record, (_, until))) = same.and_then(|record| Some((record, record::refusal(record, snapshot.now)?))) {
+    let same = record.filter(|record| restart_record::is_of(record, workload, &mark));
+    if let Some((record, (_, until))) =
+        same.and_then(|record| Some((record, restart_record::refusal(record, snapshot.now)?)))
+    {
         revocation.look_again_at(Some(until));
         revocation.refused.push((record.clone(), until));
         return;

@@ -7,6 +7,8 @@
 //! Until one workload has proven that the identity arrives, only one is restarted: the canary. It is one that was healthy
 //! before, where there is one, so that its failure means something.
 
+mod canary;
+
 use jiff::Timestamp;
 use podidentity_api::{FailurePolicy, Rollout};
 
@@ -14,6 +16,8 @@ use crate::injection::VOLUME;
 use crate::mark::RollMark;
 use crate::rollout::{Cause, Phase, WorkloadVerdict};
 use crate::verify::JudgedPod;
+
+use canary::in_order;
 
 /// The restarts to make now.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,7 +60,7 @@ pub fn schedule<'a>(
     if is_halted(workloads, rollout, injected_at) {
         return Schedule::default();
     }
-    let mut due = due(workloads, injected_at);
+    let mut due = in_order(workloads, injected_at);
     let proven = workloads.iter().any(WorkloadVerdict::proves_injection);
     let missed = workloads
         .iter()
@@ -86,31 +90,6 @@ fn is_halted(workloads: &[WorkloadVerdict], rollout: &Rollout, injected_at: Opti
         _ => false,
     };
     rollout.on_failure != FailurePolicy::Continue && workloads.iter().any(stops)
-}
-
-/// The restarts that may be made, in the order in which they are: those that are recorded or repeated before new ones,
-/// those of healthy workloads before others, those that were refused before last.
-fn due(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>) -> Vec<Start<'_>> {
-    let mut due: Vec<Start<'_>> = workloads.iter().filter_map(|verdict| start(verdict, injected_at)).collect();
-    due.sort_by_key(|start| {
-        let refused = start.verdict.record.as_ref().is_some_and(|record| record.refused.is_some());
-        (refused, !(start.recorded || start.mark.attempt > 0), !start.healthy, start.verdict.workload.id())
-    });
-    due
-}
-
-fn start(verdict: &WorkloadVerdict, injected_at: Option<Timestamp>) -> Option<Start<'_>> {
-    match &verdict.phase {
-        Phase::Due { mark, healthy, recorded } => {
-            Some(Start { verdict, mark: mark.clone(), healthy: *healthy, recorded: *recorded })
-        }
-        Phase::Failed { cause: Cause::InjectionMissed { at, next: Some(next), .. }, .. } if injected_at > *at => {
-            let record = verdict.record.as_ref();
-            let recorded = record.is_some_and(|it| crate::record::is_of(it, &verdict.workload, &next.to_string()));
-            Some(Start { verdict, mark: next.clone(), healthy: false, recorded })
-        }
-        _ => None,
-    }
 }
 
 /// When a restart that injection has missed may be repeated on another occasion.

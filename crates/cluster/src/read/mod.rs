@@ -12,6 +12,7 @@
 mod changes;
 mod error;
 pub mod injectors;
+pub mod installation;
 mod list;
 mod pages;
 mod pods;

@@ -1,7 +1,7 @@
-//! Another field manager that owns one of the annotations.
+//! Another field manager that owns one of the annotations, and when it is overwritten.
 
 use jiff::Timestamp;
-use podidentity_api::names;
+use podidentity_api::{ConflictPolicy, names};
 
 use super::value;
 use crate::manager::ManagerKind;
@@ -29,6 +29,15 @@ impl ForeignOwner {
             "an unknown field manager".to_owned()
         } else {
             format!("field manager {}", self.manager)
+        }
+    }
+
+    /// Whether its annotation is taken over: what both wrote was the declared value when we wrote it.
+    pub(super) fn is_taken_over(&self, policy: ConflictPolicy) -> bool {
+        match policy {
+            ConflictPolicy::Report => false,
+            ConflictPolicy::TakeOver => self.is_shared,
+            ConflictPolicy::Override => true,
         }
     }
 

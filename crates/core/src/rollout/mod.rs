@@ -26,7 +26,7 @@ use crate::expectation::Expectation;
 use crate::injection::Refusal;
 use crate::mark::RollMark;
 use crate::objects::{Workload, WorkloadKind};
-use crate::record::Records;
+use crate::restart_record::Records;
 use crate::selector;
 use crate::settings::Settings;
 use crate::verify::{JudgedPod, next_pod_refusal};

@@ -9,7 +9,7 @@ use super::{Cause, Judge, Phase, is_healthy, is_new};
 use crate::finding::Severity;
 use crate::mark::RollMark;
 use crate::objects::{Workload, WorkloadKind};
-use crate::record;
+use crate::restart_record;
 use crate::verify::JudgedPod;
 
 /// A missed injection is repeated so many times.
@@ -143,8 +143,8 @@ impl Judge<'_> {
             None => is_healthy(workload, it.pods),
         };
         let record = self.records.get(workload);
-        let same = record.filter(|record| record::is_of(record, workload, &mark.to_string()));
-        if let Some((message, until)) = same.and_then(|record| record::refusal(record, self.now)) {
+        let same = record.filter(|record| restart_record::is_of(record, workload, &mark.to_string()));
+        if let Some((message, until)) = same.and_then(|record| restart_record::refusal(record, self.now)) {
             let why = format!(
                 "the API server refuses its restart: {message}; change what refuses it (tried again at {until})"
             );
@@ -215,7 +215,7 @@ impl Judge<'_> {
         }
         let mark = workload.template_annotation(names::IDENTITY_ANNOTATION)?;
         let made = RollMark::parse(mark).is_some() && fresh_until(it).is_some();
-        let assumed = record::intended(workload, mark.to_owned(), false, restarted_at(workload)?);
+        let assumed = restart_record::intended(workload, mark.to_owned(), false, restarted_at(workload)?);
         made.then(|| RestartStatus { generation: assumed.generation - 1, ..assumed })
     }
 

@@ -8,7 +8,7 @@ use podidentity_api::{PodIdentityBindingStatus, Reason};
 
 use crate::objects::WorkloadId;
 use crate::outcome::Outcome;
-use crate::record::Records;
+use crate::restart_record::Records;
 use crate::snapshot::Snapshot;
 
 /// One event about a binding.

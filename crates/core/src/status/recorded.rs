@@ -7,7 +7,7 @@ use podidentity_api::{PodIdentityBinding, RestartStatus};
 use crate::outcome::Outcome;
 use crate::plan::{Intent, Plan};
 use crate::preflight;
-use crate::record;
+use crate::restart_record;
 use crate::snapshot::Snapshot;
 
 /// `None` if there is nothing to record.
@@ -50,7 +50,7 @@ fn restarts<'a>(
         let mut same = workload.filter(|id| id.kind.as_str() == record.kind && id.name == record.name);
         let message = same.find_map(|id| outcome.refused(&id).map(str::to_owned));
         match message {
-            Some(message) => record::refused(record, message, snapshot.now),
+            Some(message) => restart_record::refused(record, message, snapshot.now),
             None => record,
         }
     };
