@@ -28,6 +28,7 @@ mod kubectl;
 pub mod memory_limit;
 mod namespace;
 pub mod operator;
+pub mod pages;
 pub mod policies;
 pub mod prometheus;
 pub mod proxy;

@@ -6,6 +6,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use podidentity_cluster::write::edit::Edit;
 
 use crate::adopt::{self, AdoptArgs};
+use crate::check::{self, CheckArgs};
 use crate::cluster::Failure;
 use crate::complete::{self, CompleteArgs};
 use crate::exit::Exit;
@@ -18,6 +19,7 @@ use crate::report::{self, ReportArgs};
 use crate::status::{self, StatusArgs};
 use crate::trust::{self, TrustArgs};
 use crate::verify::{self, VerifyArgs};
+use crate::version::{self, VersionArgs};
 use crate::write::{self, ReleaseArgs, ResumeArgs, SuspendArgs};
 
 /// Pods that act as AWS IAM roles: what is wrong with them, before and after they run.
@@ -30,6 +32,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Check(CheckArgs),
     Status(StatusArgs),
     Explain(ExplainArgs),
     Trust(TrustArgs),
@@ -43,6 +46,7 @@ pub(crate) enum Command {
     Resume(ResumeArgs),
     Lint(LintArgs),
     Inject(InjectArgs),
+    Version(VersionArgs),
     #[command(name = "__complete", hide = true)]
     Complete(CompleteArgs),
 }
@@ -53,6 +57,8 @@ impl Cli {
         match &self.command {
             Command::Inject(args) => inject::run(args, out).map_err(Failure::from),
             Command::Lint(args) => lint::run(args, out, colour).map_err(Failure::from),
+            Command::Version(args) => version::run(args, out),
+            Command::Check(args) => check::run(args, out),
             Command::Status(args) => status::run(args, out),
             Command::Explain(args) => explain::run(args, out),
             Command::Trust(args) => trust::run(args, out),

@@ -37,6 +37,7 @@ mod table;
 mod view;
 
 mod adopt;
+mod check;
 mod explain;
 mod plan;
 mod probe;
@@ -44,6 +45,7 @@ mod report;
 mod status;
 mod trust;
 mod verify;
+mod version;
 mod write;
 
 mod messages;

@@ -126,7 +126,7 @@ impl Setup<'_> {
             flag("etcd-cafile", authority.display()),
             flag("etcd-certfile", etcd.cert.display()),
             flag("etcd-keyfile", etcd.key.display()),
-            flag("service-account-issuer", "https://kubernetes.default.svc.cluster.local"),
+            flag("service-account-issuer", self.options.issuer),
             flag("service-account-key-file", tokens.cert.display()),
             flag("service-account-signing-key-file", tokens.key.display()),
             flag("service-cluster-ip-range", "10.96.0.0/16"),

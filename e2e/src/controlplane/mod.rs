@@ -36,13 +36,22 @@ pub struct Options {
     pub fsync: bool,
     /// Whether the API server logs every request, see [`ControlPlane::audit`].
     pub audit: bool,
+    /// The issuer of service accounts' tokens.
+    pub issuer: &'static str,
     /// How long the start may take.
     pub deadline: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 3, controllers: true, fsync: false, audit: true, deadline: Duration::from_secs(120) }
+        Self {
+            nodes: 3,
+            controllers: true,
+            fsync: false,
+            audit: true,
+            issuer: "https://kubernetes.default.svc.cluster.local",
+            deadline: Duration::from_secs(120),
+        }
     }
 }
 

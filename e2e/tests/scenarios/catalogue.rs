@@ -3,9 +3,9 @@
 use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
 use crate::world::Scenario;
 use crate::{
-    argo, bad_input, dashboard, decisions, deletion, denied, disturbed, enforcement, grants, injection, install, kinds,
-    lifecycle, observed, ownership, plugin, preflight, process, proxies, replicas, rights, rollouts, schema, told,
-    workloads,
+    argo, bad_input, check, dashboard, decisions, deletion, denied, disturbed, enforcement, grants, injection, install,
+    kinds, lifecycle, observed, ownership, plugin, preflight, process, proxies, replicas, rights, rollouts, schema,
+    told, workloads,
 };
 
 /// Needs an image; ignored where there is none.
@@ -54,6 +54,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("preflight_a_role_in_force_that_aws_refuses_later_is_told_and_stays", Shared, |w, n| Box::pin(preflight::process::rechecked(w, n))),
         ("preflight_the_guard_lets_through_what_it_says", Shared, |w, n| Box::pin(preflight::guard::transcript(w, n))),
         ("preflight_without_label_or_right_a_binding_says_so", Shared, |w, n| Box::pin(preflight::guard::each_part_is_needed(w, n))),
+        ("check_tells_what_is_wrong_before_and_after_the_installation", Shared, |w, n| Box::pin(check::before_and_after(w, n))),
         (OPERATOR_PROXIES, Shared, |w, n| Box::pin(proxies::of_the_operator(w, n))),
         (PLUGIN_PROXIES, Shared, |w, n| Box::pin(proxies::of_the_plugin(w, n))),
         // Installation, and rights.

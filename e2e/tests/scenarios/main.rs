@@ -11,6 +11,7 @@
 mod argo;
 mod bad_input;
 mod catalogue;
+mod check;
 mod dashboard;
 mod decisions;
 mod deletion;

@@ -95,6 +95,7 @@ impl Preflight {
     /// When AWS is to be asked; `None`: not by itself. `recheck`: how long after an answer about what is in force.
     fn next(&self, question: &Question, recheck: Option<SignedDuration>, now: Timestamp) -> Option<Timestamp> {
         match (&self.passed, &self.failed) {
+            (Some(_), _) if recheck.is_none() => None,
             // A change of the spec may be the correction.
             (_, Some(failed)) if failed.generation != question.declared.generation => Some(now),
             (_, Some(failed)) => Some(failed.next_at.0),

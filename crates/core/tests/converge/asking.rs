@@ -35,12 +35,24 @@ pub fn annotates_what_was_asked(world: &World, assessment: &Assessment, plan: &P
     }
 }
 
+/// Whether the plan goes on to change what is on the service account. A question changes nothing; what a crash left behind
+/// is told with its answer, and checked then. The first step is done.
+pub fn goes_on(steps: &[Step]) -> bool {
+    let asks = |step: &Step| matches!(step, Step::Preflight(_));
+    let replaces = |step: &Step| matches!(step, Step::Annotate { .. });
+    steps.iter().any(asks) || steps.iter().skip(1).any(replaces)
+}
+
 /// Whether the service account has another role than this one, and had another one by the operator's hand.
 fn changes(world: &World, case: &Case, role: &str) -> bool {
     let Some(account) = &world.cluster.account else { return false };
     let stands = account.annotations.get(ROLE_KEY).map(String::as_str) == Some(role);
     let had = account.written.as_deref() == Some(role);
-    !stands && !had && case.rolled_back().is_none()
+    // Where a crash kept a later role from being told, and that role has not stayed, the one that was told last is restored.
+    let told = case.binding.status.as_ref().and_then(|status| status.service_account.as_ref());
+    let told = told.and_then(|told| told.written_role_arn.as_deref()) == Some(role);
+    let restored = told && !account.annotations.contains_key(ROLE_KEY);
+    !stands && !had && !restored && case.rolled_back().is_none()
 }
 
 /// What is recorded is not asked again: a pass only after the time of a recheck, a refusal not before its time, unless the

@@ -281,10 +281,7 @@ impl World {
             if matches!(written, Ok(()) | Err(Refusal::Rewritten)) {
                 self.sees_own_write(step);
             }
-            // A question changes nothing in the cluster; what it finds is told with its answer, and checked then.
-            let asks = matches!(step, Step::Preflight(_));
-            let replaces = |step: &Step| matches!(step, Step::Annotate { .. });
-            if written.is_ok() && !asks && !plan.steps[index + 1..].iter().any(replaces) {
+            if written.is_ok() && !asking::goes_on(&plan.steps[index..]) {
                 rules::enforcement_admits(self, &view);
             }
             match written {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
 use e2e::kubeconfig;
+use e2e::pages::record;
 use e2e::sts::{ACCOUNT, Fault, Messages, World, trust_policy};
 use jiff::SignedDuration;
 use kube::Api;
@@ -16,7 +17,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use self::aws::{Aws, hidden, reasons};
-use crate::docs::{COLUMNS, record};
+use crate::docs::COLUMNS;
 use crate::live::Case;
 use crate::normal::pretty;
 use crate::plugin::{LOOKER_NAME, Outcome, Plugin, compare};

@@ -1,0 +1,228 @@
+//! What is looked up for `check`. Nothing is judged here.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use podidentity_cluster::http::connection::Connection;
+use podidentity_cluster::http::discovery::issuer;
+use podidentity_cluster::read::installation::{
+    self, Resource, Right, Seen, may, may_another, object, objects, version,
+};
+use podidentity_core::injector::Injectors;
+use serde_json::{Value, json};
+
+use super::rights;
+use crate::cluster::{Failure, Session};
+
+/// The label of the operator's objects.
+const LABEL: &str = "app.kubernetes.io/name=podidentity-operator";
+/// The names of the policies' objects begin with these.
+pub(super) const GUARD: &str = "podidentity-operator-guard";
+pub(super) const GRANTS: &str = "pod-identity-grants";
+pub(super) const ENFORCEMENT: &str = "pod-identity-enforcement";
+
+const ADMISSION: &str = "admissionregistration.k8s.io";
+
+/// All that was seen.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) server: String,
+    pub(super) version: String,
+    /// Whether the API server serves MutatingAdmissionPolicy, and so can inject itself.
+    pub(super) issuer: Result<String, String>,
+    /// Rights that the user lacks.
+    pub(super) missing: Vec<Right>,
+    /// The same, of what installs the operator.
+    pub(super) missing_to_install: Vec<Right>,
+    pub(super) injectors: Injectors,
+    pub(super) tried: Tried,
+    pub(super) crd: Seen<Value>,
+    pub(super) deployments: Seen<Vec<Value>>,
+    pub(super) lease: Option<Seen<Value>>,
+    /// Rights that the operator lacks.
+    pub(super) operator_missing: Option<Seen<Vec<Right>>>,
+    /// Names of ValidatingAdmissionPolicies that are bound.
+    pub(super) policies: Seen<Vec<String>>,
+    pub(super) namespaces: Seen<Vec<Value>>,
+    pub(super) bindings: Seen<Vec<Value>>,
+    pub(super) now: Timestamp,
+}
+
+/// Whether a pod that is created gets its role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// No service account has a role, so there is nothing to try.
+    NoAccount,
+    /// The pod as admission left it has the role of this service account.
+    Injected(String),
+    /// It has not.
+    Missed(String),
+    Forbidden(String),
+    Failed(String),
+}
+
+impl Facts {
+    pub(super) async fn read(session: &Session) -> Result<Self, Failure> {
+        let connection = &session.connection;
+        let Connection { client, clock, server, .. } = connection;
+        let version = version(client).await?;
+        let deployments = objects(client, DEPLOYMENTS, None, LABEL).await;
+        let operator = deployments.found().and_then(|all| all.first()).cloned();
+        let lease = match &operator {
+            Some(operator) => Some(lease(connection, operator).await),
+            None => None,
+        };
+        let operator_missing = match &operator {
+            Some(operator) => Some(operator_missing(connection, operator).await),
+            None => None,
+        };
+        Ok(Self {
+            server: server.clone(),
+            version,
+            issuer: issuer(client).await.map_err(|error| error.to_string()),
+            missing: missing(connection, rights::of_users(), session.namespace.as_deref()).await?,
+            missing_to_install: missing(connection, rights::to_install(), None).await?,
+            injectors: session.injectors().await?,
+            tried: tried(session).await,
+            crd: object(client, DEFINITIONS, None, "podidentitybindings.podidentity.dev").await,
+            deployments,
+            lease,
+            operator_missing,
+            policies: policies(connection).await,
+            namespaces: objects(client, NAMESPACES, None, "").await,
+            bindings: objects(client, BINDINGS, session.namespace.as_deref(), "").await,
+            now: clock.now(),
+        })
+    }
+}
+
+const DEPLOYMENTS: Resource = Resource { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" };
+const NAMESPACES: Resource = Resource { group: "", version: "v1", kind: "Namespace", plural: "namespaces" };
+const ACCOUNTS: Resource = Resource { group: "", version: "v1", kind: "ServiceAccount", plural: "serviceaccounts" };
+const LEASES: Resource = Resource { group: "coordination.k8s.io", version: "v1", kind: "Lease", plural: "leases" };
+const POLICY_BINDINGS: Resource = Resource {
+    group: ADMISSION,
+    version: "v1",
+    kind: "ValidatingAdmissionPolicyBinding",
+    plural: "validatingadmissionpolicybindings",
+};
+const DEFINITIONS: Resource = Resource {
+    group: "apiextensions.k8s.io",
+    version: "v1",
+    kind: "CustomResourceDefinition",
+    plural: "customresourcedefinitions",
+};
+const BINDINGS: Resource = Resource {
+    group: "podidentity.dev",
+    version: "v1alpha1",
+    kind: "PodIdentityBinding",
+    plural: "podidentitybindings",
+};
+
+async fn missing(connection: &Connection, rights: Vec<Right>, namespace: Option<&str>) -> Result<Vec<Right>, Failure> {
+    let mut missing = Vec::new();
+    for right in rights {
+        if !may(&connection.client, &right, namespace).await? {
+            missing.push(right);
+        }
+    }
+    Ok(missing)
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A variable of the operator's container.
+pub(super) fn variable<'a>(deployment: &'a Value, name: &str) -> Option<&'a str> {
+    let variables = deployment.pointer("/spec/template/spec/containers/0/env")?.as_array()?;
+    variables.iter().find(|it| it["name"] == name)?["value"].as_str()
+}
+
+async fn lease(connection: &Connection, operator: &Value) -> Seen<Value> {
+    let name = variable(operator, "PODIDENTITY_LEASE_NAME").unwrap_or("podidentity-operator");
+    object(&connection.client, LEASES, Some(text(operator, "/metadata/namespace")), name).await
+}
+
+/// In the namespaces that it serves, or everywhere.
+async fn operator_missing(connection: &Connection, operator: &Value) -> Seen<Vec<Right>> {
+    let namespace = text(operator, "/metadata/namespace");
+    let account = text(operator, "/spec/template/spec/serviceAccountName");
+    let user = format!("system:serviceaccount:{namespace}:{account}");
+    let served: Vec<Option<&str>> = match variable(operator, "PODIDENTITY_NAMESPACES") {
+        Some(names) if !names.is_empty() => names.split(',').map(Some).collect(),
+        _ => vec![None],
+    };
+    let mut missing = Vec::new();
+    for right in rights::of_the_operator(served == [None]) {
+        for namespace in &served {
+            match may_another(&connection.client, &user, &right, *namespace).await {
+                Seen::Found(true) => {}
+                Seen::Found(false) if missing.last() == Some(&right) => {}
+                Seen::Found(false) => missing.push(right.clone()),
+                Seen::Absent => return Seen::Absent,
+                Seen::Forbidden(right) => return Seen::Forbidden(right),
+                Seen::Failed(why) => return Seen::Failed(why),
+            }
+        }
+    }
+    Seen::Found(missing)
+}
+
+async fn policies(connection: &Connection) -> Seen<Vec<String>> {
+    match objects(&connection.client, POLICY_BINDINGS, None, "").await {
+        Seen::Found(bindings) => {
+            Seen::Found(bindings.iter().map(|it| text(it, "/spec/policyName").to_owned()).collect())
+        }
+        Seen::Absent => Seen::Absent,
+        Seen::Forbidden(right) => Seen::Forbidden(right),
+        Seen::Failed(why) => Seen::Failed(why),
+    }
+}
+
+/// A pod of the first service account with a role, as a dry run. It is as a restricted namespace asks for it.
+async fn tried(session: &Session) -> Tried {
+    let client = &session.connection.client;
+    let key = session.config.settings.key("role-arn");
+    let accounts = match objects(client, ACCOUNTS, session.namespace.as_deref(), "").await {
+        Seen::Found(accounts) => accounts,
+        Seen::Forbidden(right) => return Tried::Forbidden(right),
+        Seen::Absent => return Tried::NoAccount,
+        Seen::Failed(why) => return Tried::Failed(why),
+    };
+    let annotated = accounts.iter().find(|it| {
+        let role = it["metadata"]["annotations"][&key].as_str();
+        role.is_some_and(|role| !role.is_empty()) && it["metadata"]["deletionTimestamp"].is_null()
+    });
+    let Some(account) = annotated else { return Tried::NoAccount };
+    let (namespace, name) = (text(account, "/metadata/namespace"), text(account, "/metadata/name"));
+    let shown = format!("{namespace}/{name}");
+    match installation::tried_pod(client, namespace, &pod(name)).await {
+        Seen::Found(pod) if has_role(&pod) => Tried::Injected(shown),
+        Seen::Found(_) => Tried::Missed(shown),
+        Seen::Forbidden(right) => Tried::Forbidden(right),
+        Seen::Absent => Tried::NoAccount,
+        Seen::Failed(why) => Tried::Failed(why),
+    }
+}
+
+fn pod(account: &str) -> Pod {
+    let pod = json!({
+        "metadata": {"generateName": "podidentity-check-", "labels": {"app.kubernetes.io/name": "podidentity-check"}},
+        "spec": {
+            "serviceAccountName": account,
+            "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "check",
+                "image": "podidentity-check",
+                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+                "resources": {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"cpu": "1m", "memory": "1Mi"}},
+            }],
+        },
+    });
+    serde_json::from_value(pod).unwrap_or_default()
+}
+
+fn has_role(pod: &Value) -> bool {
+    let variables = pod.pointer("/spec/containers/0/env").and_then(Value::as_array);
+    variables.into_iter().flatten().any(|it| it["name"] == podidentity_core::injection::ROLE_ARN)
+}

@@ -1,0 +1,374 @@
+//! What the facts mean: line by line, with what to do.
+
+use jiff::{SignedDuration, Timestamp};
+use podidentity_cluster::read::installation::Seen;
+use podidentity_core::injector::Injector;
+use serde_json::Value;
+
+use super::facts::{ENFORCEMENT, Facts, GRANTS, GUARD, Tried, variable};
+use super::{Check, When};
+use crate::paint::Mark;
+
+/// The oldest minor version of Kubernetes that the operator is made for: policies in CEL are served since.
+const OLDEST: u32 = 30;
+/// The version that the tests run on.
+const TESTED: u32 = 37;
+/// Since then the API server can inject by `config/injection`.
+const INJECTS: u32 = 36;
+/// A namespace in which `config/enforcement` refuses pods without their role.
+const ENFORCED: &str = "podidentity.dev/enforce";
+/// The annotation by which a namespace grants roles.
+const GRANT: &str = "podidentity.dev/allowed-role-arns";
+/// An issuer of the cluster's own, which AWS cannot reach.
+const INSIDE: &str = "https://kubernetes.default.svc";
+
+pub(super) fn judge(facts: &Facts, when: When) -> Vec<Check> {
+    let mut all = vec![version(facts), issuer(facts), rights(facts)];
+    if when == When::Before {
+        all.push(to_install(facts));
+    }
+    all.extend([injector(facts), tried(facts)]);
+    if when == When::Before {
+        return all;
+    }
+    all.extend([definition(facts), deployment(facts)]);
+    all.extend(lease(facts));
+    all.extend(operator_rights(facts));
+    all.extend([guard(facts), grants(facts), enforcement(facts), bindings(facts)]);
+    all
+}
+
+fn check(name: &'static str, mark: Mark, message: impl Into<String>) -> Check {
+    Check { name, mark, message: message.into(), next: None }
+}
+
+impl Check {
+    fn next(mut self, next: impl Into<String>) -> Self {
+        self.next = Some(next.into());
+        self
+    }
+}
+
+/// What could not be looked up is no fault of the installation.
+fn unseen<T>(name: &'static str, seen: &Seen<T>) -> Option<Check> {
+    match seen {
+        Seen::Forbidden(right) => Some(check(name, Mark::Note, format!("not known: you may not {right}"))),
+        Seen::Failed(why) => Some(check(name, Mark::Note, format!("not known: {why}"))),
+        Seen::Found(_) | Seen::Absent => None,
+    }
+}
+
+fn minor(version: &str) -> Option<u32> {
+    version.trim_start_matches('v').split('.').nth(1)?.parse().ok()
+}
+
+fn version(facts: &Facts) -> Check {
+    let Facts { version, server, .. } = facts;
+    let seen = format!("Kubernetes {version} at {server}");
+    match minor(version) {
+        Some(minor) if minor < OLDEST => check("Version", Mark::Wrong, format!("{seen}: older than 1.{OLDEST}"))
+            .next(format!("Upgrade the cluster: guard, grants and enforcement need 1.{OLDEST}.")),
+        Some(TESTED) => check("Version", Mark::Right, seen),
+        _ => check("Version", Mark::Note, format!("{seen}; the tests run on 1.{TESTED}")),
+    }
+}
+
+fn issuer(facts: &Facts) -> Check {
+    match &facts.issuer {
+        Ok(issuer) if issuer.starts_with(INSIDE) => {
+            let message = format!("{issuer}, which AWS cannot reach: it accepts no token of this cluster");
+            check("Issuer", Mark::Wrong, message).next(
+                "Publish the discovery document and the keys at a public https address, and start the API server with \
+                 --service-account-issuer set to it: docs/quick-start-self-hosted.md.",
+            )
+        }
+        Ok(issuer) if !issuer.starts_with("https://") => {
+            check("Issuer", Mark::Wrong, format!("{issuer}: AWS accepts https only"))
+                .next("Start the API server with an https address as --service-account-issuer.")
+        }
+        Ok(issuer) => check("Issuer", Mark::Right, issuer.clone()),
+        Err(why) => check("Issuer", Mark::Note, format!("not known: {why}")),
+    }
+}
+
+fn rights(facts: &Facts) -> Check {
+    if facts.missing.is_empty() {
+        return check("Your rights", Mark::Right, "you may read all that the commands read");
+    }
+    let missing: Vec<String> = facts.missing.iter().map(ToString::to_string).collect();
+    check("Your rights", Mark::Note, format!("you may not {}", missing.join(", ")))
+        .next("Ask for them, or give -n: a role in one namespace is enough for that namespace.")
+}
+
+fn to_install(facts: &Facts) -> Check {
+    let missing: Vec<String> = facts.missing_to_install.iter().map(ToString::to_string).collect();
+    if missing.is_empty() {
+        return check("Rights to install", Mark::Right, "you may create what config/default has");
+    }
+    check("Rights to install", Mark::Wrong, format!("you may not {}", missing.join(", ")))
+        .next("Have somebody install it who may. Afterwards a role in a namespace is enough to use it.")
+}
+
+fn injector(facts: &Facts) -> Check {
+    let injectors = &facts.injectors;
+    let bound: Vec<&Injector> = injectors.found.iter().filter(|it| it.bound).collect();
+    if let Some(first) = bound.first() {
+        let names: Vec<&str> = bound.iter().map(|it| it.title.as_str()).collect();
+        let lacks_ca = first.call.as_ref().is_some_and(|call| !call.has_ca);
+        let message = names.join(", ");
+        return if lacks_ca {
+            check("Injection", Mark::Note, format!("{message}, without caBundle"))
+                .next("Without it the API server accepts only a publicly signed certificate of the webhook.")
+        } else {
+            check("Injection", Mark::Right, message)
+        };
+    }
+    if !injectors.forbidden.is_empty() {
+        return check(
+            "Injection",
+            Mark::Note,
+            format!("not known: you may not list {}", injectors.forbidden.join(", ")),
+        );
+    }
+    let policy = if minor(&facts.version).is_some_and(|minor| minor >= INJECTS) {
+        "kubectl apply -k config/injection, or install the EKS pod identity webhook"
+    } else {
+        "install the EKS pod identity webhook (config/injection needs Kubernetes 1.36)"
+    };
+    let message = match injectors.found.first() {
+        Some(unbound) => format!("{} has no binding, so it is not in force", unbound.title),
+        None => "no webhook and no policy of this cluster gives pods a role".to_owned(),
+    };
+    check("Injection", Mark::Wrong, message)
+        .next(format!("On EKS the webhook is part of the cluster. Elsewhere: {policy}."))
+}
+
+fn tried(facts: &Facts) -> Check {
+    const NAME: &str = "Injection works";
+    match &facts.tried {
+        Tried::NoAccount => check(NAME, Mark::Note, "not tried: no service account here has a role yet"),
+        Tried::Injected(account) => {
+            check(NAME, Mark::Right, format!("a pod of service account {account} gets its role (dry run)"))
+        }
+        Tried::Missed(account) => {
+            check(NAME, Mark::Wrong, format!("a pod of service account {account} does not get its role (dry run)"))
+                .next(see_why(account))
+        }
+        Tried::Forbidden(right) => check(NAME, Mark::Note, format!("not tried: you may not {right}")),
+        Tried::Failed(why) => check(NAME, Mark::Note, format!("not tried: {why}")),
+    }
+}
+
+fn see_why(account: &str) -> String {
+    let (namespace, name) = account.split_once('/').unwrap_or_default();
+    format!(
+        "A webhook that does not answer, a selector that leaves the namespace out, or no injection at all. See which: \
+         kubectl podidentity explain -n {namespace} sa/{name}."
+    )
+}
+
+/// `1 namespace`, `2 namespaces`.
+fn namespaces(count: usize) -> String {
+    format!("{count} namespace{}", if count == 1 { "" } else { "s" })
+}
+
+fn definition(facts: &Facts) -> Check {
+    const NAME: &str = "Custom resource";
+    const APPLY: &str = "Apply the definition of this version: kubectl apply --server-side -k config/crd.";
+    if let Some(unseen) = unseen(NAME, &facts.crd) {
+        return unseen;
+    }
+    let Some(crd) = facts.crd.found() else {
+        return check(NAME, Mark::Wrong, "PodIdentityBinding is not installed")
+            .next("Install the operator: kubectl apply --server-side -k config/default, or the Helm chart.");
+    };
+    let established = crd
+        .pointer("/status/conditions")
+        .and_then(Value::as_array)
+        .is_some_and(|all| all.iter().any(|it| it["type"] == "Established" && it["status"] == "True"));
+    if !established {
+        return check(NAME, Mark::Wrong, "PodIdentityBinding is not established: the API server does not serve it")
+            .next("See its conditions: kubectl describe crd podidentitybindings.podidentity.dev.");
+    }
+    let missing = missing_fields(crd);
+    if !missing.is_empty() {
+        return check(NAME, Mark::Wrong, format!("older than this plugin: it lacks {}", missing.join(", ")))
+            .next(APPLY);
+    }
+    check(NAME, Mark::Right, "PodIdentityBinding v1alpha1, with all fields that this plugin knows")
+}
+
+/// Fields of spec and status that the plugin knows and the cluster drops.
+fn missing_fields(crd: &Value) -> Vec<String> {
+    let known = serde_json::to_value(podidentity_api::crd::crd()).unwrap_or_default();
+    let fields = |crd: &Value, part: &str| -> Vec<String> {
+        let path = format!("/spec/versions/0/schema/openAPIV3Schema/properties/{part}/properties");
+        let properties = crd.pointer(&path).and_then(Value::as_object);
+        properties.into_iter().flatten().map(|(name, _)| format!("{part}.{name}")).collect()
+    };
+    let installed: Vec<String> = ["spec", "status"].iter().flat_map(|part| fields(crd, part)).collect();
+    let wanted = ["spec", "status"].into_iter().flat_map(|part| fields(&known, part));
+    wanted.filter(|field| !installed.contains(field)).collect()
+}
+
+fn deployment(facts: &Facts) -> Check {
+    const NAME: &str = "Operator";
+    if let Some(unseen) = unseen(NAME, &facts.deployments) {
+        return unseen;
+    }
+    let found = facts.deployments.found().map_or(&[][..], Vec::as_slice);
+    let Some(operator) = found.first() else {
+        return check(NAME, Mark::Wrong, "no Deployment has the label app.kubernetes.io/name=podidentity-operator")
+            .next("Install the operator: kubectl apply --server-side -k config/default, or the Helm chart.");
+    };
+    let text = |pointer: &str| operator.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let count = |pointer: &str| operator.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
+    let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+    let image = text("/spec/template/spec/containers/0/image");
+    let (ready, wanted) = (count("/status/readyReplicas"), count("/spec/replicas"));
+    let message = format!("{namespace}/{name}: {ready} of {wanted} replicas ready, image {image}");
+    if found.len() > 1 {
+        return check(NAME, Mark::Wrong, format!("{} Deployments are operators: {message} is one", found.len()))
+            .next("Keep one, unless each has namespaces of its own (PODIDENTITY_NAMESPACES).");
+    }
+    if ready < 1 {
+        return check(NAME, Mark::Wrong, message).next(format!(
+            "See why: kubectl -n {namespace} describe pods -l app.kubernetes.io/name=podidentity-operator."
+        ));
+    }
+    if variable(operator, "PODIDENTITY_DRY_RUN").is_some_and(|mode| !mode.is_empty() && mode != "off") {
+        return check(NAME, Mark::Note, format!("{message}; it only shows what it would do (--dry-run)"));
+    }
+    check(NAME, if ready < wanted { Mark::Note } else { Mark::Right }, message)
+}
+
+fn lease(facts: &Facts) -> Option<Check> {
+    const NAME: &str = "Leader";
+    let seen = facts.lease.as_ref()?;
+    if let Some(unseen) = unseen(NAME, seen) {
+        return Some(unseen);
+    }
+    let Some(lease) = seen.found() else {
+        return Some(
+            check(NAME, Mark::Wrong, "no replica has ever held the lease")
+                .next("See the operator's log: a replica that cannot write its lease does nothing."),
+        );
+    };
+    let holder = lease.pointer("/spec/holderIdentity").and_then(Value::as_str).filter(|it| !it.is_empty());
+    let renewed = lease.pointer("/spec/renewTime").and_then(Value::as_str).and_then(|it| it.parse::<Timestamp>().ok());
+    let lasts = lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64).unwrap_or_default();
+    Some(match (holder, renewed) {
+        (Some(holder), Some(renewed)) => {
+            let ago = facts.now.duration_since(renewed).max(SignedDuration::ZERO).as_secs();
+            let message = format!("{holder}, renewed {ago} s ago");
+            if ago > lasts {
+                check(NAME, Mark::Wrong, format!("{message}: nobody leads"))
+                    .next("See whether the operator's pods run, and their log.")
+            } else {
+                check(NAME, Mark::Right, message)
+            }
+        }
+        _ => check(NAME, Mark::Wrong, "nobody holds the lease")
+            .next("See whether the operator's pods run, and their log."),
+    })
+}
+
+fn operator_rights(facts: &Facts) -> Option<Check> {
+    const NAME: &str = "Operator's rights";
+    let seen = facts.operator_missing.as_ref()?;
+    if let Some(unseen) = unseen(NAME, seen) {
+        return Some(unseen);
+    }
+    let missing: Vec<String> = seen.found().into_iter().flatten().map(ToString::to_string).collect();
+    Some(if missing.is_empty() {
+        check(NAME, Mark::Right, "it may do all that it has to")
+    } else {
+        check(NAME, Mark::Wrong, format!("it may not {}", missing.join(", ")))
+            .next("Apply its roles: kubectl apply -k config/rbac, or the chart with rbac.create.")
+    })
+}
+
+/// Whether a policy of this beginning is bound.
+fn is_bound(facts: &Facts, beginning: &str) -> bool {
+    facts.policies.found().is_some_and(|all| all.iter().any(|name| name.starts_with(beginning)))
+}
+
+fn guard(facts: &Facts) -> Check {
+    const NAME: &str = "Guard";
+    if let Some(unseen) = unseen(NAME, &facts.policies) {
+        return unseen;
+    }
+    if is_bound(facts, GUARD) {
+        return check(NAME, Mark::Right, "the operator's account is limited to what the operator changes");
+    }
+    check(NAME, Mark::Note, "not installed: whoever has the operator's token can change any pod template")
+        .next("kubectl apply -k config/guard (docs/security.md).")
+}
+
+fn namespaces_with<'a>(facts: &'a Facts, has: impl Fn(&Value) -> bool + 'a) -> usize {
+    facts.namespaces.found().into_iter().flatten().filter(|it| has(&it["metadata"])).count()
+}
+
+fn grants(facts: &Facts) -> Check {
+    const NAME: &str = "Grants";
+    let granting = namespaces_with(facts, |it| it["annotations"][GRANT].is_string());
+    let operator = facts.deployments.found().and_then(|all| all.first());
+    let required = operator.and_then(|it| variable(it, "PODIDENTITY_REQUIRE_GRANTS")).is_some_and(|it| it == "true");
+    let by = match (is_bound(facts, GRANTS), required) {
+        (true, true) => "refused by policy and operator",
+        (true, false) => "refused by the policy",
+        (false, true) => "refused by the operator",
+        (false, false) if granting > 0 => {
+            return check(
+                NAME,
+                Mark::Note,
+                format!("roles are granted in {}, and nothing asks for it", namespaces(granting)),
+            )
+            .next("Install config/grants, or start the operator with --require-grants (docs/grants.md).");
+        }
+        (false, false) => return check(NAME, Mark::Note, "off: a namespace may declare any role (docs/grants.md)"),
+    };
+    check(
+        NAME,
+        Mark::Right,
+        format!("roles that a namespace does not grant are {by}; {} grant some", namespaces(granting)),
+    )
+}
+
+fn enforcement(facts: &Facts) -> Check {
+    const NAME: &str = "Enforcement";
+    let enforced = namespaces_with(facts, |it| it["labels"][ENFORCED] == "true");
+    match (is_bound(facts, ENFORCEMENT), enforced) {
+        (true, 0) => check(NAME, Mark::Note, "installed, and no namespace has the label podidentity.dev/enforce=true"),
+        (true, count) => {
+            check(NAME, Mark::Right, format!("pods without their role are refused in {}", namespaces(count)))
+        }
+        (false, 0) => {
+            check(NAME, Mark::Note, "off: pods that were not given their role are let in (docs/enforcement.md)")
+        }
+        (false, count) => check(
+            NAME,
+            Mark::Wrong,
+            format!("asked for by the label of {}, and the policy is not there", namespaces(count)),
+        )
+        .next("kubectl apply -k config/enforcement."),
+    }
+}
+
+fn bindings(facts: &Facts) -> Check {
+    const NAME: &str = "Bindings";
+    if let Some(unseen) = unseen(NAME, &facts.bindings) {
+        return unseen;
+    }
+    let all = facts.bindings.found().map_or(&[][..], Vec::as_slice);
+    let ready = |it: &&Value| {
+        let conditions = it.pointer("/status/conditions").and_then(Value::as_array);
+        conditions.is_some_and(|all| all.iter().any(|it| it["type"] == "Ready" && it["status"] == "True"))
+    };
+    let count = all.iter().filter(ready).count();
+    let message = format!("{count} of {} are ready", all.len());
+    if count < all.len() {
+        return check(NAME, Mark::Note, message).next("kubectl podidentity status -A says which are not, and why.");
+    }
+    check(NAME, Mark::Right, message)
+}

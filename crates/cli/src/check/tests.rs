@@ -1,0 +1,109 @@
+//! Questions that the cluster of the end-to-end test does not raise.
+
+use jiff::Timestamp;
+use podidentity_cluster::read::installation::{Right, Seen};
+use podidentity_core::injector::Injectors;
+use serde_json::{Value, json};
+
+use super::facts::{Facts, Tried};
+use super::judge::judge;
+use super::{Check, When};
+use crate::paint::Mark;
+
+fn facts() -> Facts {
+    let webhook = json!({"kind": "MutatingWebhookConfiguration", "metadata": {"name": "pod-identity-webhook"}, "webhooks": [
+        {"name": "iam-for-pods.amazonaws.com", "failurePolicy": "Ignore",
+         "clientConfig": {"service": {"namespace": "eks", "name": "pod-identity-webhook"}, "caBundle": "QQ=="},
+         "rules": [{"apiGroups": [""], "resources": ["pods"], "operations": ["CREATE"]}]}
+    ]});
+    Facts {
+        server: "https://example.com".to_owned(),
+        version: "v1.33.4-eks-abcdef".to_owned(),
+        issuer: Ok("https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE".to_owned()),
+        missing: Vec::new(),
+        missing_to_install: Vec::new(),
+        injectors: Injectors::of([webhook].iter()),
+        tried: Tried::NoAccount,
+        crd: Seen::Absent,
+        deployments: Seen::Absent,
+        lease: None,
+        operator_missing: None,
+        policies: Seen::Found(Vec::new()),
+        namespaces: Seen::Found(Vec::new()),
+        bindings: Seen::Absent,
+        now: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn of(facts: &Facts, name: &str) -> Check {
+    judge(facts, When::After).into_iter().find(|check| check.name == name).unwrap()
+}
+
+fn operator(env: &Value) -> Value {
+    json!({"metadata": {"name": "podidentity-operator", "namespace": "system"}, "status": {"readyReplicas": 2},
+        "spec": {"replicas": 2, "template": {"spec": {"containers": [{"image": "x:1", "env": env}]}}}})
+}
+
+#[test]
+fn another_version_is_a_note_and_one_that_is_too_old_an_error() {
+    assert_eq!(of(&facts(), "Version").mark, Mark::Note);
+    let old = Facts { version: "v1.29.1".to_owned(), ..facts() };
+    assert_eq!(of(&old, "Version").mark, Mark::Wrong);
+}
+
+#[test]
+fn an_issuer_that_aws_cannot_reach_is_an_error() {
+    assert_eq!(of(&facts(), "Issuer").mark, Mark::Right);
+    for issuer in ["https://kubernetes.default.svc.cluster.local", "http://oidc.example.com"] {
+        let inside = Facts { issuer: Ok(issuer.to_owned()), ..facts() };
+        assert_eq!(of(&inside, "Issuer").mark, Mark::Wrong, "{issuer}");
+    }
+    assert_eq!(of(&Facts { issuer: Err("no".to_owned()), ..facts() }, "Issuer").mark, Mark::Note);
+}
+
+#[test]
+fn what_may_not_be_looked_at_is_a_note() {
+    let blind = Facts {
+        missing: vec![Right { group: "apps".into(), resource: "deployments".into(), verb: "list".into() }],
+        injectors: Injectors { forbidden: vec!["mutatingwebhookconfigurations".to_owned()], ..Injectors::default() },
+        tried: Tried::Forbidden("create pods in shop".to_owned()),
+        crd: Seen::Forbidden("get customresourcedefinitions.apiextensions.k8s.io".to_owned()),
+        deployments: Seen::Forbidden("list deployments.apps".to_owned()),
+        policies: Seen::Forbidden("list validatingadmissionpolicybindings".to_owned()),
+        namespaces: Seen::Forbidden("list namespaces".to_owned()),
+        bindings: Seen::Forbidden("list podidentitybindings.podidentity.dev".to_owned()),
+        ..facts()
+    };
+    let wrong: Vec<_> = judge(&blind, When::After).into_iter().filter(|check| check.mark == Mark::Wrong).collect();
+    assert_eq!(wrong, []);
+    assert_eq!(of(&blind, "Your rights").message, "you may not list deployments.apps");
+}
+
+#[test]
+fn a_webhook_without_authority_is_told() {
+    assert_eq!(of(&facts(), "Injection").mark, Mark::Right);
+    let mut injectors = facts().injectors;
+    injectors.found[0].call.as_mut().unwrap().has_ca = false;
+    assert!(of(&Facts { injectors, ..facts() }, "Injection").next.unwrap().contains("publicly signed"));
+}
+
+#[test]
+fn two_operators_and_a_dry_run_are_told() {
+    let one = Facts { deployments: Seen::Found(vec![operator(&json!([]))]), ..facts() };
+    assert_eq!(of(&one, "Operator").mark, Mark::Right);
+    let two = Facts { deployments: Seen::Found(vec![operator(&json!([])), operator(&json!([]))]), ..facts() };
+    assert_eq!(of(&two, "Operator").mark, Mark::Wrong);
+    let dry = json!([{"name": "PODIDENTITY_DRY_RUN", "value": "report"}]);
+    let dry = Facts { deployments: Seen::Found(vec![operator(&dry)]), ..facts() };
+    assert!(of(&dry, "Operator").message.contains("only shows"));
+}
+
+#[test]
+fn grants_that_nothing_asks_for_are_told() {
+    let granting = json!({"metadata": {"name": "shop", "annotations": {"podidentity.dev/allowed-role-arns": "*"}}});
+    let facts = Facts { namespaces: Seen::Found(vec![granting]), ..facts() };
+    assert!(of(&facts, "Grants").message.contains("nothing asks for it"));
+    let required = json!([{"name": "PODIDENTITY_REQUIRE_GRANTS", "value": "true"}]);
+    let facts = Facts { deployments: Seen::Found(vec![operator(&required)]), ..facts };
+    assert_eq!(of(&facts, "Grants").mark, Mark::Right);
+}
