@@ -180,6 +180,7 @@ impl From<Rollout> for Workload {
             rolled_out,
             settled: rolled_out,
             healthy: observed && status.available_replicas.is_none_or(|available| available >= desired),
+            needed: desired,
             progress_deadline: spec.progress_deadline_seconds,
             min_ready: spec.min_ready_seconds.unwrap_or(0),
             replica_failure: failure.map(|it| it.message.clone().unwrap_or_default()),

@@ -85,6 +85,8 @@ pub struct Workload {
     /// Whether as many pods are available as should be, but for those that its strategy lets be
     /// missing.
     pub healthy: bool,
+    /// How many live pods it needs to be well: a DaemonSet may lack those of nodes that are down.
+    pub needed: i32,
     /// Whether it would be complete but for as many pods as its strategy lets be missing
     /// (DaemonSet): one node that is down keeps a DaemonSet from ever being complete.
     pub nearly_rolled_out: bool,

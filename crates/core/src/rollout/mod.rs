@@ -338,9 +338,10 @@ impl Judge<'_> {
 }
 
 /// Whether the workload is at rest and all of its pods are ready: only then does it mean something
-/// if it fails later.
+/// if it fails later. Its status may be older than the loss of a pod.
 fn is_healthy(workload: &Workload, pods: &[JudgedPod]) -> bool {
-    workload.settled && workload.healthy && pods.iter().all(|judged| judged.pod.is_ready())
+    let live = i32::try_from(pods.len()).unwrap_or(i32::MAX);
+    workload.settled && workload.healthy && live >= workload.needed && pods.iter().all(|judged| judged.pod.is_ready())
 }
 
 /// Whether the pod was made from the template that carries our present mark.

@@ -111,7 +111,8 @@ fn judges_each_by_itself(world: &World, view: &Snapshot, case: &Case) {
     assert_eq!((alone.under_way, alone.record), (verdict.under_way, verdict.record.clone()));
 }
 
-/// A restart is blamed only where the workload was healthy when it was made, and nobody has changed the template since.
+/// A restart is blamed only where the workload was healthy when it was made, or recorded before a crash, and nobody has
+/// changed the template since.
 fn fails_only_by_its_restart(world: &World, case: &Case) {
     if !world.sees_all() {
         return;

@@ -6,7 +6,7 @@ use podidentity_api::names;
 use podidentity_core::plan::{Declared, Step, Target};
 use podidentity_core::status::Report;
 
-use super::{Cluster, ROLE_KEY};
+use super::{Cluster, ROLE_KEY, Restart};
 
 /// Why the API server did not do a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,10 @@ impl Cluster {
         let mark = self.rewritten.get(name).map_or(mark, String::as_str);
         let mark = Some(mark).filter(|mark| !mark.is_empty());
         if workload.template.mark.as_deref() != mark {
-            workload.restart = Some(workload.restarted());
+            let restart = workload.restarted();
+            // A crash may come between the record and the restart: it is judged by what was recorded.
+            let healthy = restart.healthy || std::mem::take(&mut workload.recorded_healthy);
+            workload.restart = Some(Restart { healthy, ..restart });
             let before = workload.template.clone();
             workload.template.mark = mark.map(str::to_owned);
             workload.marked_at = mark.map(|_| now);
@@ -147,7 +150,13 @@ impl Cluster {
         let Some(binding) = binding.filter(|binding| Target::of(&binding.metadata) == report.binding) else {
             return false;
         };
+        let before = binding.status.take().map(|status| status.restarts).unwrap_or_default();
         binding.status = Some(report.status.clone());
+        for new in report.status.restarts.iter().filter(|new| !before.contains(new)) {
+            if let Some(workload) = self.workloads.values_mut().find(|it| it.name == new.name) {
+                workload.recorded_healthy = workload.restarted().healthy;
+            }
+        }
         binding.metadata.resource_version = Some(version.to_string());
         true
     }

@@ -112,6 +112,8 @@ pub struct Workload {
     /// Why the last pod could not be created.
     pub(super) failure: Option<String>,
     pub restart: Option<Restart>,
+    /// Whether it was well when the operator last recorded that it is about to restart it.
+    pub(super) recorded_healthy: bool,
     pub pods: Vec<PodState>,
     /// As it is seen, by what that depends on.
     pub(super) seen: RefCell<Option<Seen>>,
@@ -150,6 +152,7 @@ impl Workload {
             progressed_at: now,
             failure: None,
             restart: None,
+            recorded_healthy: false,
             pods: Vec::new(),
             seen: RefCell::new(None),
         }
