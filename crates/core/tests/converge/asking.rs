@@ -51,7 +51,7 @@ fn changes(world: &World, case: &Case, role: &str) -> bool {
     // Where a crash kept a later role from being told, and that role has not stayed, the one that was told last is restored.
     let told = case.binding.status.as_ref().and_then(|status| status.service_account.as_ref());
     let told = told.and_then(|told| told.written_role_arn.as_deref()) == Some(role);
-    let restored = told && !account.annotations.contains_key(ROLE_KEY);
+    let restored = told && account.role_by_our_hand().is_none();
     !stands && !had && !restored && case.rolled_back().is_none()
 }
 
