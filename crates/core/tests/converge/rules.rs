@@ -140,7 +140,9 @@ fn rolled(step: &Step) -> Option<&str> {
 /// What holds for every status.
 pub fn of_report(world: &World, view: &Snapshot, report: &Report) {
     let counted = |workload: &Arc<Workload>| {
-        let selector = world.cluster.bindings.get(&report.binding.name).map(|it| &it.spec.rollout.workload_selector);
+        // As the operator sees the binding: the report is about that.
+        let is_it = |it: &&Arc<PodIdentityBinding>| it.metadata.name.as_ref() == Some(&report.binding.name);
+        let selector = view.bindings.iter().find(is_it).map(|it| &it.spec.rollout.workload_selector);
         selector.is_none_or(selects_all) || workload.labels.get("tier").is_some_and(|tier| tier == "app")
     };
     if is_ready(&report.status) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use podidentity_api::names;
+use podidentity_api::{RestartStatus, names};
 use podidentity_core::plan::{Declared, Step, Target};
 use podidentity_core::status::Report;
 
@@ -152,7 +152,9 @@ impl Cluster {
         };
         let before = binding.status.take().map(|status| status.restarts).unwrap_or_default();
         binding.status = Some(report.status.clone());
-        for new in report.status.restarts.iter().filter(|new| !before.contains(new)) {
+        // That it was refused is no new record.
+        let known = |new: &RestartStatus| before.iter().any(|old| (&old.name, old.since.0) == (&new.name, new.since.0));
+        for new in report.status.restarts.iter().filter(|new| !known(new)) {
             if let Some(workload) = self.workloads.values_mut().find(|it| it.name == new.name) {
                 workload.recorded_healthy = workload.restarted().healthy;
             }
