@@ -13,15 +13,10 @@ use podidentity_api::names::condition;
 use podidentity_api::{PodIdentityBinding, Reason, WorkloadState};
 use serde_json::json;
 
+use crate::steps::{running, verified};
 use crate::world::World;
 
-/// An application whose pods run already, without a role.
-async fn running(namespace: &Namespace, name: &str, replicas: i32) -> Result<Deployment> {
-    namespace.create(fixtures::deployment(name, "app", replicas)?).await?;
-    expect::rolled_out(namespace, name).await
-}
-
-/// The same, bound and converged; the Deployment as it was before the binding, and after.
+/// An application that ran without a role, bound and converged: its Deployment before the binding, and after.
 async fn bound(namespace: &Namespace) -> Result<(Deployment, Deployment)> {
     namespace.create(fixtures::service_account("app")?).await?;
     let before = running(namespace, "app", 2).await?;
@@ -42,21 +37,6 @@ pub(crate) async fn bound_first(_: Arc<World>, namespace: Namespace) -> Result<(
     let after = expect::rolled_out(&namespace, "app").await?;
     rolled(&before, &after, 0)?;
     expect::pods_have(&namespace, "app", 2, ROLE).await
-}
-
-/// Waits until the binding is ready and counts this many pods: it may have been ready before they existed.
-async fn verified(namespace: &Namespace, pods: i32) -> Result<PodIdentityBinding> {
-    let what = format!("{pods} pods are verified and have come up");
-    wait::object(&namespace.api(), "app", &what, |binding: Option<&PodIdentityBinding>| {
-        let status = binding.and_then(|binding| binding.status.clone()).unwrap_or_default();
-        let proven = status.role_arn.is_some() && status.last_verified_role_arn == status.role_arn;
-        if status.pods_verified == pods && proven {
-            return Ok(());
-        }
-        Err(format!("{} are verified, proven is {:?}", status.pods_verified, status.last_verified_role_arn))
-    })
-    .await?;
-    expect::ready(namespace, "app").await
 }
 
 pub(crate) async fn running_pods(_: Arc<World>, namespace: Namespace) -> Result<()> {
