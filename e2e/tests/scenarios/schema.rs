@@ -29,7 +29,7 @@ pub(crate) async fn explained(world: Arc<World>, _: Namespace) -> Result<()> {
         "stsRegionalEndpoints",
         "rollout",
         "onConflict",
-        "enum: Report, Override",
+        "enum: Report, TakeOver, Override",
         "deletionPolicy",
         "suspend",
     ];
