@@ -144,7 +144,7 @@ bench-smoke: controlplane
 
 # One plan: PLAN=target/faults/failed/....json. Some: ONLY="crash after". All anew: FRESH=1. More at a time: JOBS=16.
 .PHONY: faults
-faults: controlplane faults-tools ## The fault campaign: some 1,100 plans, a malformed world, overload; continues where it was interrupted
+faults: controlplane faults-tools ## The fault campaign: some 1,400 plans, a malformed world, overload; continues where it was interrupted
 	@cargo build -p podidentity-operator -p e2e --bins
 	@target/debug/faults $(if $(JOBS),--jobs $(JOBS)) $(if $(PLAN),--plan "$(PLAN)") $(if $(ONLY),--only "$(ONLY)") $(if $(FRESH),--fresh)
 	@$(if $(PLAN)$(ONLY),true,target/debug/faults malformed && target/debug/faults hostile && target/debug/faults overload && $(MAKE) faults-planted)

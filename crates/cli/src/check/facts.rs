@@ -27,7 +27,7 @@ const ADMISSION: &str = "admissionregistration.k8s.io";
 pub(super) struct Facts {
     pub(super) server: String,
     pub(super) version: String,
-    /// Whether the API server serves MutatingAdmissionPolicy, and so can inject itself.
+    /// Of service accounts' tokens, or why it is not known.
     pub(super) issuer: Result<String, String>,
     /// Rights that the user lacks.
     pub(super) missing: Vec<Right>,
