@@ -110,10 +110,7 @@ pub async fn connect(options: &Options) -> Result<Connection, ConnectError> {
     if let Some(user) = &options.impersonate {
         config.auth_info.impersonate = Some(user.clone());
         config.auth_info.impersonate_groups = Some(options.impersonate_groups.clone()).filter(|all| !all.is_empty());
-    }
-    if let Some(uid) = &options.impersonate_uid {
-        let uid = uid.parse().map_err(|_| ConnectError::ImpersonateUid)?;
-        config.headers.push((http::HeaderName::from_static("impersonate-uid"), uid));
+        config.auth_info.impersonate_uid.clone_from(&options.impersonate_uid);
     }
     let user_agent = options.user_agent.parse().map_err(|_| ConnectError::UserAgent)?;
     config.headers.push((http::header::USER_AGENT, user_agent));
@@ -220,9 +217,6 @@ pub enum ConnectError {
     /// The configuration cannot be used.
     #[error("the cluster's configuration cannot be used: {0}")]
     Setup(#[source] Box<kube::Error>),
-    /// The UID has characters that no header may have.
-    #[error("the UID to impersonate is not valid in a header")]
-    ImpersonateUid,
     /// The user agent has characters that no header may have.
     #[error("the user agent is not valid in a header")]
     UserAgent,
