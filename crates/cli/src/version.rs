@@ -3,19 +3,14 @@
 use std::io::Write;
 
 use clap::Args;
-use podidentity_cluster::read::installation::{Resource, Seen, objects, version};
+use podidentity_cluster::read::installation::{Seen, image, operators, version};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::cluster::{Failure, Session, block_on};
 use crate::exit::Exit;
 use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::output::document::{self, Output};
 use crate::sheet::Sheet;
-
-const DEPLOYMENTS: Resource = Resource { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" };
-/// The label of the operator's Deployment.
-const LABEL: &str = "app.kubernetes.io/name=podidentity-operator";
 
 /// Print the versions of plugin, operator and API server
 #[derive(Debug, Args)]
@@ -61,15 +56,11 @@ async fn of_cluster(args: &VersionArgs, versions: Versions) -> Result<Versions, 
     let session = Session::open(&args.connection, &scope).await?;
     let client = &session.connection.client;
     let server = Some(version(client).await?);
-    let operator = match objects(client, DEPLOYMENTS, None, LABEL).await {
-        Seen::Found(found) => Some(found.iter().map(image).collect()),
+    let operator = match operators(client).await {
+        Seen::Found(found) => Some(found.iter().map(|it| image(it).to_owned()).collect()),
         Seen::Absent | Seen::Forbidden(_) | Seen::Failed(_) => None,
     };
     Ok(Versions { operator, server, ..versions })
-}
-
-fn image(deployment: &Value) -> String {
-    deployment.pointer("/spec/template/spec/containers/0/image").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 fn text(versions: &Versions) -> Sheet {

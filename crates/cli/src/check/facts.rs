@@ -5,16 +5,14 @@ use k8s_openapi::api::core::v1::Pod;
 use podidentity_cluster::http::connection::Connection;
 use podidentity_cluster::http::discovery::issuer;
 use podidentity_cluster::read::installation::{
-    self, Resource, Right, Seen, may, may_another, object, objects, version,
+    self, Resource, Right, Seen, may, may_another, object, objects, operators, version,
 };
 use podidentity_core::injector::Injectors;
 use serde_json::{Value, json};
 
-use super::rights;
+use super::{When, rights};
 use crate::cluster::{Failure, Session};
 
-/// The label of the operator's objects.
-const LABEL: &str = "app.kubernetes.io/name=podidentity-operator";
 /// The names of the policies' objects begin with these.
 pub(super) const GUARD: &str = "podidentity-operator-guard";
 pub(super) const GRANTS: &str = "pod-identity-grants";
@@ -31,7 +29,7 @@ pub(super) struct Facts {
     pub(super) issuer: Result<String, String>,
     /// Rights that the user lacks.
     pub(super) missing: Vec<Right>,
-    /// The same, of what installs the operator.
+    /// The same, of what installs the operator; asked for before the installation only.
     pub(super) missing_to_install: Vec<Right>,
     pub(super) injectors: Injectors,
     pub(super) tried: Tried,
@@ -61,11 +59,11 @@ pub(super) enum Tried {
 }
 
 impl Facts {
-    pub(super) async fn read(session: &Session) -> Result<Self, Failure> {
+    pub(super) async fn read(session: &Session, when: When) -> Result<Self, Failure> {
         let connection = &session.connection;
         let Connection { client, clock, server, .. } = connection;
         let version = version(client).await?;
-        let deployments = objects(client, DEPLOYMENTS, None, LABEL).await;
+        let deployments = operators(client).await;
         let operator = deployments.found().and_then(|all| all.first()).cloned();
         let lease = match &operator {
             Some(operator) => Some(lease(connection, operator).await),
@@ -80,7 +78,10 @@ impl Facts {
             version,
             issuer: issuer(client).await.map_err(|error| error.to_string()),
             missing: missing(connection, rights::of_users(), session.namespace.as_deref()).await?,
-            missing_to_install: missing(connection, rights::to_install(), None).await?,
+            missing_to_install: match when {
+                When::Before => missing(connection, rights::to_install(), None).await?,
+                When::After => Vec::new(),
+            },
             injectors: session.injectors().await?,
             tried: tried(session).await,
             crd: object(client, DEFINITIONS, None, "podidentitybindings.podidentity.dev").await,
@@ -95,7 +96,6 @@ impl Facts {
     }
 }
 
-const DEPLOYMENTS: Resource = Resource { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" };
 const NAMESPACES: Resource = Resource { group: "", version: "v1", kind: "Namespace", plural: "namespaces" };
 const ACCOUNTS: Resource = Resource { group: "", version: "v1", kind: "ServiceAccount", plural: "serviceaccounts" };
 const LEASES: Resource = Resource { group: "coordination.k8s.io", version: "v1", kind: "Lease", plural: "leases" };
@@ -159,9 +159,7 @@ async fn operator_missing(connection: &Connection, operator: &Value) -> Seen<Vec
                 Seen::Found(true) => {}
                 Seen::Found(false) if missing.last() == Some(&right) => {}
                 Seen::Found(false) => missing.push(right.clone()),
-                Seen::Absent => return Seen::Absent,
-                Seen::Forbidden(right) => return Seen::Forbidden(right),
-                Seen::Failed(why) => return Seen::Failed(why),
+                unseen => return unseen.map(|_| Vec::new()),
             }
         }
     }
@@ -169,14 +167,8 @@ async fn operator_missing(connection: &Connection, operator: &Value) -> Seen<Vec
 }
 
 async fn policies(connection: &Connection) -> Seen<Vec<String>> {
-    match objects(&connection.client, POLICY_BINDINGS, None, "").await {
-        Seen::Found(bindings) => {
-            Seen::Found(bindings.iter().map(|it| text(it, "/spec/policyName").to_owned()).collect())
-        }
-        Seen::Absent => Seen::Absent,
-        Seen::Forbidden(right) => Seen::Forbidden(right),
-        Seen::Failed(why) => Seen::Failed(why),
-    }
+    let bindings = objects(&connection.client, POLICY_BINDINGS, None, "").await;
+    bindings.map(|all| all.iter().map(|it| text(it, "/spec/policyName").to_owned()).collect())
 }
 
 /// A pod of the first service account with a role, as a dry run. It is as a restricted namespace asks for it.

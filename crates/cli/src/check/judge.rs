@@ -1,7 +1,7 @@
 //! What the facts mean: line by line, with what to do.
 
 use jiff::{SignedDuration, Timestamp};
-use podidentity_cluster::read::installation::Seen;
+use podidentity_cluster::read::installation::{Seen, image};
 use podidentity_core::injector::Injector;
 use serde_json::Value;
 
@@ -224,7 +224,7 @@ fn deployment(facts: &Facts) -> Check {
     let text = |pointer: &str| operator.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let count = |pointer: &str| operator.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
     let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-    let image = text("/spec/template/spec/containers/0/image");
+    let image = image(operator);
     let (ready, wanted) = (count("/status/readyReplicas"), count("/spec/replicas"));
     let message = format!("{namespace}/{name}: {ready} of {wanted} replicas ready, image {image}");
     if found.len() > 1 {
@@ -311,6 +311,9 @@ fn namespaces_with<'a>(facts: &'a Facts, has: impl Fn(&Value) -> bool + 'a) -> u
 
 fn grants(facts: &Facts) -> Check {
     const NAME: &str = "Grants";
+    if let Some(unseen) = unseen(NAME, &facts.policies) {
+        return unseen;
+    }
     let granting = namespaces_with(facts, |it| it["annotations"][GRANT].is_string());
     let operator = facts.deployments.found().and_then(|all| all.first());
     let required = operator.and_then(|it| variable(it, "PODIDENTITY_REQUIRE_GRANTS")).is_some_and(|it| it == "true");
@@ -337,6 +340,9 @@ fn grants(facts: &Facts) -> Check {
 
 fn enforcement(facts: &Facts) -> Check {
     const NAME: &str = "Enforcement";
+    if let Some(unseen) = unseen(NAME, &facts.policies) {
+        return unseen;
+    }
     let enforced = namespaces_with(facts, |it| it["labels"][ENFORCED] == "true");
     match (is_bound(facts, ENFORCEMENT), enforced) {
         (true, 0) => check(NAME, Mark::Note, "installed, and no namespace has the label podidentity.dev/enforce=true"),

@@ -95,7 +95,7 @@ pub(crate) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit, Failure
         let scope = ScopeArgs { namespace: args.namespace.clone(), all_namespaces, selector: None };
         let session = Session::open(&args.connection, &scope).await?;
         let when = if args.pre { When::Before } else { When::After };
-        Ok(judge::judge(&Facts::read(&session).await?, when))
+        Ok(judge::judge(&Facts::read(&session, when).await?, when))
     })?;
     write(&checks, args.output, Paint::of_stdout(), out)?;
     Ok(if is_ok(&checks) { Exit::Ok } else { Exit::Findings })

@@ -79,6 +79,19 @@ fn what_may_not_be_looked_at_is_a_note() {
     assert_eq!(of(&blind, "Your rights").message, "you may not list deployments.apps");
 }
 
+/// What is not seen is not missing, though a namespace asks for it.
+#[test]
+fn policies_that_may_not_be_looked_at_are_not_taken_to_be_missing() {
+    let asking = json!({"metadata": {"name": "shop", "labels": {"podidentity.dev/enforce": "true"}}});
+    let namespaces = || Seen::Found(vec![asking.clone()]);
+    assert_eq!(of(&Facts { namespaces: namespaces(), ..facts() }, "Enforcement").mark, Mark::Wrong);
+    let policies = Seen::Forbidden("list validatingadmissionpolicybindings".to_owned());
+    let blind = Facts { namespaces: namespaces(), policies, ..facts() };
+    for name in ["Guard", "Grants", "Enforcement"] {
+        assert!(of(&blind, name).message.starts_with("not known"), "{name}");
+    }
+}
+
 #[test]
 fn a_webhook_without_authority_is_told() {
     assert_eq!(of(&facts(), "Injection").mark, Mark::Right);

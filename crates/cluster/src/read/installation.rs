@@ -38,6 +38,8 @@ pub struct Resource {
     pub plural: &'static str,
 }
 
+const DEPLOYMENTS: Resource = Resource { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" };
+
 /// A right, as it stands in a role.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
@@ -55,6 +57,16 @@ impl<T> Seen<T> {
         match self {
             Self::Found(found) => Some(found),
             _ => None,
+        }
+    }
+
+    /// The same of what the value says.
+    pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Seen<U> {
+        match self {
+            Self::Found(found) => Seen::Found(of(found)),
+            Self::Absent => Seen::Absent,
+            Self::Forbidden(right) => Seen::Forbidden(right),
+            Self::Failed(why) => Seen::Failed(why),
         }
     }
 
@@ -111,6 +123,16 @@ pub async fn objects(client: &Client, resource: Resource, namespace: Option<&str
         Ok(list) => Seen::Found(list.items.iter().map(document).collect()),
         Err(error) => Seen::of_error(&error, resource.right("list")),
     }
+}
+
+/// The Deployments of the operator, of all namespaces.
+pub async fn operators(client: &Client) -> Seen<Vec<Value>> {
+    objects(client, DEPLOYMENTS, None, "app.kubernetes.io/name=podidentity-operator").await
+}
+
+/// The image of an operator's Deployment.
+pub fn image(deployment: &Value) -> &str {
+    deployment.pointer("/spec/template/spec/containers/0/image").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// One object.
