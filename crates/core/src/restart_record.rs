@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use podidentity_api::{PodIdentityBinding, RefusedStatus, RestartStatus};
+use podidentity_api::{PodIdentityBinding, RefusedStatus, RestartStatus, names};
 
 use crate::objects::{Workload, WorkloadId};
 use crate::time::whole_seconds;
+use crate::verify::JudgedPod;
 
 /// The wait after a restart was refused for the first time; it doubles each time.
 const FIRST_REFUSAL_DELAY: SignedDuration = SignedDuration::from_secs(30);
@@ -84,6 +85,14 @@ pub(crate) fn refusal(record: &RestartStatus, now: Timestamp) -> Option<(&str, T
 fn refused_until(refused: &RefusedStatus) -> Timestamp {
     let doublings = refused.count.clamp(1, 16) - 1;
     refused.at.0 + (FIRST_REFUSAL_DELAY * 2_i32.pow(doublings.unsigned_abs())).min(LONGEST_REFUSAL_DELAY)
+}
+
+/// Whether the pod is one of the recorded restart, and the workload is still seen as it was when that restart was decided:
+/// the pods' watch is ahead of the workload's. Pods of an earlier restart that was undone are older than the record.
+pub(crate) fn is_ahead_of_template(judged: &JudgedPod, record: &RestartStatus, workload: &Workload) -> bool {
+    workload.metadata.generation.unwrap_or_default() <= record.generation
+        && judged.pod.annotation(names::IDENTITY_ANNOTATION) == Some(&record.mark)
+        && judged.created().is_some_and(|created| created >= record.since.0)
 }
 
 /// Whether the record is of this restart: the mark and the workload are those that it was decided for. A workload that has

@@ -6,7 +6,7 @@ use podidentity_api::{PodIdentityBinding, RevertedStatus, names};
 
 use crate::mark::RollMark;
 use crate::objects::WorkloadId;
-use crate::restart_record::Records;
+use crate::restart_record::{self, Records};
 use crate::rollout::{WorkloadVerdict, is_unmarked, wait_after};
 use crate::time::whole_seconds;
 use crate::verify::JudgedPod;
@@ -26,9 +26,14 @@ pub(crate) struct Done<'a> {
 }
 
 /// Whether pods carry the mark of a restart for the identity that is wanted, and the template has lost it.
-pub(crate) fn has_pods_of_undone_restart(verdict: &WorkloadVerdict, hash: &str) -> bool {
+pub(crate) fn has_pods_of_undone_restart(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> bool {
+    let record = records.get(&verdict.workload);
     let mark_of = |judged: &JudgedPod| RollMark::parse(judged.pod.annotation(names::IDENTITY_ANNOTATION)?);
-    is_unmarked(&verdict.workload) && verdict.pods.iter().filter_map(mark_of).any(|mark| mark.hash == hash)
+    let of_undone = |judged: &JudgedPod| {
+        mark_of(judged).is_some_and(|mark| mark.hash == hash)
+            && !record.is_some_and(|record| restart_record::is_ahead_of_template(judged, record, &verdict.workload))
+    };
+    is_unmarked(&verdict.workload) && verdict.pods.iter().any(of_undone)
 }
 
 /// Whether a restart of the workload was undone. Who is quick leaves no pods of the restart behind; then the workload has
@@ -36,7 +41,7 @@ pub(crate) fn has_pods_of_undone_restart(verdict: &WorkloadVerdict, hash: &str) 
 pub(crate) fn is_undone(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> bool {
     let generation = verdict.workload.metadata.generation.unwrap_or_default();
     let twice_changed = records.get(&verdict.workload).is_some_and(|record| generation >= record.generation + 2);
-    is_unmarked(&verdict.workload) && (twice_changed || has_pods_of_undone_restart(verdict, hash))
+    is_unmarked(&verdict.workload) && (twice_changed || has_pods_of_undone_restart(verdict, records, hash))
 }
 
 /// What is remembered of restarts that were undone: the count goes up each time that it is seen to happen again, be it

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::case::{Case, Step, World};
 use super::plan::Plan;
+use super::rules::Deed;
 use crate::fixtures::{OTHER_ROLE, ROLE};
 
 /// How many plans change several fields, one right after the other.
@@ -138,7 +139,13 @@ fn one_field() -> Vec<Plan> {
                 merge(&mut before, &at(path, from));
                 merge(&mut after, &at(path, to));
                 let what = format!("{path} from {from} to {to}");
-                plans.push(plan(&what, &before, vec![change(at(path, to))], &after));
+                let mut between = vec![change(at(path, to))];
+                // What is no longer demanded is not taken away from pods that have it: they keep the variable until they
+                // are replaced, and with it a warning that it needs a region.
+                if path == "stsRegionalEndpoints" && *from == json!(true) && to.is_null() {
+                    between.extend([ready(), Step::Do(Deed::DeletePods)]);
+                }
+                plans.push(plan(&what, &before, between, &after));
             }
         }
     }

@@ -54,7 +54,8 @@ impl Judge<'_> {
         // Also where the mark is of an earlier identity: the restart has brought this one, and has
         // to come up with it.
         match made {
-            None => Judged::at_rest(Phase::Current { note: None }),
+            // Kept until the template is seen that the pods are of, or they would look like those of an undone restart.
+            None => Judged { record: self.record_ahead(it), ..Judged::at_rest(Phase::Current { note: None }) },
             Some(record) => self.follow(it, record, true),
         }
     }
@@ -201,6 +202,13 @@ impl Judge<'_> {
     fn is_to_blame(&self, workload: &Workload, record: &RestartStatus) -> bool {
         let current = RollMark::parse(&record.mark).is_some_and(|mark| mark.hash == self.expected.identity.hash());
         current && record.healthy && edited_since(workload, record).is_none()
+    }
+
+    /// What is recorded of a restart whose pods are there, while the workload is still seen without it.
+    fn record_ahead(&self, it: &Restarted<'_>) -> Option<RestartStatus> {
+        let record = self.records.get(it.workload)?;
+        let ahead = it.pods.iter().any(|judged| restart_record::is_ahead_of_template(judged, record, it.workload));
+        ahead.then(|| record.clone())
     }
 
     /// Our restart of the workload that is not over: the one that is recorded, or one that the

@@ -8,6 +8,7 @@ use super::counts::count;
 use crate::assess::Case;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::objects::WorkloadKind;
+use crate::restart_record::Records;
 use crate::reverts;
 use crate::rollout::{Phase, WorkloadVerdict};
 use crate::verify::next_pod_refused;
@@ -32,7 +33,8 @@ pub(super) fn all(case: &Case, namespace: &str) -> Vec<Finding> {
 /// Those that only show when all pods are looked at together.
 pub(super) fn of_workloads(case: &Case, namespace: &str) -> impl Iterator<Item = Finding> {
     let hash = case.expected.identity.hash();
-    let reverted = case.workloads.iter().filter_map(move |workload| reverted(workload, &hash));
+    let records = Records::of(&case.binding);
+    let reverted = case.workloads.iter().filter_map(move |workload| reverted(workload, &records, &hash));
     let slips = case.slips.iter().cloned();
     let refused = injections_refused(case);
     reverted.chain(refused).chain(unmanaged(case)).chain(webhook_not_found(case, namespace)).chain(slips)
@@ -58,8 +60,8 @@ fn listed_finding(finding: Finding) -> FindingStatus {
 }
 
 /// Pods carry the mark of our roll, but the template has lost it.
-fn reverted(verdict: &WorkloadVerdict, hash: &str) -> Option<Finding> {
-    reverts::has_pods_of_undone_restart(verdict, hash).then(|| Finding {
+fn reverted(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> Option<Finding> {
+    reverts::has_pods_of_undone_restart(verdict, records, hash).then(|| Finding {
         severity: Severity::Warning,
         reason: FindingReason::RolloutReverted,
         object: verdict.workload.id().to_string(),
