@@ -1,5 +1,7 @@
-//! Events: what changed between two statuses that a person would want to read in `kubectl
-//! describe`.
+//! Events: what changed between two statuses that a person would want to read in `kubectl describe`.
+//!
+//! A change of a role makes two: `Annotated` says that it began, `Verified` that it is done. The status has the steps in
+//! between. `RolloutStarted` and `RolloutCompleted` tell of restarts that neither of these two tells of.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -53,7 +55,8 @@ const ANSWERS: &[Reason] = &[
 /// The events of what was done and refused, whatever the status comes to say of it. `snapshot`:
 /// what it was planned on.
 pub fn step_events(snapshot: &Snapshot, outcome: &Outcome) -> Vec<Transition> {
-    let done = outcome.restarted().into_iter().map(|workload| Transition {
+    let begun = snapshot.bindings.iter().any(|binding| binding.status.as_ref().is_some_and(has_begun));
+    let done = outcome.restarted().into_iter().filter(|_| !begun).map(|workload| Transition {
         warning: false,
         reason: Reason::RolloutStarted,
         note: format!("restarting {workload}"),
@@ -78,6 +81,11 @@ pub fn step_events(snapshot: &Snapshot, outcome: &Outcome) -> Vec<Transition> {
     done.chain(refused).collect()
 }
 
+/// Whether a role is in force that has not been verified yet: the event `Annotated` has told that its restarts begin.
+fn has_begun(status: &PodIdentityBindingStatus) -> bool {
+    status.role_arn.is_some() && status.role_arn != status.last_verified_role_arn
+}
+
 /// The events of going from one status to the next, given what was done in between.
 pub fn transitions(
     old: Option<&PodIdentityBindingStatus>,
@@ -97,9 +105,7 @@ pub fn transitions(
         events.push(normal(Reason::Annotated, format!("service account annotated with {role}")));
     }
     let was_rolling = old.is_some_and(|old| find(old, condition::WORKLOADS_ROLLED).is_some());
-    if was_rolling && let Some(rolled) = became_true(old, new, condition::WORKLOADS_ROLLED) {
-        events.push(normal(Reason::RolloutCompleted, rolled.message.clone()));
-    }
+    let rolled = became_true(old, new, condition::WORKLOADS_ROLLED).filter(|_| was_rolling);
     // Pods have the identity before they have come up with it.
     let both = [condition::IDENTITY_VERIFIED, condition::WORKLOADS_ROLLED];
     let are_true = |status: &PodIdentityBindingStatus| {
@@ -108,6 +114,8 @@ pub fn transitions(
     if are_true(new) && !old.is_some_and(are_true) {
         let message = find(new, condition::IDENTITY_VERIFIED).map(|verified| verified.message.clone());
         events.push(normal(Reason::Verified, message.unwrap_or_default()));
+    } else if let Some(rolled) = rolled {
+        events.push(normal(Reason::RolloutCompleted, rolled.message.clone()));
     }
     events.extend(assumable(old, new));
     if let Some(trouble) = new_trouble(old, new) {
