@@ -3,26 +3,40 @@
 # kwok) from its Go modules into a user cache and prints the folder that holds the binaries on stdout.
 # Progress goes to stderr. A second run, in this clone or another, finds the cache and returns at once.
 #
+#   K8S                    the minor version to build, a folder of kubernetes/ (default: the newest);
+#                          add-version.sh adds one
 #   KUBEBUILDER_ASSETS     binaries found in this folder are used instead of being built
 #   PODIDENTITY_CACHE_DIR  where the cache lives (default: $XDG_CACHE_HOME or ~/.cache, then podidentity)
 set -euo pipefail
 cd "$(dirname "$0")"
 
 cache=${PODIDENTITY_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/podidentity}
-key=$(cat kubernetes/go.mod kubernetes/go.sum kwok/go.mod kwok/go.sum | sha256sum | cut -c1-16)
-bin=$cache/controlplane-$key
+say() { printf 'control plane: %s\n' "$*" >&2; }
+
+newest=$(ls kubernetes | sort -V | tail -n 1)
+K8S=${K8S:-$newest}
+[ -d "kubernetes/$K8S" ] || { say "Kubernetes $K8S is not known; known are: $(ls kubernetes | sort -V | xargs)"; exit 2; }
+
+# etcd and kwok are the same for all versions.
+sums=("kubernetes/$newest" kwok)
+[ "$K8S" = "$newest" ] || sums=("kubernetes/$K8S" "${sums[@]}")
+folder_of() {
+  local sum files=()
+  for sum; do files+=("$sum/go.mod" "$sum/go.sum"); done
+  printf '%s/controlplane-%s' "$cache" "$(cat "${files[@]}" | sha256sum | cut -c1-16)"
+}
+bin=$(folder_of "${sums[@]}")
+shared=$(folder_of "kubernetes/$newest" kwok)
 
 # name, module folder, package, expected time of a cold build on two cores
 tools=(
-  "etcd kubernetes go.etcd.io/etcd/server/v3 1-min"
-  "kube-apiserver kubernetes k8s.io/kubernetes/cmd/kube-apiserver 7-min"
-  "kube-controller-manager kubernetes k8s.io/kubernetes/cmd/kube-controller-manager 3-min"
-  "kube-scheduler kubernetes k8s.io/kubernetes/cmd/kube-scheduler 15-s"
-  "kubectl kubernetes k8s.io/kubernetes/cmd/kubectl 40-s"
+  "etcd kubernetes/$newest go.etcd.io/etcd/server/v3 1-min"
+  "kube-apiserver kubernetes/$K8S k8s.io/kubernetes/cmd/kube-apiserver 7-min"
+  "kube-controller-manager kubernetes/$K8S k8s.io/kubernetes/cmd/kube-controller-manager 3-min"
+  "kube-scheduler kubernetes/$K8S k8s.io/kubernetes/cmd/kube-scheduler 15-s"
+  "kubectl kubernetes/$K8S k8s.io/kubernetes/cmd/kubectl 40-s"
   "kwok kwok sigs.k8s.io/kwok/cmd/kwok 2-min"
 )
-
-say() { printf 'control plane: %s\n' "$*" >&2; }
 
 complete() {
   local tool
@@ -54,7 +68,7 @@ watch_build() {
   wait "$pid"
 }
 
-version=$(cd kubernetes && go list -m -f '{{.Version}}' k8s.io/kubernetes)
+version=$(cd "kubernetes/$K8S" && go list -m -f '{{.Version}}' k8s.io/kubernetes)
 say "building Kubernetes $version from source into $bin"
 say "the first build takes about 13 minutes on two cores; later runs find it there"
 
@@ -68,11 +82,15 @@ for tool in "${tools[@]}"; do
     ln -sf "$KUBEBUILDER_ASSETS/$name" "$bin/$name"
     continue
   fi
+  if [[ $name = etcd || $name = kwok ]] && [ -x "$shared/$name" ]; then
+    ln -f "$shared/$name" "$bin/$name"
+    continue
+  fi
   what="[$n/${#tools[@]}] building $name (cold: about ${cold/-/ })"
   say "$what"
   # Without the version stamp kubectl cannot parse the server's version.
   ldflags="-s -w"
-  [ "$module" = kubernetes ] && ldflags+=" -X k8s.io/component-base/version.gitVersion=$version"
+  [ "$module" = "kubernetes/$K8S" ] && ldflags+=" -X k8s.io/component-base/version.gitVersion=$version"
   (cd "$module" && CGO_ENABLED=0 go build -trimpath -ldflags "$ldflags" -o "$bin/.$name.partial" "$package") >"$bin/$name.log" 2>&1 &
   if ! watch_build $! "$what"; then
     say "building $name failed; the end of $bin/$name.log:"

@@ -1,34 +1,72 @@
-//! The admission policy of `config/injection/`, which plays the EKS pod identity webhook.
+//! What injects roles into pods: the admission policy of `config/injection/` where the API server has such policies, and
+//! otherwise a webhook of the harness.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::api::{Api, PostParams};
+use podidentity_core::kubernetes::MUTATING_POLICIES;
 
 use crate::policies::plain;
-use crate::{ControlPlane, Namespace, fixtures, wait};
+use crate::{ControlPlane, Namespace, fixtures, wait, webhook};
 
 /// Between two tries of something that cannot be watched: the state of the API server's own caches.
 const INTERVAL: Duration = Duration::from_millis(50);
 
+/// The environment variable that chooses: `webhook`, or `policy`.
+const CHOICE: &str = "E2E_INJECTION";
+
+/// What injects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injector {
+    /// The policy of `config/injection/`.
+    Policy,
+    /// The harness's own webhook.
+    Webhook,
+}
+
 impl ControlPlane {
-    /// Installs the policy and waits until it is in force.
+    /// What injects in this control plane.
+    pub async fn injector(&self) -> Result<Injector> {
+        match std::env::var(CHOICE).as_deref() {
+            Ok("webhook") => Ok(Injector::Webhook),
+            Ok("policy") => Ok(Injector::Policy),
+            Ok(other) => bail!("{CHOICE} is {other:?}; it can be webhook or policy"),
+            Err(_) if self.minor().await? >= MUTATING_POLICIES => Ok(Injector::Policy),
+            Err(_) => Ok(Injector::Webhook),
+        }
+    }
+
+    /// Installs the injection and waits until it is in force.
     pub async fn install_injection(&self) -> Result<()> {
-        self.apply_folder("config/injection").await?;
+        match self.injector().await? {
+            Injector::Policy => self.apply_folder("config/injection").await?,
+            Injector::Webhook => {
+                let configuration = self.start_webhook().await?;
+                self.apply_yaml(&configuration.to_string()).await?;
+            }
+        }
         let namespace = self.namespace("injection-probe").await?;
         namespace.create(fixtures::annotated_service_account("probe", fixtures::ROLE)?).await?;
         in_force(&namespace, "probe", fixtures::ROLE).await
     }
 
-    /// Removes the policy and waits until it is out of force: a cluster without injection.
+    /// Removes the injection and waits until it is out of force.
     pub async fn remove_injection(&self) -> Result<()> {
         let namespace = self.namespace("injection-probe").await?;
         namespace.create(fixtures::annotated_service_account("probe", fixtures::ROLE)?).await?;
-        // Before the removal, or a service account that is not known yet would look like a policy that is gone.
+        // Before the removal, or a service account that is not known yet would look like an injection that is gone.
         in_force(&namespace, "probe", fixtures::ROLE).await?;
-        let folder = crate::repository().join("config/injection");
-        self.kubectl(&["delete", "-k", &folder.display().to_string()]).await?;
+        match self.injector().await? {
+            Injector::Policy => {
+                let folder = crate::repository().join("config/injection");
+                self.kubectl(&["delete", "-k", &folder.display().to_string()]).await?;
+            }
+            Injector::Webhook => {
+                self.kubectl(&["delete", "mutatingwebhookconfiguration", webhook::NAME]).await?;
+            }
+        }
         eventually(&namespace, "probe", None).await
     }
 }

@@ -37,6 +37,7 @@ pub mod statuses;
 pub mod sts;
 pub mod terminal;
 pub mod wait;
+mod webhook;
 
 pub use controlplane::{Component, ControlPlane, NEEDS_ROLE, NEVER_READY, NEVER_READY_AS, Options, READY_AFTER};
 pub use namespace::Namespace;

@@ -27,6 +27,8 @@ use crate::status::PodIdentityBindingStatus;
     derive = "PartialEq",
     doc = "Links a service account to an AWS IAM role: pods that run as the service account are set up to act as the role. The operator annotates the service account, rolls the workloads whose pods do not have the role yet, and verifies the pods that result.",
     crates(kube_core = "::kube_core"),
+    selectable = ".spec.serviceAccountName",
+    selectable = ".spec.roleArn",
     printcolumn(
         name = "Ready",
         type_ = "string",

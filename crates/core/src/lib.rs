@@ -9,6 +9,7 @@
 //! Everything that happens is a function of it. Modules stand in the order of their imports: each
 //! uses only those before it, as `tests/floors.rs` checks.
 
+pub mod kubernetes;
 pub mod likeness;
 mod steps;
 mod time;

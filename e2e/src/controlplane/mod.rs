@@ -10,15 +10,18 @@ mod kwok;
 mod ready;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use kube::Client;
+use serde_json::Value;
 
 use crate::audit;
 use crate::certs::Authority;
 use crate::kubeconfig::{self, User};
-use crate::process::{Process, Spec};
+use crate::process::{Process, Spec, lock};
+use crate::webhook::Webhook;
 use crate::workdir::Workdir;
 
 pub use components::Component;
@@ -64,6 +67,8 @@ pub struct ControlPlane {
     kubeconfig: PathBuf,
     ports: components::Ports,
     start_time: Duration,
+    authority: Authority,
+    webhook: Mutex<Option<Webhook>>,
     workdir: Workdir,
 }
 
@@ -113,7 +118,7 @@ impl ControlPlane {
                 ready::proof_pod(&client, &processes, deadline).await?;
             }
         }
-        Ok(Started { processes, client, server, kubeconfig, ports, start_time: began.elapsed() })
+        Ok(Started { processes, client, server, kubeconfig, ports, authority, start_time: began.elapsed() })
     }
 
     /// A client of the administrator.
@@ -139,6 +144,20 @@ impl ControlPlane {
     /// How long the start took, binaries present.
     pub fn start_time(&self) -> Duration {
         self.start_time
+    }
+
+    /// The minor version of Kubernetes, for example 37.
+    pub async fn minor(&self) -> Result<u32> {
+        let version = self.client.apiserver_version().await.context("the API server does not tell its version")?;
+        version.minor.parse().with_context(|| format!("not a minor version: {}", version.minor))
+    }
+
+    /// Starts the webhook in place of the one that runs, if one does, and returns its configuration.
+    pub(crate) async fn start_webhook(&self) -> Result<Value> {
+        let webhook = Webhook::start(self.client(), &self.authority).await?;
+        let configuration = webhook.configuration()?;
+        *lock(&self.webhook) = Some(webhook);
+        Ok(configuration)
     }
 
     /// The folder of all logs; it is removed in the end unless [`ControlPlane::keep_logs`] was called.
@@ -209,13 +228,15 @@ struct Started {
     server: String,
     kubeconfig: PathBuf,
     ports: components::Ports,
+    authority: Authority,
     start_time: Duration,
 }
 
 impl Started {
     fn into_control_plane(self, workdir: Workdir) -> ControlPlane {
-        let Self { processes, client, server, kubeconfig, ports, start_time } = self;
-        ControlPlane { processes, client, server, kubeconfig, ports, start_time, workdir }
+        let Self { processes, client, server, kubeconfig, ports, authority, start_time } = self;
+        let webhook = Mutex::default();
+        ControlPlane { processes, client, server, kubeconfig, ports, start_time, authority, webhook, workdir }
     }
 }
 

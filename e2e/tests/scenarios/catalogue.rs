@@ -15,6 +15,15 @@ pub(crate) const IMAGE: &str = "the_image_runs_the_operator";
 pub(crate) const OPERATOR_PROXIES: &str = "the_operator_works_through_proxies";
 pub(crate) const PLUGIN_PROXIES: &str = "the_plugin_works_through_proxies";
 
+/// Need MutatingAdmissionPolicy; ignored where the harness's webhook injects.
+pub(crate) const INJECTED_BY_POLICY: &[&str] = &[
+    "the_injection_policy_does_what_the_model_says",
+    "the_injection_policy_differs_only_as_documented",
+    "a_mark_that_admission_strips_is_told_and_not_repeated",
+    // It records a page that names the policy.
+    "check_tells_what_is_wrong_before_and_after_the_installation",
+];
+
 /// Name, place and scenario.
 #[rustfmt::skip] // one line for each
 #[expect(clippy::too_many_lines, reason = "a table with a line for each scenario")]
@@ -152,6 +161,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_new_binding_is_not_taken_for_observed", Shared, |w, n| Box::pin(schema::new_binding(w, n))),
         ("kubectl_explains_every_field", Shared, |w, n| Box::pin(schema::explained(w, n))),
         ("kubectl_get_shows_the_columns", Shared, |w, n| Box::pin(schema::columns(w, n))),
+        ("bindings_are_listed_by_field", Shared, |w, n| Box::pin(schema::selected_by_field(w, n))),
         // The policy that injects.
         ("the_injection_policy_does_what_the_model_says", Shared, |w, n| Box::pin(injection::as_the_model_says(w, n))),
         ("the_injection_policy_differs_only_as_documented", Shared, |w, n| Box::pin(injection::known_differences(w, n))),

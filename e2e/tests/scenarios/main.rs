@@ -42,6 +42,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
+use e2e::injection::Injector;
 use libtest_mimic::{Arguments, Conclusion, Trial};
 use tokio::runtime::Runtime;
 
@@ -65,26 +66,27 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<Conclusion> {
     let runtime = Arc::new(Runtime::new()?);
     let worlds = Arc::new(Worlds::default());
+    let mut injector = Injector::Policy;
     if !arguments.list {
-        runtime.block_on(worlds.start())?;
+        injector = runtime.block_on(worlds.start())?;
     }
-    let conclusion = libtest_mimic::run(arguments, trials(&runtime, &worlds));
+    let conclusion = libtest_mimic::run(arguments, trials(&runtime, &worlds, injector));
     runtime.block_on(worlds.end(conclusion.has_failed()));
     Ok(conclusion)
 }
 
-fn trials(runtime: &Arc<Runtime>, worlds: &Arc<Worlds>) -> Vec<Trial> {
+fn trials(runtime: &Arc<Runtime>, worlds: &Arc<Worlds>, injector: Injector) -> Vec<Trial> {
     let trial = |name: &str, place: Place, scenario: world::Scenario| {
         let (runtime, worlds) = (runtime.clone(), worlds.clone());
         let trial = Trial::test(name, move || {
             Ok(runtime.block_on(worlds.run(place, scenario)).map_err(|error| format!("{error:#}"))?)
         });
-        let lacks_a_program = match name {
+        let cannot_run = match name {
             catalogue::IMAGE => !install::image::is_there(),
             catalogue::OPERATOR_PROXIES | catalogue::PLUGIN_PROXIES => !proxies::are_there(),
-            _ => false,
+            _ => injector == Injector::Webhook && catalogue::INJECTED_BY_POLICY.contains(&name),
         };
-        trial.with_ignored_flag(lacks_a_program)
+        trial.with_ignored_flag(cannot_run)
     };
     catalogue::all().into_iter().map(|(name, place, scenario)| trial(name, place, scenario)).collect()
 }

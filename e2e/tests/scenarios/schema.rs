@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use e2e::Namespace;
-use e2e::fixtures::{self, ROLE};
+use e2e::fixtures::{self, OTHER_ROLE, ROLE};
+use podidentity_core::kubernetes::FIELD_SELECTORS;
 
 use crate::world::World;
 
@@ -41,6 +42,24 @@ pub(crate) async fn explained(world: Arc<World>, _: Namespace) -> Result<()> {
     for path in ["pib", "pib.spec.rollout", "pib.spec.rollout.workloadSelector", "pib.status", "pib.status.workloads"] {
         let text = world.control_plane.kubectl(&["explain", path]).await?;
         ensure!(!text.contains("<no description>"), "kubectl explain {path} leaves something undescribed:\n{text}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn selected_by_field(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    if world.control_plane.minor().await? < FIELD_SELECTORS {
+        return Ok(());
+    }
+    namespace.create(fixtures::binding("one", "app", ROLE)?).await?;
+    namespace.create(fixtures::binding("two", "other", OTHER_ROLE)?).await?;
+    for (selector, wanted) in [
+        ("spec.serviceAccountName=app".to_owned(), "podidentitybinding.podidentity.dev/one\n"),
+        (format!("spec.roleArn={OTHER_ROLE}"), "podidentitybinding.podidentity.dev/two\n"),
+        (format!("spec.serviceAccountName=app,spec.roleArn={OTHER_ROLE}"), ""),
+    ] {
+        let args = ["get", "pib", "-n", &namespace.name, "--field-selector", &selector, "-o", "name"];
+        let found = world.control_plane.kubectl(&args).await?;
+        ensure!(found == wanted, "--field-selector {selector} finds {found:?}, not {wanted:?}");
     }
     Ok(())
 }

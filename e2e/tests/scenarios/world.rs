@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use e2e::injection::Injector;
 use e2e::{ControlPlane, Namespace, Operator, statuses};
 use futures::future::BoxFuture;
 use tokio::sync::{Mutex, OnceCell};
@@ -43,10 +44,9 @@ pub(crate) enum Place {
 pub(crate) const NARROW: usize = 2;
 
 impl Worlds {
-    /// Starts the shared world.
-    pub(crate) async fn start(&self) -> Result<()> {
-        self.shared.get_or_try_init(|| World::start(&[])).await?;
-        Ok(())
+    /// Starts the shared world, and says what injects in all of them.
+    pub(crate) async fn start(&self) -> Result<Injector> {
+        self.shared.get_or_try_init(|| World::start(&[])).await?.control_plane.injector().await
     }
 
     /// Runs a scenario where it belongs.

@@ -3,18 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use podidentity_cluster::read::installation::{Seen, image};
 use podidentity_core::injector::Injector;
+use podidentity_core::kubernetes::{MUTATING_POLICIES, NEWEST, OLDEST, minor};
 use serde_json::Value;
 
 use super::facts::{ENFORCEMENT, Facts, GRANTS, GUARD, Tried, variable};
 use super::{Check, When};
 use crate::paint::Mark;
 
-/// The oldest minor version of Kubernetes that the operator is made for: policies in CEL are served since.
-const OLDEST: u32 = 30;
-/// The version that the tests run on.
-const TESTED: u32 = 37;
-/// Since then the API server can inject by `config/injection`.
-const INJECTS: u32 = 36;
 /// A namespace in which `config/enforcement` refuses pods without their role.
 const ENFORCED: &str = "podidentity.dev/enforce";
 /// The annotation by which a namespace grants roles.
@@ -58,18 +53,14 @@ fn unseen<T>(name: &'static str, seen: &Seen<T>) -> Option<Check> {
     }
 }
 
-fn minor(version: &str) -> Option<u32> {
-    version.trim_start_matches('v').split('.').nth(1)?.parse().ok()
-}
-
 fn version(facts: &Facts) -> Check {
     let Facts { version, server, .. } = facts;
     let seen = format!("Kubernetes {version} at {server}");
     match minor(version) {
         Some(minor) if minor < OLDEST => check("Version", Mark::Wrong, format!("{seen}: older than 1.{OLDEST}"))
             .next(format!("Upgrade the cluster: guard, grants and enforcement need 1.{OLDEST}.")),
-        Some(TESTED) => check("Version", Mark::Right, seen),
-        _ => check("Version", Mark::Note, format!("{seen}; the tests run on 1.{TESTED}")),
+        Some(minor) if minor <= NEWEST => check("Version", Mark::Right, seen),
+        _ => check("Version", Mark::Note, format!("{seen}; the tests run on 1.{OLDEST} to 1.{NEWEST}")),
     }
 }
 
@@ -130,7 +121,7 @@ fn injector(facts: &Facts) -> Check {
             format!("not known: you may not list {}", injectors.forbidden.join(", ")),
         );
     }
-    let policy = if minor(&facts.version).is_some_and(|minor| minor >= INJECTS) {
+    let policy = if minor(&facts.version).is_some_and(|minor| minor >= MUTATING_POLICIES) {
         "kubectl apply -k config/injection, or install the EKS pod identity webhook"
     } else {
         "install the EKS pod identity webhook (config/injection needs Kubernetes 1.36)"

@@ -45,10 +45,11 @@ fn operator(env: &Value) -> Value {
 }
 
 #[test]
-fn another_version_is_a_note_and_one_that_is_too_old_an_error() {
-    assert_eq!(of(&facts(), "Version").mark, Mark::Note);
-    let old = Facts { version: "v1.29.1".to_owned(), ..facts() };
-    assert_eq!(of(&old, "Version").mark, Mark::Wrong);
+fn a_newer_version_is_a_note_and_one_that_is_too_old_an_error() {
+    let version = |version: &str| of(&Facts { version: version.to_owned(), ..facts() }, "Version").mark;
+    assert_eq!(version("v1.33.4-eks-abcdef"), Mark::Right);
+    assert_eq!(version("v1.38.0"), Mark::Note);
+    assert_eq!(version("v1.29.1"), Mark::Wrong);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
+use e2e::injection::Injector;
 use e2e::{ControlPlane, Namespace, Operator, expect};
 
 use super::helm::{RELEASE, chart, helm};
@@ -14,6 +15,9 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     let user = User::in_namespace(&control_plane, "users").await?;
     let install = Install { control_plane: &control_plane, chart: chart() };
 
+    if control_plane.injector().await? == Injector::Webhook {
+        control_plane.install_injection().await?;
+    }
     let notes = install.upgrade(&[]).await?;
     ensure!(notes.contains("names no registry"), "the notes do not warn of the image: {notes}");
     let operator = Operator::start_as_deployed(&control_plane).await?;
@@ -56,7 +60,11 @@ struct Install<'a> {
 impl Install<'_> {
     async fn upgrade(&self, values: &[&str]) -> Result<String> {
         let mut args = vec!["upgrade", "--install", "--create-namespace", RELEASE, &self.chart];
-        for value in ["injection.enabled=true"].iter().chain(values) {
+        let policy: &[&str] = match self.control_plane.injector().await? {
+            Injector::Policy => &["injection.enabled=true"],
+            Injector::Webhook => &[],
+        };
+        for value in policy.iter().chain(values) {
             args.extend(["--set-json", value]);
         }
         let notes = helm(Some(self.control_plane), &args).await?;

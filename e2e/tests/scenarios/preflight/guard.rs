@@ -9,6 +9,7 @@ use e2e::{ControlPlane, Namespace, operator};
 use http::Request;
 use kube::{Client, Error};
 use podidentity_api::Reason;
+use podidentity_core::kubernetes::MUTATING_POLICIES;
 use serde_json::{Value, json};
 use tokio::time::{Duration, Instant};
 
@@ -78,6 +79,9 @@ pub(crate) async fn transcript(_: Arc<World>, _: Namespace) -> Result<()> {
     told_so(&client, &namespace, GUARDED).await?;
     somebody_else(&control_plane, &namespace).await?;
 
+    if control_plane.minor().await? < MUTATING_POLICIES {
+        return Ok(());
+    }
     control_plane.apply_folder("config/preflight/bound").await?;
     let unbound = async || match token(&client, &namespace, "unbound", &right()).await {
         Ok(Err(_)) => Ok(()),

@@ -1,0 +1,156 @@
+//! The EKS pod identity webhook, played by the harness for API servers without MutatingAdmissionPolicy.
+//!
+//! ```text
+//! API server ──AdmissionReview──► webhook: GET service account ──► core::injection ──► JSON patch ──► API server
+//! ```
+//!
+//! It asks the API server for the service account each time, so it has no cache that lags.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::{Api, Client};
+use podidentity_core::settings::Settings;
+use podidentity_core::{injection, objects};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use crate::certs::{Authority, Identity};
+
+/// The name of its configuration, as the installation of AWS names it.
+pub(crate) const NAME: &str = "pod-identity-webhook";
+
+/// The API server accepts objects of 3 MiB at most; a review has two of them at most.
+const MAX_REVIEW: usize = 8 * 1024 * 1024;
+
+/// A running webhook; it ends when this is dropped.
+pub(crate) struct Webhook {
+    address: SocketAddr,
+    authority: PathBuf,
+    accepting: JoinHandle<()>,
+}
+
+impl Webhook {
+    /// Starts it on the loopback address, with a certificate of the authority.
+    pub(crate) async fn start(client: Client, authority: &Authority) -> Result<Self> {
+        let acceptor = TlsAcceptor::from(Arc::new(tls(&authority.server(NAME)?)?));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port for the webhook")?;
+        let address = listener.local_addr()?;
+        let accepting = tokio::spawn(accept(listener, acceptor, client));
+        Ok(Self { address, authority: authority.cert(), accepting })
+    }
+
+    /// The configuration that makes the API server ask it, with the values that AWS publishes.
+    pub(crate) fn configuration(&self) -> Result<Value> {
+        let bundle = BASE64_STANDARD.encode(std::fs::read(&self.authority)?);
+        Ok(json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": NAME},
+            "webhooks": [{
+                "name": "pod-identity-webhook.amazonaws.com",
+                "failurePolicy": "Ignore",
+                "reinvocationPolicy": "IfNeeded",
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+                "clientConfig": {"url": format!("https://{}/mutate", self.address), "caBundle": bundle},
+                "objectSelector": {"matchExpressions": [{"key": injection::SKIP_LABEL, "operator": "DoesNotExist"}]},
+                "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}],
+            }],
+        }))
+    }
+}
+
+impl Drop for Webhook {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+fn tls(identity: &Identity) -> Result<ServerConfig> {
+    let chain = CertificateDer::pem_file_iter(&identity.cert)?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(&identity.key)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    Ok(config.with_safe_default_protocol_versions()?.with_no_client_auth().with_single_cert(chain, key)?)
+}
+
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, client: Client) {
+    // They end with the webhook.
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(serve(stream, acceptor.clone(), client.clone()));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, client: Client) {
+    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let service = service_fn(|request| answer(client.clone(), request));
+    // An API server that breaks off is no trouble of the webhook.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(client: Client, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (status, body) = match review(client, request).await {
+        Ok(answer) => (StatusCode::OK, answer.to_string()),
+        // With failurePolicy Ignore the pod is stored without a role: the test sees that.
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+async fn review(client: Client, request: Request<Incoming>) -> Result<Value> {
+    let body = Limited::new(request.into_body(), MAX_REVIEW).collect().await;
+    let body = body.map_err(|error| anyhow::anyhow!("the review cannot be read: {error}"))?.to_bytes();
+    let review: Value = serde_json::from_slice(&body).context("the review is not JSON")?;
+    let request = &review["request"];
+    let patch = patch(client, request).await?;
+    let mut response = json!({"uid": request["uid"], "allowed": true});
+    if let Some(spec) = patch {
+        let patch = json!([{"op": "replace", "path": "/spec", "value": spec}]);
+        response["patchType"] = json!("JSONPatch");
+        response["patch"] = json!(BASE64_STANDARD.encode(patch.to_string()));
+    }
+    Ok(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}))
+}
+
+/// The pod's specification with all that is injected; `None`: nothing is.
+async fn patch(client: Client, request: &Value) -> Result<Option<Value>> {
+    let object = &request["object"];
+    let pod: objects::Pod = serde_json::from_value(object.clone()).context("the pod cannot be read")?;
+    // Mirror pods have none.
+    let Some(name) = object["spec"]["serviceAccountName"].as_str() else { return Ok(None) };
+    let namespace = request["namespace"].as_str().context("a review without a namespace")?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
+    let account = accounts.get_opt(name).await.with_context(|| format!("cannot read service account {name}"))?;
+    let annotations: objects::Map =
+        account.and_then(|it| it.metadata.annotations).unwrap_or_default().into_iter().collect();
+    let injection = injection::inject(&pod, &annotations, &Settings::default());
+    if injection.is_empty() {
+        return Ok(None);
+    }
+    let mut spec = object["spec"].clone();
+    injection.apply_to_value(&mut spec)?;
+    Ok(Some(spec))
+}
