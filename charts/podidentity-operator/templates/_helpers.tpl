@@ -46,6 +46,7 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
   "PODIDENTITY_LEASE_RETRY_PERIOD" .Values.leaderElection.retryPeriod
   "PODIDENTITY_DRY_RUN" (ternary "" $settings.dryRun (eq $settings.dryRun "off"))
   "PODIDENTITY_CONCURRENCY" $settings.concurrency
+  "PODIDENTITY_METRICS_PER_BINDING" $settings.metricsPerBinding
   "PODIDENTITY_ISSUER" $settings.issuer
   "PODIDENTITY_ANNOTATION_DOMAIN" $settings.annotationDomain
   "PODIDENTITY_TOKEN_AUDIENCE" $settings.tokenAudience

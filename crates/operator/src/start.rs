@@ -11,10 +11,12 @@ use podidentity_cluster::http::layers::{with_fence, with_telemetry};
 use podidentity_cluster::index::{IdentityKey, Index};
 use podidentity_cluster::preflight::Preflights;
 use podidentity_cluster::queue::{self, Queue, Sender};
+use podidentity_cluster::read::installation::version as version_of_server;
 use podidentity_cluster::sts::{self, Sts};
 use podidentity_cluster::watch::{self, Listeners, WatchScope};
+use podidentity_core::kubernetes;
 use tokio::task::{JoinError, JoinSet};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::Problem;
 use crate::args::Args;
@@ -59,13 +61,20 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     let (sender, queue) = queue::channel();
     let (heartbeats, load) = (Heartbeats::default(), queue.load());
     let health = Health::new(heartbeats.clone(), load.clone(), leadership.leads(), args.stalled_after);
-    let sources = Sources { index: index.clone(), load, heartbeats: heartbeats.clone(), leads: leadership.leads() };
+    let sources = Sources {
+        index: index.clone(),
+        load,
+        heartbeats: heartbeats.clone(),
+        leads: leadership.leads(),
+        per_binding: args.metrics_per_binding,
+    };
     http::serve(args.listen, health.clone(), Exposition::new(&metrics, &sources))?;
 
     let scope = args.watch_scope();
     if args.require_grants && scope == WatchScope::Cluster {
         may_list_namespaces(&client).await?;
     }
+    tell_what_the_cluster_lacks(&client).await;
     let issuer = match args.injection.issuer.clone() {
         Some(issuer) => Some(issuer),
         None => discover_issuer(&client).await,
@@ -81,6 +90,19 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     }
     health.all_listed();
     Ok(Started { client, clock, index, sender, queue, streams, leadership, issuer, metrics, preflights })
+}
+
+/// Says once what this version of Kubernetes cannot do. That it does not tell its version is no reason not to work.
+async fn tell_what_the_cluster_lacks(client: &Client) {
+    match version_of_server(client).await {
+        Ok(version) => {
+            info!(version, "Kubernetes");
+            for lack in kubernetes::minor(&version).map(kubernetes::lacks).into_iter().flatten() {
+                warn!(version, "{lack}");
+            }
+        }
+        Err(error) => warn!(%error, "the API server does not tell its version"),
+    }
 }
 
 /// Asks AWS about no more than half of the identities that are worked on: an STS that does not answer must not keep the

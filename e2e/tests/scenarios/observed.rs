@@ -40,6 +40,7 @@ pub(crate) async fn counted(_: Arc<World>, _: Namespace) -> Result<()> {
                 && it.count("podidentity_bindings", ready) == 1
         })
         .await?;
+    let own = &[&*format!("namespace=\"{}\"", namespace.name), "name=\"app\""];
     let deployments = &["verb=\"patch\"", "resource=\"deployments\"", "code=\"200\""];
     for (name, labels, wanted) in [
         ("podidentity_leader", &[][..], 1),
@@ -51,6 +52,9 @@ pub(crate) async fn counted(_: Arc<World>, _: Namespace) -> Result<()> {
         ("podidentity_watch_lists_total", &["kind=\"Pod\""], 1),
         ("podidentity_undecodable_objects", &[], 0),
         ("podidentity_pods", &["verified=\"true\""], 3),
+        ("podidentity_binding_ready", own, 1),
+        ("podidentity_binding_pods", own, 3),
+        ("podidentity_binding_pods_verified", own, 3),
     ] {
         let found = done.count(name, labels);
         ensure!(found == wanted, "{name} {labels:?} is {found}, not {wanted}: {done:#?}");

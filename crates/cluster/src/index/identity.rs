@@ -113,6 +113,11 @@ impl Identity {
         })
     }
 
+    /// Its bindings; `None` if one cannot be decompressed.
+    pub(crate) fn decompress_bindings(&self) -> Option<Vec<Arc<PodIdentityBinding>>> {
+        all(&self.bindings)
+    }
+
     fn decompress_pods(&self, namespace: &str) -> Option<Vec<Arc<Pod>>> {
         let mut templates = Templates::default();
         let mut pods = Vec::with_capacity(self.pods.len());

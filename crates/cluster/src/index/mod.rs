@@ -122,6 +122,13 @@ impl Index {
         })
     }
 
+    /// The bindings of one identity, without the rest of it.
+    pub fn bindings(&self, key: &IdentityKey) -> Vec<Arc<PodIdentityBinding>> {
+        let state = self.lock();
+        let identity = state.identities.get(&key.namespace).and_then(|it| it.get(key.service_account.as_str()));
+        identity.and_then(Identity::decompress_bindings).unwrap_or_default()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock; if something did, the maps would still be maps.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

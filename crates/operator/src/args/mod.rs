@@ -61,6 +61,17 @@ pub(crate) struct Args {
     #[arg(long, env = "PODIDENTITY_STALLED_AFTER", value_name = "DURATION", default_value = "5m", value_parser = values::silence, help_heading = "Health")]
     pub(crate) stalled_after: Duration,
 
+    /// Metrics with the namespace and the name of each binding. auto shows them while there are no more than 2000
+    /// bindings.
+    #[arg(
+        long,
+        env = "PODIDENTITY_METRICS_PER_BINDING",
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Health"
+    )]
+    pub(crate) metrics_per_binding: MetricsPerBinding,
+
     #[command(flatten)]
     pub(crate) election: ElectionArgs,
 
@@ -84,6 +95,17 @@ pub(crate) enum DryRun {
     /// Nothing; the log says what would be done. Takes no part in leader election, so it may run
     /// beside an operator that works.
     Silent,
+}
+
+/// When the metrics of single bindings are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MetricsPerBinding {
+    /// While there are not too many bindings.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 impl DryRun {
@@ -155,6 +177,7 @@ mod tests {
             (&["--lease-duration=5"], "for example 15s or 2m"),
             (&["--stalled-after=2m"], "at least 150s"),
             (&["--dry-run=yes"], "possible values: off, report, silent"),
+            (&["--metrics-per-binding=yes"], "possible values: auto, on, off"),
             (&["--lease-duration=10s", "--lease-renew-deadline=10s"], "must be shorter than the lease duration"),
             (&["--lease-retry-period=6s"], "at most half of the renew deadline"),
             (&["--lease-name=My_Lease"], "lower case letters"),

@@ -7,7 +7,9 @@ use prometheus_client::metrics::info::Info;
 use tokio::sync::watch;
 
 use super::catalogue::{Catalogue, Samples};
+use super::per_binding::PerBinding;
 use super::{Metrics, process};
+use crate::args::MetricsPerBinding;
 
 /// What is read when somebody asks.
 #[derive(Clone)]
@@ -16,32 +18,39 @@ pub(crate) struct Sources {
     pub(crate) load: Load<IdentityKey>,
     pub(crate) heartbeats: Heartbeats,
     pub(crate) leads: watch::Receiver<bool>,
+    pub(crate) per_binding: MetricsPerBinding,
 }
 
 /// All metrics of the process.
-pub(crate) struct Exposition(Catalogue);
+pub(crate) struct Exposition {
+    catalogue: Catalogue,
+    per_binding: PerBinding,
+}
 
 impl Exposition {
     pub(crate) fn new(metrics: &Metrics, sources: &Sources) -> Self {
         let mut catalogue = Catalogue::default();
         let it = &mut catalogue;
         state(it, &sources.index);
+        let per_binding = PerBinding::new(&sources.index, sources.per_binding);
+        per_binding.register(it);
         work(it, metrics, &sources.load);
         rollouts(it, metrics);
         preflights(it, metrics);
         api_server(it, metrics, &sources.heartbeats);
         this_process(it, &sources.leads);
-        Self(catalogue)
+        Self { catalogue, per_binding }
     }
 
     #[cfg(test)]
     pub(crate) fn rows(&self) -> &[super::catalogue::Row] {
-        self.0.rows()
+        self.catalogue.rows()
     }
 
     /// In the OpenMetrics text format.
     pub(crate) fn text(&self) -> String {
-        self.0.encode()
+        self.per_binding.refresh();
+        self.catalogue.encode()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod exposition;
+mod per_binding;
 mod process;
 #[cfg(test)]
 mod tests;

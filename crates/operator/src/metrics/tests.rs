@@ -3,18 +3,26 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use podidentity_cluster::http::heartbeat::Heartbeats;
-use podidentity_cluster::index::Index;
+use podidentity_cluster::index::{Index, Object};
 use podidentity_cluster::queue::load::Load;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::per_binding::AUTO_LIMIT;
 use super::*;
+use crate::args::MetricsPerBinding;
 
 fn exposition() -> Exposition {
+    exposition_of(Index::default())
+}
+
+fn exposition_of(index: Index) -> Exposition {
     let (_, leads) = watch::channel(true);
-    let sources = Sources { index: Index::default(), load: Load::default(), heartbeats: Heartbeats::default(), leads };
+    let per_binding = MetricsPerBinding::Auto;
+    let sources = Sources { index, load: Load::default(), heartbeats: Heartbeats::default(), leads, per_binding };
     let metrics = Metrics::new();
     let request = RequestKind { verb: "list", resource: "pods".to_owned() };
     metrics.request(&request, Some(200), Duration::from_millis(3));
@@ -68,6 +76,52 @@ fn what_is_registered_is_what_is_exposed() {
     assert_eq!(exposed, registered);
     assert!(text.contains(&format!("podidentity_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))), "{text}");
     assert!(text.ends_with("# EOF\n"));
+}
+
+fn binding(name: &str, status: &Value) -> Object {
+    let spec = serde_json::json!({"serviceAccountName": name, "roleArn": "arn:aws:iam::111122223333:role/r"});
+    let binding = serde_json::json!({
+        "apiVersion": "podidentity.dev/v1alpha1", "kind": "PodIdentityBinding",
+        "metadata": {"namespace": "shop", "name": name, "resourceVersion": "1", "uid": name},
+        "spec": spec, "status": status,
+    });
+    Object::Binding(Arc::new(serde_json::from_value(binding).unwrap()))
+}
+
+#[test]
+fn each_binding_is_shown_with_its_namespace_and_name() {
+    let index = Index::default();
+    let condition = serde_json::json!({
+        "type": "Ready", "status": "False", "reason": "Rolling", "message": "", "lastTransitionTime": "1970-01-01T00:01:00Z",
+    });
+    index.apply(binding("app", &serde_json::json!({"conditions": [condition], "podsTotal": 3, "podsVerified": 1})));
+    index.apply(binding("new", &Value::Null));
+    let text = exposition_of(index).text();
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with("podidentity_binding_")).collect();
+    assert_eq!(
+        lines,
+        [
+            "podidentity_binding_metrics 1.0",
+            "podidentity_binding_ready{namespace=\"shop\",name=\"app\",reason=\"Rolling\"} 0.0",
+            "podidentity_binding_ready{namespace=\"shop\",name=\"new\",reason=\"\"} 0.0",
+            "podidentity_binding_ready_last_transition_seconds{namespace=\"shop\",name=\"app\"} 60.0",
+            "podidentity_binding_pods{namespace=\"shop\",name=\"app\"} 3.0",
+            "podidentity_binding_pods{namespace=\"shop\",name=\"new\"} 0.0",
+            "podidentity_binding_pods_verified{namespace=\"shop\",name=\"app\"} 1.0",
+            "podidentity_binding_pods_verified{namespace=\"shop\",name=\"new\"} 0.0",
+        ]
+    );
+}
+
+#[test]
+fn with_too_many_bindings_single_ones_are_not_shown() {
+    let index = Index::default();
+    for number in 0..=AUTO_LIMIT {
+        index.apply(binding(&format!("app-{number}"), &Value::Null));
+    }
+    let text = exposition_of(index).text();
+    assert!(text.contains("podidentity_binding_metrics 0.0"), "{text}");
+    assert!(!text.contains("podidentity_binding_ready{"), "{text}");
 }
 
 /// alerts.yaml as the Prometheus operator wants it.

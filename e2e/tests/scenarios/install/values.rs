@@ -36,6 +36,7 @@ const OTHERS: &[(&str, &str)] = &[
     (r#"leaderElection.retryPeriod="3s""#, "PODIDENTITY_LEASE_RETRY_PERIOD"),
     (r#"settings.dryRun="report""#, "PODIDENTITY_DRY_RUN"),
     ("settings.concurrency=7", "PODIDENTITY_CONCURRENCY"),
+    (r#"settings.metricsPerBinding="off""#, "PODIDENTITY_METRICS_PER_BINDING"),
     (r#"settings.issuer="https://issuer.example.com""#, "PODIDENTITY_ISSUER"),
     (r#"settings.annotationDomain="pods.example.com""#, "PODIDENTITY_ANNOTATION_DOMAIN"),
     (r#"settings.tokenAudience="sts.example.com""#, "PODIDENTITY_TOKEN_AUDIENCE"),
