@@ -92,7 +92,7 @@ pub(crate) fn said(command: &str, Cluster { snapshots, around }: &Cluster, case:
             let targets = target::parse(&args.names, Some(TargetKind::Binding)).unwrap();
             let views = status::named(all(), &targets, "here").unwrap();
             let detail = status::Detail { namespaces: args.scope.all_namespaces, everything: !targets.is_empty() };
-            status::write(&views, args.output, detail, paint, &mut out).unwrap();
+            status::write(&views, &args.output, detail, paint, &mut out).unwrap();
         }
         Command::Explain(args) => {
             let target = target::parse(&args.object, None).unwrap().remove(0);

@@ -9,7 +9,7 @@ use std::path::Path;
 const SINKS: &[(&str, &str)] = &[
     ("sheet.rs", "a terminal, GitHub and JUnit: lines, with escapes for what acts on one"),
     ("messages.rs", "standard error: one line each, by sheet"),
-    ("output/document.rs", "JSON and YAML, by yaml/encode.rs"),
+    ("output/document.rs", "JSON and YAML, by yaml/encode.rs; templates, with Foreign for texts of others"),
     ("report/", "HTML, with Text and Arn for texts of others"),
     ("adopt/mod.rs", "YAML, with Comment and Document"),
     ("inject/mod.rs", "manifests, as they came in or as yaml/emit.rs writes them"),

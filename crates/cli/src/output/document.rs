@@ -23,6 +23,11 @@ pub(crate) fn json(document: &impl Serialize, out: &mut dyn Write) -> io::Result
     writeln!(out, "{}", yaml::encode_json(document)?)
 }
 
+/// A template that was filled in.
+pub(crate) fn template(text: &str, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "{text}")
+}
+
 /// YAML.
 pub(crate) fn yaml(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{}", yaml::encode(document)?)

@@ -3,6 +3,7 @@
 pub(crate) mod document;
 mod github;
 mod json;
+pub(crate) mod jsonpath;
 pub(crate) mod sarif;
 mod text;
 

@@ -1,18 +1,18 @@
 //! `status`: what is bound to what, and whether it is true.
 //!
 //! ```text
-//! cluster ──► views ──► those that are named ──► tree, JSON or YAML
+//! cluster ──► views ──► those that are named ──► tree, table, JSON, YAML, or a template of kubectl's
 //! ```
 
 mod live;
+mod output;
 mod screen;
 mod signals;
 mod tree;
 
 use std::io::Write;
 
-use clap::{Args, ValueEnum};
-use serde_json::json;
+use clap::Args;
 
 use crate::cluster::{Failure, Session, Views, block_on, did_you_mean};
 use crate::exit::Exit;
@@ -21,10 +21,13 @@ use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::flags::{Target, TargetKind, target};
 use crate::messages::Messages;
 use crate::paint::Paint;
-use crate::sheet::Sheet;
-use crate::view::{Totals, View};
+use crate::view::View;
 
+pub(crate) use output::of as document;
+pub(crate) use output::{Form, Output, write};
 pub(crate) use tree::{Detail, tree};
+
+use output::FORMS;
 
 /// Show bindings, their workloads and pods, and what is wrong with them
 ///
@@ -49,8 +52,11 @@ pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
 
-    /// How it is printed
-    #[arg(short, long, value_enum, default_value_t = Output::Tree)]
+    /// How it is printed: tree (the default), wide (a line for each), json, yaml, name, or a template of kubectl's
+    ///
+    /// jsonpath and custom-columns take what they take in kubectl get: jsonpath='{.items[*].roleArn}',
+    /// custom-columns=BINDING:.binding,ROLE:.roleArn
+    #[arg(short, long, value_name = FORMS, default_value = "tree", hide_default_value = true)]
     pub(crate) output: Output,
 
     /// Go on showing it as it changes, until Ctrl-C
@@ -59,18 +65,6 @@ pub(crate) struct StatusArgs {
 
     #[command(flatten)]
     pub(crate) connection: ConnectionArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// To read
-    Tree,
-    /// All that is known
-    Json,
-    /// The same as YAML
-    Yaml,
-    /// Names only, as kubectl takes them
-    Name,
 }
 
 /// Runs the command.
@@ -86,41 +80,14 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failur
         Messages::new().notes(&notes);
         if views.is_empty() && targets.is_empty() {
             Messages::new().note(&format!("no bindings and no annotated service accounts {}", session.place()));
-            if args.output == Output::Tree {
+            if args.output == Output::Form(Form::Tree) {
                 return Ok(Exit::Ok);
             }
         }
         let wanted = named(views, &targets, &session.place())?;
-        write(&wanted, args.output, detail, Paint::of_stdout(), out)?;
+        write(&wanted, &args.output, detail, Paint::of_stdout(), out)?;
         Ok(Exit::Ok)
     })
-}
-
-pub(crate) fn write(
-    views: &[View],
-    output: Output,
-    detail: Detail,
-    paint: Paint,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    match output {
-        Output::Tree => tree(views, detail, paint).print(out)?,
-        Output::Json => crate::output::document::json(&document(views), out)?,
-        Output::Yaml => crate::output::document::yaml(&document(views), out)?,
-        Output::Name => {
-            let mut names = Sheet::new();
-            for view in views {
-                names.line(view.title());
-            }
-            names.print(out)?;
-        }
-    }
-    Ok(())
-}
-
-/// What machines read.
-pub(crate) fn document(views: &[View]) -> serde_json::Value {
-    json!({"identities": views, "totals": Totals::of(views)})
 }
 
 /// The views that are named, all if none is.
