@@ -102,6 +102,28 @@ scenario: controlplane ## Run the end-to-end scenarios whose name contains NAME,
 	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bins
 	@cargo test -p e2e --test scenarios -- "$(NAME)"
 
+# Kubernetes of another minor version: make e2e K8S=1.33. e2e/controlplane/kubernetes has those that can be built.
+ifdef K8S
+export K8S
+endif
+
+# The oldest version and two between. Where there is no MutatingAdmissionPolicy the harness's own webhook injects; the newest
+# version is run with that webhook, too.
+VERSIONS ?= 1.30 1.33 1.35
+.PHONY: versions
+versions: e2e-packages tools ## Run the end-to-end scenarios on older versions of Kubernetes (VERSIONS="1.30 1.33"); each is built once
+	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bins
+	@cargo test -p e2e --no-run
+	@for version in $(VERSIONS); do \
+	  echo "== Kubernetes $$version: built if this machine has not built it yet"; \
+	  K8S=$$version e2e/controlplane/build.sh > /dev/null; \
+	  began=$$SECONDS; K8S=$$version cargo test -p e2e --test scenarios -- --quiet; \
+	  echo "== Kubernetes $$version: scenarios passed in $$((SECONDS - began)) s"; \
+	done
+	@echo "== the newest Kubernetes, with the webhook in the place of the policy"
+	@began=$$SECONDS; E2E_INJECTION=webhook cargo test -p e2e --test scenarios -- --quiet; \
+	echo "== the newest Kubernetes, with the webhook: scenarios passed in $$((SECONDS - began)) s"
+
 # Shells and a terminal for the kubectl plugin, and proxies. None of the packages starts a service.
 .PHONY: e2e-packages
 e2e-packages:
@@ -125,6 +147,14 @@ bench: controlplane ## Measure on a real API server into target/bench, for examp
 	@cargo build --release -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
 	@target/release/bench run $(ARGS)
 
+# BASE: a commit, for example BASE=main~1. PEER: a command that runs another operator of the same job.
+.PHONY: bench-compare
+bench-compare: controlplane ## Compare this build with that of another commit (BASE=), and with another operator (PEER=), in turns
+	@[ -n "$(BASE)$(PEER)" ] || { echo "give a commit or a command: make bench-compare BASE=HEAD~1" >&2; exit 2; }
+	@cargo build --release -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
+	@$(if $(BASE),e2e/tools/base.sh "$(BASE)")
+	@target/release/bench compare $(if $(BASE),--base target/base/podidentity-operator) $(if $(PEER),--peer "$(PEER)") $(ARGS)
+
 .PHONY: bench-publish
 bench-publish: ## Write tables and plots of all runs in target/bench to docs/benchmarks
 	@cargo build --release -p e2e --bin bench
@@ -140,6 +170,7 @@ bench-smoke: controlplane
 	@echo "== benchmarks: the harness at a small size; counts are checked, times are not"
 	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bin podidentity-operator --bin kubectl-podidentity --bin bench
 	@target/debug/bench cli --bindings 40 --replicas 2 --check
+	@target/debug/bench compare --bindings 3 --rounds 1 --singles 2 --attempts 1 --base target/debug/podidentity-operator
 	@target/debug/bench run --bindings 6 --replicas 2 --seconds 3 --rate 20 --by-hand 1 --attempts 1 --check --out target/bench-smoke
 
 # One plan: PLAN=target/faults/failed/....json. Some: ONLY="crash after". All anew: FRESH=1. More at a time: JOBS=16.

@@ -25,6 +25,9 @@ pub const NAMESPACE: &str = "podidentity-system";
 /// The operator's service account.
 pub const SERVICE_ACCOUNT: &str = "podidentity-operator";
 
+/// The name of its process.
+const NAME: &str = "podidentity-operator";
+
 /// The user that the API server sees.
 pub const USER: &str = "system:serviceaccount:podidentity-system:podidentity-operator";
 
@@ -132,7 +135,26 @@ impl Operator {
 
     /// Starts the operator's binary where everything is installed.
     pub async fn start_installed(control_plane: &ControlPlane, args: &[&str]) -> Result<Self> {
-        Self::start_as("podidentity-operator", control_plane, control_plane.server(), args).await
+        Self::start_as(NAME, control_plane, control_plane.server(), args).await
+    }
+
+    /// The same with the binary of another build.
+    pub(crate) async fn start_program(
+        control_plane: &ControlPlane,
+        program: Option<PathBuf>,
+        args: &[&str],
+    ) -> Result<Self> {
+        let program = program.map_or_else(binary, Ok)?;
+        let env = environment(NAME, control_plane, control_plane.server()).await?;
+        Self::spawn(NAME, control_plane, program, args, env)
+    }
+
+    /// Starts another operator with the same rights; it has no flag by which it is told where to serve.
+    pub(crate) async fn start_peer(control_plane: &ControlPlane, command: &[String]) -> Result<Self> {
+        let (program, args) = command.split_first().context("the command of the peer is empty")?;
+        let env = environment("peer", control_plane, control_plane.server()).await?;
+        let process = control_plane.spawn("peer", program.into(), args.to_vec(), env)?;
+        Ok(Self { process, port: Port::reserve()? })
     }
 
     /// Starts one more under a name of its own, which reaches the API server at this address.
@@ -148,17 +170,18 @@ impl Operator {
         args: &[&str],
         more: Vec<(String, String)>,
     ) -> Result<Self> {
-        let program = binary()?;
-        let kubeconfig = control_plane.folder().join(format!("{name}.kubeconfig"));
-        let token = token(control_plane, SERVICE_ACCOUNT).await?;
-        kubeconfig::write(&kubeconfig, server, &control_plane.authority(), &User::Token(&token))?;
-        let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-        let mut env = vec![
-            ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
-            ("RUST_LOG".to_owned(), level),
-            ("NO_COLOR".to_owned(), "1".to_owned()),
-        ];
+        let mut env = environment(name, control_plane, server).await?;
         env.extend(more);
+        Self::spawn(name, control_plane, binary()?, args, env)
+    }
+
+    fn spawn(
+        name: &str,
+        control_plane: &ControlPlane,
+        program: PathBuf,
+        args: &[&str],
+        env: Vec<(String, String)>,
+    ) -> Result<Self> {
         let port = Port::reserve()?;
         let listen = format!("--listen=127.0.0.1:{}", port.number());
         let args = args.iter().map(|&arg| arg.to_owned()).chain([listen]).collect();
@@ -239,6 +262,19 @@ impl Operator {
         let lines: Vec<&str> = log.lines().filter(|line| line.contains(text)).collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
+}
+
+/// What an operator needs to find the API server, with its own rights.
+async fn environment(name: &str, control_plane: &ControlPlane, server: &str) -> Result<Vec<(String, String)>> {
+    let kubeconfig = control_plane.folder().join(format!("{name}.kubeconfig"));
+    let token = token(control_plane, SERVICE_ACCOUNT).await?;
+    kubeconfig::write(&kubeconfig, server, &control_plane.authority(), &User::Token(&token))?;
+    let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
+    Ok(vec![
+        ("KUBECONFIG".to_owned(), kubeconfig.display().to_string()),
+        ("RUST_LOG".to_owned(), level),
+        ("NO_COLOR".to_owned(), "1".to_owned()),
+    ])
 }
 
 /// Names another binary than the one of this build.

@@ -19,12 +19,14 @@ pub mod replicas;
 pub mod world;
 
 mod churn;
+pub mod compare;
 mod drift;
 mod kubectl;
 pub mod phases;
 pub mod plugin;
 mod raw;
 mod rounds;
+mod single;
 mod startup;
 
 pub mod requests;

@@ -48,16 +48,17 @@ impl Raw {
         Ok(Arc::new(Self { client, size, round, places: Semaphore::new(CONCURRENCY), statuses }))
     }
 
-    /// Writes what is to be written for each identity that is changed, until all of them are done.
+    /// Writes what is to be written for each identity that is changed, until so many of them are done.
     pub(super) async fn run(
         self: Arc<Self>,
         mut changed: mpsc::UnboundedReceiver<Identity>,
         mut rolled: broadcast::Receiver<Identity>,
+        count: usize,
     ) -> Result<()> {
         let mut tasks = JoinSet::new();
         let mut waiting: HashMap<Identity, usize> = HashMap::new();
         let mut done = 0;
-        while done < self.size.bindings {
+        while done < count {
             tokio::select! {
                 Some(identity) = changed.recv() => {
                     tasks.spawn(Arc::clone(&self).begin(identity));

@@ -89,6 +89,16 @@ pub struct Job {
     pub peak_kib: u64,
 }
 
+/// Changes one at a time, each measured from the answer to it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Single {
+    /// Until the service account was annotated.
+    pub annotated: Latency,
+    /// Until the binding was Ready.
+    pub ready: Latency,
+}
+
 /// Requests by what they are.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -50,7 +50,7 @@ pub(super) async fn raw(world: &World, round: usize) -> Result<Job> {
     let rolled = world.replicas.rolled();
     let (changed, receiver) = mpsc::unbounded_channel();
     let measure = Measure::begin(world, None)?;
-    let running = tokio::spawn(raw.run(receiver, rolled));
+    let running = tokio::spawn(raw.run(receiver, rolled, world.size.bindings));
     let sent = load::change_role(world, round, Some(changed)).await?;
     running.await.context("the raw client panicked")??;
     let ready = world.readiness.all(world.size.bindings).await?;

@@ -1,5 +1,6 @@
 //! The API server, the load's own identity, and the operator in front of them.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -37,8 +38,22 @@ pub struct World {
     pub readiness: Readiness,
     /// The operator's memory over time.
     pub sampler: Sampler,
-    /// The flags of the operator.
-    pub flags: Vec<String>,
+    /// How the operator is started.
+    pub program: Program,
+}
+
+/// How an operator is started.
+#[derive(Clone, Debug)]
+pub enum Program {
+    /// This project's, of this build or of another one.
+    Operator {
+        /// The binary; `None`: that of this build.
+        program: Option<PathBuf>,
+        /// Its flags.
+        flags: Vec<String>,
+    },
+    /// Another one of the same job: a command, which finds the cluster by KUBECONFIG.
+    Peer(Vec<String>),
 }
 
 /// CPU seconds of the parts, so far or in a while.
@@ -67,6 +82,11 @@ impl std::ops::Sub for Cpu {
 impl World {
     /// Starts the control plane, with an etcd that waits for the disk, and installs the operator's part.
     pub async fn start(size: Size, flags: Vec<String>) -> Result<Self> {
+        Self::start_with(size, Program::Operator { program: None, flags }).await
+    }
+
+    /// The same with any operator.
+    pub async fn start_with(size: Size, program: Program) -> Result<Self> {
         let options = Options { nodes: 0, controllers: false, fsync: true, ..Options::default() };
         let control_plane = ControlPlane::start_with(&options).await?;
         control_plane.install_operator().await?;
@@ -80,14 +100,19 @@ impl World {
             control_plane,
             size,
             load,
-            flags,
+            program,
         })
     }
 
     /// Starts the operator.
     pub async fn operator(&self) -> Result<Operator> {
-        let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
-        let operator = Operator::start_installed(&self.control_plane, &flags).await?;
+        let operator = match &self.program {
+            Program::Operator { program, flags } => {
+                let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+                Operator::start_program(&self.control_plane, program.clone(), &flags).await?
+            }
+            Program::Peer(command) => Operator::start_peer(&self.control_plane, command).await?,
+        };
         self.sampler.process(operator.id());
         Ok(operator)
     }

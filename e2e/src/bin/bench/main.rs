@@ -1,6 +1,7 @@
 //! `make bench`: measures, writes the result, and renders all results.
 
 mod cli;
+mod compare;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ enum Command {
     Run(RunArgs),
     /// Measures the kubectl plugin in a large cluster.
     Cli(cli::CliArgs),
+    /// Compares this build with another one, and with other operators.
+    Compare(compare::CompareArgs),
     /// Renders stored results: tables in Markdown, and plots.
     Render {
         /// The folder that `run` wrote to.
@@ -105,6 +108,7 @@ async fn main() -> ExitCode {
 async fn execute(command: Command) -> Result<()> {
     let (from, out) = match command {
         Command::Cli(args) => return cli::run(args).await,
+        Command::Compare(args) => return compare::run(args).await,
         Command::Render { from, out } => (from, out),
         Command::Run(args) => {
             ensure!(

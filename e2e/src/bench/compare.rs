@@ -1,0 +1,225 @@
+//! Operators of the same job, compared in one run: each in a world of its own, in turns, and always beside the raw client.
+//!
+//! ```text
+//! round: for each contender: raw client, contender, raw client; one change at a time by both ─► ratios ─► table
+//! ```
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::objects::Size;
+use super::results::{Job, Latency, Run, Single};
+use super::world::{Program, World};
+use super::{load, rounds, single};
+
+/// What is compared.
+#[derive(Clone, Debug)]
+pub struct Contender {
+    /// Its name in the table.
+    pub name: String,
+    /// How it is started.
+    pub program: Program,
+}
+
+/// How much is measured.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How much there is of everything.
+    pub size: Size,
+    /// Rounds for each contender.
+    pub rounds: usize,
+    /// Changes one at a time in a round.
+    pub singles: usize,
+    /// How often a round is tried until its two rounds of the raw client agree.
+    pub attempts: usize,
+}
+
+/// One round of a contender.
+#[derive(Clone, Debug, Default)]
+pub struct Round {
+    /// Raw client, contender, raw client.
+    pub run: Run,
+    /// One change at a time: the contender, the raw client.
+    pub singles: [Single; 2],
+}
+
+/// A contender and what was measured of it.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// Its name.
+    pub name: String,
+    /// Its rounds.
+    pub rounds: Vec<Round>,
+}
+
+/// Measures all of them.
+pub async fn run(plan: &Plan, contenders: &[Contender], say: &dyn Fn(&str)) -> Result<Vec<Compared>> {
+    let mut corners = Vec::new();
+    for contender in contenders {
+        say(&format!("{}: starting its control plane, creating {} bindings", contender.name, plan.size.bindings));
+        corners.push(Corner::start(plan, contender).await?);
+    }
+    for number in 1..=plan.rounds {
+        for corner in &mut corners {
+            say(&format!("{}: round {number} of {}", corner.name, plan.rounds));
+            let round = corner.round(plan, say).await;
+            if round.is_err() {
+                corner.world.control_plane.keep_logs();
+            }
+            corner.rounds.push(round?);
+        }
+    }
+    Ok(corners.into_iter().map(|corner| Compared { name: corner.name, rounds: corner.rounds }).collect())
+}
+
+/// A contender with its world.
+struct Corner {
+    name: String,
+    world: World,
+    /// The number of the last change of role; each has one of its own.
+    role: usize,
+    rounds: Vec<Round>,
+}
+
+impl Corner {
+    async fn start(plan: &Plan, contender: &Contender) -> Result<Self> {
+        let world = World::start_with(plan.size, contender.program.clone()).await?;
+        load::populate(&world, false).await?;
+        let operator = world.operator().await?;
+        rounds::onboarding(&world, &operator).await?;
+        operator.terminate().await?;
+        Ok(Self { name: contender.name.clone(), world, role: 0, rounds: Vec::new() })
+    }
+
+    fn next(&mut self) -> usize {
+        self.role += 1;
+        self.role
+    }
+
+    async fn round(&mut self, plan: &Plan, say: &dyn Fn(&str)) -> Result<Round> {
+        let mut round = Round::default();
+        for attempt in 1..=plan.attempts.max(1) {
+            let role = self.next();
+            let before = rounds::raw(&self.world, role).await?;
+            let operator = self.world.operator().await?;
+            let role = self.next();
+            let between = rounds::operator(&self.world, &operator, role).await?;
+            let role = self.next();
+            let alone = single::changes(&self.world, Some(&operator), role, plan.singles).await?;
+            operator.terminate().await?;
+            let role = self.next();
+            let after = rounds::raw(&self.world, role).await?;
+            let role = self.next();
+            let raw = single::changes(&self.world, None, role, plan.singles).await?;
+            round =
+                Round { run: Run { rounds: vec![before, between, after], ..Run::default() }, singles: [alone, raw] };
+            if !round.run.is_void() {
+                break;
+            }
+            say(&format!("{}: void, the raw client's rounds differ (try {attempt} of {})", self.name, plan.attempts));
+        }
+        Ok(round)
+    }
+}
+
+/// A row of the table: its name, and the value of a round.
+type Row = (&'static str, fn(&Round, usize) -> Option<f64>);
+
+/// A contender's change of all bindings.
+fn job(round: &Round) -> Option<&Job> {
+    round.run.rounds.get(1)
+}
+
+fn ratio(of: f64, by: f64) -> Option<f64> {
+    (by > 0.0).then(|| of / by)
+}
+
+fn singles(round: &Round, of: impl Fn(&Single) -> &Latency, at: impl Fn(&Latency) -> f64) -> Option<f64> {
+    let [contender, raw] = &round.singles;
+    ratio(at(of(contender)), at(of(raw)))
+}
+
+const ROWS: [Row; 9] = [
+    ("all at once: time by the raw client's", |round, _| round.run.ratio(|job| job.seconds)),
+    ("all at once: p99 until Ready by the raw client's", |round, _| round.run.ratio(|job| job.ready.p99)),
+    ("all at once: CPU of API server and etcd by the raw client's", |round, _| round.run.ratio(|job| job.server_cpu)),
+    ("all at once: CPU for each binding (ms)", |round, bindings| {
+        Some(job(round)?.operator_cpu * 1e3 / bindings as f64)
+    }),
+    ("all at once: writes and events for each binding", |round, bindings| {
+        let requests = &job(round)?.requests;
+        Some((requests.written() + requests.events) as f64 / bindings as f64)
+    }),
+    ("one at a time: annotated, p50 by the raw client's", |round, _| singles(round, |it| &it.annotated, |it| it.p50)),
+    ("one at a time: annotated, p99 by the raw client's", |round, _| singles(round, |it| &it.annotated, |it| it.p99)),
+    ("one at a time: Ready, p50 by the raw client's", |round, _| singles(round, |it| &it.ready, |it| it.p50)),
+    ("peak memory (MiB)", |round, _| Some(job(round)?.peak_kib as f64 / 1024.0)),
+];
+
+/// The results as a table in Markdown: the median of the rounds, and the least and the most.
+pub fn table(size: &Size, compared: &[Compared]) -> String {
+    let mut text = format!("| {} bindings, {} pods |", size.bindings, size.pods());
+    let void = |it: &Compared| it.rounds.iter().filter(|round| round.run.is_void()).count();
+    for contender in compared {
+        let rounds = contender.rounds.len();
+        let void = Some(void(contender)).filter(|void| *void > 0).map_or_else(String::new, |it| format!(", {it} void"));
+        let _ = write!(text, " {} ({rounds} rounds{void}) |", contender.name);
+    }
+    let _ = writeln!(text, "\n|---|{}", "---:|".repeat(compared.len()));
+    for (name, value) in ROWS {
+        let cells = compared.iter().map(|it| {
+            spread(it.rounds.iter().filter_map(|round| value(round, size.bindings)).collect()).unwrap_or_default()
+        });
+        let _ = writeln!(text, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
+    }
+    text
+}
+
+fn spread(mut values: Vec<f64>) -> Option<String> {
+    values.sort_by(f64::total_cmp);
+    let (first, last) = (values.first()?, values.last()?);
+    let median = values[values.len() / 2];
+    Some(if values.len() == 1 { format!("{median:.2}") } else { format!("{median:.2} ({first:.2} to {last:.2})") })
+}
+
+/// The binary of a path, with the flags by which the limit on restarts is lifted.
+pub fn ours(name: &str, program: Option<PathBuf>) -> Contender {
+    let flags = vec!["--max-concurrent-rollouts=1000000".to_owned()];
+    Contender { name: name.to_owned(), program: Program::Operator { program, flags } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(seconds: f64) -> Round {
+        let job = |seconds: f64| Job { seconds, server_cpu: 2.0, operator_cpu: 0.1, ..Job::default() };
+        let run = Run { rounds: vec![job(10.0), job(seconds), job(10.0)], ..Run::default() };
+        let single = |p50: f64| Single { annotated: Latency { p50, ..Latency::default() }, ..Single::default() };
+        Round { run, singles: [single(6.0), single(4.0)] }
+    }
+
+    #[test]
+    fn the_table_has_medians_and_spreads_of_ratios() {
+        let size = Size { bindings: 10, workloads: 1, replicas: 1, bystanders: 0, settle: 0 };
+        let compared = Compared { name: "new".to_owned(), rounds: [12.0, 11.0, 14.0].map(round).to_vec() };
+        let text = table(&size, &[compared]);
+        assert!(text.starts_with("| 10 bindings, 10 pods | new (3 rounds) |\n|---|---:|\n"), "{text}");
+        assert!(text.contains("| all at once: time by the raw client's | 1.20 (1.10 to 1.40) |"), "{text}");
+        assert!(text.contains("| all at once: CPU for each binding (ms) | 10.00 (10.00 to 10.00) |"), "{text}");
+        assert!(text.contains("| one at a time: annotated, p50 by the raw client's | 1.50 (1.50 to 1.50) |"), "{text}");
+        // What was not measured is no figure.
+        assert!(text.contains("| one at a time: Ready, p50 by the raw client's |  |"), "{text}");
+    }
+
+    #[test]
+    fn a_round_in_which_the_raw_client_was_disturbed_is_told() {
+        let mut disturbed = round(12.0);
+        disturbed.run.rounds[2].seconds = 15.0;
+        let size = Size { bindings: 10, workloads: 1, replicas: 1, bystanders: 0, settle: 0 };
+        let text = table(&size, &[Compared { name: "new".to_owned(), rounds: vec![disturbed] }]);
+        assert!(text.contains("new (1 rounds, 1 void)"), "{text}");
+    }
+}
