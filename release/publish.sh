@@ -4,7 +4,8 @@
 #   REGISTRY                            where to; the one that the release was built for
 #   REGISTRY_USER, REGISTRY_PASSWORD    logs in first; without them the login of docker, helm or crane is used
 #   COSIGN_KEY                          signs with this key; without it cosign asks the identity provider (keyless)
-#   COSIGN_SIGNING_CONFIG               services that cosign uses (default: sigstore's public ones)
+#   COSIGN_SIGNING_CONFIG, COSIGN_TRUSTED_ROOT
+#                                       services that cosign uses and trusts (default: sigstore's public ones)
 #
 # Compiles nothing of the project: what it signs are the files that checksums.txt names.
 set -euo pipefail
@@ -26,6 +27,7 @@ case $REGISTRY in 127.0.0.1:* | localhost:*) plain=(--plain-http) ;; esac
 signer=(--yes)
 [ -z "${COSIGN_KEY:-}" ] || signer+=(--key "$COSIGN_KEY")
 [ -z "${COSIGN_SIGNING_CONFIG:-}" ] || signer+=(--signing-config "$COSIGN_SIGNING_CONFIG")
+[ -z "${COSIGN_TRUSTED_ROOT:-}" ] || signer+=(--trusted-root "$COSIGN_TRUSTED_ROOT")
 if [ -n "${REGISTRY_PASSWORD:-}" ]; then
   # All three read the file of docker's logins.
   "$crane" auth login "${REGISTRY%%/*}" --username "${REGISTRY_USER:?}" --password-stdin <<<"$REGISTRY_PASSWORD"

@@ -4,7 +4,7 @@ set -euo pipefail
 export KREW_ROOT=$scratch/krew KREW_NO_UPGRADE_CHECK=1
 export PATH=$KREW_ROOT/bin:$PATH
 
-run 'helm install podidentity-operator oci://$REGISTRY/charts/podidentity-operator --version $VERSION --plain-http --namespace podidentity-system --create-namespace --set injection.enabled=true --wait --timeout 3m 2>/dev/null | head -n 7'
+run 'helm install podidentity-operator oci://$REGISTRY/charts/podidentity-operator --version $VERSION --plain-http --namespace podidentity-system --create-namespace --set injection.enabled=true --wait --timeout 3m 2>/dev/null | sed -n "1,3p;6,7p"'
 run 'kubectl --namespace podidentity-system get deployment podidentity-operator --output jsonpath="{.spec.template.spec.containers[0].image}{\"\n\"}"'
 say "The plugin, by krew"
 run 'kubectl krew install --manifest podidentity.yaml --archive kubectl-podidentity-linux-amd64.tar.gz 2>&1 < /dev/null | grep -v WARNING'
