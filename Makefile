@@ -8,6 +8,8 @@ API := docs/reference/api.md
 HEALTH := config/argocd/resource_customizations/podidentity.dev/PodIdentityBinding/health.lua
 ARGOCD := config/argocd/component
 STATUSES := $(CURDIR)/target/e2e-statuses
+# The version stands in Cargo.toml. `make release VERSION=...` names the one that is meant, and is refused if it is another.
+CARGO_VERSION = $(shell release/version.sh)
 
 .PHONY: help
 help: ## Show this list
@@ -48,7 +50,17 @@ lint: check-layers check-generated check-docs ## Format, lints, rustdoc, layers,
 	@cargo clippy --workspace --all-targets -- -D warnings
 	@echo "== rustdoc"
 	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
-	@$(MAKE) deny
+	@$(MAKE) deny lint-workflows lint-charts
+
+.PHONY: lint-workflows
+lint-workflows: ## Check the workflows with actionlint and zizmor, and that they run make targets only
+	@echo "== workflows"
+	@e2e/tools/workflows.sh
+
+.PHONY: lint-charts
+lint-charts: ## Check the charts: helm lint, metadata, a schema for every value
+	@echo "== charts"
+	@charts/lint.sh
 
 .PHONY: deny
 deny: ## Check licences, bans and sources of dependencies (deny.toml)
@@ -218,16 +230,51 @@ controlplane: ## Build etcd, the Kubernetes control plane and kwok from source (
 tools: ## Build helm and helm-docs from source (once, about 3 minutes)
 	@e2e/tools/build.sh > /dev/null
 
-IMAGE ?= podidentity-operator:0.1.0
+IMAGE ?= podidentity-operator:$(CARGO_VERSION)
 
 .PHONY: image
-image: ## Build the image IMAGE=NAME:TAG without a daemon (image/tools.sh installs what that needs)
-	@image/build.sh "$(IMAGE)"
+image: ## Build the image IMAGE=NAME:TAG without a daemon (image/tools.sh installs what that needs); ARCH="amd64 arm64" for both
+	@image/build.sh "$(IMAGE)" $(ARCH)
+
+# On a machine of another architecture; bring target/image-parts to where the image is built.
+.PHONY: image-binary
+image-binary: ## Build the operator's binary for this machine's architecture into target/image-parts, for an image of several
+	@folder="target/image-parts/$$(case $$(uname -m) in aarch64 | arm64) echo arm64 ;; *) echo amd64 ;; esac)"; \
+	image/binary.sh "$$folder" && git rev-parse HEAD > "$$folder/commit"
 
 .PHONY: image-test
 image-test: controlplane ## Build the image and run it in front of a real control plane
 	@echo "== image: built and run"
 	@image/test.sh "$(IMAGE)"
+
+.PHONY: release-prepare
+release-prepare: ## Write what the release VERSION=0.2.0 needs in the repository: version, changelog, manual pages; commits nothing
+	@release/prepare.sh "$(VERSION)"
+
+.PHONY: release-packages
+release-packages: ## Install what make release needs, on Debian or Ubuntu
+	@image/tools.sh arm64
+
+.PHONY: release-binary
+release-binary: ## Build the plugin for TARGET=aarch64-apple-darwin, for example, into target/release-parts
+	@release/binary.sh "$(TARGET)"
+
+.PHONY: release
+release: ## Build the release VERSION=0.2.0 of the tag at HEAD into dist/ (docs/release.md); REGISTRY and SOURCE_URL say where it will lie
+	@release/build.sh "$(VERSION)"
+
+.PHONY: release-publish
+release-publish: ## Push image and charts of dist/ to REGISTRY, sign them, and make the release on GitHub
+	@release/publish.sh "$(VERSION)"
+	@release/host.sh "$(VERSION)"
+
+.PHONY: release-rehearsal
+release-rehearsal: controlplane ## Release in a scratch clone, publish to a local registry, verify and install as a user would
+	@release/rehearse.sh
+
+.PHONY: site
+site: ## Build the documentation as a site with search into target/site/book, and check its links
+	@release/site.sh
 
 .PHONY: generate
 generate: ## Write the generated files: config/crd, docs/reference/api.md, parts of charts/
@@ -245,6 +292,7 @@ generate: ## Write the generated files: config/crd, docs/reference/api.md, parts
 .PHONY: check-generated
 check-generated: ## Fail if a generated file is stale
 	@echo "== generated files"
+	@release/version.sh --check
 	@cargo run --quiet -p podidentity-api --example crd | diff -u $(CRD) - \
 	  || { echo "$(CRD) is stale: run make generate and commit it" >&2; exit 1; }
 	@cargo run --quiet -p podidentity-docs -- api | diff -u $(API) - \

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Writes what the chart has from elsewhere: files/ are copies of config/, which Helm cannot reach from inside of the
-# chart, and README.md has the comments of values.yaml.
+# Writes what the charts have from elsewhere: files/ are copies of config/, which Helm cannot reach from inside of a
+# chart, README.md has the comments of values.yaml, and the version is that of Cargo.toml.
 #
 #   generate.sh            writes it
 #   generate.sh --check    fails if it is stale
 set -euo pipefail
 cd "$(dirname "$0")"
-chart=podidentity-operator
 config=../config
 
 # name of the copy, and what it is a copy of: a file, or the objects of a folder
-copies=(
+crds=("crd $config/crd")
+operator=(
   "crd $config/crd"
   "cluster_role $config/rbac/cluster_role.yaml"
   "role $config/namespaced/rights/role.yaml"
@@ -37,19 +37,28 @@ objects() {
   done
 }
 
-write() {
-  rm -rf "$1/files" && mkdir "$1/files"
-  local copy
-  for copy in "${copies[@]}"; do objects "${copy#* }" >"$1/files/${copy%% *}.yaml"; done
-  cp $config/prometheus/dashboard.json "$1/files/"
-  "$(../e2e/tools/build.sh helm-docs)/helm-docs" --chart-search-root "$1" --template-files README.md.gotmpl \
-    --sort-values-order file --log-level warning
-  if grep -E '\| *\|$' "$1/README.md"; then echo "these values have no comment in values.yaml" >&2; exit 1; fi
+# The files of one chart: folder, then copies.
+copy() {
+  local chart=$1 copy
+  shift
+  rm -rf "$chart/files" && mkdir "$chart/files"
+  for copy in "$@"; do objects "${copy#* }" >"$chart/files/${copy%% *}.yaml"; done
 }
 
-if [ "${1:-}" != --check ]; then write $chart; exit 0; fi
+write() {
+  copy "$1/podidentity-crds" "${crds[@]}"
+  copy "$1/podidentity-operator" "${operator[@]}"
+  cp $config/prometheus/dashboard.json "$1/podidentity-operator/files/"
+  "$(../e2e/tools/build.sh helm-docs)/helm-docs" --chart-search-root "$1" --template-files README.md.gotmpl \
+    --sort-values-order file --log-level warning
+  if grep -E '\| *\|$' "$1"/podidentity-*/README.md; then echo "these values have no comment in values.yaml" >&2; exit 1; fi
+}
+
+if [ "${1:-}" != --check ]; then ../release/version.sh --write; write .; exit 0; fi
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
-cp -r $chart "$fresh"
-write "$fresh/$chart"
-diff -ru $chart "$fresh/$chart" || { echo "charts/$chart is stale: run make generate and commit it" >&2; exit 1; }
+for chart in podidentity-*; do cp -r "$chart" "$fresh"; done
+write "$fresh"
+for chart in podidentity-*; do
+  diff -ru "$chart" "$fresh/$chart" || { echo "charts/$chart is stale: run make generate and commit it" >&2; exit 1; }
+done

@@ -1,12 +1,26 @@
 #!/usr/bin/env bash
 # Builds the operator as one static binary and writes it, with its bill of materials (CycloneDX), to a folder.
 #
-#   binary.sh FOLDER
+#   binary.sh FOLDER [ARCHITECTURE]     amd64 or arm64 (default: the machine's)
 #   PODIDENTITY_COMMIT  what the binary says that it was built from (default: asked of git)
+#
+# arm64 on an amd64 machine needs Debian's cross compiler: tools.sh arm64.
 set -euo pipefail
 folder=$(realpath -m "$1")
 cd "$(dirname "$0")/.."
-target=$(rustc -vV | sed -n 's/^host: //p')
+host=$(rustc -vV | sed -n 's/^host: //p')
+case ${2:-} in
+  '') target=$host ;;
+  amd64) target=x86_64-unknown-linux-gnu ;;
+  arm64) target=aarch64-unknown-linux-gnu ;;
+  *) echo "no such architecture: $2; there are amd64 and arm64" >&2; exit 2 ;;
+esac
+if [ "$target" != "$host" ]; then
+  [ "$target" = aarch64-unknown-linux-gnu ] || { echo "$2 is built on a machine of that architecture" >&2; exit 1; }
+  command -v aarch64-linux-gnu-gcc >/dev/null || { echo "aarch64-linux-gnu-gcc is needed: image/tools.sh arm64 installs it on Debian; or build on an arm64 machine" >&2; exit 1; }
+  release/std.sh "$target"
+  export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+fi
 
 if [ -z "${PODIDENTITY_COMMIT:-}" ]; then
   PODIDENTITY_COMMIT=$(git describe --always --abbrev=12 --exclude='*' --dirty=-modified)
@@ -20,10 +34,7 @@ remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefi
 RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=pic $remap" \
   cargo build --release --locked --target "$target" -p podidentity-operator
 mkdir -p "$folder"
-cp "target/$target/release/podidentity-operator" "$folder/"
-if ldd "$folder/podidentity-operator" 2>/dev/null | grep '=>'; then echo "the binary is not static" >&2; exit 1; fi
+cp "${CARGO_TARGET_DIR:-target}/$target/release/podidentity-operator" "$folder/"
+if readelf -d "$folder/podidentity-operator" | grep NEEDED; then echo "the binary is not static" >&2; exit 1; fi
 
-# One file beside each Cargo.toml of the workspace is how the tool works; only the operator's is wanted.
-trap 'rm -f crates/*/sbom.cdx.json e2e/sbom.cdx.json' EXIT
-cargo cyclonedx --format json --spec-version 1.5 --target "$target" --override-filename sbom.cdx --quiet
-sed "s#path+file://$PWD/#path+file:///src/#" crates/operator/sbom.cdx.json >"$folder/sbom.cdx.json"
+release/sbom.sh podidentity-operator "$target" "$folder/sbom.cdx.json"

@@ -15,6 +15,7 @@ buildah|command -v buildah|make image-test|builds the image without a daemon; wi
 umoci|command -v umoci|make image-test|unpacks the image; without it the image is not tested
 runc|command -v runc|make image-test|runs the image; without it the image is not tested
 libfaketime|ls /usr/lib/*/faketime/libfaketime.so.1|make faults|sets the clock of the operator's machine; make test does not use it
+gcc-aarch64-linux-gnu|command -v aarch64-linux-gnu-gcc|make release|the operator for arm64 on an amd64 machine; make test does not use it
 END
 }
 
@@ -36,5 +37,7 @@ else
 fi
 cat << 'END'
 Built from source into the cache, without apt-get: the control plane (make controlplane), helm and helm-docs
-(make tools), cargo-deny (make lint), cargo-mutants (make mutants). make image-test also runs cargo install cargo-cyclonedx.
+(make tools), cargo-deny and actionlint (make lint), cargo-mutants (make mutants), mdbook (make site), crane, cosign and krew
+(make release-rehearsal). From Python packages: zizmor (make lint), cargo-zigbuild and zig (make release). make image-test
+and make release also run cargo install cargo-cyclonedx.
 END

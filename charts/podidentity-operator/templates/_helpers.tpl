@@ -1,14 +1,51 @@
+{{/* Name of the objects in the release's namespace: that of the release, with the chart's behind it unless it is in it. */}}
 {{- define "podidentity-operator.name" -}}
-{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
 {{- end -}}
 
-{{/* The Deployment also selects by these labels, so they can never change. */}}
+{{/* Name of objects outside of the release's namespace, where a release of this name in another namespace may have its own. */}}
+{{- define "podidentity-operator.clusterName" -}}
+{{- $name := include "podidentity-operator.name" . -}}
+{{- if ne .Release.Namespace "podidentity-system" -}}
+{{- $name = printf "%s-%s" $name .Release.Namespace | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- $name -}}
+{{- end -}}
+
+{{/* What policies of another than the usual release have behind their names. */}}
+{{- define "podidentity-operator.suffix" -}}
+{{- $name := include "podidentity-operator.clusterName" . -}}
+{{- if ne $name "podidentity-operator" -}}-{{ $name }}{{- end -}}
+{{- end -}}
+
+{{/* The Deployment selects by these labels, so they can never change. `kubectl podidentity check` looks for the first. */}}
+{{- define "podidentity-operator.selectorLabels" -}}
+app.kubernetes.io/name: podidentity-operator
+{{- if ne (include "podidentity-operator.name" .) "podidentity-operator" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+{{- end -}}
+
 {{- define "podidentity-operator.labels" -}}
-app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/name: podidentity-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
 {{- define "podidentity-operator.serviceAccountName" -}}
 {{- .Values.serviceAccount.name | default (include "podidentity-operator.name" .) -}}
+{{- end -}}
+
+{{- define "podidentity-operator.user" -}}
+{{- printf "system:serviceaccount:%s:%s" .Release.Namespace (include "podidentity-operator.serviceAccountName" .) -}}
 {{- end -}}
 
 {{- define "podidentity-operator.image" -}}
@@ -26,67 +63,4 @@ app.kubernetes.io/name: {{ include "podidentity-operator.name" . }}
 - kind: ServiceAccount
   name: {{ include "podidentity-operator.serviceAccountName" . }}
   namespace: {{ .Release.Namespace }}
-{{- end -}}
-
-{{/* Settings as variables. An empty setting is left to the operator. */}}
-{{- define "podidentity-operator.env" -}}
-{{- $settings := .Values.settings -}}
-{{- $listen := printf "%s:%v" .Values.http.address .Values.http.port -}}
-{{- range $variable, $value := dict
-  "PODIDENTITY_LOG_FORMAT" $settings.logFormat
-  "RUST_LOG" $settings.logLevel
-  "PODIDENTITY_NAMESPACES" (join "," .Values.namespaces)
-  "PODIDENTITY_REQUIRE_GRANTS" .Values.grants.required
-  "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS" $settings.maxConcurrentRollouts
-  "OTEL_EXPORTER_OTLP_ENDPOINT" $settings.otlpEndpoint
-  "PODIDENTITY_LISTEN" (ternary "" $listen (eq $listen "[::]:8080"))
-  "PODIDENTITY_STALLED_AFTER" $settings.stalledAfter
-  "PODIDENTITY_LEASE_DURATION" .Values.leaderElection.leaseDuration
-  "PODIDENTITY_LEASE_RENEW_DEADLINE" .Values.leaderElection.renewDeadline
-  "PODIDENTITY_LEASE_RETRY_PERIOD" .Values.leaderElection.retryPeriod
-  "PODIDENTITY_DRY_RUN" (ternary "" $settings.dryRun (eq $settings.dryRun "off"))
-  "PODIDENTITY_CONCURRENCY" $settings.concurrency
-  "PODIDENTITY_METRICS_PER_BINDING" $settings.metricsPerBinding
-  "PODIDENTITY_ISSUER" $settings.issuer
-  "PODIDENTITY_ANNOTATION_DOMAIN" $settings.annotationDomain
-  "PODIDENTITY_TOKEN_AUDIENCE" $settings.tokenAudience
-  "PODIDENTITY_TOKEN_MOUNT_PATH" $settings.tokenMountPath
-  "PODIDENTITY_TOKEN_EXPIRATION" $settings.tokenExpiration
-  "PODIDENTITY_AWS_DEFAULT_REGION" $settings.awsDefaultRegion
-  "PODIDENTITY_STS_REGIONAL_ENDPOINT" $settings.stsRegionalEndpoint
-  "PODIDENTITY_COMPOSE_ROLE_ARN" $settings.composeRoleArn
-  "PODIDENTITY_IMDS_OPEN_TO_PODS" $settings.imdsOpenToPods
-  "PODIDENTITY_PREFLIGHT" .Values.preflight.policy
-  "PODIDENTITY_PREFLIGHT_ON_UNAVAILABLE" .Values.preflight.onUnavailable
-  "PODIDENTITY_PREFLIGHT_RECHECK" .Values.preflight.recheck
-  "PODIDENTITY_STS_REGION" .Values.preflight.stsRegion
-  "PODIDENTITY_STS_ENDPOINT" .Values.preflight.stsEndpoint
-}}
-{{- if $value }}
-- name: {{ $variable }}
-  value: {{ $value | toString | quote }}
-{{- end }}
-{{- end }}
-{{- end -}}
-
-{{/* The port that traces go to: the URL's, or else the default of its scheme. */}}
-{{- define "podidentity-operator.otlpPort" -}}
-{{- $url := urlParse .Values.settings.otlpEndpoint -}}
-{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "443" "80" (eq $url.scheme "https")) -}}
-{{- end -}}
-
-{{/* A file of policies with the annotation domain, and that of injection with the region. What does not follow it: the folder of the token, and the label by which
-a pod opts out, which the webhook's configuration names. */}}
-{{- define "podidentity-operator.policy" -}}
-{{- $text := (index . 0).Files.Get (printf "files/%s.yaml" (index . 1)) -}}
-{{- with (index . 0).Values.settings.annotationDomain -}}
-{{- $text = regexReplaceAll `([^/\\])eks\.amazonaws\.com` $text (printf "${1}%s" .) -}}
-{{- $text = replace (printf "%s/skip-pod-identity-webhook" .) "eks.amazonaws.com/skip-pod-identity-webhook" $text -}}
-{{- end -}}
-{{- if eq (index . 1) "injection" -}}
-{{- with (index . 0).Values.settings.awsDefaultRegion -}}
-{{- $text = replace `expression: "''"` (printf `expression: "'%s'"` .) $text -}}
-{{- end -}}
-{{- end -}}
-{{- $text -}}
 {{- end -}}

@@ -15,6 +15,7 @@ metadata:
   name: podidentity
 spec:
   version: v${version#v}
+  homepage: ${url%/releases/download/*}
   shortDescription: Tells why pods have their AWS IAM role, or have not
   description: |
     Looks at service accounts that are linked to AWS IAM roles, by PodIdentityBindings or by annotation, and at every pod
@@ -29,6 +30,8 @@ for archive in "$@"; do
   platform=${name#kubectl-podidentity-}
   os=${platform%-*} arch=${platform##*-}
   [[ "$name" = kubectl-podidentity-* && "$os" != "$platform" ]] || { echo "$archive is not named kubectl-podidentity-OS-ARCH.tar.gz" >&2; exit 2; }
+  bin=kubectl-podidentity
+  [ "$os" != windows ] || bin=$bin.exe
   sum=$(sha256sum "$archive" | cut -d' ' -f1)
   cat <<YAML
   - selector:
@@ -37,6 +40,6 @@ for archive in "$@"; do
         arch: $arch
     uri: $url/$name.tar.gz
     sha256: $sum
-    bin: kubectl-podidentity
+    bin: $bin
 YAML
 done

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! cargo run -p e2e --bin with-cluster -- bash
+//! cargo run -p e2e --bin with-cluster -- --bare bash     without the operator, its rights and its custom resource
 //! ```
 //!
 //! Ends with the command's exit status.
@@ -27,16 +28,23 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<ExitCode> {
-    let mut words = std::env::args_os().skip(1);
-    let Some(program) = words.next() else { bail!("say which command to run: with-cluster COMMAND [ARGUMENT...]") };
+    let mut words = std::env::args_os().skip(1).peekable();
+    let bare = words.next_if(|word| word == "--bare").is_some();
+    let Some(program) = words.next() else {
+        bail!("say which command to run: with-cluster [--bare] COMMAND [ARGUMENT...]")
+    };
     let mut command = Command::new(&program);
     command.args(words).env("PATH", path(binaries::folder()?)?);
 
     let control_plane = ControlPlane::start().await?;
     command.env("KUBECONFIG", control_plane.kubeconfig()).env("KUBECACHEDIR", control_plane.folder().join("cache"));
-    let operator = Operator::start(&control_plane, &[]).await?;
     let work = async { command.status().await.with_context(|| format!("cannot run {}", program.display())) };
-    let status = operator.while_alive(&control_plane, work).await;
+    let status = if bare {
+        work.await
+    } else {
+        let operator = Operator::start(&control_plane, &[]).await?;
+        operator.while_alive(&control_plane, work).await
+    };
     if !matches!(&status, Ok(status) if status.success()) {
         control_plane.keep_logs();
         eprintln!("logs: {}", control_plane.logs().display());

@@ -9,7 +9,7 @@ const POD: &str = r"-([bcdf-hj-np-tv-z2456789]{6,10})-[bcdf-hj-np-tv-z2456789]{5
 /// Which pod was injected last depends on which of those that start together came last.
 const INJECTED: &str = r"pod\s+default/[a-z0-9-]+(-POD)?\s+was\s+given\s+its\s+role,\s+so\s+it\s+works";
 
-/// Times, ages, names of pods, addresses; and how a page looks and is filtered, which are files of their own.
+/// Times, ages, names of pods, addresses, the plugin's version; and how a page looks and is filtered, which are files of their own.
 pub(crate) fn normal(text: &str) -> String {
     replaced(
         text,
@@ -25,6 +25,7 @@ pub(crate) fn normal(text: &str) -> String {
             (r"(workload-unmanaged)-[bcdf-hj-np-tv-z2456789]{5}\b", "$1-POD"),
             (r"127\.0\.0\.1:\d+", "SERVER"),
             (r"/tmp/podidentity-e2e-\w+", "/FOLDER"),
+            (r#""semanticVersion": "[^"]+""#, r#""semanticVersion": "VERSION""#),
         ],
     )
 }

@@ -66,7 +66,8 @@ pub(crate) async fn before_and_after(_: Arc<World>, _: Namespace) -> Result<()> 
     let json: serde_json::Value = serde_json::from_str(&json.text)?;
     ensure!(json["ok"] == true && json["checks"].as_array().is_some_and(|all| all.len() > 10), "{json}");
     let version = check(&control_plane, "version", 0)?.text;
-    ensure!(version.contains("podidentity-operator:0.1.0") && version.contains("Server:    v1."), "{version}");
+    let image = concat!("podidentity-operator:", env!("CARGO_PKG_VERSION"));
+    ensure!(version.contains(image) && version.contains("Server:    v1."), "{version}");
 
     drop(operator);
     broken(&control_plane, &shop).await?;

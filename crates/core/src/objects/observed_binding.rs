@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 /// A binding without `managedFields`, which are larger than all the rest.
 ///
 /// One whose spec or status cannot be decoded, because it was stored before the definition had its
-/// validation, is not lost: what can be is kept, and `spec.undecodable` says what cannot. So it can
-/// be reported, and released when it is deleted.
+/// validation, or by a later version, is not lost: what can be is kept, and `spec.undecodable` says
+/// what of the spec cannot. So it can be reported, and released when it is deleted.
 #[derive(Clone, Debug, Serialize, Resource)]
 #[resource(inherit = PodIdentityBinding, crates(kube_core = "::kube_core"))]
 pub struct ObservedBinding {
@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for ObservedBinding {
         let Named { metadata } = Named::deserialize(&value).map_err(D::Error::custom)?;
         let none = Map::new();
         let spec = salvaged(value["spec"].as_object().unwrap_or(&none)).map_err(D::Error::custom)?;
-        Ok(Self { metadata, spec, status: PodIdentityBindingStatus::deserialize(&value["status"]).ok() })
+        Ok(Self { metadata, spec, status: value["status"].as_object().and_then(salvaged_status) })
     }
 }
 
@@ -82,6 +82,15 @@ fn salvaged(stored: &Map<String, Value>) -> serde_json::Result<PodIdentityBindin
         }
     }
     Ok(PodIdentityBindingSpec { undecodable, ..PodIdentityBindingSpec::deserialize(kept)? })
+}
+
+/// The fields of a status that can be decoded, if there are any. After a downgrade a record of a restart must not be lost
+/// because another field has a value that only the later version knows.
+fn salvaged_status(stored: &Map<String, Value>) -> Option<PodIdentityBindingStatus> {
+    let decoded = |field: &Map<String, Value>| PodIdentityBindingStatus::deserialize(field).ok();
+    let fields = stored.iter().map(|(key, value)| Map::from_iter([(key.clone(), value.clone())]));
+    let kept: Map<String, Value> = fields.filter(|field| decoded(field).is_some()).flatten().collect();
+    if kept.is_empty() { None } else { decoded(&kept) }
 }
 
 #[cfg(test)]
@@ -114,6 +123,20 @@ mod tests {
         assert_eq!(found.spec.undecodable.unwrap().to_string(), "spec.roleArn: is missing");
         let found = read(&json!("nonsense"), &Value::Null);
         assert_eq!(found.spec.undecodable.unwrap().to_string(), "spec.serviceAccountName: is missing");
+    }
+
+    #[test]
+    fn of_a_status_that_a_later_version_wrote_what_is_known_is_kept() {
+        let role = "arn:aws:iam::111122223333:role/app";
+        let later = json!({
+            "lastVerifiedRoleArn": role,
+            "observedGeneration": 7,
+            "workloads": [{"kind": "Deployment", "name": "app", "state": "OfALaterVersion"}],
+            "ofALaterVersion": {"a": 1},
+        });
+        let status = read(&json!({"serviceAccountName": "app", "roleArn": role}), &later).status.expect("a status");
+        assert_eq!((status.last_verified_role_arn.as_deref(), status.observed_generation), (Some(role), Some(7)));
+        assert!(status.workloads.is_empty());
     }
 
     #[test]

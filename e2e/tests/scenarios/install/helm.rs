@@ -15,6 +15,11 @@ pub(super) fn chart() -> String {
     e2e::repository().join("charts/podidentity-operator").display().to_string()
 }
 
+/// The folder of the chart that has the definition alone.
+pub(super) fn crds_chart() -> String {
+    e2e::repository().join("charts/podidentity-crds").display().to_string()
+}
+
 /// Runs helm; its stdout, or an error with its stderr. With a control plane: as its administrator.
 pub(super) async fn helm(control_plane: Option<&ControlPlane>, args: &[&str]) -> Result<String> {
     let output = run(control_plane, args).await?;
@@ -33,14 +38,20 @@ pub(super) async fn run(control_plane: Option<&ControlPlane>, args: &[&str]) -> 
         command.env(variable, folder.path());
     }
     command.env("KUBECONFIG", control_plane.map_or(Path::new("/dev/null"), ControlPlane::kubeconfig));
-    command.args(args).args(["--namespace", e2e::operator::NAMESPACE]).kill_on_drop(true);
+    // The last one counts.
+    command.args(&args[..1]).args(["--namespace", e2e::operator::NAMESPACE]).args(&args[1..]).kill_on_drop(true);
     command.output().await.context("cannot run helm")
 }
 
 /// What the chart renders with these values, each `key=JSON`.
 pub(super) async fn template(values: &[&str]) -> Result<String> {
+    template_as(RELEASE, e2e::operator::NAMESPACE, values).await
+}
+
+/// The same for another release.
+pub(super) async fn template_as(release: &str, namespace: &str, values: &[&str]) -> Result<String> {
     let chart = chart();
-    let mut args = vec!["template", RELEASE, &chart];
+    let mut args = vec!["template", release, &chart, "--namespace", namespace];
     for value in values {
         args.extend(["--set-json", value]);
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! kustomize ─┐                     ┌─► rendering: the same objects
 //!            ├─► objects, compared ┤
-//! helm ──────┘                     └─► applied to a control plane of its own: kubectl, chart, namespaced
+//! helm ──────┘                     └─► applied to a control plane of its own: kubectl, chart, upgrade, namespaced
 //! ```
 
 mod helm;
@@ -16,4 +16,5 @@ pub(crate) mod chart;
 pub(crate) mod image;
 pub(crate) mod kubectl;
 pub(crate) mod namespaced;
+pub(crate) mod upgrade;
 mod user;

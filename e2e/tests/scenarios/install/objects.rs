@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
 use e2e::faults::endstate;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Objects by kind, namespace and name.
 pub(super) type Objects = BTreeMap<String, Value>;
@@ -30,11 +30,27 @@ fn key(object: &Value) -> String {
     format!("{} {kind} {namespace}/{}", text("/apiVersion"), text("/metadata/name"))
 }
 
-/// The order of variables means nothing, nor does white space in an expression, of which kustomize adds some; and one
-/// annotation speaks to Helm alone.
+/// Labels that say by which release of which chart an object came.
+const LABELS_OF_HELM: [&str; 4] =
+    ["helm.sh/chart", "app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by"];
+/// kustomize gives it to what is the operator's own.
+const NAME_LABEL: &str = "app.kubernetes.io/name";
+
+/// The order of variables means nothing, nor does white space in an expression, of which kustomize adds some; and some
+/// labels and one annotation come with Helm alone.
 fn normalise(object: &mut Value) {
-    if object["kind"].as_str().is_some_and(|kind| kind.ends_with("AdmissionPolicy")) {
+    let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+    if kind.ends_with("AdmissionPolicy") {
         single_spaced(object);
+    }
+    if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        LABELS_OF_HELM.iter().for_each(|label| drop(labels.remove(*label)));
+        if !is_the_operators_own(&kind, labels) {
+            labels.remove(NAME_LABEL);
+        }
+        if labels.is_empty() {
+            drop_field(object, "labels");
+        }
     }
     if let Some(metadata) = object["metadata"].as_object_mut() {
         let annotations = metadata.get_mut("annotations").and_then(Value::as_object_mut);
@@ -43,7 +59,7 @@ fn normalise(object: &mut Value) {
             annotations.is_empty()
         });
         if emptied {
-            metadata.remove("annotations");
+            drop_field(object, "annotations");
         }
     }
     let containers = object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
@@ -51,6 +67,18 @@ fn normalise(object: &mut Value) {
         if let Some(env) = container.get_mut("env").and_then(Value::as_array_mut) {
             env.sort_by_key(|variable| variable["name"].as_str().unwrap_or_default().to_owned());
         }
+    }
+}
+
+/// Not a policy, a definition, or a role that extends Kubernetes' own.
+fn is_the_operators_own(kind: &str, labels: &Map<String, Value>) -> bool {
+    let for_all = kind.contains("AdmissionPolicy") || kind == "CustomResourceDefinition";
+    !for_all && !labels.keys().any(|label| label.starts_with("rbac.authorization.k8s.io/aggregate-to-"))
+}
+
+fn drop_field(object: &mut Value, field: &str) {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove(field);
     }
 }
 

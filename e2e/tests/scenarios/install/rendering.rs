@@ -1,13 +1,15 @@
 //! kustomize and Helm render the same objects.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::Namespace;
+use serde_json::Value;
 use tokio::process::Command;
 
-use super::helm::{chart, helm, template};
+use super::helm::{chart, crds_chart, helm, template, template_as};
 use super::objects::{Objects, differences, parse};
 use crate::world::World;
 
@@ -76,9 +78,64 @@ pub(crate) async fn another_annotation_domain(_: Arc<World>, _: Namespace) -> Re
     Ok(())
 }
 
+/// Two operators, each for a namespace of its own: whatever they are called and wherever they are, no object is both's.
+pub(crate) async fn no_shared_names(_: Arc<World>, _: Namespace) -> Result<()> {
+    let parts = ["injection", "enforcement", "grants", "guard", "people", "prometheus"];
+    let mut values: Vec<String> = parts.iter().map(|part| format!("{part}.enabled=true")).collect();
+    values.extend(["crds.install=false", r#"namespaces=["team-a"]"#, "rbac.finalizers=true"].map(str::to_owned));
+    values.extend(["preflight.enabled=true", r#"preflight.namespaces=["team-a"]"#].map(str::to_owned));
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let releases = [
+        ("podidentity-operator", "podidentity-system"),
+        ("podidentity-operator", "team-a-system"),
+        ("other", "podidentity-system"),
+        ("other", "team-a-system"),
+    ];
+    let mut seen: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+    for release in releases {
+        for object in parse(&template_as(release.0, release.1, &values).await?)?.into_keys() {
+            if let Some(first) = seen.insert(object.clone(), release) {
+                bail!("{object} is in {first:?} and in {release:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every object says by which release of which chart it came.
+pub(crate) async fn standard_labels(_: Arc<World>, _: Namespace) -> Result<()> {
+    let parts = ["injection", "enforcement", "grants", "guard", "people", "prometheus"];
+    let values: Vec<String> = parts.iter().map(|part| format!("{part}.enabled=true")).collect();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let crds = helm(None, &["template", "podidentity-crds", &crds_chart()]).await?;
+    for text in [template(&values).await?, crds] {
+        for object in serde_saphyr::from_multiple::<Value>(&text)?.into_iter().filter(|object| !object.is_null()) {
+            let labels = &object["metadata"]["labels"];
+            for (label, expected) in [
+                ("app.kubernetes.io/version", env!("CARGO_PKG_VERSION")),
+                ("app.kubernetes.io/managed-by", "Helm"),
+                ("app.kubernetes.io/instance", "podidentity-"),
+                ("app.kubernetes.io/name", "podidentity-"),
+                ("helm.sh/chart", "podidentity-"),
+            ] {
+                let found = labels[label].as_str().unwrap_or_default();
+                ensure!(
+                    found.starts_with(expected),
+                    "{} {} has {label}: {found:?}",
+                    object["kind"],
+                    object["metadata"]["name"]
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(crate) async fn without_complaints(_: Arc<World>, _: Namespace) -> Result<()> {
-    let said = helm(None, &["lint", "--strict", &chart()]).await?;
-    ensure!(said.contains("0 chart(s) failed"), "{said}");
+    for chart in [chart(), crds_chart()] {
+        let said = helm(None, &["lint", "--strict", &chart]).await?;
+        ensure!(said.contains("0 chart(s) failed"), "{said}");
+    }
     Ok(())
 }
 

@@ -1,0 +1,1 @@
+complete --keep-order --exclusive --command kubectl-podidentity --arguments "(COMPLETE=fish kubectl-podidentity -- (commandline --current-process --tokenize --cut-at-cursor) (commandline --current-token))"

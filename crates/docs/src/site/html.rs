@@ -1,0 +1,79 @@
+//! Links of a built site lead somewhere: to a file that exists, and to an element that it has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result};
+use walkdir::WalkDir;
+
+/// What is wrong, one line each; and how many links were looked at.
+pub(crate) fn check(site: &Path) -> Result<(Vec<String>, usize)> {
+    let mut files: BTreeMap<PathBuf, Option<String>> = BTreeMap::new();
+    for entry in WalkDir::new(site) {
+        let entry = entry.with_context(|| format!("cannot read {}: make site builds it", site.display()))?;
+        if entry.file_type().is_file() {
+            let path = entry.path();
+            let page = path.extension().is_some_and(|extension| extension == "html");
+            let text = page.then(|| fs::read_to_string(path)).transpose()?;
+            files.insert(path.strip_prefix(site)?.to_path_buf(), text);
+        }
+    }
+    let ids: BTreeMap<&PathBuf, BTreeSet<&str>> =
+        files.iter().filter_map(|(path, text)| Some((path, values(text.as_ref()?, "id").collect()))).collect();
+    let (mut problems, mut count) = (Vec::new(), 0);
+    for (path, text) in files.iter().filter_map(|(path, text)| Some((path, text.as_ref()?))) {
+        // Its links are from the root of wherever the site lies.
+        if path == Path::new("404.html") {
+            continue;
+        }
+        for link in values(text, "href").chain(values(text, "src")) {
+            count += 1;
+            problems.extend(
+                problem(&files, &ids, path, link).map(|problem| format!("{}: {link} {problem}", path.display())),
+            );
+        }
+    }
+    Ok((problems, count))
+}
+
+fn problem(
+    files: &BTreeMap<PathBuf, Option<String>>,
+    ids: &BTreeMap<&PathBuf, BTreeSet<&str>>,
+    from: &Path,
+    link: &str,
+) -> Option<&'static str> {
+    if link.contains("://")
+        || link.starts_with("mailto:")
+        || link.starts_with("data:")
+        || link.starts_with("javascript:")
+    {
+        return None;
+    }
+    let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+    let file = file.split('?').next().unwrap_or(file);
+    let target =
+        if file.is_empty() { from.to_path_buf() } else { normal(&from.parent().unwrap_or(Path::new("")).join(file)) };
+    if !files.contains_key(&target) {
+        return Some("leads to no file");
+    }
+    let known = ids.get(&target)?;
+    (!anchor.is_empty() && !known.contains(anchor)).then_some("leads to no heading")
+}
+
+/// The values of an attribute, as mdBook writes attributes: `name="value"`.
+fn values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(&format!(" {name}=\"")).skip(1).filter_map(|rest| rest.split('"').next()).collect::<Vec<_>>().into_iter()
+}
+
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(normal.pop()),
+            Component::CurDir => {}
+            other => normal.push(other),
+        }
+    }
+    normal
+}

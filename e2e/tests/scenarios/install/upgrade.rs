@@ -1,0 +1,99 @@
+//! From the chart of an earlier version to today's, and back.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use e2e::{ControlPlane, Namespace, Operator, expect};
+use serde_json::Value;
+
+use super::helm::{RELEASE, chart, crds_chart, helm};
+use super::user::User;
+use crate::world::World;
+
+/// The chart of the earlier version, as it was packaged.
+const EARLIER: &str = "e2e/tests/scenarios/install/releases/podidentity-operator-0.1.0.tgz";
+const DEFINITION: &str = "podidentitybindings.podidentity.dev";
+
+pub(crate) async fn from_earlier_chart(_: Arc<World>, _: Namespace) -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    let user = User::in_namespace(&control_plane, "users").await?;
+    let earlier = e2e::repository().join(EARLIER).display().to_string();
+    let values = ["--set-json", "injection.enabled=true", "--set-json", "guard.enabled=true"];
+    helm(Some(&control_plane), &[&["install", RELEASE, &earlier, "--create-namespace"], &values[..]].concat()).await?;
+    control_plane.recognised().await?;
+    let before = schema(&control_plane).await?;
+    let operator = Operator::start_as_deployed(&control_plane).await?;
+    user.bind(&control_plane, &operator).await?;
+    let pods = expect::pod_uids(&user.namespace, "app").await?;
+    operator.terminate().await?;
+
+    // As docs/upgrade-and-removal.md says.
+    helm(Some(&control_plane), &["upgrade", RELEASE, &chart(), "--reset-then-reuse-values"]).await?;
+    control_plane.recognised().await?;
+    ensure!(schema(&control_plane).await? == of_today()?, "the definition is not today's after the upgrade");
+    ensure!(before != of_today()?, "{EARLIER} has today's definition: the test would not see an upgrade of it");
+    let operator = Operator::start_as_deployed(&control_plane).await?;
+    user.is_looked_after(&control_plane, &operator).await?;
+    ensure!(pods == expect::pod_uids(&user.namespace, "app").await?, "the upgrade has restarted pods");
+    operator.terminate().await?;
+
+    helm(Some(&control_plane), &["rollback", RELEASE, "1"]).await?;
+    control_plane.recognised().await?;
+    ensure!(schema(&control_plane).await? == before, "the definition is not the earlier one after the rollback");
+    let binding = control_plane.kubectl(&["get", "pib", "app", "--namespace", "users", "--output=json"]).await?;
+    ensure!(ready(&serde_json::from_str(&binding)?), "the binding is not Ready after the rollback: {binding}");
+    ensure!(pods == expect::pod_uids(&user.namespace, "app").await?, "the rollback has restarted pods");
+    Ok(())
+}
+
+/// The definition moves from the operator's chart to one of its own, and no binding is lost.
+pub(crate) async fn definition_handed_over(_: Arc<World>, _: Namespace) -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    let user = User::in_namespace(&control_plane, "users").await?;
+    helm(
+        Some(&control_plane),
+        &["install", RELEASE, &chart(), "--create-namespace", "--set", "injection.enabled=true"],
+    )
+    .await?;
+    control_plane.recognised().await?;
+    let operator = Operator::start_as_deployed(&control_plane).await?;
+    user.bind(&control_plane, &operator).await?;
+
+    // As the README of the chart says.
+    helm(Some(&control_plane), &["install", "podidentity-crds", &crds_chart(), "--take-ownership"]).await?;
+    let without = ["--reset-then-reuse-values", "--set", "crds.install=false"];
+    helm(Some(&control_plane), &[&["upgrade", RELEASE, &chart()], &without[..]].concat()).await?;
+    ensure!(owner(&control_plane).await? == "podidentity-crds", "the definition belongs to another release");
+    user.is_looked_after(&control_plane, &operator).await?;
+    operator.terminate().await?;
+    helm(Some(&control_plane), &["uninstall", RELEASE, "--wait"]).await?;
+    let left = control_plane.kubectl(&["get", "pib", "--all-namespaces", "--output=name"]).await?;
+    ensure!(left.contains("/app"), "the binding is gone: {left}");
+    Ok(())
+}
+
+async fn definition(control_plane: &ControlPlane) -> Result<Value> {
+    Ok(serde_json::from_str(&control_plane.kubectl(&["get", "crd", DEFINITION, "--output=json"]).await?)?)
+}
+
+async fn schema(control_plane: &ControlPlane) -> Result<Value> {
+    schema_of(&definition(control_plane).await?)
+}
+
+fn of_today() -> Result<Value> {
+    schema_of(&serde_json::to_value(podidentity_api::crd::crd())?)
+}
+
+fn schema_of(definition: &Value) -> Result<Value> {
+    definition.pointer("/spec/versions/0/schema").cloned().context("the definition has no schema")
+}
+
+async fn owner(control_plane: &ControlPlane) -> Result<String> {
+    let annotations = definition(control_plane).await?["metadata"]["annotations"].clone();
+    Ok(annotations["meta.helm.sh/release-name"].as_str().unwrap_or_default().to_owned())
+}
+
+fn ready(binding: &Value) -> bool {
+    let conditions = binding["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().any(|it| it["type"] == "Ready" && it["status"] == "True")
+}
