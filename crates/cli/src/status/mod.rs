@@ -54,7 +54,7 @@ pub(crate) struct StatusArgs {
 
     /// How it is printed: tree (the default), wide (a line for each), json, yaml, name, or a template of kubectl's
     ///
-    /// jsonpath and custom-columns take what they take in kubectl get: jsonpath='{.items[*].roleArn}',
+    /// jsonpath and custom-columns take what they take in kubectl get: jsonpath='{.totals}',
     /// custom-columns=BINDING:.binding,ROLE:.roleArn
     #[arg(short, long, value_name = FORMS, default_value = "tree", hide_default_value = true)]
     pub(crate) output: Output,

@@ -44,7 +44,9 @@ fn normalise(object: &mut Value) {
         single_spaced(object);
     }
     if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
-        LABELS_OF_HELM.iter().for_each(|label| drop(labels.remove(*label)));
+        for label in LABELS_OF_HELM {
+            labels.remove(label);
+        }
         if !is_the_operators_own(&kind, labels) {
             labels.remove(NAME_LABEL);
         }
