@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use e2e::{ControlPlane, Namespace, Operator, expect};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
 
 use super::helm::{RELEASE, chart, crds_chart, helm};
@@ -72,7 +73,7 @@ pub(crate) async fn definition_handed_over(_: Arc<World>, _: Namespace) -> Resul
     Ok(())
 }
 
-async fn definition(control_plane: &ControlPlane) -> Result<Value> {
+async fn definition(control_plane: &ControlPlane) -> Result<CustomResourceDefinition> {
     Ok(serde_json::from_str(&control_plane.kubectl(&["get", "crd", DEFINITION, "--output=json"]).await?)?)
 }
 
@@ -81,16 +82,18 @@ async fn schema(control_plane: &ControlPlane) -> Result<Value> {
 }
 
 fn of_today() -> Result<Value> {
-    schema_of(&serde_json::to_value(podidentity_api::crd::crd())?)
+    schema_of(&podidentity_api::crd::crd())
 }
 
-fn schema_of(definition: &Value) -> Result<Value> {
-    definition.pointer("/spec/versions/0/schema").cloned().context("the definition has no schema")
+/// Read as an object and written again, because the API server writes numbers in another way.
+fn schema_of(definition: &CustomResourceDefinition) -> Result<Value> {
+    let version = definition.spec.versions.first().context("the definition has no version")?;
+    Ok(serde_json::to_value(&version.schema)?)
 }
 
 async fn owner(control_plane: &ControlPlane) -> Result<String> {
-    let annotations = definition(control_plane).await?["metadata"]["annotations"].clone();
-    Ok(annotations["meta.helm.sh/release-name"].as_str().unwrap_or_default().to_owned())
+    let annotations = definition(control_plane).await?.metadata.annotations.unwrap_or_default();
+    Ok(annotations.get("meta.helm.sh/release-name").cloned().unwrap_or_default())
 }
 
 fn ready(binding: &Value) -> bool {
