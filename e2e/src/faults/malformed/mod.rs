@@ -92,6 +92,8 @@ async fn install_lax_definition(control_plane: &ControlPlane) -> Result<()> {
     for version in definition["spec"]["versions"].as_array_mut().context("no versions")? {
         version["schema"] =
             json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+        // They have to lead to fields of the schema.
+        version.as_object_mut().context("no version")?.remove("selectableFields");
     }
     control_plane.apply_yaml(&serde_json::to_string(&definition)?).await?;
     control_plane.recognised().await
