@@ -12,6 +12,7 @@
 pub mod likeness;
 mod steps;
 mod time;
+pub mod windows;
 
 pub mod arn;
 pub mod partition;
