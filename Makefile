@@ -65,6 +65,8 @@ lint-charts: ## Check the charts: helm lint, metadata, a schema for every value
 .PHONY: deny
 deny: ## Check licences, bans and sources of dependencies (deny.toml)
 	@echo "== dependencies"
+	@# Also those of other platforms, which a build here does not fetch.
+	@cargo fetch --locked --quiet
 	@"$$(e2e/tools/cargo-deny.sh)" --offline --log-level error check licenses bans sources
 
 .PHONY: advisories
