@@ -12,7 +12,7 @@ use tracing::warn;
 use super::catalogue::{Catalogue, Samples};
 use crate::args::MetricsPerBinding;
 
-/// With `auto` there are metrics of up to so many bindings. Each costs a scrape some 20 µs, and Prometheus four series.
+/// With `auto` there are metrics of up to so many bindings. Each is unpacked at every scrape, and costs Prometheus four series.
 pub(crate) const AUTO_LIMIT: usize = 2000;
 
 /// What the metrics of one binding are made of.
