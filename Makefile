@@ -67,11 +67,11 @@ deny: ## Check licences, bans and sources of dependencies (deny.toml)
 	@echo "== dependencies"
 	@# Also those of other platforms, which a build here does not fetch.
 	@cargo fetch --locked --quiet
-	@"$$(e2e/tools/cargo-deny.sh)" --offline --log-level error check licenses bans sources
+	@"$$(e2e/tools/cargo-tool.sh cargo-deny)" --offline --log-level error check licenses bans sources
 
 .PHONY: advisories
 advisories: ## Check dependencies for known vulnerabilities; fetches the database of advisories
-	@"$$(e2e/tools/cargo-deny.sh)" check advisories
+	@"$$(e2e/tools/cargo-tool.sh cargo-deny)" check advisories
 
 .PHONY: alerts
 alerts: ## Unit tests of the Prometheus alerts

@@ -33,6 +33,7 @@ pub mod policies;
 pub mod prometheus;
 pub mod proxy;
 pub mod scrape;
+mod serve;
 pub mod statuses;
 pub mod sts;
 pub mod terminal;

@@ -30,10 +30,11 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::certs::{Authority, Identity};
+use crate::serve;
 
 /// The name of its configuration, as the installation of AWS names it.
 pub(crate) const NAME: &str = "pod-identity-webhook";
@@ -54,7 +55,8 @@ impl Webhook {
         let acceptor = TlsAcceptor::from(Arc::new(tls(&authority.server(NAME)?)?));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port for the webhook")?;
         let address = listener.local_addr()?;
-        let accepting = tokio::spawn(accept(listener, acceptor, client));
+        let serve = move |stream| serve(stream, acceptor.clone(), client.clone());
+        let accepting = tokio::spawn(serve::each(listener, serve));
         Ok(Self { address, authority: authority.cert(), accepting })
     }
 
@@ -90,15 +92,6 @@ fn tls(identity: &Identity) -> Result<ServerConfig> {
     let key = PrivateKeyDer::from_pem_file(&identity.key)?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     Ok(config.with_safe_default_protocol_versions()?.with_no_client_auth().with_single_cert(chain, key)?)
-}
-
-async fn accept(listener: TcpListener, acceptor: TlsAcceptor, client: Client) {
-    // They end with the webhook.
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(serve(stream, acceptor.clone(), client.clone()));
-        while connections.try_join_next().is_some() {}
-    }
 }
 
 async fn serve(stream: TcpStream, acceptor: TlsAcceptor, client: Client) {

@@ -84,7 +84,7 @@ fn anchor(heading: &str) -> String {
 }
 
 /// Without `.` and `..`, and without following links.
-fn normal(path: &Path) -> PathBuf {
+pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for component in path.components() {
         match component {

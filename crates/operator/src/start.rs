@@ -74,7 +74,8 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     if args.require_grants && scope == WatchScope::Cluster {
         may_list_namespaces(&client).await?;
     }
-    tell_what_the_cluster_lacks(&client).await;
+    // Nothing waits for the answer.
+    tokio::spawn(tell_what_the_cluster_lacks(client.clone()));
     let issuer = match args.injection.issuer.clone() {
         Some(issuer) => Some(issuer),
         None => discover_issuer(&client).await,
@@ -93,8 +94,8 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
 }
 
 /// Says once what this version of Kubernetes cannot do. That it does not tell its version is no reason not to work.
-async fn tell_what_the_cluster_lacks(client: &Client) {
-    match version_of_server(client).await {
+async fn tell_what_the_cluster_lacks(client: Client) {
+    match version_of_server(&client).await {
         Ok(version) => {
             info!(version, "Kubernetes");
             for lack in kubernetes::minor(&version).map(kubernetes::lacks).into_iter().flatten() {

@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use super::objects::Size;
 use super::results::{Job, Latency, Run, Single};
-use super::world::{Program, World};
+use super::world::{Program, UNLIMITED, World};
 use super::{load, rounds, single};
 
 /// What is compared.
@@ -186,7 +186,7 @@ fn spread(mut values: Vec<f64>) -> Option<String> {
 
 /// The binary of a path, with the flags by which the limit on restarts is lifted.
 pub fn ours(name: &str, program: Option<PathBuf>) -> Contender {
-    let flags = vec!["--max-concurrent-rollouts=1000000".to_owned()];
+    let flags = vec![UNLIMITED.to_owned()];
     Contender { name: name.to_owned(), program: Program::Operator { program, flags } }
 }
 

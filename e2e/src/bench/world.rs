@@ -42,6 +42,9 @@ pub struct World {
     pub program: Program,
 }
 
+/// Lifts the operator's limit on restarts, which would be all that is measured.
+pub const UNLIMITED: &str = "--max-concurrent-rollouts=1000000";
+
 /// How an operator is started.
 #[derive(Clone, Debug)]
 pub enum Program {

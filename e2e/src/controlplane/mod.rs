@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use kube::Client;
+use podidentity_core::kubernetes::minor;
 use serde_json::Value;
 
 use crate::audit;
@@ -149,7 +150,7 @@ impl ControlPlane {
     /// The minor version of Kubernetes, for example 37.
     pub async fn minor(&self) -> Result<u32> {
         let version = self.client.apiserver_version().await.context("the API server does not tell its version")?;
-        version.minor.parse().with_context(|| format!("not a minor version: {}", version.minor))
+        minor(&version.git_version).with_context(|| format!("not a version: {}", version.git_version))
     }
 
     /// Starts the webhook in place of the one that runs, if one does, and returns its configuration.

@@ -29,10 +29,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use kube::Client;
-use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 use crate::process::lock;
+use crate::serve;
 
 use answer::Reply;
 use jwt::KeySet;
@@ -71,7 +72,8 @@ impl Sts {
             seen: Mutex::default(),
             secrets: Mutex::default(),
         });
-        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let served = Arc::clone(&shared);
+        let accepting = tokio::spawn(serve::each(listener, move |stream| serve(stream, Arc::clone(&served))));
         Ok(Self { address, shared, accepting })
     }
 
@@ -102,18 +104,10 @@ impl Drop for Sts {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // They end with the double.
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let shared = Arc::clone(&shared);
-        connections.spawn(async move {
-            let service = service_fn(|request| answer(Arc::clone(&shared), request));
-            // A client that breaks off is no trouble of the double.
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-        while connections.try_join_next().is_some() {}
-    }
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let service = service_fn(|request| answer(Arc::clone(&shared), request));
+    // A client that breaks off is no trouble of the double.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

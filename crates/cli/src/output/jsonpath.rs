@@ -25,7 +25,7 @@ enum Part {
 pub(crate) struct Path(String);
 
 impl Path {
-    // As kubectl writes them: `.a.b`, `a.b`, `$.a`, `@`, `.a\.b/c`, `.a[?(@.b=="c")]`.
+    /// Reads a path as kubectl writes it: `.a.b`, `a.b`, `$.a`, `@`, `.a\.b/c`, `.a[?(@.b=="c")]`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let relative = text.strip_prefix(['$', '@']).unwrap_or(text);

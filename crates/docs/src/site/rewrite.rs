@@ -1,9 +1,11 @@
 //! Links of a page, rewritten for the site.
 
 use std::ops::Range;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{Event, Options, Parser, Tag};
+
+use crate::links::normal;
 
 /// The page with each link within the repository led to its place; one that has none is its text alone.
 pub(super) fn links(text: &str, page: &Path, mut place: impl FnMut(&Path) -> Option<PathBuf>) -> String {
@@ -36,19 +38,6 @@ fn found(text: &str) -> Vec<(Range<usize>, String)> {
         })
         .filter(|(_, link)| !link.contains("://") && !link.starts_with('#') && !link.starts_with("mailto:"))
         .collect()
-}
-
-/// Without `.` and `..`.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => drop(normal.pop()),
-            Component::CurDir => {}
-            other => normal.push(other),
-        }
-    }
-    normal
 }
 
 fn relative(folder: &Path, target: &Path) -> String {

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use e2e::bench::objects::Size;
 use e2e::bench::phases::{self, Phase, Plan};
 use e2e::bench::results::Run;
+use e2e::bench::world::UNLIMITED;
 use e2e::bench::{checks, plots, results, table};
 
 /// Measures what the operator costs on a real API server, and compares it with a client that knows what to write.
@@ -78,7 +79,7 @@ struct RunArgs {
         long,
         value_delimiter = ' ',
         allow_hyphen_values = true,
-        default_value = "--max-concurrent-rollouts=1000000"
+        default_value = UNLIMITED
     )]
     flags: Vec<String>,
     /// Fail if a count is not as promised. Times are never judged.
