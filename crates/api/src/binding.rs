@@ -10,8 +10,9 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::crd::{AUDIENCE_RULE, ROLE_ARN_MESSAGE, ROLE_ARN_RULE, SERVICE_ACCOUNT_NAME_RULE};
+use crate::crd::{AUDIENCE_RULE, INTERVAL_RULE, ROLE_ARN_MESSAGE, ROLE_ARN_RULE, SERVICE_ACCOUNT_NAME_RULE};
 use crate::status::PodIdentityBindingStatus;
+use crate::window::RestartWindow;
 
 /// Links a service account to an AWS IAM role: pods that run as the service account are set up to act as the role. The operator
 /// annotates the service account, rolls the workloads whose pods do not have the role yet, and verifies the pods.
@@ -164,7 +165,8 @@ impl fmt::Display for InvalidSpec {
 }
 
 /// How workloads whose pods lack the identity are restarted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(crates(kube_core = "::kube_core"))]
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
     /// `Automatic` restarts what needs it. `Manual` reports what would be restarted and waits until the annotation
@@ -176,6 +178,19 @@ pub struct Rollout {
     /// restarted. Others are verified and reported as `Excluded`. Default: all.
     #[serde(default, skip_serializing_if = "LabelSelector::is_empty")]
     pub workload_selector: LabelSelector,
+
+    /// When restarts may begin. Outside of all windows they wait for the next one; what has begun goes to its end. New pods
+    /// get the role as soon as the service account has it, whether a window is open or not. Default: at any time.
+    #[schemars(length(max = 16))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<RestartWindow>,
+
+    /// The least time between the restarts of two workloads of this binding, for example `10m` or `1h30m`: from one second
+    /// to `24h`. It counts from one restart's beginning to the next one's. Default: none.
+    #[x_kube(validation = INTERVAL_RULE)]
+    #[schemars(length(max = 16))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
 
     /// How many workloads of this binding are restarted at the same time. The first one is the canary: it has to come
     /// up and verify before the next one starts.
@@ -207,6 +222,8 @@ impl Default for Rollout {
         Self {
             policy: RolloutPolicy::default(),
             workload_selector: LabelSelector::default(),
+            windows: Vec::new(),
+            interval: None,
             max_concurrent: default_max_concurrent(),
             settle_seconds: default_settle_seconds(),
             on_failure: FailurePolicy::default(),

@@ -18,6 +18,26 @@ pub(crate) const SERVICE_ACCOUNT_NAME_RULE: (&str, &str) = (
 pub(crate) const AUDIENCE_RULE: (&str, &str) =
     ("self.matches('^[!-~]+$')", "must not contain spaces or control characters, for example sts.amazonaws.com");
 
+pub(crate) const TIME_OF_DAY_RULE: (&str, &str) =
+    ("self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')", "must be a time of day from 00:00 to 23:59, for example 22:00");
+
+pub(crate) const TIME_ZONE_RULE: (&str, &str) = (
+    "self.matches('^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$')",
+    "must be the name of a time zone in the IANA database, for example Europe/Berlin or UTC",
+);
+
+// `podidentity_core::windows` accepts the same durations.
+
+pub(crate) const WINDOW_LENGTH_RULE: (&str, &str) = (
+    "self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') && duration(self) >= duration('1m') && duration(self) <= duration('24h')",
+    "must be a duration of at least 1m and at most 24h, for example 4h, 90m or 1h30m",
+);
+
+pub(crate) const INTERVAL_RULE: (&str, &str) = (
+    "self.matches('^([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')",
+    "must be a duration of at least 1s and at most 24h, for example 10m, 1h or 1h30m",
+);
+
 /// Accepts what `podidentity_core::arn::RoleArn` accepts.
 pub(crate) const ROLE_ARN_RULE: &str =
     "self.matches('^arn:aws(-[a-z0-9]+)*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$')";

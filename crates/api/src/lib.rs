@@ -4,7 +4,7 @@
 //! spec (what the user declares) ──► operator ──► status (what was done and proven)
 //! ```
 //!
-//! [`binding`] has the spec, [`status`] the status, [`crd`] the `CustomResourceDefinition` made of both, and
+//! [`binding`] has the spec ([`window`] a part of it), [`status`] the status, [`crd`] the `CustomResourceDefinition` made of both, and
 //! [`names`] every annotation key, label, condition and field manager, [`reason`] every reason.
 
 pub mod names;
@@ -13,6 +13,7 @@ pub mod binding;
 pub mod crd;
 pub mod reason;
 pub mod status;
+pub mod window;
 
 pub use binding::{
     ConflictPolicy, DeletionPolicy, FailurePolicy, InvalidSpec, LabelSelector, PodIdentityBinding,
@@ -24,3 +25,4 @@ pub use status::{
     PreflightStatus, RefusedStatus, RestartStatus, RevertedStatus, RollbackStatus, ServiceAccountStatus,
     VerifiedIdentity, WorkloadState, WorkloadStatus,
 };
+pub use window::{RestartWindow, Weekday};

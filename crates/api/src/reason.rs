@@ -48,7 +48,7 @@ reasons! {
     Settling,
     /// Workloads are being rolled.
     Rolling,
-    /// Workloads wait for their turn or for their own rollout to finish.
+    /// Workloads wait for a restart window, for their turn, or for their own rollout to finish.
     RolloutPending,
     /// Workloads need a restart that only a person can do: paused, `OnDelete`, below the partition.
     RestartRequired,

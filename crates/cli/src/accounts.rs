@@ -14,7 +14,7 @@ use podidentity_core::settings::{IdentityAnnotation, Settings};
 
 use crate::manifest::{Object, Role};
 use crate::read::{Place, Problem};
-use crate::schema::{Schema, Violation};
+use crate::schema::{self, Schema, Violation};
 use crate::yaml::{Node, decode};
 
 /// Namespace, if it is known, and name of a service account.
@@ -24,7 +24,7 @@ pub(crate) type Key = (Option<String>, String);
 #[derive(Default)]
 pub(crate) struct Accounts<'a> {
     pub(crate) by_key: BTreeMap<Key, Account<'a>>,
-    /// Bindings that the API server would refuse; they count for nothing else.
+    /// Bindings that the API server or the operator would refuse; they count for nothing else.
     pub(crate) refused: Vec<(Object<'a>, Vec<Violation>)>,
     /// Objects that cannot be read.
     pub(crate) problems: Vec<Problem>,
@@ -119,6 +119,10 @@ impl<'a> Accounts<'a> {
         }
         match decode::<PodIdentityBinding>(object.node) {
             Ok(binding) => {
+                if let Some(violation) = schema::beyond(object.node, &binding) {
+                    self.refused.push((object.clone(), vec![violation]));
+                    return;
+                }
                 let name = binding.spec.service_account_name.clone();
                 let binding = Binding { object: object.clone(), binding: Arc::new(binding) };
                 self.at(object, &name, namespace).bindings.push(binding);

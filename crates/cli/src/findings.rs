@@ -107,7 +107,7 @@ macro_rules! manifest_reasons {
 
 // Where the operator reports the same thing, it uses the same word in the binding's status.
 manifest_reasons! {
-    InvalidSpec: Error, "The binding breaks a rule of its schema: the API server will refuse it.";
+    InvalidSpec: Error, "The binding breaks a rule of its schema, or names a time zone that does not exist: the API server or the operator will refuse it.";
     ServiceAccountClaimed: Error, "Several bindings name one service account: only one of them is acted on.";
     RoleNotAllowed: Error, "The namespace is among the files and does not grant the role.";
     AnnotationConflict: Error, "The service account's manifest sets an annotation to another value than its binding.";

@@ -3,9 +3,13 @@
 //! They are taken from the `CustomResourceDefinition` itself, so a rule that is changed there is changed here.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
+use jiff::SignedDuration;
 use podidentity_api::crd::crd;
+use podidentity_api::{InvalidSpec, PodIdentityBinding};
 use podidentity_core::arn::RoleArn;
+use podidentity_core::windows;
 use regex::Regex;
 use serde_json::Value;
 
@@ -41,6 +45,22 @@ impl Schema {
         }
         violations
     }
+}
+
+/// What no rule of the schema can say: whether a time zone exists. The operator refuses the binding.
+pub(crate) fn beyond(node: &Node, binding: &PodIdentityBinding) -> Option<Violation> {
+    let invalid = windows::invalid(&binding.spec.rollout)?;
+    let at = node.get("spec").map_or(node.at, |spec| place(spec, &invalid).at);
+    Some(Violation { message: invalid.to_string(), at })
+}
+
+/// The node of a field, or the nearest around it.
+fn place<'a>(spec: &'a Node, invalid: &InvalidSpec) -> &'a Node {
+    let parts = invalid.field.split(['.', '[']).map(|part| part.trim_end_matches(']'));
+    parts.fold(spec, |node, part| match &node.kind {
+        Kind::Sequence(items) => part.parse().ok().and_then(|index: usize| items.get(index)).unwrap_or(node),
+        _ => node.get(part).unwrap_or(node),
+    })
 }
 
 /// The value has the node's shape: it is made of it.
@@ -170,6 +190,11 @@ fn violated(rule: &Value, value: &Value) -> Option<String> {
             let has_values = value["values"].as_array().is_some_and(|values| !values.is_empty());
             takes_values != has_values
         }
+        Rule::Duration { pattern, range } => {
+            let text = value.as_str()?;
+            let duration = text.parse().ok().filter(|_| pattern.is_match(text));
+            duration.is_none_or(|duration| !range.contains(&duration))
+        }
         Rule::LongestKey(most) => value.as_object()?.keys().any(|key| key.chars().count() > most),
         Rule::OfUpdates => false,
     };
@@ -183,6 +208,10 @@ fn violated(rule: &Value, value: &Value) -> Option<String> {
 
 enum Rule {
     Matches(Regex),
+    Duration {
+        pattern: Regex,
+        range: RangeInclusive<SignedDuration>,
+    },
     OperatorAndValues,
     /// The most characters of a key.
     LongestKey(usize),
@@ -199,8 +228,13 @@ fn known(rule: &str) -> Option<Rule> {
     if let Some(most) = rule.strip_prefix("self.all(key, size(key) <= ").and_then(|rest| rest.strip_suffix(')')) {
         return most.parse().ok().map(Rule::LongestKey);
     }
-    let pattern = rule.strip_prefix("self.matches('")?.strip_suffix("')")?;
-    Regex::new(pattern).ok().map(Rule::Matches)
+    let pattern = rule.strip_prefix("self.matches('")?;
+    if let Some((pattern, range)) = pattern.split_once("') && duration(self) >= duration('") {
+        let (least, most) = range.strip_suffix("')")?.split_once("') && duration(self) <= duration('")?;
+        let range = least.parse().ok()?..=most.parse().ok()?;
+        return Some(Rule::Duration { pattern: Regex::new(pattern).ok()?, range });
+    }
+    Regex::new(pattern.strip_suffix("')")?).ok().map(Rule::Matches)
 }
 
 #[cfg(test)]
@@ -253,6 +287,19 @@ mod tests {
             ("  audience: a b\n", "4: spec.audience: must not contain spaces"),
             ("  onConflict: Fight\n", "4: spec.onConflict: must be one of Report, TakeOver, Override, is \"Fight\""),
             ("  rolearn: x\n", "4: spec.rolearn: is not a field of a binding"),
+            (
+                "  rollout:\n    windows:\n    - {start: '22:00', length: 1d, timeZone: UTC}\n",
+                "6: spec.rollout.windows[0].length: must be a duration of at least 1m and at most 24h",
+            ),
+            (
+                "  rollout:\n    windows:\n    - {start: '22:00', length: 24h1s, timeZone: UTC}\n",
+                "6: spec.rollout.windows[0].length: must be a duration of at least 1m and at most 24h",
+            ),
+            ("  rollout:\n    interval: 0s\n", "5: spec.rollout.interval: must be a duration of at least 1s"),
+            (
+                "  rollout:\n    windows:\n    - {days: [Monday], start: '22:00', length: 4h, timeZone: UTC}\n",
+                "6: spec.rollout.windows[0].days[0]: must be one of Mon, Tue, Wed, Thu, Fri, Sat, Sun, is \"Monday\"",
+            ),
             ("  rollout:\n    maxConcurrent: 0\n", "5: spec.rollout.maxConcurrent: must be at least 1"),
             (
                 "  rollout:\n    workloadSelector:\n      matchExpressions:\n      - {key: a, operator: In}\n",

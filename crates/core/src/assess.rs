@@ -25,6 +25,7 @@ use crate::settings::Settings;
 use crate::slip;
 use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, verify_pod};
+use crate::windows::Pace;
 
 use counted_pods::{OwnedPods, PodsByOwner};
 
@@ -82,6 +83,8 @@ pub struct Case {
     pub slips: Vec<Finding>,
     /// When the newest of the pods was created that have the identity by injection.
     pub injected_at: Option<Timestamp>,
+    /// What holds restarts back, whatever workload they are of. Nothing in a rollback: what failed is undone at once.
+    pub pace: Pace,
     /// How injection is configured.
     pub settings: Settings,
 }
@@ -156,6 +159,7 @@ impl Case {
             preflight: Preflight::judge(&subject, &snapshot.config, snapshot.now),
             invalid: invalid::invalid(&binding),
             grant: Grant::of(snapshot, &expected.identity.role_arn),
+            pace: if recorded.is_some() { Pace::default() } else { Pace::of(&binding.spec.rollout, snapshot.now) },
             rollback: recorded.map(Rollback::InForce),
             workloads: Vec::new(),
             unmanaged: BTreeMap::new(),
@@ -206,6 +210,7 @@ impl Case {
             is_released: is_released(&self.binding),
             records: Records::of(&self.binding),
             reverted: self.binding.status.as_ref().and_then(|status| status.reverted.as_ref()),
+            gate: &self.pace.gate,
             now: snapshot.now,
         }
     }

@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ use crate::rollout::{Phase, Wait, WorkloadVerdict};
 use crate::schedule::most_at_once;
 use crate::snapshot::Snapshot;
 use crate::status::{Progress, summary};
+use crate::windows::Opening;
 
 /// What the operator will do about an identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Forecast {
     pub blocked: Option<(Reason, String)>,
     /// Every workload, in the order in which they are looked at.
     pub workloads: Vec<WorkloadForecast>,
+    /// The least time between two of the restarts, as the binding declares it.
+    pub interval: Option<String>,
     /// How many live pods belong to no workload that the operator restarts.
     pub unmanaged_pods: usize,
 }
@@ -82,7 +86,7 @@ pub enum Fate {
 }
 
 /// What has to happen before a workload is restarted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum After {
     /// Somebody resumes the binding.
     Resumed,
@@ -90,15 +94,18 @@ pub enum After {
     Released,
     /// A rollout of its own has finished.
     OwnRollout,
+    /// A restart window opens.
+    Window(Opening),
 }
 
-impl After {
+impl fmt::Display for After {
     /// For example `when it is released`.
-    pub fn as_str(self) -> &'static str {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resumed => "when the binding is resumed",
-            Self::Released => "when it is released",
-            Self::OwnRollout => "when its own rollout has finished",
+            Self::Resumed => write!(f, "when the binding is resumed"),
+            Self::Released => write!(f, "when it is released"),
+            Self::OwnRollout => write!(f, "when its own rollout has finished"),
+            Self::Window(opening) => write!(f, "when the next restart window opens, on {opening}"),
         }
     }
 }
@@ -110,6 +117,7 @@ impl Forecast {
         let Some(case) = &before.owner else { return Self::default() };
         let mut forecast = Self {
             blocked: blocked(snapshot, case),
+            interval: case.pace.interval.and(case.binding.spec.rollout.interval.clone()),
             unmanaged_pods: case.unmanaged.values().map(Vec::len).sum(),
             ..Self::default()
         };
@@ -133,8 +141,8 @@ impl Forecast {
     pub fn restarts_unasked(&self) -> impl Iterator<Item = &WorkloadForecast> {
         let blocked = self.blocked.is_some();
         self.restarts().filter(move |workload| {
-            let asked = |after: Option<After>| matches!(after, Some(After::Resumed | After::Released));
-            !blocked && matches!(workload.fate, Fate::Restart { after, .. } if !asked(after))
+            let asked = |after: &Option<After>| matches!(after, Some(After::Resumed | After::Released));
+            !blocked && matches!(&workload.fate, Fate::Restart { after, .. } if !asked(after))
         })
     }
 
@@ -225,7 +233,7 @@ fn workloads(case: &Case) -> Vec<WorkloadForecast> {
             workload: verdict.workload.id(),
             pods: verdict.pods.len(),
             lacking: verdict.pods.iter().filter(|judged| !judged.verdict.is_verified()).count(),
-            fate: fate(verdict),
+            fate: fate(case, verdict),
             refused: verdict.refusal.as_ref().map(ToString::to_string),
         })
         .collect();
@@ -252,8 +260,11 @@ fn give_turns(case: &Case, forecasts: &mut [WorkloadForecast]) {
     }
 }
 
-fn fate(verdict: &WorkloadVerdict) -> Fate {
-    let restart = |after| Fate::Restart { turn: 1, canary: false, after };
+fn fate(case: &Case, verdict: &WorkloadVerdict) -> Fate {
+    let restart = |after: Option<After>| {
+        let window = || case.pace.gate.opening().cloned().map(After::Window);
+        Fate::Restart { turn: 1, canary: false, after: after.or_else(window) }
+    };
     let why = || verdict.message().unwrap_or_default().to_owned();
     match &verdict.phase {
         Phase::Due { .. } => restart(None),

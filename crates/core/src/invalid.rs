@@ -4,6 +4,7 @@
 use podidentity_api::{InvalidSpec, PodIdentityBinding, SelectorOperator};
 
 use crate::arn::RoleArn;
+use crate::windows;
 
 /// The field of the stored spec that the operator cannot act on.
 pub(crate) fn invalid(binding: &PodIdentityBinding) -> Option<InvalidSpec> {
@@ -28,6 +29,9 @@ pub(crate) fn invalid(binding: &PodIdentityBinding) -> Option<InvalidSpec> {
     ];
     if let Some((field, number, range)) = numbers.into_iter().find(|(_, number, range)| !range.contains(number)) {
         return invalid(field, format!("is {number}, must be from {} to {}", range.start(), range.end()));
+    }
+    if let Some(field) = windows::invalid(rollout) {
+        return Some(field);
     }
     let mismatched = rollout.workload_selector.match_expressions.iter().find(|requirement| {
         let takes_values = matches!(requirement.operator, SelectorOperator::In | SelectorOperator::NotIn);
@@ -67,6 +71,10 @@ mod tests {
             (json!({"tokenExpirationSeconds": 599}), "spec.tokenExpirationSeconds: is 599, must be from 600 to 86400"),
             (json!({"rollout": {"settleSeconds": -1}}), "spec.rollout.settleSeconds: is -1, must be from 0 to 3600"),
             (json!({"rollout": {"progressDeadlineSeconds": 9}}), "spec.rollout.progressDeadlineSeconds: is 9, must"),
+            (
+                json!({"rollout": {"windows": [{"start": "22:00", "length": "1d", "timeZone": "UTC"}]}}),
+                "spec.rollout.windows[0].length: is \"1d\", must be a duration",
+            ),
             (
                 json!({"rollout": {"workloadSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}}),
                 "spec.rollout.workloadSelector: key a: In and NotIn take values",

@@ -13,6 +13,7 @@ pub mod kubernetes;
 pub mod likeness;
 mod steps;
 mod time;
+pub mod windows;
 
 pub mod arn;
 pub mod partition;

@@ -131,7 +131,7 @@ impl Plan {
     fn restart(&mut self, snapshot: &Snapshot, case: &Case) {
         let slots = self.slots_left(snapshot);
         let rollout = &case.binding.spec.rollout;
-        let schedule = schedule(&case.workloads, case.injected_at, rollout, slots, snapshot.now);
+        let schedule = schedule(&case.workloads, case.injected_at, rollout, &case.pace, slots, snapshot.now);
         self.wants_slots |= schedule.wants_slots;
         self.look_again_at(schedule.check_at);
         for start in schedule.starts {
@@ -193,10 +193,11 @@ impl Plan {
     fn revoke(&mut self, snapshot: &Snapshot, binding: &PodIdentityBinding, revocation: &Revocation) {
         self.look_again_at(revocation.check_at);
         self.take_places(revocation.under_way.iter().map(|(_, record)| record.as_ref()), snapshot.now);
-        if revocation.settles_at.is_some() {
+        if revocation.settles_at.is_some() || revocation.opening.is_some() || revocation.not_before.is_some() {
             return;
         }
-        let free = most_at_once(&binding.spec.rollout).saturating_sub(revocation.under_way.len());
+        let most = if revocation.one_by_one { 1 } else { usize::MAX };
+        let free = most_at_once(&binding.spec.rollout).saturating_sub(revocation.under_way.len()).min(most);
         let allowed = free.min(revocation.due.len());
         let slots = self.slots_left(snapshot);
         self.wants_slots |= allowed > slots;

@@ -14,8 +14,10 @@ use crate::injection::ROLE_ARN;
 use crate::objects::{ControllerRef, Pod, PodSpec, Workload, WorkloadId};
 use crate::restart_record::{self, Records};
 use crate::rollout::{Progress, Restarted, held_back, is_selected, patience, settled_at};
+use crate::schedule::not_before;
 use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, PodVerdict};
+use crate::windows::{Opening, Pace};
 
 /// What is left to do, and what cannot be done.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +39,12 @@ pub struct Revocation {
     pub kept: Vec<String>,
     /// When the webhook may be taken to have forgotten the annotation, if that is still to come.
     pub settles_at: Option<Timestamp>,
+    /// When the next restart window opens, if what is due waits for it.
+    pub opening: Option<Opening>,
+    /// When the next restart may be made by the binding's interval, if that is still to come.
+    pub not_before: Option<Timestamp>,
+    /// Whether there is an interval, so that one is restarted at a time.
+    pub one_by_one: bool,
     /// When to look again without any event.
     pub check_at: Option<Timestamp>,
 }
@@ -56,6 +64,30 @@ impl Revocation {
     /// Whether no restart is left to be made or waited for.
     pub fn is_finished(&self) -> bool {
         !self.is_offered && self.due.is_empty() && self.under_way.is_empty() && self.refused.is_empty()
+    }
+
+    /// What keeps a restart that is due from being made now, but for the settle time.
+    pub(crate) fn later(&self) -> Option<String> {
+        let window = self.opening.as_ref().map(|opening| {
+            format!("the next restart window opens on {opening}; to restart at once, remove rollout.windows")
+        });
+        let interval = self.not_before.map(|at| format!("the next one is restarted at {at} (rollout.interval)"));
+        window.or(interval)
+    }
+
+    /// Restart windows and the interval hold for these restarts as well.
+    fn keep_pace(&mut self, snapshot: &Snapshot, binding: &PodIdentityBinding, records: &Records<'_>) {
+        let Some(next) = self.due.first().map(|due| due.workload.id()) else { return };
+        let pace = Pace::of(&binding.spec.rollout, snapshot.now);
+        let others = snapshot.workloads.iter().filter(|workload| workload.id() != next);
+        let others = others.map(|workload| (&**workload, records.get(workload)));
+        let not_before = pace.interval.and_then(|interval| not_before(others, interval));
+        self.not_before = not_before.filter(|at| *at > snapshot.now);
+        self.one_by_one = pace.interval.is_some();
+        self.opening = pace.gate.opening().cloned();
+        self.look_again_at(self.not_before);
+        self.look_again_at(self.opening.as_ref().map(|opening| opening.at));
+        self.look_again_at(pace.gate.closes_at());
     }
 
     fn look_again_at(&mut self, at: Option<Timestamp>) {
@@ -85,6 +117,7 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
     revocation.settles_at = settles_at.filter(|at| *at > snapshot.now && !revocation.due.is_empty());
     revocation.look_again_at(revocation.settles_at);
     revocation.due.sort_by_key(|due| (!due.recorded, due.workload.id()));
+    revocation.keep_pace(snapshot, binding, &records);
     revocation.kept.extend(unmanaged(snapshot, &roles));
     revocation
 }

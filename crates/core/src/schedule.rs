@@ -1,13 +1,15 @@
 //! Who is restarted next, and how many at a time.
 //!
 //! ```text
-//! verdicts ──► those that are due, the canary first ──► as many as there are places ──► restarts
+//! verdicts ──► those that are due, the canary first ──► as many as there are places ──► in a window, not too soon ──► restarts
+//!              canary.rs                                                                pace.rs
 //! ```
 //!
 //! Until one workload has proven that the identity arrives, only one is restarted: the canary. It is one that was healthy
 //! before, where there is one, so that its failure means something.
 
 mod canary;
+mod pace;
 
 use jiff::Timestamp;
 use podidentity_api::{FailurePolicy, Rollout};
@@ -16,18 +18,41 @@ use crate::injection::VOLUME;
 use crate::mark::RollMark;
 use crate::rollout::{Cause, Phase, WorkloadVerdict};
 use crate::verify::JudgedPod;
+use crate::windows::{Opening, Pace};
 
 use canary::in_order;
+pub(crate) use pace::not_before;
 
 /// The restarts to make now.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Schedule<'a> {
     /// Those to make, in order.
     pub starts: Vec<Start<'a>>,
     /// Whether the operator-wide limit keeps further ones from being among them.
     pub wants_slots: bool,
+    /// What the next one waits for, if it waits for its time.
+    pub waits: Option<Waits<'a>>,
     /// When to look again without any event.
     pub check_at: Option<Timestamp>,
+}
+
+/// What a restart waits for that has its place.
+#[derive(Clone, Copy, Debug)]
+pub enum Waits<'a> {
+    /// A restart window.
+    Window(&'a Opening),
+    /// The binding's interval: the workload, and when it may be restarted.
+    Interval(&'a WorkloadVerdict, Timestamp),
+}
+
+impl Waits<'_> {
+    /// When it is over.
+    pub fn until(&self) -> Timestamp {
+        match self {
+            Self::Window(opening) => opening.at,
+            Self::Interval(_, at) => *at,
+        }
+    }
 }
 
 /// A restart to make.
@@ -43,17 +68,12 @@ pub struct Start<'a> {
     pub recorded: bool,
 }
 
-impl PartialEq for Start<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.verdict, other.verdict) && self.mark == other.mark
-    }
-}
-
 /// The restarts to make now, of workloads of one binding. `slots`: how many the operator-wide limit has left.
 pub fn schedule<'a>(
     workloads: &'a [WorkloadVerdict],
     injected_at: Option<Timestamp>,
     rollout: &Rollout,
+    pace: &'a Pace,
     slots: usize,
     now: Timestamp,
 ) -> Schedule<'a> {
@@ -71,9 +91,14 @@ pub fn schedule<'a>(
     }
     let limit = if proven { most_at_once(rollout) } else { 1 };
     let under_way = workloads.iter().filter(|verdict| verdict.under_way).count();
-    let places = limit.saturating_sub(under_way).min(due.len());
-    due.truncate(places.min(slots));
-    Schedule { starts: due, wants_slots: places > slots, check_at: again_at(workloads, injected_at, now) }
+    due.truncate(limit.saturating_sub(under_way));
+    // What has not begun by then waits for the next window.
+    let closes_at = pace.gate.closes_at().filter(|_| !due.is_empty());
+    let waits = pace::keep(&mut due, workloads, pace, now);
+    let wants_slots = due.len() > slots;
+    due.truncate(slots);
+    let looks = [again_at(workloads, injected_at, now), closes_at, waits.map(|waits| waits.until())];
+    Schedule { starts: due, wants_slots, waits, check_at: looks.into_iter().flatten().min() }
 }
 
 /// `rollout.maxConcurrent`; at least one, also in a spec from before the validation.

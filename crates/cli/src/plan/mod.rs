@@ -176,7 +176,16 @@ fn to_json(planned: &Planned) -> Value {
     let workloads = forecast.workloads.iter().map(|workload| {
         let fate = match &workload.fate {
             Fate::Restart { turn, canary, after } => {
-                json!({"action": "Restart", "turn": turn, "canary": canary, "after": after.map(After::as_str)})
+                let at = match after {
+                    Some(After::Window(opening)) => Some(opening.at.to_string()),
+                    _ => None,
+                };
+                let after = after.as_ref().map(After::to_string);
+                let mut fate = json!({"action": "Restart", "turn": turn, "canary": canary, "after": after});
+                if let Some(at) = at {
+                    fate["notBefore"] = at.into();
+                }
+                fate
             }
             Fate::Restarting => json!({"action": "Restarting"}),
             Fate::LeftAlone(why) => json!({"action": "LeftAlone", "why": why}),
@@ -185,7 +194,7 @@ fn to_json(planned: &Planned) -> Value {
         json!({"workload": workload.workload.to_string(), "pods": workload.pods, "lacking": workload.lacking, "plan": fate})
     });
     let blocked = forecast.blocked.as_ref();
-    json!({
+    let mut value = json!({
         "namespace": planned.namespace,
         "serviceAccount": planned.service_account,
         "binding": planned.binding,
@@ -195,5 +204,9 @@ fn to_json(planned: &Planned) -> Value {
         "blocked": blocked.map(|(reason, message)| json!({"reason": reason, "message": message})),
         "workloads": workloads.collect::<Value>(),
         "unmanagedPods": forecast.unmanaged_pods,
-    })
+    });
+    if let Some(interval) = &forecast.interval {
+        value["interval"] = interval.clone().into();
+    }
+    value
 }

@@ -51,6 +51,12 @@ fn one(out: &mut Sheet, plan: &Planned, paint: Paint) {
             out.line(format_args!("    {} {}", paint.mark(Mark::Wrong), paint.like(Mark::Wrong, warning)));
         }
     }
+    if let Some(interval) = plan.forecast.interval.as_ref().filter(|_| plan.forecast.restarts().count() > 1) {
+        out.line(format_args!(
+            "  {} at least {interval} between two restarts (rollout.interval)",
+            paint.mark(Mark::Note)
+        ));
+    }
     if plan.forecast.unmanaged_pods > 0 {
         let pods = counted(plan.forecast.unmanaged_pods, "pod");
         out.line(format_args!("  {} {pods} of other owners: verified, never restarted", paint.mark(Mark::Note)));
@@ -86,7 +92,7 @@ fn workload(out: &mut Sheet, workload: &WorkloadForecast, width: usize, blocked:
     let (sign, text) = match &workload.fate {
         Fate::Restart { turn, canary, after } => {
             let canary = if *canary { ", the canary" } else { "" };
-            let after = after.map(|after| format!(", {}", after.as_str())).unwrap_or_default();
+            let after = after.as_ref().map(|after| format!(", {after}")).unwrap_or_default();
             let would = if blocked { "then " } else { "" };
             let lacking = workload.lacking;
             let mark = if blocked || !after.is_empty() { Mark::Idle } else { Mark::Warning };

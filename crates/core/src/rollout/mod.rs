@@ -30,10 +30,11 @@ use crate::restart_record::Records;
 use crate::selector;
 use crate::settings::Settings;
 use crate::verify::{JudgedPod, next_pod_refusal};
+use crate::windows::Gate;
 
 pub use need::MAX_ATTEMPTS;
 pub(crate) use obstacles::{held_back, settled_at};
-pub(crate) use progress::{Progress, Restarted, patience};
+pub(crate) use progress::{Progress, Restarted, patience, restarted_at};
 pub(crate) use reverted::{is_unmarked, wait_after};
 
 /// A workload that is in a rollout of its own whose new pods can never become ready is not waited
@@ -295,6 +296,8 @@ pub struct Judge<'a> {
     pub records: Records<'a>,
     /// What is remembered of restarts that another manager undid.
     pub reverted: Option<&'a RevertedStatus>,
+    /// Whether restarts may begin now.
+    pub gate: &'a Gate,
     /// The time that decisions are made with.
     pub now: Timestamp,
 }

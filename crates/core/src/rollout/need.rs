@@ -151,6 +151,8 @@ impl Judge<'_> {
             );
             return Judged { phase: Phase::Refused { why, until }, under_way: false, record: same.cloned() };
         }
+        // What was recorded and not made when the window closed is decided anew in the next one.
+        let same = same.filter(|_| self.gate.opening().is_none() || mark.attempt > 0);
         let phase = Phase::Due { mark, healthy, recorded: same.is_some() };
         Judged { phase, under_way: false, record: same.cloned().or(made) }
     }

@@ -10,6 +10,7 @@ use super::{Transition, conditions};
 use crate::assess::{Assessment, Deletion};
 use crate::outcome::{Outcome, ProblemKind};
 use crate::plan::has_finalizer;
+use crate::revoke::Due;
 use crate::snapshot::Snapshot;
 use crate::step::Step;
 
@@ -45,9 +46,11 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
     }
     let revocation = deletion.revocation.as_ref()?;
     let mut rolling: Vec<String> = revocation.under_way.iter().map(|(id, _)| id.to_string()).collect();
-    rolling.extend(revocation.due.iter().filter(|due| due.recorded).map(|due| due.workload.id().to_string()));
-    let next = revocation.due.iter().filter(|due| !due.recorded).count();
+    let is_next = |due: &&Due| due.recorded && revocation.later().is_none();
+    rolling.extend(revocation.due.iter().filter(is_next).map(|due| due.workload.id().to_string()));
+    let next = revocation.due.iter().filter(|due| !is_next(due)).count();
     let rolling = rolling.join(", ");
+    let later = revocation.later().map(|later| format!(": {later}")).unwrap_or_default();
     let message = match (rolling.is_empty(), next, revocation.refused.first()) {
         (true, 0, None) => return None,
         (true, 0, Some((refused, until))) => {
@@ -63,11 +66,11 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
             "being deleted: waiting for the webhook's cache to forget the annotation before {next} workloads are restarted"
         ),
         (true, _, _) => {
-            format!("being deleted: {next} workloads wait for a restart that takes the role from their pods")
+            format!("being deleted: {next} workloads wait for a restart that takes the role from their pods{later}")
         }
         (false, 0, _) => format!("being deleted: restarting {rolling}, whose pods still have the role"),
         (false, _, _) => {
-            format!("being deleted: restarting {rolling}, whose pods still have the role, and then {next} more")
+            format!("being deleted: restarting {rolling}, whose pods still have the role, and then {next} more{later}")
         }
     };
     Some(Summary { progress: Progress::Reconciling, reason: Reason::Revoking, message })

@@ -8,7 +8,7 @@ use super::counts::count;
 use crate::assess::Case;
 use crate::objects::ControllerRef;
 use crate::rollout::{Phase, Shortage, WorkloadVerdict};
-use crate::schedule::schedule;
+use crate::schedule::{Schedule, Waits, schedule};
 use crate::verify::JudgedPod;
 
 /// Those that a status lists, failing ones first, and how many it leaves out.
@@ -39,8 +39,18 @@ pub(super) fn state(case: &Case, verdict: &WorkloadVerdict, now: Timestamp) -> W
 /// The workloads that are restarted next, however many the operator-wide limit has left. Others that are due wait for those
 /// that have their place, one that is paused among them, or for injection.
 pub(super) fn next(case: &Case, now: Timestamp) -> impl Iterator<Item = &WorkloadVerdict> {
-    let starts = schedule(&case.workloads, case.injected_at, &case.binding.spec.rollout, usize::MAX, now).starts;
-    starts.into_iter().map(|start| start.verdict)
+    unlimited(case, now).starts.into_iter().map(|start| start.verdict)
+}
+
+/// What the next restart waits for, if it waits for its time.
+pub(super) fn waits(case: &Case, now: Timestamp) -> Option<Waits<'_>> {
+    unlimited(case, now).waits
+}
+
+/// What is restarted, however many the operator-wide limit has left.
+fn unlimited(case: &Case, now: Timestamp) -> Schedule<'_> {
+    let rollout = &case.binding.spec.rollout;
+    schedule(&case.workloads, case.injected_at, rollout, &case.pace, usize::MAX, now)
 }
 
 /// Why pods are missing, where its controller says so.

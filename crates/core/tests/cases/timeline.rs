@@ -103,6 +103,8 @@ enum Entry {
     NoTokens(bool),
     /// Seconds go by.
     Pass(i64),
+    /// It gets to be this time.
+    Clock(Timestamp),
 }
 
 /// What the operator does and says at one moment.
@@ -222,6 +224,7 @@ impl Story {
             Entry::AwsAway(away) => cluster.sts.away = away,
             Entry::NoTokens(none) => cluster.sts.no_tokens = none,
             Entry::Pass(seconds) => cluster.pass(seconds),
+            Entry::Clock(time) => cluster.pass(time.duration_since(cluster.now).as_secs()),
         }
     }
 

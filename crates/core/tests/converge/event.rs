@@ -1,9 +1,12 @@
 //! What can happen, and how often it does.
 
 use jiff::SignedDuration;
-use podidentity_api::{ConflictPolicy, DeletionPolicy, FailurePolicy, PreflightPolicy, RolloutPolicy};
+use podidentity_api::{
+    ConflictPolicy, DeletionPolicy, FailurePolicy, PodIdentityBindingSpec, PreflightPolicy, RolloutPolicy,
+};
 use proptest::prelude::*;
 
+use crate::pace;
 use crate::sim::{PodTrouble, UnmanagedKind};
 use crate::world::{Part, ROLES, WORKLOADS};
 
@@ -81,6 +84,35 @@ pub enum SpecChange {
     Selector(bool),
     Deletion(DeletionPolicy),
     Preflight(Option<PreflightPolicy>),
+    /// Restart windows, one of several kinds.
+    Windows(usize),
+    /// The interval, in seconds.
+    Interval(Option<i64>),
+}
+
+impl SpecChange {
+    pub fn make(self, spec: &mut PodIdentityBindingSpec) {
+        match self {
+            Self::OnConflict(policy) => spec.on_conflict = policy,
+            Self::Suspend(on) => spec.suspend = on,
+            Self::Audience(on) => spec.audience = on.then(|| "a.example".to_owned()),
+            Self::Lifetime(on) => spec.token_expiration_seconds = on.then_some(3600),
+            Self::Regional(regional) => spec.sts_regional_endpoints = regional,
+            Self::OnFailure(policy) => spec.rollout.on_failure = policy,
+            Self::Policy(policy) => spec.rollout.policy = policy,
+            Self::MaxConcurrent(most) => spec.rollout.max_concurrent = most,
+            Self::Settle(seconds) => spec.rollout.settle_seconds = seconds,
+            Self::Deadline(seconds) => spec.rollout.progress_deadline_seconds = seconds,
+            Self::Selector(on) => {
+                spec.rollout.workload_selector.match_labels =
+                    on.then(|| ("tier".to_owned(), "app".to_owned())).into_iter().collect();
+            }
+            Self::Deletion(policy) => spec.deletion_policy = policy,
+            Self::Preflight(policy) => spec.preflight = policy,
+            Self::Windows(which) => spec.rollout.windows = pace::windows(which),
+            Self::Interval(seconds) => spec.rollout.interval = seconds.map(|seconds| format!("{seconds}s")),
+        }
+    }
 }
 
 /// A change in AWS, on the way there, or of the operator's flags for it.
@@ -156,6 +188,8 @@ fn spec_change() -> impl Strategy<Value = SpecChange> {
         any::<bool>().prop_map(SpecChange::Selector),
         deletion.prop_map(SpecChange::Deletion),
         proptest::option::of(preflight()).prop_map(SpecChange::Preflight),
+        (0..pace::WINDOWS).prop_map(SpecChange::Windows),
+        proptest::option::of(prop_oneof![Just(30), Just(600), Just(7200)]).prop_map(SpecChange::Interval),
     ]
 }
 

@@ -12,6 +12,7 @@
 mod asking;
 mod causes;
 mod event;
+mod pace;
 mod problem;
 mod rest;
 mod rules;
@@ -54,6 +55,27 @@ fn converges(events: &[Event]) -> Result<u64, TestCaseError> {
     prop_assert!(world.quiesce(), "does not come to rest: {:?}", world.cluster.bindings);
     check(&mut world)?;
     Ok(world.steps)
+}
+
+/// Under `Continue` a failed restart is told as Stalled where the only other one waits to be promoted.
+#[test]
+fn a_restart_that_waits_to_be_promoted_does_not_go_on_by_itself() {
+    let deploy = |workload, shape| Event::Deploy { workload, shape, replicas: 1 };
+    converges(&[
+        Event::CreateAccount,
+        Event::Bind(0, 0),
+        deploy(0, 0),
+        deploy(4, 2),
+        deploy(1, 0),
+        Event::Endure,
+        Event::Bind(0, 1),
+        Event::Endure,
+        Event::Spec(0, event::SpecChange::OnFailure(FailurePolicy::Continue)),
+        Event::Spec(0, event::SpecChange::MaxConcurrent(2)),
+        Event::Webhook(false),
+        Event::Edit(0, event::Edit::Revision),
+    ])
+    .unwrap();
 }
 
 /// The same for a million steps; `make test` runs it.

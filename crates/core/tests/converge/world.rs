@@ -12,7 +12,8 @@ use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::reports;
 
 use crate::asking;
-use crate::event::{Aws, Edit, Event, Fault, SpecChange, Switch};
+use crate::event::{Aws, Edit, Event, Fault, Switch};
+use crate::pace;
 use crate::problem;
 use crate::rules;
 use crate::sim::{Cluster, Refusal, Strategy};
@@ -75,7 +76,7 @@ impl World {
         match *event {
             Event::Bind(name, role) => cluster.bind(BINDINGS[name], ROLES[role]),
             Event::DeleteBinding(name) => cluster.delete_binding(BINDINGS[name]),
-            Event::Spec(name, change) => self.change_spec(BINDINGS[name], change),
+            Event::Spec(name, change) => cluster.edit_binding(BINDINGS[name], |spec| change.make(spec)),
             Event::Release(name) => {
                 let binding = cluster.bindings.get(BINDINGS[name]);
                 let generation = binding.and_then(|it| it.metadata.generation).unwrap_or_default().to_string();
@@ -128,27 +129,6 @@ impl World {
                 (WorkloadKind::Rollout, 2) => it.strategy = Strategy::Canary,
                 _ => {}
             }
-        });
-    }
-
-    fn change_spec(&mut self, name: &str, change: SpecChange) {
-        self.cluster.edit_binding(name, |spec| match change {
-            SpecChange::OnConflict(policy) => spec.on_conflict = policy,
-            SpecChange::Suspend(on) => spec.suspend = on,
-            SpecChange::Audience(on) => spec.audience = on.then(|| "a.example".to_owned()),
-            SpecChange::Lifetime(on) => spec.token_expiration_seconds = on.then_some(3600),
-            SpecChange::Regional(regional) => spec.sts_regional_endpoints = regional,
-            SpecChange::OnFailure(policy) => spec.rollout.on_failure = policy,
-            SpecChange::Policy(policy) => spec.rollout.policy = policy,
-            SpecChange::MaxConcurrent(most) => spec.rollout.max_concurrent = most,
-            SpecChange::Settle(seconds) => spec.rollout.settle_seconds = seconds,
-            SpecChange::Deadline(seconds) => spec.rollout.progress_deadline_seconds = seconds,
-            SpecChange::Selector(on) => {
-                spec.rollout.workload_selector.match_labels =
-                    on.then(|| ("tier".to_owned(), "app".to_owned())).into_iter().collect();
-            }
-            SpecChange::Deletion(policy) => spec.deletion_policy = policy,
-            SpecChange::Preflight(policy) => spec.preflight = policy,
         });
     }
 
@@ -274,6 +254,7 @@ impl World {
         let mut view = self.view();
         let (assessment, plan) = self.decide(&mut view);
         rules::of_plan(self, &view, &assessment, &plan);
+        pace::is_kept(self, &view, &assessment, &plan);
         asking::annotates_what_was_asked(self, &assessment, &plan);
         let (mut done, mut problems, mut answered) = (Vec::new(), Vec::new(), None);
         for (index, step) in plan.steps.iter().enumerate().take(steps) {

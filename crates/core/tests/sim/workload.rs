@@ -76,7 +76,7 @@ pub struct Workload {
     pub(super) current: Template,
     /// The templates before, the last one last.
     pub(super) history: Vec<Template>,
-    pub(super) marked_at: Option<Timestamp>,
+    pub marked_at: Option<Timestamp>,
     /// When a user last changed the template.
     pub(super) edited_at: Option<Timestamp>,
     /// Pods that should be; nodes of a DaemonSet.

@@ -64,6 +64,7 @@ const CHECKS: &[Check] = &[
     account::outdated,
     rollout::halted,
     rollout::rolling,
+    rollout::waits_for_its_time,
     rollout::waits_for_operator,
     rollout::refused,
     rollout::waits_for_person,

@@ -7,6 +7,7 @@ use super::{Summary, View, names_of, reconciling, stalled, suspended};
 use crate::assess::Rollback;
 use crate::mark::RollMark;
 use crate::rollout::{Phase, Wait, WorkloadVerdict};
+use crate::schedule::Waits;
 use crate::status::{findings, workloads};
 
 pub(super) fn halted(view: &View) -> Option<Summary> {
@@ -28,7 +29,9 @@ pub(super) fn halted(view: &View) -> Option<Summary> {
         n => format!("; {n} more {} not been restarted", if n == 1 { "workload has" } else { "workloads have" }),
     };
     // Under onFailure: Continue the others go on, and then it is not over yet.
-    let going_on = is_next(view) || view.case.workloads.iter().any(|verdict| verdict.under_way);
+    // What is paused in the middle of a restart waits for a person.
+    let comes_forward = |it: &WorkloadVerdict| it.under_way && !matches!(it.phase, Phase::Paused { .. });
+    let going_on = is_next(view) || waits(view).is_some() || view.case.workloads.iter().any(comes_forward);
     let continues = view.case.binding.spec.rollout.on_failure == podidentity_api::FailurePolicy::Continue;
     let summary = if going_on && continues { reconciling } else { stalled };
     Some(summary(Reason::RolloutHalted, format!("{}: {message}{rest}", failed.workload.id())))
@@ -66,6 +69,30 @@ pub(super) fn rolling(view: &View) -> Option<Summary> {
     );
     let rolls_back = view.case.rolled_back().is_some();
     Some(reconciling(if rolls_back { Reason::RollingBack } else { Reason::Rolling }, message))
+}
+
+/// Restarts that wait for nothing but their time.
+pub(super) fn waits_for_its_time(view: &View) -> Option<Summary> {
+    let message = match waits(view)? {
+        Waits::Window(opening) => {
+            let due: Vec<_> = view.case.workloads.iter().filter(|verdict| is_due(verdict)).collect();
+            let restart = if due.len() == 1 { "restarts" } else { "restart" };
+            format!(
+                "waiting for the next restart window, which opens on {opening}: then {} {restart}; pods that are created \
+                 before get the role already",
+                names_of(&due)
+            )
+        }
+        Waits::Interval(next, at) => {
+            let id = next.workload.id();
+            format!("waiting before the next restart: {id} restarts at {at} (rollout.interval)")
+        }
+    };
+    Some(reconciling(Reason::RolloutPending, message))
+}
+
+fn waits<'a>(view: &View<'a>) -> Option<Waits<'a>> {
+    workloads::waits(view.case, view.snapshot.now)
 }
 
 pub(super) fn waits_for_operator(view: &View) -> Option<Summary> {

@@ -1,0 +1,54 @@
+//! Restart windows, and the least time between the restarts of two workloads.
+
+use jiff::{SignedDuration, Timestamp};
+use podidentity_api::RestartStatus;
+
+use super::{Start, Waits};
+use crate::objects::Workload;
+use crate::rollout::{WorkloadVerdict, restarted_at};
+use crate::windows::Pace;
+
+/// Leaves those that may be made now: what repeats a restart that has begun, and in a window others. With an interval one
+/// other at most, if the last restart of any other workload is long enough ago. Returns what the first waits for that may
+/// not be made yet.
+pub(super) fn keep<'a>(
+    due: &mut Vec<Start<'a>>,
+    workloads: &[WorkloadVerdict],
+    pace: &'a Pace,
+    now: Timestamp,
+) -> Option<Waits<'a>> {
+    let has_begun = |start: &Start<'_>| start.mark.attempt > 0;
+    if let Some(opening) = pace.gate.opening() {
+        let before = due.len();
+        due.retain(has_begun);
+        return (due.len() < before).then_some(Waits::Window(opening));
+    }
+    let interval = pace.interval?;
+    let (mut begins, mut waits) = (false, None);
+    due.retain(|start| {
+        if has_begun(start) {
+            return true;
+        }
+        let others = workloads.iter().filter(|other| !std::ptr::eq(*other, start.verdict));
+        let others = others.map(|other| (&*other.workload, other.record.as_ref()));
+        match not_before(others, interval).filter(|at| *at > now) {
+            Some(at) => {
+                waits.get_or_insert(Waits::Interval(start.verdict, at));
+                false
+            }
+            // The next one is looked at when this one has been made.
+            None => !std::mem::replace(&mut begins, true),
+        }
+    });
+    waits
+}
+
+/// When the next workload may be restarted, after the last restart of one of the others. Times on the wire have whole
+/// seconds, so it may have been a second later than it says.
+pub(crate) fn not_before<'a>(
+    others: impl Iterator<Item = (&'a Workload, Option<&'a RestartStatus>)>,
+    interval: SignedDuration,
+) -> Option<Timestamp> {
+    let last = others.flat_map(|(workload, record)| [restarted_at(workload), record.map(|record| record.since.0)]);
+    Some(last.flatten().max()? + interval + SignedDuration::from_secs(1))
+}
