@@ -150,6 +150,54 @@ const REFUSED: &[(&str, &str, &str)] = &[
          rollout: {workloadSelector: {matchExpressions: [{key: tier, operator: In}]}}}",
         "values must be set for the operators In and NotIn",
     ),
+    (
+        "a window without a time zone",
+        "{serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role', \
+         rollout: {windows: [{start: '22:00', length: 4h}]}}",
+        "spec.rollout.windows[0].timeZone: Required value",
+    ),
+    (
+        "a window that begins at no time of day",
+        "{serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role', \
+         rollout: {windows: [{start: '25:00', length: 4h, timeZone: UTC}]}}",
+        "must be a time of day from 00:00 to 23:59, for example 22:00",
+    ),
+    (
+        "a window of more than a day",
+        "{serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role', \
+         rollout: {windows: [{start: '22:00', length: 24h1s, timeZone: UTC}]}}",
+        "must be a duration of at least 1m and at most 24h, for example 4h, 90m or 1h30m",
+    ),
+    (
+        "a window of days",
+        "{serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role', \
+         rollout: {windows: [{start: '22:00', length: 1d, timeZone: UTC}]}}",
+        "must be a duration of at least 1m and at most 24h",
+    ),
+    (
+        "a day in full",
+        "{serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role', \
+         rollout: {windows: [{days: [Monday], start: '22:00', length: 4h, timeZone: UTC}]}}",
+        "supported values: \"Mon\", \"Tue\"",
+    ),
+    (
+        "a time zone with a space",
+        "{serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role', \
+         rollout: {windows: [{start: '22:00', length: 4h, timeZone: Central European Time}]}}",
+        "must be the name of a time zone in the IANA database, for example Europe/Berlin or UTC",
+    ),
+    (
+        "an interval of nothing",
+        "{serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role', \
+         rollout: {interval: 0s}}",
+        "must be a duration of at least 1s and at most 24h",
+    ),
+    (
+        "an interval of more than a day",
+        "{serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role', \
+         rollout: {interval: 25h}}",
+        "must be a duration of at least 1s and at most 24h, for example 10m, 1h or 1h30m",
+    ),
 ];
 
 /// Unusual, and right.
@@ -166,7 +214,8 @@ const ACCEPTED: &[(&str, &str)] = &[
         "{serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role', audience: sts.amazonaws.com, \
          tokenExpirationSeconds: 3600, stsRegionalEndpoints: true, onConflict: Override, deletionPolicy: Revoke, \
          suspend: true, rollout: {policy: Manual, maxConcurrent: 2, settleSeconds: 0, onFailure: Continue, \
-         progressDeadlineSeconds: 60, workloadSelector: {matchLabels: {tier: web}, \
+         progressDeadlineSeconds: 60, interval: 1h30m, windows: [{days: [Sat, Sun], start: '22:00', length: 24h, \
+         timeZone: America/Argentina/Buenos_Aires}, {start: '00:00', length: 1m, timeZone: Etc/GMT+12}], workloadSelector: {matchLabels: {tier: web}, \
          matchExpressions: [{key: tier, operator: In, values: [web]}, {key: canary, operator: DoesNotExist}]}}}",
     ),
 ];

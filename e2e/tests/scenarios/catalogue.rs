@@ -5,7 +5,7 @@ use crate::world::Scenario;
 use crate::{
     argo, bad_input, check, dashboard, decisions, deletion, denied, disturbed, enforcement, grants, injection, install,
     kinds, lifecycle, observed, ownership, plugin, preflight, process, proxies, replicas, rights, rollouts, schema,
-    told, workloads,
+    told, windows, workloads,
 };
 
 /// Needs an image; ignored where there is none.
@@ -102,6 +102,9 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("the_canary_goes_first_then_two_at_a_time", Shared, |w, n| Box::pin(rollouts::canary_first(w, n))),
         ("manual_waits_for_the_release_of_this_generation", Shared, |w, n| Box::pin(rollouts::manual(w, n))),
         ("never_only_reports", Shared, |w, n| Box::pin(rollouts::never(w, n))),
+        ("restarts_wait_for_their_window_and_keep_a_distance", Shared, |w, n| Box::pin(windows::waited_for(w, n))),
+        ("windows_that_are_removed_let_restarts_begin", Shared, |w, n| Box::pin(windows::removed(w, n))),
+        ("a_time_zone_that_does_not_exist_is_told", Shared, |w, n| Box::pin(windows::unknown_zone(w, n))),
         ("a_roll_that_is_undone_each_time_is_given_up", Shared, |w, n| Box::pin(rollouts::reverted(w, n))),
         // The kubectl plugin.
         ("what_the_plugin_writes_is_acted_upon", Shared, |w, n| Box::pin(plugin::writes_are_acted_upon(w, n))),

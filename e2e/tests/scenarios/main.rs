@@ -35,6 +35,7 @@ mod rollouts;
 mod schema;
 mod steps;
 mod told;
+mod windows;
 mod workloads;
 mod world;
 

@@ -39,7 +39,14 @@ pub(crate) async fn explained(world: Arc<World>, _: Namespace) -> Result<()> {
     }
     let all = world.control_plane.kubectl(&["explain", "pib", "--recursive"]).await?;
     ensure!(all.contains("settleSeconds") && all.contains("findings"), "fields are missing:\n{all}");
-    for path in ["pib", "pib.spec.rollout", "pib.spec.rollout.workloadSelector", "pib.status", "pib.status.workloads"] {
+    for path in [
+        "pib",
+        "pib.spec.rollout",
+        "pib.spec.rollout.workloadSelector",
+        "pib.spec.rollout.windows",
+        "pib.status",
+        "pib.status.workloads",
+    ] {
         let text = world.control_plane.kubectl(&["explain", path]).await?;
         ensure!(!text.contains("<no description>"), "kubectl explain {path} leaves something undescribed:\n{text}");
     }

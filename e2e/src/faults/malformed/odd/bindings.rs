@@ -44,6 +44,22 @@ pub(super) fn specs() -> Vec<(String, Value)> {
     add("rollout.progressDeadlineSeconds", numbers());
     add("rollout.policy", vec![json!("Sometimes"), json!("automatic"), json!(""), json!(1)]);
     add("rollout.onFailure", vec![json!("Explode"), json!(null), json!(false)]);
+    let window = |start: &str, length: &str, zone: &str| json!({"start": start, "length": length, "timeZone": zone});
+    add(
+        "rollout.windows",
+        vec![
+            json!("always"),
+            json!([{}]),
+            json!([window("", "", "")]),
+            json!([window("24:00", "1h", "UTC")]),
+            json!([window("22:00", "-1h", "UTC")]),
+            json!([window("22:00", "1h", "../../etc/passwd")]),
+            json!([window("22:00", "1h", &long)]),
+            json!([{"days": ["Noday"], "start": "22:00", "length": "1h", "timeZone": "UTC"}]),
+            json!(vec![window("22:00", "1m", "UTC"); 10_000]),
+        ],
+    );
+    add("rollout.interval", vec![json!(""), json!("0s"), json!("99999999999999h"), json!(600), json!(long)]);
     let requirement = |operator: &str, values: Value| json!({"matchExpressions": [{"key": "a", "operator": operator, "values": values}]});
     add(
         "rollout.workloadSelector",
