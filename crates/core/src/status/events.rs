@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use podidentity_api::names::condition;
-use podidentity_api::{PodIdentityBindingStatus, Reason};
+use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, Reason};
 
 use crate::objects::WorkloadId;
 use crate::outcome::Outcome;
@@ -55,7 +55,7 @@ const ANSWERS: &[Reason] = &[
 /// The events of what was done and refused, whatever the status comes to say of it. `snapshot`:
 /// what it was planned on.
 pub fn step_events(snapshot: &Snapshot, outcome: &Outcome) -> Vec<Transition> {
-    let begun = snapshot.bindings.iter().any(|binding| binding.status.as_ref().is_some_and(has_begun));
+    let begun = snapshot.bindings.iter().any(|binding| has_begun(binding));
     let done = outcome.restarted().into_iter().filter(|_| !begun).map(|workload| Transition {
         warning: false,
         reason: Reason::RolloutStarted,
@@ -81,9 +81,15 @@ pub fn step_events(snapshot: &Snapshot, outcome: &Outcome) -> Vec<Transition> {
     done.chain(refused).collect()
 }
 
-/// Whether a role is in force that has not been verified yet: the event `Annotated` has told that its restarts begin.
-fn has_begun(status: &PodIdentityBindingStatus) -> bool {
-    status.role_arn.is_some() && status.role_arn != status.last_verified_role_arn
+/// Whether a role is in force that has not been verified yet: the event `Annotated` has told that its restarts begin. Where
+/// they wait for a window or keep an interval, it has not.
+fn has_begun(binding: &PodIdentityBinding) -> bool {
+    let rollout = &binding.spec.rollout;
+    let at_once = rollout.windows.is_empty() && rollout.interval.is_none();
+    let not_verified = |status: &PodIdentityBindingStatus| {
+        status.role_arn.is_some() && status.role_arn != status.last_verified_role_arn
+    };
+    at_once && binding.status.as_ref().is_some_and(not_verified)
 }
 
 /// The events of going from one status to the next, given what was done in between.
