@@ -10,7 +10,10 @@ use kube_derive::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::crd::{AUDIENCE_RULE, INTERVAL_RULE, ROLE_ARN_MESSAGE, ROLE_ARN_RULE, SERVICE_ACCOUNT_NAME_RULE};
+use crate::crd::{
+    AUDIENCE_RULE, INTERVAL_RULE, ONE_ROLE_RULE, ROLE_ARN_MESSAGE, ROLE_ARN_RULE, SERVICE_ACCOUNT_NAME_RULE,
+};
+use crate::role::{RoleName, RoleRef, Unresolved};
 use crate::status::PodIdentityBindingStatus;
 use crate::window::RestartWindow;
 
@@ -63,7 +66,7 @@ use crate::window::RestartWindow;
     printcolumn(
         name = "Role",
         type_ = "string",
-        json_path = ".spec.roleArn",
+        json_path = ".status.declaredRoleArn",
         description = "The declared role",
         priority = 1
     ),
@@ -76,7 +79,7 @@ use crate::window::RestartWindow;
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[x_kube(crates(kube_core = "::kube_core"))]
+#[x_kube(crates(kube_core = "::kube_core"), validation = ONE_ROLE_RULE)]
 #[serde(rename_all = "camelCase")]
 pub struct PodIdentityBindingSpec {
     /// Name of the service account, in the binding's namespace, whose pods get the role. It need not exist yet.
@@ -90,10 +93,21 @@ pub struct PodIdentityBindingSpec {
 
     /// ARN of the IAM role, for example `arn:aws:iam::111122223333:role/my-role`. Written to the service account as
     /// `eks.amazonaws.com/role-arn`. The role's trust policy has to allow the subject and audience that the status
-    /// publishes.
+    /// publishes. Exactly one of `roleArn`, `role` and `roleRef` is set.
     #[x_kube(validation = kube_core::Rule::new(ROLE_ARN_RULE).message(kube_core::Message::Expression(ROLE_ARN_MESSAGE.into())))]
     #[schemars(length(min = 1, max = 640))]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub role_arn: String,
+
+    /// The role by its name, in the AWS account of the cluster (the operator's `--aws-account`): the same binding names
+    /// another account's role in another cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RoleName>,
+
+    /// An object of the cluster that has the ARN of the role. The operator watches it if it is started with
+    /// `--role-references`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_ref: Option<RoleRef>,
 
     /// Audience of the token, written as `eks.amazonaws.com/audience`. Unset: not ours; the webhook then uses its own
     /// default, `sts.amazonaws.com`.
@@ -147,6 +161,11 @@ pub struct PodIdentityBindingSpec {
     #[serde(skip)]
     #[schemars(skip)]
     pub undecodable: Option<InvalidSpec>,
+
+    /// Never on the wire: why the ARN of `role` or `roleRef` is not known. Where it is known it is in `role_arn`.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub unresolved: Option<Unresolved>,
 }
 
 /// A field of a stored spec that the operator cannot act on.
@@ -170,7 +189,8 @@ impl fmt::Display for InvalidSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
     /// `Automatic` restarts what needs it. `Manual` reports what would be restarted and waits until the annotation
-    /// `podidentity.dev/release` on the binding equals its `metadata.generation`. `Never` only reports.
+    /// `podidentity.dev/release` on the binding equals its `metadata.generation` (with `role` or `roleRef`:
+    /// `GENERATION/ROLE_ARN`). `Never` only reports.
     #[serde(default)]
     pub policy: RolloutPolicy,
 

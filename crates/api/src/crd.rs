@@ -38,6 +38,37 @@ pub(crate) const INTERVAL_RULE: (&str, &str) = (
     "must be a duration of at least 1s and at most 24h, for example 10m, 1h or 1h30m",
 );
 
+pub(crate) const ONE_ROLE_RULE: (&str, &str) = (
+    "[has(self.roleArn), has(self.role), has(self.roleRef)].exists_one(it, it)",
+    "exactly one of roleArn, role and roleRef must be set",
+);
+
+pub(crate) const ROLE_NAME_RULE: (&str, &str) = (
+    "self.matches('^[A-Za-z0-9_+=,.@-]{1,64}$')",
+    "must be the name of a role alone, of letters, digits and _+=,.@-: a path goes to role.path, an ARN to roleArn",
+);
+
+pub(crate) const ROLE_PATH_RULE: (&str, &str) = (
+    "self.matches('^/([A-Za-z0-9_+=,.@-]+/)*$')",
+    "must begin and end with a slash and consist of letters, digits and _+=,.@-, for example /team-a/",
+);
+
+pub(crate) const ROLE_REF_NAME_RULE: (&str, &str) = (
+    "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+    "must be the name of the object: lower-case letters, digits, '-' and '.', without namespace",
+);
+
+/// The kinds of `podidentity_core::objects::RoleObjectKind`.
+pub(crate) const ROLE_REF_KIND_RULE: (&str, &str) = (
+    "self.apiVersion + ' ' + self.kind in ['v1 ConfigMap', 'iam.services.k8s.aws/v1alpha1 Role', 'iam.aws.upbound.io/v1beta1 Role', 'iam.aws.m.upbound.io/v1beta1 Role', 'iam.aws.crossplane.io/v1beta1 Role']",
+    "must be a ConfigMap of v1, or a Role of iam.services.k8s.aws/v1alpha1, iam.aws.upbound.io/v1beta1, iam.aws.m.upbound.io/v1beta1 or iam.aws.crossplane.io/v1beta1",
+);
+
+pub(crate) const ROLE_REF_KEY_RULE: (&str, &str) = (
+    "self.kind == 'ConfigMap' ? has(self.key) : !has(self.key)",
+    "key must be set for a ConfigMap, and for no other kind",
+);
+
 /// Accepts what `podidentity_core::arn::RoleArn` accepts.
 pub(crate) const ROLE_ARN_RULE: &str =
     "self.matches('^arn:aws(-[a-z0-9]+)*:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}$')";

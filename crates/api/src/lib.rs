@@ -4,7 +4,7 @@
 //! spec (what the user declares) ──► operator ──► status (what was done and proven)
 //! ```
 //!
-//! [`binding`] has the spec ([`window`] a part of it), [`status`] the status, [`crd`] the `CustomResourceDefinition` made of both, and
+//! [`binding`] has the spec ([`role`] and [`window`] parts of it), [`status`] the status, [`crd`] the `CustomResourceDefinition` made of both, and
 //! [`names`] every annotation key, label, condition and field manager, [`reason`] every reason.
 
 pub mod names;
@@ -12,6 +12,7 @@ pub mod names;
 pub mod binding;
 pub mod crd;
 pub mod reason;
+pub mod role;
 pub mod status;
 pub mod window;
 
@@ -20,6 +21,7 @@ pub use binding::{
     PodIdentityBindingSpec, PreflightPolicy, Rollout, RolloutPolicy, SelectorOperator, SelectorRequirement,
 };
 pub use reason::Reason;
+pub use role::{RoleName, RoleRef, Unresolved};
 pub use status::{
     FindingSeverity, FindingStatus, PodIdentityBindingStatus, PreflightFailure, PreflightPass, PreflightResult,
     PreflightStatus, RefusedStatus, RestartStatus, RevertedStatus, RollbackStatus, ServiceAccountStatus,

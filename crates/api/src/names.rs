@@ -13,7 +13,8 @@ pub const IDENTITY_ANNOTATION: &str = "podidentity.dev/identity";
 /// `NAME/UID/GENERATION/HASH`, where HASH is that of the identity.
 pub const BOUND_BY_ANNOTATION: &str = "podidentity.dev/bound-by";
 
-/// Binding annotation that releases rollouts under `policy: Manual`: the `metadata.generation` to release.
+/// Binding annotation that releases rollouts under `policy: Manual`: the `metadata.generation` to release; where the role
+/// is that of `spec.role` or `spec.roleRef`, `GENERATION/ROLE_ARN`.
 pub const RELEASE_ANNOTATION: &str = "podidentity.dev/release";
 
 /// Namespace annotation: comma-separated role ARNs, `*` allowed, that bindings of the namespace may use.

@@ -126,6 +126,8 @@ reasons! {
     NotAsked,
     /// The stored spec is not valid (written before validation existed).
     InvalidSpec,
+    /// The ARN of `spec.role` or `spec.roleRef` is not known.
+    RoleNotResolved,
 }
 
 impl Reason {

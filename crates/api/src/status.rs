@@ -20,7 +20,12 @@ pub struct PodIdentityBindingStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 
-    /// The role in force: the one on the service account by the operator's hand. May lag `spec.roleArn`.
+    /// The role that the binding declares: `spec.roleArn`, or the ARN that `spec.role` or `spec.roleRef` comes to. Absent
+    /// while that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_role_arn: Option<String>,
+
+    /// The role in force: the one on the service account by the operator's hand. May lag `declaredRoleArn`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
 

@@ -10,7 +10,8 @@ use podidentity_core::desired_identity::DesiredIdentity;
 use podidentity_core::expectation::Expectation;
 use podidentity_core::injection::{CONFIG_MAP, Entries, Entry, Given};
 use podidentity_core::objects::{Map, ServiceAccount};
-use podidentity_core::settings::{IdentityAnnotation, Settings};
+use podidentity_core::role::{self, Referred};
+use podidentity_core::settings::{AwsAccount, IdentityAnnotation, Settings};
 
 use crate::manifest::{Object, Role};
 use crate::read::{Place, Problem};
@@ -29,6 +30,9 @@ pub(crate) struct Accounts<'a> {
     /// Objects that cannot be read.
     pub(crate) problems: Vec<Problem>,
 }
+
+/// Stands for the account of a role of which the files have the name only.
+pub(crate) const UNKNOWN_ACCOUNT: &str = "000000000000";
 
 /// What the input has of one service account.
 #[derive(Default)]
@@ -66,14 +70,14 @@ pub(crate) struct Conflict<'b, 'a> {
 }
 
 impl<'a> Accounts<'a> {
-    /// Collects them. Objects without a namespace are in `namespace`.
-    pub(crate) fn of(objects: &[Object<'a>], namespace: Option<&str>) -> Self {
+    /// Collects them. Objects without a namespace are in `namespace`; `account`: the cluster's AWS account.
+    pub(crate) fn of(objects: &[Object<'a>], namespace: Option<&str>, account: Option<&AwsAccount>) -> Self {
         let schema = Schema::of_bindings();
         let mut accounts = Self::default();
         for object in objects {
             match object.role {
                 Role::ServiceAccount => accounts.add_account(object, namespace),
-                Role::Binding => accounts.add_binding(object, namespace, &schema),
+                Role::Binding => accounts.add_binding(object, namespace, &schema, account),
                 Role::Custom => accounts.add_made(object, namespace),
                 Role::Workload(_) | Role::Other => {}
             }
@@ -111,18 +115,25 @@ impl<'a> Accounts<'a> {
         entry.objects.push(object.clone());
     }
 
-    fn add_binding(&mut self, object: &Object<'a>, namespace: Option<&str>, schema: &Schema) {
+    fn add_binding(
+        &mut self,
+        object: &Object<'a>,
+        namespace: Option<&str>,
+        schema: &Schema,
+        account: Option<&AwsAccount>,
+    ) {
         let violations = schema.check(object.node);
         if !violations.is_empty() {
             self.refused.push((object.clone(), violations));
             return;
         }
         match decode::<PodIdentityBinding>(object.node) {
-            Ok(binding) => {
+            Ok(mut binding) => {
                 if let Some(violation) = schema::beyond(object.node, &binding) {
                     self.refused.push((object.clone(), vec![violation]));
                     return;
                 }
+                assume_role(&mut binding, account);
                 let name = binding.spec.service_account_name.clone();
                 let binding = Binding { object: object.clone(), binding: Arc::new(binding) };
                 self.at(object, &name, namespace).bindings.push(binding);
@@ -133,6 +144,18 @@ impl<'a> Accounts<'a> {
 
     fn fail(&mut self, object: &Object<'_>, error: &crate::yaml::DecodeError) {
         self.problems.push(unreadable(object, error));
+    }
+}
+
+/// The files do not have the ARN of a role that a binding names or refers to. What pods have of it does not depend on the
+/// account, or on the name.
+fn assume_role(binding: &mut PodIdentityBinding, account: Option<&AwsAccount>) {
+    let unknown = AwsAccount { partition: "aws".to_owned(), account: UNKNOWN_ACCOUNT.to_owned() };
+    let account = account.unwrap_or(&unknown);
+    if let Some(reference) = &binding.spec.role_ref {
+        binding.spec.role_arn = account.role_arn(&reference.name.chars().take(64).collect::<String>());
+    } else {
+        role::resolve(binding, Some(account), Referred::Recorded);
     }
 }
 

@@ -195,6 +195,12 @@ fn violated(rule: &Value, value: &Value) -> Option<String> {
             let duration = text.parse().ok().filter(|_| pattern.is_match(text));
             duration.is_none_or(|duration| !range.contains(&duration))
         }
+        Rule::ExactlyOne(fields) => fields.iter().filter(|field| !value[field.as_str()].is_null()).count() != 1,
+        Rule::OneOf(kinds) => {
+            let kind = format!("{} {}", value["apiVersion"].as_str()?, value["kind"].as_str()?);
+            !kinds.contains(&kind)
+        }
+        Rule::KeyOfConfigMap => (value["kind"] == "ConfigMap") == value["key"].is_null(),
         Rule::LongestKey(most) => value.as_object()?.keys().any(|key| key.chars().count() > most),
         Rule::OfUpdates => false,
     };
@@ -213,6 +219,11 @@ enum Rule {
         range: RangeInclusive<SignedDuration>,
     },
     OperatorAndValues,
+    /// Of these fields.
+    ExactlyOne(Vec<String>),
+    /// API version and kind.
+    OneOf(Vec<String>),
+    KeyOfConfigMap,
     /// The most characters of a key.
     LongestKey(usize),
     OfUpdates,
@@ -221,6 +232,16 @@ enum Rule {
 fn known(rule: &str) -> Option<Rule> {
     if rule == "self == oldSelf" {
         return Some(Rule::OfUpdates);
+    }
+    if rule == "self.kind == 'ConfigMap' ? has(self.key) : !has(self.key)" {
+        return Some(Rule::KeyOfConfigMap);
+    }
+    if let Some(fields) = rule.strip_prefix("[has(self.").and_then(|rest| rest.strip_suffix(")].exists_one(it, it)")) {
+        return Some(Rule::ExactlyOne(fields.split("), has(self.").map(str::to_owned).collect()));
+    }
+    let kinds = rule.strip_prefix("self.apiVersion + ' ' + self.kind in ['");
+    if let Some(kinds) = kinds.and_then(|rest| rest.strip_suffix("']")) {
+        return Some(Rule::OneOf(kinds.split("', '").map(str::to_owned).collect()));
     }
     if rule.starts_with("self.operator in ['In', 'NotIn'] ?") {
         return Some(Rule::OperatorAndValues);

@@ -20,7 +20,7 @@ async fn asked(scope: WatchScope) -> BTreeSet<String> {
     let client = Client::new(service, "default");
     let listeners =
         Listeners { notify: Arc::new(|_| {}), telemetry: Arc::new(NoTelemetry), heartbeats: Heartbeats::default() };
-    let (streams, _listed) = watch::streams(&client, &Index::default(), &listeners, &scope);
+    let (streams, _listed) = watch::streams(&client, &Index::default(), &listeners, &scope, &BTreeSet::new());
     let count = streams.len();
     for stream in streams {
         tokio::spawn(stream);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +75,7 @@ async fn known_when(client: &Client, is_true: impl Fn(&Snapshot) -> bool) -> Opt
     let index = Index::default();
     let listeners =
         Listeners { notify: Arc::new(|_| {}), telemetry: Arc::new(NoTelemetry), heartbeats: Heartbeats::default() };
-    let (streams, _) = streams(client, &index, &listeners, &WatchScope::Cluster);
+    let (streams, _) = streams(client, &index, &listeners, &WatchScope::Cluster, &BTreeSet::new());
     let running: Vec<_> = streams.into_iter().map(tokio::spawn).collect();
     let key = IdentityKey { namespace: "shop".into(), service_account: "app".into() };
     let known = tokio::time::timeout(Duration::from_secs(30), async {

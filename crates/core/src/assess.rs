@@ -19,6 +19,7 @@ use crate::objects::{ControllerRef, Pod};
 use crate::preflight::{self, Preflight};
 use crate::restart_record::Records;
 use crate::revoke::{self, Revocation, recorded_roles};
+use crate::role;
 use crate::rollout::{Cause, Judge, Phase, WorkloadVerdict, is_released, settled_at};
 use crate::schedule;
 use crate::settings::Settings;
@@ -229,14 +230,22 @@ impl Case {
         self.account.state == AccountState::InForce
     }
 
-    /// Whether what the binding declares is valid, and granted.
+    /// Whether what the binding declares is valid, known, and granted.
     pub fn is_permitted(&self) -> bool {
-        self.invalid.is_none() && self.grant.permits()
+        self.invalid.is_none() && self.binding.spec.unresolved.is_none() && self.grant.permits()
     }
 
     /// Whether the operator may write what the binding declares.
     pub fn may_write(&self) -> bool {
         self.is_permitted() && !self.binding.spec.suspend
+    }
+
+    /// Whether the status has to record first which role is declared: where the spec does not have its ARN, admission
+    /// policies read it there.
+    pub fn records_role_first(&self) -> bool {
+        let declared = &self.binding.spec.role_arn;
+        let recorded = self.binding.status.as_ref().and_then(|status| status.declared_role_arn.as_ref());
+        role::is_indirect(&self.binding) && recorded != Some(declared)
     }
 
     /// The rollback that is in force.
@@ -253,10 +262,13 @@ impl Case {
     }
 }
 
-/// The rollback that the status has recorded for the present generation.
+/// The rollback that the status has recorded for the present declaration. Another role of the same generation, because
+/// what `roleRef` refers to has changed, is another declaration.
 fn recorded_rollback(binding: &PodIdentityBinding) -> Option<RollbackStatus> {
     let recorded = binding.status.as_ref()?.rollback.clone()?;
-    (Some(recorded.generation) == binding.metadata.generation).then_some(recorded)
+    let same_role =
+        !role::is_indirect(binding) || binding.spec.unresolved.is_some() || recorded.from == binding.spec.role_arn;
+    (Some(recorded.generation) == binding.metadata.generation && same_role).then_some(recorded)
 }
 
 /// The identity that was proven last.
@@ -265,9 +277,13 @@ pub(crate) fn last_verified(binding: &PodIdentityBinding) -> Option<DesiredIdent
     Some(status.last_verified_identity.clone()?.into())
 }
 
-/// The desired identity: what the binding declares, or, after a rollback, what was verified before.
+/// The desired identity: what the binding declares, or, after a rollback, what was verified before. While the declared
+/// role is not known, pods are judged by the role in force.
 fn declared_or_rolled_back(binding: &PodIdentityBinding, rollback: Option<&RollbackStatus>) -> DesiredIdentity {
-    let declared = DesiredIdentity::of(&binding.spec);
+    let mut declared = DesiredIdentity::of(&binding.spec);
+    if binding.spec.unresolved.is_some() {
+        declared.role_arn = binding.status.as_ref().and_then(|status| status.role_arn.clone()).unwrap_or_default();
+    }
     let Some(rollback) = rollback else { return declared };
     DesiredIdentity { role_arn: rollback.to.clone(), ..last_verified(binding).unwrap_or(declared) }
 }

@@ -13,7 +13,9 @@ pub(crate) fn invalid(binding: &PodIdentityBinding) -> Option<InvalidSpec> {
     if let Some(undecodable) = &spec.undecodable {
         return Some(undecodable.clone());
     }
-    if let Err(error) = spec.role_arn.parse::<RoleArn>() {
+    if spec.unresolved.is_none()
+        && let Err(error) = spec.role_arn.parse::<RoleArn>()
+    {
         return invalid("roleArn", error.to_string());
     }
     if spec.audience.as_ref().is_some_and(|audience| audience.is_empty() || audience.len() > 256) {

@@ -41,6 +41,7 @@ pub mod mark;
 pub mod provenance;
 pub mod step;
 
+pub mod role;
 pub mod snapshot;
 
 pub mod slip;

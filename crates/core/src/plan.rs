@@ -97,8 +97,9 @@ impl Plan {
         if wants_finalizer != has_finalizer(&binding.metadata) {
             self.steps.push(Step::SetFinalizer { binding: Target::of(&binding.metadata), present: wants_finalizer });
         }
-        if matches!(case.rollback, Some(Rollback::Due(_))) {
-            return; // What failed is written no more; the status records that first.
+        // What failed is written no more. The status records both first.
+        if matches!(case.rollback, Some(Rollback::Due(_))) || case.records_role_first() {
+            return;
         }
         let question = case.preflight.due().filter(|_| case.broken_by_annotating().is_none());
         let question = question.cloned().map(Step::Preflight);

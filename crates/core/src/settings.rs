@@ -28,33 +28,58 @@ pub struct Settings {
     pub sts_regional_endpoints: bool,
     /// What a role's name or path in the annotation is completed with (the webhook's
     /// `--compose-role-arn`), nothing.
-    pub compose_role: Option<ComposeRole>,
+    pub compose_role: Option<AwsAccount>,
     /// What the ConfigMap says that the webhook watches (its `--watch-config-map`), nothing.
     pub entries: Option<Arc<Entries>>,
+    /// The AWS account whose roles `spec.role` of a binding names (`--aws-account`), where it is
+    /// known. Not a setting of the webhook.
+    pub account: Option<AwsAccount>,
     /// Whether a pod without hostNetwork is reported as able to reach the node's role: for clusters
     /// whose nodes do not keep pods from the instance metadata service. Not a setting of the
     /// webhook; false.
     pub imds_open_to_pods: bool,
 }
 
-/// What the webhook makes the ARN of a role of, where the annotation has its name or path only. The
-/// webhook itself asks the instance metadata service for both.
+/// An AWS account: what completes a role's name or path to its ARN. The webhook itself asks the
+/// instance metadata service for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ComposeRole {
+pub struct AwsAccount {
     /// For example `aws`.
     pub partition: String,
     /// 12 digits.
     pub account: String,
 }
 
-impl FromStr for ComposeRole {
+impl AwsAccount {
+    /// The same account in this partition, unless it says its own.
+    #[must_use]
+    pub fn in_partition(self, partition: &str) -> Self {
+        let partition = if self.partition == "aws" { partition.to_owned() } else { self.partition };
+        Self { partition, ..self }
+    }
+
+    /// The ARN of a role of the account. `role`: path and name, for example `team-a/my-role`.
+    pub fn role_arn(&self, role: &str) -> String {
+        let Self { partition, account } = self;
+        format!("arn:{partition}:iam::{account}:role/{role}")
+    }
+}
+
+/// Reads the name of an AWS partition, for example `aws-cn`.
+pub fn partition(text: &str) -> Result<String, String> {
+    let arn = format!("arn:{text}:iam::111122223333:role/x").parse::<RoleArn>();
+    let advice = "must be an AWS partition, for example aws, aws-cn or aws-us-gov";
+    arn.map(|arn| arn.partition().to_owned()).map_err(|_| advice.to_owned())
+}
+
+impl FromStr for AwsAccount {
     type Err = String;
 
     /// Reads `ACCOUNT` or `PARTITION:ACCOUNT`.
     fn from_str(text: &str) -> Result<Self, String> {
         let (partition, account) = text.rsplit_once(':').unwrap_or(("aws", text));
         let composed = Self { partition: partition.to_owned(), account: account.to_owned() };
-        match format!("arn:{partition}:iam::{account}:role/x").parse::<RoleArn>() {
+        match composed.role_arn("x").parse::<RoleArn>() {
             Ok(_) => Ok(composed),
             Err(_) => Err(format!(
                 "{text:?} is no account: write its 12 digits, or PARTITION:ACCOUNT as in aws-cn:111122223333"
@@ -74,6 +99,7 @@ impl Default for Settings {
             sts_regional_endpoints: false,
             compose_role: None,
             entries: None,
+            account: None,
             imds_open_to_pods: false,
         }
     }
@@ -132,9 +158,7 @@ impl Settings {
     /// The role that pods are given for the value of the annotation `role-arn`.
     pub fn role<'a>(&self, annotated: &'a str) -> Cow<'a, str> {
         match &self.compose_role {
-            Some(ComposeRole { partition, account }) if !annotated.contains("arn:") => {
-                Cow::Owned(format!("arn:{partition}:iam::{account}:role/{annotated}"))
-            }
+            Some(account) if !annotated.contains("arn:") => Cow::Owned(account.role_arn(annotated)),
             _ => Cow::Borrowed(annotated),
         }
     }
@@ -160,7 +184,7 @@ mod tests {
         }
         assert!(!Settings::default().names_role(""));
         for text in ["", "app", "11112222333", "azure:111122223333", "a:b:c"] {
-            assert!(text.parse::<ComposeRole>().is_err(), "{text}");
+            assert!(text.parse::<AwsAccount>().is_err(), "{text}");
         }
     }
 }

@@ -38,6 +38,8 @@ pub fn declared(name: &str, account: &ServiceAccount, settings: &Settings) -> Op
     Some(PodIdentityBindingSpec {
         service_account_name: name.to_owned(),
         role_arn: annotated_role(account, settings)?.into_owned(),
+        role: None,
+        role_ref: None,
         audience: match given(account, settings) {
             Given::Annotations(_) => annotation(account, settings, "audience").map(str::to_owned),
             Given::Entry(entry) => Some(entry.audience.clone()).filter(|audience| !audience.is_empty()),
@@ -50,6 +52,7 @@ pub fn declared(name: &str, account: &ServiceAccount, settings: &Settings) -> Op
         deletion_policy: podidentity_api::DeletionPolicy::default(),
         suspend: false,
         undecodable: None,
+        unresolved: None,
     })
 }
 

@@ -82,7 +82,7 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     };
     let preflights = preflights(args, issuer.as_deref())?;
     let listeners = Listeners { notify: notify(&sender), telemetry: Arc::new(metrics.clone()), heartbeats };
-    let (streams, listed) = watch::streams(&client, &index, &listeners, &scope);
+    let (streams, listed) = watch::streams(&client, &index, &listeners, &scope, &args.role_objects());
     let mut streams: JoinSet<()> = streams.into_iter().collect();
     // Never act on half a picture: every stream has to deliver its first full list.
     tokio::select! {

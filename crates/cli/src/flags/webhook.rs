@@ -2,7 +2,7 @@
 
 use clap::Args;
 use podidentity_core::injection::MIN_TOKEN_EXPIRATION;
-use podidentity_core::settings::{ComposeRole, Settings};
+use podidentity_core::settings::{AwsAccount, Settings, partition};
 
 /// Flags and environment are those of the operator.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ pub(crate) struct WebhookArgs {
     /// Account, or PARTITION:ACCOUNT, with which the webhook completes a role that the annotation
     /// gives by its name or path (its flag --compose-role-arn)
     #[arg(long, value_name = "ACCOUNT", env = "PODIDENTITY_COMPOSE_ROLE_ARN")]
-    compose_role_arn: Option<ComposeRole>,
+    compose_role_arn: Option<AwsAccount>,
 
     /// Take the ConfigMap pod-identity-webhook, which the webhook watches (its flag
     /// --watch-config-map): from the files, or from this namespace of the cluster
@@ -61,6 +61,26 @@ pub(crate) struct WebhookArgs {
     /// --sts-regional-endpoint)
     #[arg(long, env = "PODIDENTITY_STS_REGIONAL_ENDPOINT")]
     default_sts_regional_endpoint: bool,
+
+    /// The AWS account whose roles bindings name by spec.role (the operator's flag --aws-account), 12 digits
+    #[arg(
+        long,
+        value_name = "ACCOUNT",
+        env = "PODIDENTITY_AWS_ACCOUNT",
+        help_heading = "How the cluster's operator is configured"
+    )]
+    aws_account: Option<AwsAccount>,
+
+    /// The AWS partition of that account (the operator's flag --aws-partition)
+    #[arg(
+        long,
+        value_name = "PARTITION",
+        env = "PODIDENTITY_AWS_PARTITION",
+        default_value = "aws",
+        value_parser = partition,
+        help_heading = "How the cluster's operator is configured"
+    )]
+    aws_partition: String,
 }
 
 impl WebhookArgs {
@@ -74,6 +94,7 @@ impl WebhookArgs {
             sts_regional_endpoints: self.default_sts_regional_endpoint,
             compose_role: self.compose_role_arn.clone(),
             entries: None,
+            account: self.aws_account.clone().map(|account| account.in_partition(&self.aws_partition)),
             imds_open_to_pods: false,
         }
     }

@@ -65,7 +65,7 @@ struct Done {
 fn work(args: &InjectArgs, input: &Input, instead: Instead) -> Done {
     let mut settings = args.webhook.settings();
     let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
-    let accounts = Accounts::of(&all, args.input.namespace.as_deref());
+    let accounts = Accounts::of(&all, args.input.namespace.as_deref(), settings.account.as_ref());
     let mut problems = input.problems.clone();
     if let Some(namespace) = &args.webhook.watch_config_map {
         match entries(&all, namespace) {

@@ -7,7 +7,7 @@ use podidentity_core::grants::Grants;
 use podidentity_core::settings::{IdentityAnnotation, Settings};
 
 use super::declarations::{field, finding};
-use crate::accounts::{Account, Accounts};
+use crate::accounts::{Account, Accounts, Binding};
 use crate::findings::{Finding, ManifestReason};
 use crate::manifest::Object;
 use crate::read::Place;
@@ -50,10 +50,15 @@ fn granting<'o, 'a>(object: &'o Object<'a>) -> Option<(&'a str, (&'o Object<'a>,
 
 /// The roles of the bindings, and that of the annotation if no binding names the same.
 fn roles<'a>(account: &'a Account<'a>, settings: &Settings) -> Vec<Named<'a>> {
-    let bindings = account.bindings.iter().map(|binding| Named {
+    // Whether a role is granted that the files name without its account, or refer to, shows in the cluster.
+    let known = |binding: &&Binding<'_>| {
+        let spec = &binding.binding.spec;
+        spec.role_ref.is_none() && (spec.role.is_none() || settings.account.is_some())
+    };
+    let bindings = account.bindings.iter().filter(known).map(|binding| Named {
         role: &binding.binding.spec.role_arn,
         object: &binding.object,
-        place: field(&binding.object, "roleArn"),
+        place: field(&binding.object, if binding.binding.spec.role.is_some() { "role" } else { "roleArn" }),
     });
     let mut named: Vec<Named<'_>> = bindings.collect();
     let key = settings.annotation(IdentityAnnotation::RoleArn);

@@ -80,7 +80,7 @@ impl Linter<'_> {
     fn report(&self, input: &Input, mut findings: Vec<Finding>) -> Report {
         let namespace = self.args.input.namespace.as_deref();
         let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
-        let accounts = Accounts::of(&all, namespace);
+        let accounts = Accounts::of(&all, namespace, self.settings.account.as_ref());
         findings.extend(declarations::check(&accounts, &self.settings));
         findings.extend(grants::check(&all, &accounts, &self.settings));
         let slips = Slips { objects: &all, accounts: &accounts, settings: &self.settings, namespace };

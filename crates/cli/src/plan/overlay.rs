@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_core::objects::ServiceAccount;
+use podidentity_core::role::{self, Referred};
 use podidentity_core::snapshot::{Config, Snapshot};
 
 use super::{Change, Planned, planned};
@@ -164,12 +165,14 @@ fn concerns(binding: &PodIdentityBinding, snapshot: &Snapshot) -> bool {
 /// The binding as it would be stored.
 fn merged(snapshot: &Snapshot, file: &PodIdentityBinding) -> (PodIdentityBinding, Change) {
     let name = &file.metadata.name;
+    let account = snapshot.config.settings.account.as_ref();
     let Some(present) = snapshot.bindings.iter().find(|present| present.metadata.name == *name) else {
         let mut created = file.clone();
         created.metadata.generation = Some(1);
+        role::resolve(&mut created, account, Referred::Recorded);
         return (created, Change::Created);
     };
-    let changed = present.spec != file.spec;
+    let changed = role::unresolved(&present.spec) != file.spec;
     let mut merged = PodIdentityBinding { spec: file.spec.clone(), ..(**present).clone() };
     if changed {
         merged.metadata.generation = merged.metadata.generation.map(|generation| generation + 1);
@@ -177,6 +180,7 @@ fn merged(snapshot: &Snapshot, file: &PodIdentityBinding) -> (PodIdentityBinding
     if let Some(annotations) = &file.metadata.annotations {
         merged.metadata.annotations.get_or_insert_default().extend(annotations.clone());
     }
+    role::resolve(&mut merged, account, Referred::Recorded);
     (merged, if changed { Change::Configured } else { Change::None })
 }
 

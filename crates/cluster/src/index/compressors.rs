@@ -73,7 +73,7 @@ impl Compressors {
             }
             Object::Workload(workload) => Body::Workload(self.workloads.compress(workload)),
             Object::Pod(pod) => Body::Pod(self.pod(Arc::unwrap_or_clone(pod))),
-            Object::Namespace(_) => return None,
+            Object::Namespace(_) | Object::RoleObject(_) => return None,
         })
     }
 

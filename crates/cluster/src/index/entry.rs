@@ -58,6 +58,7 @@ impl Version {
             Object::Workload(workload) => of(&workload.metadata),
             Object::Pod(pod) => Self::new(pod.metadata.uid.as_deref(), pod.metadata.resource_version.as_deref()),
             Object::Namespace(namespace) => of(&namespace.metadata),
+            Object::RoleObject(object) => of(&object.metadata),
         }
     }
 

@@ -11,6 +11,7 @@ use super::compressed::Compressed;
 use super::compressors::{Account, Body, PodBody, Template};
 use super::entry::{Entry, Head, Version};
 use super::object::{Kind, ObjectId};
+use super::role_objects::RoleObjects;
 use super::sorted_vec::SortedVec;
 
 /// How many templates a new pod is compared with: during a rollout there are two, and each further
@@ -45,7 +46,7 @@ impl Identity {
             Kind::ServiceAccount => &self.service_account.as_ref()?.head,
             Kind::Workload(_) => &self.workloads.find(id)?.head,
             Kind::Pod => &self.pods.find(id)?.head,
-            Kind::Namespace => return None,
+            Kind::Namespace | Kind::RoleObject(_) => return None,
         };
         Some(head.version())
     }
@@ -80,7 +81,7 @@ impl Identity {
                     self.templates = Vec::new();
                 }
             }
-            Kind::Namespace => {}
+            Kind::Namespace | Kind::RoleObject(_) => {}
         }
         None
     }
@@ -98,14 +99,17 @@ impl Identity {
         self.templates.push(Arc::clone(template));
     }
 
-    /// Everything about it; `None` if an object cannot be decompressed.
-    pub(crate) fn decompress(&self, base: Snapshot) -> Option<Snapshot> {
+    /// Everything about it, with the roles of its bindings resolved; `None` if an object cannot be
+    /// decompressed.
+    pub(crate) fn decompress(&self, base: Snapshot, roles: &RoleObjects) -> Option<Snapshot> {
         let account = match &self.service_account {
             Some(account) => Some(Arc::new(Arc::unwrap_or_clone(account.body.decompress()?).into())),
             None => None,
         };
+        let mut bindings: Vec<Arc<PodIdentityBinding>> = all(&self.bindings)?;
+        bindings.iter_mut().for_each(|binding| roles.resolve(binding, base.config.settings.account.as_ref()));
         Some(Snapshot {
-            bindings: all(&self.bindings)?,
+            bindings,
             service_account: account,
             workloads: all(&self.workloads)?,
             pods: self.decompress_pods(&base.namespace)?,

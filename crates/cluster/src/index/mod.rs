@@ -12,15 +12,16 @@ mod entry;
 mod identity;
 mod locations;
 mod object;
+mod role_objects;
 mod sorted_vec;
 mod status_totals;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
-use podidentity_core::objects::Namespace;
+use podidentity_core::objects::{Namespace, RoleObjectKind};
 use podidentity_core::snapshot::{Config, Snapshot};
 
 use self::compressed::Compressed;
@@ -28,6 +29,7 @@ use self::compressors::Compressors;
 use self::entry::{Head, Version};
 use self::identity::Identity;
 use self::locations::Locations;
+use self::role_objects::RoleObjects;
 
 pub use self::object::{IdentityKey, Kind, Object, ObjectId};
 pub use self::status_totals::{ConditionKey, StatusTotals};
@@ -38,6 +40,7 @@ struct State {
     /// By namespace, then by service account.
     identities: HashMap<String, HashMap<Arc<str>, Identity>>,
     locations: Locations,
+    role_objects: RoleObjects,
     compressors: Compressors,
     status_totals: StatusTotals,
 }
@@ -68,6 +71,12 @@ impl Index {
         }
     }
 
+    /// Says that the index will have the objects of these kinds that `spec.roleRef` may refer to. Until
+    /// then it relies on what the operator has recorded.
+    pub fn watches_role_objects(&self, kinds: &BTreeSet<RoleObjectKind>) {
+        self.lock().role_objects.watch(kinds);
+    }
+
     /// Removes an object (unless another one has taken its name) and returns the identities that it
     /// concerned, if they are bound or were until now: an identity that no binding names any more
     /// is to be forgotten.
@@ -81,6 +90,7 @@ impl Index {
         let state = self.lock();
         match kind {
             Kind::Namespace => state.namespaces.keys().map(|name| ObjectId::of_namespace(name)).collect(),
+            Kind::RoleObject(kind) => state.role_objects.of(kind, within),
             _ => state.locations.of(kind, within),
         }
     }
@@ -116,10 +126,11 @@ impl Index {
     pub fn look(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
         let state = self.lock();
         let identity = state.identities.get(&key.namespace)?.get(key.service_account.as_str())?;
-        identity.decompress(Snapshot {
+        let base = Snapshot {
             namespace_object: state.namespaces.get(&key.namespace).cloned(),
             ..Snapshot::empty(&key.namespace, &key.service_account, now, config)
-        })
+        };
+        identity.decompress(base, &state.role_objects)
     }
 
     /// The bindings of one identity, without the rest of it.
@@ -142,6 +153,10 @@ impl State {
             self.namespaces.insert(id.name.clone(), namespace);
             return self.bound_in(&id.name).collect();
         }
+        if let Object::RoleObject(object) = object {
+            let referring = self.role_objects.insert(id, object);
+            return self.bound_by(&referring);
+        }
         let Some(name) = object.service_account() else { return self.delete(&id, None) };
         let account = self.account(&id.namespace, name);
         let version = Version::of(&object);
@@ -158,6 +173,7 @@ impl State {
         let name = self.locations.set(&id, Arc::clone(&account));
         if let Object::Binding(binding) = &object {
             self.status_totals.add(binding);
+            self.role_objects.refer(&id, binding);
         }
         let Some(body) = self.compressors.compress(object) else { return affected };
         let head = Head::new(id.kind, name, version);
@@ -173,6 +189,10 @@ impl State {
             self.namespaces.remove(&id.name);
             return self.bound_in(&id.name).collect();
         }
+        if let Kind::RoleObject(_) = id.kind {
+            let referring = self.role_objects.remove(id);
+            return self.bound_by(&referring);
+        }
         let Some(account) = self.locations.get(id) else { return Vec::new() };
         let identity = self.identity(&id.namespace, &account);
         let entry = identity.version(id).and_then(Version::uid);
@@ -184,6 +204,7 @@ impl State {
         let emptied = identity.is_empty();
         if let Some(binding) = removed {
             self.uncount(&binding);
+            self.role_objects.forget(id);
         }
         self.locations.remove(id);
         if emptied && let Some(accounts) = self.identities.get_mut(&id.namespace) {
@@ -218,6 +239,12 @@ impl State {
         identity
             .is_bound()
             .then(|| IdentityKey { namespace: namespace.to_owned(), service_account: service_account.to_owned() })
+    }
+
+    /// The identities that these bindings name.
+    fn bound_by(&self, bindings: &[ObjectId]) -> Vec<IdentityKey> {
+        let key = |id: &ObjectId| self.if_bound(&id.namespace, &*self.locations.get(id)?);
+        bindings.iter().filter_map(key).collect()
     }
 
     fn bound_in(&self, namespace: &str) -> impl Iterator<Item = IdentityKey> {

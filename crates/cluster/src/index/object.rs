@@ -6,7 +6,8 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podidentity_api::PodIdentityBinding;
 use podidentity_core::objects::{
-    Namespace, ObservedAccount, ObservedBinding, ObservedPod, Pod, ServiceAccount, Workload, WorkloadKind,
+    Namespace, ObservedAccount, ObservedBinding, ObservedPod, Pod, RoleObject, RoleObjectKind, ServiceAccount,
+    Workload, WorkloadKind,
 };
 
 use crate::queue::ready::Fair;
@@ -45,6 +46,8 @@ pub enum Object {
     Pod(Arc<Pod>),
     /// A namespace.
     Namespace(Arc<Namespace>),
+    /// What a binding's `roleRef` may refer to.
+    RoleObject(Arc<RoleObject>),
 }
 
 /// The kinds that are watched.
@@ -60,6 +63,8 @@ pub enum Kind {
     Pod,
     /// Namespace
     Namespace,
+    /// ConfigMap, or a Role of ACK or Crossplane
+    RoleObject(RoleObjectKind),
 }
 
 impl Kind {
@@ -71,6 +76,7 @@ impl Kind {
             Self::Workload(kind) => kind.as_str(),
             Self::Pod => "Pod",
             Self::Namespace => "Namespace",
+            Self::RoleObject(kind) => kind.qualified(),
         }
     }
 }
@@ -100,6 +106,11 @@ impl Object {
     /// A pod, without the fields that no decision reads.
     pub fn pod(pod: ObservedPod) -> Self {
         Self::Pod(Arc::new(Pod::from(pod).slim()))
+    }
+
+    /// What a binding's `roleRef` may refer to.
+    pub fn role_object<R: Into<RoleObject>>(object: R) -> Self {
+        Self::RoleObject(Arc::new(object.into()))
     }
 
     /// A workload, without the fields that no decision reads.
@@ -135,6 +146,7 @@ impl Object {
                 name: pod.name().to_owned(),
             },
             Self::Namespace(namespace) => ObjectId::of(Kind::Namespace, &namespace.metadata),
+            Self::RoleObject(object) => ObjectId::of(Kind::RoleObject(object.kind), &object.metadata),
         }
     }
 
@@ -145,7 +157,7 @@ impl Object {
             Self::ServiceAccount(account) => account.metadata.name.as_deref(),
             Self::Workload(workload) => workload.service_account(),
             Self::Pod(pod) => Some(pod.spec.service_account()),
-            Self::Namespace(_) => None,
+            Self::Namespace(_) | Self::RoleObject(_) => None,
         }
     }
 }

@@ -239,7 +239,7 @@ fn with_role(objects: &[Object], settings: &Settings) -> Identities {
                 annotated_role(account, settings).is_some() || slip::means_role(account, settings)
             }
             Object::Workload(workload) => slip::template_means_role(&workload.template, settings),
-            Object::Pod(_) | Object::Namespace(_) => false,
+            Object::Pod(_) | Object::Namespace(_) | Object::RoleObject(_) => false,
         };
         if let Some(account) = object.service_account().filter(|_| has_role) {
             found.entry(object.id().namespace).or_default().insert(account.to_owned());

@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! scope (whole cluster, some namespaces) ──► streams, one for each kind ──► decode (one bad object spoils no list) ──► index
-//!                                       └──► argo_rollouts, while their definition is installed
+//!                                       └──► optional: custom resources of other tools, while their definition is installed
 //! ```
 
-pub mod argo_rollouts;
 pub mod decode;
+mod optional;
+mod role_objects;
 pub mod scope;
 mod streams;
 

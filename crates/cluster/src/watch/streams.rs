@@ -3,7 +3,7 @@
 //! Each stream has its own backoff; it logs an error and never stops the others. An object that
 //! cannot be decoded does not stop its stream.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,14 +14,16 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
 use podidentity_core::objects::{
-    DaemonSet, Deployment, Namespace, ObservedAccount, ObservedBinding, ObservedPod, StatefulSet, WorkloadKind,
+    DaemonSet, Deployment, Namespace, ObservedAccount, ObservedBinding, ObservedPod, RoleObjectKind, Rollout,
+    StatefulSet, WorkloadKind,
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-use super::argo_rollouts;
 use super::decode::Decoded;
+use super::optional::Optional;
+use super::role_objects;
 use super::scope::{self, WatchScope};
 use crate::http::heartbeat::Heartbeats;
 use crate::http::layers::with_heartbeat;
@@ -45,12 +47,13 @@ pub struct Listeners {
 }
 
 /// The streams of all kinds, and a future that is ready when each of them has delivered its first
-/// full list.
+/// full list. `role_objects`: the kinds of objects that are watched for `spec.roleRef`.
 pub fn streams(
     client: &Client,
     index: &Index,
     listeners: &Listeners,
     scope: &WatchScope,
+    role_objects: &BTreeSet<RoleObjectKind>,
 ) -> (Vec<BoxFuture<'static, ()>>, BoxFuture<'static, ()>) {
     let source =
         Source { client: client.clone(), index: index.clone(), listeners: listeners.clone(), scope: scope.clone() };
@@ -61,9 +64,20 @@ pub fn streams(
     all.extend(source.watch::<DaemonSet>(Kind::Workload(WorkloadKind::DaemonSet), Object::workload));
     all.extend(source.watch::<ObservedPod>(Kind::Pod, Object::pod));
     all.extend(source.namespaces());
-    all.push(argo_rollouts::rollouts(&source));
+    all.push(argo_rollouts().stream(&source));
+    all.extend(role_objects::streams(&source, role_objects));
     let (streams, listed): (Vec<_>, Vec<_>) = all.into_iter().unzip();
     (streams, join_all(listed).map(|_| ()).boxed())
+}
+
+fn argo_rollouts() -> Optional {
+    Optional {
+        kind: Kind::Workload(WorkloadKind::Rollout),
+        api_version: "argoproj.io/v1alpha1",
+        plural: "rollouts",
+        definition: "rollouts.argoproj.io".to_owned(),
+        streams: |source| source.watch::<Rollout>(Kind::Workload(WorkloadKind::Rollout), Object::workload),
+    }
 }
 
 /// The objects of one kind that cannot be decoded and are left out.
@@ -101,6 +115,15 @@ impl Source {
         self.scope.parts().into_iter().map(stream).collect()
     }
 
+    /// The stream that keeps the objects of a cluster-scoped kind.
+    pub(crate) fn watch_cluster<K>(&self, kind: Kind, object: fn(K) -> Object) -> Stream
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let api = Api::all(self.client(kind.as_str()));
+        self.stream(api, None, kind, object, &Undecodable::default())
+    }
+
     /// The client for one stream of a kind.
     pub(crate) fn client(&self, kind: &'static str) -> Client {
         let bounded = with_bounded_pages(&with_retry(&self.client, Retry::FurtherPages));
@@ -111,8 +134,7 @@ impl Source {
         let poll = |part: Option<String>| {
             let Some(name) = part else {
                 let object = |it: Namespace| Object::Namespace(Arc::new(it));
-                let api = Api::all(self.client(Kind::Namespace.as_str()));
-                return self.stream(api, None, Kind::Namespace, object, &Undecodable::default());
+                return self.watch_cluster::<Namespace>(Kind::Namespace, object);
             };
             let (sender, listed) = oneshot::channel();
             (scope::poll_namespace(self.clone(), name, sender).boxed(), listed)

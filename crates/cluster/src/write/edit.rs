@@ -3,6 +3,7 @@
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource as _};
 use podidentity_api::{PodIdentityBinding, names};
+use podidentity_core::role::release_value;
 use serde_json::{Value, json};
 
 use crate::http::error::{Meaning, message};
@@ -79,8 +80,7 @@ fn patch(binding: &PodIdentityBinding, edit: Edit) -> Value {
     let meta = binding.meta();
     let mut patch = match edit {
         Edit::Release => {
-            let generation = meta.generation.unwrap_or_default().to_string();
-            json!({"metadata": {"annotations": {names::RELEASE_ANNOTATION: generation}}})
+            json!({"metadata": {"annotations": {names::RELEASE_ANNOTATION: release_value(binding)}}})
         }
         Edit::Suspend(suspend) => json!({"spec": {"suspend": suspend}}),
     };

@@ -11,6 +11,7 @@ mod observed_pod;
 mod owner;
 mod pod;
 mod reveal;
+mod role_object;
 mod volume;
 mod workload;
 
@@ -27,6 +28,9 @@ pub use pod::{
     PodSecurityContext, PodSpec, SecurityContext, SharedMeta,
 };
 pub use reveal::{KeySource, Revealed, Value};
+pub use role_object::{
+    Ack, Crossplane, ObservedConfigMap, ObservedRole, RoleApi, RoleObject, RoleObjectKind, Upbound, UpboundNamespaced,
+};
 pub use volume::{
     ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, ServiceAccountToken, Volume, VolumeDevice,
     VolumeMount,

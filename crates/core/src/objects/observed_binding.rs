@@ -66,11 +66,10 @@ impl<'de> Deserialize<'de> for ObservedBinding {
 
 /// The fields of a spec that can be decoded; the others are as if they were not set.
 fn salvaged(stored: &Map<String, Value>) -> serde_json::Result<PodIdentityBindingSpec> {
-    let required = ["serviceAccountName", "roleArn"];
-    let missing = required.into_iter().find(|key| !stored.contains_key(*key));
+    let missing = Some("serviceAccountName").filter(|key| !stored.contains_key(*key));
     let invalid = |field: &str, problem: String| InvalidSpec { field: field.to_owned(), problem };
     let mut undecodable = missing.map(|key| invalid(key, "is missing".to_owned()));
-    let mut kept = json!({"serviceAccountName": "", "roleArn": ""});
+    let mut kept = json!({"serviceAccountName": ""});
     for (key, value) in stored {
         let mut with_it = kept.clone();
         with_it[key] = value.clone();
@@ -119,8 +118,6 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let found = read(&json!({"serviceAccountName": "app"}), &Value::Null);
-        assert_eq!(found.spec.undecodable.unwrap().to_string(), "spec.roleArn: is missing");
         let found = read(&json!("nonsense"), &Value::Null);
         assert_eq!(found.spec.undecodable.unwrap().to_string(), "spec.serviceAccountName: is missing");
     }

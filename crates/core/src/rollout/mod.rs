@@ -27,6 +27,7 @@ use crate::injection::Refusal;
 use crate::mark::RollMark;
 use crate::objects::{Workload, WorkloadKind};
 use crate::restart_record::Records;
+use crate::role::release_value;
 use crate::selector;
 use crate::settings::Settings;
 use crate::verify::{JudgedPod, next_pod_refusal};
@@ -307,11 +308,10 @@ pub(crate) fn is_selected(workload: &Workload, rollout: &Rollout) -> bool {
     selector::matches(&rollout.workload_selector, &workload.labels)
 }
 
-/// Whether the binding's release annotation names its present generation.
+/// Whether the binding's release annotation names what it declares now.
 pub(crate) fn is_released(binding: &PodIdentityBinding) -> bool {
     let released = binding.metadata.annotations.as_ref().and_then(|all| all.get(names::RELEASE_ANNOTATION));
-    let generation = binding.metadata.generation.map(|generation| generation.to_string());
-    released.is_some() && released == generation.as_ref()
+    released.is_some_and(|released| *released == release_value(binding))
 }
 
 impl Judge<'_> {

@@ -49,7 +49,8 @@ pub(super) fn bounded(mut status: PodIdentityBindingStatus) -> PodIdentityBindin
         identity.audience.iter_mut().for_each(cut);
     }
     let account = it.service_account.iter_mut().filter_map(|account| account.written_role_arn.as_mut());
-    let values = [&mut it.role_arn, &mut it.last_verified_role_arn, &mut it.subject, &mut it.audience, &mut it.issuer];
+    let roles = [&mut it.declared_role_arn, &mut it.role_arn, &mut it.last_verified_role_arn];
+    let values = roles.into_iter().chain([&mut it.subject, &mut it.audience, &mut it.issuer]);
     values.into_iter().flatten().chain(account).for_each(cut);
     status
 }

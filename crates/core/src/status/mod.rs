@@ -104,7 +104,15 @@ pub fn statuses<'a>(
     assessment: &'a Assessment,
     outcome: &Outcome,
 ) -> Vec<(&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
-    let of_case = assessment.owner.iter().map(|case| (&case.binding, of_owner(snapshot, case, outcome)));
+    let of_case = assessment.owner.iter().map(|case| {
+        // Without a role there is nothing to judge pods by.
+        let status = if case.expected.identity.role_arn.is_empty() && case.invalid.is_none() {
+            bare(snapshot, &case.binding, &summary(snapshot, case, outcome))
+        } else {
+            of_owner(snapshot, case, outcome)
+        };
+        (&case.binding, status)
+    });
     let waiting = assessment.waiting.iter().enumerate().map(|(index, binding)| {
         // Of a thousand bindings not all are to be written anew when another one of them becomes
         // the owner.
@@ -142,7 +150,7 @@ fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingSta
         (
             conditions,
             status.observed_generation,
-            status.role_arn.clone(),
+            (status.declared_role_arn.clone(), status.role_arn.clone()),
             status.service_account.clone(),
             status.rollback.clone(),
             status.reverted.clone(),
@@ -164,10 +172,16 @@ fn bare(snapshot: &Snapshot, binding: &PodIdentityBinding, summary: &Summary) ->
     PodIdentityBindingStatus {
         observed_generation: generation,
         conditions: conditions::bare(summary, &old.conditions, generation, snapshot.now),
+        declared_role_arn: declared_role(binding),
         last_verified_role_arn: old.last_verified_role_arn,
         last_verified_identity: old.last_verified_identity,
         ..PodIdentityBindingStatus::default()
     }
+}
+
+/// The ARN of the declared role, where it is known.
+fn declared_role(binding: &PodIdentityBinding) -> Option<String> {
+    Some(&binding.spec.role_arn).filter(|role| !role.is_empty()).cloned()
 }
 
 fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityBindingStatus {
@@ -189,6 +203,7 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
     PodIdentityBindingStatus {
         observed_generation: generation,
         conditions: conditions::of(&summary, case, &counts, &old.conditions, generation, snapshot.now),
+        declared_role_arn: declared_role(binding),
         role_arn: case.account.role_in_force.clone(),
         last_verified_role_arn: if proven {
             Some(case.expected.identity.role_arn.clone())

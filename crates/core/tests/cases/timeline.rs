@@ -12,6 +12,7 @@ use podidentity_core::assess::Assessment;
 use podidentity_core::objects::{ServiceAccount, Workload};
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
 use podidentity_core::plan::plan;
+use podidentity_core::role::release_value;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::{deletion_events, reports, step_events, transitions};
 use podidentity_core::step::Step;
@@ -39,6 +40,14 @@ enum Entry {
     RemoveKey(String),
     /// A binding is created or its spec changed: these fields.
     Bind { name: String, spec: Map<String, Value> },
+    /// The operator is started with `--aws-account`.
+    AwsAccount(String),
+    /// The object that bindings refer to is made or changed.
+    RoleObject { role: Option<String>, problem: Option<String> },
+    /// It is deleted.
+    DeleteRoleObject,
+    /// The operator is started without `--role-references`.
+    ReferencesNotWatched,
     /// A binding is deleted.
     Unbind(String),
     /// A binding's annotation releases its present generation.
@@ -172,10 +181,16 @@ impl Story {
             }
             Entry::RemoveKey(key) => cluster.remove_key(&format!("eks.amazonaws.com/{key}")),
             Entry::Bind { name, spec } => bind(cluster, &name, spec),
+            Entry::AwsAccount(account) => cluster.roles.account = Some(account.parse().unwrap()),
+            Entry::RoleObject { role, problem } => {
+                cluster.roles.set(role.map(|role| arn(&role)).as_deref(), problem.as_deref());
+            }
+            Entry::DeleteRoleObject => cluster.roles.delete(),
+            Entry::ReferencesNotWatched => cluster.roles.watched = false,
             Entry::Unbind(name) => cluster.delete_binding(&name),
             Entry::Release(name) => {
-                let generation = cluster.bindings[&name].metadata.generation.unwrap_or_default().to_string();
-                cluster.annotate_binding(&name, names::RELEASE_ANNOTATION, &generation);
+                let release = release_value(&cluster.roles.resolved(&cluster.bindings[&name]));
+                cluster.annotate_binding(&name, names::RELEASE_ANNOTATION, &release);
             }
             Entry::Deploy { name, replicas } => {
                 cluster.deploy(&name, replicas);
@@ -333,7 +348,11 @@ fn merge(base: &mut Value, patch: Value) {
     match (base, patch) {
         (Value::Object(base), Value::Object(patch)) => {
             for (key, value) in patch {
-                merge(base.entry(key).or_insert(Value::Null), value);
+                if value.is_null() {
+                    base.remove(&key);
+                } else {
+                    merge(base.entry(key).or_insert(Value::Null), value);
+                }
             }
         }
         (base, patch) => *base = patch,

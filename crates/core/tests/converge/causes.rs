@@ -4,6 +4,7 @@ use podidentity_api::names::{self, condition};
 use podidentity_api::{FailurePolicy, RolloutPolicy};
 use podidentity_core::account::AccountState;
 use podidentity_core::assess::{Assessment, Case};
+use podidentity_core::role::release_value;
 use podidentity_core::rollout::{Cause, Phase, WorkloadVerdict};
 use proptest::prelude::*;
 
@@ -42,10 +43,11 @@ pub fn explain_everything(world: &World) -> Result<(), TestCaseError> {
 
 /// Whether the operator, or somebody who needs no telling, still has to do something.
 fn lasts(cause: &str) -> bool {
-    [REFUSED_BY_AWS, NO_ACCOUNT, UNMANAGED, SHORT, UNREADY, DOWN, ENDLESS].contains(&cause)
+    [REFUSED_BY_AWS, NO_ROLE, NO_ACCOUNT, UNMANAGED, SHORT, UNREADY, DOWN, ENDLESS].contains(&cause)
 }
 
 const REFUSED_BY_AWS: &str = "AWS does not let it assume the role, or cannot be asked";
+const NO_ROLE: &str = "what it refers to has no role";
 const NO_ACCOUNT: &str = "the service account does not exist";
 const UNMANAGED: &str = "a pod of no workload lacks the identity";
 const SHORT: &str = "pods are missing";
@@ -63,6 +65,7 @@ fn of_binding(world: &World, case: &Case) -> Vec<&'static str> {
         (case.binding.spec.suspend, "it is suspended"),
         (rollout.policy == RolloutPolicy::Never, "it never restarts"),
         (rollout.policy == RolloutPolicy::Manual && !is_released(case), "it waits to be released"),
+        (case.binding.spec.unresolved.is_some(), NO_ROLE),
         (case.preflight.forbids(), REFUSED_BY_AWS),
         (world.cluster.account.is_none(), NO_ACCOUNT),
         (is_foreign(world), "somebody else owns the annotation"),
@@ -83,7 +86,7 @@ fn of_binding(world: &World, case: &Case) -> Vec<&'static str> {
 fn is_released(case: &Case) -> bool {
     let annotations = case.binding.metadata.annotations.as_ref();
     let released = annotations.and_then(|all| all.get(names::RELEASE_ANNOTATION));
-    released.is_some() && released == case.binding.metadata.generation.map(|it| it.to_string()).as_ref()
+    released.is_some_and(|released| *released == release_value(&case.binding))
 }
 
 /// Whether another manager has a say in the role, or had one until it was seen last.

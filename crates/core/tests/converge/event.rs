@@ -7,7 +7,7 @@ use podidentity_api::{
 use proptest::prelude::*;
 
 use crate::pace;
-use crate::sim::{PodTrouble, UnmanagedKind};
+use crate::sim::{PodTrouble, UnmanagedKind, reference};
 use crate::world::{Part, ROLES, WORKLOADS};
 
 /// Something that happens.
@@ -17,6 +17,8 @@ pub enum Event {
     DeleteBinding(usize),
     /// The spec of a binding is changed.
     Spec(usize, SpecChange),
+    /// The object that bindings refer to has this role, or none, or goes.
+    RoleObject(Option<Option<usize>>),
     /// A person releases the present generation.
     Release(usize),
     CreateAccount,
@@ -88,6 +90,8 @@ pub enum SpecChange {
     Windows(usize),
     /// The interval, in seconds.
     Interval(Option<i64>),
+    /// The role is that of the object that it refers to.
+    Refer,
 }
 
 impl SpecChange {
@@ -110,6 +114,7 @@ impl SpecChange {
             Self::Deletion(policy) => spec.deletion_policy = policy,
             Self::Preflight(policy) => spec.preflight = policy,
             Self::Windows(which) => spec.rollout.windows = pace::windows(which),
+            Self::Refer => (spec.role_arn, spec.role_ref) = (String::new(), Some(reference())),
             Self::Interval(seconds) => spec.rollout.interval = seconds.map(|seconds| format!("{seconds}s")),
         }
     }
@@ -190,6 +195,7 @@ fn spec_change() -> impl Strategy<Value = SpecChange> {
         proptest::option::of(preflight()).prop_map(SpecChange::Preflight),
         (0..pace::WINDOWS).prop_map(SpecChange::Windows),
         proptest::option::of(prop_oneof![Just(30), Just(600), Just(7200)]).prop_map(SpecChange::Interval),
+        Just(SpecChange::Refer),
     ]
 }
 
@@ -271,6 +277,11 @@ fn of_identity() -> impl Strategy<Value = Event> {
         1 => binding.clone().prop_map(Event::DeleteBinding),
         5 => (binding.clone(), spec_change()).prop_map(|(name, change)| Event::Spec(name, change)),
         1 => binding.prop_map(Event::Release),
+        2 => prop_oneof![
+            6 => (0..ROLES.len()).prop_map(|role| Event::RoleObject(Some(Some(role)))),
+            1 => Just(Event::RoleObject(Some(None))),
+            1 => Just(Event::RoleObject(None)),
+        ],
         3 => Just(Event::CreateAccount),
         1 => prop_oneof![
             Just(Event::DeleteAccount), Just(Event::RemoveAnnotation), Just(Event::OverwriteAnnotation), Just(Event::CoOwn)
@@ -327,6 +338,9 @@ pub fn beginning() -> impl Strategy<Value = Vec<Event>> {
             Event::Bind(0, 1),
         ]),
         1 => spec_change().prop_map(|change| vec![Event::Spec(0, change), Event::Bind(0, 1)]),
+        1 => Just(vec![
+            Event::RoleObject(Some(Some(0))), Event::Spec(0, SpecChange::Refer), Event::RoleObject(Some(Some(1))),
+        ]),
         1 => any::<bool>().prop_map(|refuses| vec![
             Event::Spec(0, SpecChange::Preflight(Some(PreflightPolicy::Require))),
             Event::Aws(Aws::Refuses(1, refuses)),

@@ -26,7 +26,7 @@ pub fn check(world: &mut World) -> Result<(), TestCaseError> {
     prop_assert_eq!(last.shown().collect::<Vec<_>>(), Vec::<&Step>::new(), "the next plan is empty");
     let rolls = world.cluster.rolls;
     for binding in world.cluster.bindings.values() {
-        status_is_true(world, binding)?;
+        status_is_true(world, &world.cluster.roles.resolved(binding))?;
     }
     claims_are_told(world)?;
     causes::explain_everything(world)?;
@@ -76,7 +76,9 @@ fn claims_are_told(world: &World) -> Result<(), TestCaseError> {
     let status = owner.status.as_ref().unwrap();
     if has(status, condition::SERVICE_ACCOUNT_ANNOTATED) {
         let rollback = status.rollback.as_ref().map(|rollback| rollback.to.as_str());
-        prop_assert_eq!(world.cluster.role(), Some(rollback.unwrap_or(&owner.spec.role_arn)));
+        // While it is not known which role is declared, the one before stays.
+        let known = owner.spec.unresolved.is_none();
+        prop_assert!(!known || world.cluster.role() == Some(rollback.unwrap_or(&owner.spec.role_arn)));
     }
     Ok(())
 }

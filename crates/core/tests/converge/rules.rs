@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use podidentity_api::PodIdentityBinding;
+use podidentity_api::{PodIdentityBinding, RollbackStatus};
 use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::claim::Claim;
 use podidentity_core::objects::Workload;
 use podidentity_core::plan::{Plan, Step};
+use podidentity_core::role::is_indirect;
 use podidentity_core::rollout::{Cause, Phase, WorkloadVerdict};
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::Report;
@@ -47,7 +48,8 @@ fn writes_what_is_wanted(case: &Case, plan: &Plan) {
     let status = binding.status.as_ref();
     let rollback = status.and_then(|status| status.rollback.as_ref());
     let rollback = rollback.filter(|rollback| Some(rollback.generation) == binding.metadata.generation);
-    let wanted = rollback.map_or(&binding.spec.role_arn, |rollback| &rollback.to);
+    let same_role = |it: &&RollbackStatus| !is_indirect(binding) || it.from == binding.spec.role_arn;
+    let wanted = rollback.filter(same_role).map_or(&binding.spec.role_arn, |rollback| &rollback.to);
     for step in &plan.steps {
         let Step::Annotate { annotations, .. } = step else { continue };
         assert_eq!(annotations.get(ROLE_KEY), Some(wanted), "only the role that is wanted now is ever written");
@@ -202,7 +204,9 @@ fn demanded_roles(binding: &PodIdentityBinding) -> Vec<&str> {
     let Some(status) = &binding.status else { return Vec::new() };
     let (None, Some(in_force)) = (&binding.metadata.deletion_timestamp, &status.role_arn) else { return Vec::new() };
     let rolled_back = status.rollback.as_ref().filter(|it| Some(it.generation) == binding.metadata.generation);
-    vec![in_force, rolled_back.map_or(&binding.spec.role_arn, |it| &it.to)]
+    // The policy cannot see what a binding refers to.
+    let declared = if is_indirect(binding) { status.declared_role_arn.as_ref() } else { Some(&binding.spec.role_arn) };
+    [Some(in_force), rolled_back.map(|it| &it.to).or(declared)].into_iter().flatten().map(String::as_str).collect()
 }
 
 /// Since the world was left alone, no workload was restarted more often than a day allows.

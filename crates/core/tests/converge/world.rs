@@ -8,6 +8,7 @@ use podidentity_core::assess::Assessment;
 use podidentity_core::objects::{Pod, ServiceAccount, Workload, WorkloadKind};
 use podidentity_core::outcome::{Outcome, ProblemKind};
 use podidentity_core::plan::{Plan, Step, plan};
+use podidentity_core::role::release_value;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::reports;
 
@@ -77,10 +78,12 @@ impl World {
             Event::Bind(name, role) => cluster.bind(BINDINGS[name], ROLES[role]),
             Event::DeleteBinding(name) => cluster.delete_binding(BINDINGS[name]),
             Event::Spec(name, change) => cluster.edit_binding(BINDINGS[name], |spec| change.make(spec)),
+            Event::RoleObject(None) => cluster.roles.delete(),
+            Event::RoleObject(Some(role)) => cluster.roles.set(role.map(|role| ROLES[role]), None),
             Event::Release(name) => {
                 let binding = cluster.bindings.get(BINDINGS[name]);
-                let generation = binding.and_then(|it| it.metadata.generation).unwrap_or_default().to_string();
-                cluster.annotate_binding(BINDINGS[name], names::RELEASE_ANNOTATION, &generation);
+                let release = binding.map(|it| release_value(&cluster.roles.resolved(it))).unwrap_or_default();
+                cluster.annotate_binding(BINDINGS[name], names::RELEASE_ANNOTATION, &release);
             }
             Event::CreateAccount => cluster.create_account(),
             Event::DeleteAccount => cluster.delete_account(),
@@ -236,7 +239,7 @@ impl World {
         let is_it = |it: &Arc<PodIdentityBinding>| it.metadata.name.as_deref() == Some(name);
         bindings.retain(|it| !is_it(it) || self.cluster.bindings.contains_key(name));
         for seen in bindings.iter_mut().filter(|it| is_it(it)) {
-            *seen = Arc::new(self.cluster.bindings[name].clone());
+            *seen = self.cluster.roles.resolved(&self.cluster.bindings[name]);
         }
     }
 

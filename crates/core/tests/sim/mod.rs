@@ -15,6 +15,7 @@ mod account;
 mod controllers;
 mod object;
 mod pod;
+mod role;
 mod server;
 mod sts;
 mod unmanaged;
@@ -32,6 +33,7 @@ use podidentity_core::snapshot::{Config, Snapshot};
 
 pub use account::Account;
 pub use pod::PodState;
+pub use role::{Roles, reference};
 pub use server::{Faults, Refusal};
 pub use sts::{Asked, Sts};
 pub use unmanaged::{Unmanaged, UnmanagedKind};
@@ -49,6 +51,8 @@ pub struct Cluster {
     counter: u64,
     pub account: Option<Account>,
     pub bindings: BTreeMap<String, PodIdentityBinding>,
+    /// What their roles come to, where they do not name an ARN.
+    pub roles: Roles,
     pub workloads: BTreeMap<String, Workload>,
     /// Pods of no workload.
     pub unmanaged: Vec<Unmanaged>,
@@ -91,6 +95,7 @@ impl Cluster {
             counter: 0,
             account: None,
             bindings: BTreeMap::new(),
+            roles: Roles::default(),
             workloads: BTreeMap::new(),
             unmanaged: Vec::new(),
             webhook: true,
@@ -195,7 +200,7 @@ impl Cluster {
                 ..Config::default()
             }),
             namespace_object: self.grants.as_deref().map(|grants| Arc::new(namespace(grants))),
-            bindings: self.bindings.values().cloned().map(Arc::new).collect(),
+            bindings: self.bindings.values().map(|binding| self.roles.resolved(binding)).collect(),
             service_account: self.account.as_ref().map(|account| Arc::new(account.object())),
             workloads,
             pods,

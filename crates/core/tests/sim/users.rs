@@ -77,6 +77,7 @@ impl Cluster {
         });
         if binding.spec.role_arn != role {
             binding.spec.role_arn = role.into();
+            (binding.spec.role, binding.spec.role_ref) = (None, None);
             binding.metadata.generation = binding.metadata.generation.map(|generation| generation + 1);
         }
         binding.metadata.resource_version = Some(version.to_string());

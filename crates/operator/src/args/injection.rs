@@ -2,7 +2,7 @@
 
 use clap::Args;
 use podidentity_core::injection::MIN_TOKEN_EXPIRATION;
-use podidentity_core::settings::{ComposeRole, Settings};
+use podidentity_core::settings::{AwsAccount, Settings, partition};
 
 use super::values;
 
@@ -50,7 +50,7 @@ pub(crate) struct InjectionArgs {
     /// Account, or PARTITION:ACCOUNT, with which the webhook completes a role that an annotation gives by its name or path
     /// (its flag --compose-role-arn, which asks the instance metadata service for both).
     #[arg(long, env = "PODIDENTITY_COMPOSE_ROLE_ARN", value_name = "ACCOUNT")]
-    compose_role_arn: Option<ComposeRole>,
+    compose_role_arn: Option<AwsAccount>,
 
     /// Whether the webhook injects AWS_STS_REGIONAL_ENDPOINTS by default (its flag --sts-regional-endpoint).
     #[arg(long, env = "PODIDENTITY_STS_REGIONAL_ENDPOINT")]
@@ -60,6 +60,14 @@ pub(crate) struct InjectionArgs {
     /// metadata service.
     #[arg(long, env = "PODIDENTITY_IMDS_OPEN_TO_PODS")]
     imds_open_to_pods: bool,
+
+    /// The AWS account of this cluster, 12 digits: bindings that name a role by spec.role get the role of this account.
+    #[arg(long, env = "PODIDENTITY_AWS_ACCOUNT", value_name = "ACCOUNT", help_heading = "Roles")]
+    aws_account: Option<AwsAccount>,
+
+    /// The AWS partition of that account, for example aws-cn.
+    #[arg(long, env = "PODIDENTITY_AWS_PARTITION", value_name = "PARTITION", default_value = "aws", value_parser = partition, help_heading = "Roles")]
+    aws_partition: String,
 }
 
 impl InjectionArgs {
@@ -74,6 +82,7 @@ impl InjectionArgs {
             compose_role: self.compose_role_arn.clone(),
             // It is about service accounts without an annotation, which the operator leaves alone.
             entries: None,
+            account: self.aws_account.clone().map(|account| account.in_partition(&self.aws_partition)),
             imds_open_to_pods: self.imds_open_to_pods,
         }
     }

@@ -6,12 +6,14 @@ mod logs;
 mod preflight;
 mod values;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use podidentity_cluster::http::fence::WriteScope;
 use podidentity_cluster::watch::WatchScope;
+use podidentity_core::objects::RoleObjectKind;
 
 pub(crate) use election::ElectionArgs;
 pub(crate) use injection::InjectionArgs;
@@ -46,6 +48,17 @@ pub(crate) struct Args {
     /// podidentity.dev/allowed-role-arns.
     #[arg(long, env = "PODIDENTITY_REQUIRE_GRANTS")]
     pub(crate) require_grants: bool,
+
+    /// Kinds of objects that spec.roleRef of a binding may refer to, separated by commas. Each needs the rights to list and
+    /// watch it: see config/role-references. Default: none.
+    #[arg(
+        long,
+        env = "PODIDENTITY_ROLE_REFERENCES",
+        value_name = "KIND,...",
+        value_delimiter = ',',
+        help_heading = "Roles"
+    )]
+    role_references: Vec<RoleReference>,
 
     /// Only show what would be done.
     #[arg(long, env = "PODIDENTITY_DRY_RUN", value_name = "MODE", default_value = "off", num_args = 0..=1, default_missing_value = "report", require_equals = true)]
@@ -97,6 +110,34 @@ pub(crate) enum DryRun {
     Silent,
 }
 
+/// A kind of object that has the ARN of a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleReference {
+    /// ConfigMap: a key has the ARN.
+    #[value(name = "configmap")]
+    ConfigMap,
+    /// Role of AWS Controllers for Kubernetes (iam.services.k8s.aws).
+    Ack,
+    /// Role of Crossplane's Upbound provider (iam.aws.upbound.io).
+    Upbound,
+    /// Role of Crossplane's Upbound provider, of a namespace (iam.aws.m.upbound.io).
+    UpboundNamespaced,
+    /// Role of Crossplane's classic provider (iam.aws.crossplane.io).
+    Crossplane,
+}
+
+impl From<RoleReference> for RoleObjectKind {
+    fn from(reference: RoleReference) -> Self {
+        match reference {
+            RoleReference::ConfigMap => Self::ConfigMap,
+            RoleReference::Ack => Self::Ack,
+            RoleReference::Upbound => Self::Upbound,
+            RoleReference::UpboundNamespaced => Self::UpboundNamespaced,
+            RoleReference::Crossplane => Self::Crossplane,
+        }
+    }
+}
+
 /// When the metrics of single bindings are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MetricsPerBinding {
@@ -128,9 +169,23 @@ impl Args {
         WatchScope::Namespaces(self.namespaces.iter().cloned().collect())
     }
 
+    /// The kinds of objects that are watched for `spec.roleRef`.
+    pub(crate) fn role_objects(&self) -> BTreeSet<RoleObjectKind> {
+        self.role_references.iter().copied().map(RoleObjectKind::from).collect()
+    }
+
     /// Checks what clap cannot: how the flags fit together.
     pub(crate) fn check(&self) -> Result<(), String> {
-        self.election.check()
+        self.election.check()?;
+        let of_cluster = self.role_objects().into_iter().find(|kind| kind.is_cluster_scoped());
+        match of_cluster.filter(|_| !self.namespaces.is_empty()) {
+            Some(kind) => Err(format!(
+                "--role-references={} needs the whole cluster, because {kind} belongs to no namespace: leave it out, or leave \
+                 --namespaces out",
+                kind.flag()
+            )),
+            None => Ok(()),
+        }
     }
 }
 
@@ -180,6 +235,10 @@ mod tests {
             (&["--metrics-per-binding=yes"], "possible values: auto, on, off"),
             (&["--lease-duration=10s", "--lease-renew-deadline=10s"], "must be shorter than the lease duration"),
             (&["--lease-retry-period=6s"], "at most half of the renew deadline"),
+            (&["--aws-account=1234"], "write its 12 digits"),
+            (&["--aws-account=111122223333", "--aws-partition=AWS"], "for example aws, aws-cn or aws-us-gov"),
+            (&["--role-references=acks"], "possible values: configmap, ack, upbound, upbound-namespaced, crossplane"),
+            (&["--role-references=ack,crossplane", "--namespaces=a"], "needs the whole cluster"),
             (&["--lease-name=My_Lease"], "lower case letters"),
             (&["--log=podidentity=loud"], "for example info,podidentity_cluster=debug"),
             (&["--issuer=oidc.example.com"], "https://"),
@@ -196,6 +255,14 @@ mod tests {
         ] {
             let error = parse(args).map(|_| ()).unwrap_err();
             assert!(error.contains(advice), "{args:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn references_to_roles_are_named_as_messages_name_them() {
+        for kind in RoleObjectKind::ALL {
+            let args = parse(&[&format!("--role-references={}", kind.flag())]).unwrap();
+            assert_eq!(args.role_objects(), BTreeSet::from([kind]));
         }
     }
 

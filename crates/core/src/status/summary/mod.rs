@@ -6,8 +6,7 @@ mod pods;
 mod preflight;
 mod rollout;
 
-use podidentity_api::{PodIdentityBinding, WorkloadState};
-use podidentity_api::{Reason, names};
+use podidentity_api::{PodIdentityBinding, Reason, Unresolved, WorkloadState, names};
 
 use super::{Counts, workloads};
 use crate::assess::{Case, last_verified};
@@ -52,6 +51,7 @@ type Check = fn(&View) -> Option<Summary>;
 const CHECKS: &[Check] = &[
     namespace_terminating,
     invalid_spec,
+    role_not_resolved,
     only_shown,
     role_not_granted,
     write_refused,
@@ -164,6 +164,17 @@ fn namespace_terminating(view: &View) -> Option<Summary> {
 fn invalid_spec(view: &View) -> Option<Summary> {
     let problem = view.case.invalid.as_ref()?;
     Some(stalled(Reason::InvalidSpec, format!("{problem}: correct the binding")))
+}
+
+fn role_not_resolved(view: &View) -> Option<Summary> {
+    let Unresolved { waits, problem } = view.case.binding.spec.unresolved.as_ref()?;
+    let kept = match &view.case.account.role_in_force {
+        Some(kept) => format!("; {} keeps {kept}", view.account_name()),
+        None => String::new(),
+    };
+    let progress = if *waits { Progress::Reconciling } else { Progress::Stalled };
+    let message = format!("the role is not known, and nothing is written: {problem}{kept}");
+    Some(Summary { progress, reason: Reason::RoleNotResolved, message })
 }
 
 fn role_not_granted(view: &View) -> Option<Summary> {

@@ -6,6 +6,7 @@ use podidentity_api::{RolloutPolicy, WorkloadState};
 use super::{Summary, View, names_of, reconciling, stalled, suspended};
 use crate::assess::Rollback;
 use crate::mark::RollMark;
+use crate::role::release_value;
 use crate::rollout::{Phase, Wait, WorkloadVerdict};
 use crate::schedule::Waits;
 use crate::status::{findings, workloads};
@@ -159,12 +160,12 @@ const WAITS: [(Wait, Reason, WaitMessage); 5] = [
 ];
 
 fn awaiting_release(view: &View, waiting: &[&WorkloadVerdict]) -> String {
-    let generation = view.case.binding.metadata.generation.unwrap_or_default();
+    let value = release_value(&view.case.binding);
     let name = view.case.binding.metadata.name.as_deref().unwrap_or_default();
     // Under kubectl's own name Flux would take the annotation for a change by hand, and undo it.
     format!(
         "would restart {}; release it with: kubectl -n {} annotate --overwrite --field-manager=release pib {name} \
-         {}={generation}",
+         {}={value}",
         names_of(waiting),
         view.snapshot.namespace,
         names::RELEASE_ANNOTATION

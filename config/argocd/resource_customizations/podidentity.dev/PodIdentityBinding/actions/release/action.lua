@@ -2,5 +2,10 @@
 if obj.metadata.annotations == nil then
   obj.metadata.annotations = {}
 end
-obj.metadata.annotations["podidentity.dev/release"] = tostring(obj.metadata.generation)
+local release = tostring(obj.metadata.generation)
+-- The role of spec.role and spec.roleRef may change without another generation.
+if obj.spec.roleArn == nil and obj.status ~= nil and obj.status.declaredRoleArn ~= nil then
+  release = release .. "/" .. obj.status.declaredRoleArn
+end
+obj.metadata.annotations["podidentity.dev/release"] = release
 return obj

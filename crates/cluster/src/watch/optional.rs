@@ -1,5 +1,5 @@
-//! Argo Rollouts: watched while the API server serves them, which may be never, or change at any
-//! time.
+//! Custom resources of other tools: watched while the API server serves them, which may be never, or
+//! change at any time.
 //!
 //! ```text
 //! are they served? ──► yes: start the streams ──► no more: stop them, forget their objects
@@ -18,7 +18,6 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
-use podidentity_core::objects::{Rollout, WorkloadKind};
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
@@ -26,27 +25,39 @@ use tracing::{info, warn};
 use super::scope::{POLL_EVERY, WatchScope};
 use super::streams::{Source, Stream};
 use crate::http::discovery::serves;
-use crate::index::{Kind, Object};
+use crate::index::Kind;
 
-const DEFINITION: &str = "rollouts.argoproj.io";
 const WATCHED: &str = "CustomResourceDefinition";
-const API_VERSION: &str = "argoproj.io/v1alpha1";
-const PLURAL: &str = "rollouts";
 /// A definition that is there but cannot be used (not accepted, being deleted) keeps nobody from
 /// working for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
-const KIND: Kind = Kind::Workload(WorkloadKind::Rollout);
 
-/// The stream of Rollouts, which begins and ends with their definition, and a receiver that is
-/// ready when nobody has to wait for them any more: they are listed, there are none, or it cannot
-/// be known.
-pub(crate) fn rollouts(source: &Source) -> Stream {
-    let (looked, receiver) = oneshot::channel();
-    let keeper = Keeper { source: source.clone(), looked: Some(looked), listed: None, running: None };
-    (keeper.run().boxed(), receiver)
+/// A custom resource that may be installed or not.
+pub(crate) struct Optional {
+    pub(crate) kind: Kind,
+    /// For example `argoproj.io/v1alpha1`.
+    pub(crate) api_version: &'static str,
+    pub(crate) plural: &'static str,
+    /// Name of its definition, for example `rollouts.argoproj.io`.
+    pub(crate) definition: String,
+    /// The streams that keep its objects.
+    pub(crate) streams: fn(&Source) -> Vec<Stream>,
+}
+
+impl Optional {
+    /// The stream of its objects, which begins and ends with their definition, and a receiver that
+    /// is ready when nobody has to wait for them any more: they are listed, there are none, or it
+    /// cannot be known.
+    pub(crate) fn stream(self, source: &Source) -> Stream {
+        let (looked, receiver) = oneshot::channel();
+        let keeper =
+            Keeper { resource: self, source: source.clone(), looked: Some(looked), listed: None, running: None };
+        (keeper.run().boxed(), receiver)
+    }
 }
 
 struct Keeper {
+    resource: Optional,
     source: Source,
     /// Signals once that nobody has to wait any more.
     looked: Option<oneshot::Sender<()>>,
@@ -58,8 +69,11 @@ struct Keeper {
 impl Keeper {
     async fn run(mut self) {
         let mut served = match self.source.scope {
-            WatchScope::Cluster => defined(self.source.client(WATCHED)),
-            WatchScope::Namespaces(_) => discovered(self.source.client(WATCHED)),
+            WatchScope::Cluster => defined(self.source.client(WATCHED), &self.resource.definition),
+            WatchScope::Namespaces(_) => {
+                let Optional { api_version, plural, .. } = self.resource;
+                discovered(self.source.client(WATCHED), api_version, plural)
+            }
         };
         let patience = tokio::time::sleep(PATIENCE);
         pin_mut!(patience);
@@ -76,9 +90,10 @@ impl Keeper {
                     Some(Err(error)) => {
                         warn!(
                             %error,
-                            "it cannot be seen whether Argo Rollouts is installed, trying again; until then its \
-                             Rollouts may be left out (for a whole cluster this needs the rights to list and watch \
-                             customresourcedefinitions named {DEFINITION})"
+                            "it cannot be seen whether {definition} is installed, trying again; until then its objects \
+                             may be left out (for a whole cluster this needs the rights to list and watch \
+                             customresourcedefinitions of this name)",
+                            definition = self.resource.definition
                         );
                         self.source.listeners.telemetry.watch_failed(WATCHED);
                         self.need_not_be_waited_for();
@@ -99,20 +114,19 @@ impl Keeper {
         if self.running.is_some() {
             return;
         }
-        info!("Argo Rollouts is installed: its Rollouts are watched");
-        let (running, listed): (Vec<_>, Vec<_>) =
-            self.source.watch::<Rollout>(KIND, Object::workload).into_iter().unzip();
+        info!(definition = self.resource.definition, "installed: its objects are watched");
+        let (running, listed): (Vec<_>, Vec<_>) = (self.resource.streams)(&self.source).into_iter().unzip();
         self.running = Some(join_all(running).map(|_| ()).boxed());
         self.listed = Some(join_all(listed).map(|_| ()).boxed());
     }
 
     fn stop(&mut self) {
         if self.running.take().is_some() {
-            info!("Argo Rollouts is not installed any more");
+            info!(definition = self.resource.definition, "not installed any more");
         }
         self.listed = None;
         let index = &self.source.index;
-        for key in index.objects(KIND, None).iter().flat_map(|id| index.delete(id, None)) {
+        for key in index.objects(self.resource.kind, None).iter().flat_map(|id| index.delete(id, None)) {
             (self.source.listeners.notify)(key);
         }
     }
@@ -128,10 +142,10 @@ impl Keeper {
 type Served = BoxStream<'static, Result<bool, watcher::Error>>;
 
 /// Whether the definition exists, as its watch shows it.
-fn defined(client: Client) -> Served {
+fn defined(client: Client, definition: &str) -> Served {
     // Metadata only: the definition itself is large.
     let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(client);
-    let config = watcher::Config::default().fields(&format!("metadata.name={DEFINITION}"));
+    let config = watcher::Config::default().fields(&format!("metadata.name={definition}"));
     let mut listed = false;
     let served = watch(api, config).default_backoff().map(move |event| {
         let event = event?;
@@ -154,12 +168,12 @@ fn defined(client: Client) -> Served {
 }
 
 /// Whether the API server says that it serves them, asked again and again: everybody may ask that.
-fn discovered(client: Client) -> Served {
+fn discovered(client: Client, api_version: &'static str, plural: &'static str) -> Served {
     let mut ticks = interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let asked = stream::unfold((client, ticks), async |(client, mut ticks)| {
+    let asked = stream::unfold((client, ticks), async move |(client, mut ticks)| {
         ticks.tick().await;
-        let served = serves(&client, API_VERSION, PLURAL).await.map_err(watcher::Error::InitialListFailed);
+        let served = serves(&client, api_version, plural).await.map_err(watcher::Error::InitialListFailed);
         Some((served, (client, ticks)))
     });
     asked.boxed()

@@ -1,0 +1,45 @@
+//! The objects that `spec.roleRef` may refer to: those kinds that the operator is told to watch.
+
+use std::collections::BTreeSet;
+
+use podidentity_core::objects::{
+    Ack, Crossplane, ObservedConfigMap, ObservedRole, RoleApi, RoleObjectKind, Upbound, UpboundNamespaced,
+};
+
+use super::optional::Optional;
+use super::streams::{Source, Stream};
+use crate::index::{Kind, Object};
+
+/// The streams of these kinds. ConfigMaps are always there; the others come and go with their definitions.
+pub(crate) fn streams(source: &Source, kinds: &BTreeSet<RoleObjectKind>) -> Vec<Stream> {
+    source.index.watches_role_objects(kinds);
+    let of_kind = |kind: &RoleObjectKind| match kind {
+        RoleObjectKind::ConfigMap => {
+            source.watch::<ObservedConfigMap>(Kind::RoleObject(RoleObjectKind::ConfigMap), Object::role_object)
+        }
+        RoleObjectKind::Ack => vec![optional(source, *kind, namespaced::<Ack>)],
+        RoleObjectKind::UpboundNamespaced => vec![optional(source, *kind, namespaced::<UpboundNamespaced>)],
+        RoleObjectKind::Upbound => vec![optional(source, *kind, of_cluster::<Upbound>)],
+        RoleObjectKind::Crossplane => vec![optional(source, *kind, of_cluster::<Crossplane>)],
+    };
+    kinds.iter().flat_map(of_kind).collect()
+}
+
+fn optional(source: &Source, kind: RoleObjectKind, streams: fn(&Source) -> Vec<Stream>) -> Stream {
+    let optional = Optional {
+        kind: Kind::RoleObject(kind),
+        api_version: kind.api_version(),
+        plural: "roles",
+        definition: kind.definition().unwrap_or_default(),
+        streams,
+    };
+    optional.stream(source)
+}
+
+fn namespaced<A: RoleApi<Scope = kube::core::NamespaceResourceScope>>(source: &Source) -> Vec<Stream> {
+    source.watch::<ObservedRole<A>>(Kind::RoleObject(A::KIND), Object::role_object)
+}
+
+fn of_cluster<A: RoleApi<Scope = kube::core::ClusterResourceScope>>(source: &Source) -> Vec<Stream> {
+    vec![source.watch_cluster::<ObservedRole<A>>(Kind::RoleObject(A::KIND), Object::role_object)]
+}

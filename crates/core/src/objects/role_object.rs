@@ -1,0 +1,344 @@
+//! Objects that have the ARN of a role: what `spec.roleRef` refers to.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use k8s_openapi::api::core::v1 as k8s;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube_core::{ClusterResourceScope, NamespaceResourceScope, Resource};
+use kube_derive::Resource as DeriveResource;
+use podidentity_api::RoleRef;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::arn::RoleArn;
+use crate::foreign::Foreign;
+
+/// The kinds that a `roleRef` may name. The schema of the binding lists the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RoleObjectKind {
+    /// A ConfigMap, of which a key has the ARN.
+    ConfigMap,
+    /// `Role` of AWS Controllers for Kubernetes (ACK).
+    Ack,
+    /// `Role` of the Upbound provider of Crossplane, cluster-scoped.
+    Upbound,
+    /// `Role` of the Upbound provider since Crossplane 2, of a namespace.
+    UpboundNamespaced,
+    /// `Role` of the classic AWS provider of Crossplane, cluster-scoped.
+    Crossplane,
+}
+
+impl RoleObjectKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::ConfigMap, Self::Ack, Self::Upbound, Self::UpboundNamespaced, Self::Crossplane];
+
+    /// The kind that a reference names; `None` if it is none of them.
+    pub fn of(reference: &RoleRef) -> Option<Self> {
+        let is_named = |kind: &Self| reference.api_version == kind.api_version() && reference.kind == kind.kind();
+        Self::ALL.into_iter().find(is_named)
+    }
+
+    /// API version, for example `iam.services.k8s.aws/v1alpha1`.
+    pub const fn api_version(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "v1",
+            Self::Ack => "iam.services.k8s.aws/v1alpha1",
+            Self::Upbound => "iam.aws.upbound.io/v1beta1",
+            Self::UpboundNamespaced => "iam.aws.m.upbound.io/v1beta1",
+            Self::Crossplane => "iam.aws.crossplane.io/v1beta1",
+        }
+    }
+
+    /// Kind.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            _ => "Role",
+        }
+    }
+
+    /// Kind and API group, for example `Role.iam.services.k8s.aws`.
+    pub const fn qualified(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Ack => "Role.iam.services.k8s.aws",
+            Self::Upbound => "Role.iam.aws.upbound.io",
+            Self::UpboundNamespaced => "Role.iam.aws.m.upbound.io",
+            Self::Crossplane => "Role.iam.aws.crossplane.io",
+        }
+    }
+
+    /// API group; empty for the core group.
+    pub fn group(self) -> &'static str {
+        self.api_version().split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// Name of the definition, for example `roles.iam.services.k8s.aws`; `None` for a ConfigMap.
+    pub fn definition(self) -> Option<String> {
+        (self != Self::ConfigMap).then(|| format!("roles.{}", self.group()))
+    }
+
+    /// Whether its objects belong to no namespace.
+    pub const fn is_cluster_scoped(self) -> bool {
+        matches!(self, Self::Upbound | Self::Crossplane)
+    }
+
+    /// The value of `--role-references` that has the operator watch the kind.
+    pub const fn flag(self) -> &'static str {
+        match self {
+            Self::ConfigMap => "configmap",
+            Self::Ack => "ack",
+            Self::Upbound => "upbound",
+            Self::UpboundNamespaced => "upbound-namespaced",
+            Self::Crossplane => "crossplane",
+        }
+    }
+}
+
+/// Kind and API group, for example `Role.iam.services.k8s.aws`.
+impl fmt::Display for RoleObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.qualified())
+    }
+}
+
+/// An object that has the ARN of a role, or will have it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoleObject {
+    /// Kind.
+    pub kind: RoleObjectKind,
+    /// Metadata, as far as it names the object.
+    pub metadata: ObjectMeta,
+    /// ARNs of roles: of a ConfigMap by key, otherwise of the empty key.
+    pub arns: BTreeMap<String, String>,
+    /// What the object's own conditions say is wrong.
+    pub problem: Option<String>,
+}
+
+impl RoleObject {
+    /// The ARN that a reference asks for.
+    pub fn arn(&self, reference: &RoleRef) -> Option<&str> {
+        self.arns.get(reference.key.as_deref().unwrap_or_default()).map(String::as_str)
+    }
+}
+
+/// A ConfigMap, of which only the values are kept that are ARNs of roles.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, DeriveResource)]
+#[resource(inherit = k8s::ConfigMap, crates(kube_core = "::kube_core"))]
+pub struct ObservedConfigMap {
+    /// Metadata, as far as it names the object.
+    #[serde(deserialize_with = "named")]
+    pub metadata: ObjectMeta,
+    /// ARNs of roles, by key.
+    #[serde(default, deserialize_with = "arns")]
+    pub data: BTreeMap<String, String>,
+}
+
+impl From<ObservedConfigMap> for RoleObject {
+    fn from(ObservedConfigMap { metadata, data }: ObservedConfigMap) -> Self {
+        Self { kind: RoleObjectKind::ConfigMap, metadata, arns: data, problem: None }
+    }
+}
+
+/// An API that has a kind `Role` with the ARN in its status.
+pub trait RoleApi: fmt::Debug + Clone + Default + Send + Sync + 'static {
+    /// Which one.
+    const KIND: RoleObjectKind;
+    /// Whether its objects belong to a namespace.
+    type Scope;
+}
+
+/// A custom resource for a role of AWS.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(bound = "")]
+pub struct ObservedRole<A: RoleApi> {
+    /// Metadata, as far as it names the object.
+    #[serde(deserialize_with = "named")]
+    pub metadata: ObjectMeta,
+    #[serde(default, deserialize_with = "super::null_default")]
+    status: RoleStatus,
+    #[serde(skip)]
+    api: PhantomData<A>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct RoleStatus {
+    #[serde(deserialize_with = "super::null_default")]
+    ack_resource_metadata: HasArn,
+    #[serde(deserialize_with = "super::null_default")]
+    at_provider: HasArn,
+    #[serde(deserialize_with = "super::null_default")]
+    conditions: Vec<RoleCondition>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct HasArn {
+    arn: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct RoleCondition {
+    #[serde(rename = "type")]
+    type_: String,
+    status: String,
+    reason: Option<String>,
+    message: Option<String>,
+}
+
+impl RoleStatus {
+    fn arn(self) -> Option<String> {
+        let arn = self.ack_resource_metadata.arn.or(self.at_provider.arn);
+        arn.filter(|arn| arn.parse::<RoleArn>().is_ok())
+    }
+
+    /// ACK reports a problem by a condition that is true (`ACK.Terminal`, `ACK.Recoverable`), Crossplane by one that is
+    /// false (`Synced`, `Ready`).
+    fn problem(&self) -> Option<String> {
+        let is_wrong = |it: &&RoleCondition| match it.type_.as_str() {
+            "ACK.Terminal" | "ACK.Recoverable" => it.status == "True",
+            "ACK.ResourceSynced" | "Synced" | "Ready" => it.status == "False",
+            _ => false,
+        };
+        let rank = |it: &&RoleCondition| {
+            let worst_first = ["ACK.Terminal", "ACK.Recoverable", "Synced", "Ready"];
+            worst_first.iter().position(|type_| *type_ == it.type_).unwrap_or(worst_first.len())
+        };
+        let wrong = self.conditions.iter().filter(is_wrong).min_by_key(rank)?;
+        let why = [&wrong.reason, &wrong.message].into_iter().flatten().filter(|text| !text.is_empty());
+        let why: Vec<&str> = why.map(String::as_str).collect();
+        let text = format!("{} is {}: {}", wrong.type_, wrong.status, why.join(": "));
+        Some(Foreign::new(text.trim_end_matches(": ")).up_to(500).line().to_string())
+    }
+}
+
+impl<A: RoleApi> From<ObservedRole<A>> for RoleObject {
+    fn from(ObservedRole { metadata, status, .. }: ObservedRole<A>) -> Self {
+        let problem = status.problem();
+        let arns = status.arn().map(|arn| (String::new(), arn)).into_iter().collect();
+        Self { kind: A::KIND, metadata, arns, problem }
+    }
+}
+
+impl<A: RoleApi> Resource for ObservedRole<A> {
+    type DynamicType = ();
+    type Scope = A::Scope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        A::KIND.kind().into()
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        A::KIND.group().into()
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        A::KIND.api_version().rsplit('/').next().unwrap_or_default().into()
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        "roles".into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+macro_rules! role_apis {
+    ($($(#[$doc:meta])+ $name:ident: $kind:ident, $scope:ident;)+) => {
+        $($(#[$doc])+
+        #[derive(Clone, Debug, Default)]
+        pub struct $name;
+
+        impl RoleApi for $name {
+            const KIND: RoleObjectKind = RoleObjectKind::$kind;
+            type Scope = $scope;
+        })+
+    };
+}
+
+role_apis! {
+    /// AWS Controllers for Kubernetes.
+    Ack: Ack, NamespaceResourceScope;
+    /// The Upbound provider, cluster-scoped.
+    Upbound: Upbound, ClusterResourceScope;
+    /// The Upbound provider since Crossplane 2.
+    UpboundNamespaced: UpboundNamespaced, NamespaceResourceScope;
+    /// The classic provider of Crossplane.
+    Crossplane: Crossplane, ClusterResourceScope;
+}
+
+/// The metadata that names an object: nothing else of it is judged.
+fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let meta = super::meta::slim(deserializer)?;
+    Ok(ObjectMeta {
+        name: meta.name,
+        namespace: meta.namespace,
+        uid: meta.uid,
+        resource_version: meta.resource_version,
+        ..ObjectMeta::default()
+    })
+}
+
+/// The values that are ARNs of roles.
+fn arns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let data = Option::<BTreeMap<String, String>>::deserialize(deserializer)?.unwrap_or_default();
+    let trimmed = data.into_iter().map(|(key, value)| (key, value.trim().to_owned()));
+    Ok(trimmed.filter(|(_, value)| value.parse::<RoleArn>().is_ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn of_a_config_map_only_arns_of_roles_are_kept() {
+        let map: ObservedConfigMap = serde_json::from_value(json!({
+            "metadata": {"name": "roles", "labels": {"a": "b"}},
+            "data": {"app": "arn:aws:iam::111122223333:role/app\n", "other": "text", "user": "arn:aws:iam::1:user/a"},
+        }))
+        .unwrap();
+        let object = RoleObject::from(map);
+        assert_eq!(object.arns, [("app".to_owned(), "arn:aws:iam::111122223333:role/app".to_owned())].into());
+        assert_eq!(object.metadata.labels, None);
+    }
+
+    #[test]
+    fn roles_of_ack_and_crossplane_are_read() {
+        let ack: ObservedRole<Ack> = serde_json::from_value(json!({
+            "metadata": {"name": "app"}, "spec": {"name": "app"},
+            "status": {
+                "ackResourceMetadata": {"arn": "arn:aws:iam::111122223333:role/app", "ownerAccountID": "111122223333"},
+                "conditions": [{"type": "ACK.ResourceSynced", "status": "True"}],
+            },
+        }))
+        .unwrap();
+        let ack = RoleObject::from(ack);
+        assert_eq!((ack.arns.len(), ack.problem), (1, None));
+        let failed: ObservedRole<Crossplane> = serde_json::from_value(json!({
+            "metadata": {"name": "app"},
+            "status": {"atProvider": {}, "conditions": [
+                {"type": "Ready", "status": "False", "reason": "Creating"},
+                {"type": "Synced", "status": "False", "reason": "ReconcileError", "message": "AccessDenied"},
+            ]},
+        }))
+        .unwrap();
+        let failed = RoleObject::from(failed);
+        assert_eq!(failed.problem.as_deref(), Some("Synced is False: ReconcileError: AccessDenied"));
+        assert!(failed.arns.is_empty());
+        let new: ObservedRole<Ack> =
+            serde_json::from_value(json!({"metadata": {"name": "app"}, "status": null})).unwrap();
+        assert_eq!(RoleObject::from(new).problem, None);
+    }
+}

@@ -1,0 +1,138 @@
+//! The role that a binding declares: by its ARN, by its name in the cluster's AWS account, or by an object that has the ARN.
+//!
+//! It is resolved once, before anything else sees the binding: from there on `spec.role_arn` is the declared role.
+
+use podidentity_api::{InvalidSpec, PodIdentityBinding, PodIdentityBindingSpec, RoleName, RoleRef, Unresolved};
+
+use crate::foreign::Foreign;
+use crate::objects::{RoleObject, RoleObjectKind};
+use crate::settings::AwsAccount;
+
+/// What is known of the object that a `roleRef` refers to.
+#[derive(Clone, Copy, Debug)]
+pub enum Referred<'a> {
+    /// Objects of its kind are watched; this is it, if it exists.
+    Watched(Option<&'a RoleObject>),
+    /// Objects of its kind are not watched.
+    NotWatched,
+    /// Somebody who watches no such objects relies on what the operator has recorded.
+    Recorded,
+}
+
+/// Whether the ARN has to be found out.
+pub fn is_indirect(binding: &PodIdentityBinding) -> bool {
+    binding.spec.role.is_some() || binding.spec.role_ref.is_some()
+}
+
+/// The value of the annotation `podidentity.dev/release` that releases restarts as they are declared now: the generation, and
+/// the role where another one may be meant without another generation, as in `3/arn:aws:iam::111122223333:role/my-role`.
+pub fn release_value(binding: &PodIdentityBinding) -> String {
+    let generation = binding.metadata.generation.unwrap_or_default();
+    if !is_indirect(binding) {
+        return generation.to_string();
+    }
+    let declared = Some(binding.spec.role_arn.as_str()).filter(|role| !role.is_empty());
+    let recorded = || binding.status.as_ref()?.declared_role_arn.as_deref();
+    format!("{generation}/{}", declared.or_else(recorded).unwrap_or_default())
+}
+
+/// What the spec says on the wire, without what [`resolve`] has put in.
+pub fn unresolved(spec: &PodIdentityBindingSpec) -> PodIdentityBindingSpec {
+    let mut spec = PodIdentityBindingSpec { unresolved: None, ..spec.clone() };
+    if spec.role.is_some() || spec.role_ref.is_some() {
+        spec.role_arn = String::new();
+    }
+    spec
+}
+
+/// Puts the declared role in `spec.role_arn`, or why it is not known in `spec.unresolved`, or what is wrong with the
+/// spec in `spec.undecodable`.
+pub fn resolve(binding: &mut PodIdentityBinding, account: Option<&AwsAccount>, referred: Referred<'_>) {
+    let recorded = recorded(binding).map(str::to_owned);
+    let spec = &mut binding.spec;
+    let resolved = match (&spec.role, &spec.role_ref, spec.role_arn.is_empty()) {
+        (None, None, false) => return,
+        (Some(role), None, true) => compose(role, account, referred, recorded),
+        (None, Some(reference), true) => look_up(reference, referred, recorded),
+        (None, None, true) => return invalid(spec, "is missing: set roleArn, role or roleRef"),
+        _ => return invalid(spec, "is not alone: set only one of roleArn, role and roleRef"),
+    };
+    match resolved {
+        Ok(arn) => (spec.role_arn, spec.unresolved) = (arn, None),
+        Err(why) => spec.unresolved = Some(why),
+    }
+}
+
+fn invalid(spec: &mut PodIdentityBindingSpec, problem: &str) {
+    let invalid = InvalidSpec { field: "roleArn".to_owned(), problem: problem.to_owned() };
+    spec.undecodable.get_or_insert(invalid);
+}
+
+/// What the operator has recorded of the binding as it is now.
+fn recorded(binding: &PodIdentityBinding) -> Option<&str> {
+    let status = binding.status.as_ref()?;
+    let is_current = status.observed_generation == binding.metadata.generation;
+    status.declared_role_arn.as_deref().filter(|_| is_current)
+}
+
+fn compose(
+    role: &RoleName,
+    account: Option<&AwsAccount>,
+    referred: Referred<'_>,
+    recorded: Option<String>,
+) -> Result<String, Unresolved> {
+    let path = role.path.as_deref().unwrap_or("/").trim_start_matches('/');
+    if let Some(account) = account {
+        return Ok(account.role_arn(&format!("{path}{}", role.name)));
+    }
+    let name = Foreign::new(&role.name).line();
+    let unknown = |how: &str| stalled(format!("the AWS account of role {name} is not known: {how}"));
+    match referred {
+        Referred::Recorded => recorded.ok_or_else(|| unknown("give --aws-account, as the operator has it")),
+        _ => Err(unknown("start the operator with --aws-account")),
+    }
+}
+
+fn look_up(reference: &RoleRef, referred: Referred<'_>, recorded: Option<String>) -> Result<String, Unresolved> {
+    let Some(kind) = RoleObjectKind::of(reference) else {
+        let (kind, version) = (Foreign::new(&reference.kind).line(), Foreign::new(&reference.api_version).line());
+        return Err(stalled(format!("{kind} of {version} is no kind that a roleRef can name")));
+    };
+    let name = format!("{kind}/{}", Foreign::new(&reference.name).line());
+    let object = match referred {
+        Referred::Watched(object) => object,
+        Referred::NotWatched => {
+            return Err(stalled(format!(
+                "{name} is not looked at: start the operator with --role-references={}, and give it the rights to list and \
+                 watch such objects",
+                kind.flag()
+            )));
+        }
+        Referred::Recorded => {
+            let why = || waits(format!("the operator has not found the ARN of {name} yet"));
+            return recorded.ok_or_else(why);
+        }
+    };
+    let Some(object) = object else {
+        return Err(waits(format!("{name} does not exist: once it exists the binding goes on by itself")));
+    };
+    match (object.arn(reference), &reference.key, &object.problem) {
+        (Some(arn), _, _) => Ok(arn.to_owned()),
+        (None, Some(key), _) => {
+            let key = Foreign::new(key).line();
+            Err(waits(format!(
+                "{name} has no ARN of a role under the key {key}: write arn:aws:iam::ACCOUNT:role/ROLE there"
+            )))
+        }
+        (None, None, Some(problem)) => Err(waits(format!("{name} has no ARN: {problem}"))),
+        (None, None, None) => Err(waits(format!("{name} has no ARN yet: its controller has not made the role"))),
+    }
+}
+
+fn waits(problem: String) -> Unresolved {
+    Unresolved { waits: true, problem }
+}
+
+fn stalled(problem: String) -> Unresolved {
+    Unresolved { waits: false, problem }
+}
