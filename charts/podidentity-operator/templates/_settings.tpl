@@ -25,6 +25,9 @@
   "PODIDENTITY_AWS_DEFAULT_REGION" $settings.awsDefaultRegion
   "PODIDENTITY_STS_REGIONAL_ENDPOINT" $settings.stsRegionalEndpoint
   "PODIDENTITY_COMPOSE_ROLE_ARN" $settings.composeRoleArn
+  "PODIDENTITY_AWS_ACCOUNT" $settings.awsAccount
+  "PODIDENTITY_AWS_PARTITION" $settings.awsPartition
+  "PODIDENTITY_ROLE_REFERENCES" (join "," $settings.roleReferences)
   "PODIDENTITY_IMDS_OPEN_TO_PODS" $settings.imdsOpenToPods
   "PODIDENTITY_PREFLIGHT" .Values.preflight.policy
   "PODIDENTITY_PREFLIGHT_ON_UNAVAILABLE" .Values.preflight.onUnavailable

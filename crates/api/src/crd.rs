@@ -96,6 +96,7 @@ pub fn crd() -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|v| v.open_api_v3_schema.as_mut()) {
             default_status(schema);
+            prune_null_roles(schema);
             unwrap_descriptions(schema);
         }
     }
@@ -106,6 +107,16 @@ pub fn crd() -> CustomResourceDefinition {
 fn default_status(schema: &mut JSONSchemaProps) {
     if let Some(status) = schema.properties.as_mut().and_then(|p| p.get_mut("status")) {
         status.default = Some(JSON(json!({"observedGeneration": -1})));
+    }
+}
+
+/// A key without a value is pruned, as of `roleArn`: so that it does not count as set.
+fn prune_null_roles(schema: &mut JSONSchemaProps) {
+    let spec = schema.properties.as_mut().and_then(|all| all.get_mut("spec")).and_then(|spec| spec.properties.as_mut());
+    for (name, property) in spec.into_iter().flatten() {
+        if name == "role" || name == "roleRef" {
+            property.nullable = None;
+        }
     }
 }
 
