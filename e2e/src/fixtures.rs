@@ -105,6 +105,9 @@ fn template(name: &str, service_account: &str, annotations: &Value) -> Value {
     })
 }
 
+/// The AWS account of [`ROLE`].
+pub const ACCOUNT: &str = "111122223333";
+
 /// A binding with the required fields only.
 pub fn binding(name: &str, service_account: &str, role: &str) -> Result<PodIdentityBinding> {
     binding_with(name, service_account, role, &json!({}))
@@ -122,10 +125,14 @@ pub fn binding_with(name: &str, service_account: &str, role: &str, spec: &Value)
     from(object)
 }
 
+/// `null` takes a field away.
 fn merge(base: &mut Value, more: &Value) {
-    if let Some(more) = more.as_object() {
-        for (key, value) in more {
-            base[key] = value.clone();
+    let (Some(base), Some(more)) = (base.as_object_mut(), more.as_object()) else { return };
+    for (key, value) in more {
+        if value.is_null() {
+            base.remove(key);
+        } else {
+            base.insert(key.clone(), value.clone());
         }
     }
 }

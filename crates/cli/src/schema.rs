@@ -331,7 +331,10 @@ mod tests {
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].starts_with(message), "{found:?}");
         }
-        assert_eq!(messages("  serviceAccountName: app\n"), ["2: spec: exactly one of roleArn, role and roleRef must be set"]);
+        assert_eq!(
+            messages("  serviceAccountName: app\n"),
+            ["2: spec: exactly one of roleArn, role and roleRef must be set"]
+        );
         let found = messages("  serviceAccountName: App\n  roleArn: my-role\n");
         assert!(found.iter().any(|message| message.contains("lower-case")), "{found:?}");
         assert!(found.iter().any(|message| message.contains("begin with arn:")), "{found:?}");

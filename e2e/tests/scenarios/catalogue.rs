@@ -1,11 +1,11 @@
 //! All scenarios, by name.
 
-use crate::world::Place::{self, Exclusive, Guarded, Narrow, Shared};
+use crate::world::Place::{self, Exclusive, Guarded, Narrow, Referring, Shared};
 use crate::world::Scenario;
 use crate::{
     argo, bad_input, check, dashboard, decisions, deletion, denied, disturbed, enforcement, grants, injection, install,
-    kinds, lifecycle, observed, ownership, plugin, preflight, process, proxies, replicas, rights, rollouts, schema,
-    told, windows, workloads,
+    kinds, lifecycle, observed, ownership, plugin, preflight, process, proxies, replicas, rights, roles, rollouts,
+    schema, told, windows, workloads,
 };
 
 /// Needs an image; ignored where there is none.
@@ -54,6 +54,15 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_deleted_definition_releases_and_may_come_back", Narrow, |w, n| Box::pin(disturbed::definition_deleted(w, n))),
         ("an_argo_rollout_is_rolled_while_its_definition_is_there", Exclusive, |w, n| Box::pin(argo::rollouts(w, n))),
         ("an_argo_rollout_without_template_is_verified", Exclusive, |w, n| Box::pin(argo::template_elsewhere(w, n))),
+        ("a_role_by_name_is_of_the_operators_account", Referring, |w, n| Box::pin(roles::by_name(w, n))),
+        ("a_role_that_ack_makes_is_waited_for_and_followed", Referring, |w, n| Box::pin(roles::made_by_ack(w, n))),
+        ("a_role_of_crossplane_is_waited_for_and_followed", Referring, |w, n| Box::pin(roles::of_crossplane(w, n))),
+        ("a_role_of_a_config_map_is_released_by_its_arn", Referring, |w, n| Box::pin(roles::of_a_config_map(w, n))),
+        ("a_role_by_name_or_reference_needs_a_grant", Referring, |w, n| Box::pin(roles::guarded(w, n))),
+        ("a_role_by_reference_is_enforced", Referring, |w, n| Box::pin(roles::enforced(w, n))),
+        ("one_manifest_serves_clusters_of_two_accounts", Referring, |w, n| Box::pin(roles::two_clusters(w, n))),
+        ("a_role_that_cannot_be_known_is_told", Shared, |w, n| Box::pin(roles::not_known_here(w, n))),
+        ("a_binding_has_exactly_one_role", Shared, |w, n| Box::pin(roles::exactly_one(w, n))),
         // Preflights, each with a control plane and an AWS of its own.
         ("preflight_each_answer_of_aws_has_its_reason", Shared, |w, n| Box::pin(preflight::answers::each_has_its_reason(w, n))),
         ("preflight_another_role_that_is_refused_leaves_the_first_in_peace", Shared, |w, n| Box::pin(preflight::answers::another_role_is_refused(w, n))),

@@ -20,7 +20,7 @@ use crate::world::World;
 pub(crate) const LABEL: &str = "e2e-grants";
 
 /// Installs the policies for the namespace, which grants these roles.
-async fn guard(control_plane: &ControlPlane, namespace: &Namespace, granted: &str) -> Result<()> {
+pub(crate) async fn guard(control_plane: &ControlPlane, namespace: &Namespace, granted: &str) -> Result<()> {
     control_plane.install_policies_for("config/grants", LABEL).await?;
     namespace.mark(&json!({"labels": {LABEL: "true"}, "annotations": {ALLOWED_ROLES_ANNOTATION: granted}})).await?;
     let stranger = "arn:aws:iam::999999999999:role/stranger";

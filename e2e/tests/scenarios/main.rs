@@ -2,7 +2,7 @@
 //!
 //! All scenarios share one control plane and one operator and run in parallel, each in a namespace of its own. Those
 //! that stop the operator, change what is cluster-wide or count requests take turns on a second and a third one; a fourth
-//! has an operator that requires grants.
+//! has an operator that requires grants, a fifth one that watches what `roleRef` may refer to.
 //!
 //! ```text
 //! cargo build -p podidentity-operator && cargo test -p e2e --test scenarios [-- FILTER]
@@ -31,6 +31,7 @@ mod process;
 mod proxies;
 mod replicas;
 mod rights;
+mod roles;
 mod rollouts;
 mod schema;
 mod steps;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use e2e::injection::Injector;
-use e2e::{ControlPlane, Namespace, Operator, statuses};
+use e2e::{ControlPlane, Namespace, Operator, fixtures, repository, statuses};
 use futures::future::BoxFuture;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -17,7 +17,7 @@ pub(crate) struct World {
 /// A scenario gets the world and a fresh namespace.
 pub(crate) type Scenario = fn(Arc<World>, Namespace) -> BoxFuture<'static, Result<()>>;
 
-/// The shared world, and three others for scenarios that need the operator for themselves, or another one; these are
+/// The shared world, and four others for scenarios that need the operator for themselves, or another one; these are
 /// started at first use.
 #[derive(Default)]
 pub(crate) struct Worlds {
@@ -25,6 +25,7 @@ pub(crate) struct Worlds {
     exclusive: Mutex<Option<Arc<World>>>,
     narrow: Mutex<Option<Arc<World>>>,
     guarded: OnceCell<Arc<World>>,
+    referring: OnceCell<Arc<World>>,
 }
 
 /// Where a scenario runs.
@@ -38,10 +39,16 @@ pub(crate) enum Place {
     Narrow,
     /// Together with some others, in the fourth world, whose operator requires grants.
     Guarded,
+    /// Together with some others, in the fifth world, whose operator has an AWS account and watches what `roleRef` may
+    /// refer to.
+    Referring,
 }
 
 /// The limit on rollouts across all bindings in the narrow world.
 pub(crate) const NARROW: usize = 2;
+
+/// The kinds that `roleRef` may refer to, as the flag and the folders of `config/role-references` name them.
+const REFERENCES: [&str; 5] = ["configmap", "ack", "upbound", "upbound-namespaced", "crossplane"];
 
 impl Worlds {
     /// Starts the shared world, and says what injects in all of them.
@@ -60,6 +67,10 @@ impl Worlds {
                 let world = self.guarded.get_or_try_init(|| World::start(&["--require-grants"])).await?;
                 world.clone().run(scenario).await
             }
+            Place::Referring => {
+                let world = self.referring.get_or_try_init(|| World::start_referring(fixtures::ACCOUNT)).await?;
+                world.clone().run(scenario).await
+            }
             Place::Narrow => alone(&self.narrow, &[&format!("--max-concurrent-rollouts={NARROW}")], scenario).await,
         }
     }
@@ -67,7 +78,15 @@ impl Worlds {
     /// Ends everything; keeps and names the logs if something failed.
     pub(crate) async fn end(&self, failed: bool) {
         let (exclusive, narrow) = (self.exclusive.lock().await.take(), self.narrow.lock().await.take());
-        for world in self.shared.get().into_iter().chain(self.guarded.get()).chain(&exclusive).chain(&narrow) {
+        for world in self
+            .shared
+            .get()
+            .into_iter()
+            .chain(self.guarded.get())
+            .chain(self.referring.get())
+            .chain(&exclusive)
+            .chain(&narrow)
+        {
             world.operator.kill();
             if failed {
                 world.control_plane.keep_logs();
@@ -87,8 +106,24 @@ async fn alone(world: &Mutex<Option<Arc<World>>>, args: &[&str], scenario: Scena
 }
 
 impl World {
-    pub(crate) async fn start(args: &[&str]) -> Result<Arc<Self>> {
+    /// With an operator of this AWS account that watches what `roleRef` may refer to.
+    pub(crate) async fn start_referring(account: &str) -> Result<Arc<Self>> {
         let control_plane = ControlPlane::start().await?;
+        for kind in REFERENCES {
+            for file in ["cluster_role", "cluster_role_binding"] {
+                let file = repository().join(format!("config/role-references/{kind}/{file}.yaml"));
+                control_plane.kubectl(&["apply", "-f", &file.display().to_string()]).await?;
+            }
+        }
+        let references = format!("--role-references={}", REFERENCES.join(","));
+        Self::start_on(control_plane, &[&format!("--aws-account={account}"), &references]).await
+    }
+
+    pub(crate) async fn start(args: &[&str]) -> Result<Arc<Self>> {
+        Self::start_on(ControlPlane::start().await?, args).await
+    }
+
+    async fn start_on(control_plane: ControlPlane, args: &[&str]) -> Result<Arc<Self>> {
         let started = Operator::start(&control_plane, args).await;
         match started.and_then(|operator| statuses::record(&control_plane).map(|()| operator)) {
             Ok(operator) => Ok(Arc::new(Self { control_plane, operator })),
