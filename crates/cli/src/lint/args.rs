@@ -42,6 +42,11 @@ pub(crate) struct LintArgs {
     #[arg(long)]
     pub(crate) without_webhook: bool,
 
+    /// The files are templates: placeholders such as ${account_id} or {{account}}, which Flux, an ApplicationSet or
+    /// envsubst fill in later, count as valid values
+    #[arg(long)]
+    pub(crate) templates: bool,
+
     #[command(flatten)]
     pub(crate) webhook: WebhookArgs,
 }

@@ -9,6 +9,7 @@
 mod args;
 mod declarations;
 mod grants;
+mod placeholders;
 mod slips;
 mod sources;
 mod text;
@@ -37,6 +38,9 @@ use crate::yaml::decode;
 /// Runs the command: findings to `out`.
 pub(crate) fn run(args: &LintArgs, out: &mut dyn Write, colour: bool) -> io::Result<Exit> {
     let mut input = read(&args.input.files);
+    if args.templates {
+        placeholders::fill(&mut input);
+    }
     let mended = text::mend(&mut input);
     let report = Linter { args, settings: args.webhook.settings(), problems: Vec::new() }
         .watching(&input)
