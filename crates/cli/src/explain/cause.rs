@@ -124,7 +124,7 @@ fn of_account(subject: &Subject<'_>) -> Option<Cause> {
             wrong(INVALID_ROLE_ARN, invalid.problem.clone())
         });
     }
-    let blocked = !case.grant.permits()
+    let blocked = !case.is_permitted()
         || matches!(
             case.account.state,
             AccountState::Terminating

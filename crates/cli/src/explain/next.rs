@@ -48,6 +48,9 @@ fn of_binding(subject: &Subject<'_>, reason: Reason) -> Option<String> {
             format!("Resume it: kubectl podidentity resume -n {namespace} pib/{}", binding(subject))
         }
         Reason::InvalidSpec => format!("Correct it: kubectl -n {namespace} edit pib {}", binding(subject)),
+        Reason::RoleNotResolved => {
+            "See to it that what the binding refers to has the role's ARN; the operator goes on by itself.".to_owned()
+        }
         Reason::AnnotationConflict => {
             let binding = binding(subject);
             let policy = match subject.case().map(|case| &case.account.state) {
