@@ -14,9 +14,9 @@ use crate::world::World;
 /// What is wrong, the spec, and a part of the advice.
 const REFUSED: &[(&str, &str, &str)] = &[
     ("the role's name only", "{serviceAccountName: app, roleArn: my-role}", "write arn:aws:iam::ACCOUNT:role/my-role"),
-    ("no role", "{serviceAccountName: app}", "spec.roleArn: Required value"),
+    ("no role", "{serviceAccountName: app}", "exactly one of roleArn, role and roleRef must be set"),
     ("an empty role", "{serviceAccountName: app, roleArn: ''}", "spec.roleArn"),
-    ("a null role", "{serviceAccountName: app, roleArn: null}", "spec.roleArn"),
+    ("a null role", "{serviceAccountName: app, roleArn: null}", "exactly one of roleArn, role and roleRef"),
     ("a number", "{serviceAccountName: app, roleArn: 111122223333}", "must be of type string"),
     (
         "a trailing space",

@@ -24,6 +24,9 @@ pub(crate) const INJECTED_BY_POLICY: &[&str] = &[
     "check_tells_what_is_wrong_before_and_after_the_installation",
 ];
 
+/// Needs an API server that sends bookmarks where nothing happens; ignored before.
+pub(crate) const AT_REST: &str = "a_frozen_watch_turns_liveness_bad";
+
 /// Name, place and scenario.
 #[rustfmt::skip] // one line for each
 #[expect(clippy::too_many_lines, reason = "a table with a line for each scenario")]

@@ -46,9 +46,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use e2e::injection::Injector;
 use libtest_mimic::{Arguments, Conclusion, Trial};
+use podidentity_core::kubernetes::{BOOKMARKS_AT_REST, NEWEST};
 use tokio::runtime::Runtime;
 
-use world::{Place, Worlds};
+use world::{Place, Server, Worlds};
 
 /// Scenarios wait most of the time, so there may be many more of them at once than cores.
 const THREADS: usize = 24;
@@ -68,16 +69,16 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<Conclusion> {
     let runtime = Arc::new(Runtime::new()?);
     let worlds = Arc::new(Worlds::default());
-    let mut injector = Injector::Policy;
+    let mut server = Server { injector: Injector::Policy, minor: NEWEST };
     if !arguments.list {
-        injector = runtime.block_on(worlds.start())?;
+        server = runtime.block_on(worlds.start())?;
     }
-    let conclusion = libtest_mimic::run(arguments, trials(&runtime, &worlds, injector));
+    let conclusion = libtest_mimic::run(arguments, trials(&runtime, &worlds, server));
     runtime.block_on(worlds.end(conclusion.has_failed()));
     Ok(conclusion)
 }
 
-fn trials(runtime: &Arc<Runtime>, worlds: &Arc<Worlds>, injector: Injector) -> Vec<Trial> {
+fn trials(runtime: &Arc<Runtime>, worlds: &Arc<Worlds>, server: Server) -> Vec<Trial> {
     let trial = |name: &str, place: Place, scenario: world::Scenario| {
         let (runtime, worlds) = (runtime.clone(), worlds.clone());
         let trial = Trial::test(name, move || {
@@ -86,7 +87,8 @@ fn trials(runtime: &Arc<Runtime>, worlds: &Arc<Worlds>, injector: Injector) -> V
         let cannot_run = match name {
             catalogue::IMAGE => !install::image::is_there(),
             catalogue::OPERATOR_PROXIES | catalogue::PLUGIN_PROXIES => !proxies::are_there(),
-            _ => injector == Injector::Webhook && catalogue::INJECTED_BY_POLICY.contains(&name),
+            catalogue::AT_REST => server.minor < BOOKMARKS_AT_REST,
+            _ => server.injector == Injector::Webhook && catalogue::INJECTED_BY_POLICY.contains(&name),
         };
         trial.with_ignored_flag(cannot_run)
     };

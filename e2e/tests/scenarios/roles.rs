@@ -323,8 +323,8 @@ pub(crate) async fn two_clusters(world: Arc<World>, namespace: Namespace) -> Res
     let there = other.control_plane.namespace("scenario").await?;
     for (cluster, namespace, account) in [(&world, &namespace, fixtures::ACCOUNT), (&other, &there, OTHER_ACCOUNT)] {
         running_as_its_own(namespace, "app", &json!({})).await?;
-        let binding = r#"{apiVersion: podidentity.dev/v1alpha1, kind: PodIdentityBinding, metadata: {name: app},
-            spec: {serviceAccountName: app, role: {name: shop}}}"#;
+        let binding = "apiVersion: podidentity.dev/v1alpha1\nkind: PodIdentityBinding\nmetadata: {name: app}\n\
+                       spec: {serviceAccountName: app, role: {name: shop}}\n";
         let args = ["apply", "-n", &namespace.name, "-f", "-"];
         let applied = cluster.control_plane.kubectl_output(&args, Some(binding)).await?;
         ensure!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));

@@ -14,6 +14,15 @@ pub(crate) struct World {
     pub(crate) operator: Operator,
 }
 
+/// What the API servers are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Server {
+    /// What injects.
+    pub(crate) injector: Injector,
+    /// The minor version of Kubernetes.
+    pub(crate) minor: u32,
+}
+
 /// A scenario gets the world and a fresh namespace.
 pub(crate) type Scenario = fn(Arc<World>, Namespace) -> BoxFuture<'static, Result<()>>;
 
@@ -51,9 +60,10 @@ pub(crate) const NARROW: usize = 2;
 const REFERENCES: [&str; 5] = ["configmap", "ack", "upbound", "upbound-namespaced", "crossplane"];
 
 impl Worlds {
-    /// Starts the shared world, and says what injects in all of them.
-    pub(crate) async fn start(&self) -> Result<Injector> {
-        self.shared.get_or_try_init(|| World::start(&[])).await?.control_plane.injector().await
+    /// Starts the shared world, and says what the API servers of all of them are.
+    pub(crate) async fn start(&self) -> Result<Server> {
+        let control_plane = &self.shared.get_or_try_init(|| World::start(&[])).await?.control_plane;
+        Ok(Server { injector: control_plane.injector().await?, minor: control_plane.minor().await? })
     }
 
     /// Runs a scenario where it belongs.

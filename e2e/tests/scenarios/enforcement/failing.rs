@@ -39,6 +39,17 @@ pub(crate) async fn without_definition(_: Arc<World>, _: Namespace) -> Result<()
     definitions.delete("podidentitybindings.podidentity.dev", &DeleteParams::default()).await?;
     // All bindings go, so nothing is demanded any more.
     admitted(&labelled, &preset("app")?).await?;
+    // The operator lets the last of them go.
+    let what = "the definition is gone";
+    wait::object(
+        &definitions,
+        "podidentitybindings.podidentity.dev",
+        what,
+        |found: Option<&CustomResourceDefinition>| {
+            if found.is_none() { Ok(()) } else { Err("it exists".to_owned()) }
+        },
+    )
+    .await?;
     operator.terminate().await?;
     let api_server = control_plane.process(Component::ApiServer)?;
     api_server.kill();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use e2e::injection::Injector;
 use e2e::{ControlPlane, Namespace, Operator, expect};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
@@ -19,7 +20,7 @@ pub(crate) async fn from_earlier_chart(_: Arc<World>, _: Namespace) -> Result<()
     let control_plane = ControlPlane::start().await?;
     let user = User::in_namespace(&control_plane, "users").await?;
     let earlier = e2e::repository().join(EARLIER).display().to_string();
-    let values = ["--set-json", "injection.enabled=true", "--set-json", "guard.enabled=true"];
+    let values = [injection(&control_plane).await?, &["--set-json", "guard.enabled=true"]].concat();
     helm(Some(&control_plane), &[&["install", RELEASE, &earlier, "--create-namespace"], &values[..]].concat()).await?;
     control_plane.recognised().await?;
     let before = schema(&control_plane).await?;
@@ -51,11 +52,8 @@ pub(crate) async fn from_earlier_chart(_: Arc<World>, _: Namespace) -> Result<()
 pub(crate) async fn definition_handed_over(_: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     let user = User::in_namespace(&control_plane, "users").await?;
-    helm(
-        Some(&control_plane),
-        &["install", RELEASE, &chart(), "--create-namespace", "--set", "injection.enabled=true"],
-    )
-    .await?;
+    let values = injection(&control_plane).await?;
+    helm(Some(&control_plane), &[&["install", RELEASE, &chart(), "--create-namespace"], values].concat()).await?;
     control_plane.recognised().await?;
     let operator = Operator::start_as_deployed(&control_plane).await?;
     user.bind(&control_plane, &operator).await?;
@@ -71,6 +69,17 @@ pub(crate) async fn definition_handed_over(_: Arc<World>, _: Namespace) -> Resul
     let left = control_plane.kubectl(&["get", "pib", "--all-namespaces", "--output=name"]).await?;
     ensure!(left.contains("/app"), "the binding is gone: {left}");
     Ok(())
+}
+
+/// The values that have the chart inject, where the API server has such policies; elsewhere the harness injects.
+async fn injection(control_plane: &ControlPlane) -> Result<&'static [&'static str]> {
+    Ok(match control_plane.injector().await? {
+        Injector::Policy => &["--set-json", "injection.enabled=true"],
+        Injector::Webhook => {
+            control_plane.install_injection().await?;
+            &[]
+        }
+    })
 }
 
 async fn definition(control_plane: &ControlPlane) -> Result<CustomResourceDefinition> {
