@@ -55,7 +55,8 @@ async fn waits(namespace: &Namespace) -> Result<String> {
 /// Waits until so many of the Deployments have been restarted, long enough for a window to open.
 async fn restarted(namespace: &Namespace, count: usize) -> Result<()> {
     let what = format!("{count} have been restarted");
-    let wait = wait::objects(&namespace.api(), "", &what, |all: &[&Deployment]| {
+    let api = namespace.api();
+    let wait = wait::objects(&api, "", &what, |all: &[&Deployment]| {
         let marked = all.iter().filter(|it| expect::identity(it).is_some()).count();
         if marked >= count { Ok(()) } else { Err(format!("{marked} have been")) }
     });
