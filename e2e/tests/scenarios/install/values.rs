@@ -24,6 +24,7 @@ const OTHERS: &[(&str, &str)] = &[
     (r#"imagePullSecrets=[{"name":"my-registry"}]"#, "my-registry"),
     (r#"settings.logFormat="text""#, "text"),
     (r#"settings.logLevel="debug""#, "RUST_LOG"),
+    (r#"settings.namespaceSelector="env=prod""#, "PODIDENTITY_NAMESPACE_SELECTOR"),
     ("settings.maxConcurrentRollouts=7", "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS"),
     (r#"settings.otlpEndpoint="http://collector:4318""#, "OTEL_EXPORTER_OTLP_ENDPOINT"),
     (r#"settings.stalledAfter="3m""#, "PODIDENTITY_STALLED_AFTER"),
