@@ -33,6 +33,7 @@ mod replicas;
 mod rights;
 mod rollouts;
 mod schema;
+mod selected;
 mod steps;
 mod told;
 mod windows;
