@@ -145,6 +145,7 @@ const WRONG: &[(&str, &str)] = &[
     ("networkPolicy.apiServerPorts=[]", "apiServerPorts"),
     (r#"serviceAccount.annotations={"a":1}"#, "annotations"),
     ("rbac.finalizers=true", "rbac.finalizers"),
+    (r#"namespaces=["team-a"],settings.namespaceSelector="env=prod""#, "an operator of the whole cluster"),
     ("preflight.enabled=true", "preflight.namespaces"),
     (r#"preflight.namespaces=["team-a"]"#, "preflight.enabled"),
     (r#"preflight={"enabled":true,"namespaces":["team-a"],"guard":false}"#, "preflight.allowUnguarded"),
