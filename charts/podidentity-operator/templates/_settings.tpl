@@ -1,16 +1,19 @@
 {{/* Settings as variables. An empty setting is left to the operator. */}}
 {{- define "podidentity-operator.env" -}}
 {{- $settings := .Values.settings -}}
+{{- $name := include "podidentity-operator.name" . -}}
 {{- $listen := printf "%s:%v" .Values.http.address .Values.http.port -}}
 {{- range $variable, $value := dict
   "PODIDENTITY_LOG_FORMAT" $settings.logFormat
   "RUST_LOG" $settings.logLevel
   "PODIDENTITY_NAMESPACES" (join "," .Values.namespaces)
+  "PODIDENTITY_NAMESPACE_SELECTOR" $settings.namespaceSelector
   "PODIDENTITY_REQUIRE_GRANTS" .Values.grants.required
   "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS" $settings.maxConcurrentRollouts
   "OTEL_EXPORTER_OTLP_ENDPOINT" $settings.otlpEndpoint
   "PODIDENTITY_LISTEN" (ternary "" $listen (eq $listen "[::]:8080"))
   "PODIDENTITY_STALLED_AFTER" $settings.stalledAfter
+  "PODIDENTITY_LEASE_NAME" (ternary "" $name (eq $name "podidentity-operator"))
   "PODIDENTITY_LEASE_DURATION" .Values.leaderElection.leaseDuration
   "PODIDENTITY_LEASE_RENEW_DEADLINE" .Values.leaderElection.renewDeadline
   "PODIDENTITY_LEASE_RETRY_PERIOD" .Values.leaderElection.retryPeriod

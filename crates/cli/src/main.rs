@@ -29,6 +29,7 @@ mod lint;
 
 mod cluster;
 mod complete;
+mod parts;
 
 mod age;
 mod paint;

@@ -215,3 +215,59 @@ fn what_is_filed_is_told_by_kind_and_namespace() {
     assert_eq!(index.objects(Kind::Pod, Some("another")), HashSet::new());
     assert_eq!(index.objects(Kind::ServiceAccount, None), HashSet::new());
 }
+
+fn namespace(labels: &Value) -> Object {
+    let namespace = json!({"metadata": {"name": "shop", "labels": labels}});
+    Object::Namespace(Arc::new(serde_json::from_value(namespace).unwrap()))
+}
+
+/// Whether the index shows the binding anywhere.
+fn shows(index: &Index) -> bool {
+    let snapshot = index.snapshot(&key("app"), &Arc::default(), Timestamp::UNIX_EPOCH).is_some();
+    let (bound, counted) = (index.bound().len(), index.status_totals().bindings.values().sum::<i64>());
+    assert_eq!((bound, counted), if snapshot { (1, 1) } else { (0, 0) });
+    snapshot
+}
+
+#[test]
+fn a_namespace_is_looked_after_while_its_labels_are_selected() {
+    let index = Index::selecting(Some("env=prod".parse().unwrap()));
+    // Not before it is known.
+    assert_eq!(index.apply(binding("app")), []);
+    assert!(!shows(&index));
+    assert_eq!(index.apply(namespace(&json!({"env": "test"}))), []);
+    assert_eq!(index.apply(pod("a", "app", 1)), []);
+    assert!(!shows(&index));
+    // With the label all of it is known at once, also what came before.
+    assert_eq!(index.apply(namespace(&json!({"env": "prod"}))), [key("app")]);
+    assert!(shows(&index));
+    assert_eq!(pods(&index, "app"), ["a@1"]);
+    assert_eq!(index.apply(pod("a", "app", 2)), [key("app")]);
+    // It is told once that it is not looked after any more.
+    assert_eq!(index.apply(namespace(&json!({}))), [key("app")]);
+    assert!(!shows(&index));
+    assert_eq!(index.apply(pod("a", "app", 3)), []);
+    assert_eq!(index.apply(namespace(&json!({"more": "x"}))), []);
+    assert_eq!(index.delete(&binding("app").id(), None), []);
+    assert_eq!(index.apply(namespace(&json!({"env": "prod"}))), []);
+    assert!(!shows(&index));
+}
+
+#[test]
+fn a_namespace_that_is_gone_is_not_looked_after_any_more() {
+    let index = Index::selecting(Some("!legacy".parse().unwrap()));
+    index.apply(namespace(&json!({})));
+    assert_eq!(index.apply(binding("app")), [key("app")]);
+    assert!(shows(&index));
+    assert_eq!(index.delete(&namespace(&json!({})).id(), None), [key("app")]);
+    assert!(!shows(&index));
+}
+
+#[test]
+fn without_a_selector_every_namespace_is_looked_after() {
+    let index = Index::default();
+    assert_eq!(index.apply(binding("app")), [key("app")]);
+    assert!(shows(&index));
+    assert_eq!(index.apply(namespace(&json!({}))), [key("app")]);
+    assert!(shows(&index));
+}

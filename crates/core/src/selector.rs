@@ -1,4 +1,9 @@
-//! Label selectors.
+//! Label selectors: of workloads, as a binding has them, and of namespaces, as the operator's flag has them.
+
+mod namespace;
+mod parse;
+
+pub use namespace::NamespaceSelector;
 
 use podidentity_api::{LabelSelector, SelectorOperator};
 
@@ -6,7 +11,11 @@ use crate::objects::Map;
 
 /// Whether the selector selects an object with these labels; an empty selector selects everything.
 pub fn matches(selector: &LabelSelector, labels: &Map) -> bool {
-    let label = |key: &str| labels.get(key);
+    holds(selector, |key| labels.get(key))
+}
+
+/// The same, with a look-up of a label's value.
+fn holds<'a>(selector: &LabelSelector, label: impl Fn(&str) -> Option<&'a String>) -> bool {
     let exact = selector.match_labels.iter().all(|(key, value)| label(key) == Some(value));
     exact
         && selector.match_expressions.iter().all(|requirement| {

@@ -54,7 +54,7 @@ struct Decision {
     plan: Plan,
 }
 
-/// No binding names the identity any more.
+/// No binding names the identity any more, or nobody here looks after its namespace any more.
 struct Unbound;
 
 impl Reconciler {
@@ -62,7 +62,7 @@ impl Reconciler {
     pub(crate) async fn reconcile(self: Arc<Self>, key: IdentityKey) -> Option<Instant> {
         let mut memory = self.memories.take(&key);
         let Ok(due) = self.run(&key, &mut memory).await else {
-            // No binding names it any more.
+            // There is nothing to do about it any more.
             self.budget.set(&key, 0);
             return None;
         };

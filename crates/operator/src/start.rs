@@ -57,7 +57,10 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     let leadership = Leadership::prepare(&client, args).await?;
     let client = with_fence(&client, leadership.fence());
 
-    let index = Index::default();
+    if let Some(selector) = &args.namespace_selector {
+        info!(%selector, "looks after the bindings of the namespaces with these labels only");
+    }
+    let index = Index::selecting(args.namespace_selector.clone());
     let (sender, queue) = queue::channel();
     let (heartbeats, load) = (Heartbeats::default(), queue.load());
     let health = Health::new(heartbeats.clone(), load.clone(), leadership.leads(), args.stalled_after);

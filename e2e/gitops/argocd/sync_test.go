@@ -67,10 +67,15 @@ func newArgo(t *testing.T, namespace support.Namespace, serverSide bool) *argo {
 // sync applies what is in Git, with the tracking annotation that Argo CD adds.
 func (a *argo) sync(app support.App) {
 	a.t.Helper()
-	for _, object := range a.objects(app) {
+	a.apply(a.objects(app))
+}
+
+func (a *argo) apply(objects []*unstructured.Unstructured) {
+	a.t.Helper()
+	for _, object := range objects {
 		_, err := a.resources.ApplyResource(context.Background(), object, cmdutil.DryRunNone, false, true, a.serverSide, manager)
 		if err != nil {
-			a.t.Fatalf("cannot sync %s: %v", object.GetKind(), err)
+			a.t.Fatalf("cannot sync %s %s: %v", object.GetKind(), object.GetName(), err)
 		}
 	}
 }
@@ -95,8 +100,17 @@ func (a *argo) restarted(app support.App) {
 
 func (a *argo) objects(app support.App) []*unstructured.Unstructured {
 	a.t.Helper()
+	return a.tracked(app.Manifests(a.namespace.Name))
+}
+
+// tracked are the objects of manifests, with the annotation by which Argo CD finds them again.
+func (a *argo) tracked(manifests string) []*unstructured.Unstructured {
+	a.t.Helper()
 	var objects []*unstructured.Unstructured
-	for _, document := range strings.Split(app.Manifests(a.namespace.Name), "\n---\n") {
+	for _, document := range strings.Split(strings.TrimPrefix(manifests, "---\n"), "\n---\n") {
+		if support.Kind(a.t, document) == "" {
+			continue
+		}
 		object := &unstructured.Unstructured{}
 		if err := yaml.Unmarshal([]byte(document), &object.Object); err != nil {
 			a.t.Fatal(err)
@@ -116,6 +130,11 @@ func (a *argo) objects(app support.App) []*unstructured.Unstructured {
 // outOfSync is what Argo CD would show as OutOfSync, by any of its three ways to compare.
 func (a *argo) outOfSync(app support.App) []string {
 	a.t.Helper()
+	return a.compare(a.objects(app))
+}
+
+func (a *argo) compare(objects []*unstructured.Unstructured) []string {
+	a.t.Helper()
 	ways := map[string][]diff.Option{
 		"default":          {},
 		"structured merge": {diff.WithStructuredMergeDiff(true)},
@@ -127,7 +146,7 @@ func (a *argo) outOfSync(app support.App) []string {
 		a.t.Fatal(err)
 	}
 	var found []string
-	for _, object := range a.objects(app) {
+	for _, object := range objects {
 		for way, options := range ways {
 			live := numbered(a.t, a.namespace.Object(object.GetKind(), object.GetName()))
 			options = append(options, diff.WithManager(manager), diff.WithGVKParser(a.gvkParser),
@@ -271,7 +290,7 @@ func TestArgoCDIgnoresWhatThePageSays(t *testing.T) {
 
 func ignoredOnThePage(t *testing.T) v1alpha1.IgnoreDifferences {
 	t.Helper()
-	for _, application := range applications(t) {
+	for _, application := range applications(t, "docs/argocd.md") {
 		if ignored := application.Spec.IgnoreDifferences; len(ignored) > 0 {
 			// The page is about a shop, the test about an app.
 			ignored[0].Name = "app"
@@ -280,29 +299,6 @@ func ignoredOnThePage(t *testing.T) v1alpha1.IgnoreDifferences {
 	}
 	t.Fatal("docs/argocd.md shows no ignoreDifferences")
 	return nil
-}
-
-// applications are those of the page; every field that it shows exists.
-func applications(t *testing.T) []v1alpha1.Application {
-	t.Helper()
-	var found []v1alpha1.Application
-	for _, document := range support.Blocks(t, support.Repository("docs/argocd.md"), "yaml") {
-		var application v1alpha1.Application
-		if !strings.Contains(document, "kind: Application\n") {
-			continue
-		}
-		if err := yaml.UnmarshalStrict([]byte(document), &application); err != nil {
-			t.Errorf("%v in\n%s", err, document)
-		}
-		found = append(found, application)
-	}
-	return found
-}
-
-func TestThePageShowsWhatArgoCDAccepts(t *testing.T) {
-	if len(applications(t)) < 2 {
-		t.Error("docs/argocd.md shows too few applications")
-	}
 }
 
 // What the page warns of: Replace=true puts the object as it is in Git in the place of what is there.

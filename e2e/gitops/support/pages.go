@@ -2,10 +2,13 @@ package support
 
 import (
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 )
+
+var kind = regexp.MustCompile(`(?m)^kind: (\w+)$`)
 
 var block = regexp.MustCompile("(?ms)^ *```(\\w*)\n(.*?)^ *```$")
 
@@ -23,4 +26,27 @@ func Blocks(t *testing.T, page, language string) []string {
 		}
 	}
 	return documents
+}
+
+// Kind is the kind of a document; empty where it names none.
+func Kind(t *testing.T, document string) string {
+	t.Helper()
+	match := kind.FindStringSubmatch(document)
+	if match == nil {
+		return ""
+	}
+	return match[1]
+}
+
+// Render renders a chart of this repository with these values, as a release of the chart's name.
+func Render(t *testing.T, chart, namespace, values string) string {
+	t.Helper()
+	command := exec.Command(os.Getenv("HELM"), "template", chart, Repository("charts/"+chart),
+		"--namespace", namespace, "--values", "-")
+	command.Stdin = strings.NewReader(values)
+	output, err := command.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s with\n%s\n%v: %s", chart, values, err, output)
+	}
+	return string(output)
 }

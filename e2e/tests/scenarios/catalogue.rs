@@ -5,7 +5,7 @@ use crate::world::Scenario;
 use crate::{
     argo, bad_input, check, dashboard, decisions, deletion, denied, disturbed, enforcement, grants, injection, install,
     kinds, lifecycle, observed, ownership, plugin, preflight, process, proxies, replicas, rights, roles, rollouts,
-    schema, told, windows, workloads,
+    schema, selected, told, windows, workloads,
 };
 
 /// Needs an image; ignored where there is none.
@@ -114,6 +114,10 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("the_canary_goes_first_then_two_at_a_time", Shared, |w, n| Box::pin(rollouts::canary_first(w, n))),
         ("manual_waits_for_the_release_of_this_generation", Shared, |w, n| Box::pin(rollouts::manual(w, n))),
         ("never_only_reports", Shared, |w, n| Box::pin(rollouts::never(w, n))),
+        // Namespaces by their labels.
+        ("a_namespace_is_looked_after_while_it_has_the_label", Shared, |w, n| Box::pin(selected::by_label(w, n))),
+        ("a_namespace_moves_from_one_operator_to_another", Shared, |w, n| Box::pin(selected::handed_over(w, n))),
+        ("a_namespace_selector_that_does_not_fit_is_refused", Shared, |w, n| Box::pin(selected::refused(w, n))),
         ("restarts_wait_for_their_window_and_keep_a_distance", Shared, |w, n| Box::pin(windows::waited_for(w, n))),
         ("windows_that_are_removed_let_restarts_begin", Shared, |w, n| Box::pin(windows::removed(w, n))),
         ("a_time_zone_that_does_not_exist_is_told", Shared, |w, n| Box::pin(windows::unknown_zone(w, n))),

@@ -34,6 +34,7 @@ mod rights;
 mod roles;
 mod rollouts;
 mod schema;
+mod selected;
 mod steps;
 mod told;
 mod windows;

@@ -5,13 +5,14 @@ use k8s_openapi::api::core::v1::Pod;
 use podidentity_cluster::http::connection::Connection;
 use podidentity_cluster::http::discovery::issuer;
 use podidentity_cluster::read::installation::{
-    self, Resource, Right, Seen, may, may_another, object, objects, operators, version,
+    self, Resource, Right, Seen, may, may_another, namespaces, object, objects, operators, version,
 };
 use podidentity_core::injector::Injectors;
 use serde_json::{Value, json};
 
 use super::{When, rights};
 use crate::cluster::{Failure, Session};
+use crate::parts::variable;
 
 /// The names of the policies' objects begin with these.
 pub(super) const GUARD: &str = "podidentity-operator-guard";
@@ -89,14 +90,13 @@ impl Facts {
             lease,
             operator_missing,
             policies: policies(connection).await,
-            namespaces: objects(client, NAMESPACES, None, "").await,
+            namespaces: namespaces(client).await,
             bindings: objects(client, BINDINGS, session.namespace.as_deref(), "").await,
             now: clock.now(),
         })
     }
 }
 
-const NAMESPACES: Resource = Resource { group: "", version: "v1", kind: "Namespace", plural: "namespaces" };
 const ACCOUNTS: Resource = Resource { group: "", version: "v1", kind: "ServiceAccount", plural: "serviceaccounts" };
 const LEASES: Resource = Resource { group: "coordination.k8s.io", version: "v1", kind: "Lease", plural: "leases" };
 const POLICY_BINDINGS: Resource = Resource {
@@ -130,12 +130,6 @@ async fn missing(connection: &Connection, rights: Vec<Right>, namespace: Option<
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// A variable of the operator's container.
-pub(super) fn variable<'a>(deployment: &'a Value, name: &str) -> Option<&'a str> {
-    let variables = deployment.pointer("/spec/template/spec/containers/0/env")?.as_array()?;
-    variables.iter().find(|it| it["name"] == name)?["value"].as_str()
 }
 
 async fn lease(connection: &Connection, operator: &Value) -> Seen<Value> {

@@ -1,14 +1,16 @@
 //! What the facts mean: line by line, with what to do.
 
 use jiff::{SignedDuration, Timestamp};
-use podidentity_cluster::read::installation::{Seen, image};
+use podidentity_cluster::read::installation::Seen;
 use podidentity_core::injector::Injector;
 use podidentity_core::kubernetes::{MUTATING_POLICIES, NEWEST, OLDEST, minor};
 use serde_json::Value;
 
-use super::facts::{ENFORCEMENT, Facts, GRANTS, GUARD, Tried, variable};
+use super::facts::{ENFORCEMENT, Facts, GRANTS, GUARD, Tried};
+use super::operators::{namespaces, operators};
 use super::{Check, When};
 use crate::paint::Mark;
+use crate::parts::variable;
 
 /// A namespace in which `config/enforcement` refuses pods without their role.
 const ENFORCED: &str = "podidentity.dev/enforce";
@@ -26,26 +28,28 @@ pub(super) fn judge(facts: &Facts, when: When) -> Vec<Check> {
     if when == When::Before {
         return all;
     }
-    all.extend([definition(facts), deployment(facts)]);
+    all.push(definition(facts));
+    all.extend(operators(facts));
+    all.extend(namespaces(facts));
     all.extend(lease(facts));
     all.extend(operator_rights(facts));
     all.extend([guard(facts), grants(facts), enforcement(facts), bindings(facts)]);
     all
 }
 
-fn check(name: &'static str, mark: Mark, message: impl Into<String>) -> Check {
+pub(super) fn check(name: &'static str, mark: Mark, message: impl Into<String>) -> Check {
     Check { name, mark, message: message.into(), next: None }
 }
 
 impl Check {
-    fn next(mut self, next: impl Into<String>) -> Self {
+    pub(super) fn next(mut self, next: impl Into<String>) -> Self {
         self.next = Some(next.into());
         self
     }
 }
 
 /// What could not be looked up is no fault of the installation.
-fn unseen<T>(name: &'static str, seen: &Seen<T>) -> Option<Check> {
+pub(super) fn unseen<T>(name: &'static str, seen: &Seen<T>) -> Option<Check> {
     match seen {
         Seen::Forbidden(right) => Some(check(name, Mark::Note, format!("not known: you may not {right}"))),
         Seen::Failed(why) => Some(check(name, Mark::Note, format!("not known: {why}"))),
@@ -159,7 +163,7 @@ fn see_why(account: &str) -> String {
 }
 
 /// `1 namespace`, `2 namespaces`.
-fn namespaces(count: usize) -> String {
+fn counted(count: usize) -> String {
     format!("{count} namespace{}", if count == 1 { "" } else { "s" })
 }
 
@@ -200,37 +204,6 @@ fn missing_fields(crd: &Value) -> Vec<String> {
     let installed: Vec<String> = ["spec", "status"].iter().flat_map(|part| fields(crd, part)).collect();
     let wanted = ["spec", "status"].into_iter().flat_map(|part| fields(&known, part));
     wanted.filter(|field| !installed.contains(field)).collect()
-}
-
-fn deployment(facts: &Facts) -> Check {
-    const NAME: &str = "Operator";
-    if let Some(unseen) = unseen(NAME, &facts.deployments) {
-        return unseen;
-    }
-    let found = facts.deployments.found().map_or(&[][..], Vec::as_slice);
-    let Some(operator) = found.first() else {
-        return check(NAME, Mark::Wrong, "no Deployment has the label app.kubernetes.io/name=podidentity-operator")
-            .next("Install the operator: kubectl apply --server-side -k config/default, or the Helm chart.");
-    };
-    let text = |pointer: &str| operator.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let count = |pointer: &str| operator.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
-    let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-    let image = image(operator);
-    let (ready, wanted) = (count("/status/readyReplicas"), count("/spec/replicas"));
-    let message = format!("{namespace}/{name}: {ready} of {wanted} replicas ready, image {image}");
-    if found.len() > 1 {
-        return check(NAME, Mark::Wrong, format!("{} Deployments are operators: {message} is one", found.len()))
-            .next("Keep one, unless each has namespaces of its own (PODIDENTITY_NAMESPACES).");
-    }
-    if ready < 1 {
-        return check(NAME, Mark::Wrong, message).next(format!(
-            "See why: kubectl -n {namespace} describe pods -l app.kubernetes.io/name=podidentity-operator."
-        ));
-    }
-    if variable(operator, "PODIDENTITY_DRY_RUN").is_some_and(|mode| !mode.is_empty() && mode != "off") {
-        return check(NAME, Mark::Note, format!("{message}; it only shows what it would do (--dry-run)"));
-    }
-    check(NAME, if ready < wanted { Mark::Note } else { Mark::Right }, message)
 }
 
 fn lease(facts: &Facts) -> Option<Check> {
@@ -316,7 +289,7 @@ fn grants(facts: &Facts) -> Check {
             return check(
                 NAME,
                 Mark::Note,
-                format!("roles are granted in {}, and nothing asks for it", namespaces(granting)),
+                format!("roles are granted in {}, and nothing asks for it", counted(granting)),
             )
             .next("Install config/grants, or start the operator with --require-grants (docs/grants.md).");
         }
@@ -325,7 +298,7 @@ fn grants(facts: &Facts) -> Check {
     check(
         NAME,
         Mark::Right,
-        format!("roles that a namespace does not grant are {by}; {} grant some", namespaces(granting)),
+        format!("roles that a namespace does not grant are {by}; {} grant some", counted(granting)),
     )
 }
 
@@ -337,16 +310,14 @@ fn enforcement(facts: &Facts) -> Check {
     let enforced = namespaces_with(facts, |it| it["labels"][ENFORCED] == "true");
     match (is_bound(facts, ENFORCEMENT), enforced) {
         (true, 0) => check(NAME, Mark::Note, "installed, and no namespace has the label podidentity.dev/enforce=true"),
-        (true, count) => {
-            check(NAME, Mark::Right, format!("pods without their role are refused in {}", namespaces(count)))
-        }
+        (true, count) => check(NAME, Mark::Right, format!("pods without their role are refused in {}", counted(count))),
         (false, 0) => {
             check(NAME, Mark::Note, "off: pods that were not given their role are let in (docs/enforcement.md)")
         }
         (false, count) => check(
             NAME,
             Mark::Wrong,
-            format!("asked for by the label of {}, and the policy is not there", namespaces(count)),
+            format!("asked for by the label of {}, and the policy is not there", counted(count)),
         )
         .next("kubectl apply -k config/enforcement."),
     }

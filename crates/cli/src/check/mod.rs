@@ -6,6 +6,7 @@
 
 mod facts;
 mod judge;
+mod operators;
 mod rights;
 #[cfg(test)]
 mod tests;

@@ -107,6 +107,9 @@ fn two_operators_and_a_dry_run_are_told() {
     assert_eq!(of(&one, "Operator").mark, Mark::Right);
     let two = Facts { deployments: Seen::Found(vec![operator(&json!([])), operator(&json!([]))]), ..facts() };
     assert_eq!(of(&two, "Operator").mark, Mark::Wrong);
+    let part = |selector: &str| operator(&json!([{"name": "PODIDENTITY_NAMESPACE_SELECTOR", "value": selector}]));
+    let parts = Facts { deployments: Seen::Found(vec![part("op=a"), part("op=b")]), ..facts() };
+    assert_eq!(of(&parts, "Operator").mark, Mark::Right);
     let dry = json!([{"name": "PODIDENTITY_DRY_RUN", "value": "report"}]);
     let dry = Facts { deployments: Seen::Found(vec![operator(&dry)]), ..facts() };
     assert!(of(&dry, "Operator").message.contains("only shows"));
@@ -120,4 +123,26 @@ fn grants_that_nothing_asks_for_are_told() {
     let required = json!([{"name": "PODIDENTITY_REQUIRE_GRANTS", "value": "true"}]);
     let facts = Facts { deployments: Seen::Found(vec![operator(&required)]), ..facts };
     assert_eq!(of(&facts, "Grants").mark, Mark::Right);
+}
+
+#[test]
+fn namespaces_without_an_operator_and_with_two_are_told() {
+    let part = |selector: &str| operator(&json!([{"name": "PODIDENTITY_NAMESPACE_SELECTOR", "value": selector}]));
+    let shop = |labels: Value| json!({"metadata": {"name": "shop", "labels": labels}});
+    let binding = json!({"metadata": {"name": "app", "namespace": "shop"}});
+    let seen = |selectors: &[&str], labels: Value| Facts {
+        deployments: Seen::Found(selectors.iter().map(|selector| part(selector)).collect()),
+        namespaces: Seen::Found(vec![shop(labels)]),
+        bindings: Seen::Found(vec![binding.clone()]),
+        ..facts()
+    };
+    assert_eq!(of(&seen(&["op=a"], json!({"op": "a"})), "Namespaces").mark, Mark::Right);
+    let left_out = of(&seen(&["op=a"], Value::Null), "Namespaces");
+    assert_eq!(left_out.mark, Mark::Note);
+    assert!(left_out.message.contains("no operator looks after the bindings of shop"), "{}", left_out.message);
+    let two = of(&seen(&["op=a", "!legacy"], json!({"op": "a"})), "Namespaces");
+    assert_eq!(two.mark, Mark::Wrong);
+    // Where one operator looks after all there is nothing to say.
+    let all = Facts { deployments: Seen::Found(vec![operator(&json!([]))]), ..facts() };
+    assert!(!judge(&all, When::After).iter().any(|check| check.name == "Namespaces"));
 }

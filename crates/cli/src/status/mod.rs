@@ -21,6 +21,7 @@ use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::flags::{Target, TargetKind, target};
 use crate::messages::Messages;
 use crate::paint::Paint;
+use crate::parts::note_of_left_out;
 use crate::view::View;
 
 pub(crate) use output::of as document;
@@ -78,6 +79,8 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failur
         }
         let Views { views, notes } = session.views().await?;
         Messages::new().notes(&notes);
+        let unseen = views.iter().filter(|view| !view.observed).map(|view| view.namespace.as_str()).collect();
+        Messages::new().notes(note_of_left_out(&session, unseen).await.as_slice());
         if views.is_empty() && targets.is_empty() {
             Messages::new().note(&format!("no bindings and no annotated service accounts {}", session.place()));
             if args.output == Output::Form(Form::Tree) {

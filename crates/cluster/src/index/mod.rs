@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
 use podidentity_core::objects::{Namespace, RoleObjectKind};
+use podidentity_core::selector::NamespaceSelector;
 use podidentity_core::snapshot::{Config, Snapshot};
 
 use self::compressed::Compressed;
@@ -36,6 +37,8 @@ pub use self::status_totals::{ConditionKey, StatusTotals};
 
 #[derive(Default)]
 struct State {
+    /// Which namespaces are looked after; `None`: all.
+    selector: Option<NamespaceSelector>,
     namespaces: HashMap<String, Arc<Namespace>>,
     /// By namespace, then by service account.
     identities: HashMap<String, HashMap<Arc<str>, Identity>>,
@@ -52,7 +55,13 @@ pub struct Index {
 }
 
 impl Index {
-    /// Adds an object and returns the identities that it concerns, if they are bound or were until
+    /// An index for an operator that looks after the namespaces of this selector; `None`: after all. It keeps what lies in
+    /// the others, so that a namespace is complete when it is selected, and tells nothing of it.
+    pub fn selecting(selector: Option<NamespaceSelector>) -> Self {
+        Self { state: Arc::new(Mutex::new(State { selector, ..State::default() })) }
+    }
+
+    /// Adds an object and returns the identities that it concerns, if they are looked after, and bound or were until
     /// now. Ignores a version that is not newer than the entry: our own writes are in the index
     /// before their watch event arrives.
     pub fn apply(&self, object: Object) -> Vec<IdentityKey> {
@@ -78,7 +87,7 @@ impl Index {
     }
 
     /// Removes an object (unless another one has taken its name) and returns the identities that it
-    /// concerned, if they are bound or were until now: an identity that no binding names any more
+    /// concerned, if they are looked after, and bound or were until now: an identity that no binding names any more
     /// is to be forgotten.
     pub fn delete(&self, id: &ObjectId, uid: Option<&str>) -> Vec<IdentityKey> {
         self.lock().delete(id, uid)
@@ -95,10 +104,11 @@ impl Index {
         }
     }
 
-    /// All identities that a binding names.
+    /// All identities that a binding names and that are looked after.
     pub fn bound(&self) -> Vec<IdentityKey> {
         let state = self.lock();
-        state.identities.keys().flat_map(|namespace| state.bound_in(namespace)).collect()
+        let looked_after = state.identities.keys().filter(|namespace| state.looks_after(namespace));
+        looked_after.flat_map(|namespace| state.bound_in(namespace)).collect()
     }
 
     /// All identities that any object concerns, bound or not.
@@ -112,25 +122,21 @@ impl Index {
         state.identities.iter().flat_map(named).collect()
     }
 
-    /// The totals of the statuses of all bindings.
+    /// The totals of the statuses of all bindings that are looked after.
     pub fn status_totals(&self) -> StatusTotals {
         self.lock().status_totals.clone()
     }
 
-    /// Everything about one identity, or `None` if no binding names it.
+    /// Everything about one identity, or `None` if no binding names it, or it is not looked after.
     pub fn snapshot(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
-        self.look(key, config, now).filter(|snapshot| !snapshot.bindings.is_empty())
+        let state = self.lock();
+        let snapshot = if state.looks_after(&key.namespace) { state.look(key, config, now)? } else { return None };
+        (!snapshot.bindings.is_empty()).then_some(snapshot)
     }
 
     /// Everything about one identity, bound or not; `None` if nothing is known of it.
     pub fn look(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
-        let state = self.lock();
-        let identity = state.identities.get(&key.namespace)?.get(key.service_account.as_str())?;
-        let base = Snapshot {
-            namespace_object: state.namespaces.get(&key.namespace).cloned(),
-            ..Snapshot::empty(&key.namespace, &key.service_account, now, config)
-        };
-        identity.decompress(base, &state.role_objects)
+        self.lock().look(key, config, now)
     }
 
     /// The bindings of one identity, without the rest of it.
@@ -150,8 +156,7 @@ impl State {
     fn apply(&mut self, object: Object) -> Vec<IdentityKey> {
         let id = object.id();
         if let Object::Namespace(namespace) = object {
-            self.namespaces.insert(id.name.clone(), namespace);
-            return self.bound_in(&id.name).collect();
+            return self.set_namespace(&id.name, Some(namespace));
         }
         if let Object::RoleObject(object) = object {
             let referring = self.role_objects.insert(id, object);
@@ -172,13 +177,15 @@ impl State {
         }
         let name = self.locations.set(&id, Arc::clone(&account));
         if let Object::Binding(binding) = &object {
-            self.status_totals.add(binding);
             self.role_objects.refer(&id, binding);
+            if self.looks_after(&id.namespace) {
+                self.status_totals.add(binding);
+            }
         }
         let Some(body) = self.compressors.compress(object) else { return affected };
         let head = Head::new(id.kind, name, version);
         if let Some(replaced) = self.identity(&id.namespace, &account).insert(&id, head, body) {
-            self.uncount(&replaced);
+            self.uncount(&id.namespace, &replaced);
         }
         affected.extend(self.if_bound(&id.namespace, &account));
         affected
@@ -186,8 +193,7 @@ impl State {
 
     fn delete(&mut self, id: &ObjectId, uid: Option<&str>) -> Vec<IdentityKey> {
         if id.kind == Kind::Namespace {
-            self.namespaces.remove(&id.name);
-            return self.bound_in(&id.name).collect();
+            return self.set_namespace(&id.name, None);
         }
         if let Kind::RoleObject(_) = id.kind {
             let referring = self.role_objects.remove(id);
@@ -203,7 +209,7 @@ impl State {
         let removed = identity.remove(id);
         let emptied = identity.is_empty();
         if let Some(binding) = removed {
-            self.uncount(&binding);
+            self.uncount(&id.namespace, &binding);
             self.role_objects.forget(id);
         }
         self.locations.remove(id);
@@ -214,13 +220,52 @@ impl State {
             }
         }
         let key = || IdentityKey { namespace: id.namespace.clone(), service_account: account.to_string() };
-        was_bound.then(key).into_iter().collect()
+        (was_bound && self.looks_after(&id.namespace)).then(key).into_iter().collect()
     }
 
-    fn uncount(&mut self, binding: &Compressed<PodIdentityBinding>) {
-        if let Some(binding) = binding.decompress() {
+    /// Whether the bindings of the namespace are looked after.
+    fn looks_after(&self, namespace: &str) -> bool {
+        let namespace = || self.namespaces.get(namespace).map(|it| &**it);
+        self.selector.as_ref().is_none_or(|selector| selector.selects(namespace()))
+    }
+
+    /// Sets or removes a namespace. Returns its bound identities also when it is not selected any more: they are to be
+    /// forgotten.
+    fn set_namespace(&mut self, name: &str, namespace: Option<Arc<Namespace>>) -> Vec<IdentityKey> {
+        let before = self.looks_after(name);
+        match namespace {
+            Some(namespace) => drop(self.namespaces.insert(name.to_owned(), namespace)),
+            None => drop(self.namespaces.remove(name)),
+        }
+        let after = self.looks_after(name);
+        if before != after {
+            self.count_all(name, after);
+        }
+        if before || after { self.bound_in(name).collect() } else { Vec::new() }
+    }
+
+    /// Counts the statuses of all bindings of the namespace, in or out.
+    fn count_all(&mut self, namespace: &str, looked_after: bool) {
+        let Self { identities, status_totals, .. } = self;
+        let identities = identities.get(namespace).into_iter().flat_map(HashMap::values);
+        for binding in identities.filter_map(Identity::decompress_bindings).flatten() {
+            if looked_after { status_totals.add(&binding) } else { status_totals.remove(&binding) }
+        }
+    }
+
+    fn uncount(&mut self, namespace: &str, binding: &Compressed<PodIdentityBinding>) {
+        if let Some(binding) = binding.decompress().filter(|_| self.looks_after(namespace)) {
             self.status_totals.remove(&binding);
         }
+    }
+
+    fn look(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
+        let identity = self.identities.get(&key.namespace)?.get(key.service_account.as_str())?;
+        let base = Snapshot {
+            namespace_object: self.namespaces.get(&key.namespace).cloned(),
+            ..Snapshot::empty(&key.namespace, &key.service_account, now, config)
+        };
+        identity.decompress(base, &self.role_objects)
     }
 
     /// The name of a service account, in the one copy that all share.
@@ -236,8 +281,7 @@ impl State {
 
     fn if_bound(&self, namespace: &str, service_account: &str) -> Option<IdentityKey> {
         let identity = self.identities.get(namespace)?.get(service_account)?;
-        identity
-            .is_bound()
+        (identity.is_bound() && self.looks_after(namespace))
             .then(|| IdentityKey { namespace: namespace.to_owned(), service_account: service_account.to_owned() })
     }
 

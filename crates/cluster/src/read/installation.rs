@@ -39,6 +39,7 @@ pub struct Resource {
 }
 
 const DEPLOYMENTS: Resource = Resource { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" };
+const NAMESPACES: Resource = Resource { group: "", version: "v1", kind: "Namespace", plural: "namespaces" };
 
 /// A right, as it stands in a role.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +129,11 @@ pub async fn objects(client: &Client, resource: Resource, namespace: Option<&str
 /// The Deployments of the operator, of all namespaces.
 pub async fn operators(client: &Client) -> Seen<Vec<Value>> {
     objects(client, DEPLOYMENTS, None, "app.kubernetes.io/name=podidentity-operator").await
+}
+
+/// All namespaces.
+pub async fn namespaces(client: &Client) -> Seen<Vec<Value>> {
+    objects(client, NAMESPACES, None, "").await
 }
 
 /// The image of an operator's Deployment.

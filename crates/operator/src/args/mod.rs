@@ -14,6 +14,7 @@ use clap::{Parser, ValueEnum};
 use podidentity_cluster::http::fence::WriteScope;
 use podidentity_cluster::watch::WatchScope;
 use podidentity_core::objects::RoleObjectKind;
+use podidentity_core::selector::NamespaceSelector;
 
 pub(crate) use election::ElectionArgs;
 pub(crate) use injection::InjectionArgs;
@@ -35,6 +36,11 @@ pub(crate) struct Args {
     /// config/namespaced. Default: the whole cluster.
     #[arg(long, env = "PODIDENTITY_NAMESPACES", value_name = "NAME,...", value_delimiter = ',', value_parser = values::namespace)]
     namespaces: Vec<String>,
+
+    /// Label selector, as kubectl -l takes it, of the namespaces whose bindings are looked after, for example
+    /// env=prod,team in (a,b),!legacy. Other namespaces are left as they are. Not with --namespaces. Default: all.
+    #[arg(long, env = "PODIDENTITY_NAMESPACE_SELECTOR", value_name = "SELECTOR", value_parser = values::namespace_selector)]
+    pub(crate) namespace_selector: Option<NamespaceSelector>,
 
     /// How many workloads of the whole cluster may be in a restart of ours at the same time.
     #[arg(long, env = "PODIDENTITY_MAX_CONCURRENT_ROLLOUTS", value_name = "NUMBER", default_value_t = 10, value_parser = values::positive)]
@@ -176,6 +182,12 @@ impl Args {
 
     /// Checks what clap cannot: how the flags fit together.
     pub(crate) fn check(&self) -> Result<(), String> {
+        if self.namespace_selector.is_some() && !self.namespaces.is_empty() {
+            return Err("--namespace-selector is for an operator of the whole cluster and cannot be combined with \
+                        --namespaces (or their variables): leave --namespaces out and give the operator the rights of \
+                        config/rbac, or leave the selector out and name the namespaces"
+                .to_owned());
+        }
         self.election.check()?;
         let of_cluster = self.role_objects().into_iter().find(|kind| kind.is_cluster_scoped());
         match of_cluster.filter(|_| !self.namespaces.is_empty()) {
@@ -240,6 +252,9 @@ mod tests {
             (&["--role-references=acks"], "possible values: configmap, ack, upbound, upbound-namespaced, crossplane"),
             (&["--role-references=ack,crossplane", "--namespaces=a"], "needs the whole cluster"),
             (&["--lease-name=My_Lease"], "lower case letters"),
+            (&["--namespace-selector="], "leave the flag, or the variable, out"),
+            (&["--namespace-selector=env prod"], "use =, !=, in or notin"),
+            (&["--namespace-selector=env=prod", "--namespaces=a"], "leave --namespaces out"),
             (&["--log=podidentity=loud"], "for example info,podidentity_cluster=debug"),
             (&["--issuer=oidc.example.com"], "https://"),
             (&["--token-mount-path=var/run"], "absolute path"),
@@ -270,6 +285,13 @@ mod tests {
     fn dry_run_alone_reports() {
         assert_eq!(parse(&["--dry-run"]).unwrap().dry_run, DryRun::Report);
         assert_eq!(parse(&["--dry-run=silent"]).unwrap().dry_run, DryRun::Silent);
+    }
+
+    #[test]
+    fn a_namespace_selector_is_one_for_the_whole_cluster() {
+        let args = parse(&["--namespace-selector=env=prod,team in (a,b),!legacy"]).unwrap();
+        assert_eq!(args.watch_scope(), WatchScope::Cluster);
+        assert_eq!(args.namespace_selector.unwrap().to_string(), "env=prod,team in (a,b),!legacy");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use podidentity_cluster::http::heartbeat::SILENCE;
+use podidentity_core::selector::NamespaceSelector;
 
 pub(crate) fn positive(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -64,6 +65,16 @@ pub(crate) fn namespace(text: &str) -> Result<String, String> {
             Err("is not the name of a namespace; for the whole cluster leave the flag, or the variable, out".to_owned())
         }
     }
+}
+
+/// A label selector of namespaces.
+pub(crate) fn namespace_selector(text: &str) -> Result<NamespaceSelector, String> {
+    text.parse().map_err(|problem| {
+        format!(
+            "{problem}; write it as kubectl -l takes it, for example env=prod,team in (a,b),!legacy, and for all namespaces \
+             leave the flag, or the variable, out"
+        )
+    })
 }
 
 pub(crate) fn domain(text: &str) -> Result<String, String> {

@@ -1,0 +1,178 @@
+//! Which operator looks after which namespaces, as the Deployments of the operators say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use podidentity_cluster::read::installation::{namespaces, operators};
+use podidentity_core::selector::NamespaceSelector;
+use serde_json::Value;
+
+use crate::cluster::Session;
+
+/// So many names are listed.
+const NAMES: usize = 5;
+
+/// A variable of an operator's container.
+pub(crate) fn variable<'a>(deployment: &'a Value, name: &str) -> Option<&'a str> {
+    let variables = deployment.pointer("/spec/template/spec/containers/0/env")?.as_array()?;
+    variables.iter().find(|it| it["name"] == name)?["value"].as_str()
+}
+
+/// The part of the cluster that an operator looks after.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Part {
+    All,
+    /// `PODIDENTITY_NAMESPACES`.
+    Named(Vec<String>),
+    /// `PODIDENTITY_NAMESPACE_SELECTOR`.
+    Selected(NamespaceSelector),
+}
+
+impl Part {
+    pub(crate) fn of(deployment: &Value) -> Self {
+        let set = |name| variable(deployment, name).filter(|text| !text.is_empty());
+        if let Some(names) = set("PODIDENTITY_NAMESPACES") {
+            return Self::Named(names.split(',').map(str::to_owned).collect());
+        }
+        // With a selector that cannot be parsed an operator does not start, which is told elsewhere.
+        let selector = set("PODIDENTITY_NAMESPACE_SELECTOR").and_then(|text| text.parse().ok());
+        selector.map_or(Self::All, Self::Selected)
+    }
+
+    fn has(&self, name: &str, labels: Option<&BTreeMap<String, String>>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.iter().any(|it| it == name),
+            Self::Selected(selector) => selector.selects_labels(labels),
+        }
+    }
+
+    fn described(&self) -> String {
+        match self {
+            Self::All => "all namespaces".to_owned(),
+            Self::Named(names) => format!("the namespaces {}", list(names.iter().map(String::as_str))),
+            Self::Selected(selector) => format!("namespaces with the labels {selector}"),
+        }
+    }
+}
+
+/// How the namespaces of bindings are divided among the operators.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Division {
+    /// Those that no operator looks after.
+    pub(crate) left_out: BTreeSet<String>,
+    /// Those that more than one looks after.
+    pub(crate) shared: BTreeSet<String>,
+}
+
+impl Division {
+    /// A namespace that is not among `namespaces` is in neither set: its labels are not known.
+    pub(crate) fn of<'a>(
+        deployments: &[Value],
+        namespaces: &[Value],
+        bound: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let parts: Vec<Part> = deployments.iter().map(Part::of).collect();
+        let name = |it: &Value| it["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let by_name: BTreeMap<String, &Value> = namespaces.iter().map(|it| (name(it), it)).collect();
+        let mut division = Self::default();
+        for bound in bound.into_iter().collect::<BTreeSet<_>>() {
+            let Some(namespace) = by_name.get(bound) else { continue };
+            let labels = serde_json::from_value(namespace["metadata"]["labels"].clone()).unwrap_or_default();
+            match parts.iter().filter(|part| part.has(bound, Option::as_ref(&labels))).count() {
+                0 => drop(division.left_out.insert(bound.to_owned())),
+                1 => {}
+                _ => drop(division.shared.insert(bound.to_owned())),
+            }
+        }
+        division
+    }
+}
+
+/// `system/podidentity-operator looks after namespaces with the labels env=prod; ...`
+pub(crate) fn described(deployments: &[Value]) -> String {
+    let one = |it: &Value| {
+        let text = |field: &str| it["metadata"][field].as_str().unwrap_or_default().to_owned();
+        format!("{}/{} looks after {}", text("namespace"), text("name"), Part::of(it).described())
+    };
+    deployments.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// The first few names, and how many more there are.
+pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    let more = names.len().saturating_sub(NAMES);
+    let shown = names.iter().take(NAMES).copied().collect::<Vec<_>>().join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
+/// What is to be said of namespaces with bindings that no operator has looked at, if no operator looks after them. `None`
+/// also where the user may not see what says so. Nothing is asked where there are no such namespaces.
+pub(crate) async fn note_of_left_out(session: &Session, bound: BTreeSet<&str>) -> Option<String> {
+    let client = &session.connection.client;
+    if bound.is_empty() {
+        return None;
+    }
+    let deployments = operators(client).await;
+    let deployments = deployments.found().filter(|all| !all.is_empty())?;
+    if deployments.iter().any(|it| Part::of(it) == Part::All) {
+        return None;
+    }
+    let namespaces = namespaces(client).await;
+    let left_out = Division::of(deployments, namespaces.found()?, bound).left_out;
+    let names = list(left_out.iter().map(String::as_str));
+    let what = if left_out.len() == 1 { "namespace" } else { "namespaces" };
+    (!left_out.is_empty()).then(|| format!("no operator looks after {what} {names}: {}", described(deployments)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn operator(variable: &str, value: &str) -> Value {
+        json!({"metadata": {"name": "op", "namespace": "system"},
+            "spec": {"template": {"spec": {"containers": [{"env": [{"name": variable, "value": value}]}]}}}})
+    }
+
+    fn namespace(name: &str, labels: &Value) -> Value {
+        json!({"metadata": {"name": name, "labels": labels}})
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn namespaces_without_an_operator_and_with_two_are_found() {
+        let prod = operator("PODIDENTITY_NAMESPACE_SELECTOR", "env=prod");
+        let named = operator("PODIDENTITY_NAMESPACES", "team-a,both");
+        let namespaces = [
+            namespace("shop", &json!({"env": "prod"})),
+            namespace("both", &json!({"env": "prod"})),
+            namespace("team-a", &Value::Null),
+            namespace("test", &json!({"env": "test"})),
+            namespace("unlabelled", &Value::Null),
+        ];
+        let bound = ["shop", "both", "team-a", "test", "unlabelled", "test", "not-listed"];
+        let found = Division::of(&[prod.clone(), named.clone()], &namespaces, bound);
+        assert_eq!(found, Division { left_out: set(&["test", "unlabelled"]), shared: set(&["both"]) });
+        let said = described(&[prod, named]);
+        assert!(said.contains("system/op looks after namespaces with the labels env=prod"), "{said}");
+        assert!(said.contains("the namespaces team-a, both"), "{said}");
+    }
+
+    #[test]
+    fn an_operator_for_all_leaves_nothing_out() {
+        for all in [operator("OTHER", "x"), operator("PODIDENTITY_NAMESPACE_SELECTOR", "")] {
+            assert_eq!(Part::of(&all), Part::All);
+            assert_eq!(Division::of(&[all], &[namespace("shop", &Value::Null)], ["shop"]), Division::default());
+        }
+    }
+
+    #[test]
+    fn of_many_names_a_few_are_listed() {
+        assert_eq!(list(["a", "b"].into_iter()), "a, b");
+        assert_eq!(list("a b c d e f g".split(' ')), "a, b, c, d, e and 2 more");
+    }
+}
