@@ -35,6 +35,8 @@ pub enum Meaning {
     /// The stored object violates its own schema, so server-side apply cannot merge anything into
     /// it.
     StoredInvalid,
+    /// The body has a field that the definition of the kind does not have: it is of another version.
+    Undeclared,
     /// The object would be larger than the store allows.
     TooLarge,
     /// The request is malformed.
@@ -50,8 +52,16 @@ pub enum Meaning {
 
 /// What the API server's field-merging code says of a stored object that its schema does not allow.
 const STORED_INVALID: &str = "typed live object";
+/// What it says of a field that a definition does not have, behind the field's path.
+const UNDECLARED: &str = ": field not declared in schema";
 /// What API server and etcd say of an object that is too large.
 const TOO_LARGE: &str = "too large";
+
+/// The fields right below `status` that an error calls undeclared.
+pub(crate) fn undeclared_status_fields(message: &str) -> Vec<&str> {
+    let paths = message.split(UNDECLARED).filter_map(|before| before.rsplit_once(".status.").map(|(_, field)| field));
+    paths.filter(|field| field.chars().all(|c| c.is_ascii_alphanumeric())).collect()
+}
 
 impl Meaning {
     /// What an error of the client means.
@@ -72,6 +82,9 @@ impl Meaning {
         }
         if status.message.contains(STORED_INVALID) {
             return Self::StoredInvalid;
+        }
+        if status.message.contains(UNDECLARED) {
+            return Self::Undeclared;
         }
         match Self::of_code(status.code) {
             // etcd's refusal comes as an internal error.
@@ -182,9 +195,20 @@ mod tests {
         let stored_invalid = "failed to create typed live object (shop/app; podidentity.dev/v1alpha1, \
                               Kind=PodIdentityBinding): .spec.suspend: expected boolean, got &{yes}";
         assert_eq!(meaning(500, stored_invalid), Meaning::StoredInvalid);
+        assert_eq!(meaning(500, OLDER), Meaning::Undeclared);
         assert_eq!(meaning(500, "etcdserver: request is too large"), Meaning::TooLarge);
         assert_eq!(meaning(413, "Request entity too large: limit is 3145728"), Meaning::TooLarge);
         assert_eq!(meaning(500, "etcdserver: leader changed"), Meaning::Other);
+    }
+
+    const OLDER: &str = "failed to create typed patch object (shop/app; podidentity.dev/v1alpha1, Kind=PodIdentityBinding): \
+                         errors:\n  .status.declaredRoleArn: field not declared in schema\n  .status.more: field not \
+                         declared in schema\n  .status.workloads[0].new: field not declared in schema";
+
+    #[test]
+    fn fields_that_an_older_definition_lacks_are_named() {
+        assert_eq!(undeclared_status_fields(OLDER), ["declaredRoleArn", "more"]);
+        assert_eq!(undeclared_status_fields("no"), [] as [&str; 0]);
     }
 
     #[test]

@@ -121,6 +121,7 @@ impl ReadError {
             | Meaning::Expired
             | Meaning::Overloaded
             | Meaning::StoredInvalid
+            | Meaning::Undeclared
             | Meaning::TooLarge
             | Meaning::Refused
             | Meaning::Other => Self::Other { request: request(), message: message() },

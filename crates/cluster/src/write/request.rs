@@ -38,7 +38,7 @@ pub(super) enum Ownership {
 }
 
 /// Why a write failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct WriteError {
     /// The workload, if it was a restart.
     pub(super) workload: Option<WorkloadId>,
@@ -68,7 +68,9 @@ impl WriteError {
 fn kind(answer: Meaning) -> ProblemKind {
     match answer {
         Meaning::NotFound | Meaning::Changed | Meaning::Expired => ProblemKind::Stale,
-        Meaning::BadRequest | Meaning::Unauthorized | Meaning::Forbidden | Meaning::Refused => ProblemKind::Refused,
+        Meaning::BadRequest | Meaning::Unauthorized | Meaning::Forbidden | Meaning::Refused | Meaning::Undeclared => {
+            ProblemKind::Refused
+        }
         Meaning::FieldConflict => ProblemKind::Conflict,
         Meaning::NoCredentials
         | Meaning::Overloaded

@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 
 use super::request::{Ownership, Part, Requests, WriteError, only};
 use crate::http::clock::Clock;
-use crate::http::error::Meaning;
+use crate::http::error::{Meaning, undeclared_status_fields};
 use crate::index::{Index, Object};
 
 /// What became of statuses.
@@ -82,6 +82,16 @@ impl StatusWriter<'_> {
         // The status is ours alone; the default that the schema gives belongs to whoever created
         // the binding.
         let applied = requests.apply::<ObservedBinding>(binding, body, Ownership::Taken, Part::Status).await;
+        let mut declared = None;
+        let applied = match applied {
+            Err(error) if error.meaning == Meaning::Undeclared => {
+                let (body, status) = without_undeclared(status, &error)?;
+                declared = Some(status);
+                requests.apply::<ObservedBinding>(binding, body, Ownership::Taken, Part::Status).await
+            }
+            applied => applied,
+        };
+        let status = declared.as_ref().unwrap_or(status);
         let stored = match applied {
             Err(error) if error.meaning == Meaning::StoredInvalid => self.replace(requests, binding, status).await,
             applied => applied.map(Object::binding),
@@ -128,6 +138,27 @@ impl StatusWriter<'_> {
         }
         requests.merge(binding, json!({"metadata": {}, "status": body}), Part::Status).await
     }
+}
+
+/// The status without the fields that the cluster's definition does not have yet: an operator that is newer than the
+/// definition goes on, and says what it cannot tell.
+fn without_undeclared(
+    status: &PodIdentityBindingStatus,
+    error: &WriteError,
+) -> Result<(Value, PodIdentityBindingStatus), WriteError> {
+    let fields = undeclared_status_fields(&error.message);
+    let mut body = json!(status);
+    for field in &fields {
+        body.as_object_mut().and_then(|body| body.remove(*field));
+    }
+    let known = serde_json::from_value(body.clone()).ok().filter(|_| !fields.is_empty());
+    let known = known.ok_or_else(|| error.clone())?;
+    warn!(
+        ?fields,
+        "the definition of PodIdentityBinding is older than the operator and has no such fields of the status: apply the \
+         definition that belongs to this operator (config/crd)"
+    );
+    Ok((json!({"status": body}), known))
 }
 
 /// Whether the API server refuses the status itself. One that is too large for the store fails with
