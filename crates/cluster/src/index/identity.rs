@@ -107,7 +107,9 @@ impl Identity {
             None => None,
         };
         let mut bindings: Vec<Arc<PodIdentityBinding>> = all(&self.bindings)?;
-        bindings.iter_mut().for_each(|binding| roles.resolve(binding, base.config.settings.account.as_ref()));
+        for binding in &mut bindings {
+            roles.resolve(binding, base.config.settings.account.as_ref());
+        }
         Some(Snapshot {
             bindings,
             service_account: account,

@@ -287,7 +287,7 @@ impl State {
 
     /// The identities that these bindings name.
     fn bound_by(&self, bindings: &[ObjectId]) -> Vec<IdentityKey> {
-        let key = |id: &ObjectId| self.if_bound(&id.namespace, &*self.locations.get(id)?);
+        let key = |id: &ObjectId| self.if_bound(&id.namespace, &self.locations.get(id)?);
         bindings.iter().filter_map(key).collect()
     }
 

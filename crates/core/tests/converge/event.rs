@@ -17,8 +17,8 @@ pub enum Event {
     DeleteBinding(usize),
     /// The spec of a binding is changed.
     Spec(usize, SpecChange),
-    /// The object that bindings refer to has this role, or none, or goes.
-    RoleObject(Option<Option<usize>>),
+    /// The object that bindings refer to changes.
+    RoleObject(RoleObject),
     /// A person releases the present generation.
     Release(usize),
     CreateAccount,
@@ -68,6 +68,14 @@ pub enum Event {
     Endure,
     /// All is well, and everything comes to rest.
     Quiet,
+}
+
+/// What becomes of the object that bindings refer to.
+#[derive(Clone, Copy, Debug)]
+pub enum RoleObject {
+    Has(usize),
+    HasNone,
+    Goes,
 }
 
 /// A change of a binding's spec.
@@ -278,9 +286,9 @@ fn of_identity() -> impl Strategy<Value = Event> {
         5 => (binding.clone(), spec_change()).prop_map(|(name, change)| Event::Spec(name, change)),
         1 => binding.prop_map(Event::Release),
         2 => prop_oneof![
-            6 => (0..ROLES.len()).prop_map(|role| Event::RoleObject(Some(Some(role)))),
-            1 => Just(Event::RoleObject(Some(None))),
-            1 => Just(Event::RoleObject(None)),
+            6 => (0..ROLES.len()).prop_map(|role| Event::RoleObject(RoleObject::Has(role))),
+            1 => Just(Event::RoleObject(RoleObject::HasNone)),
+            1 => Just(Event::RoleObject(RoleObject::Goes)),
         ],
         3 => Just(Event::CreateAccount),
         1 => prop_oneof![
@@ -339,7 +347,7 @@ pub fn beginning() -> impl Strategy<Value = Vec<Event>> {
         ]),
         1 => spec_change().prop_map(|change| vec![Event::Spec(0, change), Event::Bind(0, 1)]),
         1 => Just(vec![
-            Event::RoleObject(Some(Some(0))), Event::Spec(0, SpecChange::Refer), Event::RoleObject(Some(Some(1))),
+            Event::RoleObject(RoleObject::Has(0)), Event::Spec(0, SpecChange::Refer), Event::RoleObject(RoleObject::Has(1)),
         ]),
         1 => any::<bool>().prop_map(|refuses| vec![
             Event::Spec(0, SpecChange::Preflight(Some(PreflightPolicy::Require))),

@@ -13,7 +13,7 @@ use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::reports;
 
 use crate::asking;
-use crate::event::{Aws, Edit, Event, Fault, Switch};
+use crate::event::{Aws, Edit, Event, Fault, RoleObject, Switch};
 use crate::pace;
 use crate::problem;
 use crate::rules;
@@ -78,8 +78,9 @@ impl World {
             Event::Bind(name, role) => cluster.bind(BINDINGS[name], ROLES[role]),
             Event::DeleteBinding(name) => cluster.delete_binding(BINDINGS[name]),
             Event::Spec(name, change) => cluster.edit_binding(BINDINGS[name], |spec| change.make(spec)),
-            Event::RoleObject(None) => cluster.roles.delete(),
-            Event::RoleObject(Some(role)) => cluster.roles.set(role.map(|role| ROLES[role]), None),
+            Event::RoleObject(RoleObject::Has(role)) => cluster.roles.set(Some(ROLES[role]), None),
+            Event::RoleObject(RoleObject::HasNone) => cluster.roles.set(None, None),
+            Event::RoleObject(RoleObject::Goes) => cluster.roles.delete(),
             Event::Release(name) => {
                 let binding = cluster.bindings.get(BINDINGS[name]);
                 let release = binding.map(|it| release_value(&cluster.roles.resolved(it))).unwrap_or_default();
