@@ -78,9 +78,10 @@ pub(in crate::faults) fn largest_pods() -> Vec<(String, Value)> {
     named.map(|(name, patch)| (name.clone(), pod(&name, &patch))).collect()
 }
 
-/// The API server refuses every write to it, also that of its finalizer, until its spec is mended: the definition has
-/// rules for this field, and rules cannot be applied to a number where there has to be a text.
-const BEYOND_HELP: &str = "our finalizer and no role";
+/// The API server refuses every write to them, also that of their finalizer, until their spec is mended: the definition has
+/// rules for the spec and for this field, and rules cannot be applied to a text where there have to be fields, or to a
+/// number where there has to be a text.
+const BEYOND_HELP: [&str; 2] = ["our finalizer and no spec", "our finalizer and no role"];
 
 /// An odd binding of an ordinary service account.
 fn binding(number: usize, what: &str, patch: &Value) -> Odd {
@@ -89,7 +90,7 @@ fn binding(number: usize, what: &str, patch: &Value) -> Odd {
     json_patch(&mut body, patch);
     let account = json!({"metadata": {"name": name}});
     let objects = vec![("binding", body), ("account", account)];
-    let deleted = !what.ends_with(BEYOND_HELP);
+    let deleted = !BEYOND_HELP.iter().any(|beyond| what.ends_with(beyond));
     Odd { what: what.to_owned(), binding: name, objects, is_binding: true, deleted }
 }
 
