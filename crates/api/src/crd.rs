@@ -54,7 +54,7 @@ pub(crate) const ROLE_PATH_RULE: (&str, &str) = (
 );
 
 pub(crate) const ROLE_REF_NAME_RULE: (&str, &str) = (
-    "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+    SERVICE_ACCOUNT_NAME_RULE.0,
     "must be the name of the object: lower-case letters, digits, '-' and '.', without namespace",
 );
 

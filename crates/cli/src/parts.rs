@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use podidentity_cluster::read::installation::{namespaces, operators};
+use podidentity_core::foreign::list;
 use podidentity_core::selector::NamespaceSelector;
 use serde_json::Value;
 
 use crate::cluster::Session;
-
-/// So many names are listed.
-const NAMES: usize = 5;
 
 /// A variable of an operator's container.
 pub(crate) fn variable<'a>(deployment: &'a Value, name: &str) -> Option<&'a str> {
@@ -49,7 +47,7 @@ impl Part {
     fn described(&self) -> String {
         match self {
             Self::All => "all namespaces".to_owned(),
-            Self::Named(names) => format!("the namespaces {}", list(names.iter().map(String::as_str))),
+            Self::Named(names) => format!("the namespaces {}", list(names)),
             Self::Selected(selector) => format!("namespaces with the labels {selector}"),
         }
     }
@@ -97,14 +95,6 @@ pub(crate) fn described(deployments: &[Value]) -> String {
     deployments.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// The first few names, and how many more there are.
-pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<&str> = names.collect();
-    let more = names.len().saturating_sub(NAMES);
-    let shown = names.iter().take(NAMES).copied().collect::<Vec<_>>().join(", ");
-    if more == 0 { shown } else { format!("{shown} and {more} more") }
-}
-
 /// What is to be said of namespaces with bindings that no operator has looked at, if no operator looks after them. `None`
 /// also where the user may not see what says so. Nothing is asked where there are no such namespaces.
 pub(crate) async fn note_of_left_out(session: &Session, bound: BTreeSet<&str>) -> Option<String> {
@@ -119,7 +109,7 @@ pub(crate) async fn note_of_left_out(session: &Session, bound: BTreeSet<&str>) -
     }
     let namespaces = namespaces(client).await;
     let left_out = Division::of(deployments, namespaces.found()?, bound).left_out;
-    let names = list(left_out.iter().map(String::as_str));
+    let names = list(&left_out.iter().cloned().collect::<Vec<_>>());
     let what = if left_out.len() == 1 { "namespace" } else { "namespaces" };
     (!left_out.is_empty()).then(|| format!("no operator looks after {what} {names}: {}", described(deployments)))
 }
@@ -168,11 +158,5 @@ mod tests {
             assert_eq!(Part::of(&all), Part::All);
             assert_eq!(Division::of(&[all], &[namespace("shop", &Value::Null)], ["shop"]), Division::default());
         }
-    }
-
-    #[test]
-    fn of_many_names_a_few_are_listed() {
-        assert_eq!(list(["a", "b"].into_iter()), "a, b");
-        assert_eq!(list("a b c d e f g".split(' ')), "a, b, c, d, e and 2 more");
     }
 }

@@ -240,6 +240,11 @@ impl Case {
         self.is_permitted() && !self.binding.spec.suspend
     }
 
+    /// Whether no role is known, declared or in force: then there is nothing to judge pods by.
+    pub fn knows_no_role(&self) -> bool {
+        self.binding.spec.unresolved.is_some() && self.expected.identity.role_arn.is_empty()
+    }
+
     /// Whether the status has to record first which role is declared: where the spec does not have its ARN, admission
     /// policies read it there.
     pub fn records_role_first(&self) -> bool {

@@ -158,6 +158,7 @@ mod tests {
     fn lists_are_bounded() {
         let parts: Vec<String> = (0..9).map(|n| n.to_string()).collect();
         assert_eq!(list(&parts), "0, 1, 2, 3, 4 and 4 more");
+        assert_eq!(list(&parts[..2]), "0, 1");
     }
 
     #[test]

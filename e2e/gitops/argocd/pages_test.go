@@ -20,28 +20,13 @@ const installation = "docs/install-argocd.md"
 
 // Every field that the pages show exists.
 func TestThePagesShowWhatArgoCDAccepts(t *testing.T) {
-	found := 0
-	for _, page := range []string{"docs/argocd.md", installation} {
-		for _, document := range support.Blocks(t, support.Repository(page), "yaml") {
-			var object any
-			switch support.Kind(t, document) {
-			case "Application":
-				object = &v1alpha1.Application{}
-				found++
-			case "AppProject":
-				object = &v1alpha1.AppProject{}
-			case "Secret":
-				object = &corev1.Secret{}
-			default:
-				continue
-			}
-			if err := yaml.UnmarshalStrict([]byte(document), object); err != nil {
-				t.Errorf("%s: %v in\n%s", page, err, document)
-			}
-		}
-	}
-	if found < 5 {
-		t.Errorf("the pages show %d Applications only", found)
+	found := support.Accepts(t, []string{"docs/argocd.md", installation}, map[string]func() any{
+		"Application": func() any { return &v1alpha1.Application{} },
+		"AppProject":  func() any { return &v1alpha1.AppProject{} },
+		"Secret":      func() any { return &corev1.Secret{} },
+	})
+	if found["Application"] < 5 {
+		t.Errorf("the pages show %d Applications only", found["Application"])
 	}
 }
 

@@ -21,28 +21,13 @@ const (
 
 // Every field that the pages show exists.
 func TestThePagesShowWhatFluxAccepts(t *testing.T) {
-	for _, page := range []string{page, installation} {
-		for _, document := range support.Blocks(t, support.Repository(page), "yaml") {
-			var object any
-			switch support.Kind(t, document) {
-			case "Kustomization":
-				object = &kustomizev1.Kustomization{}
-			case "HelmRelease":
-				object = &helmv2.HelmRelease{}
-			case "OCIRepository":
-				object = &sourcev1.OCIRepository{}
-			case "GitRepository":
-				object = &sourcev1.GitRepository{}
-			case "Namespace":
-				object = &corev1.Namespace{}
-			default:
-				continue
-			}
-			if err := yaml.UnmarshalStrict([]byte(document), object); err != nil {
-				t.Errorf("%s: %v in\n%s", page, err, document)
-			}
-		}
-	}
+	support.Accepts(t, []string{page, installation}, map[string]func() any{
+		"Kustomization": func() any { return &kustomizev1.Kustomization{} },
+		"HelmRelease":   func() any { return &helmv2.HelmRelease{} },
+		"OCIRepository": func() any { return &sourcev1.OCIRepository{} },
+		"GitRepository": func() any { return &sourcev1.GitRepository{} },
+		"Namespace":     func() any { return &corev1.Namespace{} },
+	})
 }
 
 // The installation's releases take charts of this repository by sources that the page shows, and the charts accept the

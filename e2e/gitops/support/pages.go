@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/yaml"
 )
 
 var kind = regexp.MustCompile(`(?m)^kind: (\w+)$`)
@@ -36,6 +38,27 @@ func Kind(t *testing.T, document string) string {
 		return ""
 	}
 	return match[1]
+}
+
+// Accepts decodes the documents of these kinds that the pages show, each into a new object of its kind and without fields
+// that this does not have. It returns how many there are of each kind.
+func Accepts(t *testing.T, pages []string, kinds map[string]func() any) map[string]int {
+	t.Helper()
+	found := map[string]int{}
+	for _, page := range pages {
+		for _, document := range Blocks(t, Repository(page), "yaml") {
+			kind := Kind(t, document)
+			object, known := kinds[kind]
+			if !known {
+				continue
+			}
+			found[kind]++
+			if err := yaml.UnmarshalStrict([]byte(document), object()); err != nil {
+				t.Errorf("%s: %v in\n%s", page, err, document)
+			}
+		}
+	}
+	return found
 }
 
 // Render renders a chart of this repository with these values, as a release of the chart's name.

@@ -1,13 +1,16 @@
 //! The operators of the cluster: whether each runs, and which namespaces have none, or two.
 
+use std::collections::BTreeSet;
+
 use podidentity_cluster::read::installation::image;
+use podidentity_core::foreign::list;
 use serde_json::Value;
 
 use super::Check;
 use super::facts::Facts;
 use super::judge::{check, unseen};
 use crate::paint::Mark;
-use crate::parts::{Division, Part, described, list, variable};
+use crate::parts::{Division, Part, described, variable};
 
 /// A line for each operator.
 pub(super) fn operators(facts: &Facts) -> Vec<Check> {
@@ -67,16 +70,16 @@ pub(super) fn namespaces(facts: &Facts) -> Option<Check> {
     let bindings = facts.bindings.found()?;
     let bound = bindings.iter().filter_map(|it| it["metadata"]["namespace"].as_str());
     let Division { left_out, shared } = Division::of(operators, facts.namespaces.found()?, bound);
-    let names = |names: &std::collections::BTreeSet<String>| list(names.iter().map(String::as_str));
+    let names = |names: BTreeSet<String>| list(&names.into_iter().collect::<Vec<_>>());
     let described = described(operators);
     if !shared.is_empty() {
-        let message = format!("more than one operator looks after {}: {described}", names(&shared));
+        let message = format!("more than one operator looks after {}: {described}", names(shared));
         return Some(
             check(NAME, Mark::Wrong, message).next("Let their namespaces not overlap: docs/namespace-selector.md."),
         );
     }
     if !left_out.is_empty() {
-        let message = format!("no operator looks after the bindings of {}: {described}", names(&left_out));
+        let message = format!("no operator looks after the bindings of {}: {described}", names(left_out));
         return Some(
             check(NAME, Mark::Note, message).next(
                 "If one should, label the namespace, or change which it looks after: docs/namespace-selector.md.",

@@ -44,8 +44,7 @@ fn of_binding(
     let (state, reason, message) = verdict(binding, status);
     let view = empty(snapshot, binding);
     let view = match case {
-        // Without a role there is nothing to judge pods by.
-        Some(case) if !case.expected.identity.role_arn.is_empty() => filled(view, snapshot, case, status),
+        Some(case) if !case.knows_no_role() => filled(view, snapshot, case, status),
         _ => view,
     };
     let idle = state == State::Verified && status.pods_total == 0;

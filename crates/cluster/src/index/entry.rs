@@ -51,15 +51,19 @@ pub(crate) struct Version {
 
 impl Version {
     pub(crate) fn of(object: &Object) -> Self {
-        let of = |meta: &ObjectMeta| Self::new(meta.uid.as_deref(), meta.resource_version.as_deref());
         match object {
-            Object::Binding(binding) => of(&binding.metadata),
-            Object::ServiceAccount(account) => of(&account.metadata),
-            Object::Workload(workload) => of(&workload.metadata),
+            Object::Binding(binding) => Self::of_meta(&binding.metadata),
+            Object::ServiceAccount(account) => Self::of_meta(&account.metadata),
+            Object::Workload(workload) => Self::of_meta(&workload.metadata),
             Object::Pod(pod) => Self::new(pod.metadata.uid.as_deref(), pod.metadata.resource_version.as_deref()),
-            Object::Namespace(namespace) => of(&namespace.metadata),
-            Object::RoleObject(object) => of(&object.metadata),
+            Object::Namespace(namespace) => Self::of_meta(&namespace.metadata),
+            Object::RoleObject(object) => Self::of_meta(&object.metadata),
         }
+    }
+
+    /// Of an object with this metadata.
+    pub(crate) fn of_meta(meta: &ObjectMeta) -> Self {
+        Self::new(meta.uid.as_deref(), meta.resource_version.as_deref())
     }
 
     fn new(uid: Option<&str>, version: Option<&str>) -> Self {

@@ -9,7 +9,7 @@ use podidentity_core::role::{Referred, is_indirect, resolve};
 use podidentity_core::settings::AwsAccount;
 
 use super::entry::Version;
-use super::object::{Kind, Object, ObjectId};
+use super::object::{Kind, ObjectId};
 
 /// The objects, and who refers to which.
 #[derive(Default)]
@@ -32,10 +32,9 @@ impl RoleObjects {
     /// Adds an object, and returns the bindings that refer to it. Most ConfigMaps have no ARN: they are as if they did not
     /// exist.
     pub(crate) fn insert(&mut self, id: ObjectId, object: Arc<RoleObject>) -> Vec<ObjectId> {
-        let new = Object::RoleObject(Arc::clone(&object));
-        let version = |known: &Arc<RoleObject>| Version::of(&Object::RoleObject(Arc::clone(known)));
-        let known = self.objects.get(&id);
-        if known.is_some_and(|known| !Version::of(&new).is_newer_than(&version(known))) {
+        let version = Version::of_meta(&object.metadata);
+        let known = self.objects.get(&id).map(|known| Version::of_meta(&known.metadata));
+        if known.is_some_and(|known| !version.is_newer_than(&known)) {
             return Vec::new();
         }
         if object.kind == RoleObjectKind::ConfigMap && object.arns.is_empty() {

@@ -38,13 +38,17 @@ pub(crate) struct Optional {
     /// For example `argoproj.io/v1alpha1`.
     pub(crate) api_version: &'static str,
     pub(crate) plural: &'static str,
-    /// Name of its definition, for example `rollouts.argoproj.io`.
-    pub(crate) definition: String,
     /// The streams that keep its objects.
     pub(crate) streams: fn(&Source) -> Vec<Stream>,
 }
 
 impl Optional {
+    /// Name of its definition, for example `rollouts.argoproj.io`.
+    fn definition(&self) -> String {
+        let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
+        format!("{}.{group}", self.plural)
+    }
+
     /// The stream of its objects, which begins and ends with their definition, and a receiver that
     /// is ready when nobody has to wait for them any more: they are listed, there are none, or it
     /// cannot be known.
@@ -69,7 +73,7 @@ struct Keeper {
 impl Keeper {
     async fn run(mut self) {
         let mut served = match self.source.scope {
-            WatchScope::Cluster => defined(self.source.client(WATCHED), &self.resource.definition),
+            WatchScope::Cluster => defined(self.source.client(WATCHED), &self.resource.definition()),
             WatchScope::Namespaces(_) => {
                 let Optional { api_version, plural, .. } = self.resource;
                 discovered(self.source.client(WATCHED), api_version, plural)
@@ -93,7 +97,7 @@ impl Keeper {
                             "it cannot be seen whether {definition} is installed, trying again; until then its objects \
                              may be left out (for a whole cluster this needs the rights to list and watch \
                              customresourcedefinitions of this name)",
-                            definition = self.resource.definition
+                            definition = self.resource.definition()
                         );
                         self.source.listeners.telemetry.watch_failed(WATCHED);
                         self.need_not_be_waited_for();
@@ -114,7 +118,7 @@ impl Keeper {
         if self.running.is_some() {
             return;
         }
-        info!(definition = self.resource.definition, "installed: its objects are watched");
+        info!(definition = self.resource.definition(), "installed: its objects are watched");
         let (running, listed): (Vec<_>, Vec<_>) = (self.resource.streams)(&self.source).into_iter().unzip();
         self.running = Some(join_all(running).map(|_| ()).boxed());
         self.listed = Some(join_all(listed).map(|_| ()).boxed());
@@ -122,7 +126,7 @@ impl Keeper {
 
     fn stop(&mut self) {
         if self.running.take().is_some() {
-            info!(definition = self.resource.definition, "not installed any more");
+            info!(definition = self.resource.definition(), "not installed any more");
         }
         self.listed = None;
         let index = &self.source.index;

@@ -26,13 +26,7 @@ pub(crate) fn streams(source: &Source, kinds: &BTreeSet<RoleObjectKind>) -> Vec<
 }
 
 fn optional(source: &Source, kind: RoleObjectKind, streams: fn(&Source) -> Vec<Stream>) -> Stream {
-    let optional = Optional {
-        kind: Kind::RoleObject(kind),
-        api_version: kind.api_version(),
-        plural: "roles",
-        definition: kind.definition().unwrap_or_default(),
-        streams,
-    };
+    let optional = Optional { kind: Kind::RoleObject(kind), api_version: kind.api_version(), plural: "roles", streams };
     optional.stream(source)
 }
 

@@ -75,7 +75,6 @@ fn argo_rollouts() -> Optional {
         kind: Kind::Workload(WorkloadKind::Rollout),
         api_version: "argoproj.io/v1alpha1",
         plural: "rollouts",
-        definition: "rollouts.argoproj.io".to_owned(),
         streams: |source| source.watch::<Rollout>(Kind::Workload(WorkloadKind::Rollout), Object::workload),
     }
 }

@@ -75,11 +75,6 @@ impl RoleObjectKind {
         self.api_version().split_once('/').map_or("", |(group, _)| group)
     }
 
-    /// Name of the definition, for example `roles.iam.services.k8s.aws`; `None` for a ConfigMap.
-    pub fn definition(self) -> Option<String> {
-        (self != Self::ConfigMap).then(|| format!("roles.{}", self.group()))
-    }
-
     /// Whether its objects belong to no namespace.
     pub const fn is_cluster_scoped(self) -> bool {
         matches!(self, Self::Upbound | Self::Crossplane)

@@ -105,8 +105,7 @@ pub fn statuses<'a>(
     outcome: &Outcome,
 ) -> Vec<(&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
     let of_case = assessment.owner.iter().map(|case| {
-        // Without a role there is nothing to judge pods by.
-        let status = if case.expected.identity.role_arn.is_empty() && case.invalid.is_none() {
+        let status = if case.knows_no_role() {
             bare(snapshot, &case.binding, &summary(snapshot, case, outcome))
         } else {
             of_owner(snapshot, case, outcome)

@@ -62,9 +62,10 @@ pub(crate) struct Args {
         env = "PODIDENTITY_ROLE_REFERENCES",
         value_name = "KIND,...",
         value_delimiter = ',',
+        value_parser = values::role_object(),
         help_heading = "Roles"
     )]
-    role_references: Vec<RoleReference>,
+    role_references: Vec<RoleObjectKind>,
 
     /// Only show what would be done.
     #[arg(long, env = "PODIDENTITY_DRY_RUN", value_name = "MODE", default_value = "off", num_args = 0..=1, default_missing_value = "report", require_equals = true)]
@@ -116,34 +117,6 @@ pub(crate) enum DryRun {
     Silent,
 }
 
-/// A kind of object that has the ARN of a role.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RoleReference {
-    /// ConfigMap: a key has the ARN.
-    #[value(name = "configmap")]
-    ConfigMap,
-    /// Role of AWS Controllers for Kubernetes (iam.services.k8s.aws).
-    Ack,
-    /// Role of Crossplane's Upbound provider (iam.aws.upbound.io).
-    Upbound,
-    /// Role of Crossplane's Upbound provider, of a namespace (iam.aws.m.upbound.io).
-    UpboundNamespaced,
-    /// Role of Crossplane's classic provider (iam.aws.crossplane.io).
-    Crossplane,
-}
-
-impl From<RoleReference> for RoleObjectKind {
-    fn from(reference: RoleReference) -> Self {
-        match reference {
-            RoleReference::ConfigMap => Self::ConfigMap,
-            RoleReference::Ack => Self::Ack,
-            RoleReference::Upbound => Self::Upbound,
-            RoleReference::UpboundNamespaced => Self::UpboundNamespaced,
-            RoleReference::Crossplane => Self::Crossplane,
-        }
-    }
-}
-
 /// When the metrics of single bindings are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MetricsPerBinding {
@@ -177,7 +150,7 @@ impl Args {
 
     /// The kinds of objects that are watched for `spec.roleRef`.
     pub(crate) fn role_objects(&self) -> BTreeSet<RoleObjectKind> {
-        self.role_references.iter().copied().map(RoleObjectKind::from).collect()
+        self.role_references.iter().copied().collect()
     }
 
     /// Checks what clap cannot: how the flags fit together.

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use jiff::SignedDuration;
 use podidentity_cluster::http::heartbeat::SILENCE;
+use podidentity_core::objects::RoleObjectKind;
 use podidentity_core::selector::NamespaceSelector;
 
 pub(crate) fn positive(text: &str) -> Result<usize, String> {
@@ -54,6 +56,15 @@ pub(crate) fn url(text: &str) -> Result<String, String> {
 pub(crate) fn object_name(text: &str) -> Result<String, String> {
     domain(text).map_err(|_| {
         "must be a name as Kubernetes objects have it: lower case letters, digits, '-' and '.', at most 253".to_owned()
+    })
+}
+
+/// A kind of object that `spec.roleRef` may name.
+pub(crate) fn role_object() -> impl TypedValueParser<Value = RoleObjectKind> {
+    let named = |kind: RoleObjectKind| PossibleValue::new(kind.flag()).help(kind.qualified());
+    PossibleValuesParser::new(RoleObjectKind::ALL.map(named)).try_map(|flag| {
+        let kind = RoleObjectKind::ALL.into_iter().find(|kind| kind.flag() == flag);
+        kind.ok_or_else(|| format!("{flag} is no kind of object"))
     })
 }
 

@@ -120,6 +120,12 @@ impl View<'_> {
         format!("service account {}/{}", self.snapshot.namespace, self.snapshot.service_account_name)
     }
 
+    /// What a service account keeps that nothing is written to: `; service account shop/web keeps ARN`, or nothing.
+    fn kept(&self) -> String {
+        let role = self.case.account.role_in_force.as_ref();
+        role.map(|role| format!("; {} keeps {role}", self.account_name())).unwrap_or_default()
+    }
+
     /// A summary about work that the operator would do: a suspended binding needs a person instead.
     fn unless_suspended(&self, summary: Summary) -> Summary {
         if self.case.binding.spec.suspend { stalled(Reason::Suspended, suspended(&summary.message)) } else { summary }
@@ -168,10 +174,7 @@ fn invalid_spec(view: &View) -> Option<Summary> {
 
 fn role_not_resolved(view: &View) -> Option<Summary> {
     let Unresolved { waits, problem } = view.case.binding.spec.unresolved.as_ref()?;
-    let kept = match &view.case.account.role_in_force {
-        Some(kept) => format!("; {} keeps {kept}", view.account_name()),
-        None => String::new(),
-    };
+    let kept = view.kept();
     let progress = if *waits { Progress::Reconciling } else { Progress::Stalled };
     let message = format!("the role is not known, and nothing is written: {problem}{kept}");
     Some(Summary { progress, reason: Reason::RoleNotResolved, message })
@@ -200,10 +203,7 @@ fn role_not_granted(view: &View) -> Option<Summary> {
         None => format!("let an administrator grant it by its annotation {key}"),
     };
     let grants = if granted.entries().is_empty() { "none".to_owned() } else { list(granted.entries()) };
-    let kept = match &view.case.account.role_in_force {
-        Some(kept) => format!("; {} keeps {kept}", view.account_name()),
-        None => String::new(),
-    };
+    let kept = view.kept();
     Some(stalled(
         Reason::RoleNotAllowed,
         format!(
