@@ -155,6 +155,8 @@ gitops: controlplane ## Test bindings with Argo CD's, Flux's and Helm's own code
 	@cargo test --quiet -p e2e --no-run
 	@e2e/gitops/run.sh build
 	@E2E_STATUSES=$(STATUSES) timeout 20m $${CARGO_TARGET_DIR:-target}/debug/with-cluster e2e/gitops/run.sh test
+	@echo "== one Git for two clusters"
+	@timeout 10m e2e/gitops/run.sh fleet
 
 .PHONY: bench
 bench: controlplane ## Measure on a real API server into target/bench, for example ARGS="--bindings 1000"; docs/benchmarks says what

@@ -4,7 +4,9 @@
 #   run.sh build           compiles them (once; later runs find the packages in Go's build cache)
 #   run.sh test [FLAGS]    runs them, on the cluster that KUBECONFIG names, over the statuses in E2E_STATUSES;
 #                          FLAGS are those of Go's test binaries, for example -test.run=Helm
+#   run.sh fleet           runs the rehearsal of one Git for two clusters, each with a control plane of its own
 set -euo pipefail
+self=$(realpath "$0")
 cd "$(dirname "$0")"
 bin=${CARGO_TARGET_DIR:-../../target}/gitops
 mkdir -p "$bin"
@@ -42,8 +44,24 @@ test_all() {
   return "$failed"
 }
 
+# One control plane inside of the other's lifetime.
+fleet() {
+  local with=$bin/../debug/with-cluster one=111122223333 two=444455556666
+  if [ -z "${FLEET_ONE:-}" ]; then
+    exec "$with" --operator=--aws-account=$one bash -c 'FLEET_ONE=$KUBECONFIG exec "$0" fleet' "$self"
+  elif [ -z "${FLEET_TWO:-}" ]; then
+    exec "$with" --operator=--aws-account=$two bash -c 'FLEET_TWO=$KUBECONFIG exec "$0" fleet' "$self"
+  fi
+  export FLEET=$one=$FLEET_ONE,$two=$FLEET_TWO
+  local package
+  for package in flux argocd; do
+    (cd "$package" && "$bin/$package.test" -test.timeout=10m -test.run=TestFleetBy -test.v) | grep -E '^ *(---|PASS|FAIL|ok)|_test.go'
+  done
+}
+
 case ${1:-} in
   build) build ;;
+  fleet) fleet ;;
   test) shift; test_all "$@" ;;
-  *) echo "usage: run.sh build | test [FLAGS]" >&2; exit 2 ;;
+  *) echo "usage: run.sh build | test [FLAGS] | fleet" >&2; exit 2 ;;
 esac

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/argoproj/argo-cd/v3/applicationset/utils"
 	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
 	"sigs.k8s.io/yaml"
 
@@ -15,30 +14,12 @@ const fleets = "docs/fleets.md"
 
 // The page's ApplicationSet makes an Application for each cluster, whose patch has the role of the cluster's account.
 func TestTheApplicationSetOfThePageHasTheRoleOfEachClustersAccount(t *testing.T) {
-	var set v1alpha1.ApplicationSet
-	for _, document := range support.Blocks(t, support.Repository(fleets), "yaml") {
-		if support.Kind(t, document) == "ApplicationSet" {
-			if err := yaml.UnmarshalStrict([]byte(document), &set); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	set := applicationSet(t)
 	if len(set.Spec.Generators) != 1 || set.Spec.Generators[0].Clusters == nil {
 		t.Fatalf("%s generates by %+v", fleets, set.Spec.Generators)
 	}
-	template := v1alpha1.Application{Spec: set.Spec.Template.Spec}
-	template.Name = set.Spec.Template.Name
 	for name, account := range map[string]string{"prod-1": "111122223333", "prod-2": "444455556666"} {
-		// What the generator of clusters gives of a cluster's Secret.
-		cluster := map[string]any{
-			"name": name, "server": "https://" + name,
-			"metadata": map[string]any{"labels": map[string]any{"aws-account": account}},
-		}
-		render := utils.Render{}
-		app, err := render.RenderTemplateParams(&template, nil, cluster, set.Spec.GoTemplate, set.Spec.GoTemplateOptions)
-		if err != nil {
-			t.Fatal(err)
-		}
+		app := rendered(t, set, name, account)
 		if app.Name != "shop-"+name || app.Spec.Destination.Server != "https://"+name {
 			t.Errorf("%s goes to %s", app.Name, app.Spec.Destination.Server)
 		}
@@ -47,4 +28,18 @@ func TestTheApplicationSetOfThePageHasTheRoleOfEachClustersAccount(t *testing.T)
 			t.Errorf("in account %s the patches are %+v", account, patches)
 		}
 	}
+}
+
+// applicationSet is that of the page.
+func applicationSet(t *testing.T) v1alpha1.ApplicationSet {
+	t.Helper()
+	var set v1alpha1.ApplicationSet
+	for _, document := range support.Blocks(t, support.Repository(fleets), "yaml") {
+		if support.Kind(t, document) == "ApplicationSet" {
+			if err := yaml.UnmarshalStrict([]byte(document), &set); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return set
 }

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo run -p e2e --bin with-cluster -- bash
 //! cargo run -p e2e --bin with-cluster -- --bare bash     without the operator, its rights and its custom resource
+//! cargo run -p e2e --bin with-cluster -- --operator=--aws-account=111122223333 bash     with a flag for the operator
 //! ```
 //!
 //! Ends with the command's exit status.
@@ -30,8 +31,14 @@ async fn main() -> ExitCode {
 async fn run() -> Result<ExitCode> {
     let mut words = std::env::args_os().skip(1).peekable();
     let bare = words.next_if(|word| word == "--bare").is_some();
+    let flag = |word: &OsString| Some(word.to_str()?.strip_prefix("--operator=")?.to_owned());
+    let mut flags = Vec::new();
+    while let Some(found) = words.peek().and_then(flag) {
+        flags.push(found);
+        words.next();
+    }
     let Some(program) = words.next() else {
-        bail!("say which command to run: with-cluster [--bare] COMMAND [ARGUMENT...]")
+        bail!("say which command to run: with-cluster [--bare | --operator=FLAG...] COMMAND [ARGUMENT...]")
     };
     let mut command = Command::new(&program);
     command.args(words).env("PATH", path(binaries::folder()?)?);
@@ -42,7 +49,8 @@ async fn run() -> Result<ExitCode> {
     let status = if bare {
         work.await
     } else {
-        let operator = Operator::start(&control_plane, &[]).await?;
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let operator = Operator::start(&control_plane, &flags).await?;
         operator.while_alive(&control_plane, work).await
     };
     if !matches!(&status, Ok(status) if status.success()) {
