@@ -26,6 +26,7 @@ operator=(
   "preflight_role $config/preflight/rights/role.yaml"
   "role_references_configmap $config/role-references/configmap/cluster_role.yaml"
   "role_references_ack $config/role-references/ack/cluster_role.yaml"
+  "role_references_ack-association $config/role-references/ack-association/cluster_role.yaml"
   "role_references_upbound $config/role-references/upbound/cluster_role.yaml"
   "role_references_upbound-namespaced $config/role-references/upbound-namespaced/cluster_role.yaml"
   "role_references_crossplane $config/role-references/crossplane/cluster_role.yaml"

@@ -52,6 +52,18 @@ impl ControlPlane {
         in_force(&namespace, "probe", fixtures::ROLE).await
     }
 
+    /// Lets the webhook inject, which knows of associations of EKS Pod Identity, and waits until it is in force.
+    pub async fn inject_by_webhook(&self) -> Result<()> {
+        if self.injector().await? == Injector::Policy {
+            self.remove_injection().await?;
+        }
+        let configuration = self.start_webhook().await?;
+        self.apply_yaml(&configuration.to_string()).await?;
+        let namespace = self.namespace("injection-probe").await?;
+        namespace.create(fixtures::annotated_service_account("probe", fixtures::ROLE)?).await?;
+        in_force(&namespace, "probe", fixtures::ROLE).await
+    }
+
     /// Removes the injection and waits until it is out of force.
     pub async fn remove_injection(&self) -> Result<()> {
         let namespace = self.namespace("injection-probe").await?;

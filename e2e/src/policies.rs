@@ -79,9 +79,14 @@ pub async fn type_checked(control_plane: &ControlPlane, policy: &str) -> Result<
 
 /// Asks for enforcement in the namespace, and waits until it is in force there. There has to be a binding `app` in force.
 pub async fn enforce(control_plane: &ControlPlane, namespace: &Namespace) -> Result<()> {
+    enforce_on(control_plane, namespace, &preset("app")?).await.map(|_| ())
+}
+
+/// The same, where it is in force once this pod is refused: why it is.
+pub async fn enforce_on(control_plane: &ControlPlane, namespace: &Namespace, pod: &Pod) -> Result<String> {
     control_plane.install_enforcement().await?;
     namespace.mark(&json!({"labels": {ENFORCE_LABEL: "true"}})).await?;
-    refused(namespace, &preset("app")?).await.map(|_| ())
+    refused(namespace, pod).await
 }
 
 /// A pod that keeps the injection from giving it a role.

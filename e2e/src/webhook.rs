@@ -1,4 +1,5 @@
-//! The EKS pod identity webhook, played by the harness for API servers without MutatingAdmissionPolicy.
+//! The EKS pod identity webhook, played by the harness: for API servers without MutatingAdmissionPolicy, and for associations
+//! of EKS Pod Identity, which only the webhook knows.
 //!
 //! ```text
 //! API server ──AdmissionReview──► webhook: GET service account ──► core::injection ──► JSON patch ──► API server
@@ -6,10 +7,11 @@
 //!
 //! It asks the API server for the service account each time, so it has no cache that lags.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -22,6 +24,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
+use podidentity_core::injection::Given;
 use podidentity_core::settings::Settings;
 use podidentity_core::{injection, objects};
 use rustls::ServerConfig;
@@ -42,6 +45,16 @@ pub(crate) const NAME: &str = "pod-identity-webhook";
 /// The API server accepts objects of 3 MiB at most; a review has two of them at most.
 const MAX_REVIEW: usize = 8 * 1024 * 1024;
 
+/// Namespace and name of the service accounts that have an association of EKS Pod Identity.
+pub(crate) type Associations = Arc<Mutex<BTreeSet<(String, String)>>>;
+
+/// What it asks.
+#[derive(Clone)]
+struct Known {
+    client: Client,
+    associations: Associations,
+}
+
 /// A running webhook; it ends when this is dropped.
 pub(crate) struct Webhook {
     address: SocketAddr,
@@ -51,11 +64,12 @@ pub(crate) struct Webhook {
 
 impl Webhook {
     /// Starts it on the loopback address, with a certificate of the authority.
-    pub(crate) async fn start(client: Client, authority: &Authority) -> Result<Self> {
+    pub(crate) async fn start(client: Client, authority: &Authority, associations: Associations) -> Result<Self> {
         let acceptor = TlsAcceptor::from(Arc::new(tls(&authority.server(NAME)?)?));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port for the webhook")?;
         let address = listener.local_addr()?;
-        let serve = move |stream| serve(stream, acceptor.clone(), client.clone());
+        let known = Known { client, associations };
+        let serve = move |stream| serve(stream, acceptor.clone(), known.clone());
         let accepting = tokio::spawn(serve::each(listener, serve));
         Ok(Self { address, authority: authority.cert(), accepting })
     }
@@ -94,15 +108,15 @@ fn tls(identity: &Identity) -> Result<ServerConfig> {
     Ok(config.with_safe_default_protocol_versions()?.with_no_client_auth().with_single_cert(chain, key)?)
 }
 
-async fn serve(stream: TcpStream, acceptor: TlsAcceptor, client: Client) {
+async fn serve(stream: TcpStream, acceptor: TlsAcceptor, known: Known) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
-    let service = service_fn(|request| answer(client.clone(), request));
+    let service = service_fn(|request| answer(known.clone(), request));
     // An API server that breaks off is no trouble of the webhook.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(client: Client, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (status, body) = match review(client, request).await {
+async fn answer(known: Known, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (status, body) = match review(known, request).await {
         Ok(answer) => (StatusCode::OK, answer.to_string()),
         // With failurePolicy Ignore the pod is stored without a role: the test sees that.
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")),
@@ -113,37 +127,45 @@ async fn answer(client: Client, request: Request<Incoming>) -> Result<Response<F
     Ok(response)
 }
 
-async fn review(client: Client, request: Request<Incoming>) -> Result<Value> {
+async fn review(known: Known, request: Request<Incoming>) -> Result<Value> {
     let body = Limited::new(request.into_body(), MAX_REVIEW).collect().await;
     let body = body.map_err(|error| anyhow::anyhow!("the review cannot be read: {error}"))?.to_bytes();
     let review: Value = serde_json::from_slice(&body).context("the review is not JSON")?;
     let request = &review["request"];
-    let patch = patch(client, request).await?;
+    let patch = patch(known, request).await?;
     let mut response = json!({"uid": request["uid"], "allowed": true});
-    if let Some(spec) = patch {
-        let patch = json!([{"op": "replace", "path": "/spec", "value": spec}]);
+    if let Some(patch) = patch {
         response["patchType"] = json!("JSONPatch");
         response["patch"] = json!(BASE64_STANDARD.encode(patch.to_string()));
     }
     Ok(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}))
 }
 
-/// The pod's specification with all that is injected; `None`: nothing is.
-async fn patch(client: Client, request: &Value) -> Result<Option<Value>> {
+/// The changes that inject; `None`: nothing is.
+async fn patch(known: Known, request: &Value) -> Result<Option<Value>> {
     let object = &request["object"];
     let pod: objects::Pod = serde_json::from_value(object.clone()).context("the pod cannot be read")?;
     // Mirror pods have none.
     let Some(name) = object["spec"]["serviceAccountName"].as_str() else { return Ok(None) };
     let namespace = request["namespace"].as_str().context("a review without a namespace")?;
-    let accounts: Api<ServiceAccount> = Api::namespaced(client, namespace);
+    let accounts: Api<ServiceAccount> = Api::namespaced(known.client, namespace);
     let account = accounts.get_opt(name).await.with_context(|| format!("cannot read service account {name}"))?;
     let annotations: objects::Map =
         account.and_then(|it| it.metadata.annotations).unwrap_or_default().into_iter().collect();
-    let injection = injection::inject(&pod, &annotations, &Settings::default());
+    let account = (namespace.to_owned(), name.to_owned());
+    let is_associated = known.associations.lock().unwrap_or_else(PoisonError::into_inner).contains(&account);
+    let given = if is_associated { Given::Association(&annotations) } else { Given::Annotations(&annotations) };
+    let injection = injection::inject(&pod, given, &Settings::default());
     if injection.is_empty() {
         return Ok(None);
     }
     let mut spec = object["spec"].clone();
     injection.apply_to_value(&mut spec)?;
-    Ok(Some(spec))
+    let mut patch = vec![json!({"op": "replace", "path": "/spec", "value": spec})];
+    if let Some((key, value)) = injection.label {
+        let mut labels = object["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+        labels.insert(key.to_owned(), json!(value));
+        patch.push(json!({"op": "add", "path": "/metadata/labels", "value": labels}));
+    }
+    Ok(Some(json!(patch)))
 }

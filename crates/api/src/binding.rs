@@ -11,8 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::crd::{
-    AUDIENCE_RULE, INTERVAL_RULE, ONE_ROLE_RULE, ROLE_ARN_MESSAGE, ROLE_ARN_RULE, SERVICE_ACCOUNT_NAME_RULE,
+    ASSOCIATION_RULE, AUDIENCE_RULE, INTERVAL_RULE, MECHANISM_RULE, ONE_ROLE_RULE, ROLE_ARN_MESSAGE, ROLE_ARN_RULE,
+    SERVICE_ACCOUNT_NAME_RULE,
 };
+use crate::mechanism::Mechanism;
 use crate::role::{RoleName, RoleRef, Unresolved};
 use crate::status::PodIdentityBindingStatus;
 use crate::window::RestartWindow;
@@ -79,7 +81,12 @@ use crate::window::RestartWindow;
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[x_kube(crates(kube_core = "::kube_core"), validation = ONE_ROLE_RULE)]
+#[x_kube(
+    crates(kube_core = "::kube_core"),
+    validation = ONE_ROLE_RULE,
+    validation = MECHANISM_RULE,
+    validation = ASSOCIATION_RULE
+)]
 #[serde(rename_all = "camelCase")]
 pub struct PodIdentityBindingSpec {
     /// Name of the service account, in the binding's namespace, whose pods get the role. It need not exist yet.
@@ -108,6 +115,13 @@ pub struct PodIdentityBindingSpec {
     /// `--role-references`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_ref: Option<RoleRef>,
+
+    /// How pods get the credentials of the role. `IRSA` annotates the service account with the role. `PodIdentity` is for a
+    /// service account with an association of EKS Pod Identity, which somebody else makes (eksctl, Terraform, ACK):
+    /// nothing is annotated, and the role is the one that the association is to name, which pods do not show. Where the
+    /// service account has the binding's annotations from before, they stay until every pod has the association's credentials.
+    #[serde(default, skip_serializing_if = "Mechanism::is_irsa")]
+    pub mechanism: Mechanism,
 
     /// Audience of the token, written as `eks.amazonaws.com/audience`. Unset: not ours; the webhook then uses its own
     /// default, `sts.amazonaws.com`.
@@ -226,7 +240,8 @@ pub struct Rollout {
 
     /// What a failed restart means for the workloads that have not been restarted yet. `Halt` starts no further
     /// restarts. `Continue` goes on with the others. `Rollback` returns the service account and the workloads to the
-    /// role that was verified last, and stays there until the spec changes; where none was verified before: as `Halt`.
+    /// role that was verified last, and stays there until the spec changes; where none was verified before, or by another
+    /// mechanism: as `Halt`.
     #[serde(default)]
     pub on_failure: FailurePolicy,
 

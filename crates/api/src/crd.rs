@@ -43,6 +43,16 @@ pub(crate) const ONE_ROLE_RULE: (&str, &str) = (
     "exactly one of roleArn, role and roleRef must be set",
 );
 
+pub(crate) const MECHANISM_RULE: (&str, &str) = (
+    "!has(self.mechanism) || self.mechanism != 'PodIdentity' || (!has(self.audience) && !has(self.tokenExpirationSeconds) && !has(self.stsRegionalEndpoints) && (!has(self.preflight) || self.preflight == 'Never'))",
+    "audience, tokenExpirationSeconds, stsRegionalEndpoints and preflight are for the mechanism IRSA: leave them out with PodIdentity",
+);
+
+pub(crate) const ASSOCIATION_RULE: (&str, &str) = (
+    "!has(self.roleRef) || self.roleRef.kind != 'PodIdentityAssociation' || (has(self.mechanism) && self.mechanism == 'PodIdentity')",
+    "a PodIdentityAssociation gives its role by EKS Pod Identity: set mechanism to PodIdentity",
+);
+
 pub(crate) const ROLE_NAME_RULE: (&str, &str) = (
     "self.matches('^[A-Za-z0-9_+=,.@-]{1,64}$')",
     "must be the name of a role alone, of letters, digits and _+=,.@-: a path goes to role.path, an ARN to roleArn",
@@ -60,8 +70,8 @@ pub(crate) const ROLE_REF_NAME_RULE: (&str, &str) = (
 
 /// The kinds of `podidentity_core::objects::RoleObjectKind`.
 pub(crate) const ROLE_REF_KIND_RULE: (&str, &str) = (
-    "self.apiVersion + ' ' + self.kind in ['v1 ConfigMap', 'iam.services.k8s.aws/v1alpha1 Role', 'iam.aws.upbound.io/v1beta1 Role', 'iam.aws.m.upbound.io/v1beta1 Role', 'iam.aws.crossplane.io/v1beta1 Role']",
-    "must be a ConfigMap of v1, or a Role of iam.services.k8s.aws/v1alpha1, iam.aws.upbound.io/v1beta1, iam.aws.m.upbound.io/v1beta1 or iam.aws.crossplane.io/v1beta1",
+    "self.apiVersion + ' ' + self.kind in ['v1 ConfigMap', 'iam.services.k8s.aws/v1alpha1 Role', 'iam.aws.upbound.io/v1beta1 Role', 'iam.aws.m.upbound.io/v1beta1 Role', 'iam.aws.crossplane.io/v1beta1 Role', 'eks.services.k8s.aws/v1alpha1 PodIdentityAssociation']",
+    "must be a ConfigMap of v1, a PodIdentityAssociation of eks.services.k8s.aws/v1alpha1, or a Role of iam.services.k8s.aws/v1alpha1, iam.aws.upbound.io/v1beta1, iam.aws.m.upbound.io/v1beta1 or iam.aws.crossplane.io/v1beta1",
 );
 
 pub(crate) const ROLE_REF_KEY_RULE: (&str, &str) = (

@@ -4,13 +4,14 @@
 //! spec (what the user declares) ──► operator ──► status (what was done and proven)
 //! ```
 //!
-//! [`binding`] has the spec ([`role`] and [`window`] parts of it), [`status`] the status, [`crd`] the `CustomResourceDefinition` made of both, and
+//! [`binding`] has the spec ([`mechanism`], [`role`] and [`window`] parts of it), [`status`] the status, [`crd`] the `CustomResourceDefinition` made of both, and
 //! [`names`] every annotation key, label, condition and field manager, [`reason`] every reason.
 
 pub mod names;
 
 pub mod binding;
 pub mod crd;
+pub mod mechanism;
 pub mod reason;
 pub mod role;
 pub mod status;
@@ -20,6 +21,7 @@ pub use binding::{
     ConflictPolicy, DeletionPolicy, FailurePolicy, InvalidSpec, LabelSelector, PodIdentityBinding,
     PodIdentityBindingSpec, PreflightPolicy, Rollout, RolloutPolicy, SelectorOperator, SelectorRequirement,
 };
+pub use mechanism::Mechanism;
 pub use reason::Reason;
 pub use role::{RoleName, RoleRef, Unresolved};
 pub use status::{

@@ -35,11 +35,12 @@ pub struct RoleName {
 #[serde(rename_all = "camelCase")]
 pub struct RoleRef {
     /// API version of the object: `v1`, `iam.services.k8s.aws/v1alpha1`, `iam.aws.upbound.io/v1beta1`,
-    /// `iam.aws.m.upbound.io/v1beta1` or `iam.aws.crossplane.io/v1beta1`.
+    /// `iam.aws.m.upbound.io/v1beta1`, `iam.aws.crossplane.io/v1beta1` or `eks.services.k8s.aws/v1alpha1`.
     #[schemars(length(min = 1, max = 253))]
     pub api_version: String,
 
-    /// Kind of the object: `ConfigMap` of `v1`, `Role` of the others.
+    /// Kind of the object: `ConfigMap` of `v1`, `PodIdentityAssociation` of `eks.services.k8s.aws/v1alpha1`, `Role` of the
+    /// others.
     #[schemars(length(min = 1, max = 63))]
     pub kind: String,
 

@@ -5,6 +5,8 @@ use kube_derive::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::mechanism::Mechanism;
+
 /// What the operator did for the binding and what it verified.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(crates(kube_core = "::kube_core"))]
@@ -24,6 +26,10 @@ pub struct PodIdentityBindingStatus {
     /// while that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_role_arn: Option<String>,
+
+    /// How pods get the role that is declared, where that is not by IRSA.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mechanism: Option<Mechanism>,
 
     /// The role in force: the one on the service account by the operator's hand. May lag `declaredRoleArn`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -257,6 +263,9 @@ pub enum PreflightResult {
 pub struct VerifiedIdentity {
     /// The role.
     pub role_arn: String,
+    /// How pods get it.
+    #[serde(default, skip_serializing_if = "Mechanism::is_irsa")]
+    pub mechanism: Mechanism,
     /// The token's audience, where it was declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use podidentity_api::{ConflictPolicy, PodIdentityBinding};
+use podidentity_api::{ConflictPolicy, Mechanism, PodIdentityBinding};
 use podidentity_core::claim::Claim;
 use podidentity_core::desired_identity::DesiredIdentity;
 use podidentity_core::expectation::Expectation;
@@ -249,6 +249,7 @@ impl Identity {
         let entry = settings.entries.as_ref()?.get(key.0.as_deref().unwrap_or_default(), &key.1)?;
         let desired = DesiredIdentity {
             role_arn: Some(entry.role_arn.clone()).filter(|role| !role.is_empty())?,
+            mechanism: Mechanism::Irsa,
             audience: Some(entry.audience.clone()).filter(|audience| !audience.is_empty()),
             token_expiration: None,
             sts_regional_endpoints: None,
@@ -258,7 +259,20 @@ impl Identity {
 
     /// What the webhook goes by.
     pub(crate) fn given(&self) -> Given<'_> {
-        self.entry.as_ref().map_or(Given::Annotations(&self.annotations), Given::Entry)
+        self.entry.as_ref().map_or_else(|| self.expected.given(&self.annotations), Given::Entry)
+    }
+
+    /// The same service account with an association of EKS Pod Identity, which wins over the rest.
+    pub(crate) fn with_association(self) -> Self {
+        let role_arn = &self.expected.identity.role_arn;
+        let desired = DesiredIdentity::of_association(role_arn);
+        Self { entry: None, expected: in_force(desired, None), annotations: self.annotations }
+    }
+
+    /// Of a service account of which nothing is known but its association.
+    pub(crate) fn of_association() -> Self {
+        let desired = DesiredIdentity::of_association("of the association");
+        Self { annotations: Map::new(), entry: None, expected: in_force(desired, None) }
     }
 
     /// What annotations alone ask for.
@@ -269,6 +283,7 @@ impl Identity {
             .filter(|role| settings.names_role(role))?;
         let desired = DesiredIdentity {
             role_arn: settings.role(role).into_owned(),
+            mechanism: Mechanism::Irsa,
             audience: get("audience"),
             token_expiration: None,
             sts_regional_endpoints: None,

@@ -34,12 +34,13 @@ impl<'a> Predicted<'a> {
     ) -> Self {
         let mut spec = template.spec.clone();
         let mut refusal = None;
+        let TemplateMeta { mut labels, annotations } = template.metadata.clone();
         if injects {
             let injection = inject(template, identity.given(), settings);
             refusal = injection.refusal(&template.spec);
             injection.apply(&mut spec);
+            labels.extend(injection.label.map(|(key, value)| (key.to_owned(), value.to_owned())));
         }
-        let TemplateMeta { labels, annotations } = template.metadata.clone();
         let shared = Arc::new(SharedMeta { labels, annotations, ..SharedMeta::default() });
         // It has no creation time: it is about to be created.
         let metadata = PodMeta { name: Some(object.name.to_owned()), shared, ..PodMeta::default() };
@@ -58,7 +59,7 @@ pub(crate) fn judge(
 ) -> Vec<Finding> {
     // There will be no pod to be judged if the API server refuses it.
     let found = match &predicted.refusal {
-        Some(refusal) => vec![next_pod_refused(object.title(), refusal, settings, true)],
+        Some(refusal) => vec![next_pod_refused(object.title(), refusal, &identity.expected, settings, true)],
         None => verify_pod(&predicted.pod, Some(predicted.template), &identity.expected, settings).findings,
     };
     let located = found.into_iter().map(|found| Finding {

@@ -201,6 +201,12 @@ fn violated(rule: &Value, value: &Value) -> Option<String> {
             !kinds.contains(&kind)
         }
         Rule::KeyOfConfigMap => (value["kind"] == "ConfigMap") == value["key"].is_null(),
+        Rule::FieldsOfIrsa => {
+            let set = |field: &str| !value[field].is_null();
+            let asks = set("preflight") && value["preflight"] != "Never";
+            is_pod_identity(value) && (asks || FIELDS_OF_IRSA.into_iter().any(set))
+        }
+        Rule::MechanismOfAssociation => value["roleRef"]["kind"] == "PodIdentityAssociation" && !is_pod_identity(value),
         Rule::LongestKey(most) => value.as_object()?.keys().any(|key| key.chars().count() > most),
         Rule::OfUpdates => false,
     };
@@ -211,6 +217,13 @@ fn violated(rule: &Value, value: &Value) -> Option<String> {
     };
     broken.then(message)
 }
+
+fn is_pod_identity(spec: &Value) -> bool {
+    spec["mechanism"] == "PodIdentity"
+}
+
+/// What is annotated for IRSA, and has no place beside EKS Pod Identity.
+const FIELDS_OF_IRSA: [&str; 3] = ["audience", "tokenExpirationSeconds", "stsRegionalEndpoints"];
 
 enum Rule {
     Matches(Regex),
@@ -224,6 +237,9 @@ enum Rule {
     /// API version and kind.
     OneOf(Vec<String>),
     KeyOfConfigMap,
+    /// Which go with one mechanism only.
+    FieldsOfIrsa,
+    MechanismOfAssociation,
     /// The most characters of a key.
     LongestKey(usize),
     OfUpdates,
@@ -235,6 +251,12 @@ fn known(rule: &str) -> Option<Rule> {
     }
     if rule == "self.kind == 'ConfigMap' ? has(self.key) : !has(self.key)" {
         return Some(Rule::KeyOfConfigMap);
+    }
+    if rule.starts_with("!has(self.mechanism) || self.mechanism != 'PodIdentity' ||") {
+        return Some(Rule::FieldsOfIrsa);
+    }
+    if rule.starts_with("!has(self.roleRef) || self.roleRef.kind != 'PodIdentityAssociation' ||") {
+        return Some(Rule::MechanismOfAssociation);
     }
     if let Some(fields) = rule.strip_prefix("[has(self.").and_then(|rest| rest.strip_suffix(")].exists_one(it, it)")) {
         return Some(Rule::ExactlyOne(fields.split("), has(self.").map(str::to_owned).collect()));
@@ -321,6 +343,9 @@ mod tests {
                 "  rollout:\n    windows:\n    - {days: [Monday], start: '22:00', length: 4h, timeZone: UTC}\n",
                 "6: spec.rollout.windows[0].days[0]: must be one of Mon, Tue, Wed, Thu, Fri, Sat, Sun, is \"Monday\"",
             ),
+            ("  mechanism: PodIdentity\n  audience: a\n", "2: spec: audience, tokenExpirationSeconds,"),
+            ("  mechanism: PodIdentity\n  preflight: Report\n", "2: spec: audience, tokenExpirationSeconds,"),
+            ("  mechanism: Kiam\n", "4: spec.mechanism: must be one of IRSA, PodIdentity, is \"Kiam\""),
             ("  rollout:\n    maxConcurrent: 0\n", "5: spec.rollout.maxConcurrent: must be at least 1"),
             (
                 "  rollout:\n    workloadSelector:\n      matchExpressions:\n      - {key: a, operator: In}\n",
@@ -331,6 +356,7 @@ mod tests {
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].starts_with(message), "{found:?}");
         }
+        assert_eq!(messages(&format!("{good}  mechanism: PodIdentity\n  preflight: Never\n")), [""; 0]);
         assert_eq!(
             messages("  serviceAccountName: app\n"),
             ["2: spec: exactly one of roleArn, role and roleRef must be set"]

@@ -31,7 +31,7 @@ pub enum AccountState {
     Missing,
     /// It is being deleted.
     Terminating,
-    /// It carries what the binding wants, by our hand.
+    /// It carries what the binding wants, by our hand; with EKS Pod Identity that is nothing.
     InForce,
     /// It has to be written.
     Outdated {
@@ -83,6 +83,9 @@ pub struct Account {
     pub co_owners: Vec<String>,
     /// For whom our annotations were written.
     pub provenance: Option<Provenance>,
+    /// Whether annotations of ours are there that the desired identity does not need: those from before it came by EKS
+    /// Pod Identity.
+    pub has_leftovers: bool,
 }
 
 impl Account {
@@ -103,6 +106,7 @@ impl Account {
                 written_at: None,
                 co_owners: Vec::new(),
                 provenance: None,
+                has_leftovers: false,
             };
         };
         let role_in_force = role_by_our_hand(account, settings);
@@ -120,6 +124,7 @@ impl Account {
             written_at: owned_keys(account, settings).filter_map(|(_, owner)| owner.time).max(),
             co_owners: co_owners(account, settings),
             provenance: Provenance::on(account),
+            has_leftovers: desired.is_of_association() && owned_keys(account, settings).next().is_some(),
         }
     }
 
@@ -189,6 +194,9 @@ fn state(
     settings: &Settings,
     now: Timestamp,
 ) -> AccountState {
+    if desired.is_of_association() {
+        return AccountState::InForce; // Nothing is to be written.
+    }
     let annotations = desired.annotations(settings);
     let owned: BTreeSet<String> = owned_keys(account, settings).map(|(key, _)| key).collect();
     let provenance = Provenance::on(account);

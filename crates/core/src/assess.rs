@@ -15,7 +15,7 @@ use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::grants::Grant;
 use crate::invalid;
-use crate::objects::{ControllerRef, Pod};
+use crate::objects::{ControllerRef, Pod, RoleObjectKind};
 use crate::preflight::{self, Preflight};
 use crate::restart_record::Records;
 use crate::revoke::{self, Revocation, recorded_roles};
@@ -142,12 +142,15 @@ impl Case {
         let account = Account::judge(service_account, &binding, &identity, settings, snapshot.now);
         let undeclared = service_account.filter(|_| identity.audience.is_none());
         // The time of another role's annotation says nothing about pods that lack this one.
-        let in_force = account.role_in_force.as_ref() == Some(&identity.role_arn);
+        let of_association = identity.is_of_association();
+        let in_force = !of_association && account.role_in_force.as_ref() == Some(&identity.role_arn);
         let expected = Expectation {
             identity,
             foreign_audience: undeclared.and_then(|it| account::foreign_audience(it, settings)),
             annotated_at: account.annotated_at.filter(|_| in_force),
             earlier_roles: earlier_roles(&binding),
+            left_association: !of_association
+                && last_verified(&binding).is_some_and(|before| before.is_of_association()),
         };
         let subject = preflight::Subject {
             binding: &binding,
@@ -223,6 +226,25 @@ impl Case {
         // With a role on the account its pods are refused already.
         let breaks = changes && !self.account.is_annotated;
         self.workloads.iter().find(|verdict| breaks && verdict.refusal.is_some())
+    }
+
+    /// Whether the annotations from before the identity came by EKS Pod Identity are to be given up: once everything has the
+    /// credentials of the association. Until then new pods without these have the role by the annotation.
+    pub fn gives_up_annotations(&self) -> bool {
+        let counted = || self.workloads.iter().filter(|verdict| verdict.phase != Phase::Excluded);
+        let others = || self.unmanaged.values().flatten();
+        let pods = || counted().flat_map(|verdict| &verdict.pods).chain(others());
+        self.account.has_leftovers
+            && self.rollback.is_none()
+            && counted().all(WorkloadVerdict::is_current)
+            && pods().next().is_some()
+            && pods().all(|judged| judged.verdict.is_verified())
+    }
+
+    /// Whether the role is known from the association that gives it to pods.
+    pub fn names_association(&self) -> bool {
+        let reference = self.binding.spec.role_ref.as_ref();
+        reference.and_then(RoleObjectKind::of) == Some(RoleObjectKind::AckAssociation) && self.rollback.is_none()
     }
 
     /// Whether what is wanted is on the service account by our hand.
@@ -301,7 +323,9 @@ fn due_rollback(case: &Case) -> Option<RollbackStatus> {
     }
     let is_of_role = |it: &&WorkloadVerdict| matches!(it.phase, Phase::Failed { cause: Cause::NotUp, .. });
     let failed = case.workloads.iter().find(is_of_role)?;
-    let before = last_verified(binding)?;
+    // What EKS gives to pods is not the operator's to give or to take.
+    let same_mechanism = |before: &DesiredIdentity| before.mechanism == case.expected.identity.mechanism;
+    let before = last_verified(binding).filter(same_mechanism)?;
     (before.hash() != case.expected.identity.hash()).then(|| RollbackStatus {
         generation: binding.metadata.generation.unwrap_or_default(),
         from: case.expected.identity.role_arn.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use podidentity_api::{PodIdentityBindingSpec, VerifiedIdentity};
+use podidentity_api::{Mechanism, PodIdentityBindingSpec, VerifiedIdentity};
 use sha2::{Digest, Sha256};
 
 use crate::settings::{IdentityAnnotation, Settings};
@@ -12,6 +12,8 @@ use crate::settings::{IdentityAnnotation, Settings};
 pub struct DesiredIdentity {
     /// ARN of the role.
     pub role_arn: String,
+    /// How pods get it. With EKS Pod Identity the other fields are `None`.
+    pub mechanism: Mechanism,
     /// Audience of the token; `None`: not declared, that of the service account or the webhook's
     /// default is expected.
     pub audience: Option<String>,
@@ -26,6 +28,7 @@ impl From<VerifiedIdentity> for DesiredIdentity {
     fn from(identity: VerifiedIdentity) -> Self {
         Self {
             role_arn: identity.role_arn,
+            mechanism: identity.mechanism,
             audience: identity.audience,
             token_expiration: identity.token_expiration_seconds,
             sts_regional_endpoints: identity.sts_regional_endpoints,
@@ -37,6 +40,7 @@ impl From<DesiredIdentity> for VerifiedIdentity {
     fn from(identity: DesiredIdentity) -> Self {
         Self {
             role_arn: identity.role_arn,
+            mechanism: identity.mechanism,
             audience: identity.audience,
             token_expiration_seconds: identity.token_expiration,
             sts_regional_endpoints: identity.sts_regional_endpoints,
@@ -47,12 +51,32 @@ impl From<DesiredIdentity> for VerifiedIdentity {
 impl DesiredIdentity {
     /// What the spec declares.
     pub fn of(spec: &PodIdentityBindingSpec) -> Self {
+        if spec.mechanism == Mechanism::PodIdentity {
+            return Self::of_association(&spec.role_arn);
+        }
         Self {
             role_arn: spec.role_arn.clone(),
+            mechanism: Mechanism::Irsa,
             audience: spec.audience.clone(),
             token_expiration: spec.token_expiration_seconds,
             sts_regional_endpoints: spec.sts_regional_endpoints,
         }
+    }
+
+    /// The role of an association of EKS Pod Identity.
+    pub fn of_association(role_arn: &str) -> Self {
+        Self {
+            role_arn: role_arn.to_owned(),
+            mechanism: Mechanism::PodIdentity,
+            audience: None,
+            token_expiration: None,
+            sts_regional_endpoints: None,
+        }
+    }
+
+    /// Whether pods get it by EKS Pod Identity.
+    pub fn is_of_association(&self) -> bool {
+        self.mechanism == Mechanism::PodIdentity
     }
 
     /// What differs from the other identity, in words: the role, or whatever else.
@@ -73,7 +97,7 @@ impl DesiredIdentity {
     }
 
     /// The annotations of the service account that declare the identity: one for each field that is
-    /// set.
+    /// set. None with EKS Pod Identity.
     pub fn annotations(&self, settings: &Settings) -> BTreeMap<String, String> {
         let declared = |annotation| Some((settings.annotation(annotation), self.value(annotation)?));
         IdentityAnnotation::ALL.into_iter().filter_map(declared).collect()
@@ -81,6 +105,9 @@ impl DesiredIdentity {
 
     /// The value that the annotation declares; `None`: it is not declared.
     fn value(&self, annotation: IdentityAnnotation) -> Option<String> {
+        if self.is_of_association() {
+            return None;
+        }
         match annotation {
             IdentityAnnotation::RoleArn => Some(self.role_arn.clone()),
             IdentityAnnotation::Audience => self.audience.clone(),
@@ -90,8 +117,11 @@ impl DesiredIdentity {
     }
 
     /// A short hash of the identity for the pod template: the same identity always gives the same
-    /// hash.
+    /// hash. With EKS Pod Identity it does not name the role: pods get another one without a restart.
     pub fn hash(&self) -> String {
+        if self.is_of_association() {
+            return short_hash(self.mechanism.as_str());
+        }
         let canonical =
             serde_json::json!([self.role_arn, self.audience, self.token_expiration, self.sts_regional_endpoints]);
         short_hash(&canonical.to_string())
@@ -112,6 +142,7 @@ mod tests {
     fn every_declared_field_changes_the_hash() {
         let base = DesiredIdentity {
             role_arn: "arn:aws:iam::111122223333:role/a".into(),
+            mechanism: Mechanism::Irsa,
             audience: None,
             token_expiration: None,
             sts_regional_endpoints: None,
@@ -121,6 +152,7 @@ mod tests {
             DesiredIdentity { audience: Some("sts.amazonaws.com".into()), ..base.clone() },
             DesiredIdentity { token_expiration: Some(86400), ..base.clone() },
             DesiredIdentity { sts_regional_endpoints: Some(false), ..base.clone() },
+            DesiredIdentity::of_association(&base.role_arn),
         ];
         assert!(others.iter().all(|other| other.hash() != base.hash()));
         assert_eq!(base.clone().hash(), base.hash());

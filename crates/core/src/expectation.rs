@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::desired_identity::DesiredIdentity;
+use crate::injection::{AGENT_AUDIENCE, AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI, Given, ROLE_ARN, TOKEN_FILE};
 use crate::objects::Map;
 use crate::settings::{IdentityAnnotation, Settings};
 
@@ -20,12 +21,21 @@ pub struct Expectation {
     pub annotated_at: Option<Timestamp>,
     /// Roles that the binding had before, as far as the status knows.
     pub earlier_roles: Vec<String>,
+    /// Whether pods were proven to get the role by EKS Pod Identity before, and are to get it by IRSA now: then the
+    /// association is taken for deleted.
+    pub left_association: bool,
 }
 
 impl From<DesiredIdentity> for Expectation {
     /// The identity alone: not annotated yet, nothing beside it, nothing before it.
     fn from(identity: DesiredIdentity) -> Self {
-        Self { identity, foreign_audience: None, annotated_at: None, earlier_roles: Vec::new() }
+        Self {
+            identity,
+            foreign_audience: None,
+            annotated_at: None,
+            earlier_roles: Vec::new(),
+            left_association: false,
+        }
     }
 }
 
@@ -33,6 +43,9 @@ impl Expectation {
     /// The audience that a token has to have. An empty annotation of somebody else asks for a token
     /// for the API server, which AWS never takes: nobody expects it, though the webhook gives it.
     pub fn effective_audience<'a>(&'a self, settings: &'a Settings) -> &'a str {
+        if self.identity.is_of_association() {
+            return AGENT_AUDIENCE;
+        }
         let foreign = self.foreign_audience.as_deref().filter(|audience| !audience.is_empty());
         self.identity.audience.as_deref().or(foreign).unwrap_or(&settings.audience)
     }
@@ -45,5 +58,23 @@ impl Expectation {
             annotations.entry(settings.annotation(IdentityAnnotation::Audience)).or_insert_with(|| audience.clone());
         }
         annotations.into_iter().collect()
+    }
+
+    /// What new pods are injected by, where the service account has these annotations.
+    pub fn given<'a>(&self, annotations: &'a Map) -> Given<'a> {
+        if self.identity.is_of_association() {
+            Given::Association(annotations)
+        } else {
+            Given::Annotations(annotations)
+        }
+    }
+
+    /// The two variables by which SDKs find the role: of the second one the value is the token's file.
+    pub fn variables(&self) -> [&'static str; 2] {
+        if self.identity.is_of_association() {
+            [CREDENTIALS_URI, AUTHORIZATION_TOKEN_FILE]
+        } else {
+            [ROLE_ARN, TOKEN_FILE]
+        }
     }
 }

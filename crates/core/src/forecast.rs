@@ -33,6 +33,9 @@ pub struct Forecast {
     pub blocked: Option<(Reason, String)>,
     /// Every workload, in the order in which they are looked at.
     pub workloads: Vec<WorkloadForecast>,
+    /// Whether pods are to have the credentials of an association of EKS Pod Identity: then annotations are given up last, once
+    /// they have them.
+    pub waits_for_association: bool,
     /// The least time between two of the restarts, as the binding declares it.
     pub interval: Option<String>,
     /// How many live pods belong to no workload that the operator restarts.
@@ -117,6 +120,7 @@ impl Forecast {
         let Some(case) = &before.owner else { return Self::default() };
         let mut forecast = Self {
             blocked: blocked(snapshot, case),
+            waits_for_association: case.expected.identity.is_of_association(),
             interval: case.pace.interval.and(case.binding.spec.rollout.interval.clone()),
             unmanaged_pods: case.unmanaged.values().map(Vec::len).sum(),
             ..Self::default()
@@ -191,7 +195,8 @@ pub fn owned_by(account: &mut ServiceAccount, manager: &str, keys: impl Iterator
 }
 
 fn changes(snapshot: &Snapshot, case: &Case) -> Vec<AnnotationChange> {
-    if !matches!(case.account.state, AccountState::Outdated { .. }) {
+    let is_written = matches!(case.account.state, AccountState::Outdated { .. }) || case.account.has_leftovers;
+    if !is_written {
         return Vec::new();
     }
     let settings = &snapshot.config.settings;

@@ -115,6 +115,9 @@ impl Plan {
     }
 
     fn annotate(&mut self, snapshot: &Snapshot, case: &Case) {
+        if case.gives_up_annotations() {
+            return self.release(snapshot, &case.binding);
+        }
         let AccountState::Outdated { force, .. } = &case.account.state else { return };
         let Some(account) = snapshot.service_account.as_ref() else { return };
         if case.broken_by_annotating().is_some() {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use podidentity_api::names::condition;
-use podidentity_api::{PodIdentityBinding, Reason, RestartStatus, RolloutPolicy, names};
+use podidentity_api::{Mechanism, PodIdentityBinding, Reason, RestartStatus, RolloutPolicy, names};
 
 use crate::account;
 use crate::desired_identity::short_hash;
-use crate::injection::ROLE_ARN;
+use crate::injection::{AGENT_VOLUME, ROLE_ARN};
 use crate::objects::{ControllerRef, Pod, PodSpec, Workload, WorkloadId};
 use crate::restart_record::{self, Records};
 use crate::rollout::{Progress, Restarted, held_back, is_selected, patience, settled_at};
@@ -27,6 +27,9 @@ pub struct Revocation {
     /// The manager that keeps the role on the service account, where one does: then no restart
     /// takes it from pods.
     pub kept_by: Option<String>,
+    /// Whether pods get the role by an association of EKS Pod Identity: then no restart takes it from
+    /// them.
+    pub by_association: bool,
     /// Restarts that are to be made, those that are recorded first.
     pub due: Vec<Due>,
     /// Workloads that are being restarted, with their records.
@@ -101,6 +104,9 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
     let account = snapshot.service_account.as_deref();
     if account.and_then(|account| account::role_by_our_hand(account, settings)).is_some() {
         return Revocation { is_offered: true, ..Revocation::default() };
+    }
+    if binding.spec.mechanism == Mechanism::PodIdentity {
+        return Revocation { by_association: true, kept: with_credentials(snapshot), ..Revocation::default() };
     }
     let roles = given_roles(binding);
     let mut revocation = Revocation {
@@ -211,6 +217,20 @@ fn injected_role(pod: &Pod, workload: &Workload, roles: &BTreeSet<&str>) -> bool
     roles_set(&pod.spec).difference(&preset).any(|role| roles.contains(role))
 }
 
+/// The controllers, or the pods themselves, of live pods that an association gives credentials to.
+fn with_credentials(snapshot: &Snapshot) -> Vec<String> {
+    let has = |pod: &&Arc<Pod>| pod.is_live() && pod.spec.volumes.iter().any(|volume| volume.name == AGENT_VOLUME);
+    snapshot.pods.iter().filter(has).map(|pod| owner_of(pod)).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// `Kind/name` of the controller, or of a pod that has none.
+fn owner_of(pod: &Pod) -> String {
+    match ControllerRef::of(&pod.metadata) {
+        Some(owner) => format!("{}/{}", owner.kind, owner.name),
+        None => format!("Pod/{}", pod.name()),
+    }
+}
+
 /// The roles that containers' variables name.
 fn roles_set(spec: &PodSpec) -> BTreeSet<&str> {
     let variables =
@@ -224,9 +244,5 @@ fn unmanaged(snapshot: &Snapshot, roles: &BTreeSet<&str>) -> BTreeSet<String> {
     let is_unmanaged = |pod: &&Arc<Pod>| !snapshot.workloads.iter().any(|workload| is_of(pod, workload));
     let has_role = |pod: &&Arc<Pod>| !roles_set(&pod.spec).is_disjoint(roles);
     let pods = snapshot.pods.iter().filter(|pod| pod.is_live()).filter(has_role).filter(is_unmanaged);
-    let named = pods.map(|pod| match ControllerRef::of(&pod.metadata) {
-        Some(owner) => format!("{}/{}", owner.kind, owner.name),
-        None => format!("Pod/{}", pod.name()),
-    });
-    named.collect()
+    pods.map(|pod| owner_of(pod)).collect()
 }

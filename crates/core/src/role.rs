@@ -49,11 +49,13 @@ pub fn unresolved(spec: &PodIdentityBindingSpec) -> PodIdentityBindingSpec {
 /// spec in `spec.undecodable`.
 pub fn resolve(binding: &mut PodIdentityBinding, account: Option<&AwsAccount>, referred: Referred<'_>) {
     let recorded = recorded(binding).map(str::to_owned);
+    let namespace = binding.metadata.namespace.clone().unwrap_or_default();
     let spec = &mut binding.spec;
     let resolved = match (&spec.role, &spec.role_ref, spec.role_arn.is_empty()) {
         (None, None, false) => return,
         (Some(role), None, true) => compose(role, account, referred, recorded),
-        (None, Some(reference), true) => look_up(reference, referred, recorded),
+        (None, Some(reference), true) => look_up(reference, referred, recorded)
+            .and_then(|arn| is_for_account(referred, &namespace, &spec.service_account_name).map(|()| arn)),
         (None, None, true) => return invalid(spec, "is missing: set roleArn, role or roleRef"),
         _ => return invalid(spec, "is not alone: set only one of roleArn, role and roleRef"),
     };
@@ -127,6 +129,25 @@ fn look_up(reference: &RoleRef, referred: Referred<'_>, recorded: Option<String>
         (None, None, Some(problem)) => Err(waits(format!("{name} has no ARN: {problem}"))),
         (None, None, None) => Err(waits(format!("{name} has no ARN yet: its controller has not made the role"))),
     }
+}
+
+/// An association is for one service account.
+fn is_for_account(referred: Referred<'_>, namespace: &str, name: &str) -> Result<(), Unresolved> {
+    let Referred::Watched(Some(RoleObject {
+        kind, metadata, service_account: Some((its_namespace, its_name)), ..
+    })) = referred
+    else {
+        return Ok(());
+    };
+    if its_namespace == namespace && its_name == name {
+        return Ok(());
+    }
+    let object = Foreign::new(metadata.name.as_deref().unwrap_or_default()).line();
+    let (its_namespace, its_name) = (Foreign::new(its_namespace).line(), Foreign::new(its_name).line());
+    Err(stalled(format!(
+        "{kind}/{object} is for service account {its_namespace}/{its_name}, not for {namespace}/{name}: refer to the one that \
+         is, or correct its spec"
+    )))
 }
 
 fn waits(problem: String) -> Unresolved {

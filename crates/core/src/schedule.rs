@@ -14,7 +14,7 @@ mod pace;
 use jiff::Timestamp;
 use podidentity_api::{FailurePolicy, Rollout};
 
-use crate::injection::VOLUME;
+use crate::injection::{AGENT_VOLUME, VOLUME};
 use crate::mark::RollMark;
 use crate::rollout::{Cause, Phase, WorkloadVerdict};
 use crate::verify::JudgedPod;
@@ -129,7 +129,8 @@ fn again_at(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>, now: 
 /// When the newest of the pods was created that have the identity, and have it by injection.
 pub(crate) fn injected_at<'a>(pods: impl Iterator<Item = &'a JudgedPod>) -> Option<Timestamp> {
     let injected = |judged: &&JudgedPod| {
-        judged.verdict.is_verified() && judged.pod.spec.volumes.iter().any(|volume| volume.name == VOLUME)
+        let is_injected = |name: &str| [VOLUME, AGENT_VOLUME].contains(&name);
+        judged.verdict.is_verified() && judged.pod.spec.volumes.iter().any(|volume| is_injected(&volume.name))
     };
     pods.filter(injected).filter_map(JudgedPod::created).max()
 }

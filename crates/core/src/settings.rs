@@ -149,6 +149,12 @@ impl Settings {
     pub fn key(&self, name: &str) -> String {
         format!("{}/{name}", self.annotation_domain)
     }
+
+    /// The region that the webhook sets, if it sets one.
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref().filter(|region| !region.is_empty())
+    }
+
     /// Whether the value of the annotation `role-arn` makes the webhook inject: where it completes
     /// names, an empty one does as well.
     pub fn names_role(&self, annotated: &str) -> bool {

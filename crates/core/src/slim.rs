@@ -15,10 +15,13 @@ use std::sync::Arc;
 
 use podidentity_api::names;
 
-use crate::injection::{SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, TOKEN_FILE, VOLUME};
+use crate::injection::{
+    AGENT_LABEL, AGENT_VOLUME, AUTHORIZATION_TOKEN_FILE, SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, TOKEN_FILE,
+    VOLUME,
+};
 use crate::objects::{Container, Map, Pod, PodSpec, PodTemplate, Volume, VolumeMount, Workload, some};
 use crate::steps::step;
-use crate::verify::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME, variables_that_are_read};
+use crate::verify::variables_that_are_read;
 
 /// Annotations of a workload that may be read.
 const OURS: &str = "podidentity.dev/";
@@ -83,7 +86,7 @@ impl PodSpec {
 }
 
 fn slim_labels(labels: &mut Map) {
-    keep(labels, |key| [SKIP_LABEL, POD_IDENTITY_LABEL].contains(&key));
+    keep(labels, |key| [SKIP_LABEL, AGENT_LABEL].contains(&key));
 }
 
 /// The annotation domain is a setting, so keys are known by their names in it.
@@ -113,10 +116,12 @@ fn slim_mounts(spec: &mut PodSpec) {
     for container in spec.init_containers.iter_mut().chain(&mut spec.containers) {
         let tokens = container.volume_mounts.iter().filter(|mount| has_token(mount));
         let mut paths: Vec<String> = tokens.map(|mount| mount.mount_path.clone()).collect();
-        match token_file(container) {
-            File::At(path) => paths.push(path),
-            File::None => {}
-            File::Unknown => paths.push("/".to_owned()),
+        for variable in [TOKEN_FILE, AUTHORIZATION_TOKEN_FILE] {
+            match token_file(container, variable) {
+                File::At(path) => paths.push(path),
+                File::None => {}
+                File::Unknown => paths.push("/".to_owned()),
+            }
         }
         let paths = Paths::of(&paths);
         container
@@ -131,7 +136,7 @@ fn slim_mounts(spec: &mut PodSpec) {
 }
 
 fn is_ours(volume: &str) -> bool {
-    volume == VOLUME || volume == POD_IDENTITY_VOLUME
+    volume == VOLUME || volume == AGENT_VOLUME
 }
 
 /// Whether the volume has a token for anybody but the API server.
@@ -147,9 +152,9 @@ enum File {
     Unknown,
 }
 
-/// Where the container looks for its token.
-fn token_file(container: &Container) -> File {
-    let Some(variable) = container.env.iter().rfind(|variable| variable.name == TOKEN_FILE) else { return File::None };
+/// Where the container looks for its token, by this variable.
+fn token_file(container: &Container, name: &str) -> File {
+    let Some(variable) = container.env.iter().rfind(|variable| variable.name == name) else { return File::None };
     match variable.value.as_deref() {
         Some(path) if path.contains(['$', '\\', ':']) => File::Unknown,
         Some(path) if !path.is_empty() => File::At(path.to_owned()),

@@ -20,6 +20,7 @@ pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &'a Settings) -
             settings.names_role(value).then(|| settings.role(value))
         }
         Given::Entry(entry) => (!entry.role_arn.is_empty()).then_some(Cow::Borrowed(entry.role_arn.as_str())),
+        Given::Association(_) => None,
     }
 }
 
@@ -40,9 +41,11 @@ pub fn declared(name: &str, account: &ServiceAccount, settings: &Settings) -> Op
         role_arn: annotated_role(account, settings)?.into_owned(),
         role: None,
         role_ref: None,
+        mechanism: podidentity_api::Mechanism::Irsa,
         audience: match given(account, settings) {
             Given::Annotations(_) => annotation(account, settings, "audience").map(str::to_owned),
             Given::Entry(entry) => Some(entry.audience.clone()).filter(|audience| !audience.is_empty()),
+            Given::Association(_) => None,
         },
         token_expiration_seconds: None,
         sts_regional_endpoints: None,

@@ -22,7 +22,7 @@ use crate::audit;
 use crate::certs::Authority;
 use crate::kubeconfig::{self, User};
 use crate::process::{Process, Spec, lock};
-use crate::webhook::Webhook;
+use crate::webhook::{Associations, Webhook};
 use crate::workdir::Workdir;
 
 pub use components::Component;
@@ -70,6 +70,7 @@ pub struct ControlPlane {
     start_time: Duration,
     authority: Authority,
     webhook: Mutex<Option<Webhook>>,
+    associations: Associations,
     workdir: Workdir,
 }
 
@@ -155,10 +156,22 @@ impl ControlPlane {
 
     /// Starts the webhook in place of the one that runs, if one does, and returns its configuration.
     pub(crate) async fn start_webhook(&self) -> Result<Value> {
-        let webhook = Webhook::start(self.client(), &self.authority).await?;
+        let webhook = Webhook::start(self.client(), &self.authority, self.associations.clone()).await?;
         let configuration = webhook.configuration()?;
         *lock(&self.webhook) = Some(webhook);
         Ok(configuration)
+    }
+
+    /// Gives the service account an association of EKS Pod Identity, or takes it away. It is in force where the webhook
+    /// injects.
+    pub fn associate(&self, namespace: &str, service_account: &str, exists: bool) {
+        let account = (namespace.to_owned(), service_account.to_owned());
+        let mut associations = lock(&self.associations);
+        if exists {
+            associations.insert(account)
+        } else {
+            associations.remove(&account)
+        };
     }
 
     /// The folder of all logs; it is removed in the end unless [`ControlPlane::keep_logs`] was called.
@@ -236,8 +249,19 @@ struct Started {
 impl Started {
     fn into_control_plane(self, workdir: Workdir) -> ControlPlane {
         let Self { processes, client, server, kubeconfig, ports, authority, start_time } = self;
-        let webhook = Mutex::default();
-        ControlPlane { processes, client, server, kubeconfig, ports, start_time, authority, webhook, workdir }
+        let (webhook, associations) = (Mutex::default(), Associations::default());
+        ControlPlane {
+            processes,
+            client,
+            server,
+            kubeconfig,
+            ports,
+            start_time,
+            authority,
+            webhook,
+            associations,
+            workdir,
+        }
     }
 }
 

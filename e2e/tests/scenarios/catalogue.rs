@@ -1,11 +1,11 @@
 //! All scenarios, by name.
 
-use crate::world::Place::{self, Exclusive, Guarded, Narrow, Referring, Shared};
+use crate::world::Place::{self, Associated, Exclusive, Guarded, Narrow, Referring, Shared};
 use crate::world::Scenario;
 use crate::{
-    argo, bad_input, check, dashboard, decisions, deletion, denied, disturbed, enforcement, grants, injection, install,
-    kinds, lifecycle, observed, ownership, plugin, preflight, process, proxies, replicas, rights, roles, rollouts,
-    schema, selected, told, windows, workloads,
+    argo, associations, bad_input, check, dashboard, decisions, deletion, denied, disturbed, enforcement, grants,
+    injection, install, kinds, lifecycle, observed, ownership, plugin, preflight, process, proxies, replicas, rights,
+    roles, rollouts, schema, selected, told, windows, workloads,
 };
 
 /// Needs an image; ignored where there is none.
@@ -64,6 +64,11 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_role_by_name_or_reference_needs_a_grant", Referring, |w, n| Box::pin(roles::guarded(w, n))),
         ("a_role_by_reference_is_enforced", Referring, |w, n| Box::pin(roles::enforced(w, n))),
         ("one_manifest_serves_clusters_of_two_accounts", Referring, |w, n| Box::pin(roles::two_clusters(w, n))),
+        ("a_move_to_eks_pod_identity_and_back_restarts_each_time_once", Associated, |w, n| Box::pin(associations::moved(w, n))),
+        ("without_an_association_the_annotation_stays", Associated, |w, n| Box::pin(associations::missing(w, n))),
+        ("an_association_of_ack_names_the_role", Associated, |w, n| Box::pin(associations::made_by_ack(w, n))),
+        ("credentials_of_eks_pod_identity_are_enforced", Associated, |w, n| Box::pin(associations::enforced(w, n))),
+        ("annotations_are_not_for_eks_pod_identity", Shared, |w, n| Box::pin(associations::refused_fields(w, n))),
         ("a_role_that_cannot_be_known_is_told", Shared, |w, n| Box::pin(roles::not_known_here(w, n))),
         ("a_binding_has_exactly_one_role", Shared, |w, n| Box::pin(roles::exactly_one(w, n))),
         // Preflights, each with a control plane and an AWS of its own.

@@ -112,8 +112,10 @@ async fn broken(control_plane: &ControlPlane, shop: &Namespace) -> Result<()> {
     run(&["label", "namespace", &shop.name, "podidentity.dev/enforce=true"]).await?;
     let rules = json!([{"op": "remove", "path": "/rules/1"}]).to_string();
     run(&["patch", "clusterrole", NAME, "--type=json", "-p", &rules]).await?;
-    let field = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/preflight";
-    let field = json!([{"op": "remove", "path": field}]).to_string();
+    // With the rules that name it.
+    let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
+    let remove = |path: &str| json!({"op": "remove", "path": format!("{spec}/{path}")});
+    let field = json!([remove("x-kubernetes-validations"), remove("properties/preflight")]).to_string();
     run(&["patch", "crd", "podidentitybindings.podidentity.dev", "--type=json", "-p", &field]).await?;
     // The lease runs out, and the API server serves the other definition.
     tokio::time::sleep(Duration::from_secs(6)).await;

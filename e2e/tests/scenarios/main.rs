@@ -9,6 +9,7 @@
 //! ```
 
 mod argo;
+mod associations;
 mod bad_input;
 mod catalogue;
 mod check;

@@ -30,18 +30,23 @@ fn definition(kind: RoleObjectKind) -> Result<String> {
         "lastTransitionTime": {"type": "string", "format": "date-time"}, "message": {"type": "string"},
         "reason": {"type": "string"}, "status": {"type": "string"}, "type": {"type": "string"},
     }});
-    let has_arn = if kind == RoleObjectKind::Ack { "ackResourceMetadata" } else { "atProvider" };
+    let (has_arn, arn) = match kind {
+        RoleObjectKind::Ack => ("ackResourceMetadata", arn),
+        RoleObjectKind::AckAssociation => ("associationARN", json!({"type": "string"})),
+        _ => ("atProvider", arn),
+    };
     let status =
         json!({"type": "object", "properties": {has_arn: arn, "conditions": {"type": "array", "items": condition}}});
+    let (plural, name) = (kind.plural(), kind.kind());
     let spec = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("roles.{group}")},
+        "metadata": {"name": format!("{plural}.{group}")},
         "spec": {
             "group": group,
             "scope": scope,
-            "names": {"kind": "Role", "listKind": "RoleList", "plural": "roles", "singular": "role"},
+            "names": {"kind": name, "listKind": format!("{name}List"), "plural": plural, "singular": name.to_lowercase()},
             "versions": [{
                 "name": version, "served": true, "storage": true, "subresources": {"status": {}},
                 "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": status}}},
@@ -52,17 +57,17 @@ fn definition(kind: RoleObjectKind) -> Result<String> {
 }
 
 /// Installs the definition of the kind.
-async fn install(world: &World, kind: RoleObjectKind) -> Result<()> {
-    let name = format!("crd/roles.{}", kind.group());
+pub(crate) async fn install(world: &World, kind: RoleObjectKind) -> Result<()> {
+    let name = format!("crd/{}.{}", kind.plural(), kind.group());
     world.control_plane.apply_yaml(&definition(kind)?).await?;
     world.control_plane.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &name]).await?;
     Ok(())
 }
 
-fn api(namespace: &Namespace, kind: RoleObjectKind) -> Api<DynamicObject> {
+pub(crate) fn api(namespace: &Namespace, kind: RoleObjectKind) -> Api<DynamicObject> {
     let version = kind.api_version().rsplit('/').next().unwrap_or_default();
     let gvk = GroupVersionKind::gvk(kind.group(), version, kind.kind());
-    let resource = ApiResource::from_gvk_with_plural(&gvk, "roles");
+    let resource = ApiResource::from_gvk_with_plural(&gvk, kind.plural());
     if kind.is_cluster_scoped() {
         Api::all_with(namespace.client(), &resource)
     } else {
@@ -72,9 +77,13 @@ fn api(namespace: &Namespace, kind: RoleObjectKind) -> Api<DynamicObject> {
 
 /// The role is declared, and its controller has not made it.
 async fn declare(namespace: &Namespace, kind: RoleObjectKind, name: &str) -> Result<()> {
+    declare_with(namespace, kind, name, &json!({"name": name, "assumeRolePolicyDocument": "{}"})).await
+}
+
+/// The same with this spec.
+pub(crate) async fn declare_with(namespace: &Namespace, kind: RoleObjectKind, name: &str, spec: &Value) -> Result<()> {
     let role = serde_json::from_value(json!({
-        "apiVersion": kind.api_version(), "kind": kind.kind(), "metadata": {"name": name},
-        "spec": {"name": name, "assumeRolePolicyDocument": "{}"},
+        "apiVersion": kind.api_version(), "kind": kind.kind(), "metadata": {"name": name}, "spec": spec,
     }))?;
     let what = format!("a {kind} can be made");
     wait::until(&what, async || {
@@ -85,13 +94,18 @@ async fn declare(namespace: &Namespace, kind: RoleObjectKind, name: &str) -> Res
 }
 
 /// Its controller writes the status.
-async fn write_status(namespace: &Namespace, kind: RoleObjectKind, name: &str, status: &Value) -> Result<()> {
+pub(crate) async fn write_status(
+    namespace: &Namespace,
+    kind: RoleObjectKind,
+    name: &str,
+    status: &Value,
+) -> Result<()> {
     let patch = Patch::Merge(json!({"status": status}));
     api(namespace, kind).patch_status(name, &PatchParams::default(), &patch).await?;
     Ok(())
 }
 
-fn refers(kind: RoleObjectKind, name: &str) -> Value {
+pub(crate) fn refers(kind: RoleObjectKind, name: &str) -> Value {
     let mut reference = json!({"apiVersion": kind.api_version(), "kind": kind.kind(), "name": name});
     if kind == RoleObjectKind::ConfigMap {
         reference["key"] = json!("app");
@@ -99,7 +113,7 @@ fn refers(kind: RoleObjectKind, name: &str) -> Value {
     json!({"roleArn": null, "roleRef": reference})
 }
 
-async fn unresolved(namespace: &Namespace, because: &[&str]) -> Result<()> {
+pub(crate) async fn unresolved(namespace: &Namespace, because: &[&str]) -> Result<()> {
     let what = format!("the binding says {because:?}");
     wait::object(&namespace.api(), "app", &what, |binding: Option<&PodIdentityBinding>| {
         let binding = binding.ok_or("it does not exist")?;
@@ -154,7 +168,7 @@ pub(crate) async fn exactly_one(_: Arc<World>, namespace: Namespace) -> Result<(
         (json!({"roleArn": null, "role": {"name": "shop", "path": "team-a"}}), "must begin and end with a slash"),
         (
             json!({"roleArn": null, "roleRef": {"apiVersion": "v1", "kind": "Secret", "name": "shop"}}),
-            "must be a ConfigMap of v1, or a Role of iam.services.k8s.aws/v1alpha1",
+            "must be a ConfigMap of v1, a PodIdentityAssociation of eks.services.k8s.aws/v1alpha1, or a Role of",
         ),
         (
             json!({"roleArn": null, "roleRef": {"apiVersion": "v1", "kind": "ConfigMap", "name": "shop"}}),

@@ -26,7 +26,7 @@ pub(crate) struct Server {
 /// A scenario gets the world and a fresh namespace.
 pub(crate) type Scenario = fn(Arc<World>, Namespace) -> BoxFuture<'static, Result<()>>;
 
-/// The shared world, and four others for scenarios that need the operator for themselves, or another one; these are
+/// The shared world, and five others for scenarios that need the operator for themselves, or another one; these are
 /// started at first use.
 #[derive(Default)]
 pub(crate) struct Worlds {
@@ -35,6 +35,7 @@ pub(crate) struct Worlds {
     narrow: Mutex<Option<Arc<World>>>,
     guarded: OnceCell<Arc<World>>,
     referring: OnceCell<Arc<World>>,
+    associated: OnceCell<Arc<World>>,
 }
 
 /// Where a scenario runs.
@@ -51,13 +52,16 @@ pub(crate) enum Place {
     /// Together with some others, in the fifth world, whose operator has an AWS account and watches what `roleRef` may
     /// refer to.
     Referring,
+    /// Together with some others, in the sixth world, which is like the fifth, and whose webhook knows of associations of
+    /// EKS Pod Identity.
+    Associated,
 }
 
 /// The limit on rollouts across all bindings in the narrow world.
 pub(crate) const NARROW: usize = 2;
 
 /// The kinds that `roleRef` may refer to, as the flag and the folders of `config/role-references` name them.
-const REFERENCES: [&str; 5] = ["configmap", "ack", "upbound", "upbound-namespaced", "crossplane"];
+const REFERENCES: [&str; 6] = ["configmap", "ack", "ack-association", "upbound", "upbound-namespaced", "crossplane"];
 
 impl Worlds {
     /// Starts the shared world, and says what the API servers of all of them are.
@@ -81,6 +85,10 @@ impl Worlds {
                 let world = self.referring.get_or_try_init(|| World::start_referring(fixtures::ACCOUNT)).await?;
                 world.clone().run(scenario).await
             }
+            Place::Associated => {
+                let world = self.associated.get_or_try_init(World::start_associated).await?;
+                world.clone().run(scenario).await
+            }
             Place::Narrow => alone(&self.narrow, &[&format!("--max-concurrent-rollouts={NARROW}")], scenario).await,
         }
     }
@@ -94,6 +102,7 @@ impl Worlds {
             .into_iter()
             .chain(self.guarded.get())
             .chain(self.referring.get())
+            .chain(self.associated.get())
             .chain(&exclusive)
             .chain(&narrow)
         {
@@ -127,6 +136,13 @@ impl World {
         }
         let references = format!("--role-references={}", REFERENCES.join(","));
         Self::start_on(control_plane, &[&format!("--aws-account={account}"), &references]).await
+    }
+
+    /// The same where the webhook injects, as on EKS.
+    async fn start_associated() -> Result<Arc<Self>> {
+        let world = Self::start_referring(fixtures::ACCOUNT).await?;
+        world.control_plane.inject_by_webhook().await?;
+        Ok(world)
     }
 
     pub(crate) async fn start(args: &[&str]) -> Result<Arc<Self>> {

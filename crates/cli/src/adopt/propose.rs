@@ -1,11 +1,12 @@
 //! The binding for one service account.
 
-use podidentity_api::{ConflictPolicy, PodIdentityBindingSpec, RolloutPolicy};
+use podidentity_api::{ConflictPolicy, Mechanism, PodIdentityBindingSpec, RolloutPolicy};
 use podidentity_core::arn::RoleArn;
 use podidentity_core::forecast::Forecast;
 use podidentity_core::foreign::shown;
+use podidentity_core::injection::AGENT_VOLUME;
 use podidentity_core::objects::managed_by;
-use podidentity_core::objects::{ServiceAccount, field_owners};
+use podidentity_core::objects::{Pod, ServiceAccount, field_owners};
 use podidentity_core::settings::{IdentityAnnotation, Settings};
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::unbound::{self, annotation, binding};
@@ -39,8 +40,13 @@ pub(crate) fn propose(snapshot: &Snapshot, on_conflict: ConflictPolicy) -> Optio
         return Some(Proposal { comments, notes, binding: None, waits: false });
     }
     // What is declared is enforced: lifetime and STS endpoint only where pods have them already.
-    let (fullest, ignored) = with_the_rest(role_only.clone(), account, settings);
-    comments.extend(ignored);
+    let (fullest, notes_on_it) = if is_associated(snapshot) {
+        role_only = PodIdentityBindingSpec { mechanism: Mechanism::PodIdentity, audience: None, ..role_only };
+        (role_only.clone(), vec![Comment::of(&[&BY_ASSOCIATION])])
+    } else {
+        with_the_rest(role_only.clone(), account, settings)
+    };
+    comments.extend(notes_on_it);
     let mut waiting = role_only.clone();
     waiting.rollout.policy = RolloutPolicy::Manual;
     let candidates = [(fullest, false), (role_only, false), (waiting, true)];
@@ -55,6 +61,16 @@ pub(crate) fn propose(snapshot: &Snapshot, on_conflict: ConflictPolicy) -> Optio
     };
     comments.push(effect(&forecast, waits));
     Some(Proposal { comments, notes, binding: Some(document(snapshot, &spec)), waits })
+}
+
+/// The annotation says nothing about the role of an association.
+const BY_ASSOCIATION: &str = "Its pods have the credentials of EKS Pod Identity: put the role of the association in roleArn, if \
+                              it is another one.";
+
+/// Whether live pods have the credentials of an association.
+fn is_associated(snapshot: &Snapshot) -> bool {
+    let has = |pod: &Pod| pod.spec.volumes.iter().any(|volume| volume.name == AGENT_VOLUME);
+    snapshot.pods.iter().any(|pod| pod.is_live() && has(pod))
 }
 
 fn forecast(snapshot: &Snapshot, spec: PodIdentityBindingSpec) -> Forecast {
@@ -154,6 +170,8 @@ struct Metadata {
 struct Declared {
     service_account_name: String,
     role_arn: String,
+    #[serde(skip_serializing_if = "Mechanism::is_irsa")]
+    mechanism: Mechanism,
     #[serde(skip_serializing_if = "Option::is_none")]
     audience: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +198,7 @@ fn document(snapshot: &Snapshot, spec: &PodIdentityBindingSpec) -> Document {
         spec: Declared {
             service_account_name: spec.service_account_name.clone(),
             role_arn: spec.role_arn.clone(),
+            mechanism: spec.mechanism,
             audience: spec.audience.clone(),
             token_expiration_seconds: spec.token_expiration_seconds,
             sts_regional_endpoints: spec.sts_regional_endpoints,

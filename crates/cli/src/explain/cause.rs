@@ -169,12 +169,12 @@ fn no_pods(subject: &Subject<'_>) -> Option<Cause> {
 
 fn right(subject: &Subject<'_>) -> Cause {
     let role = subject.role().unwrap_or_default();
-    Cause {
-        mark: Mark::Right,
-        reason: Reason::Verified.into(),
-        message: format!("every container has the role {role} and a token that STS can be given"),
-        next: None,
-    }
+    let message = if subject.is_of_association() {
+        "every container has the credentials of its association and a token that the agent can be given".to_owned()
+    } else {
+        format!("every container has the role {role} and a token that STS can be given")
+    };
+    Cause { mark: Mark::Right, reason: Reason::Verified.into(), message, next: None }
 }
 
 fn together(subject: &Subject<'_>) -> Vec<Finding> {

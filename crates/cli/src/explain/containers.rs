@@ -44,6 +44,10 @@ fn details(observed: &Observed) -> (Vec<(String, String)>, Option<usize>) {
         ("AWS_ROLE_ARN".to_owned(), observed.role.shown()),
         ("AWS_WEB_IDENTITY_TOKEN_FILE".to_owned(), observed.token_file.shown()),
     ];
+    if let Some((uri, token)) = &observed.agent {
+        details.push(("agent".to_owned(), uri.shown()));
+        details.push(("agent's token".to_owned(), self::token(token)));
+    }
     if !observed.sts_endpoints.is_unset() {
         details.push(("AWS_STS_REGIONAL_ENDPOINTS".to_owned(), observed.sts_endpoints.shown()));
     }

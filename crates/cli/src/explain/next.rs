@@ -129,6 +129,13 @@ fn not_annotated(subject: &Subject<'_>) -> String {
 }
 
 fn verified(subject: &Subject<'_>) -> String {
+    if subject.is_of_association() {
+        let (namespace, account) = (&subject.snapshot.namespace, &subject.snapshot.service_account_name);
+        return format!(
+            "Nothing here. If AWS calls are refused all the same, look at the association and at the trust policy of its role: \
+             aws eks list-pod-identity-associations --cluster-name CLUSTER --namespace {namespace} --service-account {account}"
+        );
+    }
     let role = subject.role().unwrap_or_default();
     let name = role.rsplit('/').next().unwrap_or_default();
     let (namespace, account) = (&subject.snapshot.namespace, &subject.snapshot.service_account_name);

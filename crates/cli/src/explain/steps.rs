@@ -6,7 +6,7 @@ use crate::paint::Mark;
 use jiff::Timestamp;
 use podidentity_core::account::annotated_at;
 use podidentity_core::arn::RoleArn;
-use podidentity_core::injection::{Reasons, reasons};
+use podidentity_core::injection::{Given, Reasons, reasons};
 use podidentity_core::objects::managed_by;
 use podidentity_core::objects::{FieldOwner, field_owners};
 use podidentity_core::settings::IdentityAnnotation;
@@ -56,7 +56,11 @@ fn annotation(subject: &Subject<'_>) -> Step {
     let Some(account) = subject.snapshot.service_account.as_deref() else {
         return step(Mark::Wrong, heading, "there is nothing to annotate");
     };
+    let of_association = subject.is_of_association();
     let Some(role) = subject.annotated_role() else {
+        if of_association {
+            return step(Mark::Right, heading, format!("none ({key}): EKS Pod Identity needs none"));
+        }
         return step(Mark::Wrong, heading, format!("the service account has no {key}"));
     };
     let wanted = subject.role().is_none_or(|wanted| wanted == role);
@@ -66,7 +70,15 @@ fn annotation(subject: &Subject<'_>) -> Step {
         text += ", which is not the ARN of a role";
     }
     let now = subject.snapshot.now;
-    let mut annotation = step(if wanted && valid { Mark::Right } else { Mark::Wrong }, heading, text);
+    let mark = match wanted && valid {
+        _ if of_association => {
+            text += ": new pods get that role as long as the cluster has no association for the service account, and only then";
+            Mark::Note
+        }
+        true => Mark::Right,
+        false => Mark::Wrong,
+    };
+    let mut annotation = step(mark, heading, text);
     let writers = field_owners(&account.metadata, &key, false);
     annotation.details.extend(writers.map(|owner| ("written by".to_owned(), writer(&owner, now))));
     if annotation.details.is_empty() {
@@ -125,7 +137,7 @@ fn binding(subject: &Subject<'_>) -> Option<Step> {
 /// Was the pod created before or after?
 fn order(subject: &Subject<'_>) -> Option<Step> {
     let heading = "Order";
-    let pod = subject.pod.as_ref()?;
+    let pod = subject.pod.as_ref().filter(|_| !subject.is_of_association())?;
     let created = pod.metadata.creation_timestamp.as_ref()?.0;
     let now = subject.snapshot.now;
     let account = subject.snapshot.service_account.as_deref()?;
@@ -157,14 +169,21 @@ fn webhook(subject: &Subject<'_>) -> Option<Step> {
     let heading = "Webhook";
     let target = subject.admitted()?;
     let settings = &subject.snapshot.config.settings;
-    let offered = subject.case().map(|case| case.expected.offered(settings));
+    let expected = subject.case().map(|case| &case.expected);
+    let offered = expected.map(|expected| expected.offered(settings));
     let annotated = subject.snapshot.service_account.as_ref().map(|account| account.annotations.clone());
     // What the account has; a role that it is still to be given is asked about as if it had it.
     let mut annotations = offered.unwrap_or_default();
     annotations.extend(annotated.unwrap_or_default());
     let source =
         if subject.workload().is_some() { "a pod of the template as it is now" } else { "a pod like this one" };
-    Some(match reasons(target, &annotations, settings) {
+    let given = expected.map_or(Given::Annotations(&annotations), |expected| expected.given(&annotations));
+    let source = if subject.is_of_association() {
+        format!("{source}, once the cluster has an association for its service account,")
+    } else {
+        source.to_owned()
+    };
+    Some(match reasons(target, given, settings) {
         Reasons::Nothing(why) => step(Mark::Wrong, heading, format!("leaves {source} alone: {why}")),
         Reasons::Containers(all) => {
             let complete = all.iter().all(|(_, addition)| addition.omitted.is_empty());
@@ -189,10 +208,28 @@ const SDKS: &[(&str, &str)] = &[
     ("Rust", "all"),
 ];
 
+/// Which SDKs ask the agent. Source: "Use pod identity with the AWS SDK", Amazon EKS User Guide.
+const SDKS_OF_ASSOCIATION: &[(&str, &str)] = &[
+    ("Java", "2.21.30, or 1.12.746 of version 1"),
+    ("Go", "release-2023-11-14 of version 2, or 1.47.11"),
+    ("Python", "boto3 and botocore 1.34.41, AWS CLI 2.15.0 or 1.30.0"),
+    ("JavaScript", "3.458.0, or 2.1550.0 of version 2"),
+    ("Ruby", "3.188.0"),
+    ("C++", "1.11.263"),
+    (".NET", "3.7.734.0"),
+    ("PHP", "3.287.1"),
+    ("Rust", "release-2024-03-13"),
+];
+
 fn sdk(subject: &Subject<'_>) -> Option<Step> {
     subject.role()?;
-    let mut sdk = step(Mark::Note, "SDK", "has to know web identity, which these versions do, and later ones:");
-    sdk.details = SDKS.iter().map(|(name, version)| ((*name).to_owned(), (*version).to_owned())).collect();
+    let (text, sdks) = if subject.is_of_association() {
+        ("has to know EKS Pod Identity, which these versions do, and later ones:", SDKS_OF_ASSOCIATION)
+    } else {
+        ("has to know web identity, which these versions do, and later ones:", SDKS)
+    };
+    let mut sdk = step(Mark::Note, "SDK", text);
+    sdk.details = sdks.iter().map(|(name, version)| ((*name).to_owned(), (*version).to_owned())).collect();
     Some(sdk)
 }
 
@@ -208,6 +245,15 @@ fn trusted(subject: &Subject<'_>, no_issuer: Option<&str>) -> Option<Step> {
     let policy = trust_policy(subject)?;
     let role = subject.role()?.parse::<RoleArn>().ok()?;
     let (name, account) = (role.role(), role.account());
+    if subject.is_of_association() {
+        let text = format!(
+            "the trust policy of {name} has to contain this (without the condition where the association turns session tags \
+             off), and the association has to name the role:"
+        );
+        let mut step = step(Mark::Note, "Trust policy", text);
+        step.details.push((String::new(), serde_json::to_string_pretty(&policy).unwrap_or_default()));
+        return Some(step);
+    }
     let text = format!("the trust policy of {name} has to contain this, and account {account} the provider");
     let mut step = step(Mark::Note, "Trust policy", format!("{text}:"));
     if subject.snapshot.config.issuer.is_none() {
@@ -223,9 +269,13 @@ fn trusted(subject: &Subject<'_>, no_issuer: Option<&str>) -> Option<Step> {
 /// The trust policy that the role has to have.
 pub(super) fn trust_policy(subject: &Subject<'_>) -> Option<TrustPolicy> {
     let role: RoleArn = subject.role()?.parse().ok()?;
-    let config = &subject.snapshot.config;
+    let snapshot = subject.snapshot;
+    if subject.is_of_association() {
+        return Some(trust::association_policy(&snapshot.namespace, &snapshot.service_account_name));
+    }
+    let config = &snapshot.config;
     let audience = subject
         .case()
         .map_or(config.settings.audience.as_str(), |case| case.expected.effective_audience(&config.settings));
-    Some(trust::policy(&role, config.issuer.as_deref(), &subject.snapshot.subject(), audience))
+    Some(trust::policy(&role, config.issuer.as_deref(), &snapshot.subject(), audience))
 }

@@ -106,6 +106,11 @@ impl<'a> Subject<'a> {
         annotated_role(self.snapshot.service_account.as_deref()?, &self.snapshot.config.settings)
     }
 
+    /// Whether its pods are to have the credentials of an association of EKS Pod Identity.
+    pub(crate) fn is_of_association(&self) -> bool {
+        self.case().is_some_and(|case| case.expected.identity.is_of_association())
+    }
+
     /// The role that is wanted: that of the binding, or that of the annotation.
     pub(crate) fn role(&self) -> Option<Cow<'_, str>> {
         self.case()

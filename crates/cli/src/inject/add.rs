@@ -8,7 +8,10 @@ use crate::yaml::{Kind, Node, Style};
 
 /// Adds the injection to the pod template at the path in an object. It was made for this template.
 pub(super) fn apply(object: &mut Node, path: &[&str], injection: &Injection) {
-    let template = path.iter().try_fold(object, |node, key| node.get_mut(key));
+    let mut template = path.iter().try_fold(object, |node, key| node.get_mut(key));
+    if let (Some(template), Some((key, value))) = (template.as_deref_mut(), injection.label) {
+        set_label(template, key, value);
+    }
     let Some(spec) = template.and_then(|template| template.get_mut("spec")) else { return };
     for (field, added) in [("initContainers", &injection.init_containers), ("containers", &injection.containers)] {
         let Some(Kind::Sequence(containers)) = spec.get_mut(field).map(|node| &mut node.kind) else { continue };
@@ -19,6 +22,26 @@ pub(super) fn apply(object: &mut Node, path: &[&str], injection: &Injection) {
     if let Some(volume) = &injection.volume {
         extend(spec, "volumes", |items| items.insert(0, node(volume)));
     }
+}
+
+/// Sets a label of a pod or template.
+fn set_label(template: &mut Node, key: &str, value: &str) {
+    let labels = entry(template, "metadata").and_then(|metadata| entry(metadata, "labels"));
+    if let Some(label) = labels.and_then(|labels| entry(labels, key)) {
+        *label = Node::string(value);
+    }
+}
+
+/// The value at the key, made empty where there is none.
+fn entry<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
+    if node.get(key).is_none() {
+        let new = (Node::string(key), Node::new(Kind::Mapping(Vec::new())));
+        match &mut node.kind {
+            Kind::Mapping(entries) => entries.push(new),
+            kind => *kind = Kind::Mapping(vec![new]),
+        }
+    }
+    node.get_mut(key)
 }
 
 fn add(container: &mut Node, added: &ContainerInjection) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
+use podidentity_api::Mechanism;
 use podidentity_core::desired_identity::DesiredIdentity;
 
 use crate::flags::{InputArgs, WebhookArgs};
@@ -43,8 +44,8 @@ pub(crate) struct InjectArgs {
     pub(crate) role: RoleArgs,
 
     /// The file of identities of the webhook's flag --watch-container-credentials-config: the pods
-    /// of these service accounts get EKS Pod Identity instead of the role, and nothing is injected
-    /// into them
+    /// of these service accounts have an association of EKS Pod Identity and get its credentials
+    /// instead of the role, as do those of a binding with mechanism PodIdentity
     #[arg(long, value_name = "FILE", help_heading = "How the cluster's webhook is configured")]
     pub(crate) container_credentials_config: Option<PathBuf>,
 
@@ -97,6 +98,7 @@ impl RoleArgs {
         let role_arn = self.role_arn.clone().filter(|_| applies)?;
         Some(DesiredIdentity {
             role_arn,
+            mechanism: Mechanism::Irsa,
             audience: self.audience.clone(),
             token_expiration: self.token_expiration,
             sts_regional_endpoints: self.sts_regional_endpoints,

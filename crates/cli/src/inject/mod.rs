@@ -2,7 +2,7 @@
 
 mod add;
 mod args;
-mod instead;
+mod associated;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +16,7 @@ use podidentity_core::settings::Settings;
 pub(crate) use self::args::InjectArgs;
 
 use self::args::Injector;
-use self::instead::Instead;
+use self::associated::Associated;
 
 use crate::accounts::{Accounts, Identity, entries, key, unreadable};
 use crate::exit::Exit;
@@ -29,15 +29,15 @@ use crate::yaml::{emit, unquote};
 /// Runs the command: manifests to `out`, what is wrong to standard error.
 pub(crate) fn run(args: &InjectArgs, out: &mut dyn Write) -> io::Result<Exit> {
     let input = read(&args.input.files);
-    let instead = match args.container_credentials_config.as_deref().map(instead::read) {
-        None => Instead::default(),
-        Some(Ok(instead)) => instead,
+    let associated = match args.container_credentials_config.as_deref().map(associated::read) {
+        None => Associated::default(),
+        Some(Ok(associated)) => associated,
         Some(Err(why)) => {
             Messages::new().failure(&why);
             return Ok(Exit::Unreadable);
         }
     };
-    let done = work(args, &input, instead);
+    let done = work(args, &input, associated);
     out.write_all(done.printed.as_bytes())?;
 
     let mut messages = Messages::new();
@@ -62,7 +62,7 @@ struct Done {
     no_role: bool,
 }
 
-fn work(args: &InjectArgs, input: &Input, instead: Instead) -> Done {
+fn work(args: &InjectArgs, input: &Input, associated: Associated) -> Done {
     let mut settings = args.webhook.settings();
     let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
     let accounts = Accounts::of(&all, args.input.namespace.as_deref(), settings.account.as_ref());
@@ -73,7 +73,8 @@ fn work(args: &InjectArgs, input: &Input, instead: Instead) -> Done {
             Err(problem) => problems.push(problem),
         }
     }
-    let mut work = Work { args, settings: &settings, accounts: &accounts, instead, problems, warnings: Vec::new() };
+    let is_alone = associated.is_empty();
+    let mut work = Work { args, settings: &settings, accounts: &accounts, associated, problems, warnings: Vec::new() };
     let mut printed = String::new();
     for document in input.documents() {
         append(&mut printed, &work.document(document));
@@ -87,8 +88,9 @@ fn work(args: &InjectArgs, input: &Input, instead: Instead) -> Done {
         }));
     }
     problems.sort_by(|a, b| a.place.cmp(&b.place));
-    let roles =
-        settings.entries.is_some() || accounts.by_key.values().any(|account| account.identity(&settings).is_some());
+    let roles = !is_alone
+        || settings.entries.is_some()
+        || accounts.by_key.values().any(|account| account.identity(&settings).is_some());
     Done { printed, problems, warnings, no_role: !all.is_empty() && !roles && !args.role.is_given() }
 }
 
@@ -110,7 +112,7 @@ struct Work<'a> {
     args: &'a InjectArgs,
     settings: &'a Settings,
     accounts: &'a Accounts<'a>,
-    instead: Instead,
+    associated: Associated,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -148,9 +150,6 @@ impl Work<'_> {
             }
         };
         let identity = self.identity(object, &template)?;
-        if self.gets_pod_identity(object, &template) {
-            return None;
-        }
         let injection = inject(&template, identity.given(), self.settings);
         self.warn(object, &template, &identity);
         (!injection.is_empty()).then(|| (object.items.clone(), path, injection))
@@ -159,26 +158,14 @@ impl Work<'_> {
     fn identity(&self, object: &Object<'_>, template: &PodTemplate) -> Option<Identity> {
         let name = template.spec.service_account();
         let key = key(object, name, self.args.input.namespace.as_deref());
-        match self.args.role.desired(name) {
+        let identity = match self.args.role.desired(name) {
             Some(desired) => Some(Identity::of(desired, &Map::new(), self.settings)),
             None => self.accounts.identity(&key, self.settings),
+        };
+        if self.associated.has(key.0.as_deref().unwrap_or_default(), name) {
+            return Some(identity.map_or_else(Identity::of_association, Identity::with_association));
         }
-    }
-
-    /// Whether the webhook gives the pods the credentials of EKS Pod Identity, for which it leaves the role out.
-    fn gets_pod_identity(&mut self, object: &Object<'_>, template: &PodTemplate) -> bool {
-        let name = template.spec.service_account();
-        let key = key(object, name, self.args.input.namespace.as_deref());
-        let gets = self.instead.has(key.0.as_deref().unwrap_or_default(), name);
-        if gets {
-            let message = format!(
-                "{}: PodIdentityInstead: the webhook gives pods of service account {name} the credentials of EKS Pod Identity \
-                 and not the role, so nothing is injected here.",
-                object.title()
-            );
-            self.warnings.push(Problem { place: object.place.clone(), message });
-        }
-        gets
+        identity
     }
 
     /// What still keeps containers from having the role.

@@ -21,7 +21,7 @@ fn args() -> InjectArgs {
 }
 
 fn injected(text: &str) -> String {
-    let done = work(&args(), &Input::of_text(text), Instead::default());
+    let done = work(&args(), &Input::of_text(text), Associated::default());
     assert_eq!(done.problems, [], "{text}");
     done.printed
 }

@@ -11,6 +11,7 @@ mod render;
 use std::io::Write;
 
 use clap::{ArgAction, Args};
+use podidentity_api::Mechanism;
 use podidentity_core::assess::Assessment;
 use podidentity_core::forecast::{After, Fate, Forecast};
 use podidentity_core::snapshot::Snapshot;
@@ -205,6 +206,9 @@ fn to_json(planned: &Planned) -> Value {
         "workloads": workloads.collect::<Value>(),
         "unmanagedPods": forecast.unmanaged_pods,
     });
+    if forecast.waits_for_association {
+        value["mechanism"] = Mechanism::PodIdentity.as_str().into();
+    }
     if let Some(interval) = &forecast.interval {
         value["interval"] = interval.clone().into();
     }

@@ -42,6 +42,7 @@ fn one(out: &mut Sheet, plan: &Planned, paint: Paint) {
         out.line(format_args!("  {} pib/{waiting} does not count beside it", paint.mark(Mark::Warning)));
     }
     annotations(out, plan, paint);
+    association(out, plan, paint);
     let width =
         plan.forecast.workloads.iter().map(|it| it.workload.to_string().chars().count()).max().unwrap_or_default();
     for workload in &plan.forecast.workloads {
@@ -74,7 +75,12 @@ fn annotations(out: &mut Sheet, plan: &Planned, paint: Paint) {
     if plan.forecast.annotations.is_empty() {
         return;
     }
-    out.line(format_args!("  {} ServiceAccount/{}", paint.like(Mark::Warning, "~"), plan.service_account));
+    let last = if plan.forecast.waits_for_association {
+        ", once all pods have the credentials of EKS Pod Identity"
+    } else {
+        ""
+    };
+    out.line(format_args!("  {} ServiceAccount/{}{last}", paint.like(Mark::Warning, "~"), plan.service_account));
     for change in &plan.forecast.annotations {
         if let Some(from) = &change.from {
             out.line(format_args!("    {}", paint.like(Mark::Wrong, format!("- {}: {from}", change.key))));
@@ -82,6 +88,18 @@ fn annotations(out: &mut Sheet, plan: &Planned, paint: Paint) {
         if let Some(to) = &change.to {
             out.line(format_args!("    {}", paint.like(Mark::Right, format!("+ {}: {to}", change.key))));
         }
+    }
+}
+
+/// What has to be there before the restarts.
+fn association(out: &mut Sheet, plan: &Planned, paint: Paint) {
+    if plan.forecast.waits_for_association && plan.forecast.restarts().next().is_some() {
+        out.line(format_args!(
+            "  {} make the association of {}/{} before: new pods get the credentials of one that exists",
+            paint.mark(Mark::Note),
+            plan.namespace,
+            plan.service_account
+        ));
     }
 }
 

@@ -108,6 +108,13 @@ pub(crate) fn wanted(snapshot: &Snapshot, target: &Target) -> Result<(Option<Rol
         role = Some(binding.spec.role_arn.clone());
         audience = binding.spec.audience.clone().or(audience);
     }
+    if subject.case().is_some_and(|case| case.expected.identity.is_of_association()) {
+        return Err(Failure::Other(format!(
+            "{target} gets its role by EKS Pod Identity, for which neither a provider nor a token of AWS STS counts: \
+             kubectl podidentity explain -n {} {target} prints the trust policy that its role needs",
+            snapshot.namespace
+        )));
+    }
     let role = role.map(|role| role.parse()).transpose();
     let role = role.map_err(|error: podidentity_core::arn::ArnError| Failure::Other(error.to_string()))?;
     Ok((role, audience.unwrap_or_else(|| config.settings.audience.clone())))

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use podidentity_core::objects::{
-    Ack, Crossplane, ObservedConfigMap, ObservedRole, RoleApi, RoleObjectKind, Upbound, UpboundNamespaced,
+    Ack, AckAssociation, Crossplane, ObservedConfigMap, ObservedRole, RoleApi, RoleObjectKind, Upbound,
+    UpboundNamespaced,
 };
 
 use super::optional::Optional;
@@ -18,6 +19,7 @@ pub(crate) fn streams(source: &Source, kinds: &BTreeSet<RoleObjectKind>) -> Vec<
             source.watch::<ObservedConfigMap>(Kind::RoleObject(RoleObjectKind::ConfigMap), Object::role_object)
         }
         RoleObjectKind::Ack => vec![optional(source, *kind, namespaced::<Ack>)],
+        RoleObjectKind::AckAssociation => vec![optional(source, *kind, namespaced::<AckAssociation>)],
         RoleObjectKind::UpboundNamespaced => vec![optional(source, *kind, namespaced::<UpboundNamespaced>)],
         RoleObjectKind::Upbound => vec![optional(source, *kind, of_cluster::<Upbound>)],
         RoleObjectKind::Crossplane => vec![optional(source, *kind, of_cluster::<Crossplane>)],
@@ -26,7 +28,8 @@ pub(crate) fn streams(source: &Source, kinds: &BTreeSet<RoleObjectKind>) -> Vec<
 }
 
 fn optional(source: &Source, kind: RoleObjectKind, streams: fn(&Source) -> Vec<Stream>) -> Stream {
-    let optional = Optional { kind: Kind::RoleObject(kind), api_version: kind.api_version(), plural: "roles", streams };
+    let (api_version, plural) = (kind.api_version(), kind.plural());
+    let optional = Optional { kind: Kind::RoleObject(kind), api_version, plural, streams };
     optional.stream(source)
 }
 

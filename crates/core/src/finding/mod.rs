@@ -92,7 +92,23 @@ reasons! {
         "The container gets its credentials from EKS Pod Identity, not from the role.",
         "The cluster has a pod identity association for the service account: the webhook then ignores the role's \
          annotation.",
-        "Keep one of the two: delete the association and restart the workload, or delete the binding.";
+        "Keep one of the two: delete the association and restart the workload, or set `spec.mechanism` of the binding to \
+         `PodIdentity`.";
+    PodIdentityMissing: Error, YES_BOUNDED,
+        "The container has no credentials of EKS Pod Identity, which its binding declares.",
+        "The pod is older than the association of its service account, the cluster has no such association, or the webhook \
+         did not know of it yet when the pod was created.",
+        "Look whether `aws eks list-pod-identity-associations` has one for the service account. The operator restarts the \
+         workload a few times.";
+    WebIdentityInstead: Error, BY_TEMPLATE,
+        "The container has a web identity (IRSA), and its binding declares EKS Pod Identity.",
+        "The pod is older than the association of its service account, or its template sets `AWS_ROLE_ARN` and \
+         `AWS_WEB_IDENTITY_TOKEN_FILE` itself: SDKs take these before the credentials of the association.",
+        "Nothing, if the operator may restart the workload. Remove the variables from the template if it sets them.";
+    CredentialsUriMismatch: Error, BY_TEMPLATE,
+        "`AWS_CONTAINER_CREDENTIALS_FULL_URI` does not name the agent of EKS Pod Identity, or cannot be seen.",
+        "The template sets the variable: for another agent, or from a source that cannot be seen.",
+        "Remove it from the template, so that the webhook sets it.";
     RoleEnvMissing: Error, BY_TEMPLATE,
         "`AWS_WEB_IDENTITY_TOKEN_FILE` is set but `AWS_ROLE_ARN` is not.",
         "Either name in the template keeps the webhook from adding the other.",
@@ -190,7 +206,11 @@ reasons! {
         "EKS Pod Identity is active in the pod as well.",
         "The cluster has a pod identity association for the service account: the webhook then ignores the role's \
          annotation, and containers without `AWS_ROLE_ARN` get the association's role.",
-        "Keep one of the two: delete the association or the binding.";
+        "Keep one of the two: delete the association, or set `spec.mechanism` of the binding to `PodIdentity`.";
+    PodIdentityLabelMissing: Info, NO,
+        "The pod has the variables of EKS Pod Identity, but not the label that the webhook sets with them.",
+        "The template sets the variables itself. The webhook then leaves the container alone.",
+        "Nothing, if the cluster has an association for the service account.";
     NodeRoleReachable: Warning, NO,
         "The pod can reach the node's role.",
         "`hostNetwork: true`: a hop limit on the instance metadata service does not keep such pods from it. With the \

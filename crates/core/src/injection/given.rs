@@ -12,6 +12,9 @@ pub enum Given<'a> {
     Annotations(&'a Map),
     /// An entry of the ConfigMap.
     Entry(&'a Entry),
+    /// The cluster's association of EKS Pod Identity; of the annotations of the service account those
+    /// count that are not about the role.
+    Association(&'a Map),
 }
 
 impl<'a> From<&'a Map> for Given<'a> {

@@ -4,10 +4,13 @@
 //! pod or template, annotations of its service account, settings ──► Injection ──► typed or raw pod spec
 //! ```
 //!
-//! The model covers the webhook's web identity mode. Pods for which it uses EKS Pod Identity
-//! (container credentials) get something else, which is only recognised, by [`crate::verify`].
+//! Both of the webhook's methods are modelled: web identity (IRSA), and container credentials (EKS
+//! Pod Identity), which it uses where the cluster has an association for the service account. Of
+//! those the lifetime of a token is only known where an annotation sets it: the webhook draws it by
+//! lot.
 
 mod apply;
+mod association;
 mod given;
 mod go;
 mod reasons;
@@ -26,6 +29,10 @@ use crate::settings::{IdentityAnnotation, Settings};
 
 pub use crate::webhook_config::{CONFIG_MAP, Entries, Entry};
 pub use apply::ShapeError;
+pub use association::{
+    AGENT_AUDIENCE, AGENT_LABEL, AGENT_URIS, AGENT_VOLUME, AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI,
+};
+use association::{AGENT_MOUNT_PATH, AGENT_TOKEN_PATH};
 pub use given::Given;
 pub use reasons::{Addition, Reasons, reasons};
 pub use validate::{Refusal, RefusalKind};
@@ -111,6 +118,8 @@ pub struct Injection {
     pub containers: Vec<ContainerInjection>,
     /// The token's volume, inserted before all others; `None` if the pod has one of its name.
     pub volume: Option<Volume>,
+    /// The label that the pod is given with the credentials of an association.
+    pub label: Option<(&'static str, &'static str)>,
 }
 
 /// What the webhook adds to a container.
@@ -133,7 +142,7 @@ impl Injection {
     /// Whether nothing is added.
     pub fn is_empty(&self) -> bool {
         let mut containers = self.init_containers.iter().chain(&self.containers);
-        self.volume.is_none() && containers.all(ContainerInjection::is_empty)
+        self.volume.is_none() && self.label.is_none() && containers.all(ContainerInjection::is_empty)
     }
 }
 
@@ -153,17 +162,22 @@ pub fn inject<'a, 'b>(
     let add = |container: &Container| {
         if skipped.contains(&container.name) { ContainerInjection::default() } else { identity.add(container) }
     };
-    let has_volume = target.spec.volumes.iter().any(|volume| volume.name == VOLUME);
+    let has_volume = target.spec.volumes.iter().any(|volume| volume.name == identity.volume);
     Injection {
         init_containers: target.spec.init_containers.iter().map(add).collect(),
         containers: target.spec.containers.iter().map(add).collect(),
         volume: (!has_volume).then(|| identity.volume()),
+        label: identity.label.filter(|(key, value)| target.labels.get(*key).map(String::as_str) != Some(value)),
     }
 }
 
 /// The path at which the webhook tells SDKs to find the token.
 pub fn token_file(target: &Target<'_>, settings: &Settings) -> String {
-    let path = go::join(&settings.mount_path, TOKEN_PATH);
+    file_in(target, &settings.mount_path, TOKEN_PATH)
+}
+
+fn file_in(target: &Target<'_>, mount_path: &str, token_path: &str) -> String {
+    let path = go::join(mount_path, token_path);
     if target.selects_windows() { format!("C:{}", path.replace('/', "\\")) } else { path }
 }
 
@@ -186,22 +200,26 @@ pub fn names_in(text: &str) -> Option<Vec<String>> {
 
 /// All that the webhook takes from annotations and flags.
 struct Identity<'a> {
-    role_arn: Cow<'a, str>,
+    /// The two variables that tell SDKs where the credentials are. Either name keeps both away.
+    variables: [(&'static str, Cow<'a, str>); 2],
+    volume: &'static str,
+    mount_path: &'a str,
+    token_path: &'static str,
     audience: &'a str,
     expiration: i64,
     regional_sts: bool,
     region: Option<&'a str>,
-    mount_path: &'a str,
-    token_file: String,
+    label: Option<(&'static str, &'static str)>,
 }
 
 impl<'a> Identity<'a> {
-    /// `None` if the service account does not name a role. Values that Go cannot read are ignored,
-    /// as is the shape of the ARN.
+    /// `None` if the service account has no role. Values that Go cannot read are ignored, as is the
+    /// shape of the ARN.
     fn of(given: Given<'a>, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
         let identity = match given {
             Given::Annotations(annotations) => Self::annotated(annotations, pod, settings)?,
             Given::Entry(entry) => Self::listed(entry, pod, settings)?,
+            Given::Association(annotations) => Self::associated(annotations, pod, settings),
         };
         let own_expiration =
             pod.annotation(&settings.annotation(IdentityAnnotation::TokenExpiration)).and_then(go::parse_int);
@@ -212,49 +230,68 @@ impl<'a> Identity<'a> {
     fn annotated(annotations: &'a Map, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
         let annotation = |it| annotations.get(&settings.annotation(it)).map(String::as_str);
         let role_arn = settings.role(annotation(IdentityAnnotation::RoleArn).filter(|arn| settings.names_role(arn))?);
-        let expiration = annotation(IdentityAnnotation::TokenExpiration)
-            .and_then(go::parse_int)
-            .unwrap_or(settings.token_expiration);
-        Some(Self {
-            role_arn,
-            audience: annotation(IdentityAnnotation::Audience).unwrap_or(&settings.audience),
-            expiration: expiration.max(MIN_TOKEN_EXPIRATION),
-            regional_sts: annotation(IdentityAnnotation::StsRegionalEndpoints)
-                .and_then(go::parse_bool)
-                .unwrap_or(settings.sts_regional_endpoints),
-            ..Self::common(pod, settings)
-        })
+        let (expiration, regional_sts) = Self::common(annotations, settings);
+        let audience = annotation(IdentityAnnotation::Audience).unwrap_or(&settings.audience);
+        Some(Self { audience, expiration, regional_sts, ..Self::web_identity(role_arn, pod, settings) })
     }
 
     /// An entry of the ConfigMap is taken as it is.
     fn listed(entry: &'a Entry, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
         let default = settings.token_expiration.max(MIN_TOKEN_EXPIRATION);
         (!entry.role_arn.is_empty()).then(|| Self {
-            role_arn: Cow::Borrowed(&entry.role_arn),
             audience: &entry.audience,
             expiration: if entry.token_expiration == 0 { default } else { entry.token_expiration },
             regional_sts: entry.regional_sts,
-            ..Self::common(pod, settings)
+            ..Self::web_identity(Cow::Borrowed(&entry.role_arn), pod, settings)
         })
     }
 
-    /// What does not depend on the service account.
-    fn common(pod: &Target<'_>, settings: &'a Settings) -> Self {
+    /// The association wins over an annotated role.
+    fn associated(annotations: &'a Map, pod: &Target<'_>, settings: &'a Settings) -> Self {
+        let (expiration, regional_sts) = Self::common(annotations, settings);
+        let file = file_in(pod, AGENT_MOUNT_PATH, AGENT_TOKEN_PATH);
         Self {
-            role_arn: Cow::Borrowed(""),
+            variables: [(CREDENTIALS_URI, Cow::Borrowed(AGENT_URIS[0])), (AUTHORIZATION_TOKEN_FILE, Cow::Owned(file))],
+            volume: AGENT_VOLUME,
+            mount_path: AGENT_MOUNT_PATH,
+            token_path: AGENT_TOKEN_PATH,
+            audience: AGENT_AUDIENCE,
+            expiration,
+            regional_sts,
+            region: settings.region(),
+            label: Some((AGENT_LABEL, "enabled")),
+        }
+    }
+
+    /// Lifetime of the token and regional STS endpoint, which annotations set for both methods.
+    fn common(annotations: &Map, settings: &Settings) -> (i64, bool) {
+        let annotation = |it| annotations.get(&settings.annotation(it)).map(String::as_str);
+        let expiration = annotation(IdentityAnnotation::TokenExpiration)
+            .and_then(go::parse_int)
+            .unwrap_or(settings.token_expiration);
+        let regional = annotation(IdentityAnnotation::StsRegionalEndpoints).and_then(go::parse_bool);
+        (expiration.max(MIN_TOKEN_EXPIRATION), regional.unwrap_or(settings.sts_regional_endpoints))
+    }
+
+    /// What is the same for all service accounts that have a role by IRSA.
+    fn web_identity(role_arn: Cow<'a, str>, pod: &Target<'_>, settings: &'a Settings) -> Self {
+        Self {
+            variables: [(ROLE_ARN, role_arn), (TOKEN_FILE, Cow::Owned(token_file(pod, settings)))],
+            volume: VOLUME,
+            mount_path: &settings.mount_path,
+            token_path: TOKEN_PATH,
             audience: "",
             expiration: 0,
             regional_sts: false,
-            region: settings.region.as_deref().filter(|region| !region.is_empty()),
-            mount_path: &settings.mount_path,
-            token_file: token_file(pod, settings),
+            region: settings.region(),
+            label: None,
         }
     }
 
     fn add(&self, container: &Container) -> ContainerInjection {
         // Only names count: neither values nor envFrom are looked at.
         let has = |name: &str| container.env.iter().any(|var| var.name == name);
-        let has_identity = has(ROLE_ARN) || has(TOKEN_FILE);
+        let has_identity = self.variables.iter().any(|(name, _)| has(name));
         let has_region = REGIONS.into_iter().any(has);
         let has_sts = has(STS_ENDPOINTS);
         if has_identity && has_region && has_sts {
@@ -268,16 +305,15 @@ impl<'a> Identity<'a> {
             env.extend(REGIONS.map(|name| variable(name, region)));
         }
         if !has_identity {
-            env.push(variable(ROLE_ARN, &self.role_arn));
-            env.push(variable(TOKEN_FILE, &self.token_file));
+            env.extend(self.variables.iter().map(|(name, value)| variable(name, value)));
         }
-        let has_mount = container.volume_mounts.iter().any(|mount| mount.name == VOLUME);
+        let has_mount = container.volume_mounts.iter().any(|mount| mount.name == self.volume);
         ContainerInjection { env, mount: (!has_mount).then(|| self.mount()) }
     }
 
     fn mount(&self) -> VolumeMount {
         VolumeMount {
-            name: VOLUME.to_owned(),
+            name: self.volume.to_owned(),
             mount_path: self.mount_path.to_owned(),
             read_only: Some(true),
             ..VolumeMount::default()
@@ -289,11 +325,11 @@ impl<'a> Identity<'a> {
             // Go leaves an empty audience out, and then the token gets the API server's own.
             audience: Some(self.audience).filter(|audience| !audience.is_empty()).map(str::to_owned),
             expiration_seconds: Some(self.expiration),
-            path: TOKEN_PATH.to_owned(),
+            path: self.token_path.to_owned(),
         };
         let source = ProjectedSource { service_account_token: Some(token), ..ProjectedSource::default() };
         let projected = ProjectedVolume { sources: vec![source], ..ProjectedVolume::default() };
-        Volume { name: VOLUME.to_owned(), projected: Some(projected) }
+        Volume { name: self.volume.to_owned(), projected: Some(projected) }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::{
-    Identity, REGIONS, ROLE_ARN, SKIP_CONTAINERS, SKIP_LABEL, STS_ENDPOINTS, TOKEN_FILE, Target, VOLUME, inject,
+    Given, Identity, REGIONS, ROLE_ARN, SKIP_CONTAINERS, SKIP_LABEL, STS_ENDPOINTS, TOKEN_FILE, Target, inject,
 };
-use crate::objects::{Container, Map};
+use crate::objects::Container;
 use crate::settings::{IdentityAnnotation, Settings};
 
 /// What the webhook does to a pod, and why.
@@ -40,17 +40,22 @@ impl fmt::Display for Addition {
 
 /// What the webhook does to a pod when it is created, and why, given the annotations of its service
 /// account.
-pub fn reasons<'a>(target: impl Into<Target<'a>>, service_account: &Map, settings: &Settings) -> Reasons {
-    let target = target.into();
+pub fn reasons<'a, 'b>(
+    target: impl Into<Target<'a>>,
+    service_account: impl Into<Given<'b>>,
+    settings: &Settings,
+) -> Reasons {
+    let (target, service_account) = (target.into(), service_account.into());
     if target.is_skipped() {
         return Reasons::Nothing(format!("the pod has the label {SKIP_LABEL}, with whatever value"));
     }
-    if Identity::of(service_account.into(), &target, settings).is_none() {
+    let Some(identity) = Identity::of(service_account, &target, settings) else {
         return Reasons::Nothing(format!(
             "the service account has no annotation {}",
             settings.annotation(IdentityAnnotation::RoleArn)
         ));
-    }
+    };
+    let names = [identity.variables[0].0, identity.variables[1].0];
     let injection = inject(target, service_account, settings);
     let skipped = target.skipped_containers(settings);
     let containers = target.spec.all_containers();
@@ -58,12 +63,13 @@ pub fn reasons<'a>(target: impl Into<Target<'a>>, service_account: &Map, setting
     let additions = additions.map(|(container, added)| {
         let omitted = if skipped.contains(&container.name) {
             vec![format!("the pod's annotation {} names the container", settings.key(SKIP_CONTAINERS))]
-        } else if added.is_empty() && is_complete(container) {
+        } else if added.is_empty() && is_complete(container, names) {
             vec![format!(
                 "it leaves a container alone that has an identity variable, a region variable and {STS_ENDPOINTS}"
             )]
         } else {
-            omitted(container, added.env.iter().any(|var| var.name == ROLE_ARN), added.mount.is_some(), &target)
+            let has_variables = added.env.iter().any(|var| var.name == names[0]);
+            omitted(container, &identity, has_variables, added.mount.is_some(), &target)
         };
         let env = added.env.into_iter().map(|var| var.name).collect();
         (container.name.clone(), Addition { env, mount: added.mount.is_some(), omitted })
@@ -72,23 +78,32 @@ pub fn reasons<'a>(target: impl Into<Target<'a>>, service_account: &Map, setting
 }
 
 /// The webhook's early return.
-fn is_complete(container: &Container) -> bool {
-    (has(container, ROLE_ARN) || has(container, TOKEN_FILE))
+fn is_complete(container: &Container, names: [&str; 2]) -> bool {
+    names.into_iter().any(|name| has(container, name))
         && REGIONS.into_iter().any(|name| has(container, name))
         && has(container, STS_ENDPOINTS)
 }
 
-fn omitted(container: &Container, role: bool, mount: bool, target: &Target<'_>) -> Vec<String> {
+fn omitted(
+    container: &Container,
+    identity: &Identity<'_>,
+    has_variables: bool,
+    mount: bool,
+    target: &Target<'_>,
+) -> Vec<String> {
     let mut omitted = Vec::new();
-    if !role {
-        let set: Vec<&str> = [ROLE_ARN, TOKEN_FILE].into_iter().filter(|name| has(container, name)).collect();
-        omitted.push(format!("no role, because the template sets {}", set.join(" and ")));
+    let volume = identity.volume;
+    if !has_variables {
+        let names = identity.variables.iter().map(|(name, _)| *name);
+        let set: Vec<&str> = names.filter(|name| has(container, name)).collect();
+        let what = if set.iter().any(|name| [ROLE_ARN, TOKEN_FILE].contains(name)) { "role" } else { "credentials" };
+        omitted.push(format!("no {what}, because the template sets {}", set.join(" and ")));
     }
     if !mount {
-        omitted.push(format!("no mount, because the template has one named {VOLUME}"));
+        omitted.push(format!("no mount, because the template has one named {volume}"));
     }
-    if target.spec.volumes.iter().any(|volume| volume.name == VOLUME) {
-        omitted.push(format!("no volume, because the template has one named {VOLUME}"));
+    if target.spec.volumes.iter().any(|it| it.name == volume) {
+        omitted.push(format!("no volume, because the template has one named {volume}"));
     }
     omitted
 }
@@ -102,7 +117,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::objects::PodTemplate;
+    use crate::objects::{Map, PodTemplate};
 
     fn told(template: serde_json::Value) -> Vec<String> {
         let template: PodTemplate = serde_json::from_value(template).unwrap();

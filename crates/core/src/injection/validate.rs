@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{ContainerInjection, Injection, VOLUME};
+use super::{ContainerInjection, Injection};
 use crate::objects::{Container, PodSpec};
 
 /// The longest lifetime of a token that the API server takes, in seconds.
@@ -69,8 +69,9 @@ impl Injection {
 
 /// Paths are compared as they are written, as the API server does.
 fn path_taken(container: &Container, added: &ContainerInjection) -> Option<Refusal> {
-    let path = &added.mount.as_ref()?.mount_path;
-    let mount = container.volume_mounts.iter().find(|mount| mount.mount_path == *path && mount.name != VOLUME);
+    let injected = added.mount.as_ref()?;
+    let path = &injected.mount_path;
+    let mount = container.volume_mounts.iter().find(|mount| mount.mount_path == *path && mount.name != injected.name);
     let device = container.volume_devices.iter().find(|device| device.device_path == *path);
     let volume =
         mount.map(|mount| format!("volume {}", mount.name)).or_else(|| device.map(|_| "a block device".to_owned()))?;

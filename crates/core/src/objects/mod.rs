@@ -12,6 +12,7 @@ mod owner;
 mod pod;
 mod reveal;
 mod role_object;
+mod role_object_kind;
 mod volume;
 mod workload;
 
@@ -29,8 +30,9 @@ pub use pod::{
 };
 pub use reveal::{KeySource, Revealed, Value};
 pub use role_object::{
-    Ack, Crossplane, ObservedConfigMap, ObservedRole, RoleApi, RoleObject, RoleObjectKind, Upbound, UpboundNamespaced,
+    Ack, AckAssociation, Crossplane, ObservedConfigMap, ObservedRole, RoleApi, RoleObject, Upbound, UpboundNamespaced,
 };
+pub use role_object_kind::RoleObjectKind;
 pub use volume::{
     ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, ServiceAccountToken, Volume, VolumeDevice,
     VolumeMount,

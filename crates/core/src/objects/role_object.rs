@@ -12,92 +12,9 @@ use kube_derive::Resource as DeriveResource;
 use podidentity_api::RoleRef;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::role_object_kind::RoleObjectKind;
 use crate::arn::RoleArn;
 use crate::foreign::Foreign;
-
-/// The kinds that a `roleRef` may name. The schema of the binding lists the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RoleObjectKind {
-    /// A ConfigMap, of which a key has the ARN.
-    ConfigMap,
-    /// `Role` of AWS Controllers for Kubernetes (ACK).
-    Ack,
-    /// `Role` of the Upbound provider of Crossplane, cluster-scoped.
-    Upbound,
-    /// `Role` of the Upbound provider since Crossplane 2, of a namespace.
-    UpboundNamespaced,
-    /// `Role` of the classic AWS provider of Crossplane, cluster-scoped.
-    Crossplane,
-}
-
-impl RoleObjectKind {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::ConfigMap, Self::Ack, Self::Upbound, Self::UpboundNamespaced, Self::Crossplane];
-
-    /// The kind that a reference names; `None` if it is none of them.
-    pub fn of(reference: &RoleRef) -> Option<Self> {
-        let is_named = |kind: &Self| reference.api_version == kind.api_version() && reference.kind == kind.kind();
-        Self::ALL.into_iter().find(is_named)
-    }
-
-    /// API version, for example `iam.services.k8s.aws/v1alpha1`.
-    pub const fn api_version(self) -> &'static str {
-        match self {
-            Self::ConfigMap => "v1",
-            Self::Ack => "iam.services.k8s.aws/v1alpha1",
-            Self::Upbound => "iam.aws.upbound.io/v1beta1",
-            Self::UpboundNamespaced => "iam.aws.m.upbound.io/v1beta1",
-            Self::Crossplane => "iam.aws.crossplane.io/v1beta1",
-        }
-    }
-
-    /// Kind.
-    pub const fn kind(self) -> &'static str {
-        match self {
-            Self::ConfigMap => "ConfigMap",
-            _ => "Role",
-        }
-    }
-
-    /// Kind and API group, for example `Role.iam.services.k8s.aws`.
-    pub const fn qualified(self) -> &'static str {
-        match self {
-            Self::ConfigMap => "ConfigMap",
-            Self::Ack => "Role.iam.services.k8s.aws",
-            Self::Upbound => "Role.iam.aws.upbound.io",
-            Self::UpboundNamespaced => "Role.iam.aws.m.upbound.io",
-            Self::Crossplane => "Role.iam.aws.crossplane.io",
-        }
-    }
-
-    /// API group; empty for the core group.
-    pub fn group(self) -> &'static str {
-        self.api_version().split_once('/').map_or("", |(group, _)| group)
-    }
-
-    /// Whether its objects belong to no namespace.
-    pub const fn is_cluster_scoped(self) -> bool {
-        matches!(self, Self::Upbound | Self::Crossplane)
-    }
-
-    /// The value of `--role-references` that has the operator watch the kind.
-    pub const fn flag(self) -> &'static str {
-        match self {
-            Self::ConfigMap => "configmap",
-            Self::Ack => "ack",
-            Self::Upbound => "upbound",
-            Self::UpboundNamespaced => "upbound-namespaced",
-            Self::Crossplane => "crossplane",
-        }
-    }
-}
-
-/// Kind and API group, for example `Role.iam.services.k8s.aws`.
-impl fmt::Display for RoleObjectKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.qualified())
-    }
-}
 
 /// An object that has the ARN of a role, or will have it.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +27,8 @@ pub struct RoleObject {
     pub arns: BTreeMap<String, String>,
     /// What the object's own conditions say is wrong.
     pub problem: Option<String>,
+    /// Namespace and name of the service account that an association gives the role to.
+    pub service_account: Option<(String, String)>,
 }
 
 impl RoleObject {
@@ -133,11 +52,11 @@ pub struct ObservedConfigMap {
 
 impl From<ObservedConfigMap> for RoleObject {
     fn from(ObservedConfigMap { metadata, data }: ObservedConfigMap) -> Self {
-        Self { kind: RoleObjectKind::ConfigMap, metadata, arns: data, problem: None }
+        Self { kind: RoleObjectKind::ConfigMap, metadata, arns: data, problem: None, service_account: None }
     }
 }
 
-/// An API that has a kind `Role` with the ARN in its status.
+/// An API that has a kind `Role` with the ARN in its status, or an association with it in its spec.
 pub trait RoleApi: fmt::Debug + Clone + Default + Send + Sync + 'static {
     /// Which one.
     const KIND: RoleObjectKind;
@@ -153,14 +72,28 @@ pub struct ObservedRole<A: RoleApi> {
     #[serde(deserialize_with = "named")]
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "super::null_default")]
+    spec: AssociationSpec,
+    #[serde(default, deserialize_with = "super::null_default")]
     status: RoleStatus,
     #[serde(skip)]
     api: PhantomData<A>,
 }
 
+/// What an association says; of other kinds it is empty.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct AssociationSpec {
+    #[serde(rename = "roleARN")]
+    role_arn: Option<String>,
+    namespace: Option<String>,
+    service_account: Option<String>,
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct RoleStatus {
+    #[serde(rename = "associationARN")]
+    association_arn: Option<String>,
     #[serde(deserialize_with = "super::null_default")]
     ack_resource_metadata: HasArn,
     #[serde(deserialize_with = "super::null_default")]
@@ -212,10 +145,33 @@ impl RoleStatus {
 }
 
 impl<A: RoleApi> From<ObservedRole<A>> for RoleObject {
-    fn from(ObservedRole { metadata, status, .. }: ObservedRole<A>) -> Self {
+    fn from(ObservedRole { metadata, spec, status, .. }: ObservedRole<A>) -> Self {
         let problem = status.problem();
+        if A::KIND == RoleObjectKind::AckAssociation {
+            return association(metadata, spec, &status, problem);
+        }
         let arns = status.arn().map(|arn| (String::new(), arn)).into_iter().collect();
-        Self { kind: A::KIND, metadata, arns, problem }
+        Self { kind: A::KIND, metadata, arns, problem, service_account: None }
+    }
+}
+
+/// An association has a role once it exists in EKS as it stands in the cluster.
+fn association(
+    metadata: ObjectMeta,
+    spec: AssociationSpec,
+    status: &RoleStatus,
+    problem: Option<String>,
+) -> RoleObject {
+    let exists = status.association_arn.is_some() && problem.is_none();
+    let arn = spec.role_arn.filter(|arn| arn.parse::<RoleArn>().is_ok());
+    let by_reference = || "it has no spec.roleARN: name the role there, not by spec.roleRef".to_owned();
+    let problem = problem.or_else(|| arn.is_none().then(by_reference));
+    RoleObject {
+        kind: RoleObjectKind::AckAssociation,
+        metadata,
+        arns: arn.filter(|_| exists).map(|arn| (String::new(), arn)).into_iter().collect(),
+        problem,
+        service_account: spec.namespace.zip(spec.service_account),
     }
 }
 
@@ -236,7 +192,7 @@ impl<A: RoleApi> Resource for ObservedRole<A> {
     }
 
     fn plural((): &()) -> Cow<'_, str> {
-        "roles".into()
+        A::KIND.plural().into()
     }
 
     fn meta(&self) -> &ObjectMeta {
@@ -264,6 +220,8 @@ macro_rules! role_apis {
 role_apis! {
     /// AWS Controllers for Kubernetes.
     Ack: Ack, NamespaceResourceScope;
+    /// Associations of AWS Controllers for Kubernetes.
+    AckAssociation: AckAssociation, NamespaceResourceScope;
     /// The Upbound provider, cluster-scoped.
     Upbound: Upbound, ClusterResourceScope;
     /// The Upbound provider since Crossplane 2.
@@ -332,6 +290,20 @@ mod tests {
         let failed = RoleObject::from(failed);
         assert_eq!(failed.problem.as_deref(), Some("Synced is False: ReconcileError: AccessDenied"));
         assert!(failed.arns.is_empty());
+        let association = |status: serde_json::Value| {
+            let association: ObservedRole<AckAssociation> = serde_json::from_value(json!({
+                "metadata": {"name": "app"},
+                "spec": {"clusterName": "c", "namespace": "shop", "serviceAccount": "web",
+                    "roleARN": "arn:aws:iam::111122223333:role/app"},
+                "status": status,
+            }))
+            .unwrap();
+            RoleObject::from(association)
+        };
+        let synced = association(json!({"associationARN": "arn:aws:eks:a", "conditions": []}));
+        assert_eq!(synced.service_account, Some(("shop".to_owned(), "web".to_owned())));
+        assert_eq!((synced.arns.len(), synced.problem), (1, None));
+        assert!(association(json!({})).arns.is_empty());
         let new: ObservedRole<Ack> =
             serde_json::from_value(json!({"metadata": {"name": "app"}, "status": null})).unwrap();
         assert_eq!(RoleObject::from(new).problem, None);

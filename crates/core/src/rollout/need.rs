@@ -89,10 +89,12 @@ impl Judge<'_> {
             return self.next_round(it, &mark);
         }
         let found = lacking.iter().find_map(|judged| first_problem(judged)).unwrap_or_default();
-        let why = format!(
-            "{} restarts did not help: {found}; look whether the pod identity webhook answers, then restart it",
-            mark.attempt + 1
-        );
+        let look = if self.expected.identity.is_of_association() {
+            "the service account has an association of EKS Pod Identity"
+        } else {
+            "the pod identity webhook answers"
+        };
+        let why = format!("{} restarts did not help: {found}; look whether {look}, then restart it", mark.attempt + 1);
         let (next, not_before) = match self.next_round(it, &mark).phase {
             Phase::Due { mark, .. } => (Some(mark), None),
             Phase::Waiting { until, .. } => (None, until),

@@ -76,9 +76,8 @@ pub(super) fn of(
     now: Timestamp,
 ) -> Vec<Condition> {
     let mut facts = overall(summary);
-    facts.insert(1, annotated(summary, case));
-    facts.insert(2, rolled(summary, counts));
-    facts.insert(3, verified(summary, counts));
+    facts
+        .splice(1..1, annotated(summary, case).into_iter().chain([rolled(summary, counts), verified(summary, counts)]));
     if let Some((status, reason, message)) = assumable(case) {
         facts.insert(1, Fact { type_: condition::ROLE_ASSUMABLE, status, reason, message });
     }
@@ -94,13 +93,17 @@ fn overall(summary: &Summary) -> Vec<Fact> {
     }
 }
 
-fn annotated(summary: &Summary, case: &Case) -> Fact {
+/// `None` with EKS Pod Identity: nothing is annotated.
+fn annotated(summary: &Summary, case: &Case) -> Option<Fact> {
     let type_ = condition::SERVICE_ACCOUNT_ANNOTATED;
+    if case.expected.identity.is_of_association() {
+        return None;
+    }
     if case.account.state == AccountState::InForce {
         let message = format!("annotated with {}", case.expected.identity.role_arn);
-        return Fact { type_, status: "True", reason: Reason::Annotated, message };
+        return Some(Fact { type_, status: "True", reason: Reason::Annotated, message });
     }
-    Fact { type_, status: "False", reason: summary.reason, message: summary.message.clone() }
+    Some(Fact { type_, status: "False", reason: summary.reason, message: summary.message.clone() })
 }
 
 fn rolled(summary: &Summary, counts: &Counts) -> Fact {

@@ -108,6 +108,10 @@ pub fn deletion_events(
         }
         let kept = revocation.kept.join(", ");
         let note = match &revocation.kept_by {
+            _ if revocation.by_association => format!(
+                "not revoked: an association of EKS Pod Identity gives pods of {kept} the role as long as it exists: delete it, \
+                 then restart them"
+            ),
             Some(manager) => format!(
                 "not revoked: field manager {manager} keeps the role on service account {account}, so pods of {kept} keep it \
                  as well: remove the annotation there, then restart them"

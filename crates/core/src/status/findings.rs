@@ -45,7 +45,7 @@ pub(super) fn injections_refused(case: &Case) -> impl Iterator<Item = Finding> {
     let annotated = case.account.is_annotated;
     case.workloads.iter().filter_map(move |verdict| {
         let refusal = verdict.refusal.as_ref()?;
-        Some(next_pod_refused(verdict.workload.id().to_string(), refusal, &case.settings, annotated))
+        Some(next_pod_refused(verdict.workload.id().to_string(), refusal, &case.expected, &case.settings, annotated))
     })
 }
 
@@ -109,11 +109,11 @@ fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
 
 /// Re-rolls were used up and not one pod has the identity: nothing injects in this cluster.
 pub(super) fn webhook_not_found(case: &Case, namespace: &str) -> Option<Finding> {
+    let of_association = case.expected.identity.is_of_association();
+    let missing = if of_association { FindingReason::PodIdentityMissing } else { FindingReason::InjectionMissed };
     let missed = |verdict: &&WorkloadVerdict| {
         matches!(verdict.phase, Phase::Failed { .. })
-            && verdict.pods.iter().any(|judged| {
-                judged.verdict.findings.iter().any(|finding| finding.reason == FindingReason::InjectionMissed)
-            })
+            && verdict.pods.iter().any(|judged| judged.verdict.findings.iter().any(|finding| finding.reason == missing))
     };
     let failed = case.workloads.iter().find(missed)?;
     if case.pods().any(|judged| judged.verdict.is_verified()) {
@@ -124,10 +124,18 @@ pub(super) fn webhook_not_found(case: &Case, namespace: &str) -> Option<Finding>
         reason: FindingReason::WebhookNotFound,
         object: failed.workload.id().to_string(),
         container: None,
-        message: format!(
-            "no pod in namespace {namespace} that runs as the service account was given the role, however often it was \
-             restarted: nothing injects it in this cluster; install the EKS pod identity webhook or the injection policy"
-        ),
+        message: if of_association {
+            format!(
+                "no pod in namespace {namespace} that runs as the service account was given credentials of EKS Pod Identity, \
+                 however often it was restarted: the cluster has no association for it, or nothing injects it; look at aws \
+                 eks list-pod-identity-associations, and whether the cluster is of EKS"
+            )
+        } else {
+            format!(
+                "no pod in namespace {namespace} that runs as the service account was given the role, however often it was \
+                 restarted: nothing injects it in this cluster; install the EKS pod identity webhook or the injection policy"
+            )
+        },
         roll_cures: false,
     })
 }

@@ -149,7 +149,7 @@ fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingSta
         (
             conditions,
             status.observed_generation,
-            (status.declared_role_arn.clone(), status.role_arn.clone()),
+            (status.declared_role_arn.clone(), status.mechanism, status.role_arn.clone()),
             status.service_account.clone(),
             status.rollback.clone(),
             status.reverted.clone(),
@@ -203,8 +203,10 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
         observed_generation: generation,
         conditions: conditions::of(&summary, case, &counts, &old.conditions, generation, snapshot.now),
         declared_role_arn: declared_role(binding),
+        mechanism: Some(case.expected.identity.mechanism).filter(|it| !it.is_irsa() && case.is_permitted()),
         role_arn: case.account.role_in_force.clone(),
-        last_verified_role_arn: if proven {
+        // Which role an association gives does not show in pods.
+        last_verified_role_arn: if proven && !case.expected.identity.is_of_association() {
             Some(case.expected.identity.role_arn.clone())
         } else {
             old.last_verified_role_arn

@@ -38,6 +38,6 @@ pub use fault::Finding;
 pub use identity::WebIdentity;
 pub use input::{MAX_INPUT, OidcProvider};
 pub use judge::{Element, Judged, Judgement};
-pub use needed::{TrustPolicy, UNKNOWN_ISSUER, policy, provider_name};
+pub use needed::{TrustPolicy, UNKNOWN_ISSUER, association_policy, policy, provider_name};
 pub use text::{Place, ReadError};
 pub use verdict::{Doubt, Match, Verdict};

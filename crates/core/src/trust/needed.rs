@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use crate::arn::RoleArn;
 
+/// The service that assumes the role of an association.
+const SERVICE: &str = "pods.eks.amazonaws.com";
 /// Stands for the issuer where it is not known.
 pub const UNKNOWN_ISSUER: &str = "ISSUER";
 
@@ -22,14 +24,21 @@ pub struct TrustPolicy {
 struct Statement {
     effect: &'static str,
     principal: Principal,
-    action: &'static str,
+    action: Action,
     condition: Condition,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Principal {
-    federated: String,
+enum Principal {
+    Federated(String),
+    Service(&'static str),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum Action {
+    One(&'static str),
+    Both([&'static str; 2]),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,8 +64,27 @@ pub fn policy(role: &RoleArn, issuer: Option<&str>, subject: &str, audience: &st
         version: "2012-10-17",
         statement: [Statement {
             effect: "Allow",
-            principal: Principal { federated },
-            action: "sts:AssumeRoleWithWebIdentity",
+            principal: Principal::Federated(federated),
+            action: Action::One("sts:AssumeRoleWithWebIdentity"),
+            condition: Condition { string_equals },
+        }],
+    }
+}
+
+/// The trust policy of the role of an association of EKS Pod Identity that lets the pods of one
+/// service account act as it, in whatever cluster. It relies on session tags, which an association
+/// may turn off.
+///
+/// Source: "Create IAM role with trust policy required by EKS Pod Identity", Amazon EKS User Guide.
+pub fn association_policy(namespace: &str, service_account: &str) -> TrustPolicy {
+    let tags = [("kubernetes-namespace", namespace), ("kubernetes-service-account", service_account)];
+    let string_equals = tags.map(|(tag, value)| (format!("aws:RequestTag/{tag}"), value.to_owned())).into();
+    TrustPolicy {
+        version: "2012-10-17",
+        statement: [Statement {
+            effect: "Allow",
+            principal: Principal::Service(SERVICE),
+            action: Action::Both(["sts:AssumeRole", "sts:TagSession"]),
             condition: Condition { string_equals },
         }],
     }
@@ -74,6 +102,15 @@ mod tests {
 
     fn json(policy: &TrustPolicy) -> serde_json::Value {
         serde_json::to_value(policy).unwrap()
+    }
+
+    #[test]
+    fn the_policy_for_an_association_names_the_service_and_the_account_by_session_tags() {
+        let found = json(&association_policy("shop", "web"));
+        let statement = &found["Statement"][0];
+        assert_eq!(statement["Principal"]["Service"], "pods.eks.amazonaws.com");
+        assert_eq!(statement["Action"], serde_json::json!(["sts:AssumeRole", "sts:TagSession"]));
+        assert_eq!(statement["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-service-account"], "web");
     }
 
     #[test]

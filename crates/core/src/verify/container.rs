@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::association::has_credentials;
 use super::env::{Env, Seen};
 use super::region;
 use super::token::{self, Found, Mounts, Os};
@@ -17,9 +18,6 @@ pub(super) const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 /// Profiles and the files that have them, which some SDKs use before the role.
 pub(super) const PROFILES: [&str; 4] =
     ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"];
-/// Both are needed for EKS Pod Identity.
-pub(super) const CONTAINER_CREDENTIALS: [&str; 2] =
-    ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
 /// The API server's default lifetime of a token, in seconds.
 pub(super) const DEFAULT_LIFETIME: i64 = 3600;
 /// What the file's group can read, in a file mode.
@@ -36,6 +34,14 @@ pub(super) enum Problem {
     NoIdentity,
     /// Neither role nor token file, but credentials of EKS Pod Identity.
     PodIdentity,
+    /// No credentials of EKS Pod Identity, where these are wanted.
+    NoAssociation,
+    /// A web identity where credentials of EKS Pod Identity are wanted; `beside`: those are there as
+    /// well.
+    WebIdentity { role: Seen, beside: bool },
+    /// The credentials come from elsewhere than from the agent of EKS Pod Identity, or it cannot be
+    /// seen from where.
+    CredentialsUri(Seen),
     /// A token file, but no role.
     RoleMissing,
     /// Another role than the wanted one, an empty one, or one that cannot be seen.
@@ -87,6 +93,9 @@ impl Problem {
         match self {
             Self::NoIdentity
             | Self::PodIdentity
+            | Self::NoAssociation
+            | Self::WebIdentity { .. }
+            | Self::CredentialsUri(_)
             | Self::RoleMissing
             | Self::RoleDiffers(_)
             | Self::TokenFileMissing
@@ -114,7 +123,7 @@ impl Problem {
 /// What of a pod matters for its containers.
 pub(super) struct Judge<'a> {
     spec: &'a PodSpec,
-    expected: &'a Expectation,
+    pub(super) expected: &'a Expectation,
     settings: &'a Settings,
     os: Os,
     pod_skipped: bool,
@@ -140,10 +149,8 @@ impl<'a> Judge<'a> {
     /// All that is wrong with a container of the pod.
     pub(super) fn problems<'c>(&'c self, container: &'c Container) -> Vec<Problem> {
         let env = Env::of(container);
-        let role = env.get(ROLE_ARN);
-        let file = env.get(TOKEN_FILE);
         // An opt-out excuses a missing identity, not a wrong one.
-        if role.is_unset() {
+        if self.has_nothing(&env) {
             if self.pod_skipped {
                 return vec![Problem::SkippedPod];
             }
@@ -151,19 +158,26 @@ impl<'a> Judge<'a> {
                 return vec![Problem::Skipped];
             }
         }
-        let mut problems = Vec::new();
-        let without = role.is_unset() && file.is_unset();
-        if without {
-            problems.push(Self::without_identity(&env, role, &file));
+        let mut problems = if self.expected.identity.is_of_association() {
+            self.association_problems(container, &env)
         } else {
-            problems.extend(self.role_problem(role, &file));
-            problems.extend(self.token_problems(container, &env, file));
-            problems.extend(self.sts_problem(&env));
-            problems.extend(region::problem(&env, self.expected));
-        }
+            self.web_identity_problems(container, &env)
+        };
         problems.extend(shadow(&env));
         let opaque = env.opaque_sources(&BY_SOURCES);
         problems.extend((!opaque.is_empty()).then_some(Problem::Opaque(opaque)));
+        problems
+    }
+
+    fn web_identity_problems<'c>(&'c self, container: &'c Container, env: &Env<'c>) -> Vec<Problem> {
+        let (role, file) = (env.get(ROLE_ARN), env.get(TOKEN_FILE));
+        if role.is_unset() && file.is_unset() {
+            return vec![Self::without_identity(env, role, &file)];
+        }
+        let mut problems: Vec<Problem> = self.role_problem(role, &file).into_iter().collect();
+        problems.extend(self.token_problems(container, env, file));
+        problems.extend(self.sts_problem(env));
+        problems.extend(region::problem(env, self.expected));
         problems
     }
 
@@ -175,7 +189,7 @@ impl<'a> Judge<'a> {
     /// Both variables are absent or empty. An empty one does the same harm as another value: the
     /// webhook sees the name.
     fn without_identity(env: &Env<'_>, role: Seen, file: &Seen) -> Problem {
-        if CONTAINER_CREDENTIALS.iter().all(|name| !env.get(name).is_unset()) {
+        if has_credentials(env) {
             return Problem::PodIdentity;
         }
         match (&role, file) {
@@ -194,7 +208,7 @@ impl<'a> Judge<'a> {
         Some(if role.is_unset() { Problem::RoleMissing } else { Problem::RoleDiffers(role) })
     }
 
-    fn token_problems<'c>(&'c self, container: &'c Container, env: &Env<'c>, file: Seen) -> Vec<Problem> {
+    pub(super) fn token_problems<'c>(&'c self, container: &'c Container, env: &Env<'c>, file: Seen) -> Vec<Problem> {
         if file.is_unset() {
             return Vec::new();
         }

@@ -9,6 +9,7 @@
 //! Who injected does not matter, nor do the names of volumes or the paths of mounts. What cannot be
 //! seen, such as the value of a Secret, does not count as proven.
 
+mod association;
 mod container;
 mod env;
 mod message;
@@ -23,7 +24,6 @@ mod token;
 
 pub use crate::foreign::shown;
 pub use env::Seen;
-pub(crate) use message::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
 pub use observe::{Observed, Source, SourceKind, SourceState, TokenSeen, observe, renewed_after};
 pub(crate) use references::read as variables_that_are_read;
 pub(crate) use refused::next_pod_refusal;
@@ -127,9 +127,8 @@ fn outcome(problem: &Problem, container: &Container, prediction: &Prediction<'_>
     };
     let cures = match problem {
         Problem::Lifetime { .. } | Problem::StsEndpoint(_) => prediction.cures(name, Some(problem)),
-        // While the association exists, new pods are given its role again, which the model does not
-        // reproduce.
-        Problem::PodIdentity => false,
+        // While the association exists, new pods are given its credentials again.
+        Problem::PodIdentity => words.expected.left_association && prediction.cures(name, None),
         _ if problem.is_error() => prediction.cures(name, None),
         _ => false,
     };

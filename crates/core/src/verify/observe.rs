@@ -1,10 +1,13 @@
 //! What a container has, and which credentials an SDK in it would pick: for telling, where [`super::verify_pod`] judges.
 
-use super::container::{BY_SOURCES, CONTAINER_CREDENTIALS, DEFAULT_LIFETIME, KEYS, PROFILES, os};
+use super::association::has_credentials;
+use super::container::{BY_SOURCES, DEFAULT_LIFETIME, KEYS, PROFILES, os};
 use super::env::{Env, Seen};
 use super::sdk::PROFILE_BEFORE_ROLE;
 use super::token::{Found, Mounts};
-use crate::injection::{REGIONS, ROLE_ARN, STS_ENDPOINTS, TOKEN_FILE, Target};
+use crate::injection::{
+    AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI, REGIONS, ROLE_ARN, STS_ENDPOINTS, TOKEN_FILE, Target,
+};
 use crate::objects::Container;
 
 /// What bears on the identity of a container.
@@ -28,8 +31,8 @@ pub struct Observed {
     pub profiles: Vec<(&'static str, Seen)>,
     /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`.
     pub region: Seen,
-    /// Whether both variables of EKS Pod Identity are set.
-    pub pod_identity: bool,
+    /// Where the agent of EKS Pod Identity is, and the token for it, where both variables are set.
+    pub agent: Option<(Seen, TokenSeen)>,
     /// Secrets and ConfigMaps all of whose keys become variables, where AWS variables may be among them.
     pub opaque: Vec<String>,
     /// Whether the container shares the node's network.
@@ -67,17 +70,9 @@ pub fn observe<'a>(target: impl Into<Target<'a>>, container: &Container) -> Obse
     let region = REGIONS.into_iter().rev().map(|name| env.get(name)).find(|seen| !seen.is_unset());
     let token_file = env.get(TOKEN_FILE);
     let mounts = Mounts { container, env: &env, spec: target.spec, os: os(&target) };
-    let token = match token_file.known().filter(|path| !path.is_empty()).map(|path| mounts.find(path)) {
-        None => TokenSeen::NoPath,
-        Some(Found::Nothing | Found::Relative) => TokenSeen::NotMounted,
-        Some(Found::Other { volume, .. }) => TokenSeen::Foreign(volume.to_owned()),
-        Some(Found::Token { token, volume, frozen, .. }) => TokenSeen::Token {
-            audience: token.audience.clone().unwrap_or_default(),
-            lifetime: token.expiration_seconds.unwrap_or(DEFAULT_LIFETIME),
-            volume: volume.name.clone(),
-            frozen,
-        },
-    };
+    let agent = || (env.get(CREDENTIALS_URI), token(&mounts, &env.get(AUTHORIZATION_TOKEN_FILE)));
+    let agent = has_credentials(&env).then(agent);
+    let token = token(&mounts, &token_file);
     Observed {
         role: env.get(ROLE_ARN),
         sts_endpoints: env.get(STS_ENDPOINTS),
@@ -88,9 +83,23 @@ pub fn observe<'a>(target: impl Into<Target<'a>>, container: &Container) -> Obse
         optional_keys: KEYS.iter().any(|name| env.is_optional(name)),
         profiles: set.collect(),
         region: region.unwrap_or(Seen::Absent),
-        pod_identity: CONTAINER_CREDENTIALS.iter().all(|name| !env.get(name).is_unset()),
+        agent,
         opaque: env.opaque_sources(&BY_SOURCES),
         host_network: target.spec.host_network == Some(true),
+    }
+}
+
+fn token(mounts: &Mounts<'_, '_>, file: &Seen) -> TokenSeen {
+    match file.known().filter(|path| !path.is_empty()).map(|path| mounts.find(path)) {
+        None => TokenSeen::NoPath,
+        Some(Found::Nothing | Found::Relative) => TokenSeen::NotMounted,
+        Some(Found::Other { volume, .. }) => TokenSeen::Foreign(volume.to_owned()),
+        Some(Found::Token { token, volume, frozen, .. }) => TokenSeen::Token {
+            audience: token.audience.clone().unwrap_or_default(),
+            lifetime: token.expiration_seconds.unwrap_or(DEFAULT_LIFETIME),
+            volume: volume.name.clone(),
+            frozen,
+        },
     }
 }
 
@@ -225,10 +234,13 @@ impl Observed {
     }
 
     fn container_credentials(&self) -> (Option<bool>, String) {
-        if self.pod_identity {
-            (Some(true), "the role of the pod identity association".to_owned())
-        } else {
-            (Some(false), "no variables of it".to_owned())
+        let role = "the role of the pod identity association";
+        match &self.agent {
+            None => (Some(false), "no variables of it".to_owned()),
+            Some((_, TokenSeen::Token { .. } | TokenSeen::NoPath)) => (Some(true), role.to_owned()),
+            Some((_, TokenSeen::NotMounted | TokenSeen::Foreign(_))) => {
+                (Some(true), format!("{role}, but its token is not there: calls fail"))
+            }
         }
     }
 
@@ -247,6 +259,7 @@ mod tests {
 
     use super::*;
     use crate::objects::Pod;
+    use crate::verify::association::CONTAINER_CREDENTIALS;
 
     fn observed(container: &serde_json::Value, volumes: &serde_json::Value) -> Observed {
         let pod: Pod =

@@ -67,7 +67,7 @@ impl<'a> Prediction<'a> {
 
     fn make(&self, template: &PodTemplate) -> Made {
         let mut spec: PodSpec = template.spec.clone();
-        let injection = inject(template, &self.expected.offered(self.settings), self.settings);
+        let injection = inject(template, self.expected.given(&self.expected.offered(self.settings)), self.settings);
         let refused = injection.refusal(&template.spec).is_some();
         injection.apply(&mut spec);
         let judge = Judge::new(Target { spec: &spec, ..Target::from(template) }, self.expected, self.settings);

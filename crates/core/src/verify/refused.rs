@@ -11,21 +11,30 @@ use crate::settings::Settings;
 /// takes it, or if the template is too large to be judged.
 pub(crate) fn next_pod_refusal(template: &PodTemplate, expected: &Expectation, settings: &Settings) -> Option<Refusal> {
     let judged = !is_too_large(&template.spec);
-    let injection = judged.then(|| inject(template, &expected.offered(settings), settings))?;
+    let injection = judged.then(|| inject(template, expected.given(&expected.offered(settings)), settings))?;
     injection.refusal(&template.spec)
 }
 
 /// The finding for the workload, or the manifest, whose next pods are refused. `annotated`: whether
 /// its service account has the role already.
-pub fn next_pod_refused(object: String, refusal: &Refusal, settings: &Settings, annotated: bool) -> Finding {
+pub fn next_pod_refused(
+    object: String,
+    refusal: &Refusal,
+    expected: &Expectation,
+    settings: &Settings,
+    annotated: bool,
+) -> Finding {
     let reason = FindingReason::InjectionRefused;
-    let when = if annotated { "" } else { ", once its service account is annotated" };
+    let when = match annotated {
+        _ if expected.identity.is_of_association() => ", once its service account has an association",
+        true => "",
+        false => ", once its service account is annotated",
+    };
+    let [first, second] = expected.variables();
     let action = match &refusal.container {
         Some(container) => format!(
-            "Take that mount and the variables {} and {} out of the template, so that the webhook adds them, or leave the \
+            "Take that mount and the variables {first} and {second} out of the template, so that the webhook adds them, or leave the \
              container to itself with the annotation {}: {container} in the pod template",
-            crate::injection::ROLE_ARN,
-            crate::injection::TOKEN_FILE,
             settings.key(SKIP_CONTAINERS)
         ),
         None => "Correct the lifetime that its annotations ask for".to_owned(),

@@ -1,8 +1,9 @@
-//! What the webhook makes of the pod: the spec that results.
+//! What the webhook makes of the pod: the spec that results, and the label where it sets one.
 
 use std::path::Path;
 
-use podidentity_core::injection::inject;
+use podidentity_core::injection::{Given, inject};
+use serde_json::json;
 
 use crate::input::Input;
 
@@ -12,8 +13,12 @@ pub fn case(path: &Path) -> Result<String, String> {
     let ([pod], [document]) = (input.pods.as_slice(), input.pod_documents.as_slice()) else {
         return Err("wanted: one pod".to_owned());
     };
-    let injection = inject(pod, &account.annotations, &input.settings);
+    let annotations = &account.annotations;
+    let given = if input.is_associated { Given::Association(annotations) } else { annotations.into() };
+    let injection = inject(pod, given, &input.settings);
     let mut spec = document["spec"].clone();
     injection.apply_to_value(&mut spec).map_err(|error| error.to_string())?;
-    serde_saphyr::to_string(&spec).map_err(|error| error.to_string())
+    let labels = injection.label.map(|(key, value)| json!({key: value}));
+    let made = labels.map_or(spec.clone(), |labels| json!({"metadata": {"labels": labels}, "spec": spec}));
+    serde_saphyr::to_string(&made).map_err(|error| error.to_string())
 }

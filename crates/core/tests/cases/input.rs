@@ -19,6 +19,8 @@ pub struct Input {
     pub service_accounts: Vec<ServiceAccount>,
     pub workloads: Vec<Workload>,
     pub pods: Vec<Pod>,
+    /// Whether EKS has an association for the service account.
+    pub is_associated: bool,
     /// The pods again, as they were written.
     pub pod_documents: Vec<Value>,
     pub namespace: Option<Namespace>,
@@ -60,6 +62,7 @@ impl Input {
                 // As the index keeps them.
                 self.pods.push(decode::<Pod>(document)?.slim());
             }
+            "PodIdentityAssociation" => self.is_associated = true,
             "Namespace" => self.namespace = Some(decode(document)?),
             "Moment" => {
                 self.slots = decode(document["slots"].clone())?;

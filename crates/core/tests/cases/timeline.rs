@@ -92,6 +92,8 @@ enum Entry {
     Grants(Vec<String>),
     /// Injection goes away or comes back.
     Webhook(bool),
+    /// EKS gets an association for the service account, or loses it.
+    Association(bool),
     /// Admission refuses restarts of the Deployment, or takes them again.
     Refuse(String, bool),
     /// Admission replaces the operator's annotation in the template of the Deployment by this.
@@ -227,6 +229,7 @@ impl Story {
                 cluster.grants = Some(roles.join(","));
             }
             Entry::Webhook(there) => cluster.webhook = there,
+            Entry::Association(there) => cluster.association = there,
             Entry::Refuse(name, true) => drop(cluster.refused.insert(name)),
             Entry::Refuse(name, false) => drop(cluster.refused.remove(&name)),
             Entry::RewriteMark(name, mark) => drop(cluster.rewritten.insert(name, mark)),

@@ -1,7 +1,7 @@
 //! What in the world keeps a workload, or a binding, from being well. Without a cause all is well.
 
 use podidentity_api::names::{self, condition};
-use podidentity_api::{FailurePolicy, RolloutPolicy};
+use podidentity_api::{FailurePolicy, Mechanism, RolloutPolicy};
 use podidentity_core::account::AccountState;
 use podidentity_core::assess::{Assessment, Case};
 use podidentity_core::role::release_value;
@@ -98,6 +98,8 @@ fn is_foreign(world: &World) -> bool {
 fn of_workload(world: &World, case: &Case, workload: &Workload) -> Vec<&'static str> {
     let cluster = &world.cluster;
     let unready = workload.live().any(|pod| !pod.is_ready());
+    let undeclared = !case.expected.identity.is_of_association() && !case.expected.left_association;
+    let of_association = undeclared && workload.live().any(PodState::is_associated);
     let missed = case.workloads.iter().any(|it| is_missed(case, it)) && workload.template.mark.is_some();
     let causes = [
         (workload.paused, "it is paused"),
@@ -109,6 +111,7 @@ fn of_workload(world: &World, case: &Case, workload: &Workload) -> Vec<&'static 
         (cluster.refused.contains(&workload.name), "its restart is refused"),
         (cluster.rewritten.contains_key(&workload.name), "admission rewrites its mark"),
         (missed || !cluster.webhook, "injection was missed"),
+        (of_association, "its pods are of an association that nobody declared"),
         (workload.live().count() < workload.replicas, SHORT),
         (workload.pods.iter().any(|pod| !pod.is_live() && !pod.is_finished()), ENDLESS),
         (!workload.down.is_empty(), DOWN),
@@ -128,7 +131,11 @@ fn is_missed(case: &Case, verdict: &WorkloadVerdict) -> bool {
 /// Pods that the operator does not restart: also those of a template that names another service account by now.
 fn of_unmanaged(world: &World, case: &Case) -> Option<&'static str> {
     let wanted = Some(case.expected.identity.role_arn.as_str());
-    let lacks = |pod: &PodState| pod.role() != wanted || pod.audience() != case.expected.identity.audience.as_deref();
+    let audience = case.expected.identity.audience.as_deref();
+    let lacks = |pod: &PodState| match case.expected.identity.mechanism {
+        Mechanism::Irsa => pod.role() != wanted || pod.audience() != audience,
+        Mechanism::PodIdentity => !pod.is_associated(),
+    };
     let left = world.cluster.workloads.values().filter(|it| it.template.elsewhere).flat_map(|it| &it.pods);
     let mut all = world.cluster.unmanaged.iter().map(|unmanaged| &unmanaged.pod).chain(left);
     all.any(|pod| pod.is_live() && !pod.is_elsewhere() && lacks(pod)).then_some(UNMANAGED)

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use podidentity_api::{
-    ConflictPolicy, DeletionPolicy, FailurePolicy, PodIdentityBindingSpec, PreflightPolicy, RolloutPolicy,
+    ConflictPolicy, DeletionPolicy, FailurePolicy, Mechanism, PodIdentityBindingSpec, PreflightPolicy, RolloutPolicy,
 };
 use proptest::prelude::*;
 
@@ -52,6 +52,8 @@ pub enum Event {
     Unmanaged(UnmanagedKind),
     EndUnmanaged,
     Webhook(bool),
+    /// EKS gets an association for the service account, or loses it.
+    Association(bool),
     WebhookLag(i64),
     /// Something goes wrong with writes, or does not any more.
     Fault(Fault),
@@ -100,6 +102,7 @@ pub enum SpecChange {
     Interval(Option<i64>),
     /// The role is that of the object that it refers to.
     Refer,
+    Mechanism(Mechanism),
 }
 
 impl SpecChange {
@@ -122,6 +125,13 @@ impl SpecChange {
             Self::Deletion(policy) => spec.deletion_policy = policy,
             Self::Preflight(policy) => spec.preflight = policy,
             Self::Windows(which) => spec.rollout.windows = pace::windows(which),
+            // The API server takes no annotations with EKS Pod Identity.
+            Self::Mechanism(Mechanism::PodIdentity) => {
+                spec.mechanism = Mechanism::PodIdentity;
+                (spec.audience, spec.token_expiration_seconds, spec.sts_regional_endpoints) = (None, None, None);
+                spec.preflight = None;
+            }
+            Self::Mechanism(Mechanism::Irsa) => spec.mechanism = Mechanism::Irsa,
             Self::Refer => (spec.role_arn, spec.role_ref) = (String::new(), Some(reference())),
             Self::Interval(seconds) => spec.rollout.interval = seconds.map(|seconds| format!("{seconds}s")),
         }
@@ -204,7 +214,12 @@ fn spec_change() -> impl Strategy<Value = SpecChange> {
         (0..pace::WINDOWS).prop_map(SpecChange::Windows),
         proptest::option::of(prop_oneof![Just(30), Just(600), Just(7200)]).prop_map(SpecChange::Interval),
         Just(SpecChange::Refer),
+        mechanism().prop_map(SpecChange::Mechanism),
     ]
+}
+
+fn mechanism() -> impl Strategy<Value = Mechanism> {
+    prop_oneof![Just(Mechanism::Irsa), Just(Mechanism::PodIdentity)]
 }
 
 fn preflight() -> impl Strategy<Value = PreflightPolicy> {
@@ -322,6 +337,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         14 => of_identity(),
         28 => of_workloads(),
         2 => any::<bool>().prop_map(Event::Webhook),
+        1 => any::<bool>().prop_map(Event::Association),
         1 => (0..10_i64).prop_map(Event::WebhookLag),
         2 => fault().prop_map(Event::Fault),
         3 => aws().prop_map(Event::Aws),
@@ -348,6 +364,9 @@ pub fn beginning() -> impl Strategy<Value = Vec<Event>> {
         1 => spec_change().prop_map(|change| vec![Event::Spec(0, change), Event::Bind(0, 1)]),
         1 => Just(vec![
             Event::RoleObject(RoleObject::Has(0)), Event::Spec(0, SpecChange::Refer), Event::RoleObject(RoleObject::Has(1)),
+        ]),
+        1 => any::<bool>().prop_map(|exists| vec![
+            Event::Association(exists), Event::Spec(0, SpecChange::Mechanism(Mechanism::PodIdentity)),
         ]),
         1 => any::<bool>().prop_map(|refuses| vec![
             Event::Spec(0, SpecChange::Preflight(Some(PreflightPolicy::Require))),

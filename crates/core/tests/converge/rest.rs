@@ -1,7 +1,7 @@
 //! What has to hold once things are quiet.
 
 use podidentity_api::names::condition;
-use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus};
+use podidentity_api::{Mechanism, PodIdentityBinding, PodIdentityBindingStatus};
 use podidentity_core::assess::Assessment;
 use podidentity_core::claim::Claim;
 use podidentity_core::plan::{Step, plan};
@@ -53,10 +53,20 @@ fn status_is_true(world: &World, binding: &PodIdentityBinding) -> Result<(), Tes
     let counted = world.cluster.workloads.values().filter(|it| selects_all || !it.left_out);
     let pods = counted.flat_map(|it| &it.pods).chain(world.cluster.unmanaged.iter().map(|it| &it.pod));
     for pod in pods.filter(|pod| pod.is_live() && !pod.is_elsewhere()) {
+        if binding.spec.mechanism == Mechanism::PodIdentity {
+            // A role alone, without a token file, is none to an SDK.
+            prop_assert!(pod.is_associated(), "Ready, so every pod has the credentials");
+            continue;
+        }
         prop_assert_eq!(pod.role(), Some(wanted.as_str()), "Ready, so every pod has the role");
         prop_assert_eq!(pod.audience(), binding.spec.audience.as_deref(), "and the audience");
     }
     let account = world.cluster.account.as_ref().map(|it| &it.annotations);
+    if binding.spec.mechanism == Mechanism::PodIdentity {
+        let keeps = status.pods_total == 0 || binding.spec.suspend;
+        prop_assert!(status.role_arn.is_none() || keeps, "nothing is left by our hand");
+        return Ok(());
+    }
     prop_assert_eq!(account.and_then(|it| it.get(ROLE_KEY)), Some(wanted));
     prop_assert_eq!(status.role_arn.as_ref(), Some(wanted), "and it is there by our hand");
     Ok(())

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use podidentity_api::{PodIdentityBinding, names};
+use podidentity_api::{Mechanism, PodIdentityBinding, names};
 use podidentity_core::assess::Assessment;
+use podidentity_core::claim::Claim;
 use podidentity_core::objects::{Pod, ServiceAccount, Workload, WorkloadKind};
 use podidentity_core::outcome::{Outcome, ProblemKind};
 use podidentity_core::plan::{Plan, Step, plan};
@@ -104,6 +105,7 @@ impl World {
             Event::Unmanaged(kind) => cluster.unmanaged(kind),
             Event::EndUnmanaged => cluster.end_unmanaged(),
             Event::Webhook(on) => cluster.webhook = on,
+            Event::Association(exists) => cluster.association = exists,
             Event::WebhookLag(seconds) => cluster.webhook_lag = seconds,
             Event::Fault(fault) => self.fault(fault),
             Event::Aws(aws) => self.aws(aws),
@@ -308,6 +310,9 @@ impl World {
         for report in &reports {
             rules::of_report(self, &view, report);
             if self.cluster.store_status(report) {
+                if !self.sees_all() {
+                    self.cluster.was_recorded_on_the_past(report);
+                }
                 self.sees_binding(&report.binding.name);
             }
         }
@@ -355,6 +360,11 @@ impl World {
         let cluster = &mut self.cluster;
         cluster.faults = crate::sim::Faults::default();
         (cluster.webhook, cluster.webhook_lag, cluster.role_rewritten) = (true, 0, None);
+        // Whoever declares an association has made it, and whoever declares none has taken it away.
+        let bindings: Vec<_> = cluster.bindings.values().cloned().map(Arc::new).collect();
+        if let Some(owner) = Claim::of(&bindings).owner {
+            cluster.association = owner.spec.mechanism == Mechanism::PodIdentity;
+        }
         (cluster.sts.away, cluster.sts.no_tokens) = (false, false);
         cluster.sts.refuses.clear();
         // An operator that asks again from time to time never rests.

@@ -8,6 +8,7 @@ mod pods;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use podidentity_api::Mechanism;
 use podidentity_core::desired_identity::DesiredIdentity;
 use podidentity_core::expectation::Expectation;
 use podidentity_core::finding::Severity;
@@ -21,7 +22,7 @@ use serde_json::Value;
 /// What the webhook makes of the template.
 fn injected(template: &PodTemplate, expected: &Expectation, settings: &Settings) -> PodSpec {
     let mut spec = template.spec.clone();
-    inject(template, &expected.offered(settings), settings).apply(&mut spec);
+    inject(template, expected.given(&expected.offered(settings)), settings).apply(&mut spec);
     spec
 }
 
@@ -48,8 +49,10 @@ proptest! {
     #[test]
     fn injection_is_idempotent(document in pods::wild(), expected in pods::expected(), settings in pods::settings()) {
         let mut template = template_of(&document);
+        let label = inject(&template, expected.given(&expected.offered(&settings)), &settings).label;
         template.spec = injected(&template, &expected, &settings);
-        prop_assert!(inject(&template, &expected.offered(&settings), &settings).is_empty());
+        template.metadata.labels.extend(label.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        prop_assert!(inject(&template, expected.given(&expected.offered(&settings)), &settings).is_empty());
     }
 
     #[test]
@@ -58,7 +61,7 @@ proptest! {
     ) {
         let template = template_of(&document);
         let mut raw = document["spec"].clone();
-        inject(&template, &expected.offered(&settings), &settings).apply_to_value(&mut raw).unwrap();
+        inject(&template, expected.given(&expected.offered(&settings)), &settings).apply_to_value(&mut raw).unwrap();
         prop_assert_eq!(serde_json::from_value::<PodSpec>(raw).unwrap(), injected(&template, &expected, &settings));
     }
 
@@ -140,6 +143,7 @@ fn a_hundred_thousand_odd_documents_are_judged() {
     let settings = Settings::default();
     let identity = DesiredIdentity {
         role_arn: pods::ROLE.to_owned(),
+        mechanism: Mechanism::Irsa,
         audience: None,
         token_expiration: Some(3600),
         sts_regional_endpoints: Some(true),

@@ -1,5 +1,6 @@
 //! Pod templates, as documents: clean ones, and ones with all that can stand in the way of an identity.
 
+use podidentity_api::Mechanism;
 use podidentity_core::desired_identity::DesiredIdentity;
 use podidentity_core::expectation::Expectation;
 use podidentity_core::settings::Settings;
@@ -11,6 +12,9 @@ use serde_json::{Value, json};
 pub const ROLE: &str = "arn:aws:iam::111122223333:role/my-role";
 const DIRECTORY: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount";
 const FILE: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
+const AGENT: &str = "http://169.254.170.23/v1/credentials";
+const AGENT_DIRECTORY: &str = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount";
+const AGENT_FILE: &str = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token";
 
 /// A template that does nothing about AWS.
 pub fn clean() -> impl Strategy<Value = Value> {
@@ -52,10 +56,12 @@ pub fn wild() -> impl Strategy<Value = Value> {
 pub fn expected() -> impl Strategy<Value = Expectation> {
     let audience = select(vec![None, Some("sts.amazonaws.com"), Some("other")]);
     let expiration = select(vec![None, Some(600), Some(3600), Some(86400)]);
-    (audience, expiration, maybe()).prop_map(|(audience, token_expiration, sts_regional_endpoints)| {
+    let irsa = (audience, expiration, maybe()).prop_map(|(audience, token_expiration, sts_regional_endpoints)| {
         let (role_arn, audience) = (ROLE.to_owned(), audience.map(str::to_owned));
-        DesiredIdentity { role_arn, audience, token_expiration, sts_regional_endpoints }.into()
-    })
+        let mechanism = Mechanism::Irsa;
+        DesiredIdentity { role_arn, mechanism, audience, token_expiration, sts_regional_endpoints }
+    });
+    prop_oneof![3 => irsa, 1 => Just(DesiredIdentity::of_association(ROLE))].prop_map(Expectation::from)
 }
 
 /// The webhook's flags.
@@ -110,7 +116,7 @@ fn variable() -> impl Strategy<Value = Value> {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     ]);
-    let value = select(vec!["", "regional", "legacy", ROLE, "$(B)"]);
+    let value = select(vec!["", "regional", "legacy", ROLE, "$(B)", AGENT, AGENT_FILE]);
     let named = |name: &'static str| move |value: &str| json!({"name": name, "value": value});
     prop_oneof![
         2 => role.prop_map(named("AWS_ROLE_ARN")),
@@ -122,8 +128,8 @@ fn variable() -> impl Strategy<Value = Value> {
 }
 
 fn mount() -> impl Strategy<Value = Value> {
-    let name = select(vec!["aws-iam-token", "data", "own"]);
-    let path = select(vec![DIRECTORY, FILE, "/tokens", "/var/run", "tokens/", "/", r"C:\aws"]);
+    let name = select(vec!["aws-iam-token", "eks-pod-identity-token", "data", "own"]);
+    let path = select(vec![DIRECTORY, FILE, AGENT_DIRECTORY, "/tokens", "/var/run", "tokens/", "/", r"C:\aws"]);
     let sub_path = select(vec![None, None, None, Some("token"), Some("a/..")]);
     (name, path, sub_path).prop_map(|(name, path, sub_path)| match sub_path {
         Some(sub_path) => json!({"name": name, "mountPath": path, "subPath": sub_path}),
@@ -132,11 +138,13 @@ fn mount() -> impl Strategy<Value = Value> {
 }
 
 fn volume() -> impl Strategy<Value = Value> {
-    let name = select(vec!["aws-iam-token", "data", "own"]);
-    let audience = select(vec![json!(null), json!("sts.amazonaws.com"), json!("other")]);
+    let name = select(vec!["aws-iam-token", "eks-pod-identity-token", "data", "own"]);
+    let audience =
+        select(vec![json!(null), json!("sts.amazonaws.com"), json!("pods.eks.amazonaws.com"), json!("other")]);
     let expiration = select(vec![json!(null), json!(3600), json!(86400)]);
-    let token = (audience, expiration).prop_map(|(audience, expiration)| {
-        json!({"serviceAccountToken": {"audience": audience, "expirationSeconds": expiration, "path": "token"}})
+    let path = select(vec!["token", "token", "eks-pod-identity-token"]);
+    let token = (audience, expiration, path).prop_map(|(audience, expiration, path)| {
+        json!({"serviceAccountToken": {"audience": audience, "expirationSeconds": expiration, "path": path}})
     });
     let over = Just(json!({"secret": {"name": "s", "items": [{"key": "k", "path": "token"}]}}));
     let sources = vec(prop_oneof![2 => token, 1 => over], 0..3);

@@ -1,8 +1,9 @@
 //! What the controllers of workloads do: one thing at a time.
 
 use jiff::Timestamp;
-use podidentity_core::objects::{Map, WorkloadKind};
+use podidentity_core::objects::WorkloadKind;
 
+use super::pod::Known;
 use super::workload::{Strategy, Template, Workload};
 
 /// What a controller knows when it acts.
@@ -10,8 +11,8 @@ pub(super) struct Moment<'a> {
     /// A number that nothing else has.
     pub(super) id: u64,
     pub(super) now: Timestamp,
-    /// The annotations of the service account as the webhook knows them.
-    pub(super) known: &'a Map,
+    /// What the webhook knows of the service account.
+    pub(super) known: &'a Known,
 }
 
 impl Workload {

@@ -32,6 +32,7 @@ use podidentity_core::objects::{Map, Namespace};
 use podidentity_core::snapshot::{Config, Snapshot};
 
 pub use account::Account;
+use pod::Known;
 pub use pod::PodState;
 pub use role::{Roles, reference};
 pub use server::{Faults, Refusal};
@@ -60,6 +61,8 @@ pub struct Cluster {
     pub webhook: bool,
     /// How many seconds the webhook's picture of the service account is behind.
     pub webhook_lag: i64,
+    /// Whether EKS has an association for the service account.
+    pub association: bool,
     /// What the service account said, and since when.
     offers: Vec<(Timestamp, Map)>,
     /// Workloads whose restarts admission refuses.
@@ -100,6 +103,7 @@ impl Cluster {
             unmanaged: Vec::new(),
             webhook: true,
             webhook_lag: 0,
+            association: false,
             offers: Vec::new(),
             refused: BTreeSet::new(),
             rewritten: BTreeMap::new(),
@@ -139,14 +143,15 @@ impl Cluster {
         self.offers.drain(..kept);
     }
 
-    /// The annotations of the service account as the webhook knows them.
-    fn known(&self) -> Map {
+    /// What the webhook knows of the service account: of an association at once.
+    fn known(&self) -> Known {
         if !self.webhook {
-            return Map::new();
+            return Known::default();
         }
         let at = self.now - SignedDuration::from_secs(self.webhook_lag);
         let known = self.offers.iter().rfind(|(since, _)| *since <= at);
-        known.map(|(_, offered)| offered.clone()).unwrap_or_default()
+        let annotations = known.map(|(_, offered)| offered.clone()).unwrap_or_default();
+        Known { annotations, is_associated: self.association }
     }
 
     /// One step of the workload's controller; false if there is nothing to do.

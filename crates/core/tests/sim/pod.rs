@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use podidentity_api::names;
-use podidentity_core::injection::inject;
+use podidentity_core::injection::{Given, inject};
 use podidentity_core::objects::{
     Container, EnvVar, Map, ObservedPod, Phase, Pod, PodCondition, PodSpec, PodStatus, PodTemplate, VolumeMount,
     WorkloadKind,
@@ -22,11 +22,19 @@ pub struct PodState {
     pub(super) template: Template,
     /// Its number in a StatefulSet, its node in a DaemonSet.
     pub(super) number: usize,
-    /// The annotations of the service account that the webhook knew when the pod was admitted.
-    admitted_with: Map,
+    /// What the webhook knew of the service account when the pod was admitted.
+    admitted_with: Known,
     /// Becomes ready at the next step of its controller.
     pub(super) starting: bool,
     seen: Arc<Pod>,
+}
+
+/// What the webhook knows of the service account.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    pub(super) annotations: Map,
+    /// Whether it has an association of EKS Pod Identity.
+    pub(super) is_associated: bool,
 }
 
 /// Who a pod belongs to.
@@ -54,13 +62,24 @@ impl PodState {
         self.template.elsewhere
     }
 
+    /// The role that its variables name.
     pub fn role(&self) -> Option<&str> {
-        if self.template.preset { Some(PRESET) } else { self.admitted_with.get(ROLE_KEY).map(String::as_str) }
+        let Known { annotations, is_associated } = &self.admitted_with;
+        match (self.template.preset, is_associated) {
+            (true, _) => Some(PRESET),
+            (false, true) => None,
+            (false, false) => annotations.get(ROLE_KEY).map(String::as_str),
+        }
+    }
+
+    /// Whether it has the credentials of an association.
+    pub fn is_associated(&self) -> bool {
+        self.admitted_with.is_associated
     }
 
     /// The audience of its token; `None`: the webhook's default.
     pub fn audience(&self) -> Option<&str> {
-        self.admitted_with.get(AUDIENCE_KEY).map(String::as_str)
+        self.admitted_with.annotations.get(AUDIENCE_KEY).map(String::as_str)
     }
 
     pub(super) fn set_ready(&mut self, ready: bool) {
@@ -85,17 +104,19 @@ impl PodState {
         Arc::clone(&self.seen)
     }
 
-    /// What the API server makes of a pod of the template; an error if it does not take it. `known`: the annotations of the
-    /// service account as the webhook knows them.
+    /// What the API server makes of a pod of the template; an error if it does not take it.
     pub(super) fn admitted(
         name: String,
         owner: Option<Owner>,
         template: &Template,
-        known: &Map,
+        known: &Known,
         now: Timestamp,
     ) -> Result<Self, String> {
         let mut pod = PodTemplate { spec: spec(template), ..PodTemplate::default() };
-        inject(&pod, known, &Settings::default()).apply(&mut pod.spec);
+        let given =
+            if known.is_associated { Given::Association(&known.annotations) } else { (&known.annotations).into() };
+        let injection = inject(&pod, given, &Settings::default());
+        injection.apply(&mut pod.spec);
         for container in &pod.spec.containers {
             let paths = container.volume_mounts.iter().map(|mount| &mount.mount_path);
             let unique: std::collections::BTreeSet<_> = paths.collect();
@@ -104,14 +125,15 @@ impl PodState {
             }
         }
         let mark = template.mark.iter().map(|mark| (names::IDENTITY_ANNOTATION.to_owned(), mark.clone())).collect();
-        let label = owner.as_ref().and_then(|owner| owner.label);
+        let hash = owner.as_ref().and_then(|owner| owner.label).map(|label| (label.to_owned(), "hash".to_owned()));
+        let injected = injection.label.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let observed = ObservedPod {
             metadata: ObjectMeta {
                 name: Some(name),
                 namespace: Some(NAMESPACE.into()),
                 creation_timestamp: Some(Time(now)),
                 annotations: Some(mark),
-                labels: label.map(|label| [(label.to_owned(), "hash".to_owned())].into()),
+                labels: Some(hash.into_iter().chain(injected).collect()),
                 owner_references: owner.map(|owner| vec![owner.reference()]),
                 ..ObjectMeta::default()
             },
@@ -147,7 +169,7 @@ impl Workload {
         number: usize,
         id: u64,
         now: Timestamp,
-        known: &Map,
+        known: &Known,
     ) -> Result<PodState, String> {
         if self.quota {
             return Err("pods is forbidden: exceeded quota: pods".to_owned());
@@ -173,7 +195,8 @@ impl Workload {
     /// Whether a pod of the workload comes up.
     pub(super) fn becomes_ready(&self, pod: &PodState) -> bool {
         let broken = self.broken || pod.role().is_some() && pod.role() == self.broken_as.as_deref();
-        !broken && (!self.needs_role || pod.role().is_some()) && !self.down.contains(&pod.number)
+        let has_role = pod.role().is_some() || pod.is_associated();
+        !broken && (!self.needs_role || has_role) && !self.down.contains(&pod.number)
     }
 }
 

@@ -31,7 +31,7 @@ impl Roles {
         let arns = arn.map(|arn| (String::new(), arn.to_owned())).into_iter().collect();
         let metadata = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta::default();
         let problem = problem.map(str::to_owned);
-        self.object = Some(RoleObject { kind: RoleObjectKind::Ack, metadata, arns, problem });
+        self.object = Some(RoleObject { kind: RoleObjectKind::Ack, metadata, arns, problem, service_account: None });
     }
 
     /// The object is deleted.

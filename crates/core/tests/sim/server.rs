@@ -162,4 +162,14 @@ impl Cluster {
         binding.metadata.resource_version = Some(version.to_string());
         true
     }
+
+    /// Restarts that were recorded on a view of the past are judged by what it showed.
+    pub fn was_recorded_on_the_past(&mut self, report: &Report) {
+        for record in &report.status.restarts {
+            let workload = self.workloads.values_mut().find(|it| it.name == record.name);
+            if let Some(workload) = workload.filter(|_| record.healthy) {
+                workload.recorded_healthy = true;
+            }
+        }
+    }
 }

@@ -222,7 +222,10 @@ mod tests {
             (&["--lease-retry-period=6s"], "at most half of the renew deadline"),
             (&["--aws-account=1234"], "write its 12 digits"),
             (&["--aws-account=111122223333", "--aws-partition=AWS"], "for example aws, aws-cn or aws-us-gov"),
-            (&["--role-references=acks"], "possible values: configmap, ack, upbound, upbound-namespaced, crossplane"),
+            (
+                &["--role-references=acks"],
+                "possible values: configmap, ack, ack-association, upbound, upbound-namespaced, crossplane",
+            ),
             (&["--role-references=ack,crossplane", "--namespaces=a"], "needs the whole cluster"),
             (&["--lease-name=My_Lease"], "lower case letters"),
             (&["--namespace-selector="], "leave the flag, or the variable, out"),

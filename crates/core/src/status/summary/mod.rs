@@ -292,8 +292,9 @@ fn errors(judged: &JudgedPod) -> impl Iterator<Item = &Finding> {
 
 /// Whether the next pod of the same template does not have the finding.
 fn passes(finding: &Finding) -> bool {
-    use FindingReason::{InjectionMissed, PodPredatesBinding, StaleRole};
-    [PodPredatesBinding, InjectionMissed, StaleRole].contains(&finding.reason)
+    use FindingReason::{InjectionMissed, PodIdentityMissing, PodPredatesBinding, StaleRole, WebIdentityInstead};
+    let by_age = [PodPredatesBinding, InjectionMissed, StaleRole, PodIdentityMissing, WebIdentityInstead];
+    by_age.contains(&finding.reason)
 }
 
 fn is_job(owner: Option<&ControllerRef>) -> bool {

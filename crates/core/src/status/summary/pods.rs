@@ -9,6 +9,9 @@ use crate::status::findings;
 /// All is as declared and proven.
 pub(super) fn verified(view: &View) -> String {
     let (account, role) = (view.account_name(), &view.case.expected.identity.role_arn);
+    if view.case.expected.identity.is_of_association() {
+        return of_association(view);
+    }
     // What stands in a pod is not what AWS makes of it: that is known where AWS was asked.
     let (one, many) = if view.case.preflight.passed.is_some() {
         ("acts as", "act as")
@@ -19,12 +22,41 @@ pub(super) fn verified(view: &View) -> String {
         1 => format!("the pod of {account} {one} {role}"),
         pods => format!("all {pods} pods of {account} {many} {role}"),
     };
+    with_excluded(view, all, "do")
+}
+
+/// That all pods have the credentials of an association, and what is known of its role.
+fn of_association(view: &View) -> String {
+    let (account, role) = (view.account_name(), &view.case.expected.identity.role_arn);
+    let all = match view.counts.pods {
+        1 => format!("the pod of {account} has the credentials of EKS Pod Identity"),
+        pods => format!("all {pods} pods of {account} have the credentials of EKS Pod Identity"),
+    };
+    let all = with_excluded(view, all, "have them");
+    if view.case.names_association() {
+        format!("{all}, whose association names {role}")
+    } else {
+        format!("{all}; that their association names {role} cannot be seen in the cluster")
+    }
+}
+
+fn with_excluded(view: &View, all: String, do_so: &str) -> String {
     match view.counts.pods_excluded {
         0 => all,
         pods => format!(
-            "{all}; rollout.workloadSelector leaves out {pods} more, of which {} do",
+            "{all}; rollout.workloadSelector leaves out {pods} more, of which {} {do_so}",
             view.counts.pods_excluded_verified
         ),
+    }
+}
+
+/// `service account shop/web is annotated with ROLE`, or how else its pods get the role.
+fn offered(view: &View) -> String {
+    let (account, role) = (view.account_name(), &view.case.expected.identity.role_arn);
+    if view.case.expected.identity.is_of_association() {
+        format!("{account} is to have {role} by an association of EKS Pod Identity")
+    } else {
+        format!("{account} is annotated with {role}")
     }
 }
 
@@ -63,10 +95,9 @@ pub(super) fn nothing_selected(view: &View) -> Option<Summary> {
     }
     let (pods, verified) = (counts.pods_excluded, counts.pods_excluded_verified);
     let what = format!(
-        "{} is annotated with {}; rollout.workloadSelector selects none of its {} workloads, so none is restarted: {verified} \
-         of their {pods} pods have the role",
-        view.account_name(),
-        view.case.expected.identity.role_arn,
+        "{}; rollout.workloadSelector selects none of its {} workloads, so none is restarted: {verified} of their {pods} pods \
+         have the role",
+        offered(view),
         counts.excluded
     );
     Some(if verified == pods {
@@ -81,10 +112,6 @@ pub(super) fn none(view: &View) -> Option<Summary> {
     (view.counts.pods == 0).then(|| Summary {
         progress: Progress::Done,
         reason: Reason::NoPods,
-        message: format!(
-            "{} is annotated with {}; no pod runs as it yet, so there was nothing to verify",
-            view.account_name(),
-            view.case.expected.identity.role_arn
-        ),
+        message: format!("{}; no pod runs as it yet, so there was nothing to verify", offered(view)),
     })
 }

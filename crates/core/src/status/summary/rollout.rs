@@ -97,10 +97,15 @@ fn waits<'a>(view: &View<'a>) -> Option<Waits<'a>> {
 }
 
 pub(super) fn waits_for_operator(view: &View) -> Option<Summary> {
+    let missed = if view.case.expected.identity.is_of_association() {
+        "new pods were not given credentials of EKS Pod Identity (is there an association?); waiting before restarting once more:"
+    } else {
+        "injection missed pods; waiting before restarting once more:"
+    };
     let waits = [
         (Wait::Settling, Reason::Settling, "waiting for the webhook's cache to learn the annotation before restarting"),
         (Wait::OwnRollout, Reason::RolloutPending, "waiting for a rollout that is under way to finish:"),
-        (Wait::Retry, Reason::Rolling, "injection missed pods; waiting before restarting once more:"),
+        (Wait::Retry, Reason::Rolling, missed),
     ];
     let waiting = waits.iter().find_map(|(wait, reason, text)| {
         let workloads = view.waiting(*wait);

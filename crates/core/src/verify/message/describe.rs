@@ -3,7 +3,7 @@
 
 use super::Words;
 use crate::foreign::{list, shown};
-use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, STS_ENDPOINTS, TOKEN_FILE, VOLUME};
+use crate::injection::{AGENT_VOLUME, ROLE_ARN, SKIP_CONTAINERS, STS_ENDPOINTS, TOKEN_FILE, VOLUME};
 use crate::settings::IdentityAnnotation;
 use crate::verify::container::{PROFILES, Problem};
 use crate::verify::env::Seen;
@@ -20,8 +20,8 @@ impl Words<'_> {
     #[expect(clippy::too_many_lines, reason = "one arm for each problem")]
     pub(super) fn describe(&self, problem: &Problem) -> Described {
         let role = shown(&self.expected.identity.role_arn);
-        let leave_out =
-            || format!("Leave {ROLE_ARN} and {TOKEN_FILE} out of the pod's template: then the webhook sets both.");
+        let [first, file] = self.expected.variables();
+        let leave_out = || format!("Leave {first} and {file} out of the pod's template: then the webhook sets both.");
         match problem {
             Problem::RoleMissing => {
                 (format!("sets {TOKEN_FILE} but no {ROLE_ARN}; wanted is {role}. {NO_TOKEN}"), leave_out())
@@ -30,21 +30,26 @@ impl Words<'_> {
                 format!(
                     "gets its credentials from EKS Pod Identity and acts as the association's role; wanted is {role}."
                 ),
-                "Delete the pod identity association of the service account and restart, or delete the binding."
+                "Delete the pod identity association of the service account and restart, or set spec.mechanism of the \
+                 binding to PodIdentity."
                     .to_owned(),
             ),
+            Problem::CredentialsUri(seen) => Self::credentials_uri(seen),
+            Problem::TokenFileMissing if self.expected.identity.is_of_association() => {
+                (format!("sets {first} but {file} is not set. {NO_TOKEN}"), leave_out())
+            }
             Problem::TokenFileMissing => {
                 (format!("has the role {role} but {TOKEN_FILE} is not set. {NO_TOKEN}"), leave_out())
             }
-            Problem::TokenElsewhere { seen, token } => token_elsewhere(seen, token.as_deref()),
-            Problem::NotMounted { path, covering } => not_mounted(path, covering.as_deref()),
+            Problem::TokenElsewhere { seen, token } => token_elsewhere(file, seen, token.as_deref()),
+            Problem::NotMounted { path, covering } => not_mounted(first, path, covering.as_deref()),
             Problem::Foreign { path, volume } => foreign(path, volume),
             Problem::Audience { seen } => self.audience(seen),
             Problem::Lifetime { seen } => self.lifetime(*seen),
             Problem::Frozen { path } => frozen(path),
             Problem::StsEndpoint(seen) => self.sts_endpoint(seen),
             Problem::Unreadable { mode, certain } => unreadable(*mode, *certain),
-            Problem::ApiServerToken { path } => api_server_token(path),
+            Problem::ApiServerToken { path } => api_server_token(self.expected.variables(), path),
             Problem::Linked { path } => linked(path),
             Problem::WindowsPath { path } => windows_path(path),
             Problem::NoRegion => no_region(),
@@ -69,7 +74,11 @@ impl Words<'_> {
                 "Nothing is to be done if no key begins with AWS_.".to_owned(),
             ),
             // These have words of their own.
-            Problem::NoIdentity | Problem::RoleDiffers(_) | Problem::SkippedPod => (String::new(), String::new()),
+            Problem::NoIdentity
+            | Problem::NoAssociation
+            | Problem::WebIdentity { .. }
+            | Problem::RoleDiffers(_)
+            | Problem::SkippedPod => (String::new(), String::new()),
         }
     }
 
@@ -91,13 +100,12 @@ impl Words<'_> {
         } else {
             "Set the audience of the volume in the pod's template, or remove the volume.".to_owned()
         };
-        (
-            format!(
-                "has a token for {seen}; wanted is the audience {wanted}. Meanwhile STS refuses the token, unless the \
-                 identity provider and the role's trust policy allow that audience."
-            ),
-            action,
-        )
+        let meanwhile = if self.expected.identity.is_of_association() {
+            "Meanwhile the agent of EKS Pod Identity refuses the token."
+        } else {
+            "Meanwhile STS refuses the token, unless the identity provider and the role's trust policy allow that audience."
+        };
+        (format!("has a token for {seen}; wanted is the audience {wanted}. {meanwhile}"), action)
     }
 
     fn lifetime(&self, seen: i64) -> Described {
@@ -126,11 +134,11 @@ impl Words<'_> {
     }
 }
 
-fn token_elsewhere(seen: &Seen, token: Option<&str>) -> Described {
+fn token_elsewhere(variable: &str, seen: &Seen, token: Option<&str>) -> Described {
     let names = match seen {
-        Seen::Unknown(source) => format!("takes {TOKEN_FILE} from {}, which cannot be seen", shown(source)),
+        Seen::Unknown(source) => format!("takes {variable} from {}, which cannot be seen", shown(source)),
         Seen::Known(path) => format!("looks for its token at {}", shown(path)),
-        Seen::Absent => format!("does not set {TOKEN_FILE}"),
+        Seen::Absent => format!("does not set {variable}"),
     };
     let is = match token {
         Some(path) => format!("its token is mounted at {}", shown(path)),
@@ -138,11 +146,11 @@ fn token_elsewhere(seen: &Seen, token: Option<&str>) -> Described {
     };
     (
         format!("{names}; {is}. {NO_TOKEN}"),
-        format!("Make {TOKEN_FILE} and the mount agree in the pod's template, or remove both."),
+        format!("Make {variable} and the mount agree in the pod's template, or remove both."),
     )
 }
 
-fn not_mounted(path: &str, covering: Option<&str>) -> Described {
+fn not_mounted(variable: &str, path: &str, covering: Option<&str>) -> Described {
     let covering = match covering {
         Some(volume) => format!("there is only the volume {}, which has no token there", shown(volume)),
         None => "no volume is mounted there".to_owned(),
@@ -150,7 +158,7 @@ fn not_mounted(path: &str, covering: Option<&str>) -> Described {
     (
         format!("looks for its token at {}, but {covering}. {NO_TOKEN}", shown(path)),
         format!(
-            "Mount a projected serviceAccountToken there, or remove one of {ROLE_ARN}, AWS_REGION and {STS_ENDPOINTS} from \
+            "Mount a projected serviceAccountToken there, or remove one of {variable}, AWS_REGION and {STS_ENDPOINTS} from \
              the pod's template: where all are set the webhook adds no mount."
         ),
     )
@@ -164,8 +172,8 @@ fn foreign(path: &str, volume: &str) -> Described {
             shown(path),
             shown(volume)
         ),
-        if volume == VOLUME {
-            format!("Rename that volume in the pod's template, so that the webhook adds {VOLUME}.")
+        if [VOLUME, AGENT_VOLUME].contains(&volume) {
+            format!("Rename that volume in the pod's template, so that the webhook adds {volume}.")
         } else {
             "Mount a projected serviceAccountToken there instead.".to_owned()
         },
@@ -233,14 +241,15 @@ fn shadowed(names: &[String], certain: bool, from: &[String], role: &str) -> Des
     (seen, next)
 }
 
-fn api_server_token(path: &str) -> Described {
+fn api_server_token([first, file]: [&str; 2], path: &str) -> Described {
+    let refuses = if first == ROLE_ARN { "STS" } else { "the agent of EKS Pod Identity" };
     (
         format!(
-            "looks for its token at {}: that is the token for the Kubernetes API server, of another audience, which STS \
+            "looks for its token at {}: that is the token for the Kubernetes API server, of another audience, which {refuses} \
              refuses. Its AWS calls fail.",
             shown(path)
         ),
-        format!("Remove {ROLE_ARN} and {TOKEN_FILE} from the pod's template, so that the webhook sets them."),
+        format!("Remove {first} and {file} from the pod's template, so that the webhook sets them."),
     )
 }
 

@@ -1,10 +1,9 @@
 //! Problems put into words: what was seen, what was wanted, what the pod does meanwhile, and what
 //! to do.
 
+mod association;
 mod describe;
 mod pod;
-
-pub(crate) use pod::{POD_IDENTITY_LABEL, POD_IDENTITY_VOLUME};
 
 use jiff::Timestamp;
 
@@ -32,6 +31,8 @@ impl Words<'_> {
         let text = match problem {
             Problem::NoIdentity => self.no_identity(reason, container, roll_cures),
             Problem::RoleDiffers(seen) => self.role_differs(seen, preset, roll_cures),
+            Problem::NoAssociation => self.no_association(container, roll_cures),
+            Problem::WebIdentity { role, beside } => self.web_identity(role, *beside, roll_cures),
             _ => {
                 let (seen, action) = self.describe(problem);
                 format!("{seen} {}", if roll_cures { Self::restart() } else { action })
@@ -71,6 +72,9 @@ impl Words<'_> {
             Problem::NoIdentity if self.predates() => FindingReason::PodPredatesBinding,
             Problem::NoIdentity => FindingReason::InjectionMissed,
             Problem::PodIdentity => FindingReason::PodIdentityInstead,
+            Problem::NoAssociation => FindingReason::PodIdentityMissing,
+            Problem::WebIdentity { .. } => FindingReason::WebIdentityInstead,
+            Problem::CredentialsUri(_) => FindingReason::CredentialsUriMismatch,
             Problem::RoleMissing => FindingReason::RoleEnvMissing,
             Problem::RoleDiffers(_) if preset => FindingReason::RoleEnvPreset,
             Problem::RoleDiffers(_) => FindingReason::StaleRole,

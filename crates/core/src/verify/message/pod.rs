@@ -3,16 +3,11 @@
 use super::Words;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::foreign::{list, shown};
-use crate::injection::{ROLE_ARN, SKIP_LABEL};
+use crate::injection::{AGENT_LABEL, AGENT_VOLUME, ROLE_ARN, SKIP_LABEL};
 use crate::objects::Pod;
-use crate::verify::container::CONTAINER_CREDENTIALS;
+use crate::verify::association::{CONTAINER_CREDENTIALS, has_credentials};
 use crate::verify::env::Env;
 use crate::verify::size::{MOST_CONTAINERS, MOST_PARTS};
-
-/// The label that says that EKS Pod Identity was injected.
-pub(crate) const POD_IDENTITY_LABEL: &str = "eks.amazonaws.com/pod-identity";
-/// The volume that EKS Pod Identity injects.
-pub(crate) const POD_IDENTITY_VOLUME: &str = "eks-pod-identity-token";
 
 impl Words<'_> {
     /// Findings about the pod as a whole. `skipped`: its label is why a container has no identity.
@@ -20,7 +15,7 @@ impl Words<'_> {
         let host_network = self.pod.spec.host_network == Some(true);
         let all = [
             skipped.then(|| self.webhook_skipped()),
-            self.pod_identity_active(),
+            if self.expected.identity.is_of_association() { self.label_missing() } else { self.pod_identity_active() },
             if host_network { Some(self.node_role_reachable()) } else { self.imds_open() },
         ];
         all.into_iter().flatten().collect()
@@ -49,11 +44,23 @@ impl Words<'_> {
         let signs = pod_identity_signs(self.pod);
         let text = format!(
             "has signs of EKS Pod Identity ({}). Containers that get their credentials from it and do not have {ROLE_ARN} \
-             act as the association's role, not as {}. Delete the association or the binding.",
+             act as the association's role, not as {}. Delete the association, or set spec.mechanism of the binding to \
+             PodIdentity.",
             list(&signs),
             shown(&self.expected.identity.role_arn)
         );
         (!signs.is_empty()).then(|| self.pod_finding(FindingReason::PodIdentityActive, &text))
+    }
+
+    /// The webhook sets the label with the variables: without it they are the template's own.
+    fn label_missing(&self) -> Option<Finding> {
+        let has_label = self.pod.metadata.shared.labels.contains_key(AGENT_LABEL);
+        let by_template = !has_label && self.pod.spec.all_containers().any(|it| has_credentials(&Env::of(it)));
+        let text = format!(
+            "lacks the label {AGENT_LABEL}, which the webhook sets with the variables of EKS Pod Identity: its template sets \
+             them itself. Nothing is to be done if the cluster has an association for its service account."
+        );
+        by_template.then(|| self.pod_finding(FindingReason::PodIdentityLabelMissing, &text))
     }
 
     fn node_role_reachable(&self) -> Finding {
@@ -84,10 +91,10 @@ impl Words<'_> {
 
 /// By what EKS Pod Identity shows in the pod.
 fn pod_identity_signs(pod: &Pod) -> Vec<String> {
-    let label = pod.metadata.shared.labels.get(POD_IDENTITY_LABEL);
-    let label = (label.map(String::as_str) == Some("enabled")).then(|| format!("label {POD_IDENTITY_LABEL}"));
-    let volume = pod.spec.volumes.iter().any(|volume| volume.name == POD_IDENTITY_VOLUME);
-    let volume = volume.then(|| format!("volume {POD_IDENTITY_VOLUME}"));
+    let label = pod.metadata.shared.labels.get(AGENT_LABEL);
+    let label = (label.map(String::as_str) == Some("enabled")).then(|| format!("label {AGENT_LABEL}"));
+    let volume = pod.spec.volumes.iter().any(|volume| volume.name == AGENT_VOLUME);
+    let volume = volume.then(|| format!("volume {AGENT_VOLUME}"));
     let containers = pod.spec.all_containers();
     let containers = containers.filter(|container| {
         let env = Env::of(container);

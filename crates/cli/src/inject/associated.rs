@@ -1,4 +1,4 @@
-//! The webhook's file of identities: service accounts whose pods get EKS Pod Identity, whatever their annotations say.
+//! The webhook's file of identities: service accounts that have an association of EKS Pod Identity.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// Service accounts, by namespace and name.
 #[derive(Debug, Default)]
-pub(super) struct Instead(BTreeSet<(String, String)>);
+pub(super) struct Associated(BTreeSet<(String, String)>);
 
 #[derive(Deserialize)]
 struct Config {
@@ -25,19 +25,24 @@ struct Identity {
 }
 
 /// Reads the file; an empty one names nobody.
-pub(super) fn read(path: &Path) -> Result<Instead, String> {
+pub(super) fn read(path: &Path) -> Result<Associated, String> {
     let name = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
     if text.is_empty() {
-        return Ok(Instead::default());
+        return Ok(Associated::default());
     }
     let config: Config = serde_json::from_str(&text).map_err(|error| {
         format!("{name}: {error}: write {{\"identities\": [{{\"namespace\": \"N\", \"serviceAccount\": \"S\"}}]}}")
     })?;
-    Ok(Instead(config.identities.into_iter().map(|it| (it.namespace, it.service_account)).collect()))
+    Ok(Associated(config.identities.into_iter().map(|it| (it.namespace, it.service_account)).collect()))
 }
 
-impl Instead {
+impl Associated {
+    /// Whether none is named.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether the service account is named.
     pub(super) fn has(&self, namespace: &str, name: &str) -> bool {
         self.0.contains(&(namespace.to_owned(), name.to_owned()))

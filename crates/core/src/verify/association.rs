@@ -1,0 +1,49 @@
+//! One container of a pod that is to have the credentials of an association of EKS Pod Identity:
+//! would an SDK in it ask the agent, and with a token that the agent takes?
+
+use super::container::{Judge, Problem};
+use super::env::{Env, Seen};
+use super::region;
+use crate::injection::{AGENT_URIS, AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI, ROLE_ARN, TOKEN_FILE};
+use crate::objects::Container;
+
+/// Both are needed.
+pub(super) const CONTAINER_CREDENTIALS: [&str; 2] = [CREDENTIALS_URI, AUTHORIZATION_TOKEN_FILE];
+
+/// Whether both variables are set.
+pub(super) fn has_credentials(env: &Env<'_>) -> bool {
+    CONTAINER_CREDENTIALS.iter().all(|name| !env.get(name).is_unset())
+}
+
+impl Judge<'_> {
+    /// What is wrong with the credentials of the association. SDKs look for a web identity first.
+    pub(super) fn association_problems<'c>(&'c self, container: &'c Container, env: &Env<'c>) -> Vec<Problem> {
+        let role = env.get(ROLE_ARN);
+        if !role.is_unset() && !env.get(TOKEN_FILE).is_unset() {
+            return vec![Problem::WebIdentity { role, beside: has_credentials(env) }];
+        }
+        let (uri, file) = (env.get(CREDENTIALS_URI), env.get(AUTHORIZATION_TOKEN_FILE));
+        if uri.is_unset() && file.is_unset() {
+            return vec![Problem::NoAssociation];
+        }
+        let is_agent = uri.known().is_some_and(|uri| AGENT_URIS.contains(&uri));
+        let mut problems = if is_agent { Vec::new() } else { vec![Problem::CredentialsUri(uri)] };
+        if file.is_unset() {
+            problems.push(Problem::TokenFileMissing);
+        }
+        problems.extend(self.token_problems(container, env, file));
+        // No call of STS is made for these credentials.
+        problems.extend(region::problem(env, self.expected).filter(|problem| *problem != Problem::NoRegion));
+        problems
+    }
+
+    /// Whether the container has nothing to find a role by.
+    pub(super) fn has_nothing(&self, env: &Env<'_>) -> bool {
+        let of_association = self.expected.identity.is_of_association();
+        env.get(ROLE_ARN).is_unset() && !(of_association && is_set(&env.get(CREDENTIALS_URI)))
+    }
+}
+
+fn is_set(seen: &Seen) -> bool {
+    !seen.is_unset()
+}

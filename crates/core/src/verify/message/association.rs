@@ -1,0 +1,69 @@
+//! Words for what is wrong with the credentials of an association of EKS Pod Identity.
+
+use super::Words;
+use crate::foreign::shown;
+use crate::injection::{AGENT_URIS, CREDENTIALS_URI, ROLE_ARN, SKIP_CONTAINERS, TOKEN_FILE};
+use crate::objects::Container;
+use crate::verify::env::{Env, Seen};
+
+impl Words<'_> {
+    /// The container has neither the association's credentials nor a web identity.
+    pub(super) fn no_association(&self, container: &Container, roll_cures: bool) -> String {
+        let action = if roll_cures {
+            "Restart the workload once the service account has an association.".to_owned()
+        } else if self.has_template {
+            format!(
+                "The workload's template as it is would not give this container the credentials: look at its env, labels \
+                 and annotations; if something else adds the container, or it needs no role, name it in the pod's \
+                 annotation {}.",
+                self.settings.key(SKIP_CONTAINERS)
+            )
+        } else {
+            "Delete the pod once the service account has an association: one that is created anew gets the credentials."
+                .to_owned()
+        };
+        let [uri, file] = self.expected.variables();
+        let opaque = !Env::of(container).opaque_sources(&[uri, file]).is_empty();
+        let opaque = if opaque { ", unless envFrom does, which cannot be seen" } else { "" };
+        format!(
+            "has no credentials of EKS Pod Identity: {uri} and {file} are not set{opaque}; the pod is older than the \
+             association of its service account, or the cluster has no such association. {} {action}",
+            self.without_role(container)
+        )
+    }
+
+    /// The container has a web identity, which SDKs take first.
+    pub(super) fn web_identity(&self, role: &Seen, beside: bool, roll_cures: bool) -> String {
+        let value = role.shown();
+        let seen = if beside {
+            "has a web identity (IRSA) beside the credentials of EKS Pod Identity, and SDKs take the web identity"
+        } else {
+            "has a web identity (IRSA); wanted are credentials of EKS Pod Identity"
+        };
+        let action = if roll_cures {
+            "Restart the workload once the service account has an association.".to_owned()
+        } else if self.has_template {
+            format!("Remove {ROLE_ARN} and {TOKEN_FILE} from the pod's template.")
+        } else {
+            "Delete the pod once the service account has an association.".to_owned()
+        };
+        format!("{seen}. Meanwhile its AWS calls act as {value}. {action}")
+    }
+
+    /// The credentials come from elsewhere than from the agent.
+    pub(super) fn credentials_uri(seen: &Seen) -> (String, String) {
+        let what = match seen {
+            Seen::Known(uri) => format!("asks {} for its credentials", shown(uri)),
+            Seen::Unknown(source) => format!("takes {CREDENTIALS_URI} from {}, which cannot be seen", shown(source)),
+            Seen::Absent => format!("does not set {CREDENTIALS_URI}"),
+        };
+        (
+            format!(
+                "{what}; the agent of EKS Pod Identity is at {} or {}. Meanwhile its AWS calls fail, or act as whatever role \
+                 it is given there.",
+                AGENT_URIS[0], AGENT_URIS[1]
+            ),
+            format!("Remove {CREDENTIALS_URI} from the pod's template, so that the webhook sets it."),
+        )
+    }
+}
