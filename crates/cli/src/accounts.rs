@@ -1,4 +1,4 @@
-//! Service accounts and bindings of the input, and the role that each service account will have.
+//! Service accounts and bindings in the input, and the role that each service account will have.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,26 +18,27 @@ use crate::read::{Place, Problem};
 use crate::schema::{self, Schema, Violation};
 use crate::yaml::{Node, decode};
 
-/// Namespace, if it is known, and name of a service account.
+/// The namespace, if known, and the name of a service account.
 pub(crate) type Key = (Option<String>, String);
 
-/// All service accounts that are in the input or that a binding of the input names.
+/// All service accounts that are in the input or that a binding in the input names.
 #[derive(Default)]
 pub(crate) struct Accounts<'a> {
     pub(crate) by_key: BTreeMap<Key, Account<'a>>,
-    /// Bindings that the API server or the operator would refuse; they count for nothing else.
+    /// Bindings that the API server or the operator would refuse. They have no other effect.
     pub(crate) refused: Vec<(Object<'a>, Vec<Violation>)>,
     /// Objects that cannot be read.
     pub(crate) problems: Vec<Problem>,
 }
 
-/// Stands for the account of a role of which the files have the name only.
+/// Placeholder for the AWS account of a role that the files give by name only.
 pub(crate) const UNKNOWN_ACCOUNT: &str = "000000000000";
 
-/// What the input has of one service account.
+/// Everything in the input about one service account.
 #[derive(Default)]
 pub(crate) struct Account<'a> {
-    /// Usually one; of several, as in Kustomize patches, the annotations add up, the last one winning.
+    /// Usually one object. With several objects, as in Kustomize patches, the annotations are
+    /// merged and the last object wins.
     pub(crate) objects: Vec<Object<'a>>,
     pub(crate) annotations: Map,
     pub(crate) bindings: Vec<Binding<'a>>,
@@ -51,11 +52,11 @@ pub(crate) struct Binding<'a> {
 /// The identity that the pods of a service account will have.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Identity {
-    /// Annotations of the service account once the operator has done its work.
+    /// Annotations of the service account after the operator has done its work.
     annotations: Map,
-    /// What the webhook's ConfigMap says, if that is what counts.
+    /// The entry in the webhook's ConfigMap, if that entry determines the role.
     entry: Option<Entry>,
-    /// What pods are judged by.
+    /// The expectation that pods are judged against.
     pub(crate) expected: Expectation,
 }
 
@@ -65,12 +66,13 @@ pub(crate) struct Conflict<'b, 'a> {
     pub(crate) key: String,
     pub(crate) seen: String,
     pub(crate) wanted: String,
-    /// Whether the binding takes the annotation over.
+    /// Whether the binding takes over the annotation.
     pub(crate) overridden: bool,
 }
 
 impl<'a> Accounts<'a> {
-    /// Collects them. Objects without a namespace are in `namespace`; `account`: the cluster's AWS account.
+    /// Collects the service accounts and bindings. Objects without a namespace belong to
+    /// `namespace`. `account` is the cluster's AWS account.
     pub(crate) fn of(objects: &[Object<'a>], namespace: Option<&str>, account: Option<&AwsAccount>) -> Self {
         let schema = Schema::of_bindings();
         let mut accounts = Self::default();
@@ -85,7 +87,7 @@ impl<'a> Accounts<'a> {
         accounts
     }
 
-    /// The identity of the pods of a service account; `None`: no role.
+    /// The identity of the pods of a service account. `None` if the pods have no role.
     pub(crate) fn identity(&self, key: &Key, settings: &Settings) -> Option<Identity> {
         let own = self.by_key.get(key).and_then(|account| account.identity(settings));
         own.or_else(|| Identity::listed(key, settings))
@@ -106,7 +108,7 @@ impl<'a> Accounts<'a> {
         }
     }
 
-    /// The service account that the controller of a custom resource makes.
+    /// Adds the service account that the controller of a custom resource creates.
     fn add_made(&mut self, object: &Object<'a>, namespace: Option<&str>) {
         let Some((name, annotations)) = object.made_account() else { return };
         let Ok(annotations) = decode::<Map>(annotations) else { return };
@@ -147,8 +149,8 @@ impl<'a> Accounts<'a> {
     }
 }
 
-/// The files do not have the ARN of a role that a binding names or refers to. What pods have of it does not depend on the
-/// account, or on the name.
+/// The files do not contain the ARN of a role that a binding names or refers to, so this function
+/// assumes one. How pods receive the role depends on neither the account nor the role's name.
 fn assume_role(binding: &mut PodIdentityBinding, account: Option<&AwsAccount>) {
     let unknown = AwsAccount { partition: "aws".to_owned(), account: UNKNOWN_ACCOUNT.to_owned() };
     let account = account.unwrap_or(&unknown);
@@ -159,7 +161,8 @@ fn assume_role(binding: &mut PodIdentityBinding, account: Option<&AwsAccount>) {
     }
 }
 
-/// What the ConfigMap of the webhook says, if it is among the objects. `namespace`: where it is watched.
+/// Reads the entries of the webhook's ConfigMap, if it is among the objects. `namespace` is the
+/// namespace that the webhook watches.
 pub(crate) fn entries(objects: &[Object<'_>], namespace: &str) -> Result<Option<Arc<Entries>>, Problem> {
     let is_it = |object: &&Object<'_>| {
         let here = object.namespace.is_none_or(|at| at == namespace);
@@ -174,19 +177,20 @@ pub(crate) fn entries(objects: &[Object<'_>], namespace: &str) -> Result<Option<
     })
 }
 
-/// The key of the service account of this name, seen from the object.
+/// The key of the service account that the object names.
 pub(crate) fn key(object: &Object<'_>, name: &str, namespace: Option<&str>) -> Key {
     (object.namespace.or(namespace).map(str::to_owned), name.to_owned())
 }
 
-/// An object that is not what Kubernetes accepts.
+/// The problem to report for an object that Kubernetes does not accept.
 pub(crate) fn unreadable(object: &Object<'_>, error: &crate::yaml::DecodeError) -> Problem {
     let message = format!("{} is not what Kubernetes accepts: {}", object.title(), error.message);
     Problem { place: object.place.with(error.at), message }
 }
 
 impl<'a> Account<'a> {
-    /// The binding that will own the service account: the oldest, or the first by name.
+    /// The binding that will own the service account: the oldest one, or the first by name if
+    /// several are equally old.
     pub(crate) fn owner(&self) -> Option<&Binding<'a>> {
         let bindings: Vec<_> = self.bindings.iter().map(|binding| Arc::clone(&binding.binding)).collect();
         let owner = Claim::of(&bindings).owner?;
@@ -197,7 +201,7 @@ impl<'a> Account<'a> {
     pub(crate) fn conflict(&self, settings: &Settings) -> Option<Conflict<'_, 'a>> {
         let binding = self.owner()?;
         let wanted = DesiredIdentity::of(&binding.binding.spec).annotations(settings);
-        // The role first: it is what matters most.
+        // Report the role first, because it matters most.
         let role = settings.annotation(IdentityAnnotation::RoleArn);
         let mut differing =
             wanted.iter().filter(|(key, wanted)| self.annotations.get(*key).is_some_and(|seen| seen != *wanted));
@@ -211,7 +215,7 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// The identity that pods will have; `None`: no role.
+    /// The identity that pods will have. `None` if they will have no role.
     pub(crate) fn identity(&self, settings: &Settings) -> Option<Identity> {
         let in_force = self.conflict(settings).is_none_or(|conflict| conflict.overridden);
         match self.owner().filter(|_| in_force) {
@@ -220,7 +224,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Where an annotation of the service account is written.
+    /// The place of an annotation of the service account in the files.
     pub(crate) fn annotation_place(&self, key: &str) -> Option<Place> {
         let object = self.objects.iter().rev().find(|object| annotation(object.node, key).is_some())?;
         let (key, _) = object.node.at_path(&["metadata", "annotations"])?.entry(key)?;
@@ -233,7 +237,7 @@ fn annotation<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
 }
 
 impl Identity {
-    /// The desired identity, written over other annotations of the service account.
+    /// The desired identity, merged over the service account's other annotations.
     pub(crate) fn of(desired: DesiredIdentity, others: &Map, settings: &Settings) -> Self {
         let foreign = others
             .get(&settings.annotation(IdentityAnnotation::Audience))
@@ -244,7 +248,7 @@ impl Identity {
         Self { annotations, entry: None, expected: in_force(desired, foreign) }
     }
 
-    /// What the webhook's ConfigMap says of a service account.
+    /// The identity that the webhook's ConfigMap gives a service account. `None` if it gives none.
     pub(crate) fn listed(key: &Key, settings: &Settings) -> Option<Self> {
         let entry = settings.entries.as_ref()?.get(key.0.as_deref().unwrap_or_default(), &key.1)?;
         let desired = DesiredIdentity {
@@ -257,25 +261,26 @@ impl Identity {
         Some(Self { annotations: Map::new(), entry: Some(entry.clone()), expected: in_force(desired, None) })
     }
 
-    /// What the webhook goes by.
+    /// What the webhook bases the injection on: the ConfigMap entry or the annotations.
     pub(crate) fn given(&self) -> Given<'_> {
         self.entry.as_ref().map_or_else(|| self.expected.given(&self.annotations), Given::Entry)
     }
 
-    /// The same service account with an association of EKS Pod Identity, which wins over the rest.
+    /// The identity of the same service account with an EKS Pod Identity association, which takes
+    /// precedence.
     pub(crate) fn with_association(self) -> Self {
         let role_arn = &self.expected.identity.role_arn;
         let desired = DesiredIdentity::of_association(role_arn);
         Self { entry: None, expected: in_force(desired, None), annotations: self.annotations }
     }
 
-    /// Of a service account of which nothing is known but its association.
+    /// The identity of a service account about which only its association is known.
     pub(crate) fn of_association() -> Self {
         let desired = DesiredIdentity::of_association("of the association");
         Self { annotations: Map::new(), entry: None, expected: in_force(desired, None) }
     }
 
-    /// What annotations alone ask for.
+    /// The identity that the annotations alone ask for.
     fn annotated(annotations: &Map, settings: &Settings) -> Option<Self> {
         let get = |name: &str| annotations.get(&settings.key(name)).filter(|value| !value.is_empty()).cloned();
         let role = annotations
@@ -293,7 +298,8 @@ impl Identity {
     }
 }
 
-/// The pods that are predicted are made after the service account is annotated.
+/// Uses the epoch as the annotation time, because predicted pods are created after the service
+/// account is annotated.
 fn in_force(identity: DesiredIdentity, foreign_audience: Option<String>) -> Expectation {
     Expectation { annotated_at: Some(Timestamp::UNIX_EPOCH), foreign_audience, ..Expectation::from(identity) }
 }

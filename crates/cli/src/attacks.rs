@@ -1,5 +1,5 @@
-//! A cluster in which everything says what it should not: nothing of it reaches the terminal, the page or a document but
-//! as text.
+//! Tests with a cluster whose fields contain hostile text. The text reaches the terminal, the HTML
+//! page and the documents only as plain text.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::golden::{cluster, said};
 
-/// Ends lines, begins commands, moves cursors, sets titles and clipboards, turns directions around, opens and closes
-/// elements.
+/// Texts that end lines, start workflow commands, move the cursor, set the window title or the
+/// clipboard, reverse the text direction, or open and close HTML elements.
 const TEXTS: &[&str] = &[
     "\u{1b}]52;c;Y3VybCBldmls\u{7}\u{1b}[2J\u{1b}[1;1H",
     "\n::error file=x::FORGED\nFORGED\n",

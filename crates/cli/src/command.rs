@@ -1,4 +1,4 @@
-//! The commands, and what runs each of them.
+//! The commands, and the function that runs each of them.
 
 use std::io::Write;
 
@@ -52,7 +52,7 @@ pub(crate) enum Command {
 }
 
 impl Cli {
-    /// Runs the command. `colour`: whether findings are coloured.
+    /// Runs the command. `colour` says whether findings are coloured.
     pub(crate) fn run(&self, out: &mut dyn Write, colour: bool) -> Result<Exit, Failure> {
         match &self.command {
             Command::Inject(args) => inject::run(args, out).map_err(Failure::from),
@@ -88,7 +88,8 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// One way of writing them: flags stand behind the command, though before it they are taken as well.
+    /// Output and documentation always put flags after the command, although the plugin also
+    /// accepts flags before it.
     #[test]
     fn no_output_or_page_prints_a_flag_before_the_command() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,7 +1,7 @@
-//! Completion in shells.
+//! Shell completion.
 //!
 //! ```text
-//! kubectl-podidentity: the shell asks the program itself, by clap's engine (COMPLETE=bash|zsh|fish)
+//! kubectl-podidentity: the shell asks the program, by clap's engine (COMPLETE=bash|zsh|fish)
 //! kubectl podidentity: kubectl asks kubectl_complete-podidentity, which asks `__complete`
 //! ```
 
@@ -21,7 +21,7 @@ pub(crate) struct CompleteArgs {
     pub(crate) words: Vec<OsString>,
 }
 
-/// Answers kubectl, in the way of cobra: candidates, and then what the shell is to do.
+/// Answers kubectl in cobra's format: the candidates, then a directive for the shell.
 pub(crate) fn run(args: &CompleteArgs, cli: &mut Command, out: &mut dyn Write) -> Result<Exit, Failure> {
     let mut words = vec![OsString::from("kubectl-podidentity")];
     words.extend(args.words.iter().cloned());
@@ -39,7 +39,8 @@ pub(crate) fn run(args: &CompleteArgs, cli: &mut Command, out: &mut dyn Write) -
             None => writeln!(out, "{value}")?,
         }
     }
-    // No files; and no blank behind a kind whose name is still to come.
+    // Directive 4 disables file names. Directive 6 also suppresses the space after a kind, because
+    // the object's name follows.
     writeln!(out, ":{}", if open { 6 } else { 4 })?;
     Ok(Exit::Ok)
 }

@@ -1,8 +1,8 @@
-//! How the command ends.
+//! The exit status of a command.
 
 use std::process::ExitCode;
 
-/// The exit status.
+/// The exit status: 0, 1 or 2, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// All is well.

@@ -1,4 +1,4 @@
-//! What is reported: core's findings about pods, and those about manifests themselves.
+//! The findings to report: core's findings about pods, and findings about the manifests themselves.
 
 use std::fmt;
 
@@ -20,23 +20,23 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    /// The order of reports: as in the files, worst first.
+    /// The sort key of reports: position in the files, then worst first.
     pub(crate) fn order(&self) -> impl Ord + '_ {
         (&self.place, self.severity, self.reason.as_str(), &self.object, self.container.as_deref(), &self.message)
     }
 }
 
-/// Why.
+/// The reason of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// Of a pod to come, or a slip.
+    /// A finding about a predicted pod, or a slip.
     Pod(FindingReason),
-    /// Of a manifest.
+    /// A finding about a manifest.
     Manifest(ManifestReason),
 }
 
 impl Reason {
-    /// All of them.
+    /// All reasons.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         FindingReason::all().map(Self::Pod).chain(ManifestReason::ALL.iter().copied().map(Self::Manifest))
     }
@@ -48,7 +48,7 @@ impl Reason {
         }
     }
 
-    /// What it is, in one line.
+    /// A description in one line.
     pub(crate) fn summary(self) -> &'static str {
         match self {
             Self::Pod(reason) => reason.about().summary,
@@ -56,7 +56,7 @@ impl Reason {
         }
     }
 
-    /// What to do about it, where that does not depend on the case.
+    /// What to do about the finding, independent of the individual case.
     pub(crate) fn action(self) -> &'static str {
         match self {
             Self::Pod(reason) => reason.about().action,
@@ -64,7 +64,7 @@ impl Reason {
         }
     }
 
-    /// How bad it is as a rule.
+    /// The default severity.
     pub(crate) fn severity(self) -> Severity {
         match self {
             Self::Pod(reason) => reason.about().severity,
@@ -81,7 +81,7 @@ impl fmt::Display for Reason {
 
 macro_rules! manifest_reasons {
     ($($name:ident: $severity:ident, $summary:literal;)+) => {
-        /// What may be wrong with a binding or a service account.
+        /// What may be wrong with the manifest of a binding or a service account.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum ManifestReason {
             $(#[doc = $summary] $name,)+
@@ -105,7 +105,7 @@ macro_rules! manifest_reasons {
     };
 }
 
-// Where the operator reports the same thing, it uses the same word in the binding's status.
+// If the operator reports the same problem, it uses the same reason in the binding's status.
 manifest_reasons! {
     InvalidSpec: Error, "The binding breaks a rule of its schema, or names a time zone that does not exist: the API server or the operator will refuse it.";
     ServiceAccountClaimed: Error, "Several bindings name one service account: only one of them is acted on.";

@@ -1,5 +1,5 @@
-//! Files of others with inputs that nobody has thought of: none panics, and what is read and printed again is the same to
-//! every reader.
+//! Fuzzes the readers with mutated third-party files. No input may panic, and what is read and
+//! printed again must be the same to every reader.
 
 #[path = "../../core/tests/fuzz/mutate.rs"]
 mod mutate;
@@ -16,7 +16,8 @@ fn corpus(reader: &str) -> impl Strategy<Value = String> {
     mutate::like(mutate::stored(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(reader)))
 }
 
-/// Reads the input as commands do; each document that is YAML reads the same after it was printed, also to YAML 1.1.
+/// Reads the input as the commands do. Each YAML document must read the same after printing, for a
+/// YAML 1.1 reader as well.
 fn check(text: &str) -> Result<(), TestCaseError> {
     for document in Input::of_text(text).documents() {
         let Some(root) = &document.root else { continue };
@@ -35,7 +36,8 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Whether both have the same keys and lists, and the same texts: how numbers are read differs.
+/// Checks that both values have the same keys, lists and strings. Numbers may differ, because
+/// readers interpret them differently.
 fn same_structure(ours: &Value, others: &Value, printed: &str) -> Result<(), TestCaseError> {
     match (ours, others) {
         (Value::Object(ours), Value::Object(others)) => {

@@ -1,5 +1,6 @@
-//! What the cluster commands say about a cluster that is given as YAML: `tests/cases/cluster/<a sentence>/` with
-//! `input.yaml`, the commands in `args`, one a line, and `expected.txt`. `UPDATE=1` rewrites what is expected.
+//! Golden tests of the commands that read a cluster. Each case is a folder
+//! `tests/cases/cluster/<a sentence>/` with the cluster in `input.yaml`, one command per line in
+//! `args`, and the expected output in `expected.txt`. `UPDATE=1` rewrites `expected.txt`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -26,7 +27,7 @@ use crate::view::{View, views};
 use crate::yaml::{decode, json};
 use crate::{adopt, explain, plan, report, status, trust, verify};
 
-/// The time in all cases.
+/// The current time in all cases.
 const NOW: &str = "2026-01-02T00:00:00Z";
 
 fn filed(object: &manifest::Object<'_>) -> Object {
@@ -45,7 +46,7 @@ fn filed(object: &manifest::Object<'_>) -> Object {
     }
 }
 
-/// What a case holds.
+/// The cluster of a case.
 pub(crate) struct Cluster {
     pub(crate) snapshots: Vec<Snapshot>,
     pub(crate) around: Around,
@@ -72,7 +73,7 @@ pub(crate) fn cluster(text: &str) -> Cluster {
     for snapshot in &snapshots {
         around.note(snapshot);
     }
-    // Where a case says nothing of them it is not about them.
+    // A case without injectors does not test them.
     around.injectors = (!injectors.is_empty()).then(|| Injectors::of(injectors.iter()));
     Cluster { snapshots, around }
 }
@@ -143,7 +144,7 @@ pub(crate) fn said(command: &str, Cluster { snapshots, around }: &Cluster, case:
     String::from_utf8(out).unwrap()
 }
 
-/// Without the plugin's version, so that a release changes no expected output.
+/// Removes the plugin's version, so that a release does not change the expected output.
 fn without_version(text: &str) -> String {
     let version = concat!("\"semanticVersion\": \"", env!("CARGO_PKG_VERSION"), "\"");
     text.replace(version, "\"semanticVersion\": \"VERSION\"")

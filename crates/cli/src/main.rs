@@ -1,4 +1,4 @@
-//! `kubectl podidentity`: the operator's judgement without the operator.
+//! `kubectl podidentity`: judges pod identities as the operator does, without the operator.
 //!
 //! ```text
 //! offline: flags ──► read (files, documents) ──► manifest (objects) ──► accounts ──► inject: manifests
@@ -7,7 +7,7 @@
 //! on a cluster: flags ──► cluster (connect, read) ──► Snapshot ──► view ──► status
 //! ```
 //!
-//! All decisions are those of `podidentity-core`.
+//! `podidentity-core` makes all decisions.
 
 mod command;
 mod exit;
@@ -73,17 +73,18 @@ use exit::Exit;
 use flags::order;
 
 fn main() -> ExitCode {
-    // Answers the shell and ends if it is one that asks. By its own name: the completion of kubectl is kubectl's.
+    // If a shell asks for completions, answers it and exits. Registers the plugin's own name only,
+    // because the completion of kubectl belongs to kubectl.
     CompleteEnv::with_factory(Cli::command).bin(env!("CARGO_PKG_NAME")).complete();
     let cli = Cli::parse_from(order::command_first(&Cli::command(), std::env::args_os().collect()));
     let stdout = io::stdout();
     let colour = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
-    // Not anstream's: manifests have to come out as they are.
+    // Does not write through anstream, because manifests must be printed unchanged.
     let mut out = io::BufWriter::new(stdout.lock());
     let result = cli.run(&mut out, colour);
     match result.and_then(|exit| Ok(out.flush().map(|()| exit)?)) {
         Ok(exit) => exit.into(),
-        // Whoever reads the output has seen enough.
+        // The reader has closed the output, which is not an error.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok.into(),
         Err(failure) => {
             messages::Messages::new().failure(&failure.to_string());

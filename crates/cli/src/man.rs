@@ -1,11 +1,11 @@
-//! Manual pages, one for each command, made of the same words as `--help`.
+//! Manual pages, one for each command, with the same text as `--help`.
 
 use std::collections::BTreeMap;
 use std::io;
 
 use clap::{Command, CommandFactory as _};
 
-/// The pages by name of their file, for example `kubectl-podidentity-status.1`.
+/// The pages by file name, for example `kubectl-podidentity-status.1`.
 pub(crate) fn pages() -> io::Result<BTreeMap<String, Vec<u8>>> {
     let mut pages = BTreeMap::new();
     let mut root = crate::command::Cli::command().disable_help_subcommand(true);

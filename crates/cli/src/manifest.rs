@@ -9,12 +9,12 @@ use podidentity_core::objects::PodTemplate;
 use crate::read::{Document, Place};
 use crate::yaml::{DecodeError, Kind, Node, decode};
 
-/// What an object is to us.
+/// How this program treats an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It is a pod or makes pods, by the template at this path.
+    /// A pod, or an object that creates pods from the template at this path.
     Workload(&'static [&'static str]),
-    /// A custom resource that is known to make pods.
+    /// A custom resource that is known to create pods.
     Custom,
     ServiceAccount,
     Binding,
@@ -26,14 +26,14 @@ pub(crate) enum Role {
 pub(crate) struct Object<'a> {
     pub(crate) node: &'a Node,
     pub(crate) place: Place,
-    /// The API group; empty for Kubernetes' own.
+    /// The API group. Empty for the core group.
     pub(crate) group: &'a str,
     pub(crate) kind: String,
     pub(crate) role: Role,
     pub(crate) name: &'a str,
-    /// As it is written in the object; `None`: wherever it is applied.
+    /// The namespace in the manifest. `None` if the user chooses it when applying the manifest.
     pub(crate) namespace: Option<&'a str>,
-    /// Where it is in the document: indices of items of lists.
+    /// The position in the document, as indices of list items.
     pub(crate) items: Vec<usize>,
 }
 
@@ -43,7 +43,8 @@ impl<'a> Object<'a> {
         format!("{}/{}", self.kind, self.name)
     }
 
-    /// The nodes of all pod templates; of a custom resource those that its controller will make.
+    /// The nodes of all pod templates. For a custom resource, the templates that its controller
+    /// will create.
     pub(crate) fn template_nodes(&self) -> Vec<Cow<'a, Node>> {
         match self.role {
             Role::Custom => custom::templates(self.group, &self.kind, self.node),
@@ -51,12 +52,13 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The service account that the controller of a custom resource makes: its name, and its annotations.
+    /// The service account that the controller of a custom resource creates: its name and its
+    /// annotations.
     pub(crate) fn made_account(&self) -> Option<(String, &'a Node)> {
         (self.role == Role::Custom).then(|| custom::account(self.group, self.node)).flatten()
     }
 
-    /// Where the object seems to make pods, although its kind is not known.
+    /// The node at which the object seems to create pods, although its kind is not known.
     pub(crate) fn hidden_pods(&self) -> Option<&'a Node> {
         let defines = self.kind == "CustomResourceDefinition";
         (self.role == Role::Other && self.group.contains('.') && !defines)
@@ -64,7 +66,7 @@ impl<'a> Object<'a> {
             .flatten()
     }
 
-    /// The node of the pod template; for a pod the pod itself.
+    /// The node of the pod template. For a pod, the node of the pod itself.
     pub(crate) fn template_node(&self) -> Option<&'a Node> {
         match self.role {
             Role::Workload(path) => self.node.at_path(path).filter(|node| !node.is_null()),
@@ -78,7 +80,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The objects of a document, those in lists as well.
+/// The objects of a document, including the objects in lists.
 pub(crate) fn objects(document: &Document) -> Vec<Object<'_>> {
     let mut found = Vec::new();
     if let Some(root) = &document.root {
@@ -87,7 +89,7 @@ pub(crate) fn objects(document: &Document) -> Vec<Object<'_>> {
     found
 }
 
-/// Kind and group that the items of a typed list may leave out.
+/// The API version and kind that the items of a typed list may omit.
 type Hint<'a> = Option<(&'a str, &'a str)>;
 
 fn collect<'a>(
@@ -143,7 +145,7 @@ fn role(group: &str, kind: &str) -> Role {
     }
 }
 
-/// The node of an object, to change it.
+/// The node of an object, for changes.
 pub(crate) fn node_mut<'a>(root: &'a mut Node, items: &[usize]) -> Option<&'a mut Node> {
     items.iter().try_fold(root, |node, index| match &mut node.get_mut("items")?.kind {
         Kind::Sequence(list) => list.get_mut(*index),

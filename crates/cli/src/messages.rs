@@ -1,4 +1,4 @@
-//! Messages on standard error. Colours only if it is a terminal.
+//! Messages on standard error, coloured only on a terminal.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Cyan.on_default().bold();
 
-/// Where messages go. A standard error that cannot be written to is no reason to fail.
+/// Writes messages to standard error. A failed write is not an error of the command.
 pub(crate) struct Messages {
     stream: AutoStream<std::io::Stderr>,
 }
@@ -59,7 +59,8 @@ impl Messages {
     }
 }
 
-/// A text of several lines, each of them escaped. A line that a build server would take for a command begins none.
+/// Escapes each line of a text. A line that a build server would take for a command stays on the
+/// line before it.
 fn lines(text: &str) -> String {
     let mut shown = String::new();
     for (number, line) in text.split('\n').enumerate() {

@@ -1,4 +1,4 @@
-//! Colours and marks, if the output is a terminal. What is painted gets there by [`crate::sheet`].
+//! Colours and marks for output on a terminal. [`crate::sheet`] writes the painted text.
 
 use std::fmt::Display;
 
@@ -7,8 +7,9 @@ use podidentity_core::finding::Severity;
 
 use crate::view::State;
 
-/// A colour, or its end, within a text: a character that no text has. [`crate::sheet`] makes of it what a terminal takes,
-/// and of every other character that a terminal acts on an escape.
+/// The start or end of a colour within a text: a character that no other text contains.
+/// [`crate::sheet`] replaces it with the terminal's code, and escapes every other character that
+/// acts on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marker {
     End,
@@ -23,12 +24,12 @@ pub(crate) enum Marker {
 impl Marker {
     const ALL: [Self; 7] = [Self::End, Self::Green, Self::Red, Self::Yellow, Self::Cyan, Self::Dim, Self::Bold];
 
-    /// The marker that a character is.
+    /// The marker that a character stands for.
     pub(crate) fn of(c: char) -> Option<Self> {
         Self::ALL.into_iter().find(|marker| marker.character() == c)
     }
 
-    /// Noncharacters of Unicode.
+    /// The character of the marker: a Unicode noncharacter.
     fn character(self) -> char {
         match self {
             Self::End => '\u{fdd0}',
@@ -54,30 +55,30 @@ impl Marker {
     }
 }
 
-/// How the output looks: whether in colour, and how wide.
+/// The look of the output: its colours and its width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paint {
     pub(crate) colour: bool,
-    /// Columns.
+    /// The width in columns.
     pub(crate) width: usize,
 }
 
-/// Where there is no terminal: as wide as people read.
+/// The width without a terminal: comfortable to read.
 const WIDTH: usize = 110;
-/// Narrower terminals are not wrapped for.
+/// The minimum width. Lines are not wrapped for narrower terminals.
 const NARROWEST: usize = 60;
 
 impl Paint {
     /// For standard output.
     pub(crate) fn of_stdout() -> Self {
         let colour = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
-        // As other programs have it: COLUMNS says it where there is no terminal to ask.
+        // As in other programs, COLUMNS sets the width if there is no terminal.
         let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let seen = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
         Self { colour, width: seen.or(said).unwrap_or(WIDTH).max(NARROWEST) }
     }
 
-    /// Without colours, for files and tests.
+    /// A paint without colours, for tests.
     #[cfg(test)]
     pub(crate) fn plain() -> Self {
         Self { colour: false, width: WIDTH }
@@ -104,7 +105,7 @@ impl Paint {
         self.paint(mark.colour(), text)
     }
 
-    /// The text, as much of it as fits into a line.
+    /// The text, cut to the width of a line.
     pub(crate) fn cut(self, text: &str) -> String {
         if text.chars().count() <= self.width {
             return text.to_owned();
@@ -112,7 +113,8 @@ impl Paint {
         text.chars().take(self.width.saturating_sub(1)).chain(['\u{2026}']).collect()
     }
 
-    /// The text in lines, each after this many columns that something else takes.
+    /// Wraps the text into lines. `taken` is the number of columns before each line that other text
+    /// takes.
     pub(crate) fn wrap(self, text: &str, taken: usize) -> Vec<String> {
         let options = textwrap::Options::new(self.width.saturating_sub(taken).max(NARROWEST / 2)).break_words(false);
         let options = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
@@ -121,7 +123,7 @@ impl Paint {
     }
 }
 
-/// What stands before a line.
+/// The mark at the start of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     Right,
@@ -166,7 +168,7 @@ impl From<State> for Mark {
     }
 }
 
-/// `None`: nothing was found.
+/// `None` means that nothing was found.
 impl From<Option<Severity>> for Mark {
     fn from(severity: Option<Severity>) -> Self {
         match severity {

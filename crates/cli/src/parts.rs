@@ -1,4 +1,4 @@
-//! Which operator looks after which namespaces, as the Deployments of the operators say.
+//! Which operator serves which namespaces, according to the Deployments of the operators.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use crate::cluster::Session;
 
-/// A variable of an operator's container.
+/// The value of an environment variable of an operator's container.
 pub(crate) fn variable<'a>(deployment: &'a Value, name: &str) -> Option<&'a str> {
     let variables = deployment.pointer("/spec/template/spec/containers/0/env")?.as_array()?;
     variables.iter().find(|it| it["name"] == name)?["value"].as_str()
 }
 
-/// The part of the cluster that an operator looks after.
+/// The part of the cluster that an operator serves.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Part {
     All,
@@ -31,7 +31,8 @@ impl Part {
         if let Some(names) = set("PODIDENTITY_NAMESPACES") {
             return Self::Named(names.split(',').map(str::to_owned).collect());
         }
-        // With a selector that cannot be parsed an operator does not start, which is told elsewhere.
+        // An operator does not start with a selector that cannot be parsed. This is reported
+        // elsewhere.
         let selector = set("PODIDENTITY_NAMESPACE_SELECTOR").and_then(|text| text.parse().ok());
         selector.map_or(Self::All, Self::Selected)
     }
@@ -56,14 +57,15 @@ impl Part {
 /// How the namespaces of bindings are divided among the operators.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Division {
-    /// Those that no operator looks after.
+    /// Namespaces that no operator serves.
     pub(crate) left_out: BTreeSet<String>,
-    /// Those that more than one looks after.
+    /// Namespaces that more than one operator serves.
     pub(crate) shared: BTreeSet<String>,
 }
 
 impl Division {
-    /// A namespace that is not among `namespaces` is in neither set: its labels are not known.
+    /// A namespace that is not among `namespaces` is in neither set, because its labels are not
+    /// known.
     pub(crate) fn of<'a>(
         deployments: &[Value],
         namespaces: &[Value],
@@ -95,8 +97,9 @@ pub(crate) fn described(deployments: &[Value]) -> String {
     deployments.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// What is to be said of namespaces with bindings that no operator has looked at, if no operator looks after them. `None`
-/// also where the user may not see what says so. Nothing is asked where there are no such namespaces.
+/// A note about those namespaces in `bound` that no operator serves. `bound` holds the namespaces
+/// with bindings that no operator has looked at. `None` if there is nothing to say, or if the user
+/// may not list the operators or the namespaces. Sends no request if `bound` is empty.
 pub(crate) async fn note_of_left_out(session: &Session, bound: BTreeSet<&str>) -> Option<String> {
     let client = &session.connection.client;
     if bound.is_empty() {

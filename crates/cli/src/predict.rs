@@ -1,4 +1,4 @@
-//! The pod that a manifest will make, judged as the operator would judge it.
+//! Predicts the pod that a manifest will create, and judges it as the operator would.
 
 mod locate;
 
@@ -15,7 +15,7 @@ use crate::findings::{Finding, Reason};
 use crate::manifest::Object;
 use crate::yaml::Node;
 
-/// A pod to come, and the template that it comes from.
+/// A predicted pod, and the template that it comes from.
 pub(crate) struct Predicted<'a> {
     template: &'a PodTemplate,
     pod: Pod,
@@ -24,7 +24,7 @@ pub(crate) struct Predicted<'a> {
 }
 
 impl<'a> Predicted<'a> {
-    /// `injects`: whether the cluster's webhook, or `inject`, adds its part.
+    /// `injects` says whether the cluster's webhook, or `inject`, adds the injection.
     pub(crate) fn new(
         object: &Object<'_>,
         template: &'a PodTemplate,
@@ -42,14 +42,15 @@ impl<'a> Predicted<'a> {
             labels.extend(injection.label.map(|(key, value)| (key.to_owned(), value.to_owned())));
         }
         let shared = Arc::new(SharedMeta { labels, annotations, ..SharedMeta::default() });
-        // It has no creation time: it is about to be created.
+        // The pod has no creation time, because it does not exist yet.
         let metadata = PodMeta { name: Some(object.name.to_owned()), shared, ..PodMeta::default() };
         let pod = Pod { metadata, spec: Arc::new(spec), ..Pod::default() };
         Self { template, pod, injects, refusal }
     }
 }
 
-/// What will be found in the pod, with the places in the manifest that it comes from. `node`: that of the template.
+/// The findings in the predicted pod, with their places in the manifest. `node` is the node of the
+/// template.
 pub(crate) fn judge(
     object: &Object<'_>,
     node: &Node,
@@ -57,7 +58,7 @@ pub(crate) fn judge(
     identity: &Identity,
     settings: &Settings,
 ) -> Vec<Finding> {
-    // There will be no pod to be judged if the API server refuses it.
+    // If the API server refuses the pod, there is no pod to judge.
     let found = match &predicted.refusal {
         Some(refusal) => vec![next_pod_refused(object.title(), refusal, &identity.expected, settings, true)],
         None => verify_pod(&predicted.pod, Some(predicted.template), &identity.expected, settings).findings,
@@ -74,7 +75,7 @@ pub(crate) fn judge(
     located.collect()
 }
 
-/// Core speaks of clusters with a webhook.
+/// Adapts the message to a cluster without a webhook, because core assumes that there is one.
 fn message(object: &Object<'_>, predicted: &Predicted<'_>, identity: &Identity, found: &Found) -> String {
     match (&found.container, found.reason) {
         (Some(container), FindingReason::InjectionMissed) if !predicted.injects => format!(

@@ -1,6 +1,6 @@
-//! Files, folders and standard input, cut into documents.
+//! Reads files, folders and standard input, and splits them into documents.
 //!
-//! A document that cannot be read does not keep the others from being handled.
+//! An unreadable document does not keep the other documents from being handled.
 
 mod folder;
 mod split;
@@ -12,19 +12,19 @@ use std::rc::Rc;
 
 use crate::yaml::{self, Node, Position};
 
-/// What the user calls standard input.
+/// The file name that stands for standard input.
 pub(crate) const STDIN: &str = "-";
 
-/// The most bytes of a file.
+/// The maximum size of a file, in bytes.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 
-/// All that was read.
+/// Everything that was read.
 #[derive(Default)]
 pub(crate) struct Input {
     pub(crate) files: Vec<File>,
-    /// Files that could not be read at all, and documents that are no YAML.
+    /// Files that could not be read at all, and documents that are not valid YAML.
     pub(crate) problems: Vec<Problem>,
-    /// What was left out on purpose.
+    /// Notes about what was left out on purpose.
     pub(crate) notes: Vec<String>,
 }
 
@@ -36,11 +36,11 @@ pub(crate) struct File {
 /// One document of a file.
 pub(crate) struct Document {
     pub(crate) place: Place,
-    /// As it was written, without the line `---`.
+    /// The original text, without the line `---`.
     pub(crate) text: String,
-    /// `None` if there is nothing but comments, or if it is no YAML.
+    /// `None` if the document contains only comments or is not valid YAML.
     pub(crate) root: Option<Node>,
-    /// Whether it is JSON, which is printed as YAML.
+    /// Whether the document is JSON, which is printed as YAML.
     pub(crate) json: bool,
 }
 
@@ -48,11 +48,11 @@ pub(crate) struct Document {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub(crate) file: Rc<str>,
-    /// Number of the document in its file, from 1; 0 for the file as a whole.
+    /// The number of the document in its file, from 1. The value 0 stands for the file as a whole.
     pub(crate) document: usize,
-    /// Where the document begins.
+    /// The line at which the document begins, from 1.
     pub(crate) document_line: usize,
-    /// Where exactly.
+    /// The exact position.
     pub(crate) at: Position,
 }
 
@@ -61,12 +61,13 @@ impl Place {
         Self { file: Rc::from(file), document: 0, document_line: 1, at: Position { line: 1, column: 1 } }
     }
 
-    /// Another position in the same document. Nodes that are not in the file have none: then it is where it was.
+    /// Another position in the same document. A node that is not in the file has no position. For
+    /// such a node, the position stays as it is.
     pub(crate) fn with(&self, at: Position) -> Self {
         Self { at: if at.line == 0 { self.at } else { at }, ..self.clone() }
     }
 
-    /// The document, for messages.
+    /// The number and line of the document, for messages.
     pub(crate) fn document_name(&self) -> String {
         match self.document {
             0 => String::new(),
@@ -129,7 +130,7 @@ fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
     all_of(std::fs::File::open(path)?)
 }
 
-/// All bytes, if they are not too many: a file may be one that never ends.
+/// Reads all bytes, up to a limit, because some files never end.
 fn all_of(file: impl io::Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
@@ -151,7 +152,7 @@ impl Input {
         self.files.iter().flat_map(|file| &file.documents)
     }
 
-    /// What standard input would be.
+    /// Reads the text as if it were standard input.
     #[cfg(test)]
     pub(crate) fn of_text(text: &str) -> Self {
         let mut input = Self::default();
@@ -187,7 +188,7 @@ impl Input {
     }
 }
 
-/// The parser's words, and what else may be the cause.
+/// The parser's message, and another possible cause.
 fn explained(error: &yaml::ParseError, piece: &split::Piece<'_>) -> String {
     let message = &error.message;
     if error.ambiguous {

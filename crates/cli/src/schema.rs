@@ -1,6 +1,7 @@
 //! The rules of the binding's schema, applied without an API server.
 //!
-//! They are taken from the `CustomResourceDefinition` itself, so a rule that is changed there is changed here.
+//! The rules come from the `CustomResourceDefinition` itself, so a change there also takes effect
+//! here.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -15,7 +16,7 @@ use serde_json::Value;
 
 use crate::yaml::{self, Kind, Node, Position};
 
-/// What the API server would refuse.
+/// A violation for which the API server or the operator would refuse a binding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
     pub(crate) message: String,
@@ -34,7 +35,7 @@ impl Schema {
         Self { spec: root["properties"]["spec"].clone() }
     }
 
-    /// All that is wrong with a binding; an update's rules (`oldSelf`) cannot be checked.
+    /// All violations in a binding. Rules about updates (`oldSelf`) cannot be checked.
     pub(crate) fn check(&self, binding: &Node) -> Vec<Violation> {
         let mut violations = Vec::new();
         let spec = binding.get("spec").filter(|spec| !spec.is_null());
@@ -47,14 +48,15 @@ impl Schema {
     }
 }
 
-/// What no rule of the schema can say: whether a time zone exists. The operator refuses the binding.
+/// Checks what no rule of the schema can express: whether a time zone exists. The operator refuses
+/// such a binding.
 pub(crate) fn beyond(node: &Node, binding: &PodIdentityBinding) -> Option<Violation> {
     let invalid = windows::invalid(&binding.spec.rollout)?;
     let at = node.get("spec").map_or(node.at, |spec| place(spec, &invalid).at);
     Some(Violation { message: invalid.to_string(), at })
 }
 
-/// The node of a field, or the nearest around it.
+/// The node of the invalid field, or the nearest node that contains it.
 fn place<'a>(spec: &'a Node, invalid: &InvalidSpec) -> &'a Node {
     let parts = invalid.field.split(['.', '[']).map(|part| part.trim_end_matches(']'));
     parts.fold(spec, |node, part| match &node.kind {
@@ -63,7 +65,7 @@ fn place<'a>(spec: &'a Node, invalid: &InvalidSpec) -> &'a Node {
     })
 }
 
-/// The value has the node's shape: it is made of it.
+/// Checks a node and its children. `value` is the JSON of `node`, so both have the same shape.
 fn check(schema: &Value, node: &Node, value: &Value, path: &str, found: &mut Vec<Violation>) {
     let mut add = |message: String| found.push(Violation { message: format!("{path}: {message}"), at: node.at });
     if let Some(expected) = schema["type"].as_str()
@@ -105,7 +107,7 @@ fn fields(
         }
     }
     let Kind::Mapping(entries) = &node.kind else { return };
-    // Of two with one name the last.
+    // If a name occurs twice, the last entry counts.
     let by_name: HashMap<&str, &(Node, Node)> =
         entries.iter().filter_map(|entry| Some((entry.0.text()?, entry))).collect();
     for (name, value) in object {
@@ -180,7 +182,8 @@ fn bounds(schema: &Value, value: &Value) -> Option<String> {
     (!allowed.contains(value)).then(|| format!("must be one of {}, is {value}", names.join(", ")))
 }
 
-/// The message of a rule that the value breaks. Rules are CEL; those that the schema has are known here by their form.
+/// The message of the rule, if the value breaks it. Rules are CEL expressions. This module does not
+/// evaluate CEL: it recognizes the rules of the schema by their text.
 fn violated(rule: &Value, value: &Value) -> Option<String> {
     let text = rule["rule"].as_str()?;
     let broken = match known(text)? {
@@ -222,7 +225,7 @@ fn is_pod_identity(spec: &Value) -> bool {
     spec["mechanism"] == "PodIdentity"
 }
 
-/// What is annotated for IRSA, and has no place beside EKS Pod Identity.
+/// Fields that become annotations for IRSA and are invalid with EKS Pod Identity.
 const FIELDS_OF_IRSA: [&str; 3] = ["audience", "tokenExpirationSeconds", "stsRegionalEndpoints"];
 
 enum Rule {
@@ -232,15 +235,15 @@ enum Rule {
         range: RangeInclusive<SignedDuration>,
     },
     OperatorAndValues,
-    /// Of these fields.
+    /// Exactly one of these fields is set.
     ExactlyOne(Vec<String>),
-    /// API version and kind.
+    /// The allowed pairs of API version and kind.
     OneOf(Vec<String>),
     KeyOfConfigMap,
-    /// Which go with one mechanism only.
+    /// Fields that are valid with IRSA only.
     FieldsOfIrsa,
     MechanismOfAssociation,
-    /// The most characters of a key.
+    /// The maximum number of characters in a key.
     LongestKey(usize),
     OfUpdates,
 }

@@ -1,12 +1,13 @@
-//! Text for people, line by line: the only way to a terminal.
+//! Text for people, line by line. All text for a terminal passes through this module.
 //!
 //! ```text
-//! words and texts of others ──► Sheet::line (what acts on a terminal becomes an escape) ──► colours ──► terminal
+//! own and foreign text ──► Sheet::line (escapes what acts on a terminal) ──► colours ──► terminal
 //! ```
 //!
-//! A line stays a line whatever it is made of, and nothing moves the cursor, sets a title or writes to the clipboard: so
-//! it does not matter where in a line somebody else's text stands, or whether somebody has thought of it. A test looks
-//! that no other module of the commands writes to the output (`tests/outputs.rs`).
+//! A line stays one line whatever it contains, and nothing in it moves the cursor, sets a title or
+//! writes to the clipboard. So foreign text is safe anywhere in a line, and callers need not think
+//! of it. The test `tests/outputs.rs` checks that no other module of the commands writes to the
+//! output.
 
 use std::fmt::{Display, Write as _};
 use std::io::{self, Write};
@@ -15,25 +16,25 @@ use podidentity_core::foreign::is_active;
 
 use crate::paint::{Marker, Paint};
 
-/// The most characters of a line. More is nothing that somebody reads.
+/// The maximum number of characters in a line. Nobody reads more.
 const LONGEST: usize = 20_000;
 
 /// Lines of text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sheet {
-    /// Each ends with a line feed; colours are markers.
+    /// Each line ends with a line feed. Colours are markers.
     text: String,
-    /// Whether there are colours: otherwise a marker is a character like others that have no business in a text.
+    /// Whether there are colours. If not, a marker is escaped like every other active character.
     colour: bool,
 }
 
 impl Sheet {
-    /// Without colours.
+    /// A sheet without colours.
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    /// With colours, if the paint has any.
+    /// A sheet with colours, if the paint has any.
     pub(crate) fn of(paint: Paint) -> Self {
         Self { colour: paint.colour, ..Self::default() }
     }
@@ -49,14 +50,14 @@ impl Sheet {
         self.text.push('\n');
     }
 
-    /// Adds the text in lines behind an indent, no wider than the paint says.
+    /// Adds the text, wrapped to the width of the paint, with each line behind an indent.
     pub(crate) fn paragraph(&mut self, paint: Paint, indent: &str, text: &str) {
         for line in paint.wrap(&inert(text, false), indent.chars().count()) {
             self.line(format_args!("{indent}{line}"));
         }
     }
 
-    /// Adds the lines of a document of ours, to be copied as they are.
+    /// Adds the lines of one of our own documents as they are, so that users can copy them.
     pub(crate) fn document(&mut self, text: &str) {
         text.lines().for_each(|line| self.line(line));
     }
@@ -70,23 +71,23 @@ impl Sheet {
         self.text.is_empty()
     }
 
-    /// The text with colours as a terminal takes them.
+    /// The text with colours as terminal codes.
     pub(crate) fn finished(&self) -> String {
         self.text.split_inclusive('\n').map(coloured).collect()
     }
 
-    /// Writes it.
+    /// Writes the text.
     pub(crate) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(self.finished().as_bytes())
     }
 }
 
-/// One line without colours, for a place that has only one.
+/// Escapes the text to one line without colours, for output that is not a sheet.
 pub(crate) fn one_line(line: impl Display) -> String {
     inert(&line.to_string(), false)
 }
 
-/// The line with escapes for what is active; markers stay where there are colours.
+/// Escapes the active characters of a line. Keeps markers if there are colours.
 fn inert(line: &str, colour: bool) -> String {
     let mut out = String::with_capacity(line.len());
     for (count, c) in line.chars().enumerate() {
@@ -100,7 +101,7 @@ fn inert(line: &str, colour: bool) -> String {
     out
 }
 
-/// The line with its markers as a terminal takes them. A colour ends with its line.
+/// Replaces the markers of a line with terminal codes. A colour ends no later than its line.
 fn coloured(line: &str) -> String {
     if !line.contains(|c| Marker::of(c).is_some()) {
         return line.to_owned();
@@ -152,7 +153,7 @@ mod tests {
     }
 
     proptest! {
-        /// Not even somebody who knows the markers does more than colour the rest of a line.
+        /// Foreign text with markers can do no more than colour the rest of its line.
         #[test]
         fn nothing_but_colours_gets_through(text in any::<String>(), marker in "[\\u{fdd0}-\\u{fddf}]{0,4}") {
             let mut plain = Sheet::new();

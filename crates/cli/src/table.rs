@@ -1,9 +1,9 @@
-//! Columns.
+//! Aligned columns.
 
 use crate::paint::{Marker, Paint};
 use crate::sheet::Sheet;
 
-/// A table whose columns are as wide as their widest cell, three blanks apart.
+/// A table whose columns are as wide as their widest cell, three spaces apart.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -25,7 +25,7 @@ impl Table {
         self
     }
 
-    /// Nothing if there are only headings.
+    /// Renders the table. An empty sheet if there are only headings.
     pub(crate) fn render(&self, paint: Paint) -> Sheet {
         let mut sheet = Sheet::of(paint);
         if self.rows.len() < 2 {
@@ -46,7 +46,7 @@ impl Table {
     }
 }
 
-/// Columns that the text takes on a terminal: colours take none.
+/// The width of the text on a terminal, in columns. Colours take none.
 fn shown_width(text: &str) -> usize {
     text.chars().filter(|c| Marker::of(*c).is_none()).count()
 }

@@ -1,4 +1,4 @@
-//! `kubectl podidentity version`: of the plugin, the operator and the API server.
+//! `kubectl podidentity version`: the versions of the plugin, the operator and the API server.
 
 use std::io::Write;
 
@@ -27,12 +27,12 @@ pub(crate) struct VersionArgs {
     connection: ConnectionArgs,
 }
 
-/// Versions.
+/// The versions to print.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Versions {
     plugin: &'static str,
-    /// Images of the operators in the cluster; absent where they were not looked for.
+    /// Images of the operators in the cluster. Absent if they are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     operator: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! `release`, `suspend`, `resume`: the few writes, each to bindings only.
+//! `release`, `suspend` and `resume`: the only commands that write, and only to bindings.
 
 use std::io::Write;
 
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &WriteArgs, what: Edit, out: &mut dyn Write) -> Result<E
                 return Err(Failure::Other(format!("no binding {} has these labels", session.place())));
             }
         }
-        // All are looked at before the first is written to.
+        // Read all bindings before the first write, so that a wrong name changes nothing.
         let mut bindings = Vec::new();
         for name in &names {
             match get(&session.connection.client, &namespace, name).await? {

@@ -1,4 +1,5 @@
-//! The service account: what stands on it, who wrote it, and whether we may write.
+//! The service account: its identity annotations, their field managers, and whether the operator
+//! may write.
 
 mod foreign_owner;
 mod restorations;
@@ -21,7 +22,7 @@ use foreign_owner::foreign_owner;
 use restorations::contested_until;
 pub use restorations::restorations_with_this_one;
 
-/// What an admission policy has changed is written again after this long.
+/// How long the operator waits before it rewrites an annotation that admission changed.
 const REWRITTEN_RETRY: SignedDuration = SignedDuration::from_mins(10);
 
 /// The state of the service account, seen from the owning binding.
@@ -31,60 +32,64 @@ pub enum AccountState {
     Missing,
     /// It is being deleted.
     Terminating,
-    /// It carries what the binding wants, by our hand; with EKS Pod Identity that is nothing.
+    /// The operator owns exactly the annotations that the binding declares. EKS Pod Identity needs
+    /// none, so with it this state always holds, unless the service account is missing or being
+    /// deleted.
     InForce,
-    /// It has to be written.
+    /// The operator has to write it.
     Outdated {
-        /// Whether another manager's value is taken over.
+        /// Whether the write takes an annotation over from another field manager.
         force: bool,
-        /// Set if this restores what we had written before: what happened to it, and by whom.
+        /// Set if the write restores an annotation that the operator wrote before: what changed,
+        /// and who changed it.
         drift: Option<String>,
     },
-    /// It was written for a later declaration of the binding than the one that is seen: nothing is
-    /// written until that is seen too.
+    /// Its annotations were written for a later generation of the binding than the observed one.
+    /// The operator writes nothing until it observes that generation.
     Ahead,
-    /// Another manager owns an annotation with another value.
+    /// Another field manager owns an annotation and has set a different value.
     Conflict(ForeignOwner),
-    /// What we wrote was changed on its way, by a mutating admission policy or webhook.
+    /// A mutating admission policy or webhook changed what the operator wrote.
     Rewritten {
         /// Annotation key.
         key: String,
-        /// Its value now; `None` if it was left out.
+        /// Its value now; `None` if admission removed it.
         value: Option<String>,
-        /// When it is tried again.
+        /// When the operator tries again.
         retry_at: Timestamp,
     },
-    /// Another manager keeps changing or removing an annotation of ours; nothing is written before
-    /// `retry_at`.
+    /// Another field manager keeps changing or removing an annotation of the operator. The operator
+    /// writes nothing before `retry_at`.
     Contested {
-        /// What it did this time, and who it is, where that is known.
+        /// What the other manager did this time, and its name if known.
         drift: String,
-        /// For how long nobody must have touched it before it is tried again.
+        /// How long the other manager has to be silent before the operator tries again.
         silence: SignedDuration,
-        /// When it is tried again, provided the other has been silent until then.
+        /// When the operator tries again, if the other manager stays silent until then.
         retry_at: Timestamp,
     },
 }
 
-/// What is known of the service account.
+/// What the operator knows about the service account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// What has to happen.
+    /// The state, which decides what the operator writes.
     pub state: AccountState,
-    /// Whether it names a role, whoever wrote that: then pods are injected already.
+    /// Whether it names a role, no matter who wrote it. If so, the webhook already injects new
+    /// pods.
     pub is_annotated: bool,
-    /// The role on it by our hand.
+    /// The role in the annotation, if the operator owns the annotation.
     pub role_in_force: Option<String>,
     /// When the role in force was written.
     pub annotated_at: Option<Timestamp>,
-    /// When we last wrote an annotation.
+    /// When the operator last wrote an annotation.
     pub written_at: Option<Timestamp>,
     /// Other field managers that own the role annotation, by name.
     pub co_owners: Vec<String>,
-    /// For whom our annotations were written.
+    /// The binding and the identity that the operator's annotations were written for.
     pub provenance: Option<Provenance>,
-    /// Whether annotations of ours are there that the desired identity does not need: those from before it came by EKS
-    /// Pod Identity.
+    /// Whether the operator still owns annotations that the desired identity does not need:
+    /// leftovers of IRSA, from before the move to EKS Pod Identity.
     pub has_leftovers: bool,
 }
 
@@ -128,7 +133,7 @@ impl Account {
         }
     }
 
-    /// When to look again without any event.
+    /// When to reconcile again without an event.
     pub fn check_at(&self) -> Option<Timestamp> {
         match &self.state {
             AccountState::Contested { retry_at, .. } | AccountState::Rewritten { retry_at, .. } => Some(*retry_at),
@@ -137,7 +142,7 @@ impl Account {
     }
 }
 
-/// The managers beside us that own the role annotation.
+/// Other field managers that own the role annotation.
 fn co_owners(account: &ServiceAccount, settings: &Settings) -> Vec<String> {
     let owners = field_owners(&account.metadata, &settings.annotation(IdentityAnnotation::RoleArn), false)
         .map(|owner| owner.manager);
@@ -145,14 +150,14 @@ fn co_owners(account: &ServiceAccount, settings: &Settings) -> Vec<String> {
     others.into_iter().collect()
 }
 
-/// The role on the service account if we own the annotation.
+/// The role on the service account, if the operator owns the annotation.
 pub fn role_by_our_hand(account: &ServiceAccount, settings: &Settings) -> Option<String> {
     let key = settings.annotation(IdentityAnnotation::RoleArn);
     let ours = field_owners(&account.metadata, &key, false).any(|owner| owner.manager == names::FIELD_MANAGER);
     value(account, &key).filter(|_| ours).map(str::to_owned)
 }
 
-/// The annotations of the service account that we own, with our entry.
+/// The annotations of the service account that the operator owns, each with its field owner.
 pub fn owned_keys<'a>(
     account: &'a ServiceAccount,
     settings: &Settings,
@@ -164,12 +169,12 @@ pub fn owned_keys<'a>(
     })
 }
 
-/// The audience on the service account if it is somebody else's alone. It may be empty, which the
-/// webhook takes literally.
+/// The audience on the service account, if the operator does not own the annotation. It may be
+/// empty; the webhook then uses the empty audience as it is.
 pub fn foreign_audience(account: &ServiceAccount, settings: &Settings) -> Option<String> {
     let key = settings.annotation(IdentityAnnotation::Audience);
     let ours = owned_keys(account, settings).any(|(owned, _)| owned == key);
-    // An empty one is never ours.
+    // The operator never writes an empty audience.
     value(account, &key).filter(|audience| !ours || audience.is_empty()).map(str::to_owned)
 }
 
@@ -178,7 +183,8 @@ pub(crate) fn role_on<'a>(account: &'a ServiceAccount, settings: &Settings) -> O
     value(account, &settings.key("role-arn"))
 }
 
-/// The audience on the service account, whoever wrote it. AWS takes no token of an empty one.
+/// The audience on the service account, whoever wrote it. AWS accepts no token with an empty
+/// audience, so an empty one counts as none.
 pub(crate) fn audience_on<'a>(account: &'a ServiceAccount, settings: &Settings) -> Option<&'a str> {
     value(account, &settings.key("audience")).filter(|audience| !audience.is_empty())
 }
@@ -215,9 +221,10 @@ fn state(
         if let Some(rewritten) = rewritten(account, key, arrived && foreign.is_none(), now) {
             return rewritten;
         }
-        // What we owned alone and somebody else has removed or taken was ours: that is drift, and
-        // we take it back. What we owned together with somebody who has changed it is a conflict.
-        // One who takes over goes on alone from the value that both had.
+        // An annotation that the operator owned alone and that another manager removed or changed
+        // is drift, and the operator restores it. A change by a co-owner is a conflict. Under
+        // `TakeOver` such a change is drift too: the operator continues as the sole owner of the
+        // value that both had.
         let policy = binding.spec.on_conflict;
         let shared = policy != ConflictPolicy::TakeOver
             && foreign.as_ref().is_some_and(|foreign| was_co_owner(binding, &foreign.manager));
@@ -242,7 +249,8 @@ fn state(
     if complete && owned == desired_keys { AccountState::InForce } else { AccountState::Outdated { force, drift } }
 }
 
-/// What admission has made of the value that we wrote, as long as it is not to be written again.
+/// The state while the operator waits to rewrite a value that admission changed; `None` if it need
+/// not wait.
 fn rewritten(account: &ServiceAccount, key: &str, arrived: bool, now: Timestamp) -> Option<AccountState> {
     let ours = field_owners(&account.metadata, key, false).find(|owner| owner.manager == names::FIELD_MANAGER)?;
     let retry_at = ours.time.filter(|_| arrived)? + REWRITTEN_RETRY;
@@ -250,15 +258,15 @@ fn rewritten(account: &ServiceAccount, key: &str, arrived: bool, now: Timestamp)
     (retry_at > now).then_some(AccountState::Rewritten { key, value, retry_at })
 }
 
-/// Whether the status says that the manager owned the role annotation as well.
+/// Whether the status lists the manager as a co-owner of the role annotation.
 fn was_co_owner(binding: &PodIdentityBinding, manager: &str) -> bool {
     let account = binding.status.as_ref().and_then(|status| status.service_account.as_ref());
     account.is_some_and(|account| account.co_owners.iter().any(|owner| owner == manager))
 }
 
-/// Whether the status says that we had written the key to this very service account before. The
-/// role always is written; of the others it is known once this generation of the spec has been in
-/// force.
+/// Whether the status shows that the operator wrote the key to this same service account (same UID)
+/// before. A recorded role is enough for the role annotation. For the other annotations, this
+/// generation of the spec must have been in force.
 fn was_ours(account: &ServiceAccount, binding: &PodIdentityBinding, is_role: bool) -> bool {
     let Some(status) = &binding.status else { return false };
     let seen = status.service_account.as_ref();
@@ -271,8 +279,8 @@ pub(crate) fn knows_in_force(binding: &PodIdentityBinding) -> bool {
     known_in_force(binding).is_some()
 }
 
-/// The condition that says that this generation of the spec is or was in force on the service
-/// account, if it was.
+/// The condition that shows that this generation of the spec is or was in force on the service
+/// account.
 fn known_in_force(binding: &PodIdentityBinding) -> Option<&Condition> {
     let in_force = |it: &&Condition| {
         it.type_ == condition::SERVICE_ACCOUNT_ANNOTATED
@@ -290,9 +298,9 @@ fn described(key: &str, foreign: Option<&ForeignOwner>) -> String {
     }
 }
 
-/// Whether the role stands there by a later write of ours than the status knows of. Where nothing
-/// else has changed only a restoration makes us write: one that was not told, because the operator
-/// ended before or the answer was lost.
+/// Whether the operator wrote the role later than the status records. If nothing else has changed,
+/// such a write can only be a restoration. The status does not report it because the operator
+/// stopped before, or because the response was lost.
 pub(crate) fn has_unreported_restoration(account: &Account, binding: &PodIdentityBinding) -> bool {
     let Some(known) = binding.status.as_ref().and_then(|status| status.service_account.as_ref()) else { return false };
     let Some(in_force) = known_in_force(binding) else { return false };
@@ -302,21 +310,21 @@ pub(crate) fn has_unreported_restoration(account: &Account, binding: &PodIdentit
     if in_force.status != "True" {
         return true; // That it was missing was told, and nothing of how it came back.
     }
-    // Where another owner of the same value gives it up it is ours since earlier than that was
-    // known.
+    // If another owner of the same value gives it up, `annotated_at` moves to the operator's own
+    // write. That write is older than the condition, so it is no restoration.
     let since = known.annotated_at.as_ref().map(|time| time.0).max(Some(in_force.last_transition_time.0));
     account.annotated_at.map(whole_seconds) > since
 }
 
-/// When the role that is there was written, whoever did it. Of several owners of the same value the
-/// first one made it so.
+/// When the role on the service account was written, whoever wrote it. If several managers own the
+/// same value, the first one set it.
 pub fn annotated_at(account: &ServiceAccount, settings: &Settings) -> Option<Timestamp> {
     field_owners(&account.metadata, &settings.annotation(IdentityAnnotation::RoleArn), false)
         .filter_map(|owner| owner.time)
         .min()
 }
 
-/// The manager that keeps one of these roles on the service account, where it is not us.
+/// The field manager other than the operator that keeps one of these roles on the service account.
 pub(crate) fn kept_by(account: &ServiceAccount, settings: &Settings, roles: &BTreeSet<&str>) -> Option<String> {
     let key = settings.annotation(IdentityAnnotation::RoleArn);
     value(account, &key).filter(|role| roles.contains(role))?;

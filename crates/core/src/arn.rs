@@ -28,7 +28,8 @@ pub struct ArnError {
 }
 
 impl ArnError {
-    /// What to do, in a few words, for example `put the whole ARN there: arn:aws:iam::ACCOUNT:role/my-role`.
+    /// What to do, in a few words, for example
+    /// `write the whole ARN: arn:aws:iam::ACCOUNT:role/my-role`.
     pub fn advice(&self) -> String {
         self.fault.advice(&self.text)
     }

@@ -30,12 +30,12 @@ use crate::windows::Pace;
 
 use counted_pods::{OwnedPods, PodsByOwner};
 
-/// What a snapshot means.
+/// The verdicts on everything in a snapshot.
 #[derive(Clone, Debug)]
 pub struct Assessment {
     /// The case of the binding that owns the service account, if there is one.
     pub owner: Option<Case>,
-    /// Bindings that wait for the owner to go.
+    /// Bindings that wait until the owner is gone.
     pub waiting: Vec<Arc<PodIdentityBinding>>,
     /// Bindings that are being deleted.
     pub deleting: Vec<Deletion>,
@@ -46,8 +46,8 @@ pub struct Assessment {
 pub struct Deletion {
     /// The binding.
     pub binding: Arc<PodIdentityBinding>,
-    /// What is left to be taken from pods; `None` unless its policy is `Revoke` and it is not
-    /// suspended.
+    /// What the operator still has to revoke from pods. `None` unless the deletion policy is
+    /// `Revoke` and the binding is not suspended.
     pub revocation: Option<Revocation>,
 }
 
@@ -58,50 +58,54 @@ impl Deletion {
     }
 }
 
-/// Everything judged for the owning binding.
+/// All verdicts for the owning binding.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// The binding.
     pub binding: Arc<PodIdentityBinding>,
-    /// Why the stored spec cannot be acted on, if so.
+    /// Why the operator cannot act on the stored spec, if it cannot.
     pub invalid: Option<InvalidSpec>,
-    /// What it wants; during and after a rollback, what was verified before.
+    /// What pods are expected to have: the declared identity, or during and after a rollback the
+    /// identity that was verified before.
     pub expected: Expectation,
     /// Whether the namespace grants the wanted role.
     pub grant: Grant,
-    /// The rollback that is in force for this generation, or that has become due and is to be
-    /// recorded first.
+    /// The rollback of this generation: in force, or due and not yet recorded.
     pub rollback: Option<Rollback>,
     /// The service account.
     pub account: Account,
-    /// Whether AWS is asked before the service account is annotated, and what it has answered.
+    /// Whether the operator asks AWS before it annotates the service account, and what AWS
+    /// answered.
     pub preflight: Preflight,
     /// Workloads, by kind and name.
     pub workloads: Vec<WorkloadVerdict>,
-    /// Live pods of no workload that can be restarted, by controller (`None`: bare pods).
+    /// Live pods that belong to no workload the operator can restart, by controller (`None`: bare
+    /// pods).
     pub unmanaged: BTreeMap<Option<ControllerRef>, Vec<JudgedPod>>,
-    /// What stands on service account, templates and namespace without the effect that is meant.
+    /// Slips: settings on the service account, templates and namespace that lack the intended
+    /// effect.
     pub slips: Vec<Finding>,
-    /// When the newest of the pods was created that have the identity by injection.
+    /// When the newest pod that got the identity by injection was created.
     pub injected_at: Option<Timestamp>,
-    /// What holds restarts back, whatever workload they are of. Nothing in a rollback: what failed is undone at once.
+    /// What holds back the restarts of all workloads. Nothing does in a rollback, so that a failed
+    /// role is undone at once.
     pub pace: Pace,
     /// How injection is configured.
     pub settings: Settings,
 }
 
-/// The return from a role that failed to the one before.
+/// The return from a failed role to the previous one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rollback {
-    /// Has become due: it takes effect once the status has recorded it, so that a crash cannot lose
-    /// it.
+    /// The rollback is due. It takes effect once the status has recorded it, so that a crash cannot
+    /// lose it.
     Due(RollbackStatus),
-    /// Is recorded: what is wanted is the role before.
+    /// The status has recorded the rollback. The previous role is the wanted one.
     InForce(RollbackStatus),
 }
 
 impl Rollback {
-    /// What the status records of it.
+    /// What the status records about the rollback.
     pub fn recorded(&self) -> &RollbackStatus {
         match self {
             Self::Due(rollback) | Self::InForce(rollback) => rollback,
@@ -125,8 +129,9 @@ impl Assessment {
         self.owner.as_ref().map(|case| &case.binding)
     }
 
-    /// Whether a binding takes over what one that is being deleted leaves on the service account: a
-    /// suspended one when it is resumed, and nothing is written until then.
+    /// Whether another binding takes over the annotations that a binding leaves on the service
+    /// account when it is deleted. A suspended binding takes over when it is resumed; nothing is
+    /// written until then.
     pub fn is_handed_over(&self) -> bool {
         self.owner.as_ref().is_some_and(Case::is_permitted)
     }
@@ -219,17 +224,18 @@ impl Case {
         }
     }
 
-    /// The workload whose next pods the API server would refuse once the service account is
-    /// annotated, while they are taken as it is now. Annotating would break it.
+    /// A workload that breaks if the operator annotates the service account: the API server accepts
+    /// its pods now, but would refuse its next pods.
     pub fn broken_by_annotating(&self) -> Option<&WorkloadVerdict> {
         let changes = matches!(self.account.state, AccountState::Outdated { .. } | AccountState::Missing);
-        // With a role on the account its pods are refused already.
+        // If the account already names a role, the API server already refuses these pods.
         let breaks = changes && !self.account.is_annotated;
         self.workloads.iter().find(|verdict| breaks && verdict.refusal.is_some())
     }
 
-    /// Whether the annotations from before the identity came by EKS Pod Identity are to be given up: once everything has the
-    /// credentials of the association. Until then new pods without these have the role by the annotation.
+    /// Whether the operator gives up the annotations that are left from IRSA after a move to EKS
+    /// Pod Identity. It does so once all pods have the credentials of the association. Until then,
+    /// a new pod without these credentials gets the role by annotation.
     pub fn gives_up_annotations(&self) -> bool {
         let counted = || self.workloads.iter().filter(|verdict| verdict.phase != Phase::Excluded);
         let others = || self.unmanaged.values().flatten();
@@ -241,13 +247,13 @@ impl Case {
             && pods().all(|judged| judged.verdict.is_verified())
     }
 
-    /// Whether the role is known from the association that gives it to pods.
+    /// Whether the wanted role comes from a `roleRef` to the association that gives it to pods.
     pub fn names_association(&self) -> bool {
         let reference = self.binding.spec.role_ref.as_ref();
         reference.and_then(RoleObjectKind::of) == Some(RoleObjectKind::AckAssociation) && self.rollback.is_none()
     }
 
-    /// Whether what is wanted is on the service account by our hand.
+    /// Whether the service account carries the wanted identity.
     pub fn is_in_force(&self) -> bool {
         self.account.state == AccountState::InForce
     }
@@ -262,13 +268,13 @@ impl Case {
         self.is_permitted() && !self.binding.spec.suspend
     }
 
-    /// Whether no role is known, declared or in force: then there is nothing to judge pods by.
+    /// Whether no role is known, neither declared nor in force. Pods cannot be judged without one.
     pub fn knows_no_role(&self) -> bool {
         self.binding.spec.unresolved.is_some() && self.expected.identity.role_arn.is_empty()
     }
 
-    /// Whether the status has to record first which role is declared: where the spec does not have its ARN, admission
-    /// policies read it there.
+    /// Whether the status has to record the declared role first. If the spec does not contain the
+    /// ARN, admission policies read it from the status.
     pub fn records_role_first(&self) -> bool {
         let declared = &self.binding.spec.role_arn;
         let recorded = self.binding.status.as_ref().and_then(|status| status.declared_role_arn.as_ref());
@@ -289,8 +295,8 @@ impl Case {
     }
 }
 
-/// The rollback that the status has recorded for the present declaration. Another role of the same generation, because
-/// what `roleRef` refers to has changed, is another declaration.
+/// The rollback that the status records for the current declaration. If the object behind `roleRef`
+/// changes its role, the declaration is a new one, although the generation stays the same.
 fn recorded_rollback(binding: &PodIdentityBinding) -> Option<RollbackStatus> {
     let recorded = binding.status.as_ref()?.rollback.clone()?;
     let same_role =
@@ -298,7 +304,7 @@ fn recorded_rollback(binding: &PodIdentityBinding) -> Option<RollbackStatus> {
     (Some(recorded.generation) == binding.metadata.generation && same_role).then_some(recorded)
 }
 
-/// The identity that was proven last.
+/// The identity that was verified last.
 pub(crate) fn last_verified(binding: &PodIdentityBinding) -> Option<DesiredIdentity> {
     let status = binding.status.as_ref()?;
     Some(status.last_verified_identity.clone()?.into())
@@ -315,7 +321,8 @@ fn declared_or_rolled_back(binding: &PodIdentityBinding, rollback: Option<&Rollb
     DesiredIdentity { role_arn: rollback.to.clone(), ..last_verified(binding).unwrap_or(declared) }
 }
 
-/// A role that does not work is rolled back. That nothing injects it says nothing about the role.
+/// The rollback that is due because the new role does not work. Missed injection is no reason for a
+/// rollback: it says nothing about the role.
 fn due_rollback(case: &Case) -> Option<RollbackStatus> {
     let binding = &case.binding;
     if binding.spec.rollout.on_failure != FailurePolicy::Rollback || binding.spec.suspend {
@@ -323,7 +330,8 @@ fn due_rollback(case: &Case) -> Option<RollbackStatus> {
     }
     let is_of_role = |it: &&WorkloadVerdict| matches!(it.phase, Phase::Failed { cause: Cause::NotUp, .. });
     let failed = case.workloads.iter().find(is_of_role)?;
-    // What EKS gives to pods is not the operator's to give or to take.
+    // A rollback never changes the mechanism: the operator does not control what EKS Pod Identity
+    // gives to pods.
     let same_mechanism = |before: &DesiredIdentity| before.mechanism == case.expected.identity.mechanism;
     let before = last_verified(binding).filter(same_mechanism)?;
     (before.hash() != case.expected.identity.hash()).then(|| RollbackStatus {

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use podidentity_api::PodIdentityBinding;
 
-/// The bindings of one service account, sorted out.
+/// The bindings of one service account, sorted by their claim to it.
 #[derive(Clone, Debug, Default)]
 pub struct Claim {
     /// The oldest binding that is not being deleted: by creation time, then name.
     pub owner: Option<Arc<PodIdentityBinding>>,
-    /// The others that are not being deleted; they wait for the owner to go.
+    /// The other bindings that are not being deleted. They wait until the owner is gone.
     pub waiting: Vec<Arc<PodIdentityBinding>>,
-    /// Those that are being deleted.
+    /// The bindings that are being deleted.
     pub deleting: Vec<Arc<PodIdentityBinding>>,
 }
 
 impl Claim {
-    /// Sorts the bindings out.
+    /// Separates the bindings that are being deleted, and finds the owner among the others.
     pub fn of(bindings: &[Arc<PodIdentityBinding>]) -> Self {
         let (deleting, mut claiming): (Vec<_>, Vec<_>) =
             bindings.iter().cloned().partition(|binding| binding.metadata.deletion_timestamp.is_some());

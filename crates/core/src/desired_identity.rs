@@ -12,19 +12,19 @@ use crate::settings::{IdentityAnnotation, Settings};
 pub struct DesiredIdentity {
     /// ARN of the role.
     pub role_arn: String,
-    /// How pods get it. With EKS Pod Identity the other fields are `None`.
+    /// How pods get the role. With EKS Pod Identity the fields below are `None`.
     pub mechanism: Mechanism,
-    /// Audience of the token; `None`: not declared, that of the service account or the webhook's
-    /// default is expected.
+    /// Audience of the token. `None` if not declared: the audience on the service account, or else
+    /// the webhook's default, is expected.
     pub audience: Option<String>,
-    /// Lifetime of the token in seconds; `None`: not declared, any will do.
+    /// Lifetime of the token in seconds. `None` if not declared: any lifetime is accepted.
     pub token_expiration: Option<i64>,
-    /// Regional STS endpoint; `None`: not declared, any will do.
+    /// Whether SDKs use the regional STS endpoint. `None` if not declared: either is accepted.
     pub sts_regional_endpoints: Option<bool>,
 }
 
 impl From<VerifiedIdentity> for DesiredIdentity {
-    /// What the status remembers of an identity.
+    /// The identity that the status records.
     fn from(identity: VerifiedIdentity) -> Self {
         Self {
             role_arn: identity.role_arn,
@@ -49,7 +49,7 @@ impl From<DesiredIdentity> for VerifiedIdentity {
 }
 
 impl DesiredIdentity {
-    /// What the spec declares.
+    /// The identity that the spec declares.
     pub fn of(spec: &PodIdentityBindingSpec) -> Self {
         if spec.mechanism == Mechanism::PodIdentity {
             return Self::of_association(&spec.role_arn);
@@ -63,7 +63,7 @@ impl DesiredIdentity {
         }
     }
 
-    /// The role of an association of EKS Pod Identity.
+    /// The identity that an association of EKS Pod Identity gives.
     pub fn of_association(role_arn: &str) -> Self {
         Self {
             role_arn: role_arn.to_owned(),
@@ -74,12 +74,13 @@ impl DesiredIdentity {
         }
     }
 
-    /// Whether pods get it by EKS Pod Identity.
+    /// Whether pods get the role by EKS Pod Identity.
     pub fn is_of_association(&self) -> bool {
         self.mechanism == Mechanism::PodIdentity
     }
 
-    /// What differs from the other identity, in words: the role, or whatever else.
+    /// What differs from the other identity, in words: the role if it differs, otherwise the other
+    /// fields.
     pub fn differences_from(&self, other: &Self) -> String {
         if self.role_arn != other.role_arn {
             return self.role_arn.clone();
@@ -96,14 +97,14 @@ impl DesiredIdentity {
         different.map(|(name, own, _)| format!("{name} {}", or_default(own))).collect::<Vec<_>>().join(" and ")
     }
 
-    /// The annotations of the service account that declare the identity: one for each field that is
-    /// set. None with EKS Pod Identity.
+    /// The annotations of the service account that declare the identity, one for each declared
+    /// field. EKS Pod Identity needs none.
     pub fn annotations(&self, settings: &Settings) -> BTreeMap<String, String> {
         let declared = |annotation| Some((settings.annotation(annotation), self.value(annotation)?));
         IdentityAnnotation::ALL.into_iter().filter_map(declared).collect()
     }
 
-    /// The value that the annotation declares; `None`: it is not declared.
+    /// The declared value of the annotation; `None` if it is not declared.
     fn value(&self, annotation: IdentityAnnotation) -> Option<String> {
         if self.is_of_association() {
             return None;
@@ -117,7 +118,8 @@ impl DesiredIdentity {
     }
 
     /// A short hash of the identity for the pod template: the same identity always gives the same
-    /// hash. With EKS Pod Identity it does not name the role: pods get another one without a restart.
+    /// hash. With EKS Pod Identity the hash ignores the role, because pods get a new role without a
+    /// restart.
     pub fn hash(&self) -> String {
         if self.is_of_association() {
             return short_hash(self.mechanism.as_str());
@@ -128,7 +130,7 @@ impl DesiredIdentity {
     }
 }
 
-/// Ten hexadecimal digits of a text's SHA-256.
+/// The first ten hexadecimal digits of the text's SHA-256.
 pub(crate) fn short_hash(text: &str) -> String {
     let digest = Sha256::digest(text);
     digest.iter().take(5).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))

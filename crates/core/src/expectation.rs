@@ -7,27 +7,26 @@ use crate::injection::{AGENT_AUDIENCE, AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI
 use crate::objects::Map;
 use crate::settings::{IdentityAnnotation, Settings};
 
-/// What pods are expected to have: the desired identity, and since when and with what else the
-/// service account offers it.
+/// What pods are expected to have: the desired identity, since when the service account offers it,
+/// and what else the service account sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expectation {
     /// The desired identity.
     pub identity: DesiredIdentity,
-    /// The audience that somebody else has annotated the service account with, where none is
-    /// declared.
+    /// The audience that another manager set on the service account, if the binding declares none.
     pub foreign_audience: Option<String>,
-    /// When the annotations in force were written; `None`: they are not in force, or it is not
-    /// known.
+    /// When the annotations in force were written. `None` if they are not in force, or if the time
+    /// is unknown.
     pub annotated_at: Option<Timestamp>,
-    /// Roles that the binding had before, as far as the status knows.
+    /// Earlier roles of the binding, as far as the status records them.
     pub earlier_roles: Vec<String>,
-    /// Whether pods were proven to get the role by EKS Pod Identity before, and are to get it by IRSA now: then the
-    /// association is taken for deleted.
+    /// Whether the binding moved to IRSA after pods were verified with EKS Pod Identity. The
+    /// operator then assumes that the association is deleted.
     pub left_association: bool,
 }
 
 impl From<DesiredIdentity> for Expectation {
-    /// The identity alone: not annotated yet, nothing beside it, nothing before it.
+    /// The identity alone: not annotated yet, no foreign audience, no earlier roles.
     fn from(identity: DesiredIdentity) -> Self {
         Self {
             identity,
@@ -40,8 +39,9 @@ impl From<DesiredIdentity> for Expectation {
 }
 
 impl Expectation {
-    /// The audience that a token has to have. An empty annotation of somebody else asks for a token
-    /// for the API server, which AWS never takes: nobody expects it, though the webhook gives it.
+    /// The audience that a token has to have. An empty audience annotation of another manager makes
+    /// the webhook request a token for the API server. AWS never accepts that token, so the
+    /// operator does not expect its audience.
     pub fn effective_audience<'a>(&'a self, settings: &'a Settings) -> &'a str {
         if self.identity.is_of_association() {
             return AGENT_AUDIENCE;
@@ -50,8 +50,8 @@ impl Expectation {
         self.identity.audience.as_deref().or(foreign).unwrap_or(&settings.audience)
     }
 
-    /// The annotations that new pods find on the service account: ours, and what others set beside
-    /// them.
+    /// The annotations that the webhook finds on the service account of a new pod: those that the
+    /// identity declares, and the audience that another manager set.
     pub fn offered(&self, settings: &Settings) -> Map {
         let mut annotations = self.identity.annotations(settings);
         if let Some(audience) = &self.foreign_audience {
@@ -60,7 +60,8 @@ impl Expectation {
         annotations.into_iter().collect()
     }
 
-    /// What new pods are injected by, where the service account has these annotations.
+    /// The source from which the webhook injects new pods, if the service account has these
+    /// annotations.
     pub fn given<'a>(&self, annotations: &'a Map) -> Given<'a> {
         if self.identity.is_of_association() {
             Given::Association(annotations)
@@ -69,7 +70,8 @@ impl Expectation {
         }
     }
 
-    /// The two variables by which SDKs find the role: of the second one the value is the token's file.
+    /// The two variables by which SDKs find the role. The value of the second is the path of the
+    /// token file.
     pub fn variables(&self) -> [&'static str; 2] {
         if self.identity.is_of_association() {
             [CREDENTIALS_URI, AUTHORIZATION_TOKEN_FILE]

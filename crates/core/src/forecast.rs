@@ -1,5 +1,5 @@
-//! All that the operator will do about an identity, not only its next step: for telling before it
-//! is done.
+//! Everything that the operator will do for an identity, not only its next step, so that it can be
+//! shown in advance.
 //!
 //! ```text
 //! Snapshot ──► what is annotated ──► the snapshot after that ──► verdict of each workload ──► who restarts, in which turn
@@ -29,14 +29,14 @@ use crate::windows::Opening;
 pub struct Forecast {
     /// What changes on the service account, by key.
     pub annotations: Vec<AnnotationChange>,
-    /// Why nothing at all is written, with the reason of the condition `Ready`.
+    /// Why the operator writes nothing at all, with the reason of the `Ready` condition.
     pub blocked: Option<(Reason, String)>,
-    /// Every workload, in the order in which they are looked at.
+    /// Every workload, in the order in which the operator looks at them.
     pub workloads: Vec<WorkloadForecast>,
-    /// Whether pods are to have the credentials of an association of EKS Pod Identity: then annotations are given up last, once
-    /// they have them.
+    /// Whether pods are to get credentials from an association of EKS Pod Identity. If so, the
+    /// operator gives up the annotations last, once all pods have these credentials.
     pub waits_for_association: bool,
-    /// The least time between two of the restarts, as the binding declares it.
+    /// Minimum time between two restarts, as the binding declares it.
     pub interval: Option<String>,
     /// How many live pods belong to no workload that the operator restarts.
     pub unmanaged_pods: usize,
@@ -47,22 +47,22 @@ pub struct Forecast {
 pub struct AnnotationChange {
     /// Key.
     pub key: String,
-    /// The value now.
+    /// The value before the change.
     pub from: Option<String>,
-    /// The value then.
+    /// The value after the change; `None` if the annotation is removed.
     pub to: Option<String>,
 }
 
-/// What becomes of a workload.
+/// The forecast for one workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadForecast {
     /// Kind and name.
     pub workload: WorkloadId,
     /// Live pods.
     pub pods: usize,
-    /// Those that lack the identity.
+    /// Live pods that lack the identity.
     pub lacking: usize,
-    /// What happens to it.
+    /// What happens to the workload.
     pub fate: Fate,
     /// Why the API server would refuse its next pods, once the service account is annotated.
     pub refused: Option<String>,
@@ -71,31 +71,32 @@ pub struct WorkloadForecast {
 /// What happens to a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is restarted.
+    /// The operator restarts it.
     Restart {
-        /// In which turn, from 1; the workloads of one turn are restarted together.
+        /// The turn, from 1. The operator restarts the workloads of one turn together.
         turn: usize,
-        /// Whether it goes first and alone, to prove that the identity arrives.
+        /// Whether it is the canary, which restarts first and alone to prove that the identity
+        /// arrives.
         canary: bool,
-        /// What has to happen first, if something has to.
+        /// What has to happen before the restart, if anything.
         after: Option<After>,
     },
-    /// It is being restarted already.
+    /// Its restart is already in progress.
     Restarting,
-    /// Its pods lack the identity, but it is not restarted: why.
+    /// Its pods lack the identity, but the operator does not restart it; the text says why.
     LeftAlone(String),
-    /// It needs no restart: why.
+    /// It needs no restart; the text says why.
     Untouched(&'static str),
 }
 
 /// What has to happen before a workload is restarted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum After {
-    /// Somebody resumes the binding.
+    /// A person resumes the binding.
     Resumed,
-    /// Somebody releases the restarts.
+    /// A person releases the restarts.
     Released,
-    /// A rollout of its own has finished.
+    /// The workload's own rollout finishes.
     OwnRollout,
     /// A restart window opens.
     Window(Opening),
@@ -114,7 +115,7 @@ impl fmt::Display for After {
 }
 
 impl Forecast {
-    /// The forecast for the binding that owns the service account; nothing without one.
+    /// The forecast for the binding that owns the service account; empty if there is none.
     pub fn of(snapshot: &Snapshot) -> Self {
         let before = Assessment::of(snapshot);
         let Some(case) = &before.owner else { return Self::default() };
@@ -125,7 +126,7 @@ impl Forecast {
             unmanaged_pods: case.unmanaged.values().map(Vec::len).sum(),
             ..Self::default()
         };
-        // What is blocked may be freed: the workloads are told in any case.
+        // A person may lift the block, so the forecast covers the workloads in any case.
         if forecast.blocked.is_none() {
             forecast.annotations = changes(snapshot, case);
         }
@@ -136,12 +137,12 @@ impl Forecast {
         forecast
     }
 
-    /// The workloads that are restarted.
+    /// The workloads that the operator will restart.
     pub fn restarts(&self) -> impl Iterator<Item = &WorkloadForecast> {
         self.workloads.iter().filter(|workload| matches!(workload.fate, Fate::Restart { .. }))
     }
 
-    /// The workloads that are restarted without anybody's doing.
+    /// The workloads that the operator will restart without any action by a person.
     pub fn restarts_unasked(&self) -> impl Iterator<Item = &WorkloadForecast> {
         let blocked = self.blocked.is_some();
         self.restarts().filter(move |workload| {
@@ -150,7 +151,7 @@ impl Forecast {
         })
     }
 
-    /// Whether nothing is written unless somebody does something first.
+    /// Whether the operator writes nothing unless a person acts first.
     pub fn is_quiet(&self) -> bool {
         self.annotations.is_empty() && self.restarts_unasked().next().is_none()
     }
@@ -179,7 +180,7 @@ fn written(mut account: ServiceAccount, annotations: BTreeMap<String, String>, n
     account
 }
 
-/// Makes annotations of a service account the field manager's.
+/// Records the field manager as an owner of annotations of a service account.
 pub fn owned_by(account: &mut ServiceAccount, manager: &str, keys: impl Iterator<Item = String>, now: Timestamp) {
     let fields: serde_json::Map<_, _> = keys.map(|key| (format!("f:{key}"), json!({}))).collect();
     if fields.is_empty() {
@@ -209,8 +210,8 @@ fn changes(snapshot: &Snapshot, case: &Case) -> Vec<AnnotationChange> {
     written.chain(given_up).filter(|change| change.from != change.to).collect()
 }
 
-/// Why nothing is written: a person has to do something first, or nothing that is there can be
-/// written to.
+/// Why the operator writes nothing: a person has to act first, or the service account cannot be
+/// written in its present state.
 fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(Reason, String)> {
     let summary = summary(snapshot, case, &Outcome::default());
     let cannot = snapshot.namespace_terminating()
@@ -246,7 +247,7 @@ fn workloads(case: &Case) -> Vec<WorkloadForecast> {
     forecasts
 }
 
-/// In which turn each is restarted: the healthy ones first, and the canary alone.
+/// Gives each restart its turn: healthy workloads first, and the canary alone.
 fn give_turns(case: &Case, forecasts: &mut [WorkloadForecast]) {
     let proven = case.workloads.iter().any(WorkloadVerdict::proves_injection);
     let at_once = most_at_once(&case.binding.spec.rollout);

@@ -1,17 +1,17 @@
-//! Texts of somebody else: names, annotations, variables, messages of servers, files.
+//! Texts that others write: names, annotations, variables, messages of servers, files.
 //!
-//! Whoever may write one object chooses what these texts say, and an administrator reads them, in a terminal, a browser,
-//! a log or a file. A [`Foreign`] cannot be formatted as it is: each target has its own rendering, which is bounded and
-//! cannot be mistaken for what stands around it.
+//! Anyone who may write an object chooses its texts. An administrator reads them in a terminal, a
+//! browser, a log or a file. A [`Foreign`] cannot be formatted directly. Each target has its own
+//! rendering, which is bounded and cannot be mistaken for the text around it.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
-/// The most characters of a foreign text that are shown.
+/// Maximum number of characters that are shown of a foreign text.
 pub const LIMIT: usize = 200;
-/// The most parts of a list that are shown.
+/// Maximum number of list entries that are shown.
 const LIST_LIMIT: usize = 5;
 
-/// A text of somebody else.
+/// A text that someone else wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Foreign<'a> {
     text: &'a str,
@@ -19,45 +19,45 @@ pub struct Foreign<'a> {
 }
 
 impl<'a> Foreign<'a> {
-    /// The text, of which at most [`LIMIT`] characters are shown.
+    /// Wraps the text. A rendering shows at most [`LIMIT`] characters of it.
     pub fn new(text: &'a str) -> Self {
         Self { text, limit: LIMIT }
     }
 
-    /// The same, of which at most so many characters are shown.
+    /// The same text, but a rendering shows at most `limit` characters.
     #[must_use]
     pub fn up_to(self, limit: usize) -> Self {
         Self { limit, ..self }
     }
 
-    /// For a line that people read: of a terminal, a log, a status or an event. It stays in its line, and no character
-    /// of it does anything but stand there.
+    /// For a line that people read, in a terminal, a log, a status or an event. The text stays on
+    /// its line, and every character that is active ([`is_active`]) is escaped.
     pub fn line(self) -> impl Display + use<'a> {
         Rendered { foreign: self, escape: inert }
     }
 
-    /// For text or an attribute in quotes of an HTML or XML page.
+    /// For the text or a quoted attribute of an HTML or XML page.
     pub fn html(self) -> impl Display + use<'a> {
         Rendered { foreign: self, escape: html }
     }
 
-    /// For text of a Markdown page, also in a table.
+    /// For the text of a Markdown page, including its tables.
     pub fn markdown(self) -> impl Display + use<'a> {
         Rendered { foreign: self, escape: markdown }
     }
 
-    /// For the message of a workflow command of GitHub Actions.
+    /// For the message of a GitHub Actions workflow command.
     pub fn github_message(self) -> impl Display + use<'a> {
         Rendered { foreign: self, escape: github_message }
     }
 
-    /// For a property of a workflow command of GitHub Actions, such as `title`.
+    /// For a property of a GitHub Actions workflow command, such as `title`.
     pub fn github_property(self) -> impl Display + use<'a> {
         Rendered { foreign: self, escape: github_property }
     }
 }
 
-/// How a character is written.
+/// Writes one character, escaped for the target.
 type Escape = fn(char, &mut Formatter<'_>) -> fmt::Result;
 
 struct Rendered<'a> {
@@ -78,8 +78,8 @@ impl Display for Rendered<'_> {
     }
 }
 
-/// Whether a character does something other than stand in its line: it controls a terminal, ends a line for some reader,
-/// turns the direction of writing around, or cannot be seen.
+/// Whether a character does more than show up in its line: it controls a terminal, ends a line for
+/// some reader, reverses the writing direction, or is invisible.
 pub fn is_active(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -126,12 +126,12 @@ fn github_property(c: char, f: &mut Formatter<'_>) -> fmt::Result {
     }
 }
 
-/// The text as it stands in a line that people read: see [`Foreign::line`].
+/// The text as rendered for a line that people read; see [`Foreign::line`].
 pub fn shown(text: &str) -> String {
     Foreign::new(text).line().to_string()
 }
 
-/// The first parts, with commas.
+/// The first entries, separated by commas, and the number of the others.
 pub fn list(parts: &[String]) -> String {
     let mut text = parts.iter().take(LIST_LIMIT).map(|part| shown(part)).collect::<Vec<_>>().join(", ");
     if parts.len() > LIST_LIMIT {
@@ -180,7 +180,7 @@ mod tests {
             ];
             for rendered in all {
                 prop_assert!(!rendered.contains(is_active), "{rendered:?}");
-                // The longest escape is that of a character beyond the basic plane.
+                // A character beyond the basic plane has the longest escape.
                 prop_assert!(rendered.chars().count() <= limit * 10 + 1, "{rendered:?}");
             }
         }

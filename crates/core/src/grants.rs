@@ -1,23 +1,25 @@
-//! Which roles a namespace lets its bindings use: its annotation `podidentity.dev/allowed-role-arns`.
+//! The roles that a namespace lets its bindings use, from its annotation
+//! `podidentity.dev/allowed-role-arns`.
 //!
-//! The admission policies in `config/grants` read it in the same way; an end-to-end test compares the two.
+//! The admission policies in `config/grants` read the annotation in the same way; an end-to-end
+//! test compares the two.
 
 use podidentity_api::names;
 
 use crate::objects::Namespace;
 use crate::snapshot::Snapshot;
 
-/// The most characters of an annotation that a message has somebody copy.
+/// Maximum length of an annotation in a command that a message offers to copy, in characters.
 const LONGEST_COMMAND: usize = 2000;
 
-/// A namespace's grants: ARNs of roles, of which each may have `*`.
+/// A namespace's grants: ARNs of roles, which may contain `*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grants {
     entries: Vec<String>,
 }
 
 impl Grants {
-    /// The grants of a namespace; without the annotation there are none.
+    /// The grants of a namespace; empty without the annotation.
     pub fn of(namespace: &Namespace) -> Self {
         let annotations = namespace.metadata.annotations.as_ref();
         annotations
@@ -25,20 +27,22 @@ impl Grants {
             .map_or_else(Self::default, |text| Self::parse(text))
     }
 
-    /// Reads the annotation: entries separated by commas, white space around them left out.
+    /// Parses the annotation: entries separated by commas, without the white space around them.
     pub fn parse(text: &str) -> Self {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         Self { entries: entries.map(str::to_owned).collect() }
     }
 
-    /// Whether one of the entries grants the role. An entry `*` grants every role; elsewhere `*` stands for any
-    /// characters but colons, so it never leaves its part of the ARN (as `ArnLike` of IAM).
+    /// Whether one of the entries grants the role. The entry `*` grants every role. In other
+    /// entries `*` matches any characters except colons, so it stays within its part of the ARN, as
+    /// in IAM's `ArnLike`.
     pub fn allow(&self, role: &str) -> bool {
         self.entries.iter().any(|entry| entry == "*" || !entry.contains('\\') && matches(entry, role))
     }
 
-    /// The annotation that grants the role as well, for a command that an administrator copies. `None` if there is none: a
-    /// comma in the role's name would separate two entries, and what is there may be too long, or be more than ARNs.
+    /// The annotation with the role added, for a command that an administrator copies. `None` if
+    /// there is no safe command: a comma in the role's name would separate two entries, and the
+    /// present annotation may be too long or contain more than ARNs.
     pub fn and(&self, role: &str) -> Option<String> {
         let all: Vec<&str> = self.entries.iter().map(String::as_str).chain([role]).collect();
         let is_plain = |c: char| c.is_ascii_alphanumeric() || ":/_+=.@*-".contains(c);
@@ -47,13 +51,13 @@ impl Grants {
         (plain && text.len() <= LONGEST_COMMAND).then_some(text)
     }
 
-    /// As they are written: `a, b`.
+    /// The entries, as they are written.
     pub fn entries(&self) -> &[String] {
         &self.entries
     }
 }
 
-/// Part by part, as many parts on both sides.
+/// Compares the ARNs part by part. Both must have the same number of parts.
 fn matches(pattern: &str, role: &str) -> bool {
     pattern.split(':').count() == role.split(':').count()
         && pattern.split(':').zip(role.split(':')).all(|(pattern, part)| matches_part(pattern, part))
@@ -69,16 +73,16 @@ fn matches_part(pattern: &str, part: &str) -> bool {
     found.is_some()
 }
 
-/// What the namespace says of the role that a binding wants.
+/// Whether the namespace grants the role that a binding wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// The operator does not ask for one.
+    /// The operator does not require a grant.
     NotRequired,
-    /// It grants the role.
+    /// The namespace grants the role.
     Given,
-    /// It does not; this is what it grants.
+    /// The namespace does not grant the role. The value holds what it grants.
     Missing(Grants),
-    /// The namespace has not been seen yet.
+    /// The operator has not observed the namespace yet.
     Unknown,
 }
 
@@ -93,7 +97,7 @@ impl Grant {
         if grants.allow(role) { Self::Given } else { Self::Missing(grants) }
     }
 
-    /// Whether the role may be written.
+    /// Whether the operator may write the role.
     pub fn permits(&self) -> bool {
         matches!(self, Self::NotRequired | Self::Given)
     }
@@ -140,7 +144,7 @@ mod tests {
         let granted = Grants::parse("arn:aws:iam::111122223333:role/a");
         let both = granted.and(ROLE).unwrap();
         assert_eq!(Grants::parse(&both).entries(), ["arn:aws:iam::111122223333:role/a", ROLE]);
-        // Written down, the comma would grant the role admin.
+        // In the annotation, the comma would grant the role `admin`.
         assert_eq!(granted.and("arn:aws:iam::111122223333:role/admin,x"), None);
         assert_eq!(Grants::parse("a'; rm -rf / #").and(ROLE), None);
         assert_eq!(Grants::parse(&"a,".repeat(2000)).and(ROLE), None);

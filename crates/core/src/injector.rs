@@ -1,4 +1,4 @@
-//! What injects roles in a cluster: webhooks and admission policies, and whether they can see a pod.
+//! The webhooks and admission policies that inject roles in a cluster, and whether they see a pod.
 //!
 //! ```text
 //! MutatingWebhookConfiguration, MutatingAdmissionPolicy ──► Injector ──► of this pod: sees it, or why not
@@ -9,24 +9,24 @@ use serde_json::Value;
 
 use crate::objects::Map;
 
-/// Something that may inject.
+/// A webhook or an admission policy that may inject roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // each is a question of its own
 pub struct Injector {
     /// For example `MutatingWebhookConfiguration/pod-identity-webhook`.
     pub title: String,
-    /// Whether pods are let through without it.
+    /// Whether the API server admits pods if the injector fails (`failurePolicy: Ignore`).
     pub ignores_failure: bool,
-    /// Where it is called; `None`: it is evaluated in the API server.
+    /// How the API server calls it; `None` for a policy, which the API server evaluates itself.
     pub call: Option<Call>,
-    /// Whether something applies it: a policy without a binding does nothing.
+    /// Whether it is in force: a policy without a binding does nothing.
     pub bound: bool,
-    /// Whether it looks at pods that are created.
+    /// Whether its rules cover the creation of pods.
     sees_pods: bool,
-    /// Which pods and namespaces it looks at.
+    /// The pods and namespaces that it handles.
     objects: Selector,
     namespaces: Selector,
-    /// Whether conditions in CEL narrow it further, which are not evaluated here.
+    /// Whether CEL conditions narrow it further. They are not evaluated here.
     pub conditional: bool,
 }
 
@@ -35,21 +35,22 @@ pub struct Injector {
 pub struct Call {
     /// For example `service eks/pod-identity-webhook`, or the URL.
     pub to: String,
-    /// Whether the configuration says which authority has signed its certificate.
+    /// Whether the configuration names the certificate authority of the webhook.
     pub has_ca: bool,
 }
 
-/// What the API server lets the user see of injectors.
+/// The injectors that the API server lets the user see.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Injectors {
-    /// All that look like one.
+    /// All objects that look like an injector.
     pub found: Vec<Injector>,
-    /// Resources that the user may not list, as they are named in a role.
+    /// Resources that the user may not list, as an RBAC role names them.
     pub forbidden: Vec<String>,
 }
 
 impl Injectors {
-    /// Reads configurations of webhooks, policies and their bindings. What is no injector of roles is left out.
+    /// Reads webhook configurations, policies and policy bindings. Objects that do not inject roles
+    /// are left out.
     pub fn of<'a>(objects: impl Iterator<Item = &'a Value> + Clone) -> Self {
         let bound: Vec<&str> = objects
             .clone()
@@ -66,7 +67,8 @@ impl Injectors {
 }
 
 impl Injector {
-    /// Why it does not look at a pod of these labels, in a namespace of these; `None`: it does.
+    /// Why it does not see a pod with these labels in a namespace with these labels; `None` if it
+    /// does.
     pub fn overlooks(&self, pod: &Map, namespace: &Map) -> Option<String> {
         let title = &self.title;
         if !self.sees_pods {
@@ -82,7 +84,7 @@ impl Injector {
     }
 }
 
-/// A label selector as Kubernetes has it.
+/// A Kubernetes label selector.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Selector {
@@ -103,7 +105,7 @@ impl Selector {
         Self::deserialize(value).unwrap_or_default()
     }
 
-    /// Which part of it the labels do not satisfy.
+    /// The part of the selector that the labels do not satisfy.
     fn misses(&self, labels: &Map) -> Option<String> {
         let exact = self.match_labels.iter().flatten().find(|(key, value)| labels.get(*key) != Some(*value));
         if let Some((key, value)) = exact {
@@ -130,7 +132,8 @@ impl Requirement {
     }
 }
 
-/// The webhooks of a configuration that inject roles: known by their names, or by that of their service.
+/// The webhooks of a configuration that inject roles, recognized by the name of the configuration,
+/// the webhook or its service.
 fn webhooks(object: &Value) -> Vec<Injector> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let is_ours = |text: &str| text.contains("pod-identity") || text.contains("iam-for-pods");
@@ -161,7 +164,7 @@ fn webhooks(object: &Value) -> Vec<Injector> {
     .collect()
 }
 
-/// A policy that sets the token's variable.
+/// The policy as an injector, if it sets the token's variable.
 fn policy(object: &Value, bound: &[&str]) -> Option<Injector> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let spec = &object["spec"];
@@ -175,7 +178,8 @@ fn policy(object: &Value, bound: &[&str]) -> Option<Injector> {
         sees_pods: sees_pods(&spec["matchConstraints"]["resourceRules"]),
         objects: Selector::of(&spec["matchConstraints"]["objectSelector"]),
         namespaces: Selector::of(&spec["matchConstraints"]["namespaceSelector"]),
-        // The policy of this project has one, for the annotation of the service account.
+        // The policy of this project has a condition, but only on the annotation of the service
+        // account.
         conditional: false,
     })
 }

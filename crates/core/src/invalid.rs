@@ -1,5 +1,5 @@
-//! Specs that no API server with our definition would take: stored before the definition had this
-//! validation.
+//! Stored specs that the current CustomResourceDefinition would reject: they were stored before it
+//! had this validation.
 
 use podidentity_api::{InvalidSpec, PodIdentityBinding, SelectorOperator};
 
@@ -22,8 +22,7 @@ pub(crate) fn invalid(binding: &PodIdentityBinding) -> Option<InvalidSpec> {
         return invalid("audience", "must have 1 to 256 characters".to_owned());
     }
     let rollout = &spec.rollout;
-    // Without maxConcurrent: whatever it says, restarts go on safely, as below one it counts as
-    // one.
+    // `maxConcurrent` is not checked. Any value is safe, because a value below one counts as one.
     let numbers = [
         ("tokenExpirationSeconds", spec.token_expiration_seconds.unwrap_or(600), 600..=86_400),
         ("rollout.settleSeconds", rollout.settle_seconds.into(), 0..=3600),

@@ -1,22 +1,24 @@
-//! What the versions of Kubernetes have that the operator and its policies need.
+//! Which Kubernetes versions have what the operator and its policies need.
 
-/// The oldest minor version that the operator is made for: it has ValidatingAdmissionPolicy.
+/// The oldest minor version that the operator supports: it has ValidatingAdmissionPolicy.
 pub const OLDEST: u32 = 30;
 /// The newest minor version that the tests run on.
 pub const NEWEST: u32 = 37;
-/// Since then bindings can be listed by a field (`--field-selector spec.serviceAccountName=app`).
+/// The first minor version that lists bindings by a field
+/// (`--field-selector spec.serviceAccountName=app`).
 pub const FIELD_SELECTORS: u32 = 31;
-/// Since then a watch on which nothing happens is known to hear a bookmark about every minute: 1.30 and 1.33 may send none.
+/// The first minor version that is known to send a bookmark about every minute on an idle watch.
+/// Kubernetes 1.30 and 1.33 may send none.
 pub const BOOKMARKS_AT_REST: u32 = 37;
-/// Since then the API server can inject by `config/injection`: it has MutatingAdmissionPolicy v1.
+/// The first minor version in which `config/injection` works: it has MutatingAdmissionPolicy v1.
 pub const MUTATING_POLICIES: u32 = 36;
 
-/// The minor version of `v1.33.4-eks-abcdef`: 33.
+/// The minor version in a version string: 33 for `v1.33.4-eks-abcdef`.
 pub fn minor(version: &str) -> Option<u32> {
     version.trim_start_matches('v').split('.').nth(1)?.parse().ok()
 }
 
-/// What a cluster of this version lacks, each in a sentence that also says what to do instead.
+/// What a cluster of this version lacks, each as a sentence that also says what to do instead.
 pub fn lacks(minor: u32) -> Vec<String> {
     let table = [
         (

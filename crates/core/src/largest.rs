@@ -1,5 +1,6 @@
-//! The largest objects that an API server takes, from what a watch delivers to the status that is written: what is done
-//! for them grows no faster than they do, and what is said of them stays small. Steps are counted, not time.
+//! Tests with the largest objects that an API server accepts, from the watch event to the written
+//! status. The work grows no faster than the objects, and the status stays small. The tests count
+//! steps, not time.
 
 use std::sync::Arc;
 
@@ -16,9 +17,10 @@ use crate::snapshot::{Config, Snapshot};
 use crate::status::{Report, reports};
 use crate::steps::counted;
 
-/// An API server takes requests of 3 MiB, and stores objects of a megabyte and a half.
+/// The size of the largest object, in bytes. An API server accepts requests of 3 MiB, and stores
+/// objects of 1.5 MB.
 const LARGEST: usize = 1_500_000;
-/// The most bytes of a status.
+/// Maximum size of a status, in bytes.
 const STATUS: usize = 400_000;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/web";
@@ -36,7 +38,7 @@ fn mounts(prefix: &str, volume: &str, count: usize) -> impl Iterator<Item = Valu
     (0..count).map(move |n| json!({"name": volume, "mountPath": format!("/{prefix}{n:x}")}))
 }
 
-/// Pod specifications that are expensive to somebody, each of about so many parts.
+/// Pod specs with about `parts` parts, each expensive to judge in a different way.
 #[expect(clippy::too_many_lines, reason = "one entry for each kind of part")]
 fn specs(parts: usize) -> Vec<(&'static str, Value)> {
     let half = parts / 2;
@@ -106,7 +108,7 @@ fn pod_text(name: &str, spec: &Value, metadata: &Value) -> String {
     json!({"metadata": meta, "spec": spec, "status": {"phase": "Running"}}).to_string()
 }
 
-/// The identity with one pod, whose Deployment has the same template.
+/// A snapshot with one pod, and a Deployment whose template has the given pod spec.
 fn snapshot(pod: Pod, template: &Value) -> Snapshot {
     let config = Arc::new(Config::default());
     let now: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
@@ -135,7 +137,8 @@ fn snapshot(pod: Pod, template: &Value) -> Snapshot {
     }
 }
 
-/// Everything from the text of a watch to the statuses, and the steps that it took.
+/// Runs everything from the text of a watch event to the statuses. Returns the reports and the
+/// number of steps.
 fn told(text: &str, template: &Value) -> (Vec<Report>, u64) {
     counted(|| {
         let observed: ObservedPod = serde_json::from_str(text).unwrap();
@@ -151,7 +154,7 @@ fn size(report: &Report) -> usize {
     serde_json::to_string(&report.status).unwrap().len()
 }
 
-/// The owner of its Deployment.
+/// The metadata of a pod that belongs to the Deployment.
 fn owned() -> Value {
     json!({"ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "r", "controller": true}],
         "labels": {"app": "web", "pod-template-hash": "1"}})
@@ -167,7 +170,7 @@ fn steps_grow_no_faster_than_the_object() {
         };
         specs(parts).into_iter().map(told).collect()
     };
-    // Such as are judged, and such as are not.
+    // Objects that are judged, and objects that are not.
     for parts in [90, 800, 4_000] {
         for ((name, steps), (_, twice)) in of(parts).into_iter().zip(of(2 * parts)) {
             assert!(twice < 3 * steps + 1_000, "{name}, {parts} parts: {steps} steps, and {twice} for twice as many");
@@ -178,7 +181,8 @@ fn steps_grow_no_faster_than_the_object() {
 
 #[test]
 fn what_is_too_large_is_told_and_not_judged() {
-    // What nobody judges is no part: variables that nobody reads, and mounts that lie over no token.
+    // Parts that are not judged do not count: variables that nothing reads, and mounts over no
+    // token.
     let slimmed = ["references that", "variables that refer to a", "volumes and"];
     for (name, spec) in specs(22_000) {
         let text = pod_text("web-1-a", &spec, &owned());
@@ -191,7 +195,7 @@ fn what_is_too_large_is_told_and_not_judged() {
     }
 }
 
-/// Texts of others that have no bound of their own, at the size of a whole object.
+/// Foreign texts without a limit of their own, at the size of a whole object.
 #[test]
 fn statuses_stay_small_whatever_others_say() {
     let long = |character: &str| character.repeat(LARGEST / character.len() / 16);

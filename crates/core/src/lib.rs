@@ -5,9 +5,9 @@
 //!              └───────────────────── assess ─────────────────────────────┘
 //! ```
 //!
-//! A [`snapshot`] holds all that is known of one identity, that is, of one service account.
-//! Everything that happens is a function of it. Modules stand in the order of their imports: each
-//! uses only those before it, as `tests/floors.rs` checks.
+//! A [`snapshot`] holds everything that is known about one identity, that is, about one service
+//! account. Every decision is a function of the snapshot. The modules are listed in the order of
+//! their imports: each uses only those before it, as `tests/floors.rs` checks.
 
 pub mod kubernetes;
 pub mod likeness;

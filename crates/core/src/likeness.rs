@@ -1,8 +1,8 @@
-//! Names that were meant.
+//! Suggestions for misspelt names.
 
-/// Less alike is not meant.
+/// Minimum likeness of a suggestion.
 const ALIKE: f64 = 0.75;
-/// So many are offered.
+/// Maximum number of suggestions.
 const MOST: usize = 3;
 
 /// How alike two texts are, from 0 to 1.
@@ -10,7 +10,7 @@ pub fn likeness(one: &str, other: &str) -> f64 {
     strsim::jaro_winkler(one, other)
 }
 
-/// The known names that are like this one, the most alike first; a few at most.
+/// The known names that are like this one, the most alike first; at most a few.
 pub fn alike<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut alike: Vec<(f64, &str)> = known
         .map(|other| (likeness(name, other), other))
@@ -21,8 +21,8 @@ pub fn alike<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Vec<&'a st
     alike.into_iter().take(MOST).map(|(_, name)| name).collect()
 }
 
-/// Whether two names are the same but for a slip: case, separators, or a letter or two. Names that are numbered are
-/// different names.
+/// Whether two names differ only by a slip: case, separators, or one or two letters. Names with
+/// different digits are different names.
 pub fn is_slip(one: &str, other: &str) -> bool {
     let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     if digits(one) != digits(other) {
@@ -34,7 +34,7 @@ pub fn is_slip(one: &str, other: &str) -> bool {
     one == other || strsim::osa_distance(&one, &other) <= allowed && one.chars().count() > 3
 }
 
-/// The known word that is nearest, if one is near.
+/// The known word that is nearest to this one, if it is near enough.
 pub(crate) fn closest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = word.to_ascii_lowercase();
     let distance = |known: &str| strsim::osa_distance(&lower, &known.to_ascii_lowercase());

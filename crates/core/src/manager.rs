@@ -1,21 +1,21 @@
-//! What a field manager is, judged by its name: whether it will write the annotation again.
+//! What kind of field manager a name stands for: whether it will write the annotation again.
 
 /// Kinds of field managers that write annotations of service accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManagerKind {
-    /// A person or a script, once.
+    /// A person or a script that writes once.
     Once,
-    /// A restore of a backup, once.
+    /// The restore of a backup, which writes once.
     Restore,
-    /// A tool that applies a state that it keeps: it writes again the next time that it is run.
+    /// A tool that applies a stored state: it writes again the next time that it runs.
     Applies,
-    /// A controller that keeps the cluster like a source, all the time.
+    /// A controller that reconciles the cluster with a source all the time.
     Controller,
     /// Anything else.
     Unknown,
 }
 
-/// Parts of names, lower case, in the order in which they are looked for.
+/// Parts of manager names, in lower case, in the order in which they are searched for.
 const KNOWN: &[(&str, ManagerKind)] = &[
     ("velero", ManagerKind::Restore),
     ("kasten", ManagerKind::Restore),
@@ -31,7 +31,7 @@ const KNOWN: &[(&str, ManagerKind)] = &[
     ("fluxcd", ManagerKind::Controller),
     ("rancher", ManagerKind::Controller),
     ("fleet", ManagerKind::Controller),
-    // What an object had before it was applied for the first time, and kubectl's own commands.
+    // Fields from before the first server-side apply, and kubectl's own commands.
     ("before-first-apply", ManagerKind::Once),
     ("kubectl-client-side-apply", ManagerKind::Applies),
     ("kubectl", ManagerKind::Once),
@@ -41,11 +41,11 @@ const KNOWN: &[(&str, ManagerKind)] = &[
 ];
 
 impl ManagerKind {
-    /// By the name that `managedFields` have.
+    /// The kind of the manager with this name in `managedFields`.
     #[must_use]
     pub fn of(manager: &str) -> Self {
         let manager = manager.to_lowercase();
-        // kubectl apply --server-side: whoever applies a manifest applies it again.
+        // The name of `kubectl apply --server-side`: whoever applies a manifest applies it again.
         if manager == "kubectl" {
             return Self::Applies;
         }
@@ -56,8 +56,8 @@ impl ManagerKind {
         KNOWN.iter().find(|(part, _)| matches(part)).map_or(Self::Unknown, |(_, kind)| *kind)
     }
 
-    /// What somebody does who wants the binding to have the annotation. `policy`: the value of `onConflict` that takes
-    /// it over.
+    /// How to give the annotation to the binding. `policy` is the value of `onConflict` that takes
+    /// the annotation over.
     #[must_use]
     pub fn advice(self, policy: &str) -> String {
         match self {

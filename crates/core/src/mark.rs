@@ -1,28 +1,31 @@
 //! What a restart writes into the pod template.
 
-/// The value of the template annotation [`podidentity_api::names::IDENTITY_ANNOTATION`]: which identity the workload was rolled for,
-/// which time around, and which attempt. Written as `HASH`, `HASH.ROUND`, `HASH-ATTEMPT` or `HASH.ROUND-ATTEMPT`.
+/// The value of the template annotation [`podidentity_api::names::IDENTITY_ANNOTATION`]: the
+/// identity that the workload was restarted for, the round, and the attempt. Written as `HASH`,
+/// `HASH.ROUND`, `HASH-ATTEMPT` or `HASH.ROUND-ATTEMPT`.
 ///
-/// A new round begins when the same identity is wanted again after pods had another one without our doing (the value
-/// would not change otherwise, and nothing would roll). An attempt is a re-roll because injection missed pods.
+/// A new round begins when the same identity is wanted again after something other than the
+/// operator gave pods another one. Without a new round the value would stay the same, and nothing
+/// would restart. A new attempt is another restart because injection missed pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RollMark {
     /// Hash of the identity.
     pub hash: String,
-    /// Which time around, from 0.
+    /// The round, from 0.
     pub round: u32,
-    /// Which attempt of the round, from 0.
+    /// The attempt within the round, from 0.
     pub attempt: u32,
 }
 
 impl RollMark {
-    /// The first roll for an identity.
+    /// The mark of the first restart for an identity.
     pub fn first(hash: String) -> Self {
         Self { hash, round: 0, attempt: 0 }
     }
 
-    /// Reads the annotation; what we did not write is `None`, and so are numbers that we never get to: the one after them
-    /// can always be written.
+    /// Parses the annotation. `None` for a value that the operator did not write, and for a number
+    /// that the operator never reaches, so that the number after a parsed one can always be
+    /// written.
     pub fn parse(text: &str) -> Option<Self> {
         let number = |text: &str| text.parse::<u16>().ok().map(u32::from);
         let (rest, attempt) = text.rsplit_once('-').map_or(Some((text, 0)), |(rest, n)| Some((rest, number(n)?)))?;

@@ -1,4 +1,4 @@
-//! What became of a plan.
+//! The outcome of a plan.
 
 use crate::account::AccountState;
 use crate::assess::Assessment;
@@ -8,18 +8,18 @@ use crate::restart_record::Records;
 use crate::reverts;
 use crate::step::Step;
 
-/// What became of a plan's steps.
+/// What happened to the steps of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// The steps that went well.
+    /// The steps that succeeded.
     pub done: Vec<Step>,
     /// What went wrong, in the order of the steps.
     pub problems: Vec<Problem>,
-    /// Steps that were planned and not carried out, because the operator only shows what it would
+    /// Steps that were planned but not carried out, because the operator only shows what it would
     /// do.
     pub withheld: Vec<Step>,
-    /// Set if an annotation was restored, now or before the last status could be written: what
-    /// another manager had done to it.
+    /// Set if the operator restored an annotation, now or before the last status could be written:
+    /// what another manager had done to the annotation.
     pub restored: Option<String>,
     /// Set if a workload was restarted once more after another manager had undone its last restart.
     pub restarted_again: bool,
@@ -27,10 +27,10 @@ pub struct Outcome {
     pub answered: Option<Answered>,
 }
 
-/// A step that did not go well.
+/// A step that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The workload, if it was a restart.
+    /// The workload, if the step was a restart.
     pub workload: Option<WorkloadId>,
     /// What was to be written, for example `service account default/my-app`.
     pub what: String,
@@ -40,17 +40,18 @@ pub struct Problem {
     pub message: String,
 }
 
-/// What kind of problem it is, which is to say: who can help.
+/// The kind of a problem, which decides who can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// The object has changed since it was observed, or is gone: the next event brings the truth.
+    /// The object has changed since it was observed, or is gone. The next watch event brings its
+    /// current state.
     Stale,
-    /// Another field manager owns what was to be written.
+    /// Another field manager owns a field that the step writes.
     Conflict,
-    /// The API server took the write and stored something else: an admission policy or webhook
+    /// The API server accepted the write but stored something else: an admission policy or webhook
     /// changed it.
     Rewritten,
-    /// The API server refuses the write and will go on doing so: permissions, admission,
+    /// The API server refuses the write and will keep refusing it: permissions, admission,
     /// validation.
     Refused,
     /// The write failed for now: time-out, overload, connection.
@@ -58,7 +59,7 @@ pub enum ProblemKind {
 }
 
 impl Outcome {
-    /// Tells what steps that were carried out meant, given what they were planned on.
+    /// Evaluates the steps that were carried out, given the assessment that they were planned from.
     pub fn of(before: &Assessment, done: Vec<Step>, problems: Vec<Problem>) -> Self {
         let Some(case) = &before.owner else { return Self { done, problems, ..Self::default() } };
         let annotated = done.iter().any(|step| matches!(step, Step::Annotate { .. }));
@@ -74,7 +75,7 @@ impl Outcome {
         outcome
     }
 
-    /// Whether there is something that a status has to say even if more follows at once.
+    /// Whether the status has to report the outcome even if more steps follow at once.
     pub fn is_worth_telling(&self) -> bool {
         let told = self.restored.is_some() || self.answered.is_some();
         told || !self.problems.is_empty() || !self.restarted().is_empty()
@@ -89,7 +90,7 @@ impl Outcome {
         restarted.collect()
     }
 
-    /// Why the API server refused the restart of the workload, or what admission made of it.
+    /// Why the API server refused the restart of the workload, or how admission changed it.
     pub fn refused(&self, workload: &WorkloadId) -> Option<&str> {
         let refused = |it: &&Problem| {
             it.workload.as_ref() == Some(workload) && matches!(it.kind, ProblemKind::Refused | ProblemKind::Rewritten)
@@ -97,8 +98,8 @@ impl Outcome {
         self.problems.iter().find(refused).map(|problem| problem.message.as_str())
     }
 
-    /// The first problem of this kind that is not about a restart: those are told of their
-    /// workloads.
+    /// The first problem of this kind that is not about a restart. The status reports a failed
+    /// restart with its workload.
     pub fn first_but_restarts(&self, kind: ProblemKind) -> Option<&Problem> {
         self.problems.iter().find(|problem| problem.kind == kind && problem.workload.is_none())
     }

@@ -1,15 +1,15 @@
-//! Partitions of AWS: which regions each has, and under which domain its services are.
+//! AWS partitions: the regions of each, and the domain of its services.
 //!
 //! Source: partitions.json of the SDKs.
 
-/// A part of AWS that has accounts, roles and regions of its own.
+/// An AWS partition: a part of AWS with its own accounts, roles and regions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// As ARNs have it, for example `aws-us-gov`.
+    /// Name of the partition in ARNs, for example `aws-us-gov`.
     pub name: &'static str,
-    /// What names of services end with, for example `amazonaws.com`.
+    /// Suffix of the services' host names, for example `amazonaws.com`.
     pub dns_suffix: &'static str,
-    /// How names of regions begin, for example `us-gov-`.
+    /// Prefixes of region names, for example `us-gov-`.
     regions: &'static [&'static str],
 }
 
@@ -21,7 +21,7 @@ const PARTITIONS: [Partition; 8] = [
     Partition { name: "aws-iso-e", dns_suffix: "cloud.adc-e.uk", regions: &["eu-isoe-"] },
     Partition { name: "aws-iso-f", dns_suffix: "csp.hci.ic.gov", regions: &["us-isof-"] },
     Partition { name: "aws-eusc", dns_suffix: "amazonaws.eu", regions: &["eusc-"] },
-    // The last: `us-` begins the names of others too.
+    // Must come last: `us-` is also a prefix of other partitions' regions.
     Partition {
         name: "aws",
         dns_suffix: "amazonaws.com",
@@ -30,12 +30,12 @@ const PARTITIONS: [Partition; 8] = [
 ];
 
 impl Partition {
-    /// The partition of a region; `None` if it is not known.
+    /// The partition of a region; `None` if the region is not known.
     pub fn of_region(region: &str) -> Option<&'static Self> {
         PARTITIONS.iter().find(|it| it.regions.iter().any(|start| region.starts_with(start)))
     }
 
-    /// The partition of this name, as ARNs have it; `None` if it is not known.
+    /// The partition with this name in ARNs; `None` if it is not known.
     pub fn named(name: &str) -> Option<&'static Self> {
         PARTITIONS.iter().find(|it| it.name == name)
     }

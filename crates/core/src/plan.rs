@@ -1,4 +1,4 @@
-//! What to do next, as data.
+//! The plan: what the operator does next, as data.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -17,29 +17,29 @@ use crate::snapshot::Snapshot;
 
 pub use crate::step::{Declared, Step, Target};
 
-/// The next writes, and when to look again without any event.
+/// The next writes, and when to check again if no event arrives.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// Writes, in order; a step that fails ends the run, unless it is a restart.
     pub steps: Vec<Step>,
-    /// Restarts that follow once the status has recorded them: intent before act.
+    /// Restarts to make once the status records them: the intent is recorded before the act.
     pub intents: Vec<Intent>,
-    /// When something becomes due that no event announces.
+    /// When to check again if no event arrives.
     pub check_at: Option<Timestamp>,
-    /// Restarts of ours that are under way, without those of `steps` and `intents`.
+    /// The operator's restarts that are under way, without those in `steps` and `intents`.
     pub in_flight: usize,
-    /// Whether the operator-wide limit keeps further restarts from being among them.
+    /// Whether the operator-wide limit defers further restarts.
     pub wants_slots: bool,
 }
 
 /// A restart that is about to be made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Intent {
-    /// UID of the binding that it is made for.
+    /// UID of the binding that the restart is for.
     pub binding: Option<String>,
-    /// What the status records of it.
+    /// The record of the restart for the status.
     pub record: RestartStatus,
-    /// What is done then.
+    /// The step that makes the restart.
     pub step: Step,
 }
 
@@ -65,18 +65,18 @@ pub fn has_finalizer(meta: &ObjectMeta) -> bool {
 }
 
 impl Plan {
-    /// How many restarts are made now.
+    /// Number of restarts among `steps`.
     pub fn restarts(&self) -> usize {
         self.steps.iter().filter(|step| matches!(step, Step::Restart { .. })).count()
     }
 
-    /// How many of the operator's slots it takes.
+    /// Number of slots of the operator-wide limit that the plan takes.
     pub fn slots(&self) -> usize {
         self.in_flight + self.restarts() + self.intents.len()
     }
 
-    /// All that is done if nothing changes meanwhile: the steps, and the restarts that are recorded
-    /// first.
+    /// All steps that follow if nothing changes meanwhile: `steps`, then the restarts that the
+    /// status records first.
     pub fn shown(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().chain(self.intents.iter().map(|intent| &intent.step))
     }
@@ -85,8 +85,8 @@ impl Plan {
         let binding = &case.binding;
         let under_way = case.workloads.iter().filter(|workload| workload.under_way);
         self.take_places(under_way.map(|workload| workload.record.as_ref()), snapshot.now);
-        // Also where nothing is written: a restart that is under way may fail, and what is told may
-        // change.
+        // These checks are needed even if nothing is written: a restart that is under way may fail,
+        // and the reported status may change.
         self.look_again_at(case.workloads.iter().filter_map(WorkloadVerdict::check_at));
         self.look_again_at(case.account.check_at());
         if !case.may_write() {
@@ -97,7 +97,8 @@ impl Plan {
         if wants_finalizer != has_finalizer(&binding.metadata) {
             self.steps.push(Step::SetFinalizer { binding: Target::of(&binding.metadata), present: wants_finalizer });
         }
-        // What failed is written no more. The status records both first.
+        // The status first records a due rollback, so that the failed identity is not written
+        // again. It also first records the role that an indirect binding resolves to.
         if matches!(case.rollback, Some(Rollback::Due(_))) || case.records_role_first() {
             return;
         }
@@ -109,7 +110,8 @@ impl Plan {
         } else {
             self.annotate(snapshot, case);
             self.restart(snapshot, case);
-            // What is in force, or goes on without an answer, does not wait for one.
+            // An identity that is in force, or that proceeds without an answer, does not wait for
+            // the answer.
             self.steps.extend(question);
         }
     }
@@ -145,7 +147,8 @@ impl Plan {
         }
     }
 
-    /// Restarts a workload, or has the status record first that it is about to be.
+    /// Restarts a workload if the status records the restart. Otherwise plans an intent, so that
+    /// the status records it first.
     fn start(&mut self, binding: &PodIdentityBinding, workload: &Workload, record: RestartStatus, is_recorded: bool) {
         let step = Step::restart(workload, record.mark.clone());
         if is_recorded {
@@ -158,8 +161,8 @@ impl Plan {
     fn delete(&mut self, snapshot: &Snapshot, assessment: &Assessment, deletion: &Deletion) {
         let binding = &deletion.binding;
         let done = Step::SetFinalizer { binding: Target::of(&binding.metadata), present: false };
-        // Another binding takes over without a gap; and where everything is on its way out there is
-        // nothing to undo.
+        // There is nothing to undo if another binding takes over without a gap, if the namespace is
+        // terminating, or if the binding leaves everything as it is.
         let leaves_everything = binding.spec.suspend || binding.spec.deletion_policy == DeletionPolicy::Retain;
         if assessment.is_handed_over() || snapshot.namespace_terminating() || leaves_everything {
             self.steps.push(done);
@@ -211,7 +214,7 @@ impl Plan {
         }
     }
 
-    /// Counts restarts that are under way, as long as they take a place of the operator-wide limit.
+    /// Counts the restarts under way that still hold a slot of the operator-wide limit.
     fn take_places<'a>(&mut self, records: impl Iterator<Item = Option<&'a RestartStatus>>, now: Timestamp) {
         for record in records {
             let until = record.map(restart_record::holds_place_until);
@@ -231,8 +234,8 @@ impl Plan {
     }
 }
 
-/// Whether another role stands on the service account by our hand that was written for another
-/// binding, or by an operator that did not write for whom.
+/// Whether the service account carries a different role that the operator wrote for another
+/// binding, or without recording for which one.
 fn replaces_anothers(case: &Case) -> bool {
     let replaces = case.account.role_in_force.as_ref().is_some_and(|role| *role != case.expected.identity.role_arn);
     let own = case.account.provenance.as_ref().is_some_and(|written| written.is_of(&case.binding));

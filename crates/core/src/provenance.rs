@@ -1,4 +1,5 @@
-//! For whom the identity annotations of a service account were written: an annotation beside them.
+//! Provenance: an annotation on a service account that records which binding its identity
+//! annotations were written for.
 
 use std::fmt;
 
@@ -10,23 +11,23 @@ use crate::objects::{ServiceAccount, field_owners};
 /// The value of the annotation [`names::BOUND_BY_ANNOTATION`], written as
 /// `NAME/UID/GENERATION/HASH`.
 ///
-/// It tells a person who set the role. It tells an operator that has an older picture of the
-/// binding that it is behind, and one whose write was changed by an admission policy that the write
-/// arrived.
+/// It shows a person which binding set the role. It shows an operator whose cached binding is
+/// outdated that it is behind. It shows an operator whose write was changed by an admission policy
+/// that the write arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Provenance {
     /// Name of the binding.
     pub binding: String,
-    /// Its UID.
+    /// UID of the binding.
     pub uid: String,
-    /// Its generation at the time of the write.
+    /// Generation of the binding at the time of the write.
     pub generation: i64,
     /// Hash of the identity that was written: [`DesiredIdentity::hash`].
     pub hash: String,
 }
 
 impl Provenance {
-    /// Of what is written for the binding as observed.
+    /// The provenance of a write for the binding as observed.
     pub fn of(binding: &PodIdentityBinding, desired: &DesiredIdentity) -> Self {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let meta = &binding.metadata;
@@ -38,15 +39,15 @@ impl Provenance {
         }
     }
 
-    /// What stands on the service account by the operator's hand. What others wrote there means
-    /// nothing.
+    /// The provenance on the service account, if the operator wrote it. An annotation from another
+    /// field manager is ignored.
     pub fn on(account: &ServiceAccount) -> Option<Self> {
         let key = names::BOUND_BY_ANNOTATION;
         let ours = field_owners(&account.metadata, key, false).any(|owner| owner.manager == names::FIELD_MANAGER);
         Self::parse(account.annotations.get(key).filter(|_| ours)?)
     }
 
-    /// Whether it was written for a later declaration of this binding than the observed one.
+    /// Whether it was written for a later generation of this binding than the observed one.
     pub fn is_ahead_of(&self, binding: &PodIdentityBinding) -> bool {
         self.is_of(binding) && self.generation > binding.metadata.generation.unwrap_or_default()
     }

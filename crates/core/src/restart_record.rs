@@ -1,4 +1,5 @@
-//! What the status remembers of restarts: written before a restart, kept until the workload has come up once.
+//! Restart records in the status: written before a restart, kept until the workload has come up
+//! once.
 
 use std::collections::BTreeMap;
 
@@ -10,26 +11,27 @@ use crate::objects::{Workload, WorkloadId};
 use crate::time::whole_seconds;
 use crate::verify::JudgedPod;
 
-/// The wait after a restart was refused for the first time; it doubles each time.
+/// The wait after the first refusal of a restart; each further refusal doubles it.
 const FIRST_REFUSAL_DELAY: SignedDuration = SignedDuration::from_secs(30);
-/// It is never longer than this.
+/// The upper limit of that wait.
 const LONGEST_REFUSAL_DELAY: SignedDuration = SignedDuration::from_mins(30);
 
-/// A restart takes a place of the operator-wide limit for no longer than this, however long its binding lets it go on: a
-/// tenant's deadline must not keep the restarts of others waiting.
+/// The longest time that a restart holds a slot of the operator-wide limit, whatever its binding's
+/// deadline. One tenant's deadline must not delay the restarts of others.
 const LONGEST_PLACE: SignedDuration = SignedDuration::from_mins(30);
 
 /// The restarts that a binding's status records.
 #[derive(Clone, Debug, Default)]
 pub struct Records<'a> {
     by_workload: BTreeMap<(&'a str, &'a str), &'a RestartStatus>,
-    /// Whether the status is that of an owner, so that it would record a restart. A binding that was restored from a backup
-    /// has none, and one that waited for another owner knows nothing of what that has restarted.
+    /// Whether the status is that of an owner, which would record a restart. A binding that was
+    /// restored from a backup has no status. The status of a binding that waited for another owner
+    /// does not have that owner's restarts.
     pub has_status: bool,
 }
 
 impl<'a> Records<'a> {
-    /// Those of the binding.
+    /// The records in the binding's status.
     pub fn of(binding: &'a PodIdentityBinding) -> Self {
         let status = binding.status.as_ref();
         let restarts = status.into_iter().flat_map(|status| &status.restarts);
@@ -40,7 +42,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// That of the workload, unless it is of an earlier one of the same name.
+    /// The workload's record, unless it belongs to an earlier workload with the same name.
     pub fn get(&self, workload: &Workload) -> Option<&'a RestartStatus> {
         let name = workload.metadata.name.as_deref().unwrap_or_default();
         let record = self.by_workload.get(&(workload.kind.as_str(), name)).copied()?;
@@ -70,12 +72,13 @@ pub(crate) fn refused(record: RestartStatus, message: String, now: Timestamp) ->
     RestartStatus { refused: Some(refused), ..record }
 }
 
-/// Until when a restart that is under way takes a place of the operator-wide limit.
+/// Until when a restart that is under way holds a slot of the operator-wide limit.
 pub(crate) fn holds_place_until(record: &RestartStatus) -> Timestamp {
     record.since.0 + LONGEST_PLACE
 }
 
-/// What the API server said when it refused the restart last, and until when it is not tried again, if that is to come.
+/// The API server's message about its last refusal, and when the restart is tried again; `None` if
+/// there is no refusal, or that time has passed.
 pub(crate) fn refusal(record: &RestartStatus, now: Timestamp) -> Option<(&str, Timestamp)> {
     let refused = record.refused.as_ref()?;
     let until = refused_until(refused);
@@ -87,16 +90,17 @@ fn refused_until(refused: &RefusedStatus) -> Timestamp {
     refused.at.0 + (FIRST_REFUSAL_DELAY * 2_i32.pow(doublings.unsigned_abs())).min(LONGEST_REFUSAL_DELAY)
 }
 
-/// Whether the pod is one of the recorded restart, and the workload is still seen as it was when that restart was decided:
-/// the pods' watch is ahead of the workload's. Pods of an earlier restart that was undone are older than the record.
+/// Whether the watch of pods is ahead of the watch of workloads: the pod is one of the recorded
+/// restart, but the workload still looks as it did when that restart was decided. Pods of an
+/// earlier restart that was undone are older than the record.
 pub(crate) fn is_ahead_of_template(judged: &JudgedPod, record: &RestartStatus, workload: &Workload) -> bool {
     workload.metadata.generation.unwrap_or_default() <= record.generation
         && judged.pod.annotation(names::IDENTITY_ANNOTATION) == Some(&record.mark)
         && judged.created().is_some_and(|created| created >= record.since.0)
 }
 
-/// Whether the record is of this restart: the mark and the workload are those that it was decided for. A workload that has
-/// changed since is decided anew.
+/// Whether the record is of this restart: it has this mark and the workload's generation. If the
+/// workload has changed since, the restart has to be decided again.
 pub(crate) fn is_of(record: &RestartStatus, workload: &Workload, mark: &str) -> bool {
     record.mark == mark && Some(record.generation) == workload.metadata.generation
 }

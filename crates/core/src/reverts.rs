@@ -1,4 +1,5 @@
-//! Restarts that another manager undoes, as a GitOps tool does that owns the whole pod template: seen and counted.
+//! Detects and counts restarts that another manager undoes, such as a GitOps tool that owns the
+//! whole pod template.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,21 +12,23 @@ use crate::rollout::{WorkloadVerdict, is_unmarked, wait_after};
 use crate::time::whole_seconds;
 use crate::verify::JudgedPod;
 
-/// What is undone within this time after the wait counts as the same fight.
+/// A restart that is undone within this time after the wait belongs to the same series.
 const SAME_FIGHT: SignedDuration = SignedDuration::from_mins(10);
 
-/// What was done in a reconcile, as far as it bears on this.
+/// The parts of a reconcile's outcome that matter for reverts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Done<'a> {
     /// The workloads that were restarted.
     pub(crate) restarted: &'a [&'a WorkloadId],
     /// Whether one of them was restarted once more after its last restart was undone.
     pub(crate) again: bool,
-    /// Whether something had changed since it was looked at. What pods show may be news, and their workload's template not.
+    /// Whether an object had changed since it was read. The pods may then be newer than their
+    /// workload's template.
     pub(crate) stale: bool,
 }
 
-/// Whether pods carry the mark of a restart for the identity that is wanted, and the template has lost it.
+/// Whether pods carry the mark of a restart for the wanted identity, and the template has lost that
+/// mark.
 pub(crate) fn has_pods_of_undone_restart(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> bool {
     let record = records.get(&verdict.workload);
     let mark_of = |judged: &JudgedPod| RollMark::parse(judged.pod.annotation(names::IDENTITY_ANNOTATION)?);
@@ -36,16 +39,17 @@ pub(crate) fn has_pods_of_undone_restart(verdict: &WorkloadVerdict, records: &Re
     is_unmarked(&verdict.workload) && verdict.pods.iter().any(of_undone)
 }
 
-/// Whether a restart of the workload was undone. Who is quick leaves no pods of the restart behind; then the workload has
-/// been changed twice since the restart was decided, and has no mark.
+/// Whether a restart of the workload was undone. A manager that undoes it quickly leaves no pods of
+/// the restart behind. The workload then has no mark, and has changed twice since the restart was
+/// decided.
 pub(crate) fn is_undone(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> bool {
     let generation = verdict.workload.metadata.generation.unwrap_or_default();
     let twice_changed = records.get(&verdict.workload).is_some_and(|record| generation >= record.generation + 2);
     is_unmarked(&verdict.workload) && (twice_changed || has_pods_of_undone_restart(verdict, records, hash))
 }
 
-/// What is remembered of restarts that were undone: the count goes up each time that it is seen to happen again, be it
-/// before a restart is repeated or after.
+/// The status record of undone restarts. The count increases each time a restart is seen to be
+/// undone, before or after the restart is repeated.
 pub(crate) fn counted(
     binding: &PodIdentityBinding,
     workloads: &[WorkloadVerdict],

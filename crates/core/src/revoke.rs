@@ -1,4 +1,4 @@
-//! Taking a role away from running pods when a binding with `deletionPolicy: Revoke` is deleted.
+//! Takes a role away from running pods when a binding with `deletionPolicy: Revoke` is deleted.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,36 +19,37 @@ use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, PodVerdict};
 use crate::windows::{Opening, Pace};
 
-/// What is left to do, and what cannot be done.
+/// The state of a revocation: what is left to do, and what cannot be done.
 #[derive(Clone, Debug, Default)]
 pub struct Revocation {
-    /// Whether new pods still get the role by our hand: the annotation goes first.
+    /// Whether new pods still get the role from the operator's annotation, which has to go first.
     pub is_offered: bool,
-    /// The manager that keeps the role on the service account, where one does: then no restart
-    /// takes it from pods.
+    /// The field manager that keeps the role on the service account, if there is one. No restart
+    /// then takes the role from pods.
     pub kept_by: Option<String>,
-    /// Whether pods get the role by an association of EKS Pod Identity: then no restart takes it from
-    /// them.
+    /// Whether pods get the role from an EKS Pod Identity association. No restart then takes the
+    /// role from them.
     pub by_association: bool,
-    /// Restarts that are to be made, those that are recorded first.
+    /// Restarts to make; those that the status records come first.
     pub due: Vec<Due>,
     /// Workloads that are being restarted, with their records.
     pub under_way: Vec<(WorkloadId, Option<RestartStatus>)>,
-    /// Restarts that the API server refuses, and until when.
+    /// Restarts that the API server refuses, and when each is tried again.
     pub refused: Vec<(RestartStatus, Timestamp)>,
     /// Workloads and pods, as `Kind/name`, that have the role and that the operator does not
-    /// restart: paused, `OnDelete`, left out by the binding's selector or policy, a restart that
-    /// makes no progress, Jobs and bare pods. They do not hold the binding back.
+    /// restart: paused, `OnDelete`, excluded by the binding's selector or policy, without progress
+    /// in a restart, Jobs, and bare pods. They do not delay the deletion of the binding.
     pub kept: Vec<String>,
-    /// When the webhook may be taken to have forgotten the annotation, if that is still to come.
+    /// The end of the settle time, after which the webhook is expected to have forgotten the
+    /// annotation, if it is still ahead.
     pub settles_at: Option<Timestamp>,
-    /// When the next restart window opens, if what is due waits for it.
+    /// The opening of the next restart window, if due restarts wait for it.
     pub opening: Option<Opening>,
-    /// When the next restart may be made by the binding's interval, if that is still to come.
+    /// When the binding's interval allows the next restart, if that time is still ahead.
     pub not_before: Option<Timestamp>,
-    /// Whether there is an interval, so that one is restarted at a time.
+    /// Whether the binding sets an interval, so that one workload is restarted at a time.
     pub one_by_one: bool,
-    /// When to look again without any event.
+    /// When to check again if no event arrives.
     pub check_at: Option<Timestamp>,
 }
 
@@ -57,9 +58,9 @@ pub struct Revocation {
 pub struct Due {
     /// The workload.
     pub workload: Arc<Workload>,
-    /// What the restart writes.
+    /// The mark that the restart writes to the pod template.
     pub mark: String,
-    /// Whether the status records it.
+    /// Whether the status records the restart.
     pub recorded: bool,
 }
 
@@ -69,7 +70,7 @@ impl Revocation {
         !self.is_offered && self.due.is_empty() && self.under_way.is_empty() && self.refused.is_empty()
     }
 
-    /// What keeps a restart that is due from being made now, but for the settle time.
+    /// Why a due restart is not made now, apart from the settle time.
     pub(crate) fn later(&self) -> Option<String> {
         let window = self.opening.as_ref().map(|opening| {
             format!("the next restart window opens on {opening}; to restart at once, remove rollout.windows")
@@ -78,7 +79,7 @@ impl Revocation {
         window.or(interval)
     }
 
-    /// Restart windows and the interval hold for these restarts as well.
+    /// Applies restart windows and the interval to these restarts too.
     fn keep_pace(&mut self, snapshot: &Snapshot, binding: &PodIdentityBinding, records: &Records<'_>) {
         let Some(next) = self.due.first().map(|due| due.workload.id()) else { return };
         let pace = Pace::of(&binding.spec.rollout, snapshot.now);
@@ -98,7 +99,7 @@ impl Revocation {
     }
 }
 
-/// Restarts those workloads whose live pods still have the role.
+/// Finds the workloads whose live pods still have the role, and decides which of them to restart.
 pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revocation {
     let settings = &snapshot.config.settings;
     let account = snapshot.service_account.as_deref();
@@ -117,7 +118,7 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
     for workload in &snapshot.workloads {
         judge_workload(&mut revocation, snapshot, binding, &records, workload, &roles);
     }
-    // As long as the status does not say since when, the wait has not begun.
+    // Until the status records when the annotations were released, the settle time has not begun.
     let released_at = released_at(binding).or(Some(snapshot.now));
     let settles_at = settled_at(released_at, binding.spec.rollout.settle_seconds);
     revocation.settles_at = settles_at.filter(|at| *at > snapshot.now && !revocation.due.is_empty());
@@ -172,19 +173,19 @@ fn judge_workload(
     revocation.due.push(Due { workload: Arc::clone(workload), mark, recorded: same.is_some() });
 }
 
-/// The roles that the status names: the one in force, and the one that was proven last.
+/// The roles in the status: the role in force, and the last verified role.
 pub(crate) fn recorded_roles(binding: &PodIdentityBinding) -> impl Iterator<Item = &str> {
     let status = binding.status.iter();
     status.flat_map(|status| [&status.role_arn, &status.last_verified_role_arn]).flatten().map(String::as_str)
 }
 
-/// The roles that pods may have by the binding: declared, in force, and proven, which differ while
-/// a role is being changed.
+/// The roles that pods may have through the binding: the declared role, the role in force, and the
+/// last verified role. They differ while a role is being changed.
 fn given_roles(binding: &PodIdentityBinding) -> BTreeSet<&str> {
     recorded_roles(binding).chain([binding.spec.role_arn.as_str()]).collect()
 }
 
-/// When the annotations were given up: the status of the deleted binding says so.
+/// When the operator released the annotations, as the status of the deleted binding records it.
 fn released_at(binding: &PodIdentityBinding) -> Option<Timestamp> {
     let released = |it: &&Condition| {
         it.type_ == condition::SERVICE_ACCOUNT_ANNOTATED && it.status == "False" && Reason::Released.is(&it.reason)
@@ -193,7 +194,8 @@ fn released_at(binding: &PodIdentityBinding) -> Option<Timestamp> {
     status.conditions.iter().find(released).map(|it| it.last_transition_time.0)
 }
 
-/// The template mark of a revocation: the same for one binding, never the hash of an identity.
+/// The template mark of a revocation. A binding always has the same one, and it is never the hash
+/// of an identity.
 fn mark(binding: &PodIdentityBinding) -> String {
     let uid = binding.metadata.uid.as_deref().unwrap_or_default();
     format!("revoked-{}", short_hash(&format!("revoked by {uid}")))
@@ -211,19 +213,20 @@ fn is_of(pod: &Pod, workload: &Workload) -> bool {
     })
 }
 
-/// Whether the pod has one of the roles, and not from its own template.
+/// Whether the pod has one of the roles by injection, not from its workload's template.
 fn injected_role(pod: &Pod, workload: &Workload, roles: &BTreeSet<&str>) -> bool {
     let preset = roles_set(&workload.template.spec);
     roles_set(&pod.spec).difference(&preset).any(|role| roles.contains(role))
 }
 
-/// The controllers, or the pods themselves, of live pods that an association gives credentials to.
+/// The live pods that get credentials from an association, each as `Kind/name` of its controller,
+/// or of the pod if it has none.
 fn with_credentials(snapshot: &Snapshot) -> Vec<String> {
     let has = |pod: &&Arc<Pod>| pod.is_live() && pod.spec.volumes.iter().any(|volume| volume.name == AGENT_VOLUME);
     snapshot.pods.iter().filter(has).map(|pod| owner_of(pod)).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// `Kind/name` of the controller, or of a pod that has none.
+/// `Kind/name` of the pod's controller, or of the pod if it has none.
 fn owner_of(pod: &Pod) -> String {
     match ControllerRef::of(&pod.metadata) {
         Some(owner) => format!("{}/{}", owner.kind, owner.name),
@@ -231,15 +234,15 @@ fn owner_of(pod: &Pod) -> String {
     }
 }
 
-/// The roles that containers' variables name.
+/// The roles that the containers' environment variables name.
 fn roles_set(spec: &PodSpec) -> BTreeSet<&str> {
     let variables =
         spec.all_containers().flat_map(|container| &container.env).filter(|variable| variable.name == ROLE_ARN);
     variables.filter_map(|variable| variable.value.as_deref()).collect()
 }
 
-/// The controllers, or the pods themselves, of pods that have one of the roles and belong to no
-/// workload.
+/// The live pods that have one of the roles and belong to no workload, each as `Kind/name` of its
+/// controller, or of the pod if it has none.
 fn unmanaged(snapshot: &Snapshot, roles: &BTreeSet<&str>) -> BTreeSet<String> {
     let is_unmanaged = |pod: &&Arc<Pod>| !snapshot.workloads.iter().any(|workload| is_of(pod, workload));
     let has_role = |pod: &&Arc<Pod>| !roles_set(&pod.spec).is_disjoint(roles);

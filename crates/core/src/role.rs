@@ -1,6 +1,7 @@
 //! The role that a binding declares: by its ARN, by its name in the cluster's AWS account, or by an object that has the ARN.
 //!
-//! It is resolved once, before anything else sees the binding: from there on `spec.role_arn` is the declared role.
+//! [`resolve`] runs once, before any other code sees the binding. After that, `spec.role_arn` is
+//! the declared role.
 
 use podidentity_api::{InvalidSpec, PodIdentityBinding, PodIdentityBindingSpec, RoleName, RoleRef, Unresolved};
 
@@ -8,24 +9,26 @@ use crate::foreign::Foreign;
 use crate::objects::{RoleObject, RoleObjectKind};
 use crate::settings::AwsAccount;
 
-/// What is known of the object that a `roleRef` refers to.
+/// What the caller knows about the object that a `roleRef` refers to.
 #[derive(Clone, Copy, Debug)]
 pub enum Referred<'a> {
-    /// Objects of its kind are watched; this is it, if it exists.
+    /// Objects of its kind are watched. This is the object, if it exists.
     Watched(Option<&'a RoleObject>),
     /// Objects of its kind are not watched.
     NotWatched,
-    /// Somebody who watches no such objects relies on what the operator has recorded.
+    /// The caller watches no such objects, and relies on the ARN that the operator recorded.
     Recorded,
 }
 
-/// Whether the ARN has to be found out.
+/// Whether the binding names its role by `role` or `roleRef`, so that the ARN has to be resolved.
 pub fn is_indirect(binding: &PodIdentityBinding) -> bool {
     binding.spec.role.is_some() || binding.spec.role_ref.is_some()
 }
 
-/// The value of the annotation `podidentity.dev/release` that releases restarts as they are declared now: the generation, and
-/// the role where another one may be meant without another generation, as in `3/arn:aws:iam::111122223333:role/my-role`.
+/// The value of the annotation `podidentity.dev/release` that releases the restarts for the current
+/// declaration. It is the generation. If the binding names its role indirectly, the role can change
+/// without a new generation, so the value also has the ARN:
+/// `3/arn:aws:iam::111122223333:role/my-role`.
 pub fn release_value(binding: &PodIdentityBinding) -> String {
     let generation = binding.metadata.generation.unwrap_or_default();
     if !is_indirect(binding) {
@@ -36,7 +39,7 @@ pub fn release_value(binding: &PodIdentityBinding) -> String {
     format!("{generation}/{}", declared.or_else(recorded).unwrap_or_default())
 }
 
-/// What the spec says on the wire, without what [`resolve`] has put in.
+/// The spec as it is on the wire, without the values that [`resolve`] sets.
 pub fn unresolved(spec: &PodIdentityBindingSpec) -> PodIdentityBindingSpec {
     let mut spec = PodIdentityBindingSpec { unresolved: None, ..spec.clone() };
     if spec.role.is_some() || spec.role_ref.is_some() {
@@ -45,8 +48,8 @@ pub fn unresolved(spec: &PodIdentityBindingSpec) -> PodIdentityBindingSpec {
     spec
 }
 
-/// Puts the declared role in `spec.role_arn`, or why it is not known in `spec.unresolved`, or what is wrong with the
-/// spec in `spec.undecodable`.
+/// Sets `spec.role_arn` to the declared role. If the role is not known, sets `spec.unresolved` to
+/// the cause. If the spec is wrong, sets `spec.undecodable` to the problem.
 pub fn resolve(binding: &mut PodIdentityBinding, account: Option<&AwsAccount>, referred: Referred<'_>) {
     let recorded = recorded(binding).map(str::to_owned);
     let namespace = binding.metadata.namespace.clone().unwrap_or_default();
@@ -70,7 +73,7 @@ fn invalid(spec: &mut PodIdentityBindingSpec, problem: &str) {
     spec.undecodable.get_or_insert(invalid);
 }
 
-/// What the operator has recorded of the binding as it is now.
+/// The ARN that the status records for the binding's current generation.
 fn recorded(binding: &PodIdentityBinding) -> Option<&str> {
     let status = binding.status.as_ref()?;
     let is_current = status.observed_generation == binding.metadata.generation;
@@ -131,7 +134,7 @@ fn look_up(reference: &RoleRef, referred: Referred<'_>, recorded: Option<String>
     }
 }
 
-/// An association is for one service account.
+/// Fails if the object is an association for another service account.
 fn is_for_account(referred: Referred<'_>, namespace: &str, name: &str) -> Result<(), Unresolved> {
     let Referred::Watched(Some(RoleObject {
         kind, metadata, service_account: Some((its_namespace, its_name)), ..

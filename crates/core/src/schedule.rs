@@ -1,12 +1,12 @@
-//! Who is restarted next, and how many at a time.
+//! Which workloads are restarted next, and how many at a time.
 //!
 //! ```text
 //! verdicts ──► those that are due, the canary first ──► as many as there are places ──► in a window, not too soon ──► restarts
 //!              canary.rs                                                                pace.rs
 //! ```
 //!
-//! Until one workload has proven that the identity arrives, only one is restarted: the canary. It is one that was healthy
-//! before, where there is one, so that its failure means something.
+//! Until one workload has proven that the identity arrives, only one workload is restarted: the
+//! canary. If possible, the canary was healthy before, so that its failure means something.
 
 mod canary;
 mod pace;
@@ -26,27 +26,27 @@ pub(crate) use pace::not_before;
 /// The restarts to make now.
 #[derive(Clone, Debug, Default)]
 pub struct Schedule<'a> {
-    /// Those to make, in order.
+    /// The restarts, in order.
     pub starts: Vec<Start<'a>>,
-    /// Whether the operator-wide limit keeps further ones from being among them.
+    /// Whether the operator-wide limit defers further restarts.
     pub wants_slots: bool,
-    /// What the next one waits for, if it waits for its time.
+    /// What the next restart waits for, if it waits for a window or the interval.
     pub waits: Option<Waits<'a>>,
-    /// When to look again without any event.
+    /// When to check again if no event arrives.
     pub check_at: Option<Timestamp>,
 }
 
-/// What a restart waits for that has its place.
+/// What a restart waits for although the concurrency limit allows it.
 #[derive(Clone, Copy, Debug)]
 pub enum Waits<'a> {
     /// A restart window.
     Window(&'a Opening),
-    /// The binding's interval: the workload, and when it may be restarted.
+    /// The binding's interval, with the workload and when it may be restarted.
     Interval(&'a WorkloadVerdict, Timestamp),
 }
 
 impl Waits<'_> {
-    /// When it is over.
+    /// When the wait is over.
     pub fn until(&self) -> Timestamp {
         match self {
             Self::Window(opening) => opening.at,
@@ -58,17 +58,18 @@ impl Waits<'_> {
 /// A restart to make.
 #[derive(Clone, Debug)]
 pub struct Start<'a> {
-    /// Of what.
+    /// The workload to restart.
     pub verdict: &'a WorkloadVerdict,
-    /// What it writes.
+    /// The mark that the restart writes to the pod template.
     pub mark: RollMark,
     /// Whether the workload is healthy now.
     pub healthy: bool,
-    /// Whether the status records it already.
+    /// Whether the status already records the restart.
     pub recorded: bool,
 }
 
-/// The restarts to make now, of workloads of one binding. `slots`: how many the operator-wide limit has left.
+/// The restarts to make now for the workloads of one binding. `slots`: the number of free slots of
+/// the operator-wide limit.
 pub fn schedule<'a>(
     workloads: &'a [WorkloadVerdict],
     injected_at: Option<Timestamp>,
@@ -86,13 +87,14 @@ pub fn schedule<'a>(
         .iter()
         .any(|verdict| matches!(verdict.phase, Phase::Failed { cause: Cause::InjectionMissed { .. }, .. }));
     if missed && !proven {
-        // Nothing injects, as far as is known: others are tried once each, where the policy goes on at all.
+        // As far as is known, nothing injects. If the failure policy continues at all, each other
+        // workload is tried once.
         due.retain(|start| start.mark.attempt == 0);
     }
     let limit = if proven { most_at_once(rollout) } else { 1 };
     let under_way = workloads.iter().filter(|verdict| verdict.under_way).count();
     due.truncate(limit.saturating_sub(under_way));
-    // What has not begun by then waits for the next window.
+    // Restarts that have not begun when the window closes wait for the next one.
     let closes_at = pace.gate.closes_at().filter(|_| !due.is_empty());
     let waits = pace::keep(&mut due, workloads, pace, now);
     let wants_slots = due.len() > slots;
@@ -101,13 +103,13 @@ pub fn schedule<'a>(
     Schedule { starts: due, wants_slots, waits, check_at: looks.into_iter().flatten().min() }
 }
 
-/// `rollout.maxConcurrent`; at least one, also in a spec from before the validation.
+/// `rollout.maxConcurrent`, and at least one: a spec from before the validation may have less.
 pub(crate) fn most_at_once(rollout: &Rollout) -> usize {
     usize::try_from(rollout.max_concurrent).unwrap_or(1).max(1)
 }
 
-/// Whether a failed restart keeps others from starting. One that was only missed by injection does not once injection is
-/// back.
+/// Whether a failed restart keeps others from starting. A restart that failed because injection
+/// missed it no longer does so once injection works again.
 fn is_halted(workloads: &[WorkloadVerdict], rollout: &Rollout, injected_at: Option<Timestamp>) -> bool {
     let stops = |verdict: &WorkloadVerdict| match &verdict.phase {
         Phase::Failed { cause: Cause::InjectionMissed { at, .. }, .. } => injected_at <= *at,
@@ -117,7 +119,7 @@ fn is_halted(workloads: &[WorkloadVerdict], rollout: &Rollout, injected_at: Opti
     rollout.on_failure != FailurePolicy::Continue && workloads.iter().any(stops)
 }
 
-/// When a restart that injection has missed may be repeated on another occasion.
+/// When the next round may begin for a restart that injection missed.
 fn again_at(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
     let at = |verdict: &WorkloadVerdict| match &verdict.phase {
         Phase::Failed { cause: Cause::InjectionMissed { at, not_before, .. }, .. } if injected_at > *at => *not_before,
@@ -126,7 +128,7 @@ fn again_at(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>, now: 
     workloads.iter().filter_map(at).filter(|at| *at > now).min()
 }
 
-/// When the newest of the pods was created that have the identity, and have it by injection.
+/// Creation time of the newest pod that has the identity by injection.
 pub(crate) fn injected_at<'a>(pods: impl Iterator<Item = &'a JudgedPod>) -> Option<Timestamp> {
     let injected = |judged: &&JudgedPod| {
         let is_injected = |name: &str| [VOLUME, AGENT_VOLUME].contains(&name);

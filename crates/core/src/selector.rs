@@ -1,4 +1,4 @@
-//! Label selectors: of workloads, as a binding has them, and of namespaces, as the operator's flag has them.
+//! Label selectors: for workloads in a binding, and for namespaces in a flag of the operator.
 
 mod namespace;
 mod parse;
@@ -14,7 +14,7 @@ pub fn matches(selector: &LabelSelector, labels: &Map) -> bool {
     holds(selector, |key| labels.get(key))
 }
 
-/// The same, with a look-up of a label's value.
+/// Like `matches`, with a function that looks up the value of a label.
 fn holds<'a>(selector: &LabelSelector, label: impl Fn(&str) -> Option<&'a String>) -> bool {
     let exact = selector.match_labels.iter().all(|(key, value)| label(key) == Some(value));
     exact

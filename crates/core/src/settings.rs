@@ -1,4 +1,4 @@
-//! What the cluster's injection is configured with.
+//! The configuration of injection in the cluster.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -10,38 +10,39 @@ use crate::arn::RoleArn;
 use crate::webhook_config::Entries;
 
 /// Settings of the EKS pod identity webhook, with its defaults. They are flags of the operator
-/// because a cluster's webhook may be started with others.
+/// because a cluster may start the webhook with other values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Domain of the annotations, `eks.amazonaws.com`.
+    /// Domain of the annotations; default `eks.amazonaws.com`.
     pub annotation_domain: String,
-    /// Audience of a token where the service account names none, `sts.amazonaws.com`.
+    /// Audience of a token if the service account names none; default `sts.amazonaws.com`.
     pub audience: String,
-    /// Where the token's volume is mounted, `/var/run/secrets/eks.amazonaws.com/serviceaccount`.
+    /// Mount path of the token's volume; default
+    /// `/var/run/secrets/eks.amazonaws.com/serviceaccount`.
     pub mount_path: String,
-    /// Lifetime of a token in seconds where nothing names one, 86400.
+    /// Lifetime of a token in seconds if nothing sets one; default 86400.
     pub token_expiration: i64,
-    /// Region to inject, none.
+    /// Region to inject; default none.
     pub region: Option<String>,
-    /// Whether SDKs are told to use the regional STS endpoint where the service account does not
-    /// say, false.
+    /// Whether SDKs use the regional STS endpoint if the service account does not say; default
+    /// false.
     pub sts_regional_endpoints: bool,
-    /// What a role's name or path in the annotation is completed with (the webhook's
-    /// `--compose-role-arn`), nothing.
+    /// The account that completes a role's name or path in the annotation to an ARN (the webhook's
+    /// `--compose-role-arn`); default none.
     pub compose_role: Option<AwsAccount>,
-    /// What the ConfigMap says that the webhook watches (its `--watch-config-map`), nothing.
+    /// Entries of the ConfigMap that the webhook watches (its `--watch-config-map`); default none.
     pub entries: Option<Arc<Entries>>,
-    /// The AWS account whose roles `spec.role` of a binding names (`--aws-account`), where it is
+    /// The AWS account of the roles that `spec.role` of a binding names (`--aws-account`), if it is
     /// known. Not a setting of the webhook.
     pub account: Option<AwsAccount>,
-    /// Whether a pod without hostNetwork is reported as able to reach the node's role: for clusters
-    /// whose nodes do not keep pods from the instance metadata service. Not a setting of the
-    /// webhook; false.
+    /// Whether to report a pod without hostNetwork as able to reach the node's role, for clusters
+    /// whose nodes do not keep pods from the instance metadata service; default false. Not a
+    /// setting of the webhook.
     pub imds_open_to_pods: bool,
 }
 
-/// An AWS account: what completes a role's name or path to its ARN. The webhook itself asks the
-/// instance metadata service for it.
+/// An AWS account, which completes a role's name or path to an ARN. The webhook itself asks the
+/// instance metadata service for the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsAccount {
     /// For example `aws`.
@@ -51,7 +52,7 @@ pub struct AwsAccount {
 }
 
 impl AwsAccount {
-    /// The same account in this partition, unless it says its own.
+    /// The same account in `partition`, unless it names a partition other than `aws`.
     #[must_use]
     pub fn in_partition(self, partition: &str) -> Self {
         let partition = if self.partition == "aws" { partition.to_owned() } else { self.partition };
@@ -119,10 +120,10 @@ pub enum IdentityAnnotation {
 }
 
 impl IdentityAnnotation {
-    /// All of them.
+    /// All identity annotations.
     pub const ALL: [Self; 4] = [Self::RoleArn, Self::Audience, Self::TokenExpiration, Self::StsRegionalEndpoints];
 
-    /// Its name behind the webhook's domain.
+    /// The annotation's name, without the webhook's domain.
     pub const fn name(self) -> &'static str {
         match self {
             Self::RoleArn => "role-arn",
@@ -132,7 +133,7 @@ impl IdentityAnnotation {
         }
     }
 
-    /// The annotation of this name behind the webhook's domain.
+    /// The annotation with this name, without the webhook's domain.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|annotation| annotation.name() == name)
     }
@@ -155,13 +156,13 @@ impl Settings {
         self.region.as_deref().filter(|region| !region.is_empty())
     }
 
-    /// Whether the value of the annotation `role-arn` makes the webhook inject: where it completes
-    /// names, an empty one does as well.
+    /// Whether this value of the annotation `role-arn` makes the webhook inject. If the webhook
+    /// completes names, an empty value does so too.
     pub fn names_role(&self, annotated: &str) -> bool {
         !annotated.is_empty() || self.compose_role.is_some()
     }
 
-    /// The role that pods are given for the value of the annotation `role-arn`.
+    /// The role that pods get for this value of the annotation `role-arn`.
     pub fn role<'a>(&self, annotated: &'a str) -> Cow<'a, str> {
         match &self.compose_role {
             Some(account) if !annotated.contains("arn:") => Cow::Owned(account.role_arn(annotated)),

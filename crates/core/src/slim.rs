@@ -1,13 +1,13 @@
-//! Slimming: the parts of a pod or a template that no decision reads are left out.
+//! Slimming: drops the parts of a pod or a template that no decision reads.
 //!
-//! Most of a pod are other people's variables, mounts and labels, and one mount of a generated
-//! name. Without them all pods of a template are equal, and an index can keep their common part
-//! once.
+//! Most of a pod consists of unrelated variables, mounts and labels, and of one mount with a
+//! generated name. Without these, all pods of a template are equal, and an index can store their
+//! common part once.
 //!
-//! What is kept has no room to grow: a list that was decoded has room for four, and a map that was
-//! emptied for eleven.
+//! The remaining parts are shrunk to fit: a decoded list has capacity for four entries, and an
+//! emptied map for eleven.
 //!
-//! Where it is not plain that a part does not matter, it stays. `tests/properties` holds that
+//! If it is not certain that a part does not matter, it stays. `tests/properties` checks that
 //! verdicts do not change.
 
 use std::collections::HashSet;
@@ -23,13 +23,13 @@ use crate::objects::{Container, Map, Pod, PodSpec, PodTemplate, Volume, VolumeMo
 use crate::steps::step;
 use crate::verify::variables_that_are_read;
 
-/// Annotations of a workload that may be read.
+/// Prefix of the operator's annotations on a workload.
 const OURS: &str = "podidentity.dev/";
-/// Windows pods are recognised by these.
+/// Node selector keys that identify Windows pods.
 const SELECTORS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
 
 impl Pod {
-    /// The pod without what no judgement depends on.
+    /// The pod without the parts that no verdict depends on.
     #[must_use]
     pub fn slim(mut self) -> Self {
         let spec = Arc::make_mut(&mut self.spec);
@@ -43,8 +43,8 @@ impl Pod {
 }
 
 impl Workload {
-    /// The workload without what no judgement of it or its pods depends on. Its own labels stay:
-    /// bindings select by them.
+    /// The workload without the parts that no verdict on it or its pods depends on. Its own labels
+    /// stay because bindings select by them.
     #[must_use]
     pub fn slim(mut self) -> Self {
         self.template.slim();
@@ -56,8 +56,8 @@ impl Workload {
 }
 
 impl PodTemplate {
-    /// The template without what no judgement depends on. Mounts and volumes stay: what is injected
-    /// decides which of them matter.
+    /// The template without the parts that no verdict depends on. Mounts and volumes stay because
+    /// injection decides which of them matter.
     fn slim(&mut self) {
         self.spec.slim();
         slim_labels(&mut self.metadata.labels);
@@ -89,7 +89,7 @@ fn slim_labels(labels: &mut Map) {
     keep(labels, |key| [SKIP_LABEL, AGENT_LABEL].contains(&key));
 }
 
-/// The annotation domain is a setting, so keys are known by their names in it.
+/// The annotation domain is a setting, so keys are matched by the name after the domain.
 fn slim_annotations(annotations: &mut Map) {
     keep(annotations, |key| {
         let name = key.rsplit_once('/').map_or("", |(_, name)| name);
@@ -99,7 +99,7 @@ fn slim_annotations(annotations: &mut Map) {
     });
 }
 
-/// Keeps the entries of these keys.
+/// Keeps the entries whose key passes `is_kept`.
 fn keep(map: &mut Map, is_kept: impl Fn(&str) -> bool) {
     let mut entries = std::mem::take(map).into_tuple_vec();
     entries.retain(|(key, _)| is_kept(key));
@@ -107,7 +107,7 @@ fn keep(map: &mut Map, is_kept: impl Fn(&str) -> bool) {
     *map = Map::from_sorted_store_unchecked(entries);
 }
 
-/// Leaves out mounts that cannot lie over a token, and then volumes that nobody mounts.
+/// Drops mounts that cannot cover a token, and then volumes that no container mounts.
 fn slim_mounts(spec: &mut PodSpec) {
     let mut volumes = std::mem::take(&mut spec.volumes);
     let offering: HashSet<&str> = volumes.iter().filter(|it| offers(it)).map(|it| it.name.as_str()).collect();
@@ -139,7 +139,7 @@ fn is_ours(volume: &str) -> bool {
     volume == VOLUME || volume == AGENT_VOLUME
 }
 
-/// Whether the volume has a token for anybody but the API server.
+/// Whether the volume has a token for an audience other than the API server.
 fn offers(volume: &Volume) -> bool {
     let sources = volume.projected.iter().flat_map(|projected| &projected.sources);
     let mut tokens = sources.filter_map(|source| source.service_account_token.as_ref());
@@ -152,7 +152,7 @@ enum File {
     Unknown,
 }
 
-/// Where the container looks for its token, by this variable.
+/// Where the container looks for its token, according to this variable.
 fn token_file(container: &Container, name: &str) -> File {
     let Some(variable) = container.env.iter().rfind(|variable| variable.name == name) else { return File::None };
     match variable.value.as_deref() {
@@ -163,12 +163,12 @@ fn token_file(container: &Container, name: &str) -> File {
     }
 }
 
-/// Paths of a container in which, or around which, another may lie.
+/// Paths of a container that another path may be inside of, or around.
 enum Paths {
-    /// None of these begins with another, and they are in order: so of those that a path may begin
-    /// with only the last before it has to be looked at.
+    /// Sorted, and none is a prefix of another. So only the last path before another one can be a
+    /// prefix of it.
     Plain(Vec<String>),
-    /// One of them is spelled such that it may be anywhere.
+    /// One of the paths has an unusual spelling, so it may be anywhere.
     Anywhere,
 }
 
@@ -182,8 +182,8 @@ impl Paths {
         Self::Plain(all)
     }
 
-    /// Whether one of them may lie in the other path or the other in one of them, however they are
-    /// spelled. Says so rather too often.
+    /// Whether `other` may be inside one of the paths, or around one of them, however they are
+    /// spelled. If in doubt, it says so.
     fn may_touch(&self, other: &str) -> bool {
         let Self::Plain(paths) = self else { return true };
         let Some(other) = plain(other) else { return !paths.is_empty() };
@@ -197,8 +197,8 @@ impl Paths {
     }
 }
 
-/// A path that is spelled in the usual way, in lower case and without slashes around it. `/var/run`
-/// is `/run`: the one is a link to the other in nearly every image.
+/// The path in lower case, without slashes around it; `None` if its spelling is unusual. `/var/run`
+/// counts as `/run`: in nearly every image, one is a link to the other.
 fn plain(path: &str) -> Option<String> {
     let odd = path.contains("..") || path.contains("//") || path.contains("/.") || path.contains(['\\', ':']);
     let path = (!odd).then(|| path.trim_start_matches("./").trim_matches('/').to_lowercase())?;
@@ -212,7 +212,7 @@ mod tests {
 
     use super::*;
 
-    /// Each with each, as it is meant.
+    /// The expected result: compares `other` with every path.
     fn touches(paths: &[String], other: &str) -> bool {
         paths.iter().any(|path| match (plain(path), plain(other)) {
             (Some(one), Some(other)) => one.starts_with(&other) || other.starts_with(&one),

@@ -1,4 +1,4 @@
-//! All that is known of one identity at one moment.
+//! All that is known about one identity at one moment.
 
 use std::sync::Arc;
 
@@ -8,35 +8,35 @@ use podidentity_api::{PodIdentityBinding, PreflightPolicy};
 use crate::objects::{Namespace, Pod, ServiceAccount, Workload};
 use crate::settings::Settings;
 
-/// What does not change while the operator runs.
+/// Configuration that does not change while the operator runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// How injection is configured in this cluster.
     pub settings: Settings,
-    /// The cluster's OIDC issuer, where it is known.
+    /// The cluster's OIDC issuer, if it is known.
     pub issuer: Option<String>,
-    /// Whether a binding's role has to be granted by its namespace (`--require-grants`), false.
+    /// Whether the namespace has to grant a binding's role (`--require-grants`); default false.
     pub require_grants: bool,
-    /// Whether AWS is asked about bindings that do not say so themselves (`--preflight`), `Never`.
+    /// The preflight policy for bindings that do not set one (`--preflight`); default `Never`.
     pub preflight: PreflightPolicy,
-    /// Whether a binding that requires an answer goes on where there is none to be had
-    /// (`--preflight-on-unavailable=proceed`), false.
+    /// Whether a binding with the policy `Require` proceeds if AWS is unavailable
+    /// (`--preflight-on-unavailable=proceed`); default false.
     pub proceed_unasked: bool,
-    /// How long after an answer AWS is asked again about what is in force
-    /// (`--preflight-recheck`); `None`: never.
+    /// How long after an answer to ask AWS again about the identity in force
+    /// (`--preflight-recheck`); `None` means never.
     pub preflight_recheck: Option<SignedDuration>,
 }
 
-/// One service account with everything that bears on its identity.
+/// One service account with everything that affects its identity.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Namespace of all of it.
+    /// Namespace of all these objects.
     pub namespace: String,
     /// Name of the service account, whether it exists or not.
     pub service_account_name: String,
-    /// The time that decisions are made with.
+    /// The current time, for all decisions.
     pub now: Timestamp,
-    /// What does not change.
+    /// The operator's configuration.
     pub config: Arc<Config>,
     /// The namespace object.
     pub namespace_object: Option<Arc<Namespace>>,
@@ -48,12 +48,13 @@ pub struct Snapshot {
     pub workloads: Vec<Arc<Workload>>,
     /// Pods that run as the service account, by name.
     pub pods: Vec<Arc<Pod>>,
-    /// How many restarts of this identity the operator-wide limit allows at the same time, those under way included.
+    /// How many restarts of this identity the operator-wide limit allows at the same time,
+    /// including those under way.
     pub rollout_slots: usize,
 }
 
 impl Snapshot {
-    /// Of an identity of which nothing is known.
+    /// A snapshot of an identity about which nothing is known.
     pub fn empty(namespace: &str, service_account_name: &str, now: Timestamp, config: &Arc<Config>) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -69,12 +70,12 @@ impl Snapshot {
         }
     }
 
-    /// Who the pods are to AWS, for trust policies: `system:serviceaccount:NAMESPACE:NAME`.
+    /// The subject of the pods' tokens, for trust policies: `system:serviceaccount:NAMESPACE:NAME`.
     pub fn subject(&self) -> String {
         format!("system:serviceaccount:{}:{}", self.namespace, self.service_account_name)
     }
 
-    /// Whether the namespace is being deleted: then nothing is written but finalizers removed.
+    /// Whether the namespace is being deleted. The operator then only removes finalizers.
     pub fn namespace_terminating(&self) -> bool {
         self.namespace_object.as_ref().is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some())
     }

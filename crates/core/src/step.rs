@@ -8,34 +8,35 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use crate::objects::{Workload, WorkloadId};
 use crate::provenance::Provenance;
 
-/// One write. Each is conditional on the object being as it was when the plan was made.
+/// One write. It is conditional: the object must be as it was when the plan was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Adds our finalizer to a binding or removes it.
     SetFinalizer {
         /// The binding.
         binding: Target,
-        /// Whether it shall be there.
+        /// Whether to add it.
         present: bool,
     },
-    /// Makes exactly these annotations ours on the service account; others that were ours are given
-    /// up.
+    /// Makes exactly these annotations ours on the service account, and releases all others that
+    /// were ours.
     Annotate {
         /// The service account.
         account: Target,
-        /// All annotations that shall be ours; empty gives up all.
+        /// The annotations to own; an empty map releases all.
         annotations: BTreeMap<String, String>,
-        /// Whether to take over what another field manager owns with another value.
+        /// Whether to take over annotations that another field manager owns with other values.
         force: bool,
-        /// The binding that the annotations are written for, which is written beside them; `None`
-        /// where all are given up.
+        /// The binding that the annotations are written for, which an annotation next to them
+        /// records; `None` if all are released.
         written_for: Option<Provenance>,
-        /// Set if this takes away or replaces a role that was written for another binding, perhaps
-        /// for a later declaration than this one: then the declaration is looked up once more.
+        /// Set if the step removes the annotations, or replaces a role that was written for another
+        /// binding. That role may belong to a later declaration, so the declaration is first read
+        /// again.
         declared: Option<Declared>,
     },
-    /// Asks AWS whether the service account can assume a role. It writes nothing; the status records the answer, and the
-    /// next plan goes by it.
+    /// Asks AWS whether the service account can assume a role. It writes nothing. The status
+    /// records the answer, and the next plan uses it.
     Preflight(Question),
     /// Sets our pod-template annotation, which makes the workload's controller replace the pods.
     Restart {
@@ -49,7 +50,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// Whether it restarts this workload.
+    /// Whether the step restarts this workload.
     pub fn is_restart_of(&self, id: &WorkloadId) -> bool {
         match self {
             Self::Restart { workload, .. } => workload == id,
@@ -77,10 +78,10 @@ impl fmt::Display for Step {
     }
 }
 
-/// What AWS is asked: whether a token of the service account lets it assume the role.
+/// A question to AWS: whether a token of the service account lets it assume the role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The binding that it is asked for.
+    /// The binding that the question is asked for.
     pub declared: Declared,
     /// The service account.
     pub account: Target,
@@ -88,18 +89,18 @@ pub struct Question {
     pub role_arn: String,
     /// Audience of the token.
     pub audience: String,
-    /// The cluster's OIDC issuer, where it is known.
+    /// The cluster's OIDC issuer, if it is known.
     pub issuer: Option<String>,
 }
 
-/// What a user declared, as it was observed.
+/// The declaration of a binding, as observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Declared {
     /// Name of the binding.
     pub binding: String,
-    /// Its UID.
+    /// UID of the binding.
     pub uid: String,
-    /// Its generation: changes of the spec count, and the deletion, and nothing else.
+    /// Generation of the binding, which only changes of the spec and the deletion raise.
     pub generation: i64,
 }
 
@@ -116,9 +117,9 @@ impl Declared {
 pub struct Target {
     /// Name.
     pub name: String,
-    /// UID: an object that was deleted and created again is another one.
+    /// UID, which changes if the object is deleted and created again.
     pub uid: String,
-    /// Resource version: the object has not changed since.
+    /// Resource version, which changes with every change of the object.
     pub resource_version: String,
 }
 

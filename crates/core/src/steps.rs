@@ -1,6 +1,7 @@
-//! Counts what is done for the parts of an object, so that tests can hold that it grows no faster than the object.
+//! Counts the parts of an object that code looks at, so that tests can check that the work grows no
+//! faster than the object.
 //!
-//! Nothing is counted outside of this crate's own tests.
+//! It counts only in this crate's own tests.
 
 #[cfg(test)]
 use std::cell::Cell;
@@ -10,14 +11,14 @@ thread_local! {
     static STEPS: Cell<u64> = const { Cell::new(0) };
 }
 
-/// One part was looked at.
+/// Counts one part that was looked at.
 #[inline]
 pub(crate) fn step() {
     #[cfg(test)]
     STEPS.with(|steps| steps.set(steps.get() + 1));
 }
 
-/// What `work` gives, and how many parts were looked at for it, on this thread.
+/// The result of `work`, and the number of parts that it looked at on this thread.
 #[cfg(test)]
 pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = STEPS.with(Cell::get);

@@ -1,5 +1,4 @@
-//! A service account that is annotated but that no binding names, seen as if a binding declared
-//! what it says.
+//! A service account with annotations but without a binding, seen as if a binding declared them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,8 +10,8 @@ use crate::objects::ServiceAccount;
 use crate::settings::{IdentityAnnotation, Settings};
 use crate::snapshot::Snapshot;
 
-/// The role that the service account's annotation gives to pods, or the webhook's ConfigMap, if
-/// either gives one.
+/// The role that pods get from the service account's annotation or from the webhook's ConfigMap, if
+/// either names one.
 pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &'a Settings) -> Option<Cow<'a, str>> {
     match given(account, settings) {
         Given::Annotations(annotations) => {
@@ -30,10 +29,10 @@ fn given<'a>(account: &'a ServiceAccount, settings: &'a Settings) -> Given<'a> {
     Given::of(&account.annotations, text(&meta.namespace), text(&meta.name), settings)
 }
 
-/// What a binding would declare that says what the annotations say of role and audience; `None` if
-/// no role is annotated.
+/// The spec of a binding that declares the annotated role and audience; `None` if no role is
+/// annotated.
 ///
-/// Lifetime and STS endpoint are left undeclared: whatever pods have is right, since nobody
+/// It does not declare lifetime and STS endpoint: whatever pods have is right, since nobody
 /// declared otherwise.
 pub fn declared(name: &str, account: &ServiceAccount, settings: &Settings) -> Option<PodIdentityBindingSpec> {
     Some(PodIdentityBindingSpec {
@@ -59,8 +58,8 @@ pub fn declared(name: &str, account: &ServiceAccount, settings: &Settings) -> Op
     })
 }
 
-/// The snapshot as it would be if a suspended binding [`declared`] what is annotated, and the
-/// operator had written that; `None` if a binding is there already or no role is annotated.
+/// The snapshot as if a suspended binding with the [`declared`] spec existed, and the operator had
+/// written its annotations; `None` if there is a binding already, or no role is annotated.
 pub fn as_if_bound(snapshot: &Snapshot) -> Option<Snapshot> {
     let account = snapshot.service_account.as_ref().filter(|_| snapshot.bindings.is_empty())?;
     let declared = declared(&snapshot.service_account_name, account, &snapshot.config.settings)?;
@@ -68,8 +67,8 @@ pub fn as_if_bound(snapshot: &Snapshot) -> Option<Snapshot> {
     Some(with_binding(snapshot, binding(&snapshot.service_account_name, &snapshot.namespace, spec)))
 }
 
-/// The snapshot with another binding, whose annotations are in force by the operator's hand as far
-/// as they are there.
+/// The snapshot with this binding alone, as if the operator had written the service account's
+/// annotations.
 pub fn with_binding(snapshot: &Snapshot, binding: PodIdentityBinding) -> Snapshot {
     let account = snapshot.service_account.as_deref().map(written_by_operator).map(Arc::new);
     Snapshot { bindings: vec![Arc::new(binding)], service_account: account, ..snapshot.clone() }
@@ -83,8 +82,8 @@ pub fn binding(name: &str, namespace: &str, spec: PodIdentityBindingSpec) -> Pod
     binding
 }
 
-/// The service account as if the operator had written the annotations, at the time when whoever did
-/// it did it.
+/// The service account as if the operator had written the annotations, at the time of the real
+/// write.
 fn written_by_operator(account: &ServiceAccount) -> ServiceAccount {
     let mut account = account.clone();
     for entry in account.metadata.managed_fields.iter_mut().flatten() {
@@ -93,8 +92,8 @@ fn written_by_operator(account: &ServiceAccount) -> ServiceAccount {
     account
 }
 
-/// An identity annotation of the service account, by the end of its key: `audience`, for example.
-/// Empty counts as absent.
+/// An identity annotation of the service account. `name`: its key without the domain, for example
+/// `audience`. An empty annotation counts as absent.
 pub fn annotation<'a>(account: &'a ServiceAccount, settings: &Settings, name: &str) -> Option<&'a str> {
     let value = account.annotations.get(&settings.key(name))?;
     Some(value.as_str()).filter(|value| !value.is_empty())

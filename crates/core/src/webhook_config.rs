@@ -1,4 +1,5 @@
-//! The ConfigMap that the webhook watches: identities of service accounts beside their annotations.
+//! The ConfigMap that the webhook watches: identities of service accounts, in addition to their
+//! annotations.
 
 use std::collections::BTreeMap;
 
@@ -7,27 +8,27 @@ use serde_json::Value;
 /// The name of the ConfigMap that the webhook watches with `--watch-config-map`, and its key.
 pub const CONFIG_MAP: (&str, &str) = ("pod-identity-webhook", "config");
 
-/// What the ConfigMap of the webhook says of one service account. Its values are taken as they are:
-/// no default audience, and a lifetime that is not raised.
+/// The entry for one service account in the webhook's ConfigMap. The webhook uses its values as
+/// they are: it sets no default audience, and does not raise a short lifetime.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// The role; empty: none.
+    /// The role; empty means none.
     pub role_arn: String,
-    /// The audience; empty is that of the API server.
+    /// The audience; empty means that of the API server.
     pub audience: String,
     /// Whether the regional STS endpoint is used.
     pub regional_sts: bool,
-    /// Lifetime in seconds; 0 stands for the default.
+    /// Lifetime in seconds; 0 means the default.
     pub token_expiration: i64,
 }
 
-/// All that the ConfigMap of the webhook says, by `NAMESPACE/NAME` or `*/NAME`.
+/// All entries of the webhook's ConfigMap, by `NAMESPACE/NAME` or `*/NAME`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entries(BTreeMap<(String, String), Entry>);
 
 impl Entries {
-    /// Reads the value of the ConfigMap's key. The webhook takes all of it or, if anything is of a
-    /// wrong type, nothing.
+    /// Reads the value of the ConfigMap's key. The webhook takes all entries, or none if any value
+    /// has a wrong type.
     pub fn parse(config: &str) -> Result<Self, String> {
         let parsed: BTreeMap<String, serde_json::Map<String, Value>> =
             serde_json::from_str(config).map_err(|error| format!("is not what the webhook reads: {error}"))?;
@@ -43,8 +44,7 @@ impl Entries {
         Ok(Self(entries))
     }
 
-    /// What it says of a service account: its own entry, or else that of its name in all
-    /// namespaces.
+    /// The entry for a service account: its own, or else the one for its name in all namespaces.
     pub fn get(&self, namespace: &str, name: &str) -> Option<&Entry> {
         let of = |namespace: &str| self.0.get(&(namespace.to_owned(), name.to_owned()));
         of(namespace).or_else(|| of("*"))
@@ -52,7 +52,7 @@ impl Entries {
 }
 
 impl Entry {
-    /// Names of fields are those of Go's struct, in whatever case.
+    /// Reads an entry. The field names are those of Go's struct, in any case.
     fn read(fields: &serde_json::Map<String, Value>) -> Option<Self> {
         let mut entry = Self::default();
         for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {

@@ -1,17 +1,18 @@
 //! Comments in the YAML that `adopt` prints.
 //!
-//! A comment ends where the reader of the file takes a line to end, and readers differ. So no text of somebody else gets
-//! into one: only words of this program, numbers, times, and names of which each character was looked at.
+//! A comment ends where a YAML reader sees the end of a line, and readers differ on which
+//! characters end a line. So a comment contains no foreign text: only this program's own words,
+//! numbers, timestamps, and names whose every character has been checked.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
 use jiff::Timestamp;
 
-/// A line of comment.
+/// One comment line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Comment(String);
 
-/// What a comment may be made of.
+/// Text that is safe to put in a comment.
 pub(crate) trait Own: Display {}
 
 impl Own for &'static str {}
@@ -34,17 +35,17 @@ impl Comment {
     }
 }
 
-/// With the number sign.
+/// Starts with the number sign.
 impl Display for Comment {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "# {}", self.0)
     }
 }
 
-/// The longest name of an object.
+/// The maximum length of an object name.
 const LONGEST: usize = 253;
 
-/// The name of an object, which the API server has checked, and which is checked again.
+/// The name of an object. The API server has validated it, and [`Name::of`] validates it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(Option<String>);
 

@@ -1,4 +1,4 @@
-//! `adopt`: bindings for service accounts that are annotated already.
+//! `adopt`: prints bindings for service accounts that already have a role annotation.
 //!
 //! ```text
 //! cluster ──► Snapshot of an account without binding ──► candidates, the fullest first ──► core's forecast of each
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &AdoptArgs, out: &mut dyn Write) -> Result<Exit, Failure
         let targets = target::parse(&args.names, Some(TargetKind::ServiceAccount)).map_err(Failure::Other)?;
         let session = Session::open(&args.connection, &args.scope).await?;
         let selected = session.selected().await?;
-        // A proposal is small; the snapshots of a large cluster are not.
+        // Keep only the proposals, because the snapshots of a large cluster take too much memory.
         let reading = session
             .read(false, |snapshot| {
                 let asked = is_asked_for(&snapshot, &targets, args.with_eksctl_labels);
@@ -103,9 +103,9 @@ pub(crate) fn run(args: &AdoptArgs, out: &mut dyn Write) -> Result<Exit, Failure
 
 /// A service account with a role.
 struct Account {
-    /// The binding that it has already.
+    /// The binding that already names the service account.
     bound_by: Option<String>,
-    /// `None`: it is bound, or not asked for.
+    /// `None` if the service account is bound already or was not asked for.
     proposal: Option<Proposal>,
 }
 
@@ -139,7 +139,7 @@ fn is_asked_for(snapshot: &Snapshot, targets: &[Target], only_eksctl: bool) -> b
     named && (!only_eksctl || by_eksctl())
 }
 
-/// YAML documents.
+/// Writes the proposals as YAML documents.
 pub(crate) fn write(proposals: &[Proposal], out: &mut dyn Write) -> Result<(), Failure> {
     for (index, proposal) in proposals.iter().enumerate() {
         if index > 0 {

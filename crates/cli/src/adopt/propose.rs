@@ -14,19 +14,19 @@ use serde::Serialize;
 
 use super::comment::{Comment, Name};
 
-/// What is proposed for a service account.
+/// The proposal for one service account.
 pub(crate) struct Proposal {
     pub(crate) comments: Vec<Comment>,
-    /// What can only be told with texts of others, for standard error.
+    /// Messages for standard error. They quote foreign text, which a comment must not contain.
     pub(crate) notes: Vec<String>,
-    /// `None`: it cannot be bound; the comments say why.
+    /// `None` if the service account cannot be bound. The comments say why.
     pub(crate) binding: Option<Document>,
     /// Whether pods lack the role, so that the binding waits for a release.
     pub(crate) waits: bool,
 }
 
-/// The binding that declares what the service account's annotations say and, applied, restarts nothing; `None` if
-/// there is nothing to adopt.
+/// Proposes the binding that declares what the service account's annotations say and that restarts
+/// nothing when it is applied. `None` if there is nothing to adopt.
 pub(crate) fn propose(snapshot: &Snapshot, on_conflict: ConflictPolicy) -> Option<Proposal> {
     let settings = &snapshot.config.settings;
     let account = snapshot.service_account.as_deref().filter(|_| snapshot.bindings.is_empty())?;
@@ -39,7 +39,8 @@ pub(crate) fn propose(snapshot: &Snapshot, on_conflict: ConflictPolicy) -> Optio
         let notes = vec![format!("{title} cannot be bound: {problem}")];
         return Some(Proposal { comments, notes, binding: None, waits: false });
     }
-    // What is declared is enforced: lifetime and STS endpoint only where pods have them already.
+    // The operator enforces what a binding declares. So declare the token lifetime and the STS
+    // endpoint only if pods already have them.
     let (fullest, notes_on_it) = if is_associated(snapshot) {
         role_only = PodIdentityBindingSpec { mechanism: Mechanism::PodIdentity, audience: None, ..role_only };
         (role_only.clone(), vec![Comment::of(&[&BY_ASSOCIATION])])
@@ -63,11 +64,11 @@ pub(crate) fn propose(snapshot: &Snapshot, on_conflict: ConflictPolicy) -> Optio
     Some(Proposal { comments, notes, binding: Some(document(snapshot, &spec)), waits })
 }
 
-/// The annotation says nothing about the role of an association.
+/// The annotation does not show which role an association gives.
 const BY_ASSOCIATION: &str = "Its pods have the credentials of EKS Pod Identity: put the role of the association in roleArn, if \
                               it is another one.";
 
-/// Whether live pods have the credentials of an association.
+/// Whether live pods have the credentials of an EKS Pod Identity association.
 fn is_associated(snapshot: &Snapshot) -> bool {
     let has = |pod: &Pod| pod.spec.volumes.iter().any(|volume| volume.name == AGENT_VOLUME);
     snapshot.pods.iter().any(|pod| pod.is_live() && has(pod))
@@ -82,7 +83,8 @@ fn restarts_nothing(forecast: &Forecast) -> bool {
     forecast.restarts_unasked().next().is_none()
 }
 
-/// Lifetime and STS endpoint as well, as the annotations declare them and a binding can; what it cannot, in words.
+/// Adds the token lifetime and the STS endpoint from the annotations, if a binding can declare
+/// them. A comment reports each value that a binding cannot declare.
 fn with_the_rest(
     spec: PodIdentityBindingSpec,
     account: &ServiceAccount,
@@ -90,7 +92,8 @@ fn with_the_rest(
 ) -> (PodIdentityBindingSpec, Vec<Comment>) {
     let annotation = |name: &str| annotation(account, settings, name).map(str::to_owned);
     let mut ignored = Vec::new();
-    // Only what the operator would write in the same way: another spelling would be a conflict.
+    // Accept only the spelling that the operator would write. Any other spelling would be a
+    // conflict.
     let mut same = |name: &'static str, value: Option<String>, accepted: Option<String>| {
         if value.is_some_and(|value| Some(value) != accepted) {
             let what = " has a value that a binding cannot declare: it stays as it is.";
@@ -107,7 +110,8 @@ fn with_the_rest(
     (spec, ignored)
 }
 
-/// When the annotation was written, and which tool keeps the account. Who wrote it is for `explain` to tell.
+/// Says when the annotation was written and which tool manages the service account. `explain` says
+/// who wrote it.
 fn origin(snapshot: &Snapshot, account: &ServiceAccount, settings: &Settings, on_conflict: ConflictPolicy) -> Comment {
     let (namespace, name) = (Name::of(&snapshot.namespace), Name::of(&snapshot.service_account_name));
     let mut comment = Comment::of(&[&"ServiceAccount ", &namespace, &"/", &name, &": annotated"]);
@@ -149,7 +153,7 @@ fn effect(forecast: &Forecast, waits: bool) -> Comment {
     comment
 }
 
-/// A binding as it is written by hand: in that order, and without defaults.
+/// A binding as a person writes it: fields in the usual order, without defaults.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Document {

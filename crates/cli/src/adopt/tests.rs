@@ -1,4 +1,5 @@
-//! What is printed is read again as kubectl reads it, by YAML 1.1: it holds bindings, and nothing else.
+//! Tests that read the output of `adopt` as YAML 1.1, as kubectl does. The output must contain
+//! bindings and nothing else.
 
 use podidentity_api::ConflictPolicy;
 use proptest::prelude::*;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use super::{propose, write};
 use crate::golden::cluster;
 
-/// Texts that end a line for some reader, and go on as something else.
+/// Texts that some YAML reader takes for more than plain text, for example because they end a line.
 const ATTACKS: &[&str] = &[
     "x\u{2028}{kind: ClusterRoleBinding}\u{2028}---\u{2028}#",
     "x\u{2029}{kind: ClusterRoleBinding}\u{2029}---\u{2029}#",
@@ -29,7 +30,7 @@ const ATTACKS: &[&str] = &[
     "",
 ];
 
-/// A service account that says this wherever somebody may say something, but for its role.
+/// A service account with `text` in every field that somebody else can set, except in the role.
 fn attacked(role: &str, text: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {
         "name": "web",
@@ -58,7 +59,7 @@ fn printed(object: &Value) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// The documents as a reader of YAML 1.1 sees them.
+/// The documents as a YAML 1.1 reader sees them.
 fn read(text: &str) -> Vec<Value> {
     let documents = serde_yaml_ng::Deserializer::from_str(text).map(|it| Value::deserialize(it).unwrap());
     documents.filter(|document| !document.is_null()).collect()
@@ -79,7 +80,7 @@ fn check(text: &str) {
     let mut comments = output.lines().filter(|line| line.starts_with('#'));
     assert!(comments.all(str::is_ascii), "{output}");
 
-    // A role that is none.
+    // An annotation that is not the ARN of a role.
     let output = printed(&attacked(&format!("{ROLE}{text}?"), text));
     assert_eq!(read(&output), [] as [Value; 0], "{output}");
     assert!(output.lines().all(|line| line.starts_with("# ") && line.is_ascii()), "{output}");

@@ -1,4 +1,4 @@
-//! What is looked up for `check`. Nothing is judged here.
+//! Collects the facts for `check`. The module `judge` evaluates them.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -14,23 +14,23 @@ use super::{When, rights};
 use crate::cluster::{Failure, Session};
 use crate::parts::variable;
 
-/// The names of the policies' objects begin with these.
+/// Name prefixes of the admission policies.
 pub(super) const GUARD: &str = "podidentity-operator-guard";
 pub(super) const GRANTS: &str = "pod-identity-grants";
 pub(super) const ENFORCEMENT: &str = "pod-identity-enforcement";
 
 const ADMISSION: &str = "admissionregistration.k8s.io";
 
-/// All that was seen.
+/// Everything that `check` read.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) server: String,
     pub(super) version: String,
-    /// Of service accounts' tokens, or why it is not known.
+    /// The issuer of service account tokens, or why it is unknown.
     pub(super) issuer: Result<String, String>,
     /// Rights that the user lacks.
     pub(super) missing: Vec<Right>,
-    /// The same, of what installs the operator; asked for before the installation only.
+    /// Rights to install the operator that the user lacks. Empty without `--pre`.
     pub(super) missing_to_install: Vec<Right>,
     pub(super) injectors: Injectors,
     pub(super) tried: Tried,
@@ -46,14 +46,14 @@ pub(super) struct Facts {
     pub(super) now: Timestamp,
 }
 
-/// Whether a pod that is created gets its role.
+/// Whether a new pod gets its role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tried {
     /// No service account has a role, so there is nothing to try.
     NoAccount,
-    /// The pod as admission left it has the role of this service account.
+    /// After admission, the pod has the role of this service account.
     Injected(String),
-    /// It has not.
+    /// After admission, the pod lacks the role of this service account.
     Missed(String),
     Forbidden(String),
     Failed(String),
@@ -137,7 +137,7 @@ async fn lease(connection: &Connection, operator: &Value) -> Seen<Value> {
     object(&connection.client, LEASES, Some(text(operator, "/metadata/namespace")), name).await
 }
 
-/// In the namespaces that it serves, or everywhere.
+/// The rights that the operator lacks in the namespaces that it serves, or cluster-wide.
 async fn operator_missing(connection: &Connection, operator: &Value) -> Seen<Vec<Right>> {
     let namespace = text(operator, "/metadata/namespace");
     let account = text(operator, "/spec/template/spec/serviceAccountName");
@@ -165,7 +165,8 @@ async fn policies(connection: &Connection) -> Seen<Vec<String>> {
     bindings.map(|all| all.iter().map(|it| text(it, "/spec/policyName").to_owned()).collect())
 }
 
-/// A pod of the first service account with a role, as a dry run. It is as a restricted namespace asks for it.
+/// Creates a pod of the first service account with a role, as a dry run. The pod meets the
+/// `restricted` Pod Security Standard.
 async fn tried(session: &Session) -> Tried {
     let client = &session.connection.client;
     let key = session.config.settings.key("role-arn");

@@ -1,4 +1,4 @@
-//! What the facts mean: line by line, with what to do.
+//! Evaluates the facts: one line for each check, with what to do next.
 
 use jiff::{SignedDuration, Timestamp};
 use podidentity_cluster::read::installation::Seen;
@@ -12,11 +12,11 @@ use super::{Check, When};
 use crate::paint::Mark;
 use crate::parts::variable;
 
-/// A namespace in which `config/enforcement` refuses pods without their role.
+/// The label of namespaces in which `config/enforcement` refuses pods without their role.
 const ENFORCED: &str = "podidentity.dev/enforce";
-/// The annotation by which a namespace grants roles.
+/// The annotation with which a namespace grants roles.
 const GRANT: &str = "podidentity.dev/allowed-role-arns";
-/// An issuer of the cluster's own, which AWS cannot reach.
+/// Prefix of a cluster-internal issuer, which AWS cannot reach.
 const INSIDE: &str = "https://kubernetes.default.svc";
 
 pub(super) fn judge(facts: &Facts, when: When) -> Vec<Check> {
@@ -48,7 +48,7 @@ impl Check {
     }
 }
 
-/// What could not be looked up is no fault of the installation.
+/// Reports an unreadable fact as a note, because it is not a fault of the installation.
 pub(super) fn unseen<T>(name: &'static str, seen: &Seen<T>) -> Option<Check> {
     match seen {
         Seen::Forbidden(right) => Some(check(name, Mark::Note, format!("not known: you may not {right}"))),
@@ -162,7 +162,7 @@ fn see_why(account: &str) -> String {
     )
 }
 
-/// `1 namespace`, `2 namespaces`.
+/// For example `1 namespace` or `2 namespaces`.
 fn counted(count: usize) -> String {
     format!("{count} namespace{}", if count == 1 { "" } else { "s" })
 }
@@ -193,7 +193,8 @@ fn definition(facts: &Facts) -> Check {
     check(NAME, Mark::Right, "PodIdentityBinding v1alpha1, with all fields that this plugin knows")
 }
 
-/// Fields of spec and status that the plugin knows and the cluster drops.
+/// Fields of spec and status that the plugin knows but the installed definition lacks. The API
+/// server drops them.
 fn missing_fields(crd: &Value) -> Vec<String> {
     let known = serde_json::to_value(podidentity_api::crd::crd()).unwrap_or_default();
     let fields = |crd: &Value, part: &str| -> Vec<String> {
@@ -252,7 +253,7 @@ fn operator_rights(facts: &Facts) -> Option<Check> {
     })
 }
 
-/// Whether a policy of this beginning is bound.
+/// Whether a policy whose name starts with `beginning` is bound.
 fn is_bound(facts: &Facts, beginning: &str) -> bool {
     facts.policies.found().is_some_and(|all| all.iter().any(|name| name.starts_with(beginning)))
 }

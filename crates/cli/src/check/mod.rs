@@ -1,7 +1,8 @@
-//! `kubectl podidentity check`: whether the cluster is ready for the operator, and the operator works.
+//! `kubectl podidentity check`: whether the cluster is ready for the operator, and whether the
+//! operator works.
 //!
 //! ```text
-//! cluster ──► facts (what is there, who may what) ──► judge: a line for each question ──► text, JSON
+//! cluster ──► facts (what exists, who may do what) ──► judge: a line for each check ──► text, JSON
 //! ```
 
 mod facts;
@@ -56,14 +57,14 @@ pub(crate) struct CheckArgs {
     connection: ConnectionArgs,
 }
 
-/// What is checked.
+/// Whether `check` runs before or after the installation of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
     Before,
     After,
 }
 
-/// One question, and its answer.
+/// One check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Check {
     name: &'static str,

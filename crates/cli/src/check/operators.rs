@@ -1,4 +1,5 @@
-//! The operators of the cluster: whether each runs, and which namespaces have none, or two.
+//! Checks the operators in the cluster: whether each one runs, and which namespaces have no
+//! operator or more than one.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use super::judge::{check, unseen};
 use crate::paint::Mark;
 use crate::parts::{Division, Part, described, variable};
 
-/// A line for each operator.
+/// One line for each operator.
 pub(super) fn operators(facts: &Facts) -> Vec<Check> {
     const NAME: &str = "Operator";
     if let Some(unseen) = unseen(NAME, &facts.deployments) {
@@ -57,7 +58,8 @@ fn operator(check_name: &'static str, operator: &Value) -> Check {
     check(check_name, if ready < wanted { Mark::Note } else { Mark::Right }, message)
 }
 
-/// Whether each namespace with bindings has one operator; `None` where one operator looks after all, or it is not known.
+/// Whether each namespace with bindings has exactly one operator. `None` if one operator serves all
+/// namespaces, or if the operators are unknown.
 pub(super) fn namespaces(facts: &Facts) -> Option<Check> {
     const NAME: &str = "Namespaces";
     let operators = found(facts);

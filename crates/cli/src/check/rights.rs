@@ -1,4 +1,4 @@
-//! Rights that are asked about.
+//! The RBAC rights that `check` asks about.
 
 use podidentity_cluster::read::installation::Right;
 
@@ -18,7 +18,7 @@ fn rights(table: &[(&str, &[&str], &[&str])]) -> Vec<Right> {
     all
 }
 
-/// What the commands of this plugin read.
+/// The rights that the commands of this plugin need.
 pub(super) fn of_users() -> Vec<Right> {
     rights(&[
         ("", &["pods", "serviceaccounts"], &["list"]),
@@ -27,7 +27,7 @@ pub(super) fn of_users() -> Vec<Right> {
     ])
 }
 
-/// What `kubectl apply -k config/default` creates.
+/// The rights that `kubectl apply -k config/default` needs.
 pub(super) fn to_install() -> Vec<Right> {
     rights(&[
         ("apiextensions.k8s.io", &["customresourcedefinitions"], &["create"]),
@@ -38,7 +38,8 @@ pub(super) fn to_install() -> Vec<Right> {
     ])
 }
 
-/// The rules of `config/rbac`, or with namespaces of `config/namespaced`, without those that are optional.
+/// The rules of `config/rbac`, or of `config/namespaced` if the operator does not serve the whole
+/// cluster. Leaves out the optional rules.
 pub(super) fn of_the_operator(whole_cluster: bool) -> Vec<Right> {
     let mut all = rights(&[
         ("", &["pods"], &["list", "watch"]),

@@ -1,4 +1,4 @@
-//! Questions that the cluster of the end-to-end test does not raise.
+//! Checks that the end-to-end test does not cover.
 
 use jiff::Timestamp;
 use podidentity_cluster::read::installation::{Right, Seen};
@@ -80,7 +80,7 @@ fn what_may_not_be_looked_at_is_a_note() {
     assert_eq!(of(&blind, "Your rights").message, "you may not list deployments.apps");
 }
 
-/// What is not seen is not missing, though a namespace asks for it.
+/// A policy that the user may not read is not missing, even if a namespace asks for it.
 #[test]
 fn policies_that_may_not_be_looked_at_are_not_taken_to_be_missing() {
     let asking = json!({"metadata": {"name": "shop", "labels": {"podidentity.dev/enforce": "true"}}});
@@ -142,7 +142,7 @@ fn namespaces_without_an_operator_and_with_two_are_told() {
     assert!(left_out.message.contains("no operator looks after the bindings of shop"), "{}", left_out.message);
     let two = of(&seen(&["op=a", "!legacy"], json!({"op": "a"})), "Namespaces");
     assert_eq!(two.mark, Mark::Wrong);
-    // Where one operator looks after all there is nothing to say.
+    // If one operator serves all namespaces, there is nothing to report.
     let all = Facts { deployments: Seen::Found(vec![operator(&json!([]))]), ..facts() };
     assert!(!judge(&all, When::After).iter().any(|check| check.name == "Namespaces"));
 }

@@ -1,4 +1,5 @@
-//! What all commands that look at a cluster do first: connect, read, find what is asked for.
+//! The first steps of every command that reads a cluster: connect, read, and find the requested
+//! objects.
 
 mod names;
 mod picture;
@@ -23,14 +24,14 @@ pub(crate) use names::did_you_mean;
 pub(crate) use picture::Picture;
 pub(crate) use progress::Progress;
 
-/// Why a command cannot do what it is asked for.
+/// Why a command fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// In words.
+    /// Any other failure, as a message.
     #[error("{0}")]
     Other(String),
     /// The output cannot be written to.
@@ -38,35 +39,35 @@ pub(crate) enum Failure {
     Output(#[from] std::io::Error),
 }
 
-/// Runs what waits for the cluster.
+/// Runs an asynchronous command to its end.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    // Of the threads one decodes what another receives.
+    // Two threads: one decodes what the other receives.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(work)
 }
 
-/// A cluster, and the part of it that is looked at.
+/// A connection to a cluster, and the part of the cluster to read.
 #[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) connection: Connection,
-    /// `None`: all.
+    /// `None` means all namespaces.
     pub(crate) namespace: Option<String>,
     pub(crate) config: Arc<Config>,
     selector: Option<String>,
     grants: Option<bool>,
-    /// Whether long reads say nothing of how far they are.
+    /// Whether long reads show no progress.
     quiet: bool,
 }
 
-/// What was read, and what is to be said about it.
+/// The views that were read, and notes for the user about the reading.
 pub(crate) struct Views {
-    /// What needs somebody first.
+    /// Sorted: views that need attention come first.
     pub(crate) views: Vec<View>,
     pub(crate) notes: Vec<String>,
 }
 
 impl Session {
-    /// Connects; nothing is read yet.
+    /// Connects to the cluster. Reads no objects yet.
     pub(crate) async fn open(connection: &ConnectionArgs, scope: &ScopeArgs) -> Result<Self, Failure> {
         let settings = connection.webhook.settings();
         let config = Config { settings, issuer: connection.issuer.clone(), ..Config::default() };
@@ -84,17 +85,18 @@ impl Session {
         })
     }
 
-    /// The same cluster, but another part of it.
+    /// A session for another part of the same cluster, without the label selector.
     pub(crate) fn across(&self, namespace: Option<String>) -> Self {
         Self { namespace, selector: None, ..self.clone() }
     }
 
-    /// The same objects of another part of the cluster, read without a word.
+    /// A session for another part of the same cluster, with the same label selector and without
+    /// progress.
     pub(crate) fn quietly(&self, namespace: Option<String>) -> Self {
         Self { namespace, quiet: true, ..self.clone() }
     }
 
-    /// Asks the cluster for its issuer, once, where the user has not given it.
+    /// Asks the API server for the cluster's issuer, unless the issuer is already known.
     pub(crate) async fn discover_issuer(&mut self) -> Result<(), NoIssuer> {
         if self.config.issuer.is_none() {
             let issuer = Some(issuer(&self.connection.client).await?);
@@ -103,7 +105,8 @@ impl Session {
         Ok(())
     }
 
-    /// Reads identities, with or without a role, and judges each.
+    /// Reads identities and passes each one to `judge`. `without_role` includes identities without
+    /// a role.
     pub(crate) async fn read<T>(
         &self,
         without_role: bool,
@@ -117,7 +120,7 @@ impl Session {
         Ok(reading?)
     }
 
-    /// The views of all that is asked for. Fails if the namespace does not exist.
+    /// The views of all requested identities. Fails if the namespace does not exist.
     pub(crate) async fn views(&self) -> Result<Views, Failure> {
         let read = self.views_if_any().await?;
         if read.views.is_empty() {
@@ -126,7 +129,7 @@ impl Session {
         Ok(read)
     }
 
-    /// The views of all that is asked for, which may be nothing.
+    /// The views of all requested identities. May be empty.
     pub(crate) async fn views_if_any(&self) -> Result<Views, Failure> {
         let selected = self.selected().await?;
         let reading = self.read(false, |snapshot| Some(views(&snapshot))).await?;
@@ -139,7 +142,7 @@ impl Session {
         Ok(Views { views, notes })
     }
 
-    /// What the label selector selects; `None`: there is none.
+    /// The objects that the label selector selects. `None` if there is no selector.
     pub(crate) async fn selected(&self) -> Result<Option<Selected>, Failure> {
         let Some(selector) = &self.selector else { return Ok(None) };
         let lister = self.connection.lister(self.namespace.as_deref());
@@ -151,7 +154,7 @@ impl Session {
         Ok(Some(Selected { bindings: bindings.into_iter().collect(), accounts: accounts.into_iter().collect() }))
     }
 
-    /// Nothing was found in the namespace: perhaps there is none of that name.
+    /// Fails if the namespace does not exist, which explains why nothing was found in it.
     async fn namespace_exists(&self) -> Result<(), Failure> {
         let Some(name) = &self.namespace else { return Ok(()) };
         let all = self.connection.lister(None).namespace_names().await?;
@@ -164,12 +167,12 @@ impl Session {
         )))
     }
 
-    /// What injects in the cluster, as far as the user may see it.
+    /// The injectors of the cluster (webhooks and policies) that the user may list.
     pub(crate) async fn injectors(&self) -> Result<Injectors, Failure> {
         Ok(injectors(&self.connection.client).await?)
     }
 
-    /// Namespaces and names of all service accounts; none where the user may not list them.
+    /// Namespaces and names of all service accounts. Empty if the user may not list them.
     pub(crate) async fn account_names(&self) -> Result<Vec<(String, String)>, Failure> {
         match self.connection.lister(None).selected::<ObservedAccount>("serviceaccounts", "").await {
             Ok(names) => Ok(names),
@@ -178,12 +181,12 @@ impl Session {
         }
     }
 
-    /// All labels of a pod; `None` if it is gone.
+    /// All labels of a pod. `None` if the pod is gone.
     pub(crate) async fn pod_labels(&self, namespace: &str, name: &str) -> Result<Option<Map>, Failure> {
         Ok(pod_labels(&self.connection.client, namespace, name).await?)
     }
 
-    /// In which part of the cluster, for messages.
+    /// The part of the cluster that is read, for messages.
     pub(crate) fn place(&self) -> String {
         match &self.namespace {
             Some(namespace) => format!("in namespace {namespace}"),
@@ -192,7 +195,7 @@ impl Session {
     }
 }
 
-/// Names by namespace.
+/// The namespaces and names of the selected objects.
 pub(crate) struct Selected {
     bindings: HashSet<(String, String)>,
     accounts: HashSet<(String, String)>,
@@ -215,7 +218,7 @@ impl Selected {
     }
 }
 
-/// What a user should know about a reading.
+/// What the user should know about a reading.
 pub(crate) fn notes<T>(reading: &Reading<T>) -> Vec<String> {
     let mut notes = Vec::new();
     if !reading.bindings_known {

@@ -1,4 +1,4 @@
-//! What is asked for, as it changes.
+//! The views of the requested identities, kept up to date.
 //!
 //! ```text
 //! read all ──► picture ◄── read again the namespaces in which something has changed ◄── watches
@@ -13,25 +13,27 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{Failure, Session};
 use crate::view::{State, View};
 
-/// Changes come in swarms: so long is waited for more of them.
+/// How long to wait for more changes before a read, because changes come in bursts.
 const SWARM: Duration = Duration::from_millis(250);
-/// Where the user may not watch, all is read again so often.
+/// The interval between reads if the user may not watch.
 const UNWATCHED: Duration = Duration::from_secs(2);
-/// What is under way may be over by the clock alone, without any change.
+/// The interval at which identities in progress are read again, because time alone may complete
+/// them without any change.
 const UNDER_WAY: Duration = Duration::from_secs(30);
-/// A read is followed by a pause so many times as long, that a large cluster is not read all the time.
+/// The pause after a read, as a multiple of its duration. It keeps a large cluster from being read
+/// all the time.
 const RESPITE: u32 = 4;
-/// To read all at once takes less than to read more namespaces one by one.
+/// The most namespaces to read one by one. With more, a single read of everything is faster.
 const ONE_BY_ONE: usize = 30;
 
-/// What was read, and what is not known of it any more.
+/// The views that were read, and which of them are out of date.
 pub(crate) struct Picture<'a> {
     session: &'a Session,
-    /// `None`: the user may not watch.
+    /// `None` if the user may not watch.
     changes: Option<Changes>,
-    /// What needs somebody first.
+    /// Sorted: views that need attention come first.
     pub(crate) views: Vec<View>,
-    /// Why it may be old.
+    /// Why the views may be out of date.
     pub(crate) problem: Option<String>,
     due: Due,
 }
@@ -41,17 +43,17 @@ pub(crate) struct Picture<'a> {
 struct Due {
     everything: bool,
     namespaces: BTreeSet<String>,
-    /// Not before this.
+    /// The earliest time of the next read.
     rested: Option<Instant>,
 }
 
 impl<'a> Picture<'a> {
-    /// Begins to watch, and reads all. Fails if the namespace does not exist.
+    /// Starts the watches and reads everything. Fails if the namespace does not exist.
     pub(crate) async fn open(session: &'a Session) -> Result<Self, Failure> {
         let (client, watching) = (&session.connection.client, session.connection.watching()?);
         let changes = match Changes::open(client, &watching, session.namespace.as_deref()).await {
             Ok(changes) => Some(changes),
-            // Who may list but not watch is shown what a look every now and then shows.
+            // A user who may list but not watch gets periodic reads instead.
             Err(ReadError::Forbidden(_)) => None,
             Err(error) => return Err(error.into()),
         };
@@ -59,12 +61,13 @@ impl<'a> Picture<'a> {
         Ok(Self { session, changes, views, problem: None, due: Due::default() })
     }
 
-    /// Whether changes are seen when they happen; if not, there is a look every two seconds.
+    /// Whether changes are seen when they happen. If not, everything is read every two seconds.
     pub(crate) fn is_live(&self) -> bool {
         self.changes.is_some()
     }
 
-    /// Waits until something has changed, and reads it. May be dropped at any moment: then it is still due.
+    /// Waits until something has changed, and reads it. The caller may drop the future at any time:
+    /// what is due then stays due.
     pub(crate) async fn next(&mut self) {
         if !self.due.is_anything() {
             self.wait().await;
@@ -89,7 +92,7 @@ impl<'a> Picture<'a> {
         self.due.rested = Some(Instant::now() + respite);
     }
 
-    /// Until something is due, or there is a problem.
+    /// Waits until something is due or there is a problem.
     async fn wait(&mut self) {
         let under_way: BTreeSet<String> = self.under_way().map(|view| view.namespace.clone()).collect();
         let Some(changes) = &mut self.changes else {

@@ -1,4 +1,4 @@
-//! How far a long read is, on a terminal.
+//! The progress of a long read, on a terminal.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use podidentity_cluster::read;
 
-/// Short reads say nothing.
+/// Reads that take less time than this show no progress.
 const QUIET: Duration = Duration::from_millis(700);
 const REDRAW: Duration = Duration::from_millis(100);
 
-/// A line on standard error that is overwritten, and gone in the end.
+/// A line on standard error. Each update overwrites it, and the end of the read removes it.
 pub(crate) struct Progress {
     began: Instant,
     terminal: bool,
@@ -25,20 +25,22 @@ struct State {
 }
 
 impl Progress {
-    /// For one read; nothing is said if `quiet`, or if nobody looks.
+    /// Progress of one read. Shows nothing if `quiet` is set or if standard error is not a
+    /// terminal.
     pub(crate) fn new(quiet: bool) -> Self {
         let terminal = !quiet && std::io::stderr().is_terminal();
         Self { began: Instant::now(), terminal, state: Mutex::default() }
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(crate) fn end(&self) {
         if self.state().drawn.is_some() {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }
 
-    /// Shows a line of our own words and counts.
+    /// Shows a line that contains only this program's own words and counts. The line is not
+    /// escaped.
     pub(crate) fn say(&self, line: &str) {
         self.draw(&mut self.state(), line);
     }
@@ -66,7 +68,7 @@ impl read::Progress for Progress {
     }
 }
 
-/// What is being read, and all that has been.
+/// The progress line: the kind that is being read, and the total so far.
 fn line(counts: &BTreeMap<&'static str, (usize, Option<usize>)>, kind: &str) -> String {
     let (so_far, total) = counts.get(kind).copied().unwrap_or_default();
     let all: usize = counts.values().map(|(so_far, _)| so_far).sum();

@@ -1,4 +1,5 @@
-//! What is around the identity: other service accounts, what injects, and whether it injected into others meanwhile.
+//! The surroundings of the identity: other service accounts, the cluster's injectors, and whether
+//! these have injected into other pods since.
 
 use jiff::Timestamp;
 use podidentity_core::injection::{TOKEN_FILE, VOLUME};
@@ -11,15 +12,15 @@ use podidentity_core::unbound::annotated_role;
 use super::{Step, Subject, steps};
 use crate::paint::Mark;
 
-/// What was seen beside the identity itself.
+/// What was read besides the identity itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Around {
     accounts: Vec<Known>,
-    /// Pods that were given a role by an injector, with the time of their creation.
+    /// Pods that an injector gave a role, with their creation times.
     given: Vec<(String, Timestamp)>,
-    /// What injects; `None`: it was not asked for.
+    /// The cluster's injectors. `None` if they were not looked up.
     pub(crate) injectors: Option<Injectors>,
-    /// All labels of the pod, where they are known.
+    /// All labels of the pod, if known.
     pub(crate) pod_labels: Option<Map>,
 }
 
@@ -32,7 +33,7 @@ struct Known {
 }
 
 impl Around {
-    /// Takes note of an identity of the namespace.
+    /// Records an identity of the namespace.
     pub(crate) fn note(&mut self, snapshot: &Snapshot) {
         if let Some(account) = &snapshot.service_account {
             let has_role =
@@ -46,30 +47,32 @@ impl Around {
         }));
     }
 
-    /// Takes note of a service account.
+    /// Records a service account.
     pub(crate) fn add_account(&mut self, namespace: &str, name: &str, has_role: bool) {
         self.accounts.push(Known { namespace: namespace.to_owned(), name: name.to_owned(), has_role });
     }
 
-    /// Where a service account that is not there may be instead.
+    /// Possible matches for a service account that does not exist: similar names in the namespace,
+    /// and the same name in other namespaces.
     pub(super) fn elsewhere(&self, namespace: &str, name: &str) -> NameMatches {
         NameMatches::among(namespace, name, self.accounts.iter().map(|it| (it.namespace.as_str(), it.name.as_str())))
     }
 
-    /// The service account of the namespace that has a role and goes by the workload's name.
+    /// The service account of the namespace that has a role and whose name resembles the workload's
+    /// name.
     pub(super) fn of_workload(&self, namespace: &str, workload: &str) -> Option<&str> {
         let here = self.accounts.iter().filter(|it| it.namespace == namespace && it.has_role);
         let mut like = here.filter(|it| podidentity_core::likeness::is_slip(&it.name, workload));
         like.next().map(|it| it.name.as_str())
     }
 
-    /// A pod that was given its role after that time.
+    /// A pod that was given a role and was not created before `time`.
     fn given_since(&self, time: Timestamp) -> Option<&str> {
         self.given.iter().find(|(_, created)| *created >= time).map(|(name, _)| name.as_str())
     }
 }
 
-/// Whether the pod has what injectors add.
+/// Whether the pod has what an injector adds.
 fn is_injected(pod: &Pod) -> bool {
     let mut containers = pod.spec.all_containers();
     containers.any(|container| {
@@ -78,18 +81,18 @@ fn is_injected(pod: &Pod) -> bool {
     })
 }
 
-/// Why a pod was missed.
+/// Why the injector missed a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Missed {
-    /// What injects is not known; these resources would have to be listed.
+    /// The injectors are unknown. Finding them requires the right to list these resources.
     Unknown(Vec<String>),
-    /// Nothing injects.
+    /// The cluster has no injector.
     Nothing,
-    /// What injects does not look at the pod.
+    /// No injector looks at the pod, for these reasons.
     Overlooked(Vec<String>),
-    /// It injected into this pod meanwhile, so it works.
+    /// The injector works: it has since injected into this other pod.
     Works(String),
-    /// It is there, looks at the pod, and nothing shows that it works.
+    /// This injector looks at the pod, but nothing shows that it works.
     Silent(Box<Injector>),
 }
 
@@ -117,12 +120,12 @@ impl Missed {
         }
     }
 
-    /// Whether no pod like this one is injected into.
+    /// Whether it is certain that no pod like this one gets a role.
     pub(super) fn is_certain(&self) -> bool {
         matches!(self, Self::Nothing | Self::Overlooked(_))
     }
 
-    /// What to do, where a restart alone would not help.
+    /// What to do if a restart alone would not help.
     pub(super) fn next(&self) -> Option<String> {
         match self {
             Self::Works(_) => None,
@@ -182,7 +185,7 @@ fn labels(subject: &Subject<'_>) -> (Map, Map) {
     (pod, namespace)
 }
 
-/// What injects, and does it look at this pod?
+/// Which injectors does the cluster have, and do they look at this pod?
 pub(super) fn step(subject: &Subject<'_>) -> Option<Step> {
     let heading = "Injector";
     let injectors = subject.around.injectors.as_ref()?;

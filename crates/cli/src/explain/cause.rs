@@ -1,4 +1,4 @@
-//! What it comes down to: of all that is wrong, what is the cause of the rest.
+//! Finds the root cause: the problem that explains the others.
 
 use podidentity_api::Reason;
 use podidentity_core::account::AccountState;
@@ -12,14 +12,15 @@ use super::{Cause, Subject};
 use crate::paint::Mark;
 use crate::view::views;
 
-/// No binding and no annotation: this is not among the operator's reasons, since it never looks at these.
+/// The service account has neither a binding nor an annotation. The operator has no reason for
+/// this, because it never looks at such service accounts.
 pub(super) const NOT_ANNOTATED: &str = "NotAnnotated";
 /// The annotation is not the ARN of a role.
 pub(super) const INVALID_ROLE_ARN: &str = "InvalidRoleArn";
-/// The pod has ended, or is about to.
+/// The pod has finished or is being deleted.
 pub(super) const NOT_LIVE: &str = "PodNotLive";
 
-/// The cause, in the order of the steps: what comes earlier explains what comes later.
+/// Looks for the cause in the order of the steps: an earlier problem explains the later ones.
 pub(super) fn of(subject: &Subject<'_>) -> Cause {
     not_live(subject)
         .or_else(|| not_the_owner(subject))
@@ -35,7 +36,7 @@ fn wrong(reason: impl AsRef<str>, message: impl Into<String>) -> Cause {
     Cause { mark: Mark::Wrong, reason: reason.as_ref().to_owned(), message: message.into(), next: None }
 }
 
-/// What somebody wrote is the cause.
+/// A slip in a manifest is the cause.
 fn of_slip(slip: &Slip) -> Cause {
     Cause {
         mark: Mark::from(Some(slip.severity)),
@@ -61,7 +62,7 @@ fn not_live(subject: &Subject<'_>) -> Option<Cause> {
     })
 }
 
-/// The binding that is asked for is not the one that counts.
+/// The requested binding does not own the service account.
 fn not_the_owner(subject: &Subject<'_>) -> Option<Cause> {
     let asked = subject.asked.as_ref()?;
     let owner = subject.assessment.owning_binding().and_then(|owner| owner.metadata.name.as_ref());
@@ -113,8 +114,8 @@ fn account_not_found(subject: &Subject<'_>) -> Cause {
     Cause { next: advice.then_some(slip.next), ..wrong(Reason::ServiceAccountNotFound, found) }
 }
 
-/// Why the service account does not offer what is wanted. That it has not been written yet explains nothing that the
-/// pod's own finding does not.
+/// Why the service account does not offer the wanted identity. A pending write is not a cause: the
+/// pod's own finding explains it already.
 fn of_account(subject: &Subject<'_>) -> Option<Cause> {
     let case = subject.case()?;
     if let Some(invalid) = &case.invalid {
@@ -143,7 +144,7 @@ fn of_account(subject: &Subject<'_>) -> Option<Cause> {
 
 fn of_pod(subject: &Subject<'_>) -> Option<Cause> {
     let findings = &subject.judged.as_ref()?.verdict.findings;
-    // That nothing injects in the whole cluster explains that this pod was missed.
+    // If nothing in the cluster injects, that explains why this pod was missed.
     let missed = findings.iter().any(|finding| finding.reason == FindingReason::InjectionMissed);
     let nowhere = missed.then(|| together(subject).into_iter().find(|it| it.reason == FindingReason::WebhookNotFound));
     nowhere.flatten().as_ref().or(findings.first()).map(cause)

@@ -1,4 +1,4 @@
-//! What each container has, and which credentials an SDK in it would pick.
+//! What each container has, and which credentials an SDK in the container would choose.
 
 use podidentity_core::finding::Severity;
 use podidentity_core::verify::{Observed, SourceState, TokenSeen, observe, renewed_after, shown};
@@ -38,7 +38,7 @@ fn worst(subject: &Subject<'_>, container: &str) -> Option<Severity> {
     of.map(|finding| finding.severity).min()
 }
 
-/// What was seen, and which of it is the credential that an SDK uses.
+/// The details of a container, and the index of the detail with the credentials that an SDK uses.
 fn details(observed: &Observed) -> (Vec<(String, String)>, Option<usize>) {
     let mut details = vec![
         ("AWS_ROLE_ARN".to_owned(), observed.role.shown()),

@@ -9,8 +9,8 @@ use crate::cluster::{Failure, Session, did_you_mean, notes};
 use crate::flags::Target;
 use crate::messages::Messages;
 
-/// Reads the identities of the namespace, hands each to `each`, and returns that of the object. An
-/// error, with the nearest name, if there is no such object.
+/// Reads the identities of the namespace, passes each one to `each`, and returns the identity of
+/// the object. Fails with the most similar name if the object does not exist.
 pub(crate) async fn find(
     session: &Session,
     target: &Target,

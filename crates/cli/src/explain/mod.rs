@@ -1,13 +1,14 @@
-//! `explain`: why a pod has its role, or has not.
+//! `explain`: why a pod has its role, or lacks it.
 //!
 //! ```text
-//! cluster ──► the identity of the object ──► subject (which pod it is told about) ──► explanation: steps, cause, next ──► text
+//! cluster ──► identity of the object ──► subject (the pod) ──► steps, cause, next step ──► text
 //! ```
 
 mod around;
 mod cause;
 mod containers;
 mod find;
+mod mechanism;
 mod next;
 mod render;
 mod steps;
@@ -68,7 +69,7 @@ pub(crate) struct ExplainArgs {
     pub(crate) connection: ConnectionArgs,
 }
 
-/// All that is told about an object.
+/// Everything that `explain` says about an object.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Explanation {
@@ -76,28 +77,28 @@ pub(crate) struct Explanation {
     pub(crate) title: String,
     pub(crate) cause: Cause,
     pub(crate) steps: Vec<Step>,
-    /// The role's trust policy as it has to be; absent where no role is known.
+    /// The trust policy that the role needs. Absent if no role is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) trust_policy: Option<TrustPolicy>,
     /// The one thing to do next.
     pub(crate) next: String,
 }
 
-/// What it comes down to.
+/// The root cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Cause {
     #[serde(skip)]
     pub(crate) mark: Mark,
-    /// CamelCase: a finding's reason, or that of the binding's condition `Ready`.
+    /// In CamelCase: the reason of a finding, or of the binding's condition `Ready`.
     pub(crate) reason: String,
     pub(crate) message: String,
-    /// What to do, where that is known with the cause.
+    /// What to do, if the cause determines it.
     #[serde(skip)]
     pub(crate) next: Option<String>,
 }
 
-/// One question of the explanation, and its answer.
+/// One question of the explanation and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Step {
@@ -105,10 +106,10 @@ pub(crate) struct Step {
     pub(crate) mark: Mark,
     pub(crate) heading: String,
     pub(crate) text: String,
-    /// Name and value.
+    /// Pairs of name and value.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) details: Vec<(String, String)>,
-    /// The detail that decides, to be highlighted.
+    /// The index of the decisive detail, which is highlighted.
     #[serde(skip)]
     pub(crate) decisive: Option<usize>,
 }
@@ -132,7 +133,7 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, Failu
     })
 }
 
-/// Reads what concerns an explanation without being a part of the identity. What the user may not see is left out.
+/// Reads what an explanation needs beyond the identity. Leaves out what the user may not read.
 async fn look_around(
     session: &Session,
     snapshot: &Snapshot,
@@ -154,7 +155,8 @@ async fn look_around(
     Ok(())
 }
 
-/// The explanation of an object of the snapshot. `no_issuer`: why the cluster's issuer is not known, if it was asked for.
+/// The explanation of an object in the snapshot. `no_issuer` says why the cluster's issuer is
+/// unknown, if it was looked up.
 pub(crate) fn tell(snapshot: &Snapshot, target: &Target, no_issuer: Option<&str>, around: &Around) -> Explanation {
     let subject = Subject::of(snapshot, target, around);
     let cause = cause::of(&subject);

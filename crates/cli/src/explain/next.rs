@@ -21,7 +21,7 @@ pub(super) fn of(subject: &Subject<'_>, cause: &Cause) -> String {
         .unwrap_or_else(|| of_finding_or_general(subject, reason))
 }
 
-/// Reasons of this command's own.
+/// Next steps for the reasons that only this command uses.
 fn of_identity(subject: &Subject<'_>, reason: &str) -> Option<String> {
     let namespace = &subject.snapshot.namespace;
     let account = &subject.snapshot.service_account_name;
@@ -36,7 +36,8 @@ fn of_identity(subject: &Subject<'_>, reason: &str) -> Option<String> {
     })
 }
 
-/// Reasons of a binding. The others say themselves what to do.
+/// Next steps for the reasons of a binding. For every other reason, the message itself says what to
+/// do.
 fn of_binding(subject: &Subject<'_>, reason: Reason) -> Option<String> {
     let namespace = &subject.snapshot.namespace;
     let account = &subject.snapshot.service_account_name;
@@ -81,11 +82,12 @@ fn of_binding(subject: &Subject<'_>, reason: Reason) -> Option<String> {
     })
 }
 
-/// Reasons of findings.
+/// Next steps for the reasons of findings.
 fn of_finding_or_general(subject: &Subject<'_>, reason: &str) -> String {
     let missed = match FindingReason::named(reason) {
         Some(FindingReason::InjectionMissed | FindingReason::WebhookNotFound) => Missed::of(subject).next(),
-        // It need not have been missed; but where nothing injects, a restart does not help either.
+        // The injector may not have missed this pod. But if nothing injects, a restart does not
+        // help either.
         Some(FindingReason::PodPredatesBinding) => {
             Some(Missed::of(subject)).filter(Missed::is_certain).and_then(|missed| missed.next())
         }
@@ -103,7 +105,8 @@ fn binding(subject: &Subject<'_>) -> String {
     owner.and_then(|owner| owner.metadata.name.clone()).unwrap_or_default()
 }
 
-/// A binding, but never for `default`: that would give the role to every pod that names no service account.
+/// Suggests a binding, but never for `default`: such a binding would give the role to every pod
+/// that names no service account.
 fn not_annotated(subject: &Subject<'_>) -> String {
     let namespace = &subject.snapshot.namespace;
     let account = &subject.snapshot.service_account_name;
@@ -149,7 +152,7 @@ fn finding<'a>(subject: &'a Subject<'_>, reason: &str) -> Option<&'a Finding> {
     subject.judged.as_ref()?.verdict.findings.iter().find(|finding| finding.reason.as_str() == reason)
 }
 
-/// What is to be known of the reason says it.
+/// The general advice for a reason.
 fn general(reason: &str) -> String {
     FindingReason::named(reason)
         .map_or_else(|| "Do what the cause says.".to_owned(), |reason| reason.about().action.replace('`', ""))
@@ -174,7 +177,7 @@ fn of_finding(subject: &Subject<'_>, finding: &Finding) -> String {
     finding.reason.about().action.replace('`', "")
 }
 
-/// A restart cures it: who does it?
+/// Says who performs the restart that cures the finding.
 fn restart(subject: &Subject<'_>) -> String {
     let namespace = &subject.snapshot.namespace;
     let Some(verdict) = &subject.workload else { return "Delete the pod.".to_owned() };

@@ -4,7 +4,7 @@ use super::{Explanation, Step};
 use crate::paint::{Mark, Paint};
 use crate::sheet::Sheet;
 
-/// First what it comes down to, last what to do; between these the steps.
+/// The cause first, then the steps, then what to do next.
 pub(super) fn text(explanation: &Explanation, paint: Paint) -> Sheet {
     let mut out = Sheet::of(paint);
     out.line(format_args!("{}", paint.bold(&explanation.title)));
@@ -27,7 +27,7 @@ fn step(out: &mut Sheet, step: &Step, paint: Paint) {
     let width = step.details.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
     for (index, (name, value)) in step.details.iter().enumerate() {
         if name.is_empty() {
-            // A document, to be copied as it is.
+            // A detail without a name is a document. Print it as it is, so that users can copy it.
             out.document(value);
             continue;
         }

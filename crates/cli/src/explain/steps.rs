@@ -1,6 +1,6 @@
-//! The questions in their order, each with its answer.
+//! The questions of an explanation in order, each with its answer.
 
-use super::{Step, Subject, around, containers};
+use super::{Step, Subject, around, containers, mechanism};
 use crate::age::age;
 use crate::paint::Mark;
 use jiff::Timestamp;
@@ -14,10 +14,11 @@ use podidentity_core::slip;
 use podidentity_core::trust::{self, TrustPolicy};
 use podidentity_core::verify::shown;
 
-/// All steps. `no_issuer`: why the cluster's issuer is not known, if it was asked for.
+/// All steps. `no_issuer` says why the cluster's issuer is unknown, if it was looked up.
 pub(super) fn of(subject: &Subject<'_>, no_issuer: Option<&str>) -> Vec<Step> {
     let mut steps = vec![service_account(subject), annotation(subject)];
     steps.extend(binding(subject));
+    steps.extend(mechanism::of(subject));
     steps.extend(order(subject));
     steps.extend(webhook(subject));
     steps.extend(around::step(subject));
@@ -49,7 +50,7 @@ fn service_account(subject: &Subject<'_>) -> Step {
     step(Mark::Right, heading, format!("{name}: {by}{defaulted}"))
 }
 
-/// Is it annotated, by whom, since when?
+/// Is the service account annotated, by whom, and since when?
 fn annotation(subject: &Subject<'_>) -> Step {
     let heading = "Annotation";
     let key = subject.snapshot.config.settings.annotation(IdentityAnnotation::RoleArn);
@@ -82,7 +83,8 @@ fn annotation(subject: &Subject<'_>) -> Step {
     let writers = field_owners(&account.metadata, &key, false);
     annotation.details.extend(writers.map(|owner| ("written by".to_owned(), writer(&owner, now))));
     if annotation.details.is_empty() {
-        // That is so for every account that was created without labels and annotations.
+        // This is the case for every service account that was created without labels and
+        // annotations.
         annotation.details.push(("written by".to_owned(), "not recorded by the API server, nor when".to_owned()));
     }
     for owner in managed_by(account) {
@@ -103,7 +105,7 @@ fn writer(owner: &FieldOwner, now: Timestamp) -> String {
     format!("{}{how}{when}", shown(&owner.manager))
 }
 
-/// Whose is it, and what does the operator do?
+/// Which binding owns the service account, and what does the operator do?
 fn binding(subject: &Subject<'_>) -> Option<Step> {
     let heading = "Binding";
     if !subject.bound {
@@ -134,7 +136,7 @@ fn binding(subject: &Subject<'_>) -> Option<Step> {
     Some(binding)
 }
 
-/// Was the pod created before or after?
+/// Was the pod created before or after the annotation was written?
 fn order(subject: &Subject<'_>) -> Option<Step> {
     let heading = "Order";
     let pod = subject.pod.as_ref().filter(|_| !subject.is_of_association())?;
@@ -155,7 +157,7 @@ fn order(subject: &Subject<'_>) -> Option<Step> {
     })
 }
 
-/// What is written without the effect that is meant?
+/// Which settings do not have the intended effect?
 fn slips(subject: &Subject<'_>) -> Option<Step> {
     let slips = slip::of_snapshot(subject.snapshot);
     let worst = slips.iter().map(|(_, slip)| slip.severity).min()?;
@@ -172,7 +174,8 @@ fn webhook(subject: &Subject<'_>) -> Option<Step> {
     let expected = subject.case().map(|case| &case.expected);
     let offered = expected.map(|expected| expected.offered(settings));
     let annotated = subject.snapshot.service_account.as_ref().map(|account| account.annotations.clone());
-    // What the account has; a role that it is still to be given is asked about as if it had it.
+    // Start from the annotations that the operator has yet to write, as if they were there already.
+    // The service account's own annotations take precedence.
     let mut annotations = offered.unwrap_or_default();
     annotations.extend(annotated.unwrap_or_default());
     let source =
@@ -195,7 +198,8 @@ fn webhook(subject: &Subject<'_>) -> Option<Step> {
     })
 }
 
-/// Which SDKs know about it? Source: "Use IRSA with the AWS SDK", Amazon EKS User Guide.
+/// The oldest SDK versions that support web identity. Source: "Use IRSA with the AWS SDK", Amazon
+/// EKS User Guide.
 const SDKS: &[(&str, &str)] = &[
     ("Java", "2.10.11, or 1.12.782 of version 1, with the STS module"),
     ("Go", "all of version 2, or 1.23.13"),
@@ -208,7 +212,8 @@ const SDKS: &[(&str, &str)] = &[
     ("Rust", "all"),
 ];
 
-/// Which SDKs ask the agent. Source: "Use pod identity with the AWS SDK", Amazon EKS User Guide.
+/// The oldest SDK versions that support EKS Pod Identity. Source: "Use pod identity with the AWS
+/// SDK", Amazon EKS User Guide.
 const SDKS_OF_ASSOCIATION: &[(&str, &str)] = &[
     ("Java", "2.21.30, or 1.12.746 of version 1"),
     ("Go", "release-2023-11-14 of version 2, or 1.47.11"),
@@ -233,14 +238,14 @@ fn sdk(subject: &Subject<'_>) -> Option<Step> {
     Some(sdk)
 }
 
-/// Where the issuer can be had.
+/// Where the user finds the cluster's issuer.
 const ISSUER: &[(&str, &str)] = &[
     ("on EKS", "aws eks describe-cluster --name CLUSTER --query cluster.identity.oidc.issuer --output text"),
     ("elsewhere", "the first --service-account-issuer of kube-apiserver"),
     ("--issuer URL", "puts it in here"),
 ];
 
-/// What has the trust policy to contain?
+/// What must the trust policy contain?
 fn trusted(subject: &Subject<'_>, no_issuer: Option<&str>) -> Option<Step> {
     let policy = trust_policy(subject)?;
     let role = subject.role()?.parse::<RoleArn>().ok()?;
@@ -266,7 +271,7 @@ fn trusted(subject: &Subject<'_>, no_issuer: Option<&str>) -> Option<Step> {
     Some(step)
 }
 
-/// The trust policy that the role has to have.
+/// The trust policy that the role needs.
 pub(super) fn trust_policy(subject: &Subject<'_>) -> Option<TrustPolicy> {
     let role: RoleArn = subject.role()?.parse().ok()?;
     let snapshot = subject.snapshot;

@@ -1,4 +1,5 @@
-//! The subject of an explanation: an identity, and the workload and pod that is asked for or is worst off.
+//! The subject of an explanation: an identity, and the workload and pod that were requested or that
+//! have the worst findings.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,21 +17,23 @@ use crate::flags::{Target, TargetKind};
 
 /// The subject of an explanation.
 pub(crate) struct Subject<'a> {
-    /// As it was read.
+    /// The snapshot as it was read.
     pub(crate) snapshot: &'a Snapshot,
-    /// What is around it.
+    /// What was read besides the identity.
     pub(crate) around: &'a Around,
-    /// Judged, as if a suspended binding declared what is annotated where there is none.
+    /// The assessment of the snapshot. Without a binding, it assumes a suspended binding that
+    /// declares what is annotated.
     pub(crate) assessment: Assessment,
-    /// Whether there is a binding.
+    /// Whether a binding names the service account.
     pub(crate) bound: bool,
-    /// The binding that is asked for.
+    /// The name of the requested binding.
     pub(crate) asked: Option<String>,
-    /// The pod; none if there is no live one.
+    /// The pod. `None` if there is no live pod.
     pub(crate) pod: Option<Arc<Pod>>,
-    /// What was found in the pod; `None` if there is no role to judge by, or the pod does not count any more.
+    /// The findings in the pod. `None` if there is no role to judge against, or if the pod no
+    /// longer counts.
     pub(crate) judged: Option<JudgedPod>,
-    /// The workload of the pod, or the one that is asked for.
+    /// The workload of the pod, or the requested workload.
     pub(crate) workload: Option<WorkloadVerdict>,
 }
 
@@ -67,7 +70,7 @@ impl<'a> Subject<'a> {
         self.find_owner();
     }
 
-    /// The pods of a workload that cannot be restarted are found by their controller.
+    /// Finds the pods by their controller, which also covers workloads that cannot be restarted.
     fn choose_workload(&mut self, kind: &str, name: &str) {
         self.choose(|pod| pod.controller().is_some_and(|owner| owner.kind == kind && owner.name == name));
         self.find_workload(kind, name);
@@ -78,7 +81,8 @@ impl<'a> Subject<'a> {
         self.find_owner();
     }
 
-    /// Of these pods the one with the worst finding, of equals the first; where none is judged, a live one.
+    /// Chooses the pod with the worst finding, or the first of equally bad pods. If none of the
+    /// pods is judged, chooses a live one.
     fn choose(&mut self, of: impl Fn(&Pod) -> bool) {
         let worst = |judged: &&JudgedPod| {
             let worst = judged.verdict.findings.first().map(|finding| (finding.severity, finding.reason));
@@ -101,17 +105,17 @@ impl<'a> Subject<'a> {
         self.workload = workloads.and_then(|all| all.iter().find(|it| is(&it.workload, kind, name))).cloned();
     }
 
-    /// The role that the service account is annotated with.
+    /// The role in the service account's annotation.
     pub(crate) fn annotated_role(&self) -> Option<Cow<'_, str>> {
         annotated_role(self.snapshot.service_account.as_deref()?, &self.snapshot.config.settings)
     }
 
-    /// Whether its pods are to have the credentials of an association of EKS Pod Identity.
+    /// Whether the pods are to have the credentials of an EKS Pod Identity association.
     pub(crate) fn is_of_association(&self) -> bool {
         self.case().is_some_and(|case| case.expected.identity.is_of_association())
     }
 
-    /// The role that is wanted: that of the binding, or that of the annotation.
+    /// The wanted role: the role of the binding, or else of the annotation.
     pub(crate) fn role(&self) -> Option<Cow<'_, str>> {
         self.case()
             .map(|case| Cow::Borrowed(case.expected.identity.role_arn.as_str()))
@@ -131,7 +135,7 @@ impl<'a> Subject<'a> {
         self.snapshot.workloads.iter().find(|it| is(it, &owner.kind, &owner.name)).map(Arc::as_ref)
     }
 
-    /// What the webhook is or was given: the template, or the pod where that is all there is.
+    /// What the webhook evaluates: the template, or the pod if there is no template.
     pub(crate) fn admitted(&self) -> Option<injection::Target<'_>> {
         match self.workload() {
             Some(workload) => Some((&workload.template).into()),
@@ -139,7 +143,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// For example `Deployment/web`, as the pod itself tells.
+    /// The controller of the pod, for example `Deployment/web`.
     pub(crate) fn controller(&self) -> Option<String> {
         let owner = self.pod.as_ref().and_then(|pod| pod.controller().cloned());
         match (&self.workload, owner) {
@@ -162,16 +166,17 @@ fn is(workload: &Workload, kind: &str, name: &str) -> bool {
     workload.kind.as_str() == kind && workload.metadata.name.as_deref() == Some(name)
 }
 
-/// Whether the snapshot is that of the object's identity.
+/// Whether the snapshot contains the object.
 pub(crate) fn contains(snapshot: &Snapshot, target: &Target) -> bool {
     names(snapshot, target.kind).any(|name| name == target.name)
 }
 
-/// The names of all objects of the kind in the snapshot.
+/// The names of all objects of this kind in the snapshot.
 pub(crate) fn names(snapshot: &Snapshot, kind: TargetKind) -> Box<dyn Iterator<Item = String> + '_> {
     match kind {
         TargetKind::Binding => Box::new(snapshot.bindings.iter().filter_map(|binding| binding.metadata.name.clone())),
-        // A binding or a workload may name one that does not exist: that is worth an explanation.
+        // Includes a service account that does not exist but that a binding or workload names:
+        // `explain` says so.
         TargetKind::ServiceAccount => Box::new(std::iter::once(snapshot.service_account_name.clone())),
         TargetKind::Pod => Box::new(snapshot.pods.iter().map(|pod| pod.name().to_owned())),
         TargetKind::Workload(kind) => {

@@ -1,4 +1,4 @@
-//! Completion of flags and names with what only the cluster or the kubeconfig knows.
+//! Completes flags and names with what only the cluster or the kubeconfig knows.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use podidentity_core::objects::{DaemonSet, Deployment, ObservedAccount, Observed
 
 use super::{TargetKind, USER_AGENT};
 
-/// Nobody waits longer for a completion.
+/// The time limit, because nobody waits longer for a completion.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What a name may begin with.
+/// The kinds that a name may begin with.
 const KINDS: [&str; 7] = ["pib/", "sa/", "deploy/", "sts/", "ds/", "rollout/", "pod/"];
 
 /// Names of contexts.
@@ -32,7 +32,7 @@ pub(crate) fn namespaces() -> ArgValueCompleter {
     })
 }
 
-/// `KIND/NAME`, and names of the default kind.
+/// Completes `KIND/NAME`, and names of the default kind.
 pub(crate) fn objects(default: Option<TargetKind>) -> ArgValueCompleter {
     ArgValueCompleter::new(move |current: &OsStr| {
         let word = current.to_string_lossy();
@@ -46,7 +46,8 @@ pub(crate) fn objects(default: Option<TargetKind>) -> ArgValueCompleter {
     })
 }
 
-/// The names of a kind in the namespace that the command line names, or in that of the context.
+/// The names of the objects of a kind, in the namespace from the command line or else from the
+/// context.
 fn names(kind: &str) -> Vec<String> {
     let kind = kind.to_owned();
     asked(async |connection| {
@@ -66,7 +67,7 @@ fn names(kind: &str) -> Vec<String> {
     })
 }
 
-/// What the cluster answers; nothing if it does not.
+/// The answer of the cluster. Empty if the cluster does not answer.
 fn asked(question: impl AsyncFnOnce(&Connection) -> Result<Vec<String>, ReadError>) -> Vec<String> {
     let options = Options {
         kubeconfig: said(&["--kubeconfig"]).map(Into::into),
@@ -83,7 +84,8 @@ fn asked(question: impl AsyncFnOnce(&Connection) -> Result<Vec<String>, ReadErro
     runtime.ok().and_then(|runtime| runtime.block_on(work)).unwrap_or_default()
 }
 
-/// The value of a flag on the command line that is being completed. It is not parsed yet, and may never be valid.
+/// The value of a flag on the command line that is being completed. Reads the raw words, because an
+/// unfinished command line may be invalid.
 fn said(flags: &[&str]) -> Option<String> {
     value_of(flags, std::env::args_os().map(|word| word.to_string_lossy().into_owned()))
 }

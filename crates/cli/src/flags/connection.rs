@@ -12,7 +12,7 @@ use super::{WebhookArgs, completion};
 /// The `User-Agent` of all requests.
 pub(crate) const USER_AGENT: &str = concat!("kubectl-podidentity/", env!("CARGO_PKG_VERSION"));
 
-/// As good as none.
+/// Effectively no limit.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, Args)]
@@ -104,7 +104,7 @@ pub(crate) struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
-    /// How the client is made.
+    /// The options of the client.
     pub(crate) fn options(&self) -> Options {
         let answers = self
             .request_timeout
@@ -147,7 +147,7 @@ pub(crate) struct ScopeArgs {
     pub(crate) selector: Option<String>,
 }
 
-/// A duration as kubectl takes it; a bare number is seconds.
+/// Parses a duration as kubectl does. A bare number means seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));

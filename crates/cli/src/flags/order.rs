@@ -1,12 +1,13 @@
-//! Flags before the command: `kubectl podidentity -n shop status`, as kubectl takes them before its own.
+//! Flags before the command, as in `kubectl podidentity -n shop status`, which kubectl accepts
+//! before its own commands.
 
 use std::ffi::{OsStr, OsString};
 
 use clap::{Arg, ArgAction, Command};
 
-/// The words of a command line with the flags that stand before the command moved behind it. The command is the first
-/// word of its name before which there are only whole flags of that command; without one nothing is moved, and clap
-/// says what is wrong.
+/// Moves the flags that stand before the command to the position after it. The command is the first
+/// word that names a command and has only complete flags of that command before it. If there is no
+/// such word, nothing is moved, and clap reports the error.
 pub(crate) fn command_first(root: &Command, words: Vec<OsString>) -> Vec<OsString> {
     let is_command = |at: &usize| {
         let command = words[*at].to_str().and_then(|name| root.find_subcommand(name));
@@ -31,7 +32,7 @@ fn are_flags_of(command: &Command, words: &[OsString]) -> bool {
     true
 }
 
-/// Whether the value of this flag is the next word; `None`: it is no flag of the command.
+/// Whether the next word is the value of this flag. `None` if the command has no such flag.
 fn needs_value(command: &Command, word: &OsStr) -> Option<bool> {
     let word = word.to_str()?;
     if let Some(long) = word.strip_prefix("--") {

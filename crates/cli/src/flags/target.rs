@@ -1,18 +1,18 @@
-//! Objects as they are named on the command line: `KIND/NAME`, or `KIND NAME`.
+//! Objects that the user names on the command line: `KIND/NAME`, or `KIND NAME`.
 
 use std::fmt;
 
-/// Kinds that are known.
+/// The kinds of objects that a command accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TargetKind {
     Binding,
     ServiceAccount,
     Pod,
-    /// Of the kind as Kubernetes spells it.
+    /// A workload, with its kind as Kubernetes spells it.
     Workload(&'static str),
 }
 
-/// Spellings that kubectl takes, and what they stand for.
+/// The kinds, and the spellings that kubectl accepts for each. The output uses the first spelling.
 const KINDS: &[(TargetKind, &[&str])] = &[
     (TargetKind::Binding, &["pib", "podidentitybinding", "podidentitybindings", "podidentitybindings.podidentity.dev"]),
     (TargetKind::ServiceAccount, &["sa", "serviceaccount", "serviceaccounts"]),
@@ -32,12 +32,12 @@ const KINDS: &[(TargetKind, &[&str])] = &[
 ];
 
 impl TargetKind {
-    /// As it is shown, and as kubectl takes it.
+    /// The spelling that the output uses and that kubectl accepts.
     pub(crate) fn short(self) -> &'static str {
         KINDS.iter().find(|(kind, _)| *kind == self).map_or("", |(_, names)| names[0])
     }
 
-    /// As Kubernetes spells it.
+    /// The kind as Kubernetes spells it.
     pub(crate) fn kind(self) -> &'static str {
         match self {
             Self::Binding => "PodIdentityBinding",
@@ -48,7 +48,7 @@ impl TargetKind {
     }
 }
 
-/// An object that is asked for.
+/// A requested object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Target {
     pub(crate) kind: TargetKind,
@@ -61,7 +61,8 @@ impl fmt::Display for Target {
     }
 }
 
-/// Reads the words of a command line. A name without a kind is of the kind `default`, or an error without one.
+/// Parses the words of a command line. A name without a kind has the kind `default`. Without a
+/// default, such a name is an error.
 pub(crate) fn parse(words: &[String], default: Option<TargetKind>) -> Result<Vec<Target>, String> {
     let mut targets = Vec::new();
     let mut words = words.iter();
@@ -71,7 +72,7 @@ pub(crate) fn parse(words: &[String], default: Option<TargetKind>) -> Result<Vec
             (Some((kind, name)), _) => (known(kind)?, name),
             (None, Some(kind)) => (kind, word.as_str()),
             (None, None) => match (known(word), default) {
-                // `pod web`: the kind holds for all names that follow.
+                // `pod web`: the kind applies to all names that follow.
                 (Ok(of), _) if words.len() > 0 => {
                     kind = Some(of);
                     continue;

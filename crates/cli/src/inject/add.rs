@@ -1,4 +1,4 @@
-//! An injection written into nodes. Only ever adds.
+//! Writes an injection into nodes. Only adds to them.
 
 use podidentity_core::injection::{ContainerInjection, Injection};
 use serde::Serialize;
@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::yaml::{Kind, Node, Style};
 
-/// Adds the injection to the pod template at the path in an object. It was made for this template.
+/// Adds the injection to the pod template at `path` in the object. The caller has computed the
+/// injection for this template.
 pub(super) fn apply(object: &mut Node, path: &[&str], injection: &Injection) {
     let mut template = path.iter().try_fold(object, |node, key| node.get_mut(key));
     if let (Some(template), Some((key, value))) = (template.as_deref_mut(), injection.label) {
@@ -32,7 +33,7 @@ fn set_label(template: &mut Node, key: &str, value: &str) {
     }
 }
 
-/// The value at the key, made empty where there is none.
+/// The value at the key. Creates an empty mapping if there is none.
 fn entry<'a>(node: &'a mut Node, key: &str) -> Option<&'a mut Node> {
     if node.get(key).is_none() {
         let new = (Node::string(key), Node::new(Kind::Mapping(Vec::new())));
@@ -49,8 +50,8 @@ fn add(container: &mut Node, added: &ContainerInjection) {
     extend(container, "volumeMounts", |items| items.extend(added.mount.iter().map(node)));
 }
 
-/// Changes the list at the key; an absent or null one is empty, and what stays empty stays as it was. What else it may
-/// be was found when it was decoded.
+/// Changes the list at the key. An absent or null list counts as empty, and a list that stays empty
+/// is not written. Decoding has already rejected values of other types.
 fn extend(object: &mut Node, key: &str, change: impl FnOnce(&mut Vec<Node>)) {
     let Kind::Mapping(entries) = &mut object.kind else { return };
     let index = entries.iter().rposition(|(name, _)| name.text() == Some(key));
@@ -65,7 +66,8 @@ fn extend(object: &mut Node, key: &str, change: impl FnOnce(&mut Vec<Node>)) {
     }
 }
 
-/// One of core's types as nodes. They are plain structs, which always have a JSON form.
+/// Converts one of core's types to nodes. Core's types are plain structs, which always have a JSON
+/// form.
 fn node(part: &impl Serialize) -> Node {
     of_value(&serde_json::to_value(part).unwrap_or_default())
 }
@@ -75,7 +77,7 @@ fn of_value(value: &Value) -> Node {
         Value::String(text) => Node::string(text),
         Value::Array(items) => Node::new(Kind::Sequence(items.iter().map(of_value).collect())),
         Value::Object(map) => {
-            // The order of kubectl, whatever order serde_json keeps in this build.
+            // Sort the keys as kubectl does, because serde_json's own order depends on the build.
             let mut entries: Vec<_> = map.iter().collect();
             entries.sort_unstable_by_key(|(key, _)| key.as_str());
             Node::new(Kind::Mapping(

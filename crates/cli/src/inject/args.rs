@@ -91,7 +91,7 @@ fn role_arn(text: &str) -> Result<String, String> {
 }
 
 impl RoleArgs {
-    /// What the flags ask for, if they apply to workloads of this service account.
+    /// The identity that the flags ask for, if they apply to workloads of this service account.
     pub(crate) fn desired(&self, service_account: &str) -> Option<DesiredIdentity> {
         let applies =
             self.service_account.is_empty() || self.service_account.iter().any(|name| name == service_account);
@@ -105,7 +105,7 @@ impl RoleArgs {
         })
     }
 
-    /// Whether a role is given.
+    /// Whether the flags give a role.
     pub(crate) fn is_given(&self) -> bool {
         self.role_arn.is_some()
     }

@@ -1,4 +1,4 @@
-//! The webhook's file of identities: service accounts that have an association of EKS Pod Identity.
+//! The webhook's file of identities: service accounts that have an EKS Pod Identity association.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -24,7 +24,7 @@ struct Identity {
     service_account: String,
 }
 
-/// Reads the file; an empty one names nobody.
+/// Reads the file. An empty file names no service account.
 pub(super) fn read(path: &Path) -> Result<Associated, String> {
     let name = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
@@ -38,12 +38,12 @@ pub(super) fn read(path: &Path) -> Result<Associated, String> {
 }
 
 impl Associated {
-    /// Whether none is named.
+    /// Whether the file names no service account.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether the service account is named.
+    /// Whether the file names the service account.
     pub(super) fn has(&self, namespace: &str, name: &str) -> bool {
         self.0.contains(&(namespace.to_owned(), name.to_owned()))
     }

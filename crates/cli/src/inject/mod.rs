@@ -1,4 +1,4 @@
-//! `inject`: what the webhook would add, written into manifests.
+//! `inject`: writes what the webhook would add into manifests.
 
 mod add;
 mod args;
@@ -26,7 +26,7 @@ use crate::predict::{Predicted, judge};
 use crate::read::{Document, Input, Problem, read};
 use crate::yaml::{emit, unquote};
 
-/// Runs the command: manifests to `out`, what is wrong to standard error.
+/// Runs the command. Manifests go to `out`, problems to standard error.
 pub(crate) fn run(args: &InjectArgs, out: &mut dyn Write) -> io::Result<Exit> {
     let input = read(&args.input.files);
     let associated = match args.container_credentials_config.as_deref().map(associated::read) {
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &InjectArgs, out: &mut dyn Write) -> io::Result<Exit> {
 const NO_ROLE: &str = "nothing was injected: among the manifests is no ServiceAccount with a role and no \
                        PodIdentityBinding (see --role-arn)";
 
-/// All that comes of the input.
+/// The result for the whole input.
 struct Done {
     printed: String,
     problems: Vec<Problem>,
@@ -118,7 +118,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// The document with injections; its own text if there are none.
+    /// The document with its injections. A YAML document without injections keeps its own text.
     fn document(&mut self, document: &Document) -> String {
         let edits: Vec<_> = objects(document).into_iter().filter_map(|object| self.edit(&object)).collect();
         let Some(root) = document.root.as_ref().filter(|_| document.json || !edits.is_empty()) else {
@@ -136,7 +136,7 @@ impl Work<'_> {
         emit(&root)
     }
 
-    /// What is to be added to an object, and where.
+    /// The injection for an object, and where to add it.
     fn edit(&mut self, object: &Object<'_>) -> Option<(Vec<usize>, &'static [&'static str], Injection)> {
         let Role::Workload(path) = object.role else { return None };
         if self.args.injector == Injector::Webhook && !path.is_empty() {
@@ -168,7 +168,7 @@ impl Work<'_> {
         identity
     }
 
-    /// What still keeps containers from having the role.
+    /// Warns about what still keeps containers from getting the role.
     fn warn(&mut self, object: &Object<'_>, template: &PodTemplate, identity: &Identity) {
         let predicted = Predicted::new(object, template, identity, self.settings, true);
         let Some(node) = object.template_node() else { return };

@@ -97,7 +97,7 @@ fn object(kind: &str, template: Value) -> Value {
     }
 }
 
-/// What core makes of the object.
+/// The object with core's injection.
 fn expected(object: &Value) -> Value {
     let mut object = object.clone();
     if let Some(items) = object.get_mut("items").and_then(Value::as_array_mut) {

@@ -10,7 +10,7 @@ use crate::findings::{Finding, ManifestReason, Reason};
 use crate::manifest::Object;
 use crate::read::Place;
 
-/// Everything that is wrong with them.
+/// Reports everything that is wrong with bindings and service accounts.
 pub(super) fn check(accounts: &Accounts<'_>, settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (object, violations) in &accounts.refused {

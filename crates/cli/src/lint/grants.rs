@@ -1,4 +1,5 @@
-//! Findings about roles that a namespace does not grant, where the namespace is among the files and grants some.
+//! Findings about roles that a namespace does not grant. Covers only namespaces among the files
+//! that have the annotation for grants.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +13,15 @@ use crate::findings::{Finding, ManifestReason};
 use crate::manifest::Object;
 use crate::read::Place;
 
-/// A role that is named in a manifest, and where.
+/// A role that a manifest names, and its place.
 struct Named<'a> {
     role: &'a str,
     object: &'a Object<'a>,
     place: Place,
 }
 
-/// Bindings and annotations of service accounts with such roles. A namespace without the annotation says nothing:
-/// whether the cluster requires grants is not in its manifest.
+/// Reports bindings and service accounts with such roles. A namespace without the annotation is not
+/// checked, because its manifest does not say whether the cluster requires grants.
 pub(super) fn check(objects: &[Object<'_>], accounts: &Accounts<'_>, settings: &Settings) -> Vec<Finding> {
     let namespaces: BTreeMap<&str, (&Object<'_>, Grants)> = objects.iter().filter_map(granting).collect();
     let mut findings = Vec::new();
@@ -48,9 +49,10 @@ fn granting<'o, 'a>(object: &'o Object<'a>) -> Option<(&'a str, (&'o Object<'a>,
     Some((object.name, (object, Grants::parse(granted))))
 }
 
-/// The roles of the bindings, and that of the annotation if no binding names the same.
+/// The roles of the bindings, and the role of the annotation unless a binding names the same role.
 fn roles<'a>(account: &'a Account<'a>, settings: &Settings) -> Vec<Named<'a>> {
-    // Whether a role is granted that the files name without its account, or refer to, shows in the cluster.
+    // Skip roles that the files name without an AWS account or by reference: only the cluster shows
+    // whether they are granted.
     let known = |binding: &&Binding<'_>| {
         let spec = &binding.binding.spec;
         spec.role_ref.is_none() && (spec.role.is_none() || settings.account.is_some())

@@ -1,8 +1,8 @@
-//! `lint`: what will be wrong, before anything is applied.
+//! `lint`: reports what will be wrong, before anything is applied.
 //!
 //! ```text
 //! read ──► objects ──► accounts (bindings + service accounts) ──► declarations, grants: findings about these
-//!                 ├──► slips: what is meant and does not come to it
+//!                 ├──► slips: settings without the intended effect
 //!                 └──► workloads ──► predicted pods ──► core's verification: findings about pods ──► output
 //! ```
 
@@ -35,7 +35,7 @@ use crate::predict::{Predicted, judge};
 use crate::read::{Input, Problem, read};
 use crate::yaml::decode;
 
-/// Runs the command: findings to `out`.
+/// Runs the command. Findings go to `out`.
 pub(crate) fn run(args: &LintArgs, out: &mut dyn Write, colour: bool) -> io::Result<Exit> {
     let mut input = read(&args.input.files);
     if args.templates {
@@ -68,7 +68,7 @@ struct Linter<'a> {
 }
 
 impl Linter<'_> {
-    /// The same with what the webhook's ConfigMap says, if that is asked for.
+    /// Adds the entries of the webhook's ConfigMap, if the user asks for it.
     fn watching(mut self, input: &Input) -> Self {
         if let Some(namespace) = &self.args.webhook.watch_config_map {
             let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
@@ -80,7 +80,7 @@ impl Linter<'_> {
         self
     }
 
-    /// `findings`: what was found while reading.
+    /// Builds the report. `findings` are the findings from reading the files.
     fn report(&self, input: &Input, mut findings: Vec<Finding>) -> Report {
         let namespace = self.args.input.namespace.as_deref();
         let all: Vec<Object<'_>> = input.documents().flat_map(objects).collect();
@@ -108,7 +108,7 @@ impl Linter<'_> {
         Report { findings, problems, totals }
     }
 
-    /// What will be found in the pods of a workload; `None` if they are to have no role.
+    /// The findings in the future pods of a workload. `None` if the pods will have no role.
     fn workload(
         &self,
         object: &Object<'_>,
@@ -119,7 +119,8 @@ impl Linter<'_> {
         for node in object.template_nodes() {
             let mut template: PodTemplate = match decode(&node) {
                 Ok(template) => template,
-                // Their controllers accept what Kubernetes does not; that it is not looked into is told.
+                // The controller of a custom resource accepts what Kubernetes does not. `slips`
+                // reports that the resource is not checked.
                 Err(_) if object.role == Role::Custom => continue,
                 Err(error) => return Err(unreadable(object, &error)),
             };

@@ -1,6 +1,8 @@
-//! Placeholders of Git sources: what Flux (`${account_id}`), an ApplicationSet (`{{account}}`) or `envsubst` puts in later.
+//! Placeholders in Git sources, which Flux (`${account_id}`), an ApplicationSet (`{{account}}`) or
+//! `envsubst` fills in later.
 //!
-//! Each gets a value that is valid where it stands, so that the rest of the manifest can be judged.
+//! Each placeholder gets a value that is valid in its position, so that the rest of the manifest
+//! can be checked.
 
 use std::sync::LazyLock;
 
@@ -54,7 +56,7 @@ fn value(text: &str, key: &str, pattern: &Regex) -> String {
     pattern.replace_all(text, replaced).into_owned()
 }
 
-/// A value that is valid behind this text, or alone under this key.
+/// A value that is valid after this text, or as the whole value of this key.
 fn standing(before: &str, key: &str, is_all: bool) -> String {
     let role = || format!("arn:aws:iam::{UNKNOWN_ACCOUNT}:role/placeholder");
     match key {
@@ -62,7 +64,7 @@ fn standing(before: &str, key: &str, is_all: bool) -> String {
         _ if before.ends_with("iam::") => UNKNOWN_ACCOUNT.to_owned(),
         "roleArn" if is_all => role(),
         _ if is_all && key.ends_with("/role-arn") => role(),
-        // It is in the range of every number of a binding.
+        // 600 is within the range of every numeric field of a binding.
         "maxConcurrent" | "replicas" => "600".to_owned(),
         _ if key.ends_with("Seconds") || key.ends_with("/token-expiration") => "600".to_owned(),
         "suspend" | "stsRegionalEndpoints" => "false".to_owned(),

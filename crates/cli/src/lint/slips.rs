@@ -1,4 +1,4 @@
-//! Slips in manifests: core's rules, with the places in the files that they are about.
+//! Slips in manifests: applies core's rules and finds the place of each slip in the files.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::findings::{Finding, Reason};
 use crate::manifest::{Object, Role};
 use crate::yaml::{Node, Position, decode};
 
-/// What is looked at.
+/// The input of the checks.
 pub(super) struct Slips<'i, 'a> {
     pub(super) objects: &'i [Object<'a>],
     pub(super) accounts: &'i Accounts<'a>,
@@ -35,7 +35,7 @@ struct Run<'i, 'a> {
 }
 
 impl<'a> Slips<'_, 'a> {
-    /// All slips.
+    /// Finds all slips.
     pub(super) fn check(&self) -> Vec<Finding> {
         let runs = self.runs();
         let mut found = Vec::new();
@@ -56,7 +56,7 @@ impl<'a> Slips<'_, 'a> {
         let workloads = self.objects.iter().filter(|object| matches!(object.role, Role::Workload(_) | Role::Custom));
         let runs = workloads.flat_map(|object| {
             object.template_nodes().into_iter().filter_map(move |node| {
-                // What cannot be read is told elsewhere.
+                // Unreadable templates are reported elsewhere.
                 let template: PodTemplate = decode(&node).ok()?;
                 let account = key(object, template.spec.service_account(), self.namespace);
                 Some(Run { object, node: node.into_owned(), template, account })
@@ -125,7 +125,7 @@ impl<'a> Slips<'_, 'a> {
     fn not_found(&self, what: &str, key: &Key) -> Slip {
         let of = |namespace: &Option<String>| namespace.clone().unwrap_or_default();
         let all = self.accounts.by_key.iter().filter(|(_, account)| !account.objects.is_empty());
-        // One of the same name elsewhere is of interest only if it has a role.
+        // A service account in another namespace matters only if it has a role.
         let all = all.filter(|(other, account)| other.0 == key.0 || account.identity(self.settings).is_some());
         let all: Vec<(String, String)> = all.map(|(key, _)| (of(&key.0), key.1.clone())).collect();
         let known = all.iter().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
@@ -133,7 +133,7 @@ impl<'a> Slips<'_, 'a> {
         slip::not_found(what, key.0.as_deref(), &key.1, &elsewhere, "among the files")
     }
 
-    /// Metadata that the webhook does not read, and what is not looked into.
+    /// Reports metadata that the webhook does not read, and objects that are not checked.
     fn bystander(&self, object: &Object<'a>, found: &mut Vec<Finding>) {
         let annotations = || map(object.node, &["metadata", "annotations"]);
         let slips = match object.role {
@@ -164,7 +164,8 @@ impl<'a> Slips<'_, 'a> {
         }
     }
 
-    /// Service accounts with a role that nothing runs as, although there are workloads in their namespace.
+    /// Reports service accounts with a role that no workload uses, although there are workloads in
+    /// their namespace.
     fn unused(&self, runs: &[Run<'_, 'a>], found: &mut Vec<Finding>) {
         let used: BTreeSet<&Key> = runs.iter().map(|run| &run.account).collect();
         for (key, account) in &self.accounts.by_key {
@@ -185,7 +186,7 @@ impl<'a> Slips<'_, 'a> {
     }
 }
 
-/// Whether a workload's name says that it goes with the service account.
+/// Whether a workload's name suggests that it belongs to the service account.
 fn is_like(workload: &str, account: &str) -> bool {
     workload == account || is_slip(workload, account)
 }

@@ -1,4 +1,4 @@
-//! ConfigMaps and Secrets among the files, from which containers take variables.
+//! ConfigMaps and Secrets among the files, from which containers take environment variables.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use podidentity_core::objects::{KeySource, Revealed, Value};
 use crate::manifest::Object;
 use crate::yaml::{Kind, Node};
 
-/// By kind, namespace and name.
+/// The ConfigMaps and Secrets, by kind (true for a Secret), namespace and name.
 #[derive(Default)]
 pub(super) struct Sources {
     known: BTreeMap<(bool, Option<String>, String), Arc<Revealed>>,
 }
 
 impl Sources {
-    /// Collects them. Objects without a namespace are in `namespace`.
+    /// Collects the ConfigMaps and Secrets. Objects without a namespace belong to `namespace`.
     pub(super) fn of(objects: &[Object<'_>], namespace: Option<&str>) -> Self {
         let mut known = BTreeMap::new();
         for object in objects.iter().filter(|object| object.group.is_empty()) {
@@ -32,7 +32,7 @@ impl Sources {
         Self { known }
     }
 
-    /// What a ConfigMap or Secret of the namespace has.
+    /// The content of a ConfigMap or Secret of the namespace.
     pub(super) fn get(&self, namespace: Option<&str>, source: KeySource<'_>) -> Option<Arc<Revealed>> {
         let (is_secret, name) = match source {
             KeySource::ConfigMap(name) => (false, name),
@@ -47,7 +47,7 @@ fn entries(node: &Node) -> Vec<(String, &Node)> {
     entries.iter().filter_map(|(key, value)| Some((key.text()?.to_owned(), value))).collect()
 }
 
-/// Of Secrets only that a key is there.
+/// The value of a key. Hides the value of a Secret unless it is empty.
 fn revealed(value: &Node, is_secret: bool) -> Value {
     match value.text().filter(|_| !value.is_null()) {
         Some(text) if !text.is_empty() && is_secret => Value::Hidden,

@@ -1,4 +1,5 @@
-//! Values of annotations and labels that are no texts: each is reported, and read as the text that is meant.
+//! Annotation and label values that are not strings. Each one is reported and read as the string
+//! that the author meant.
 
 use podidentity_core::finding::FindingReason;
 use podidentity_core::slip::{self, At};
@@ -7,7 +8,7 @@ use crate::findings::{Finding, Reason};
 use crate::read::{Input, Place};
 use crate::yaml::{Kind, Node, Style, json};
 
-/// Makes texts of all values that are none.
+/// Converts all values that are not strings to strings.
 pub(super) fn mend(input: &mut Input) -> Vec<Finding> {
     let mut found = Vec::new();
     for document in input.files.iter_mut().flat_map(|file| &mut file.documents) {
@@ -44,7 +45,7 @@ fn object(node: &mut Node, place: &Place, found: &mut Vec<Finding>) {
 
 type Located = (slip::Slip, crate::yaml::Position);
 
-/// All metadata of the object: its own, and that of its templates.
+/// Covers all metadata of the object: its own and that of its templates.
 fn metadata(node: &mut Node, slips: &mut Vec<Located>) {
     match &mut node.kind {
         Kind::Mapping(entries) => {
@@ -71,7 +72,7 @@ fn texts(metadata: &mut Node, field: &str, at: fn(String) -> At, slips: &mut Vec
     for (key, value) in entries {
         let Some(kind) = other_kind(value) else { continue };
         let name = key.text().unwrap_or_default().to_owned();
-        // A key without a value is an empty text to the API server.
+        // The API server reads a key without a value as an empty string.
         let text = if value.is_null() { String::new() } else { value.text().unwrap_or_default().to_owned() };
         if !value.is_null() {
             slips.push((slip::not_text(at(name), &text, kind), key.at));
@@ -81,7 +82,7 @@ fn texts(metadata: &mut Node, field: &str, at: fn(String) -> At, slips: &mut Vec
     }
 }
 
-/// What a scalar is that is no text.
+/// The type of a scalar that is not a string.
 fn other_kind(value: &Node) -> Option<&'static str> {
     value.text()?;
     match json(value).ok()? {

@@ -1,7 +1,8 @@
-//! Custom resources that make pods: where their pod templates are.
+//! Custom resources that create pods, and where their pod templates are.
 //!
-//! A kind keeps whole templates, pod specs, or parts that its controller puts together. What is made of these here is a
-//! template with the parts that bear on identity; its nodes have the positions of what they are made of.
+//! A kind contains whole templates, pod specs, or parts that its controller assembles. For these,
+//! this module builds templates with the parts that affect identity. The nodes of such a template
+//! have the positions of their sources.
 
 mod parts;
 
@@ -11,17 +12,17 @@ use crate::yaml::{Kind, Node};
 
 use parts::{name, strimzi_end, template};
 
-/// How a kind keeps its pods.
+/// How a kind describes its pods.
 enum Form {
     /// Pod templates at these paths; `*` stands for every item of a list and every value of a mapping.
     Templates(&'static [&'static str]),
     /// Pod specs at these paths.
     Specs(&'static [&'static str]),
-    /// Parts, from which this makes templates.
+    /// Parts, from which this function builds templates.
     Parts(fn(&Node) -> Vec<Node>),
 }
 
-/// The kinds that are known. Sources: the CustomResourceDefinitions of each project.
+/// The known kinds. Sources: the CustomResourceDefinitions of each project.
 const KINDS: &[(&str, &[&str], Form)] = &[
     ("serving.knative.dev", &["Service", "Configuration"], Form::Templates(&["spec.template"])),
     ("serving.knative.dev", &["Revision"], Form::Specs(&["spec"])),
@@ -69,12 +70,13 @@ const KINDS: &[(&str, &[&str], Form)] = &[
     ("spark.apache.org", &["SparkApplication", "SparkCluster"], Form::Templates(&["spec.*.podTemplateSpec"])),
 ];
 
-/// Whether the kind is known to make pods.
+/// Whether the kind is known to create pods.
 pub(super) fn is_known(group: &str, kind: &str) -> bool {
     form(group, kind).is_some()
 }
 
-/// The service account that the object's controller makes: its name, and the node of its annotations.
+/// The service account that the object's controller creates: its name, and the node of its
+/// annotations.
 pub(super) fn account<'a>(group: &str, object: &'a Node) -> Option<(String, &'a Node)> {
     let name = object.text_at(&["metadata", "name"])?;
     match group {
@@ -94,7 +96,7 @@ fn form(group: &str, kind: &str) -> Option<&'static Form> {
     KINDS.iter().find(|(of, kinds, _)| *of == group && kinds.contains(&kind)).map(|(.., form)| form)
 }
 
-/// The templates of the pods that an object makes; none if its kind is not known.
+/// The templates of the pods that an object creates. Empty if its kind is not known.
 pub(super) fn templates<'a>(group: &str, kind: &str, object: &'a Node) -> Vec<Cow<'a, Node>> {
     let found = match form(group, kind) {
         None => Vec::new(),
@@ -107,7 +109,7 @@ pub(super) fn templates<'a>(group: &str, kind: &str, object: &'a Node) -> Vec<Co
     found.into_iter().map(named).collect()
 }
 
-/// Whether anything in the object looks like the pods that it makes: a list of containers with images.
+/// Finds a list of containers with images, which suggests that the object creates pods.
 pub(super) fn seems_to_make_pods(node: &Node) -> Option<&Node> {
     match &node.kind {
         Kind::Mapping(entries) => entries.iter().find_map(|(key, value)| {
@@ -157,7 +159,7 @@ fn walk<'a>(node: &'a Node, steps: &[&str], found: &mut Vec<&'a Node>) {
     }
 }
 
-/// Controllers name what has no name; messages have to.
+/// Names unnamed containers, as their controllers do, because messages need a name.
 fn named(template: Cow<'_, Node>) -> Cow<'_, Node> {
     let nameless = |list: &str| {
         let items = template.at_path(&["spec", list]).map(Node::items).unwrap_or_default();

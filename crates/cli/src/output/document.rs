@@ -1,4 +1,4 @@
-//! Documents for machines, and the choice between these and text.
+//! Documents for programs, and the choice between documents and text.
 
 use std::io::{self, Write};
 
@@ -18,17 +18,17 @@ pub(crate) enum Output {
     Yaml,
 }
 
-/// JSON, indented.
+/// Prints indented JSON.
 pub(crate) fn json(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", yaml::encode_json(document)?)
 }
 
-/// A template that was filled in.
+/// Prints a template that was filled in.
 pub(crate) fn template(text: &str, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{text}")
 }
 
-/// YAML.
+/// Prints YAML.
 pub(crate) fn yaml(document: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "{}", yaml::encode(document)?)
 }

@@ -9,7 +9,7 @@ use super::Report;
 use crate::read::Place;
 use crate::sheet::Sheet;
 
-/// The most characters of a part of a command.
+/// The maximum number of characters in a part of a command.
 const LONGEST: usize = 4000;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {

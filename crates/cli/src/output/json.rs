@@ -1,4 +1,4 @@
-//! For programs: everything that is known.
+//! JSON for programs, with everything that is known.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,5 @@
-//! kubectl's templates for `-o jsonpath=` and `-o custom-columns=`: text and paths in braces, over jsonpath-rust (RFC 9535).
+//! kubectl's templates for `-o jsonpath=` and `-o custom-columns=`: text, and paths in braces.
+//! jsonpath-rust (RFC 9535) evaluates the paths.
 //!
 //! ```text
 //! {range .items[*]}{.binding}{"\t"}{.roleArn}{"\n"}{end}
@@ -9,7 +10,7 @@ use jsonpath_rust::parser::parse_json_path;
 use podidentity_core::foreign::Foreign;
 use serde_json::Value;
 
-/// A template that can be filled in.
+/// A parsed template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Template(Vec<Part>);
 
@@ -20,12 +21,12 @@ enum Part {
     Range(Path, Vec<Part>),
 }
 
-/// A path as RFC 9535 writes it.
+/// A path in the syntax of RFC 9535.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Path(String);
 
 impl Path {
-    /// Reads a path as kubectl writes it: `.a.b`, `a.b`, `$.a`, `@`, `.a\.b/c`, `.a[?(@.b=="c")]`.
+    /// Parses a path in kubectl's syntax: `.a.b`, `a.b`, `$.a`, `@`, `.a\.b/c`, `.a[?(@.b=="c")]`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let relative = text.strip_prefix(['$', '@']).unwrap_or(text);
@@ -42,17 +43,17 @@ impl Path {
     }
 
     fn find<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
-        // What was parsed can be asked for.
+        // A path that was parsed can be queried.
         value.query(&self.0).unwrap_or_default()
     }
 
-    /// What the path leads to, as text; several values are separated by blanks, none is empty.
+    /// The values at the path as text, separated by spaces. An empty string if there are none.
     pub(crate) fn text(&self, value: &Value) -> String {
         self.find(value).into_iter().map(text).collect::<Vec<_>>().join(" ")
     }
 }
 
-/// Keys with escaped dots, such as `.eks\.amazonaws\.com/role-arn`, in brackets.
+/// Puts keys with escaped dots, such as `.eks\.amazonaws\.com/role-arn`, in brackets.
 fn quoted(path: &str) -> String {
     if !path.contains("\\.") {
         return path.to_owned();
@@ -65,7 +66,7 @@ fn quoted(path: &str) -> String {
     parts.iter().map(key).collect()
 }
 
-/// Somebody else's text stays in its line; only the template's own text ends one.
+/// A value as text. A value never ends a line: only the template's own text does.
 fn text(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     Foreign::new(&text).up_to(usize::MAX).line().to_string()
@@ -78,7 +79,7 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// The template with the values.
+    /// Fills in the values.
     pub(crate) fn fill(&self, value: &Value) -> String {
         let mut out = String::new();
         fill(&self.0, value, &mut out);
@@ -116,7 +117,7 @@ fn parts(rest: &mut &str, in_range: bool) -> Result<Vec<Part>, String> {
     Ok(all)
 }
 
-/// Where the brace closes: not inside quotes.
+/// The position of the closing brace. Ignores braces inside quotes.
 fn close(inside: &str) -> Option<usize> {
     let mut quote = None;
     for (at, character) in inside.char_indices() {
@@ -130,7 +131,7 @@ fn close(inside: &str) -> Option<usize> {
     None
 }
 
-/// `"\n"` without quotes and escapes.
+/// The text of a literal such as `"\n"`, without its quotes and escapes.
 fn literal(action: &str) -> Result<String, String> {
     let wrong = || format!("{action} is not a text in quotes");
     let quote = action.chars().next().ok_or_else(wrong)?;

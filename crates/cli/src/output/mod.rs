@@ -1,4 +1,4 @@
-//! The findings of `lint`, printed.
+//! Prints the findings of `lint`.
 
 pub(crate) mod document;
 mod github;
@@ -15,7 +15,7 @@ use podidentity_core::finding::Severity;
 use crate::findings::Finding;
 use crate::read::Problem;
 
-/// All that is to be said.
+/// Everything that `lint` reports.
 pub(crate) struct Report {
     /// In the order of the files.
     pub(crate) findings: Vec<Finding>,
@@ -23,7 +23,7 @@ pub(crate) struct Report {
     pub(crate) totals: Totals,
 }
 
-/// What was looked at.
+/// How much was checked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) files: usize,
@@ -51,7 +51,7 @@ pub(crate) enum Format {
     Github,
 }
 
-/// Prints the report. Problems are on standard error already; formats for machines repeat them.
+/// Prints the report. Problems are already on standard error, but formats for programs repeat them.
 pub(crate) fn write(report: &Report, format: Format, out: &mut dyn Write, colour: bool) -> io::Result<()> {
     match format {
         Format::Text => text::write(report, out, colour),
@@ -61,7 +61,7 @@ pub(crate) fn write(report: &Report, format: Format, out: &mut dyn Write, colour
     }
 }
 
-/// In lower case, as most formats have it.
+/// The severity in lower case, as most formats spell it.
 fn severity_word(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",

@@ -35,7 +35,7 @@ fn log(report: &Report) -> Value {
     })
 }
 
-/// This program, and what it can find.
+/// This program, and the rules that it checks.
 pub(crate) fn tool(rules: impl Iterator<Item = Reason>) -> Value {
     json!({"driver": {
         "name": "kubectl-podidentity",
@@ -64,7 +64,7 @@ fn result(finding: &Finding, rules: &[Reason]) -> Value {
         "level": level(finding.severity),
         "message": {"text": finding.message},
         "locations": [location(&finding.place, Some(name.trim_start_matches('/')))],
-        // The same finding stays the same when lines move.
+        // Identifies a finding even when its line moves.
         "partialFingerprints": {
             "podIdentity/v1": format!("{}|{name}|{container}", finding.reason),
         },
@@ -92,7 +92,7 @@ fn location(place: &Place, object: Option<&str>) -> Value {
     location
 }
 
-/// A path as a URI reference: relative ones stay relative, to the root of the repository.
+/// A path as a URI reference. A relative path stays relative to the root of the repository.
 fn uri(path: &str) -> String {
     let mut uri = String::with_capacity(path.len());
     if path.starts_with('/') {

@@ -1,4 +1,4 @@
-//! For people: one line for each finding, and a last line with the totals.
+//! Text for people: one line for each finding, and a last line with the totals.
 
 use std::io::{self, Write};
 

@@ -1,4 +1,4 @@
-//! `plan`: what the operator would do, before it does it.
+//! `plan`: shows what the operator would do, before it does it.
 //!
 //! ```text
 //! cluster ──► Snapshot ──┬──► (with the bindings and service accounts of the files) ──► core's forecast ──► text
@@ -71,7 +71,7 @@ pub(crate) struct Planned {
     pub(crate) role_arn: String,
     /// What applying the files would do to the binding.
     pub(crate) change: Change,
-    /// Bindings that would not count beside it.
+    /// Bindings of the same service account that would have no effect.
     pub(crate) waiting: Vec<String>,
     pub(crate) forecast: Forecast,
 }
@@ -79,7 +79,7 @@ pub(crate) struct Planned {
 /// What applying the files would do to a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// It is in the cluster as it is.
+    /// The binding is already in the cluster, and stays as it is.
     None,
     Created,
     Configured,
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure>
         let with_files = !args.files.is_empty();
         let selected = session.selected().await?;
         let part = session.across(overlay.namespaces(session.namespace.as_deref(), with_files));
-        // What a snapshot comes to is small; the snapshots of a large cluster are not.
+        // Keep only the plans, because the snapshots of a large cluster take too much memory.
         let reading = part
             .read(with_files, |snapshot| {
                 let names = snapshot.bindings.iter().filter_map(|binding| binding.metadata.name.clone());
@@ -124,7 +124,7 @@ pub(crate) fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure>
         if let Some(selected) = selected.filter(|_| !with_files) {
             planned.retain(|planned| selected.has_binding(&planned.namespace, &planned.binding));
         }
-        // Of files that cannot be read there is no plan, and "no restarts" would be a lie.
+        // Unreadable files have no plan, and "no restarts" would be wrong.
         if !planned.is_empty() || overlay.problems.is_empty() {
             write(&planned, args.output, Paint::of_stdout(), out)?;
         }

@@ -1,4 +1,4 @@
-//! The bindings and service accounts of files, laid over a cluster.
+//! Lays the bindings and service accounts of files over a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::read::{Problem, read};
 use crate::schema::Schema;
 use crate::yaml::decode;
 
-/// Who is taken to own what the files set on a service account.
+/// The field manager that is assumed to own what the files set on a service account.
 const APPLIER: &str = "kubectl";
 
-/// What the files hold that bears on identities.
+/// The objects in the files that affect identities.
 #[derive(Default)]
 pub(super) struct Overlay {
     bindings: Vec<PodIdentityBinding>,
@@ -30,7 +30,8 @@ pub(super) struct Overlay {
 }
 
 impl Overlay {
-    /// Reads the files. Objects without a namespace are in `namespace`, or in that of the context.
+    /// Reads the files. Objects without a namespace belong to `namespace`, or else to the namespace
+    /// of the context.
     pub(super) fn read(files: &[String], context: &str, namespace: Option<&str>) -> Self {
         if files.is_empty() {
             return Self::default();
@@ -92,7 +93,7 @@ impl Overlay {
         self.bindings.is_empty() && self.accounts.is_empty()
     }
 
-    /// The one namespace that has to be read; `None`: all.
+    /// The namespace to read. `None` means all namespaces.
     pub(super) fn namespaces(&self, own: Option<&str>, with_files: bool) -> Option<String> {
         if !with_files {
             return own.map(str::to_owned);
@@ -107,7 +108,8 @@ impl Overlay {
         }
     }
 
-    /// What applying the files would bring about for an identity that the files bear on.
+    /// The plan for an identity after the files are applied. `None` if the files do not affect the
+    /// identity.
     pub(super) fn planned(&self, snapshot: &Snapshot) -> Option<Planned> {
         let bindings = self.bindings.iter().filter(|binding| concerns(binding, snapshot));
         let account = self.accounts.iter().find(|account| {
@@ -134,7 +136,7 @@ impl Overlay {
         Some(planned)
     }
 
-    /// The same for identities of which the cluster has nothing yet.
+    /// The plans for identities that the cluster does not know yet.
     pub(super) fn nowhere<T>(
         &self,
         known: &BTreeMap<IdentityKey, T>,
@@ -162,7 +164,7 @@ fn concerns(binding: &PodIdentityBinding, snapshot: &Snapshot) -> bool {
         && binding.spec.service_account_name == snapshot.service_account_name
 }
 
-/// The binding as it would be stored.
+/// The binding as the API server would store it.
 fn merged(snapshot: &Snapshot, file: &PodIdentityBinding) -> (PodIdentityBinding, Change) {
     let name = &file.metadata.name;
     let account = snapshot.config.settings.account.as_ref();
@@ -184,7 +186,8 @@ fn merged(snapshot: &Snapshot, file: &PodIdentityBinding) -> (PodIdentityBinding
     (merged, if changed { Change::Configured } else { Change::None })
 }
 
-/// The service account as it would be once the file is applied; what changes belongs to whoever applies it.
+/// The service account after the file is applied. The annotations that change belong to
+/// [`APPLIER`].
 fn applied(present: Option<&ServiceAccount>, file: &ServiceAccount, now: Timestamp) -> ServiceAccount {
     let mut account = present.cloned().unwrap_or_else(|| file.clone());
     account.annotations.extend(file.annotations.clone());

@@ -91,7 +91,7 @@ fn annotations(out: &mut Sheet, plan: &Planned, paint: Paint) {
     }
 }
 
-/// What has to be there before the restarts.
+/// The association that must exist before the restarts.
 fn association(out: &mut Sheet, plan: &Planned, paint: Paint) {
     if plan.forecast.waits_for_association && plan.forecast.restarts().next().is_some() {
         out.line(format_args!(
@@ -103,7 +103,7 @@ fn association(out: &mut Sheet, plan: &Planned, paint: Paint) {
     }
 }
 
-/// `blocked`: what is told happens once nothing stands in its way.
+/// `blocked` means that the plan takes effect only after the obstacle is removed.
 fn workload(out: &mut Sheet, workload: &WorkloadForecast, width: usize, blocked: bool, paint: Paint) {
     let id = format!("{:width$}", workload.workload.to_string());
     let pods = counted(workload.pods, "pod");

@@ -6,7 +6,7 @@ use podidentity_core::settings::{IdentityAnnotation, Settings};
 
 use crate::yaml::{Node, Position};
 
-/// Where to look, best first; what is not in the manifest is passed over.
+/// The position of a finding. Tries the best place first, and skips places that the manifest lacks.
 pub(super) fn position(template: &Node, finding: &Finding, settings: &Settings) -> Position {
     let places = Places { template, container: container(template, finding.container.as_deref()) };
     let found = match finding.reason {

@@ -1,4 +1,4 @@
-//! Every binding: some at a time, with a line for each and a summary.
+//! Probes every binding: several at a time, with a line for each and a summary.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -20,10 +20,11 @@ use crate::paint::{Mark, Paint};
 use crate::sheet::Sheet;
 use crate::table::Table;
 
-/// So many are asked about at the same time: STS allows an account some hundreds a second, which its pods need.
+/// The number of concurrent requests. STS allows an account some hundreds of requests a second, and
+/// the account's pods need them.
 const AT_A_TIME: usize = 4;
 
-/// What came of a question, if it was asked.
+/// The result of a question, or why it was not asked.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Line {
@@ -61,7 +62,7 @@ impl Line {
         }
     }
 
-    /// Namespace, object, role.
+    /// Namespace, object and role.
     fn about(&self) -> (&str, &str, &str) {
         match self {
             Self::Asked(it) => (&it.namespace, &it.object, &it.role_arn),
@@ -69,7 +70,7 @@ impl Line {
         }
     }
 
-    /// In a word, for the table.
+    /// The answer in short, for the table.
     fn short(&self) -> &str {
         match self {
             Self::Asked(outcome) => outcome.answer.short(),
@@ -77,7 +78,7 @@ impl Line {
         }
     }
 
-    /// The likeliest cause, and what to do.
+    /// The most likely cause, and what to do.
     fn cause(&self) -> Option<(String, String)> {
         match self {
             Self::Asked(outcome) => {
@@ -91,7 +92,7 @@ impl Line {
     }
 }
 
-/// Asks about all, in their order.
+/// Asks all questions. The lines have the order of the questions.
 pub(super) async fn ask(asker: &Asker, questions: Vec<Question>) -> Vec<Line> {
     let total = questions.len();
     let progress = Progress::new(false);
@@ -107,7 +108,7 @@ pub(super) async fn ask(asker: &Asker, questions: Vec<Question>) -> Vec<Line> {
     }
     let mut lines = Vec::with_capacity(total);
     while let Some(done) = running.join_next().await {
-        // None of them is cancelled, and none panics.
+        // `done` is always `Ok`, because no task is cancelled or panics.
         lines.extend(done);
         progress.say(&format!("asking AWS: {} of {total} bindings", lines.len()));
     }
@@ -116,7 +117,7 @@ pub(super) async fn ask(asker: &Asker, questions: Vec<Question>) -> Vec<Line> {
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-/// Prints them, and says how the command ends.
+/// Prints the lines and returns the exit status.
 pub(super) fn write(
     lines: &[Line],
     output: Output,

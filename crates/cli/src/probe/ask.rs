@@ -1,4 +1,4 @@
-//! The API server is asked for a token, and AWS what it makes of it.
+//! Requests a token from the API server, and sends it to AWS STS.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use super::outcome::Outcome;
 use super::question::Question;
 use super::region::Choice;
 
-/// What CloudTrail shows.
+/// The session name that CloudTrail shows.
 const SESSION: &str = "podidentity-probe";
-/// Answers that may be others a moment later are waited for, so many times.
+/// The number of retries if the answer may change a moment later.
 const RETRIES: u32 = 2;
-/// Before the first retry; longer before the next.
+/// The wait before the first retry. Later waits are longer.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Who asks.
+/// The clients and settings for asking.
 #[derive(Clone)]
 pub(super) struct Asker {
     pub(super) connection: Connection,
@@ -26,18 +26,18 @@ pub(super) struct Asker {
     pub(super) choice: Choice,
 }
 
-/// Why nothing was asked.
+/// Why AWS was not asked.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotAsked {
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// No region, or one that does not fit.
+    /// There is no region, or the region does not fit.
     #[error("{0}")]
     Endpoint(String),
 }
 
 impl Asker {
-    /// Asks, again if the answer may change at once.
+    /// Asks AWS, and asks again if the answer may change a moment later.
     pub(super) async fn ask(&self, question: Question) -> Result<Outcome, NotAsked> {
         let mut token = self.token(&question).await?;
         let (endpoint, source) =
@@ -76,7 +76,8 @@ impl Asker {
         token(&self.connection.client, &question.namespace, &question.account, &question.audience).await
     }
 
-    /// Where the key of the token is in doubt, it is looked for.
+    /// Looks for the token's key among the issuer's published keys, if the answer puts the key in
+    /// doubt.
     async fn keys(&self, answer: &Answer, claims: &Claims) -> Option<Keys> {
         let Answer::Refused(refusal) = answer else { return None };
         match refusal.code {
@@ -86,10 +87,10 @@ impl Asker {
     }
 }
 
-/// How long to wait before the same is asked again; `None`: nobody waits for the answer to change.
+/// How long to wait before asking the same question again. `None` means that no retry follows.
 fn next(answer: &Answer) -> Option<Duration> {
     match (answer, answer.retry()?) {
-        // Whoever looks at a terminal has waited long enough.
+        // The user at the terminal has already waited long enough.
         (Answer::Unavailable(_), _) | (_, Retry::Later) => None,
         (_, Retry::NewToken) => Some(Duration::ZERO),
         (_, Retry::Quick | Retry::Backoff) => Some(WAIT),

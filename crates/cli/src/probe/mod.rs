@@ -1,4 +1,4 @@
-//! `probe`: AWS itself is asked whether a service account may assume its role.
+//! `probe`: asks AWS itself whether a service account may assume its role.
 //!
 //! ```text
 //! cluster ──► question (account, role, audience) ──► token ──► AWS STS ──► outcome ──► causes ──► text, JSON

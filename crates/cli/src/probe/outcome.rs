@@ -1,4 +1,4 @@
-//! What came of a question.
+//! The outcome of a question.
 
 use podidentity_core::sts::{Accepted, Answer, Cause, Claims, Keys, Refusal, Request};
 use serde::Serialize;
@@ -34,7 +34,7 @@ impl Verdict {
     }
 }
 
-/// What is said about a question. There is no token and no credential in it.
+/// The outcome of a question. Contains neither the token nor any credentials.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Outcome {
@@ -47,32 +47,32 @@ pub(crate) struct Outcome {
     pub(crate) region: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) region_source: Option<Source>,
-    /// What the token says of itself.
+    /// The claims of the token.
     pub(crate) token: Claims,
     pub(crate) verdict: Verdict,
     pub(crate) answer: Words,
-    /// What came of looking for the token's key.
+    /// The result of the search for the token's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keys: Option<Keys>,
-    /// The likeliest first.
+    /// The possible causes, the most likely one first.
     pub(crate) causes: Vec<Cause>,
     #[serde(skip)]
     pub(crate) target: Target,
 }
 
-/// The answer, in the words of AWS or of whoever has answered.
+/// The answer in the words of AWS, or of whatever answered instead.
 #[derive(Debug, Serialize)]
 #[serde(tag = "by", rename_all_fields = "camelCase")]
 pub(crate) enum Words {
-    /// STS has given credentials, which are gone.
+    /// STS issued credentials. They have been dropped.
     #[serde(rename = "AWS")]
     Accepted { assumed_role_arn: String, provider: String, audience: String, request_id: String },
-    /// STS refuses.
+    /// STS refused the request.
     #[serde(rename = "AWS")]
     Refused { code: String, message: String, http: u16, request_id: String },
-    /// Somebody else has answered.
+    /// Something other than AWS answered.
     NotAws { message: String },
-    /// Nobody has.
+    /// Nothing answered.
     Nobody { message: String },
 }
 
@@ -100,7 +100,7 @@ impl Words {
         }
     }
 
-    /// In a word, for a table: the code of AWS.
+    /// The answer in short, for a table. For a refusal, the error code of AWS.
     pub(crate) fn short(&self) -> &str {
         match self {
             Self::Accepted { .. } => "",

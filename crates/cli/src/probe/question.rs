@@ -1,4 +1,4 @@
-//! Whose token is tried on which role.
+//! Which service account's token is tried on which role.
 
 use podidentity_core::arn::RoleArn;
 use podidentity_core::snapshot::Snapshot;
@@ -19,7 +19,7 @@ pub(super) struct Question {
     pub(super) audience: String,
 }
 
-/// The question about the object of the command line.
+/// The question about the object on the command line.
 pub(super) async fn one(args: &ProbeArgs, session: &Session) -> Result<Question, Failure> {
     let targets = target::parse(&args.object, None).map_err(Failure::Other)?;
     let [target] = targets.as_slice() else {
@@ -30,7 +30,7 @@ pub(super) async fn one(args: &ProbeArgs, session: &Session) -> Result<Question,
     }
     let snapshot = find(session, target, |_| {}).await?;
     let (role, audience) = match &args.role_arn {
-        // Then it does not matter whether what is declared is right.
+        // With --role-arn, the declared role may be invalid.
         Some(role) => (Some(role.clone()), wanted(&snapshot, target).map(|(_, audience)| audience).ok()),
         None => wanted(&snapshot, target).map(|(role, audience)| (role, Some(audience)))?,
     };
@@ -42,7 +42,7 @@ pub(super) async fn one(args: &ProbeArgs, session: &Session) -> Result<Question,
     Ok(question(&snapshot, target.clone(), role, audience))
 }
 
-/// A question about every binding; and what is to be said about those that cannot be asked about.
+/// A question about every binding, and notes about the bindings that cannot be asked about.
 pub(super) async fn all(session: &Session) -> Result<(Vec<Question>, Vec<String>), Failure> {
     let mut wrong = Vec::new();
     let reading = session

@@ -1,15 +1,15 @@
-//! Which STS is asked: that of a region, or another endpoint.
+//! Which STS endpoint to ask: the endpoint of a region, or a custom one.
 
 use podidentity_core::arn::RoleArn;
 use podidentity_core::sts::{Endpoint, Region};
 
 use super::ProbeArgs;
 
-/// What the command line and the environment say about it.
+/// The settings for the endpoint from the command line and the environment.
 #[derive(Clone, Debug)]
 pub(super) struct Choice {
     region: Option<Region>,
-    /// Of AWS_REGION, or AWS_DEFAULT_REGION: the variable and what it says.
+    /// AWS_REGION or AWS_DEFAULT_REGION: the name of the variable and its value.
     environment: Option<(&'static str, String)>,
     endpoint: Option<Endpoint>,
     fips: bool,
@@ -36,7 +36,7 @@ impl Choice {
         }
     }
 
-    /// The endpoint for tokens of an issuer and a role.
+    /// The endpoint for tokens of this issuer and for this role.
     pub(super) fn endpoint(&self, issuer: &str, role: &RoleArn) -> Result<(Endpoint, Option<Source>), String> {
         if let Some(endpoint) = &self.endpoint {
             let endpoint = Endpoint::custom(endpoint.url(), self.region.as_ref()).map_err(|error| error.to_string())?;

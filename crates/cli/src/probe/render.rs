@@ -7,7 +7,7 @@ use super::region::Source;
 use crate::paint::{Mark, Paint};
 use crate::sheet::Sheet;
 
-/// First who asks for what, then the words of AWS, then what they can mean.
+/// The question first, then the answer of AWS, then its possible causes.
 pub(super) fn text(outcome: &Outcome, paint: Paint) -> Sheet {
     let mut out = Sheet::of(paint);
     out.line(paint.bold(format_args!("{} {}/{}", outcome.target.kind.kind(), outcome.namespace, outcome.target.name)));

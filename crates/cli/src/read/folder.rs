@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-/// The manifests below the folder in the order of their names. Hidden folders are left out, and so are the templates of
-/// Helm charts, which are no YAML before they are rendered, and what a link leads to that is not in the folder: who gives
-/// somebody a folder does not choose which files of his are read.
+/// The manifests below the folder, sorted by name. Leaves out hidden files and folders. Leaves out
+/// the templates of Helm charts, which are not YAML before they are rendered. Leaves out links that
+/// lead out of the folder: the author of a folder must not choose which of the user's other files
+/// are read.
 pub(super) fn manifests(folder: &Path, notes: &mut Vec<String>) -> Vec<walkdir::Result<PathBuf>> {
     let mut found = Vec::new();
     let root = folder.canonicalize().ok();

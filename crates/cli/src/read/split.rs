@@ -1,4 +1,5 @@
-//! A file cut into documents before it is parsed, as kubectl does it: a broken one cannot swallow the next.
+//! Splits a file into documents before parsing, as kubectl does, so that a broken document cannot
+//! swallow the next one.
 
 use serde::de::IgnoredAny;
 
@@ -6,16 +7,16 @@ use serde::de::IgnoredAny;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Piece<'a> {
     pub(super) text: &'a str,
-    /// Lines of the file before the text.
+    /// The number of lines in the file before the text.
     pub(super) lines_before: usize,
-    /// The line of the file, from 1, with the first content.
+    /// The line number of the first content in the file, from 1.
     pub(super) first_line: usize,
-    /// Whether there is anything but comments.
+    /// Whether the text contains anything but comments.
     pub(super) has_content: bool,
     pub(super) json: bool,
 }
 
-/// Cuts the text; pieces without anything are left out.
+/// Splits the text. Leaves out empty pieces.
 pub(super) fn split(text: &str) -> Vec<Piece<'_>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     json(text).unwrap_or_else(|| yaml(text))
@@ -53,16 +54,16 @@ fn yaml(text: &str) -> Vec<Piece<'_>> {
 }
 
 struct Marker {
-    /// `...`, which ends a document but does not begin another one.
+    /// Whether the marker is `...`, which ends a document but does not begin another one.
     ends: bool,
-    /// How much of the line belongs to it: the whole line unless content follows.
+    /// The length of the marker, in bytes: the whole line unless content follows.
     length: usize,
 }
 
 fn marker(line: &str) -> Option<Marker> {
     let ends = line.starts_with("...");
     let rest = line.strip_prefix("---").or_else(|| line.strip_prefix("..."))?;
-    // kubectl takes every kind of space for one.
+    // kubectl accepts every kind of white space here.
     if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
         return None;
     }
@@ -88,9 +89,9 @@ struct Cutter<'a> {
     text: &'a str,
     json: bool,
     pieces: Vec<Piece<'a>>,
-    /// Where the present piece begins.
+    /// The byte offset at which the current piece begins.
     start: usize,
-    /// Lines before it.
+    /// The number of lines before the current piece.
     lines: usize,
 }
 
@@ -99,7 +100,7 @@ impl<'a> Cutter<'a> {
         Self { text, json, pieces: Vec::new(), start: 0, lines: 0 }
     }
 
-    /// Ends the present piece; the next one begins at `next`. A piece without anything is left out.
+    /// Ends the current piece at `end`. The next one begins at `next`. Leaves out an empty piece.
     fn cut(&mut self, end: usize, next: usize) {
         let text = &self.text[self.start..end];
         if !text.trim().is_empty() {

@@ -1,4 +1,5 @@
-//! Every binding, and every service account that is annotated without one, to be filtered.
+//! The list of every binding, and of every service account that is annotated without one. Users can
+//! filter it.
 
 use std::io::{self, Write};
 

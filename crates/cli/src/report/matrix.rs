@@ -1,4 +1,4 @@
-//! Findings by namespace: where is what wrong?
+//! The table of findings by namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -8,14 +8,14 @@ use podidentity_core::finding::{FindingReason, Severity};
 use super::page::Text;
 use crate::view::{State, View};
 
-/// A cell: how many bindings have it, and how bad it is.
+/// A cell: the number of views with the reason, and its worst severity.
 type Cell = (usize, Severity);
 
-/// The columns, worst first, and of each namespace what it has.
+/// The columns, worst first, and the cells of each namespace.
 struct Matrix<'a> {
     reasons: Vec<&'a str>,
     namespaces: BTreeMap<&'a str, BTreeMap<&'a str, Cell>>,
-    /// Namespaces with nothing to find.
+    /// The number of namespaces without findings.
     clean: usize,
 }
 
@@ -32,7 +32,7 @@ pub(super) fn write(views: &[View], out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "</tr></thead>\n<tbody>")?;
     if matrix.namespaces.len() > 1 {
-        // With an empty namespace: it filters by the finding alone.
+        // The empty namespace makes the row filter by the finding alone.
         row("All of them", "", &matrix.reasons, &matrix.sums(), out)?;
     }
     for (namespace, cells) in &matrix.namespaces {
@@ -76,7 +76,8 @@ fn class(severity: Severity) -> &'static str {
     }
 }
 
-/// What a view counts for: the reasons of its findings, and its own where that is none of them.
+/// The reasons that a view counts for: the reasons of its findings, and its own reason if something
+/// is wrong.
 pub(super) fn reasons(view: &View) -> BTreeMap<&str, Severity> {
     let mut reasons: BTreeMap<&str, Severity> = BTreeMap::new();
     for finding in view.all_findings() {
@@ -109,7 +110,7 @@ impl<'a> Matrix<'a> {
         Self { clean: all.len() - namespaces.len(), reasons, namespaces }
     }
 
-    /// The same over all namespaces.
+    /// The cells, summed over all namespaces.
     fn sums(&self) -> BTreeMap<&'a str, Cell> {
         let mut sums: BTreeMap<&str, Cell> = BTreeMap::new();
         for (reason, (count, severity)) in self.namespaces.values().flatten() {

@@ -1,4 +1,4 @@
-//! `report`: one page about a whole cluster, to send to somebody, to print, to keep.
+//! `report`: one page about a whole cluster, to share, print or keep.
 //!
 //! ```text
 //! cluster ──► views ──► totals, matrix namespace x finding, list, roles ──► one HTML file that needs nothing else

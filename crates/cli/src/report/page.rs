@@ -1,4 +1,4 @@
-//! The page: its frame, the totals, and what stands in which order.
+//! The page: its frame, its totals, and the order of its sections.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -12,7 +12,8 @@ use crate::view::{Totals, View};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("filter.js");
 
-/// So many rows of a table are shown at once: more take a browser seconds to lay out, and hundreds of sheets to print.
+/// The number of table rows that are shown at first. More rows take a browser seconds to lay out,
+/// and hundreds of sheets to print.
 pub(super) const AT_ONCE: usize = 300;
 
 /// What the page says about itself.
@@ -22,14 +23,14 @@ pub(crate) struct About {
     /// For example `all namespaces`.
     pub(crate) place: String,
     pub(crate) now: Timestamp,
-    /// What could not be looked at.
+    /// Notes about what could not be read.
     pub(crate) notes: Vec<String>,
 }
 
-/// Text in HTML: names and messages come from the cluster.
+/// Text that is escaped for HTML, because names and messages come from the cluster.
 pub(super) struct Text<'a>(pub(super) &'a str);
 
-/// The most characters of a text of the page.
+/// The maximum number of characters in a text of the page.
 const LONGEST: usize = 4000;
 
 impl Display for Text<'_> {
@@ -38,7 +39,7 @@ impl Display for Text<'_> {
     }
 }
 
-/// The ARN of a role, which may break after a colon or slash, and not within the number of an account.
+/// The ARN of a role. A line may break after a colon or a slash, but not within the account number.
 pub(super) struct Arn<'a>(pub(super) &'a str);
 
 impl Display for Arn<'_> {
@@ -51,11 +52,11 @@ impl Display for Arn<'_> {
     }
 }
 
-/// Below a table: that there are more rows, and a way to see them.
+/// The line below a table that says that there are more rows, with a button that shows them.
 pub(super) struct More {
-    /// An attribute of the line, or nothing.
+    /// The `id` attribute of the line, or an empty string.
     pub(super) id: &'static str,
-    /// Rows in all.
+    /// The total number of rows.
     pub(super) all: usize,
 }
 
@@ -70,9 +71,9 @@ impl Display for More {
     }
 }
 
-/// Writes the page. `views` are sorted: what needs somebody first.
+/// Writes the page. `views` are sorted: views that need attention come first.
 pub(crate) fn page(views: &[View], about: &About, out: &mut dyn Write) -> io::Result<()> {
-    // The page may load nothing from anywhere.
+    // The policy forbids the page to load anything.
     let policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
     write!(
         out,

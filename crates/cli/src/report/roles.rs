@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::page::{AT_ONCE, Arn, More, Text};
 use crate::view::View;
 
-/// So many users of a role are named.
+/// The most users of a role that are named.
 const USERS: usize = 12;
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(super) fn write(views: &[View], out: &mut dyn Write) -> io::Result<()> {
         usage.namespaces.insert(&view.namespace);
         usage.pods += view.pods_total;
     }
-    // Those that most depend on first.
+    // Roles with the most users come first.
     let mut roles: Vec<(&str, Usage<'_>)> = roles.into_iter().collect();
     roles.sort_by(|(a, used_a), (b, used_b)| {
         (used_b.users.len(), used_b.pods, *a).cmp(&(used_a.users.len(), used_a.pods, *b))

@@ -1,4 +1,4 @@
-//! The tree as it changes.
+//! The tree, updated as the cluster changes.
 
 use std::io::Write;
 
@@ -13,7 +13,8 @@ use crate::flags::Target;
 use crate::paint::{Mark, Paint};
 use crate::sheet::{Sheet, one_line};
 
-/// Shows it until Ctrl-C. On a terminal the screen is overwritten, elsewhere every change is printed below the last.
+/// Shows the tree until Ctrl-C. On a terminal, each change overwrites the screen. Elsewhere, each
+/// change is printed below the last one.
 pub(super) async fn show(
     session: &Session,
     targets: &[Target],
@@ -27,7 +28,7 @@ pub(super) async fn show(
     };
     let text = |picture: &Picture<'_>| match named(picture.views.clone(), targets, &session.place()) {
         Ok(views) => tree(&views, detail, Paint::of_stdout()).finished(),
-        // What is asked for may come, or come back.
+        // The requested objects may appear later, or come back.
         Err(failure) => one_line(failure) + "\n",
     };
     let mut screen = Screen::new(out);

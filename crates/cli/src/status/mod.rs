@@ -1,4 +1,4 @@
-//! `status`: what is bound to what, and whether it is true.
+//! `status`: shows the bindings, and whether their pods have their roles.
 //!
 //! ```text
 //! cluster ──► views ──► those that are named ──► tree, table, JSON, YAML, or a template of kubectl's
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failur
     })
 }
 
-/// The views that are named, all if none is.
+/// The views that `targets` name, or all views if `targets` is empty. Fails if a target is missing.
 pub(crate) fn named(mut views: Vec<View>, targets: &[Target], place: &str) -> Result<Vec<View>, Failure> {
     if let Some(target) = missing(&views, targets) {
         return Err(not_found(&views, target, place));
@@ -102,12 +102,12 @@ pub(crate) fn named(mut views: Vec<View>, targets: &[Target], place: &str) -> Re
     Ok(views)
 }
 
-/// The first that is named and not there.
+/// The first target that no view contains.
 pub(crate) fn missing<'a>(views: &[View], targets: &'a [Target]) -> Option<&'a Target> {
     targets.iter().find(|target| !views.iter().any(|view| is(view, target)))
 }
 
-/// Whether the view is asked for: where nothing is named, all are.
+/// Whether a target names the view. Without targets, every view counts as named.
 pub(crate) fn is_named(view: &View, targets: &[Target]) -> bool {
     targets.is_empty() || targets.iter().any(|target| is(view, target))
 }
@@ -130,7 +130,7 @@ fn names(view: &View, kind: TargetKind) -> Vec<&str> {
 }
 
 fn not_found(views: &[View], target: &Target, place: &str) -> Failure {
-    // Who names a binding may mean a service account that has none.
+    // A user who names a binding may mean a service account without one.
     let unbound = views.iter().find(|view| view.binding.is_none() && view.service_account == target.name);
     if let Some(view) = unbound.filter(|_| target.kind == TargetKind::Binding) {
         let account = &view.service_account;

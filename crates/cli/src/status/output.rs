@@ -1,4 +1,4 @@
-//! The forms of `status`: `-o`.
+//! The output formats of `status` (`-o`).
 
 use std::io::Write;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use crate::sheet::Sheet;
 use crate::table::Table;
 use crate::view::{Totals, View};
 
-/// How it is printed.
+/// The output format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     Form(Form),
@@ -40,7 +40,7 @@ pub(crate) enum Form {
     Name,
 }
 
-/// For the help.
+/// The formats, for the help text.
 pub(crate) const FORMS: &str = "tree|wide|json|yaml|name|jsonpath=TEMPLATE|custom-columns=SPEC";
 
 impl FromStr for Output {
@@ -87,7 +87,7 @@ pub(crate) fn write(
         }
         Output::JsonPath(template) => {
             let mut value = of(views);
-            // The habit of kubectl's lists.
+            // Users expect `items`, as in kubectl's lists.
             value["items"] = value["identities"].clone();
             document::template(&template.fill(&value), out)?;
         }
@@ -96,7 +96,7 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// What machines read.
+/// The document for programs.
 pub(crate) fn of(views: &[View]) -> Value {
     json!({"identities": views, "totals": Totals::of(views)})
 }
@@ -125,7 +125,7 @@ fn custom(views: &[View], columns: &[(String, Path)]) -> Table {
     let mut table = Table::new(&headings);
     for view in views {
         let value = json!(view);
-        // As kubectl shows what is not there.
+        // kubectl also shows `<none>` for a missing value.
         let cell = |path: &Path| {
             Some(path.text(&value)).filter(|text| !text.is_empty()).unwrap_or_else(|| "<none>".to_owned())
         };

@@ -1,15 +1,16 @@
-//! A terminal that one picture after the other is drawn on, or a file that they are appended to.
+//! Draws one picture after the other on a terminal, or appends them to a file.
 
 use std::io::{IsTerminal as _, Write};
 
-/// The alternate screen, on which nothing scrolls away, without a cursor and without lines that run on in the next row;
-/// and back.
+/// `ENTER` switches to the alternate screen, on which nothing scrolls away. It also hides the
+/// cursor, turns line wrapping off and clears the screen. `LEAVE` switches back.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
 const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
-/// Rows of a terminal that does not say how many it has.
+/// The number of rows of a terminal that does not report it.
 const ROWS: usize = 24;
 
-/// Where pictures are drawn. On a terminal everything is as before when it is closed, and the last picture stays.
+/// Where pictures are drawn. Dropping the screen restores the terminal, and leaves the last picture
+/// on it.
 pub(super) struct Screen<'a> {
     out: &'a mut dyn Write,
     terminal: bool,
@@ -22,7 +23,8 @@ impl<'a> Screen<'a> {
         Self { out, terminal: std::io::stdout().is_terminal(), open: false, last: String::new() }
     }
 
-    /// Draws a text, and on a terminal a line below it. NameMatches the text is written if it is another one.
+    /// Draws a text, and on a terminal a footer below it. Elsewhere, writes the text only if it has
+    /// changed.
     pub(super) fn draw(&mut self, text: &str, footer: &str) -> std::io::Result<()> {
         if self.terminal {
             let enter = if self.open { "" } else { ENTER };
@@ -42,17 +44,18 @@ impl<'a> Screen<'a> {
 impl Drop for Screen<'_> {
     fn drop(&mut self) {
         if self.open {
-            // Nobody is left to tell if the terminal is gone.
+            // If the terminal is gone, nobody can read an error.
             let _ = write!(self.out, "{LEAVE}{}", self.last);
             let _ = self.out.flush();
         }
     }
 }
 
-/// Overwrites what is there: home, each line with the rest of it cleared, and then all that is below.
+/// The codes that overwrite the screen: move the cursor home, write each line and clear the rest of
+/// its row, then clear all rows below.
 fn picture(text: &str, footer: &str, rows: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    // The last row is the footer's; the one before says what does not fit.
+    // The last row holds the footer. The row before it says how many lines do not fit.
     let room = rows.saturating_sub(1).max(2);
     let more = if lines.len() > room { lines.len() - (room - 1) } else { 0 };
     let mut picture = String::from("\x1b[H");

@@ -1,11 +1,11 @@
-//! What the user does while something is shown.
+//! The signals that arrive while the tree is shown.
 
 use std::io;
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Ctrl-C and its like, and a terminal that has another size.
+/// Ctrl-C and similar signals, and changes of the terminal's size.
 pub(super) struct Signals {
     #[cfg(unix)]
     interrupted: Signal,
@@ -25,7 +25,7 @@ impl Signals {
         })
     }
 
-    /// Whether to end; if not, the terminal has another size.
+    /// Waits for a signal. Returns true to end, and false if the terminal has another size.
     pub(super) async fn next(&mut self) -> bool {
         tokio::select! {
             _ = self.interrupted.recv() => true,
@@ -34,7 +34,7 @@ impl Signals {
         }
     }
 
-    /// Until it is to end.
+    /// Waits until the command has to end.
     pub(super) async fn end(&mut self) {
         while !self.next().await {}
     }
@@ -46,12 +46,12 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Whether to end, which is all that is known here.
+    /// Waits for Ctrl-C, the only signal on this platform.
     pub(super) async fn next(&mut self) -> bool {
         tokio::signal::ctrl_c().await.is_ok()
     }
 
-    /// Until it is to end.
+    /// Waits until the command has to end.
     pub(super) async fn end(&mut self) {
         while !self.next().await {}
     }

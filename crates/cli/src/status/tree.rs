@@ -6,15 +6,15 @@ use crate::paint::{Mark, Paint};
 use crate::sheet::Sheet;
 use crate::view::{FindingView, PodView, Totals, View, WorkloadView, counted};
 
-/// So many pods of a workload are shown where not all are asked for.
+/// The most pods of a workload that are shown, unless the user asks for all.
 const PODS: usize = 3;
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Detail {
-    /// Namespaces as headings.
+    /// Whether namespaces are shown as headings.
     pub(crate) namespaces: bool,
-    /// Every pod and every message, and not only what is wrong.
+    /// Whether every pod and every message is shown, and not only what is wrong.
     pub(crate) everything: bool,
 }
 
@@ -40,14 +40,14 @@ pub(crate) fn tree(views: &[View], detail: Detail, paint: Paint) -> Sheet {
     out
 }
 
-/// Widths of the columns of the first line of each view.
+/// The column widths in the first line of each view.
 #[derive(Clone, Copy)]
 struct Columns {
     title: usize,
     role: usize,
 }
 
-/// Longer texts do not push the columns of all others aside.
+/// The maximum width that counts. A longer text does not widen its column.
 const WIDEST: usize = 44;
 
 impl Columns {
@@ -60,7 +60,7 @@ impl Columns {
     }
 }
 
-/// Binding and service account, which often have the same name.
+/// The binding, and the service account if its name differs.
 fn names(view: &View) -> String {
     match &view.binding {
         Some(binding) if *binding != view.service_account => format!("pib/{binding} (sa/{})", view.service_account),
@@ -68,13 +68,13 @@ fn names(view: &View) -> String {
     }
 }
 
-/// The role without the words that are the same in all ARNs.
+/// The role without the part that is the same in all ARNs.
 fn role(view: &View) -> String {
     let short = view.role_arn.rsplit_once(":role/").map(|(_, role)| format!("role/{role}"));
     short.unwrap_or_else(|| view.role_arn.clone())
 }
 
-/// The reason, the first warning beside it, and the mark for both.
+/// The reason with the first warning, and the mark for both.
 fn headline(view: &View, mark: Mark) -> (Mark, String) {
     let warning = view.all_findings().find(|finding| finding.severity == Severity::Warning);
     let warning = warning.filter(|_| view.is_right());
@@ -85,7 +85,7 @@ fn headline(view: &View, mark: Mark) -> (Mark, String) {
     if view.binding.is_none() {
         reason += ", no binding";
     }
-    // Where it is not right, the reason says it.
+    // If something is wrong, the reason already says so.
     let refused = view.preflight.as_ref().filter(|it| view.is_right() && it.is_wrong());
     if let Some(refused) = refused {
         reason = format!("{reason}, {}", refused.reason);
@@ -97,7 +97,7 @@ struct Tree<'a> {
     out: &'a mut Sheet,
     detail: Detail,
     paint: Paint,
-    /// What was told already: binding, workload and pod often have the same to say.
+    /// The messages that were already shown: binding, workload and pod often have the same message.
     said: Vec<&'a str>,
 }
 
@@ -144,7 +144,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// All workloads of a view that is asked for or has something wrong; of the others none.
+    /// The workloads to show: all of them if the user asks for everything, those in trouble if
+    /// something is wrong, otherwise none.
     fn shown_workloads(&self, view: &'a View) -> Vec<&'a WorkloadView> {
         let all = self.detail.everything;
         let at_rest = ["Current", "ScaledToZero", "Excluded", "Unmanaged"];
@@ -187,7 +188,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// `said`: findings of the workload whose message was given already, by reason and container.
+    /// `said` holds the findings of the workload whose message was already shown, by reason and
+    /// container.
     fn pod(&mut self, pod: &'a PodView, indent: &str, last: bool, said: &mut Vec<(&'a str, Option<&'a str>)>) {
         let paint = self.paint;
         let (branch, below) = branches(last);
@@ -225,7 +227,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The text, or what it adds to one that was told already.
+    /// Shows the text, or only what it adds to a text that was already shown.
     fn news(&mut self, indent: &str, text: &'a str) {
         if self.said.iter().any(|said| said.contains(text)) {
             return;
@@ -235,7 +237,7 @@ impl<'a> Tree<'a> {
         self.said.push(text);
     }
 
-    /// Wrapped lines behind the branches.
+    /// Shows wrapped lines behind the branches.
     fn text(&mut self, indent: &str, text: &str) {
         self.out.paragraph(self.paint, indent, text);
     }
@@ -245,7 +247,7 @@ fn of_container<'p>(pod: &'p PodView, name: &'p str) -> impl Iterator<Item = &'p
     pod.findings.iter().filter(move |finding| finding.container.as_deref() == Some(name))
 }
 
-/// What stands before a node, and before what is below it.
+/// The prefix of a node, and the prefix of everything below it.
 fn branches(last: bool) -> (&'static str, &'static str) {
     if last { ("\u{2514}\u{2500} ", "   ") } else { ("\u{251c}\u{2500} ", "\u{2502}  ") }
 }

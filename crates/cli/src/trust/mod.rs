@@ -1,4 +1,5 @@
-//! `trust`: whether a role's trust policy lets a service account in, and what it would have to say.
+//! `trust`: whether a role's trust policy lets a service account in, and what the policy has to
+//! say.
 //!
 //! ```text
 //! cluster, or flags ──► question (role, issuer, subject, audience) ──┐
@@ -110,13 +111,13 @@ pub(crate) enum Output {
     Policy,
 }
 
-/// What is said about a question.
+/// The answer to a question.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Answer {
     #[serde(flatten)]
     pub(crate) question: Question,
-    /// Absent where there is no policy to judge.
+    /// Absent if there is no policy to judge.
     #[serde(flatten)]
     pub(crate) judgement: Option<Judgement>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,12 +125,12 @@ pub(crate) struct Answer {
     /// Why there is no correction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) no_correction: Option<String>,
-    /// The policy as it has to be; absent where that is not known.
+    /// The policy that the role needs. Absent if it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) policy: Option<Box<serde_json::value::RawValue>>,
     #[serde(skip)]
     pub(crate) file: Option<String>,
-    /// The name of the role of which the policy is.
+    /// The name of the role that the policy belongs to.
     #[serde(skip)]
     pub(crate) role_name: Option<String>,
 }
@@ -147,7 +148,7 @@ pub(crate) fn run(args: &TrustArgs, out: &mut dyn Write) -> Result<Exit, Failure
     write(&answer, args.output, Paint::of_stdout(), out)
 }
 
-/// Judges and corrects.
+/// Judges the policy and corrects it.
 pub(crate) fn answer(
     question: Question,
     file: Option<&str>,
@@ -189,7 +190,7 @@ pub(crate) fn answer(
     Ok(Answer { question, judgement: Some(judgement), correction, no_correction, policy, file, role_name })
 }
 
-/// Prints, and says how the command ends.
+/// Prints the answer and returns the exit status.
 pub(crate) fn write(answer: &Answer, output: Output, paint: Paint, out: &mut dyn Write) -> Result<Exit, Failure> {
     match output {
         Output::Text => render::text(answer, paint).print(out)?,
@@ -210,7 +211,7 @@ pub(crate) fn write(answer: &Answer, output: Output, paint: Paint, out: &mut dyn
     })
 }
 
-/// Reads a file, at most as much of it as could be one; what is wrong is told with its place.
+/// Reads a file, up to the maximum input size. Errors state their place in the file.
 fn read<T>(file: &str, parse: impl Fn(&str) -> Result<T, Vec<ReadError>>) -> Result<T, Failure> {
     let name = if file == STDIN { "stdin" } else { file };
     let fail = |message: String| Failure::Other(format!("{name}: {message}"));
@@ -224,7 +225,8 @@ fn read<T>(file: &str, parse: impl Fn(&str) -> Result<T, Vec<ReadError>>) -> Res
         std::fs::File::open(file).and_then(|file| file.take(limit).read_to_end(&mut bytes))
     };
     result.map_err(|error| fail(error.to_string()))?;
-    // A character may be cut at the limit; the length is what is wrong then.
+    // The limit may cut a character in two. In this case, the error is the length, not the
+    // encoding.
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) if error.as_bytes().len() > MAX_INPUT => String::from_utf8_lossy(error.as_bytes()).into_owned(),
@@ -240,7 +242,7 @@ fn read<T>(file: &str, parse: impl Fn(&str) -> Result<T, Vec<ReadError>>) -> Res
 }
 
 impl Question {
-    /// Fails if it is none: flags may say anything.
+    /// Fails if the question is not valid, because flags may contain anything.
     fn check(&self) -> Result<(), Failure> {
         let fail = |what: String| Err(Failure::Other(what));
         if !self.issuer.starts_with("https://") {
@@ -269,7 +271,7 @@ impl Question {
         WebIdentity { issuer: self.issuer.clone(), subject: self.subject.clone(), audience: self.audience.clone() }
     }
 
-    /// The arguments that ask about the account or binding.
+    /// The arguments that ask about the service account or binding.
     pub(crate) fn object(&self) -> String {
         match &self.object {
             Some((namespace, target)) => format!("trust -n {namespace} {target}"),
@@ -277,7 +279,7 @@ impl Question {
         }
     }
 
-    /// Whether the object is a service account or binding.
+    /// Whether the kind is a service account or a binding.
     pub(crate) fn takes(kind: TargetKind) -> bool {
         matches!(kind, TargetKind::ServiceAccount | TargetKind::Binding)
     }

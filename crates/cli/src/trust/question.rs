@@ -1,4 +1,4 @@
-//! What is asked: may this service account assume that role?
+//! The question: may this service account assume that role?
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::explain::{Around, Subject, find};
 use crate::flags::ScopeArgs;
 use crate::flags::{Target, TargetKind, target};
 
-/// Who wants to assume which role.
+/// Which subject wants to assume which role.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Question {
@@ -22,7 +22,7 @@ pub(crate) struct Question {
     pub(crate) issuer: String,
     pub(crate) subject: String,
     pub(crate) audience: String,
-    /// Namespace, and service account or binding.
+    /// The namespace, and the service account or binding.
     #[serde(skip)]
     pub(crate) object: Option<(String, Target)>,
 }
@@ -37,7 +37,7 @@ impl Serialize for Role {
     }
 }
 
-/// The question of the flags, or of the object in the cluster.
+/// The question from the flags, or about the object in the cluster.
 pub(super) fn of(args: &TrustArgs, policy: Option<&Policy>) -> Result<Question, Failure> {
     let settings = args.connection.webhook.settings();
     let Some(subject) = &args.subject else { return of_object(args, policy) };
@@ -82,7 +82,7 @@ fn of_object(args: &TrustArgs, policy: Option<&Policy>) -> Result<Question, Fail
     })
 }
 
-/// The question of a service account or binding of the snapshot.
+/// The question about a service account or binding of the snapshot.
 pub(crate) fn ask(snapshot: &Snapshot, target: &Target) -> Result<Question, Failure> {
     let (role, audience) = wanted(snapshot, target)?;
     let issuer = snapshot.config.issuer.clone();
@@ -95,7 +95,7 @@ pub(crate) fn ask(snapshot: &Snapshot, target: &Target) -> Result<Question, Fail
     })
 }
 
-/// Role and audience of a service account or binding of the snapshot.
+/// The role and audience of a service account or binding of the snapshot.
 pub(crate) fn wanted(snapshot: &Snapshot, target: &Target) -> Result<(Option<RoleArn>, String), Failure> {
     let config = &snapshot.config;
     let around = Around::default();
@@ -104,7 +104,8 @@ pub(crate) fn wanted(snapshot: &Snapshot, target: &Target) -> Result<(Option<Rol
     let mut audience = subject.case().map(|case| case.expected.effective_audience(&config.settings).to_owned());
     let named = snapshot.bindings.iter().find(|it| it.metadata.name.as_ref() == Some(&target.name));
     if let Some(binding) = named.filter(|_| target.kind == TargetKind::Binding) {
-        // What it declares, also while another role is in force or another binding is acted on.
+        // Use what the binding declares, even if another role is in force or another binding owns
+        // the service account.
         role = Some(binding.spec.role_arn.clone());
         audience = binding.spec.audience.clone().or(audience);
     }

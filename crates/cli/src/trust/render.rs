@@ -7,7 +7,7 @@ use crate::paint::{Mark, Paint};
 use crate::sheet::Sheet;
 use crate::yaml::encode_json;
 
-/// First who asks for what, then the verdict and its reasons, last what to do.
+/// The question first, then the verdict and its reasons, then what to do.
 pub(super) fn text(answer: &Answer, paint: Paint) -> Sheet {
     let mut out = Sheet::of(paint);
     head(answer, paint, &mut out);

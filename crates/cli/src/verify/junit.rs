@@ -9,10 +9,10 @@ use podidentity_core::foreign::Foreign;
 use crate::sheet::Sheet;
 use crate::view::{State, View};
 
-/// The most characters of a text of the report.
+/// The maximum number of characters in a text of the report.
 const LONGEST: usize = 4000;
 
-/// Text of an element or of an attribute: names and messages come from the cluster.
+/// Text of an element or attribute, escaped because names and messages come from the cluster.
 struct Text<'a>(&'a str);
 
 impl Display for Text<'_> {
@@ -68,7 +68,7 @@ fn case(view: &View, sheet: &mut Sheet) {
     sheet.line("        </testcase>");
 }
 
-/// With one line for each finding.
+/// The failure of a test, with one line for each finding.
 fn failure(view: &View, sheet: &mut Sheet) {
     let begin = format!(r#"            <failure message="{}" type="{}""#, Text(&view.message), Text(&view.reason));
     let findings: Vec<String> = view

@@ -99,7 +99,8 @@ pub(crate) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Result<Exit, Failur
     })
 }
 
-/// Keeps the views as they are now, until they are as they should be, or only a person can help, or time is up.
+/// Keeps the views up to date until they are as they should be, or only a person can help, or time
+/// is up.
 async fn wait(
     session: &Session,
     targets: &[Target],
@@ -127,7 +128,7 @@ async fn wait(
     let ended = tokio::time::timeout(timeout, end).await;
     match (ended, problem) {
         (Ok(ended), _) => ended,
-        // What was seen last says nothing of how it is now.
+        // The last views do not show the current state of the cluster.
         (Err(_), Some(problem)) => Err(Failure::Other(problem)),
         (Err(_), None) => {
             messages.note(&format!("gave up after {}s, still waiting: {last}", timeout.as_secs()));
@@ -136,7 +137,7 @@ async fn wait(
     }
 }
 
-/// What is waited for, if anything is.
+/// What the command waits for. `None` if it waits for nothing.
 fn waiting_for(views: &[View], targets: &[Target]) -> Option<String> {
     if status::missing(views, targets).is_some() {
         return Some("it does not exist yet".to_owned());

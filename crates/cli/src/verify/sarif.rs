@@ -1,4 +1,5 @@
-//! SARIF 2.1.0. Objects of a cluster are in no file: each stands as `NAMESPACE/KIND/NAME`.
+//! SARIF 2.1.0. Objects of a cluster are in no file, so each one has the location
+//! `NAMESPACE/KIND/NAME`.
 
 use podidentity_core::finding::{FindingReason, Severity};
 use serde_json::{Value, json};
@@ -19,7 +20,8 @@ pub(super) fn log(views: &[View]) -> Value {
     })
 }
 
-/// The findings of pods and workloads; and where there is no error among them and yet something is wrong, that.
+/// The findings of pods and workloads. If something is wrong but no finding is an error, adds the
+/// reason of the view as an error.
 fn results(view: &View) -> Vec<Value> {
     let mut results: Vec<Value> = view
         .all_findings()
@@ -60,11 +62,11 @@ fn result(
         "message": {"text": message},
         "locations": [{
             "logicalLocations": [{"fullyQualifiedName": name, "kind": "resource"}],
-            // Code scanning wants a file; this is the name of one that there is not.
+            // Code scanning requires a file, so this is the name of a file that does not exist.
             "physicalLocation": {"artifactLocation": {"uri": name}},
         }],
         "partialFingerprints": {
-            // Pods come and go: the finding stays the same for the binding.
+            // Pods come and go, so the binding identifies the finding.
             "podIdentity/v1": format!("{reason}|{}|{}|{}", view.namespace, view.title(), container.unwrap_or_default()),
         },
     });

@@ -1,4 +1,4 @@
-//! A table as kubectl prints them.
+//! A table in the style of kubectl.
 
 use podidentity_core::finding::Severity;
 

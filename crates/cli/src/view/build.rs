@@ -1,4 +1,4 @@
-//! Snapshot to view.
+//! Builds views from a snapshot.
 
 use std::sync::Arc;
 
@@ -18,7 +18,8 @@ use podidentity_core::verify::JudgedPod;
 
 use super::{FindingView, PodView, PreflightView, State, View, WorkloadView};
 
-/// The views of an identity: one for each binding, or one for a service account that is annotated without.
+/// The views of an identity: one for each binding, or one for a service account that is annotated
+/// without a binding.
 pub(crate) fn views(snapshot: &Snapshot) -> Vec<View> {
     if snapshot.bindings.is_empty() {
         let annotated = as_if_bound(snapshot).and_then(|assumed| unbound(&assumed));
@@ -51,22 +52,25 @@ fn of_binding(
     View { state: if idle { State::Idle } else { state }, reason, message, ..view }
 }
 
-/// What condition `Ready` says, of what can be seen and of what only the operator knows.
+/// The state, with the reason and message of the condition `Ready`. Combines what the cluster shows
+/// with what only the operator knows.
 fn verdict(binding: &PodIdentityBinding, status: &PodIdentityBindingStatus) -> (State, String, String) {
     let seen = overall(status);
-    // That a write is refused cannot be seen from outside: what is still to be done tells nothing of it.
+    // Only the operator knows that a write was refused. From outside, the work merely looks
+    // unfinished.
     let stored = recorded(binding, &[Reason::WriteRefused, Reason::WriteFailed]);
     stored.filter(|_| seen.0 == State::Working).unwrap_or(seen)
 }
 
-/// What the stored status says, if that is of the binding as it is now, and one of these reasons.
+/// The verdict of the stored status, if the status is about the binding as it is now and has one of
+/// these reasons.
 fn recorded(binding: &PodIdentityBinding, reasons: &[Reason]) -> Option<(State, String, String)> {
     let status = binding.status.as_ref().filter(|_| is_observed(binding))?;
     let (state, reason, message) = overall(status);
     reasons.iter().any(|known| known.is(&reason)).then_some((state, reason, message))
 }
 
-/// Who has to do something, and reason and message of the condition `Ready`.
+/// The state, with the reason and message of the condition `Ready`.
 fn overall(status: &PodIdentityBindingStatus) -> (State, String, String) {
     let find = |type_| status.conditions.iter().find(|it| it.type_ == type_);
     let state = match (find(condition::STALLED), find(condition::RECONCILING)) {
@@ -79,7 +83,7 @@ fn overall(status: &PodIdentityBindingStatus) -> (State, String, String) {
     (state, reason, message)
 }
 
-/// A service account without a binding, seen as if there were one.
+/// The view of a service account without a binding, as if there were one.
 fn unbound(assumed: &Snapshot) -> Option<View> {
     let assessment = Assessment::of(assumed);
     let case = assessment.owner.as_ref()?;
@@ -88,7 +92,7 @@ fn unbound(assumed: &Snapshot) -> Option<View> {
     let mut view = View { binding: None, ..filled(empty(assumed, binding), assumed, case, status) };
     view.created = assumed.service_account.as_ref().and_then(|account| created(&account.metadata));
     for workload in &mut view.workloads {
-        // Nobody will restart it.
+        // No operator will restart this workload.
         if workload.state == "Pending" {
             "NeedsRestart".clone_into(&mut workload.state);
         }
@@ -108,7 +112,8 @@ fn unbound(assumed: &Snapshot) -> Option<View> {
     Some(View { state, observed: true, reason, message, ..view })
 }
 
-/// A service account, or a workload that runs as it, that is meant to have a role and has none.
+/// The view of a service account that has no role, although it or a workload that runs as it is
+/// meant to have one.
 fn meant(snapshot: &Snapshot) -> Option<View> {
     let slips = slip::of_snapshot(snapshot);
     let (_, first) = slips.first().filter(|(_, slip)| slip.severity == Severity::Error)?;
@@ -134,8 +139,8 @@ fn meant(snapshot: &Snapshot) -> Option<View> {
     })
 }
 
-/// A binding that is being deleted, which finalizers keep. What the operator still does about it shows in the stored
-/// status only.
+/// The view of a binding that is being deleted but that finalizers keep. Only the stored status
+/// shows what the operator still does about it.
 fn deleted(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
     let view = empty(snapshot, binding);
     let finalizers = binding.metadata.finalizers.as_deref().unwrap_or_default();
@@ -150,7 +155,7 @@ fn deleted(snapshot: &Snapshot, binding: &PodIdentityBinding) -> View {
             finalizers.join(", ")
         ))
     };
-    // Of one that it has let go no operator reports anything.
+    // The operator does not report on a binding after it has removed its finalizer.
     View { state, reason, message, observed: view.observed || !is_ours, ..view }
 }
 
@@ -232,7 +237,7 @@ fn workloads(case: &Case) -> Vec<WorkloadView> {
     managed.chain(unmanaged).collect()
 }
 
-/// As it is spelled in a status.
+/// The state as a binding's status spells it.
 fn state_name(state: WorkloadState) -> String {
     format!("{state:?}")
 }

@@ -4,7 +4,8 @@
 //! Snapshot ──► core's assessment and status ──► View ──► status, verify, report
 //! ```
 //!
-//! It says what the operator would say, of the cluster as it is now. It is small: many of them are held at once.
+//! A view says what the operator would say about the cluster as it is now. Views are small, because
+//! a command holds many of them at once.
 
 mod build;
 mod totals;
@@ -17,31 +18,31 @@ use serde::Serialize;
 pub(crate) use build::views;
 pub(crate) use totals::{Totals, counted};
 
-/// A binding, or a service account that is annotated without one.
+/// A binding, or a service account that is annotated without a binding.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct View {
     pub(crate) namespace: String,
-    /// Absent: no binding names the service account.
+    /// Absent if no binding names the service account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) binding: Option<String>,
     pub(crate) service_account: String,
-    /// The role that is wanted.
+    /// The wanted role.
     pub(crate) role_arn: String,
     pub(crate) state: State,
-    /// Whether an operator has reported on the binding as it is now; true where there is none.
+    /// Whether an operator has reported on the binding as it is now. True if there is no binding.
     pub(crate) observed: bool,
-    /// CamelCase: that of the condition `Ready`, or of the worst finding.
+    /// In CamelCase: the reason of the condition `Ready`, or of the worst finding.
     pub(crate) reason: String,
     /// What is wrong and what to do.
     pub(crate) message: String,
-    /// What AWS answered when the operator asked it; absent: it is not to be asked.
+    /// What AWS answered when the operator asked it. Absent if the operator is not to ask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) preflight: Option<PreflightView>,
-    /// When the binding was created, or the service account.
+    /// When the binding was created. Without a binding, when the service account was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) created: Option<Timestamp>,
-    /// When the annotation in force was written, as far as it is known.
+    /// When the annotation in force was written, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) annotated_at: Option<Timestamp>,
     pub(crate) workloads_total: usize,
@@ -49,19 +50,20 @@ pub(crate) struct View {
     pub(crate) pods_total: usize,
     pub(crate) pods_verified: usize,
     pub(crate) workloads: Vec<WorkloadView>,
-    /// Findings that are about no pod of [`View::workloads`]; those are with their pods.
+    /// Findings that are not about a pod in [`View::workloads`]. Findings about pods are stored
+    /// with their pods.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) findings: Vec<FindingView>,
 }
 
-/// How an identity is doing.
+/// The state of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(crate) enum State {
     /// A person has to do something.
     Failing,
-    /// The operator is at work, or waits for something that will come.
+    /// The operator is working, or waits for something that needs no person.
     Working,
-    /// Nothing is wrong, but no pod runs that could prove it.
+    /// Nothing is wrong, but no running pod proves it.
     Idle,
     /// Every pod was proven to have the role.
     Verified,
@@ -77,7 +79,7 @@ pub(crate) struct PreflightView {
 }
 
 impl PreflightView {
-    /// Whether AWS was to be asked, and did not agree.
+    /// Whether the operator was to ask AWS, and AWS did not agree.
     pub(crate) fn is_wrong(&self) -> bool {
         self.status != "True"
             && ![Reason::NotAsked, Reason::PreflightPending].iter().any(|reason| reason.is(&self.reason))
@@ -87,7 +89,7 @@ impl PreflightView {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WorkloadView {
-    /// For example `Deployment`, or `Pod` for one that has no controller.
+    /// For example `Deployment`, or `Pod` for a pod without a controller.
     pub(crate) kind: String,
     pub(crate) name: String,
     /// As in the binding's status, for example `Current`.
@@ -120,7 +122,7 @@ pub(crate) struct FindingView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) container: Option<String>,
     pub(crate) message: String,
-    /// Whether a restart of the workload would cure it.
+    /// Whether a restart of the workload would cure the finding.
     pub(crate) restart_cures: bool,
 }
 
@@ -138,7 +140,7 @@ impl From<Finding> for FindingView {
 }
 
 impl View {
-    /// `pib/NAME`, or `sa/NAME` where there is no binding.
+    /// `pib/NAME`, or `sa/NAME` if there is no binding.
     pub(crate) fn title(&self) -> String {
         match &self.binding {
             Some(binding) => format!("pib/{binding}"),
@@ -155,12 +157,12 @@ impl View {
         self.pods().flat_map(|pod| &pod.findings).chain(&self.findings)
     }
 
-    /// Whether nothing is wrong: every pod that runs has the role, and nothing is under way.
+    /// Whether nothing is wrong: every running pod has the role, and nothing is in progress.
     pub(crate) fn is_right(&self) -> bool {
         matches!(self.state, State::Verified | State::Idle)
     }
 
-    /// The order of lists: what needs somebody first, then by name.
+    /// The sort key of lists: views that need attention first, then by name.
     pub(crate) fn order(&self) -> impl Ord + '_ {
         (self.state, &self.namespace, &self.service_account, &self.binding)
     }
@@ -178,7 +180,7 @@ impl State {
 }
 
 impl WorkloadView {
-    /// For example `deploy/web`: short, and what kubectl takes.
+    /// For example `deploy/web`: the short form, which kubectl accepts.
     pub(crate) fn title(&self) -> String {
         let kind = match self.kind.as_str() {
             "Deployment" => "deploy",
@@ -200,7 +202,7 @@ impl WorkloadView {
 }
 
 impl PodView {
-    /// The worst severity found in a container; `None`: nothing was.
+    /// The worst severity found in a container. `None` if nothing was found.
     pub(crate) fn worst(&self, container: &str) -> Option<Severity> {
         let of_container = |finding: &&FindingView| finding.container.as_deref() == Some(container);
         self.findings.iter().filter(of_container).map(|finding| finding.severity).min()

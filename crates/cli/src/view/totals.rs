@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{State, View};
 
-/// How many there are of everything.
+/// Counts over all views.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Totals {
@@ -61,7 +61,7 @@ impl fmt::Display for Totals {
     }
 }
 
-/// A number with its noun.
+/// A number with its noun, in singular or plural.
 pub(crate) fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

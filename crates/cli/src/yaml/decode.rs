@@ -1,4 +1,4 @@
-//! From nodes to the types of core, with the place of what does not fit.
+//! Decodes nodes into core's types. Errors have the position of what does not fit.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::value::to_value;
 use super::{Kind, Node, Position};
 
-/// What Kubernetes would not accept, and where it is.
+/// What Kubernetes would not accept, and its position.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub(crate) struct DecodeError {
@@ -34,7 +34,7 @@ fn decode_value<T: DeserializeOwned>(node: &Node, value: Value) -> Result<T, Dec
     })
 }
 
-/// The position of what the path leads to, or of the last node on the way.
+/// The position of the node at the path, or of the last node on the way to it.
 fn position(node: &Node, path: &Path) -> Position {
     let mut node = node;
     let mut at = node.at;

@@ -1,16 +1,17 @@
-//! What readers of YAML 1.1 (kubectl) and of YAML 1.2 (this one) read differently.
+//! Finds what readers of YAML 1.1 (kubectl) and of YAML 1.2 (this program) read differently.
 //!
-//! A file that is two things at once can show one to a person or to `lint`, and the other to the cluster. So such a file
-//! is refused. Texts that mean the same, or for which kubectl reports an error, are not looked for; nor are `yes`, `on`
-//! and `0600`, which are read here as kubectl reads them.
+//! An ambiguous file can show one document to a person or to `lint`, and another to the cluster. So
+//! such a file is refused. This module does not look for differences that keep the meaning, or for
+//! which kubectl reports an error. It also ignores `yes`, `on` and `0600`, which this program reads
+//! as kubectl does.
 //!
-//! What kubectl reads was looked up in go.yaml.in/yaml/v2, of which it has a copy, and compared with it.
+//! kubectl's behaviour is that of its copy of go.yaml.in/yaml/v2.
 
 use std::ops::Range;
 
 use granit_parser::{Event, ScalarStyle, Span, StructureStyle};
 
-/// A difference, and at which byte it is.
+/// A difference and its byte offset.
 #[derive(Debug)]
 pub(super) struct Difference {
     pub(super) message: String,
@@ -22,7 +23,7 @@ pub(super) struct Dialects<'t> {
     text: &'t str,
     /// Whether each open collection is in flow style.
     open: Vec<bool>,
-    /// Where the scalars in quotes and the block scalars are.
+    /// The byte ranges of quoted scalars and block scalars.
     texts: Vec<Range<usize>>,
 }
 
@@ -31,7 +32,7 @@ impl<'t> Dialects<'t> {
         Self { text, open: Vec::new(), texts: Vec::new() }
     }
 
-    /// Takes an event.
+    /// Processes an event.
     pub(super) fn take(&mut self, event: &Event<'_>, span: Span) -> Result<(), Difference> {
         let range = span.byte_range().unwrap_or_default();
         match event {
@@ -54,8 +55,9 @@ impl<'t> Dialects<'t> {
         Ok(())
     }
 
-    /// After the last event, or an error: characters before this byte that end a line, or do not count, for one of them
-    /// only. What they do in texts in quotes and in block scalars is looked at in [`super::separators`].
+    /// Call this after the last event, or after an error. Finds characters before the byte `end`
+    /// that end a line, or do not count, for only one of the two readers. [`super::separators`]
+    /// checks what they do in quoted scalars and block scalars.
     pub(super) fn finish(&self, end: usize) -> Result<(), Difference> {
         let mut texts = self.texts.iter().peekable();
         for (offset, c) in self.text.char_indices().take_while(|(offset, _)| *offset < end) {
@@ -68,7 +70,7 @@ impl<'t> Dialects<'t> {
         Ok(())
     }
 
-    /// A scalar without quotes in braces or brackets.
+    /// Checks a scalar without quotes inside braces or brackets.
     fn flow(&self, range: Range<usize>) -> Result<(), Difference> {
         let offset = range.start;
         let scalar = self.text.get(range.clone()).unwrap_or_default();
@@ -95,7 +97,7 @@ fn character(c: char) -> String {
     )
 }
 
-/// For kubectl a name ends where these characters do.
+/// Checks the name of an anchor. For kubectl, a name ends at the first character of another kind.
 fn name_of_anchor(name: &str, offset: usize) -> Result<(), Difference> {
     if name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) {
         return Ok(());

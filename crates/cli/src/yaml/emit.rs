@@ -1,4 +1,4 @@
-//! From nodes to text: block style, as kubectl prints.
+//! Prints nodes as text in block style, as kubectl does.
 
 use std::fmt::Write as _;
 
@@ -30,7 +30,8 @@ impl Emitter {
         }
     }
 
-    /// The entries of a collection that is not empty. If `continued`, the first one goes on in the present line.
+    /// Prints the entries of a collection that is not empty. If `continued`, the first entry
+    /// continues the current line.
     fn collection(&mut self, node: &Node, indent: usize, mut continued: bool) {
         match &node.kind {
             Kind::Sequence(items) => {
@@ -73,7 +74,7 @@ impl Emitter {
     fn entry_value(&mut self, value: &Node, indent: usize) {
         if is_block_collection(value) {
             self.tag_line(value);
-            // A list stands below its key without indentation, as kubectl prints it.
+            // A list is not indented below its key, as in kubectl's output.
             let deeper = if matches!(value.kind, Kind::Sequence(_)) { indent } else { indent + 2 };
             self.collection(value, deeper, false);
         } else {
@@ -90,7 +91,8 @@ impl Emitter {
         self.out.push('\n');
     }
 
-    /// A key. One that is no scalar, or too long for YAML's short form, is written with `?`.
+    /// Prints a key. A key that is not a scalar, or that is too long for YAML's short form, is
+    /// written with `?`.
     fn key(&mut self, key: &Node, indent: usize) {
         let short = key.text().is_some_and(|text| text.len() < 200);
         if !short {
@@ -105,7 +107,7 @@ impl Emitter {
         self.out.push(':');
     }
 
-    /// A scalar or an empty collection, to the end of the line.
+    /// Prints a scalar or an empty collection, up to the end of the line.
     fn inline(&mut self, node: &Node, indent: usize) {
         self.tag(node);
         match &node.kind {
@@ -115,7 +117,7 @@ impl Emitter {
                 self.block_scalar(text, indent);
                 return;
             }
-            // At the end of a line it would be a key.
+            // A plain scalar that ends with a colon would be read as a key.
             Kind::Scalar { text, style: Style::Plain } if text.ends_with(':') => {
                 self.out.push_str(&double_quoted(text));
             }
@@ -133,7 +135,8 @@ impl Emitter {
 
     fn block_scalar(&mut self, text: &str, indent: usize) {
         self.out.push('|');
-        // A reader takes the indentation from the first line that is not empty, unless it is told.
+        // A reader takes the indentation from the first line that is not empty, unless the header
+        // states it.
         if text.trim_start_matches('\n').starts_with(' ') {
             self.out.push('2');
         }
@@ -153,7 +156,7 @@ impl Emitter {
     }
 }
 
-/// Whether the node takes lines of its own.
+/// Whether the node needs lines of its own.
 fn is_block_collection(node: &Node) -> bool {
     match &node.kind {
         Kind::Sequence(items) => !items.is_empty(),
@@ -162,20 +165,21 @@ fn is_block_collection(node: &Node) -> bool {
     }
 }
 
-/// Whether the text can be written as a block scalar: no characters that need an escape, and not only line feeds.
+/// Whether the text can be written as a block scalar: it has more than blank lines, and no
+/// character needs an escape.
 fn is_block_text(text: &str) -> bool {
     let mut lines = text.split('\n');
     lines.any(|line| !line.trim_matches([' ', '\t']).is_empty())
         && !text.trim_start_matches('\n').starts_with('\t')
         && text.chars().all(|c| matches!(c, '\n' | '\t') || is_printable(c))
-        // Lines of spaces before the first text would decide over the indentation.
+        // Lines of spaces before the first text would determine the indentation.
         && text.split('\n').take_while(|line| line.trim_matches([' ', '\t']).is_empty()).all(str::is_empty)
 }
 
 fn flow_scalar(text: &str, style: Style, tagged: bool) -> String {
     let single_line = text.chars().all(|c| is_printable(c) || c == '\t');
     match style {
-        // Nothing at all is null; with a tag it is what the tag says of an empty text.
+        // An empty plain scalar is null. With a tag, it is what the tag makes of an empty text.
         Style::Plain if text.is_empty() => if tagged { "\"\"" } else { "null" }.to_owned(),
         // At the beginning of a line these would end the document.
         Style::Plain if text.starts_with("---") || text.starts_with("...") => double_quoted(text),

@@ -1,4 +1,4 @@
-//! Our own documents as text: JSON and YAML that no reader takes for anything else.
+//! Encodes our own documents as JSON and YAML that every reader understands in the same way.
 //!
 //! Characters that act on a terminal, or that end a line for some readers, are written as escapes.
 
@@ -23,8 +23,9 @@ pub(crate) fn encode(document: &impl Serialize) -> io::Result<String> {
     Ok(emit(&root))
 }
 
-/// JSON with its active characters as escapes; the format itself asks for those of controls below U+0020 only. Outside of
-/// its texts a document has none but line feeds, and within them a line feed is escaped already.
+/// Escapes the active characters in JSON. The format itself requires escapes only for control
+/// characters below U+0020. Outside its strings, a document contains no active characters but line
+/// feeds. Inside strings, line feeds are already escaped.
 fn escaped(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
@@ -39,7 +40,7 @@ fn escaped(json: &str) -> String {
     out
 }
 
-/// Takes the quotes of JSON from texts that need none in YAML.
+/// Removes the quotes of JSON from strings that need none in YAML.
 pub(crate) fn unquote(node: &mut Node) {
     match &mut node.kind {
         Kind::Scalar { text, style: style @ Style::DoubleQuoted } => {

@@ -1,4 +1,4 @@
-//! YAML as it was written: order, scalar styles and positions are kept.
+//! YAML as it was written, with its order, scalar styles and positions.
 //!
 //! ```text
 //! text ──► parse (events of granit-parser) ──► Node ──► value (what Kubernetes reads) ──► core's types
@@ -6,9 +6,10 @@
 //! our own documents ──► encode ──► Node ──► emit ──► text
 //! ```
 //!
-//! The usual way over serde loses what a manifest must not lose: whether `yes`, `1e3` or `0o7` were quoted, integers
-//! beyond 64 bits, `1.10`. Here a scalar is its text and its style, so what is printed again means the same to every
-//! YAML reader, be it one of YAML 1.1 (kubectl) or of 1.2.
+//! Parsing through serde loses what a manifest must not lose: whether `yes`, `1e3` or `0o7` were
+//! quoted, integers beyond 64 bits, and `1.10`. Here, a scalar consists of its text and its style.
+//! So the printed text means the same to every YAML reader, whether of YAML 1.1 (kubectl) or of
+//! YAML 1.2.
 
 mod decode;
 mod dialect;

@@ -1,6 +1,6 @@
 //! A document as a tree.
 
-/// Where something begins, both from 1.
+/// Where something begins. Line and column count from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     pub(crate) line: usize,
@@ -18,13 +18,13 @@ pub(crate) enum Style {
     Block,
 }
 
-/// A node, aliases and merge keys resolved.
+/// A node. Aliases and merge keys are resolved.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
-    /// As it is written, for example `!!str`.
+    /// The tag as it is written, for example `!!str`.
     pub(crate) tag: Option<String>,
-    /// Where it begins; for a node from an alias, where the anchor is.
+    /// Where the node begins. For a node from an alias, where the anchor is.
     pub(crate) at: Position,
 }
 
@@ -35,7 +35,7 @@ pub(crate) enum Kind {
     Mapping(Vec<(Node, Node)>),
 }
 
-/// Nodes are equal if they say the same; where they are does not matter.
+/// Nodes are equal if they say the same. Their positions do not matter.
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         let same = match (&self.kind, &other.kind) {
@@ -55,7 +55,7 @@ impl Node {
         Self { kind, tag: None, at: Position::default() }
     }
 
-    /// A string that no YAML reader takes for anything else.
+    /// A string that every YAML reader reads as a string.
     pub(crate) fn string(text: &str) -> Self {
         let style = if is_safe_plain(text) { Style::Plain } else { Style::DoubleQuoted };
         Self::new(Kind::Scalar { text: text.to_owned(), style })
@@ -69,25 +69,25 @@ impl Node {
         }
     }
 
-    /// Whether it is null or nothing at all.
+    /// Whether the node is null or empty.
     pub(crate) fn is_null(&self) -> bool {
         self.tag.is_none()
             && matches!(&self.kind, Kind::Scalar { text, style: Style::Plain }
                 if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
-    /// The value of a key; of two the last.
+    /// The value of a key. If the key occurs twice, the last value.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.entry(key).map(|(_, value)| value)
     }
 
-    /// Key and value; of two with this key the last.
+    /// The key and value for a key. If the key occurs twice, the last entry.
     pub(crate) fn entry(&self, key: &str) -> Option<(&Self, &Self)> {
         let Kind::Mapping(entries) = &self.kind else { return None };
         entries.iter().rev().find(|(name, _)| name.text() == Some(key)).map(|(name, value)| (name, value))
     }
 
-    /// The value of a key, to change it.
+    /// The value of a key, for changes.
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
         let Kind::Mapping(entries) = &mut self.kind else { return None };
         entries.iter_mut().rev().find(|(name, _)| name.text() == Some(key)).map(|(_, value)| value)
@@ -104,7 +104,7 @@ impl Node {
         node.text().filter(|text| !text.is_empty())
     }
 
-    /// The items of a sequence; none of anything else.
+    /// The items of a sequence. Empty for every other node.
     pub(crate) fn items(&self) -> &[Self] {
         match &self.kind {
             Kind::Sequence(items) => items,
@@ -112,13 +112,14 @@ impl Node {
         }
     }
 
-    /// The item of a sequence whose `name` this is; of two the last.
+    /// The item of a sequence with this `name`. If the name occurs twice, the last item.
     pub(crate) fn named(&self, name: &str) -> Option<&Self> {
         self.items().iter().rev().find(|item| item.text_at(&["name"]) == Some(name))
     }
 }
 
-/// Whether a text may stand without quotes in YAML 1.1 and 1.2 alike. Rather too strict: quotes never hurt.
+/// Whether a text can do without quotes in both YAML 1.1 and YAML 1.2. The check errs on the strict
+/// side, because quotes never hurt.
 fn is_safe_plain(text: &str) -> bool {
     let reserved = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');

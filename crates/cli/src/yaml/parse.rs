@@ -1,4 +1,4 @@
-//! From text to nodes.
+//! Parses text into nodes.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -12,11 +12,12 @@ use super::emit::is_printable;
 use super::separators;
 use super::{Kind, Node, Position, Style};
 
-/// Aliases may multiply what they refer to; a document that grows beyond this is refused.
+/// The maximum number of nodes. Aliases may multiply what they refer to, so a larger document is
+/// refused.
 const MAX_NODES: usize = 1_000_000;
-/// The most bytes of texts that anchors and aliases may copy.
+/// The maximum number of bytes that anchors and aliases may copy.
 const MAX_COPIED: usize = 16 * 1024 * 1024;
-/// The parser's own limit of nesting, which aliases could otherwise get around.
+/// The parser's own limit of nesting, which aliases could otherwise bypass.
 const MAX_DEPTH: usize = 255;
 
 const TOO_LARGE: &str = "aliases make this document too large";
@@ -27,7 +28,7 @@ const TOO_LARGE: &str = "aliases make this document too large";
 pub(crate) struct ParseError {
     pub(crate) message: String,
     pub(crate) at: Position,
-    /// Whether it is another document to kubectl, rather than none.
+    /// Whether the document is valid, but another one to kubectl.
     pub(crate) ambiguous: bool,
 }
 
@@ -37,8 +38,8 @@ impl ParseError {
     }
 }
 
-/// Reads one document of YAML, before which the file has so many lines; `None` if there is nothing in it. A document that
-/// kubectl reads differently is refused.
+/// Parses one YAML document. `lines_before` is the number of lines in the file before it. Returns
+/// `None` if the document is empty. Refuses a document that kubectl reads differently.
 pub(crate) fn parse(text: &str, lines_before: usize) -> Result<Option<Node>, ParseError> {
     let root = read(text, lines_before, Some(Dialects::of(text)))?;
     let with_line_feeds = |text: &str| read(text, 0, Some(Dialects::of(text)));
@@ -56,12 +57,12 @@ fn refused(difference: Difference, text: &str, lines_before: usize) -> ParseErro
     ParseError { message: difference.message, at, ambiguous: true }
 }
 
-/// Reads one document of JSON, which kubectl does not read as YAML.
+/// Parses one JSON document, which kubectl does not read as YAML.
 pub(crate) fn parse_json(text: &str, lines_before: usize) -> Result<Option<Node>, ParseError> {
     read(&with_escapes(text), lines_before, None)
 }
 
-/// JSON may have characters in its texts that YAML only takes as escapes.
+/// Escapes characters that JSON allows in its strings but that YAML allows only as escapes.
 fn with_escapes(text: &str) -> Cow<'_, str> {
     let is_special = |c: char| c >= '\u{7f}' && !is_printable(c);
     if !text.contains(is_special) {
@@ -69,7 +70,8 @@ fn with_escapes(text: &str) -> Cow<'_, str> {
     }
     let escaped = text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if is_special(c) {
-            // Writing to a String cannot fail; none of these is beyond the basic plane.
+            // Writing to a String cannot fail. Four digits suffice, because none of these is beyond
+            // the basic plane.
             let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);
@@ -83,7 +85,7 @@ fn read(text: &str, lines_before: usize, mut dialects: Option<Dialects<'_>>) -> 
     let mut options = Options::default();
     options.set_emit_comments(false);
     options.emit_anchor_events = dialects.is_some();
-    // As kubectl reads it: a block scalar that ends with the file ends without a line feed.
+    // As in kubectl, a block scalar that ends with the file ends without a line feed.
     options.block_scalar_eof_without_line_feed = true;
     let mut builder = Builder { lines_before, ..Builder::default() };
     let refuse = |difference| refused(difference, text, lines_before);
@@ -116,11 +118,11 @@ struct Frame {
     anchor: usize,
     tag: Option<String>,
     at: Position,
-    /// Depth of the deepest child, for the limit.
+    /// The depth of the deepest child, for the limit.
     depth: usize,
-    /// Nodes in it, for the limit.
+    /// The number of nodes in the collection, for the limit.
     size: usize,
-    /// Bytes of texts in it, for the limit.
+    /// The number of bytes of text in the collection, for the limit.
     bytes: usize,
 }
 
@@ -156,7 +158,7 @@ impl Builder {
         let at = self.position(&span.start);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                // The parser gives ~ for nothing at all; kubectl prints null.
+                // The parser returns ~ for an absent value, but kubectl prints null.
                 let absent = style == ScalarStyle::Plain && span.is_empty();
                 let nothing = if tag.is_some() { "" } else { "null" };
                 let text = if absent { nothing.to_owned() } else { text.into_owned() };
@@ -205,7 +207,7 @@ impl Builder {
         self.complete(measured, frame.anchor)
     }
 
-    /// Counts what is about to be copied.
+    /// Counts the bytes that are about to be copied. Fails beyond the limit.
     fn copies(&mut self, nodes: usize, bytes: usize, at: Position) -> Result<(), ParseError> {
         self.copied += nodes * size_of::<Node>() + bytes;
         if self.copied > MAX_COPIED { Err(ParseError::new(TOO_LARGE, at)) } else { Ok(()) }
@@ -249,14 +251,14 @@ fn style_of(style: ScalarStyle) -> Style {
     }
 }
 
-/// The tag such that it means the same without the document's directives.
+/// The tag in a form that does not depend on the document's directives.
 fn written(tag: &Tag) -> String {
     let written = match tag.core_suffix() {
         Some(suffix) => format!("!!{suffix}"),
         None if matches!(tag.original_handle(), "!" | "!!") || tag.handle().is_empty() => tag.original(),
         None => format!("!<{}{}>", tag.handle(), tag.suffix()),
     };
-    // The parser has decoded what was percent-encoded; a line feed among it would end the tag.
+    // The parser has decoded percent-encoded characters. A line feed among them would end the tag.
     written.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect()
 }
 
@@ -265,7 +267,8 @@ fn is_merge(key: &Node) -> bool {
         && matches!(&key.kind, Kind::Scalar { text, style: Style::Plain } if text == "<<")
 }
 
-/// The entries with merge keys replaced by what they merge: explicit keys win, then the earlier of several sources.
+/// The entries, with merge keys replaced by what they merge. Explicit keys win over merged keys,
+/// and earlier sources win over later ones.
 fn merged(entries: Vec<(Node, Node)>) -> Result<Vec<(Node, Node)>, ParseError> {
     if !entries.iter().any(|(key, _)| is_merge(key)) {
         return Ok(entries);
@@ -287,7 +290,7 @@ fn merged(entries: Vec<(Node, Node)>) -> Result<Vec<(Node, Node)>, ParseError> {
     Ok(result)
 }
 
-/// A text that two keys share if they are equal, and no others.
+/// A text that is the same for two keys if, and only if, the keys are equal.
 fn identity(key: &Node) -> String {
     match &key.kind {
         Kind::Scalar { text, style } => format!("{:?} {} {text:?}", key.tag, *style == Style::Plain),

@@ -1,13 +1,14 @@
-//! Characters that end a line in texts, which readers take for different things: for kubectl, a reader of YAML 1.1, U+0085,
-//! U+2028 and U+2029 end a line, which for YAML 1.2 they do not.
+//! Characters that end a line in a text for some readers only. For kubectl, which reads YAML 1.1,
+//! U+0085, U+2028 and U+2029 end a line. For YAML 1.2, they do not.
 
 use super::dialect::Difference;
 use super::{Kind, Node, ParseError};
 
-/// What ends a line for kubectl, besides a line feed.
+/// The characters that end a line for kubectl, besides a line feed.
 const SEPARATORS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
-/// The first of them, if a reader for which they end lines reads something else than `root`. `read` reads a document.
+/// The first separator in `text`, if a reader for which separators end lines reads something other
+/// than `root`. `read` parses a document.
 pub(super) fn difference(
     text: &str,
     root: Option<&Node>,
@@ -26,7 +27,7 @@ pub(super) fn difference(
     Some(Difference { message, offset })
 }
 
-/// Whether both have the same keys and items; texts may differ.
+/// Whether both nodes have the same keys and items. Texts may differ.
 fn same(one: Option<&Node>, other: Option<&Node>) -> bool {
     match (one.map(|node| &node.kind), other.map(|node| &node.kind)) {
         (None, None) | (Some(Kind::Scalar { .. }), Some(Kind::Scalar { .. })) => true,
@@ -56,7 +57,7 @@ mod tests {
             .unwrap_or_default())
     }
 
-    /// What kubectl's reader (sigs.k8s.io/yaml 1.4.0) makes of the same texts.
+    /// The expectations are what kubectl's reader (sigs.k8s.io/yaml 1.4.0) makes of the same texts.
     #[test]
     fn separators_end_lines_as_for_kubectl() {
         for text in [

@@ -1,4 +1,4 @@
-//! What is printed again says the same.
+//! Tests that a parsed document still says the same after it is printed.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -120,7 +120,7 @@ fn aliases_that_multiply_are_refused() {
 fn aliases_that_multiply_bytes_are_refused() {
     let text = format!("a: &a \"{}\"\nb:\n{}", "x".repeat(1_000_000), "- *a\n".repeat(100));
     assert!(parse(&text, 0).unwrap_err().message.contains("too large"));
-    // Anchors within anchors are copies as well.
+    // Anchors within anchors count as copies, too.
     let nested: Vec<String> = (0..200).map(|n| format!("&n{n} [")).collect();
     let nested = nested.concat();
     let text = format!("a: {nested}\"{}\"{}\n", "x".repeat(1_000_000), "]".repeat(200));
@@ -214,7 +214,7 @@ fn as_json(node: &Node) -> Value {
 proptest! {
     #[test]
     fn any_tree_reads_as_it_was_printed(node in arbitrary_node()) {
-        // A document that is one scalar is no manifest.
+        // A document that is a single scalar is not a manifest.
         let node = Node::new(Kind::Mapping(vec![(Node::string("root"), node)]));
         let printed = emit(&node);
         let read = parse(&printed, 0);
@@ -223,7 +223,7 @@ proptest! {
         prop_assert_eq!(as_json(&read), as_json(&node), "{}", printed);
     }
 
-    /// The strings that we write ourselves are strings to another reader, too.
+    /// Another reader reads our own strings as strings, too.
     #[test]
     fn our_strings_are_strings_to_others(text in any::<String>()) {
         let printed = emit(&Node::new(Kind::Mapping(vec![(Node::string("a"), Node::string(&text))])));
@@ -232,7 +232,7 @@ proptest! {
     }
 }
 
-/// What is read, and the line and column of what is refused.
+/// The refused texts, with the line and column of each error.
 #[test]
 fn documents_that_kubectl_reads_differently_are_refused() {
     let refused = [
@@ -296,7 +296,7 @@ fn a_tag_cannot_end_its_line() {
     assert_eq!(printed.lines().count(), 1, "{printed}");
 }
 
-/// Ours is read by YAML 1.1 as it is read by 1.2.
+/// The value that a YAML 1.1 reader reads from the text.
 fn yaml_1_1(text: &str) -> Value {
     serde_yaml_ng::from_str(text).unwrap_or_else(|error| panic!("{error} in:\n{text}"))
 }

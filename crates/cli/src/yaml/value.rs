@@ -1,13 +1,14 @@
 //! What Kubernetes reads from a node.
 //!
-//! kubectl turns YAML into JSON with a reader of YAML 1.1, for which `yes` and `on` are booleans and `0600` is octal.
+//! kubectl converts YAML to JSON with a YAML 1.1 reader, for which `yes` and `on` are booleans and
+//! `0600` is octal.
 
 use serde_json::{Map, Number, Value};
 
 use super::decode::DecodeError;
 use super::{Kind, Node, Position, Style};
 
-/// The JSON that kubectl makes of the node.
+/// The JSON that kubectl makes from the node.
 pub(super) fn to_value(node: &Node) -> Result<Value, DecodeError> {
     Ok(match &node.kind {
         Kind::Scalar { .. } if node.tag.as_deref() == Some("!!binary") => {
@@ -28,7 +29,7 @@ pub(super) fn to_value(node: &Node) -> Result<Value, DecodeError> {
     })
 }
 
-/// A key as JSON has it: `on` without quotes is the key `true`.
+/// A key in JSON: `on` without quotes is the key `true`.
 fn name(key: &Node) -> Option<String> {
     let Kind::Scalar { text, style } = &key.kind else { return None };
     Some(match scalar(text, *style, key.tag.as_deref()) {
@@ -72,7 +73,7 @@ fn number(text: &str) -> Option<Number> {
     is_float.then(|| text.parse().ok().and_then(float)).flatten()
 }
 
-/// JSON does not tell 1e3 from 1000.
+/// Returns a whole number as an integer, because JSON does not distinguish 1e3 from 1000.
 fn float(number: f64) -> Option<Number> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     #[allow(clippy::cast_possible_truncation)] // it is whole and small enough

@@ -1,4 +1,4 @@
-//! Another field manager that owns one of the annotations, and when it is overwritten.
+//! Another field manager that owns an identity annotation, and when the operator overwrites it.
 
 use jiff::Timestamp;
 use podidentity_api::{ConflictPolicy, names};
@@ -7,18 +7,18 @@ use super::value;
 use crate::manager::ManagerKind;
 use crate::objects::{ServiceAccount, field_owners};
 
-/// Another manager's value in the place of ours.
+/// Another field manager's value in place of the operator's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignOwner {
     /// Annotation key.
     pub key: String,
     /// Its value.
     pub value: String,
-    /// The field manager, empty if managedFields do not tell.
+    /// The field manager; empty if `managedFields` names none.
     pub manager: String,
     /// When the manager last wrote.
     pub time: Option<Timestamp>,
-    /// Whether we own the annotation as well: both wrote the same value.
+    /// Whether the operator owns the annotation too: both wrote the same value.
     pub is_shared: bool,
 }
 
@@ -32,7 +32,8 @@ impl ForeignOwner {
         }
     }
 
-    /// Whether its annotation is taken over: what both wrote was the declared value when we wrote it.
+    /// Whether the operator takes the annotation over. `TakeOver` covers only a shared value, which
+    /// was the declared value when the operator wrote it.
     pub(super) fn is_taken_over(&self, policy: ConflictPolicy) -> bool {
         match policy {
             ConflictPolicy::Report => false,
@@ -41,15 +42,16 @@ impl ForeignOwner {
         }
     }
 
-    /// What to do about it.
+    /// What a person can do about it.
     pub fn advice(&self) -> String {
-        // A value that both wrote is taken over by the narrower policy.
+        // The narrower policy is enough for a value that both wrote.
         let policy = if self.is_shared { "TakeOver" } else { "Override" };
         ManagerKind::of(&self.manager).advice(policy)
     }
 }
 
-/// Who owns the annotation beside us, or in our place; `None`: nobody.
+/// The other owner of the annotation, alone or together with the operator. `None` if the annotation
+/// is absent or only the operator owns it.
 pub(super) fn foreign_owner(account: &ServiceAccount, key: &str) -> Option<ForeignOwner> {
     let value = value(account, key)?.to_owned();
     let others: Vec<_> = field_owners(&account.metadata, key, false).collect();

@@ -5,19 +5,20 @@ use podidentity_api::PodIdentityBinding;
 
 use super::ForeignOwner;
 
-/// After so many restorations in a row the other manager is left alone until it falls silent.
+/// After this many restorations in a row, the operator leaves the annotation to the other manager
+/// until that manager is silent.
 const RESTORATIONS_BEFORE_CONTESTED: i32 = 5;
 /// After this much calm, restorations are counted from zero again.
 const CALM_AFTER: SignedDuration = SignedDuration::from_hours(1);
-/// The other manager is taken to have stopped when it has not written for this long; twice as long
-/// after each further restoration, so that one who comes back every few minutes is left alone as
-/// well.
+/// After this long without a write, the operator considers the other manager silent. Each further
+/// restoration doubles the time, so that a manager that returns every few minutes is left alone
+/// too.
 const FIRST_SILENCE: SignedDuration = SignedDuration::from_secs(60);
-/// But no longer than this.
+/// Upper limit of the silence.
 const LONGEST_SILENCE: SignedDuration = SignedDuration::from_mins(30);
 
-/// For how long the other has to be silent before a contested annotation is written again, and when
-/// that will be; `None` if it may be written now.
+/// How long the other manager has to be silent before the operator writes a contested annotation
+/// again, and when that time is over. `None` if the operator may write now.
 pub(super) fn contested_until(
     binding: &PodIdentityBinding,
     foreign: Option<&ForeignOwner>,
@@ -34,7 +35,7 @@ pub(super) fn contested_until(
     (retry_at > now).then_some((silence, retry_at))
 }
 
-/// How many restorations in a row there have been, counting the one that is being made now.
+/// The number of restorations in a row, including the current one.
 pub fn restorations_with_this_one(binding: &PodIdentityBinding, now: Timestamp) -> i32 {
     let seen = binding.status.as_ref().and_then(|status| status.service_account.as_ref());
     let last = seen.and_then(|seen| seen.restored_at.as_ref()).map(|time| time.0);

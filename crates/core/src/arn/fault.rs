@@ -1,16 +1,16 @@
-//! What keeps a text from being the ARN of a role: one cause each, with words of its own.
+//! Why a text is not the ARN of a role: one variant for each cause, each with its own message.
 
 use std::fmt;
 
 use super::{is_account, is_partition};
 
-/// The cause; of several the one that explains the others.
+/// The cause. If there are several, the one that explains the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Empty,
-    /// A template was not rendered; this is how its placeholders begin.
+    /// A template that was not rendered; the value is the beginning of its placeholder.
     Placeholder(&'static str),
-    /// Words in capitals that stand for a value.
+    /// A word in capitals that stands for a value.
     Stands(&'static str),
     LineFeed,
     BlankAround,
@@ -57,7 +57,7 @@ const STANDS: [&str; 10] = [
 ];
 
 impl Fault {
-    /// Why the text, which is not the ARN of a role, is not.
+    /// The fault of a text that is not the ARN of a role.
     pub(super) fn of(text: &str) -> Self {
         surface(text).unwrap_or_else(|| structure(text))
     }
@@ -98,7 +98,7 @@ impl Fault {
     }
 }
 
-/// What is wrong at first sight, wherever it is.
+/// A fault that is visible without looking at the parts of the ARN.
 fn surface(text: &str) -> Option<Fault> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
@@ -129,7 +129,7 @@ fn surface(text: &str) -> Option<Fault> {
     (lower.starts_with("arn:aws") && !text.starts_with("arn:aws")).then_some(Fault::Capitals)
 }
 
-/// Which part is wrong, from the left.
+/// The first wrong part, from the left.
 fn structure(text: &str) -> Fault {
     if !text.contains(':') {
         return if text.contains('/') { Fault::Path } else { Fault::Name };

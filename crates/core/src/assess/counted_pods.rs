@@ -1,5 +1,5 @@
-//! Which pods count: the live ones, by the workload that they belong to. Pods that have ended or are being deleted do not
-//! ([`Pod::is_live`]).
+//! The pods that count: live pods, grouped by workload. Pods that have finished or are being
+//! deleted do not count ([`Pod::is_live`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::objects::{ControllerRef, Pod, WorkloadId};
 use crate::snapshot::Snapshot;
 
-/// Live pods by the workload of the snapshot that they belong to, and the rest by controller.
+/// Live pods by their workload in the snapshot, and all other live pods by controller.
 #[derive(Default)]
 pub(super) struct PodsByOwner {
     pub(super) by_workload: BTreeMap<WorkloadId, OwnedPods>,

@@ -1,4 +1,4 @@
-//! Putting an injection into a pod spec, be it the judged fields only or the whole document.
+//! Applies an injection to a pod spec: to the judged fields only, or to the whole document.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ pub struct ShapeError {
 }
 
 impl Injection {
-    /// Adds it to the spec that it was made for.
+    /// Adds the injection to the spec that it was made for.
     pub fn apply(&self, spec: &mut PodSpec) {
         let containers = spec.init_containers.iter_mut().zip(&self.init_containers);
         for (container, added) in containers.chain(spec.containers.iter_mut().zip(&self.containers)) {
@@ -27,8 +27,9 @@ impl Injection {
         }
     }
 
-    /// Adds it to the spec that it was made for, given as a document: fields that are not modelled stay as they are.
-    /// On an error part of it may have been added.
+    /// Adds the injection to the spec that it was made for, given as a document. Fields that are
+    /// not modelled keep their values. After an error, the document may contain part of the
+    /// injection.
     pub fn apply_to_value(&self, spec: &mut Value) -> Result<(), ShapeError> {
         if self.is_empty() {
             return Ok(());
@@ -66,7 +67,7 @@ impl ContainerInjection {
     }
 }
 
-/// The list in the field; an absent or null one becomes empty.
+/// The list in the field; an absent or null field becomes an empty list.
 fn list<'a>(object: &'a mut Map<String, Value>, field: &'static str) -> Result<&'a mut Vec<Value>, ShapeError> {
     let value = object.entry(field).or_insert(Value::Null);
     if value.is_null() {
@@ -75,7 +76,7 @@ fn list<'a>(object: &'a mut Map<String, Value>, field: &'static str) -> Result<&
     value.as_array_mut().ok_or(ShapeError { field, expected: "a list" })
 }
 
-/// Plain structs with text keys: they always have a JSON form.
+/// The JSON form, which plain structs with text keys always have.
 fn document(part: &impl Serialize) -> Value {
     serde_json::to_value(part).unwrap_or_default()
 }

@@ -1,19 +1,19 @@
-//! Where the webhook learns the identity of a service account from: its annotations, or the
-//! ConfigMap that it watches.
+//! The source from which the webhook takes the identity of a service account: its annotations, the
+//! ConfigMap that the webhook watches, or an association of EKS Pod Identity.
 
 use crate::objects::Map;
 use crate::settings::{IdentityAnnotation, Settings};
 use crate::webhook_config::Entry;
 
-/// What the webhook goes by.
+/// The source of the identity.
 #[derive(Clone, Copy, Debug)]
 pub enum Given<'a> {
     /// The annotations of the service account.
     Annotations(&'a Map),
     /// An entry of the ConfigMap.
     Entry(&'a Entry),
-    /// The cluster's association of EKS Pod Identity; of the annotations of the service account those
-    /// count that are not about the role.
+    /// The cluster's association of EKS Pod Identity. The webhook still takes the token lifetime
+    /// and the STS endpoint from the annotations of the service account.
     Association(&'a Map),
 }
 
@@ -24,7 +24,7 @@ impl<'a> From<&'a Map> for Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    /// What the webhook goes by for a service account: an annotated role wins over the ConfigMap.
+    /// The source for a service account: an annotated role takes precedence over the ConfigMap.
     pub fn of(annotations: &'a Map, namespace: &str, name: &str, settings: &'a Settings) -> Self {
         let annotated = annotations
             .get(&settings.annotation(IdentityAnnotation::RoleArn))

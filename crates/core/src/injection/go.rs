@@ -1,8 +1,9 @@
-//! How Go reads texts, where the webhook leaves reading to Go's standard library.
+//! Go's parsing rules, for the texts that the webhook parses with Go's standard library.
 //!
-//! The `csv` crate is not used: it takes a quote inside an unquoted field, an unclosed quote and a lone carriage return
-//! for data or for a line's end, where Go reports an error or keeps the character. Here each of these decides whether a
-//! container gets its role. The tables in the tests are what Go 1.26 answers.
+//! The `csv` crate is not used, because it does not follow Go. It takes a quote inside an unquoted
+//! field, an unclosed quote or a lone carriage return as data or as the end of a line, where Go
+//! reports an error or keeps the character. Each of these cases decides whether a container gets
+//! its role. The tables in the tests hold the results of Go 1.26.
 
 /// `strconv.ParseBool`; `None` is Go's error.
 pub(super) fn parse_bool(text: &str) -> Option<bool> {
@@ -40,13 +41,14 @@ pub(super) fn first_csv_record(text: &str) -> Option<Vec<String>> {
     }
 }
 
-/// A field up to its comma, the line's end or the text's, and what follows.
+/// An unquoted field up to a comma, the end of the line or the end of the text, and the rest.
 fn bare_field(text: &str) -> Option<(String, &str)> {
     let (field, after) = text.split_at(text.find([',', '\n']).unwrap_or(text.len()));
     (!field.contains('"')).then(|| (field.to_owned(), after))
 }
 
-/// A field after its opening quote, and what follows the closing one: a comma, a line's end or nothing.
+/// A field after its opening quote, and the rest after the closing quote. The rest begins with a
+/// comma or the end of a line, or is empty.
 fn quoted_field(text: &str) -> Option<(String, &str)> {
     let mut field = String::new();
     let mut rest = text;

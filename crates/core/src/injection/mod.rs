@@ -4,10 +4,10 @@
 //! pod or template, annotations of its service account, settings ──► Injection ──► typed or raw pod spec
 //! ```
 //!
-//! Both of the webhook's methods are modelled: web identity (IRSA), and container credentials (EKS
-//! Pod Identity), which it uses where the cluster has an association for the service account. Of
-//! those the lifetime of a token is only known where an annotation sets it: the webhook draws it by
-//! lot.
+//! Both methods of the webhook are modelled: web identity (IRSA) and container credentials (EKS Pod
+//! Identity). The webhook uses container credentials if the cluster has an association for the
+//! service account. It then picks the lifetime of the token at random, so the lifetime is known
+//! only if an annotation sets it.
 
 mod apply;
 mod association;
@@ -47,19 +47,19 @@ pub const STS_ENDPOINTS: &str = "AWS_STS_REGIONAL_ENDPOINTS";
 pub const REGIONS: [&str; 2] = ["AWS_DEFAULT_REGION", "AWS_REGION"];
 /// The name of the volume and of its mounts.
 pub const VOLUME: &str = "aws-iam-token";
-/// The token's file in the volume.
+/// The path of the token file in the volume.
 pub const TOKEN_PATH: &str = "token";
-/// The shortest lifetime of a token, in seconds; shorter ones are raised to it.
+/// The shortest lifetime of a token, in seconds; the webhook raises shorter ones to it.
 pub const MIN_TOKEN_EXPIRATION: i64 = 600;
-/// The label by which a pod opts out. The webhook's configuration names it, so it does not follow
-/// the annotation domain.
+/// The label by which a pod opts out of the webhook. The webhook configuration fixes the key, so
+/// the key does not follow the annotation domain.
 pub const SKIP_LABEL: &str = "eks.amazonaws.com/skip-pod-identity-webhook";
 /// The suffix of the pod annotation that names containers to leave alone.
 pub const SKIP_CONTAINERS: &str = "skip-containers";
 /// The suffix of the annotation that sets the token's lifetime.
 pub const TOKEN_EXPIRATION: &str = IdentityAnnotation::TokenExpiration.name();
 
-/// What is injected into: a pod about to be created, or the pod that a template describes.
+/// The target of an injection: a pod about to be created, or the pod that a template describes.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     /// Labels.
@@ -101,8 +101,7 @@ impl<'a> Target<'a> {
         names.into_iter().flatten().collect()
     }
 
-    /// Whether the pod is one for Windows in the eyes of the webhook, which looks at the node
-    /// selector only.
+    /// Whether the webhook treats the pod as a Windows pod. It looks at the node selector only.
     pub fn selects_windows(&self) -> bool {
         let selects = |key: &str| self.spec.node_selector.get(key).is_some_and(|os| os == "windows");
         selects("kubernetes.io/os") || selects("beta.kubernetes.io/os")
@@ -116,9 +115,9 @@ pub struct Injection {
     pub init_containers: Vec<ContainerInjection>,
     /// One for each container, in their order; empty if nothing is injected at all.
     pub containers: Vec<ContainerInjection>,
-    /// The token's volume, inserted before all others; `None` if the pod has one of its name.
+    /// The token's volume, inserted before all others; `None` if the pod has a volume of that name.
     pub volume: Option<Volume>,
-    /// The label that the pod is given with the credentials of an association.
+    /// The label that the webhook adds to a pod with the credentials of an association.
     pub label: Option<(&'static str, &'static str)>,
 }
 
@@ -146,8 +145,8 @@ impl Injection {
     }
 }
 
-/// What the webhook adds to the pod when it is created, given the annotations of its service
-/// account, or what the webhook's ConfigMap says of it.
+/// What the webhook adds to the pod when it is created, given the source of its service account's
+/// identity.
 pub fn inject<'a, 'b>(
     target: impl Into<Target<'a>>,
     service_account: impl Into<Given<'b>>,
@@ -181,26 +180,28 @@ fn file_in(target: &Target<'_>, mount_path: &str, token_path: &str) -> String {
     if target.selects_windows() { format!("C:{}", path.replace('/', "\\")) } else { path }
 }
 
-/// The seconds that the webhook reads from an annotation; `None`: it cannot, and ignores it.
+/// The seconds that the webhook reads from an annotation. `None` if it cannot parse the text; it
+/// then ignores the annotation.
 pub fn reads_seconds(text: &str) -> Option<i64> {
     go::parse_int(text)
 }
 
-/// What the webhook reads from an annotation that is true or false; `None`: it cannot, and ignores
-/// it.
+/// The boolean that the webhook reads from an annotation. `None` if it cannot parse the text; it
+/// then ignores the annotation.
 pub fn reads_bool(text: &str) -> Option<bool> {
     go::parse_bool(text)
 }
 
-/// The names that the webhook reads from an annotation that lists containers; `None`: it cannot,
-/// and skips none.
+/// The container names that the webhook reads from an annotation. `None` if it cannot parse the
+/// text; it then skips no container.
 pub fn names_in(text: &str) -> Option<Vec<String>> {
     go::first_csv_record(text)
 }
 
-/// All that the webhook takes from annotations and flags.
+/// Everything that the webhook takes from annotations and flags.
 struct Identity<'a> {
-    /// The two variables that tell SDKs where the credentials are. Either name keeps both away.
+    /// The two variables that tell SDKs where the credentials are. If a container sets either of
+    /// them, the webhook adds neither.
     variables: [(&'static str, Cow<'a, str>); 2],
     volume: &'static str,
     mount_path: &'a str,
@@ -213,8 +214,8 @@ struct Identity<'a> {
 }
 
 impl<'a> Identity<'a> {
-    /// `None` if the service account has no role. Values that Go cannot read are ignored, as is the
-    /// shape of the ARN.
+    /// `None` if the service account has no role. Values that Go cannot parse are ignored, and the
+    /// shape of the ARN is not checked.
     fn of(given: Given<'a>, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
         let identity = match given {
             Given::Annotations(annotations) => Self::annotated(annotations, pod, settings)?,
@@ -235,7 +236,7 @@ impl<'a> Identity<'a> {
         Some(Self { audience, expiration, regional_sts, ..Self::web_identity(role_arn, pod, settings) })
     }
 
-    /// An entry of the ConfigMap is taken as it is.
+    /// Takes an entry of the ConfigMap as it is.
     fn listed(entry: &'a Entry, pod: &Target<'_>, settings: &'a Settings) -> Option<Self> {
         let default = settings.token_expiration.max(MIN_TOKEN_EXPIRATION);
         (!entry.role_arn.is_empty()).then(|| Self {
@@ -273,7 +274,7 @@ impl<'a> Identity<'a> {
         (expiration.max(MIN_TOKEN_EXPIRATION), regional.unwrap_or(settings.sts_regional_endpoints))
     }
 
-    /// What is the same for all service accounts that have a role by IRSA.
+    /// The part that is the same for all service accounts with a role by IRSA.
     fn web_identity(role_arn: Cow<'a, str>, pod: &Target<'_>, settings: &'a Settings) -> Self {
         Self {
             variables: [(ROLE_ARN, role_arn), (TOKEN_FILE, Cow::Owned(token_file(pod, settings)))],
@@ -289,7 +290,7 @@ impl<'a> Identity<'a> {
     }
 
     fn add(&self, container: &Container) -> ContainerInjection {
-        // Only names count: neither values nor envFrom are looked at.
+        // The webhook compares names only; it looks at neither values nor `envFrom`.
         let has = |name: &str| container.env.iter().any(|var| var.name == name);
         let has_identity = self.variables.iter().any(|(name, _)| has(name));
         let has_region = REGIONS.into_iter().any(has);
@@ -322,7 +323,7 @@ impl<'a> Identity<'a> {
 
     fn volume(&self) -> Volume {
         let token = ServiceAccountToken {
-            // Go leaves an empty audience out, and then the token gets the API server's own.
+            // Go omits an empty audience, and the token then gets the audience of the API server.
             audience: Some(self.audience).filter(|audience| !audience.is_empty()).map(str::to_owned),
             expiration_seconds: Some(self.expiration),
             path: self.token_path.to_owned(),

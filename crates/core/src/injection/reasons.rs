@@ -1,4 +1,4 @@
-//! Why the webhook adds to a container what it adds, in words.
+//! Explains what the webhook adds to a container, and why, in words.
 
 use std::fmt;
 
@@ -11,9 +11,9 @@ use crate::settings::{IdentityAnnotation, Settings};
 /// What the webhook does to a pod, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reasons {
-    /// Nothing, to no container.
+    /// Nothing, for this reason.
     Nothing(String),
-    /// This to each container, init containers first.
+    /// An addition for each container, init containers first.
     Containers(Vec<(String, Addition)>),
 }
 
@@ -38,8 +38,8 @@ impl fmt::Display for Addition {
     }
 }
 
-/// What the webhook does to a pod when it is created, and why, given the annotations of its service
-/// account.
+/// What the webhook does to a pod when it is created, and why, given the source of its service
+/// account's identity.
 pub fn reasons<'a, 'b>(
     target: impl Into<Target<'a>>,
     service_account: impl Into<Given<'b>>,
@@ -77,7 +77,8 @@ pub fn reasons<'a, 'b>(
     Reasons::Containers(additions.collect())
 }
 
-/// The webhook's early return.
+/// Whether the webhook returns early because the container already has an identity variable, a
+/// region variable and the one for the STS endpoint.
 fn is_complete(container: &Container, names: [&str; 2]) -> bool {
     names.into_iter().any(|name| has(container, name))
         && REGIONS.into_iter().any(|name| has(container, name))

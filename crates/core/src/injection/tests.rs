@@ -15,7 +15,8 @@ fn pod(value: Value) -> Pod {
     serde_json::from_value(value).unwrap()
 }
 
-/// Injects into one container with these variables; gives the added variables and whether a mount was added.
+/// Injects into one container with these variables; returns the added variables and whether a mount
+/// was added.
 fn added(env: &[&str], annotations: &[(&str, &str)], settings: &Settings) -> (Vec<String>, bool) {
     let env: Vec<Value> = env.iter().map(|name| json!({"name": name})).collect();
     let pod = pod(json!({"metadata": {}, "spec": {"containers": [{"name": "app", "env": env}]}}));

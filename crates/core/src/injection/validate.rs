@@ -1,4 +1,5 @@
-//! Whether the API server takes a pod with what is injected: its own validation, as far as an injection can violate it.
+//! Whether the API server accepts a pod after injection: the part of its validation that an
+//! injection can violate.
 //!
 //! Source: `ValidateVolumeMounts`, `validateVolumeDevices` and `validateProjectionSources` in
 //! `pkg/apis/core/validation` of Kubernetes.
@@ -8,13 +9,13 @@ use std::fmt;
 use super::{ContainerInjection, Injection};
 use crate::objects::{Container, PodSpec};
 
-/// The longest lifetime of a token that the API server takes, in seconds.
+/// The longest lifetime of a token that the API server accepts, in seconds.
 const MAX_TOKEN_EXPIRATION: i64 = 1 << 32;
 
 /// Why the API server would refuse the pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The container whose mounts collide; `None` if it is about the volume.
+    /// The container whose mounts collide; `None` if the problem concerns the volume.
     pub container: Option<String>,
     /// What is wrong.
     pub problem: RefusalKind,
@@ -30,7 +31,7 @@ pub enum RefusalKind {
         /// The volume, or the block device.
         volume: String,
     },
-    /// The lifetime of the token is longer than the API server takes, in seconds.
+    /// The token's lifetime in seconds, which exceeds the maximum that the API server accepts.
     LifetimeTooLong(i64),
 }
 
@@ -50,8 +51,8 @@ impl fmt::Display for Refusal {
 }
 
 impl Injection {
-    /// Why the API server would refuse a pod of the spec that this was made for, once it is injected; `None` if it takes
-    /// the pod.
+    /// Why the API server would refuse a pod with this injection; `None` if it accepts the pod.
+    /// `spec` is the spec that the injection was made for.
     pub fn refusal(&self, spec: &PodSpec) -> Option<Refusal> {
         let init = spec.init_containers.iter().zip(&self.init_containers);
         let mut containers = init.chain(spec.containers.iter().zip(&self.containers));
@@ -67,7 +68,8 @@ impl Injection {
     }
 }
 
-/// Paths are compared as they are written, as the API server does.
+/// The refusal if another mount or a block device takes the path. Like the API server, this
+/// compares paths as they are written.
 fn path_taken(container: &Container, added: &ContainerInjection) -> Option<Refusal> {
     let injected = added.mount.as_ref()?;
     let path = &injected.mount_path;

@@ -1,28 +1,28 @@
-//! On which nodes a pod may run: as far as that tells Windows.
+//! The affinity of a pod, as far as it shows whether the pod runs on Windows nodes.
 
 use serde::{Deserialize, Serialize};
 
 use super::null_default;
 
-/// On which nodes a pod may run.
+/// The nodes on which a pod may run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Affinity {
-    /// By their labels.
+    /// The rules on the labels of the nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_affinity: Option<NodeAffinity>,
 }
 
-/// What the labels of a pod's nodes have to be.
+/// The labels that the nodes of a pod need.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeAffinity {
-    /// What has to hold.
+    /// The terms that a node has to match.
     #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", skip_serializing_if = "Option::is_none")]
     pub required: Option<NodeSelector>,
 }
 
-/// Terms of which one has to hold.
+/// A list of terms; at least one has to match.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSelector {
@@ -31,7 +31,7 @@ pub struct NodeSelector {
     pub node_selector_terms: Vec<NodeSelectorTerm>,
 }
 
-/// Requirements of which all have to hold.
+/// A list of requirements; all have to match.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSelectorTerm {
@@ -40,7 +40,7 @@ pub struct NodeSelectorTerm {
     pub match_expressions: Vec<NodeRequirement>,
 }
 
-/// What a label has to be.
+/// A requirement on one label.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NodeRequirement {
@@ -54,7 +54,7 @@ pub struct NodeRequirement {
 }
 
 impl Affinity {
-    /// Whether the pod can only run on nodes of Windows.
+    /// Whether the pod can only run on Windows nodes.
     pub fn demands_windows(&self) -> bool {
         let required = self.node_affinity.as_ref().and_then(|affinity| affinity.required.as_ref());
         let terms = required.map(|required| required.node_selector_terms.as_slice()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Deployments, StatefulSets and DaemonSets as the API server has them, and as workloads.
+//! Deployments, StatefulSets and DaemonSets as the API server returns them, and as workloads.
 
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -14,7 +14,7 @@ macro_rules! workload_object {
         #[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
         #[resource(inherit = apps::$name, crates(kube_core = "::kube_core"))]
         pub struct $name {
-            /// Metadata; `managedFields` only of owners of our template annotation.
+            /// Metadata, with only the `managedFields` that concern the pod template.
             #[serde(deserialize_with = "super::meta::slim_workload")]
             pub metadata: ObjectMeta,
             #[serde(default, deserialize_with = "null_default")]
@@ -62,8 +62,8 @@ struct DeploymentCondition {
     last_update_time: Option<Time>,
 }
 
-/// The API server gives a Deployment this deadline if it declares none, so it does not count as
-/// declared.
+/// In seconds. The API server sets this deadline if a Deployment declares none, so this value does
+/// not count as declared.
 const DEFAULT_PROGRESS_DEADLINE: i32 = 600;
 
 impl From<Deployment> for Workload {
@@ -72,9 +72,9 @@ impl From<Deployment> for Workload {
         let observed = observed(&metadata, status.observed_generation);
         let condition = status.conditions.iter().find(|condition| condition.type_ == "Progressing");
         let progress = condition.and_then(|condition| condition.reason.as_deref());
-        // Once a rollout is complete its condition says so until the next one, whatever becomes of
-        // the pods; the counts would take a pod that fails next week for a rollout. Without the
-        // condition only counts are left. While it is paused the condition says just that.
+        // The condition of a complete rollout stays until the next rollout, even if pods fail
+        // later. The counts alone would take such a failure for a rollout. They decide only if
+        // there is no condition, or if the condition only says that the Deployment is paused.
         let completed = match progress {
             Some("NewReplicaSetAvailable") => true,
             Some("DeploymentPaused") | None => status.available_replicas >= desired,
@@ -82,8 +82,8 @@ impl From<Deployment> for Workload {
         };
         let failure = status.conditions.iter().find(|it| it.type_ == "ReplicaFailure");
         let failure = failure.filter(|it| it.status.as_deref() == Some("True"));
-        // Under the strategy Recreate there is a moment without any pod, when the condition still
-        // is the old one.
+        // Under the `Recreate` strategy there is a moment without any pods while the condition is
+        // still the old one.
         let has_pods = desired == 0 || status.updated_replicas > 0;
         let rolled_out = observed && completed && has_pods && status.updated_replicas == status.replicas;
         Self {
@@ -148,14 +148,14 @@ struct RollingUpdate {
 }
 
 impl RollingUpdate {
-    /// How many of a DaemonSet's pods its controller works on at a time: so many may be missing, or
-    /// not ready, while it is rolled.
+    /// How many pods a DaemonSet's controller replaces at a time. That many pods may be missing or
+    /// not ready during a rollout.
     fn tolerated(&self, desired: i32) -> i32 {
         let scaled = |value: &IntOrString| match value {
             IntOrString::Int(number) => *number,
             IntOrString::String(text) => {
                 let percent = text.strip_suffix('%').and_then(|text| text.parse::<i32>().ok()).unwrap_or(0);
-                // Rounded up, as its controller does.
+                // Rounded up, as the DaemonSet controller does.
                 desired.saturating_mul(percent).saturating_add(99) / 100
             }
         };
@@ -181,7 +181,7 @@ impl From<StatefulSet> for Workload {
         let partition = spec.update_strategy.rolling_update.as_ref().and_then(|update| update.partition).unwrap_or(0);
         let strategy = match spec.update_strategy.type_.as_deref() {
             Some("OnDelete") => UpdateStrategy::OnDelete,
-            // It counts from the first pod, whose number need not be 0.
+            // The partition counts from the first ordinal, which need not be 0.
             _ if partition > 0 => UpdateStrategy::Partition(spec.ordinals.start.saturating_add(partition)),
             _ => UpdateStrategy::Replace,
         };
@@ -193,8 +193,8 @@ impl From<StatefulSet> for Workload {
         };
         let all_up =
             status.replicas == desired && status.updated_replicas >= to_update && status.available_replicas >= desired;
-        // The controller makes the two revisions equal when an update is complete, and they stay so
-        // until the next one, whatever becomes of the pods. Under a partition they stay different.
+        // The controller makes the two revisions equal when an update is complete. They stay equal
+        // until the next update, even if pods fail. Under a partition they stay different.
         let completed = status.current_revision.is_some() && status.current_revision == status.update_revision;
         let completed = completed && status.updated_replicas == status.replicas;
         let observed = observed(&metadata, status.observed_generation);

@@ -1,4 +1,4 @@
-//! Argo Rollouts' workload, as far as it is judged.
+//! The Rollout of Argo Rollouts, as far as it is judged.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use super::workload::{PodTemplate, UpdateStrategy, Workload, WorkloadKind};
 /// An `argoproj.io/v1alpha1` Rollout.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Rollout {
-    /// Metadata; `managedFields` only of owners of our template annotation.
+    /// Metadata, with only the `managedFields` that concern the pod template.
     #[serde(deserialize_with = "super::meta::slim_workload")]
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "null_default")]
@@ -36,7 +36,7 @@ struct RolloutSpec {
     strategy: Strategy,
     #[serde(deserialize_with = "null_default")]
     template: PodTemplate,
-    /// Another workload whose template is used instead.
+    /// Whether the template comes from another workload (`workloadRef`).
     #[serde(deserialize_with = "is_there", skip_serializing)]
     workload_ref: bool,
 }
@@ -68,7 +68,7 @@ struct Pause {
 }
 
 impl Pause {
-    /// How long it lasts, in seconds; `None` until a person promotes it.
+    /// Duration in seconds; `None` if the pause lasts until a person promotes the Rollout.
     fn seconds(&self) -> Option<i64> {
         match self.duration.as_ref()? {
             IntOrString::Int(seconds) => Some(i64::from(*seconds)),
@@ -122,8 +122,8 @@ struct RolloutStatus {
 }
 
 impl Rollout {
-    /// When the step that it waits at is over by itself; `None` if a person has to promote it, or
-    /// nothing waits.
+    /// When the current pause step ends by itself; `None` if a person has to promote the Rollout,
+    /// or if the Rollout does not pause.
     fn pause_ends_at(&self) -> Option<Timestamp> {
         let began = self.status.pause_conditions.iter().find(|it| it.reason.as_deref() == Some("CanaryPauseStep"))?;
         let step = usize::try_from(self.status.current_step_index?).ok()?;
@@ -168,8 +168,8 @@ impl From<Rollout> for Workload {
         let observed = status.observed_generation.as_deref().and_then(|text| text.parse::<i64>().ok());
         let observed = observed.unwrap_or(0) >= metadata.generation.unwrap_or(0);
         let phase = |phase| observed && status.phase.as_deref() == Some(phase);
-        // Once the newest template is the stable one it stays so until the next, whatever becomes
-        // of the pods.
+        // Once promoted, the newest template stays the stable one until the next template, even if
+        // pods fail.
         let promoted = status.stable.is_some() && status.stable == status.current_pod_hash;
         let rolled_out = phase("Healthy") || (observed && promoted);
         let desired = spec.replicas.unwrap_or(1);

@@ -1,4 +1,4 @@
-//! The tools that manage an object, by the labels and annotations that tools write.
+//! The tools that manage an object, recognized by the labels and annotations that they write.
 
 use std::fmt;
 
@@ -28,14 +28,14 @@ impl fmt::Display for ManagedBy {
 struct Mark {
     tool: &'static str,
     key: &'static str,
-    /// The value that it has to have; `None`: any, and it is the name.
+    /// The required value. `None` if any value will do, which is then the name.
     value: Option<&'static str>,
-    /// The annotation that has the name, if the mark itself does not.
+    /// The annotation that holds the name, if the mark itself does not.
     name: Option<&'static str>,
 }
 
-/// Source: the documentation of each tool. Helm's label alone is not enough for Flux's Helm
-/// releases, which have both.
+/// Source: the documentation of each tool. Objects of a Flux HelmRelease have Flux's label and
+/// Helm's, so Helm's label alone does not tell the two apart.
 #[rustfmt::skip]
 const MARKS: &[Mark] = &[
     Mark { tool: "eksctl", key: "app.kubernetes.io/managed-by", value: Some("eksctl"), name: None },
@@ -53,7 +53,7 @@ pub(super) fn is_mark(key: &str) -> bool {
     MARKS.iter().any(|mark| mark.key == key)
 }
 
-/// Whether an owner of an object is a tool's.
+/// Whether the owner reference of an object names a tool.
 pub(super) fn is_manager(owner: &OwnerReference) -> bool {
     owner.kind == "ClusterServiceVersion"
 }

@@ -1,5 +1,5 @@
-//! Object metadata without what nobody judges, and the two objects that are nothing but metadata to
-//! us.
+//! Object metadata with only the fields that are judged, and the two objects that consist only of
+//! metadata here: service accounts and namespaces.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::some;
 use super::{Map, map};
 
-/// `kubectl apply` keeps a copy of the whole object here; nobody judges it.
+/// `kubectl apply` stores a copy of the whole object in this annotation; it is not judged.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 #[derive(Deserialize)]
@@ -77,8 +77,8 @@ pub(super) fn slim<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectM
     Ok(SlimMeta::<IgnoredAny>::deserialize(deserializer)?.into_meta().0)
 }
 
-/// Metadata with those entries of `managedFields` that own an annotation of ours: at
-/// `metadata.annotations` or at `spec.template.metadata.annotations`.
+/// Metadata with only the `managedFields` entries that own an annotation of the operator or part of
+/// a pod template.
 fn with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let (mut meta, managed) = SlimMeta::<Vec<ManagedFieldsEntry>>::deserialize(deserializer)?.into_meta();
     meta.managed_fields = managed.map(|entries| {
@@ -89,13 +89,13 @@ fn with_owners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta,
     Ok(meta)
 }
 
-/// Metadata of a workload: nobody asks whose it is.
+/// Metadata of a workload, without the owner references, which are not judged.
 pub(super) fn slim_workload<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     Ok(ObjectMeta { owner_references: None, ..with_owners(deserializer)? })
 }
 
-/// Metadata of a service account: of its labels and owners those by which the tool that keeps it is
-/// known.
+/// Metadata of a service account, with only the labels and owner references that identify the tool
+/// that manages it.
 fn slim_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let mut meta = with_owners(deserializer)?;
     meta.labels = meta.labels.and_then(|it| some(it, super::managed_by::is_mark));
@@ -106,12 +106,12 @@ fn slim_account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta
     Ok(meta)
 }
 
-/// A service account as the API server describes it, with only what is judged. It becomes a
-/// [`ServiceAccount`].
+/// A service account as the API server returns it, with only the fields that are judged. It becomes
+/// a [`ServiceAccount`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(inherit = k8s::ServiceAccount, crates(kube_core = "::kube_core"))]
 pub struct ObservedAccount {
-    /// Metadata with few labels and owners; `managedFields` only of owners of identity annotations.
+    /// Metadata, with only the labels, owner references and `managedFields` that are judged.
     #[serde(deserialize_with = "slim_account")]
     pub metadata: ObjectMeta,
 }
@@ -120,10 +120,10 @@ pub struct ObservedAccount {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(from = "ObservedAccount")]
 pub struct ServiceAccount {
-    /// Metadata without labels and annotations; `managedFields` only of owners of identity
-    /// annotations.
+    /// Metadata without labels and annotations, and with only the `managedFields` of owners of
+    /// identity annotations.
     pub metadata: ObjectMeta,
-    /// Labels by which the tool that keeps it is known.
+    /// Labels that identify the tool that manages the service account.
     pub labels: Map,
     /// Annotations.
     pub annotations: Map,

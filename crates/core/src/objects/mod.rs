@@ -1,5 +1,5 @@
-//! The Kubernetes objects that are judged, with only the fields that are: a watch decodes these, so
-//! whatever is not here is skipped while parsing and never held in memory.
+//! The Kubernetes objects that are judged, with only the fields that are judged. A watch decodes
+//! into these types, so all other fields are skipped during parsing and never held in memory.
 
 mod affinity;
 mod apps;
@@ -43,8 +43,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-/// Labels or annotations. There are many of them with one entry or a few, so they are lists in the
-/// order of their keys: the smallest node of a tree has room for eleven.
+/// Labels or annotations, as a list in the order of the keys. Most have few entries, and the
+/// smallest node of a tree has room for eleven.
 pub type Map = litemap::LiteMap<String, String>;
 
 /// The labels or annotations of an object's metadata.
@@ -52,7 +52,7 @@ fn map(entries: Option<BTreeMap<String, String>>) -> Map {
     entries.into_iter().flatten().collect()
 }
 
-/// The entries of these keys, or `None` if there are none.
+/// The entries whose keys are kept, or `None` if there are none.
 pub(crate) fn some(
     mut map: BTreeMap<String, String>,
     is_kept: impl Fn(&str) -> bool,

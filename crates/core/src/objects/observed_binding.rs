@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 
 /// A binding without `managedFields`, which are larger than all the rest.
 ///
-/// One whose spec or status cannot be decoded, because it was stored before the definition had its
-/// validation, or by a later version, is not lost: what can be is kept, and `spec.undecodable` says
-/// what of the spec cannot. So it can be reported, and released when it is deleted.
+/// The spec or the status may be impossible to decode: the binding was stored before the
+/// CustomResourceDefinition had its validation, or by a later version. Such a binding is not lost.
+/// The fields that can be decoded are kept, and `spec.undecodable` names a field of the spec that
+/// cannot be decoded. The operator can still report the binding, and release it when it is deleted.
 #[derive(Clone, Debug, Serialize, Resource)]
 #[resource(inherit = PodIdentityBinding, crates(kube_core = "::kube_core"))]
 pub struct ObservedBinding {
@@ -24,7 +25,7 @@ pub struct ObservedBinding {
 }
 
 impl From<ObservedBinding> for PodIdentityBinding {
-    /// Its lists have no room to grow: many bindings are kept for long.
+    /// Shrinks the lists, because many bindings are kept for a long time.
     fn from(ObservedBinding { metadata, spec, mut status }: ObservedBinding) -> Self {
         if let Some(status) = &mut status {
             status.conditions.shrink_to_fit();
@@ -35,7 +36,7 @@ impl From<ObservedBinding> for PodIdentityBinding {
     }
 }
 
-/// A binding of which everything can be decoded.
+/// A binding that can be decoded completely.
 #[derive(Deserialize)]
 struct Whole {
     #[serde(deserialize_with = "super::meta::slim")]
@@ -44,7 +45,7 @@ struct Whole {
     status: Option<PodIdentityBindingStatus>,
 }
 
-/// What an object has to have at least.
+/// The minimum that an object has to have.
 #[derive(Deserialize)]
 struct Named {
     #[serde(deserialize_with = "super::meta::slim")]
@@ -64,7 +65,7 @@ impl<'de> Deserialize<'de> for ObservedBinding {
     }
 }
 
-/// The fields of a spec that can be decoded; the others are as if they were not set.
+/// The fields of a spec that can be decoded; the others count as not set.
 fn salvaged(stored: &Map<String, Value>) -> serde_json::Result<PodIdentityBindingSpec> {
     let missing = Some("serviceAccountName").filter(|key| !stored.contains_key(*key));
     let invalid = |field: &str, problem: String| InvalidSpec { field: field.to_owned(), problem };

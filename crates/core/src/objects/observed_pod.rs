@@ -10,18 +10,17 @@ use super::owner::ControllerRef;
 use super::pod::{Phase, PodMeta, SharedMeta};
 use super::{Pod, PodSpec, map, null_default};
 
-/// A pod as the API server describes it, with only the fields that are judged. It becomes a
-/// [`Pod`].
+/// A pod as the API server returns it, with only the fields that are judged. It becomes a [`Pod`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Resource)]
 #[resource(inherit = k8s::Pod, crates(kube_core = "::kube_core"))]
 pub struct ObservedPod {
     /// Metadata without `managedFields`.
     #[serde(deserialize_with = "super::meta::slim")]
     pub metadata: ObjectMeta,
-    /// What was admitted.
+    /// The spec as it was admitted.
     #[serde(default, deserialize_with = "null_default")]
     pub spec: PodSpec,
-    /// How it is.
+    /// The status.
     #[serde(default, deserialize_with = "null_default")]
     pub status: PodStatus,
 }
@@ -33,7 +32,7 @@ pub struct PodStatus {
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
-    /// Of which `Ready` is read.
+    /// Conditions; only `Ready` is read.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<PodCondition>,
 }

@@ -1,4 +1,4 @@
-//! Who owns what: controllers of pods, and field managers of annotations.
+//! Owners: the controllers of pods, and the field managers of annotations.
 
 use crate::settings::IdentityAnnotation;
 use jiff::Timestamp;
@@ -7,15 +7,15 @@ use podidentity_api::names;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Where the annotations of an object lie in `fieldsV1`.
+/// The path of an object's annotations in `fieldsV1`.
 const OBJECT_ANNOTATIONS: &[&str] = &["f:metadata", "f:annotations"];
-/// Where the annotations of a pod template lie in `fieldsV1`.
+/// The path of a pod template's annotations in `fieldsV1`.
 const TEMPLATE_ANNOTATIONS: &[&str] = &["f:spec", "f:template", "f:metadata", "f:annotations"];
 
-/// Put before an annotation of the pod template where `fieldsV1` is kept as a list.
+/// Prefix of a pod template's annotation in the list form of `fieldsV1`, which [`compact`] makes.
 const IN_TEMPLATE: &str = "t:";
 
-/// In such a list: some other part of the pod template.
+/// Entry in that list: another manager than the operator owns part of the pod template.
 const TEMPLATE: &str = "t:";
 
 /// A field manager that owns an annotation.
@@ -29,18 +29,19 @@ pub struct FieldOwner {
     pub time: Option<Timestamp>,
 }
 
-/// Whether a binding may write the annotation with this key of `fieldsV1` to a service account. The
-/// domain is a setting.
+/// Whether the `fieldsV1` key stands for an annotation that a binding may write to a service
+/// account. Any domain matches, because the domain is a setting.
 fn is_of_account(key: &str) -> bool {
     let name = key.rsplit_once('/').and_then(|(_, name)| IdentityAnnotation::named(name));
     name.is_some() || key.strip_prefix("f:") == Some(names::BOUND_BY_ANNOTATION)
 }
 
-/// The entry without what nobody asks of it, or `None` if it owns neither an annotation that this
-/// product writes nor part of a pod template.
+/// The entry with only the parts that are read, or `None` if it owns neither an annotation that the
+/// operator writes nor part of a pod template.
 ///
-/// A tree of `fieldsV1` takes kilobytes in memory, so it is kept as a list of the annotations that
-/// are asked for: `f:KEY` for one of the object, `t:f:KEY` for one of its pod template.
+/// A tree of `fieldsV1` takes kilobytes of memory. The entry keeps a list of the relevant
+/// annotations instead: `f:KEY` for an annotation of the object, `t:f:KEY` for one of its pod
+/// template.
 pub(super) fn compact(entry: ManagedFieldsEntry) -> Option<ManagedFieldsEntry> {
     let is_mark = |key: &&String| key.strip_prefix("f:") == Some(names::IDENTITY_ANNOTATION);
     let of_account = annotations(&entry, OBJECT_ANNOTATIONS).into_iter().flat_map(serde_json::Map::keys);
@@ -77,7 +78,8 @@ pub fn field_owners<'a>(meta: &'a ObjectMeta, key: &str, template: bool) -> impl
         })
 }
 
-/// Whether another manager owns part of the pod template.
+/// Whether the entry belongs to another manager than the operator and owns part of the pod
+/// template.
 fn edits_template(entry: &ManagedFieldsEntry) -> bool {
     let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
     entry.manager.as_deref() != Some(names::FIELD_MANAGER)
@@ -88,8 +90,8 @@ fn edits_template(entry: &ManagedFieldsEntry) -> bool {
         }
 }
 
-/// When another manager than the operator last wrote to the pod template, or to another part of the
-/// object together with it; who that is.
+/// When a manager other than the operator last wrote the pod template, or another part of the
+/// object that the same `managedFields` entry covers; and the name of that manager.
 pub fn last_template_edit(meta: &ObjectMeta) -> Option<(Timestamp, &str)> {
     let others = meta.managed_fields.iter().flatten().filter(|entry| edits_template(entry));
     others.filter_map(|entry| Some((entry.time.as_ref()?.0, entry.manager.as_deref().unwrap_or_default()))).max()
@@ -102,13 +104,14 @@ fn annotations<'a>(entry: &'a ManagedFieldsEntry, path: &[&str]) -> Option<&'a s
 /// The controller of a pod, as far as the pod itself tells.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ControllerRef {
-    /// Kind: the Deployment of a pod whose ReplicaSet belongs to one, otherwise the kind of the
-    /// owner reference, with its group where it is named like a kind of Kubernetes itself.
+    /// Kind. For a pod of a ReplicaSet that belongs to a Deployment or Rollout, it is `Deployment`
+    /// or `Rollout`. Otherwise it is the kind of the owner reference, followed by its API group if
+    /// the kind has the same name as one of the group `apps`.
     pub kind: String,
     /// Name.
     pub name: String,
-    /// Whether it is a Deployment or Rollout that owns the pod itself, as some operators make it:
-    /// such pods are none of its replicas, which belong to its ReplicaSets.
+    /// Whether it is a Deployment or Rollout that owns the pod directly, as some operators set it.
+    /// Such a pod is not one of its replicas, which belong to its ReplicaSets.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub direct: bool,
 }
@@ -119,8 +122,8 @@ pub trait Controlled {
     fn controller(&self) -> Option<ControllerRef>;
 }
 
-/// The longest name that an object can have. The API server does not look at the length of the
-/// names in owner references.
+/// The longest name that an object can have, in characters. The API server does not limit the names
+/// in owner references.
 const LONGEST_NAME: usize = 253;
 
 impl ControllerRef {
@@ -135,12 +138,13 @@ impl ControllerRef {
 }
 
 impl Controlled for ObjectMeta {
-    /// A ReplicaSet of a Deployment is named after the Deployment and the pod template's hash,
-    /// which the pod has as a label; so the Deployment is known without looking at ReplicaSets. The
-    /// same holds for Argo Rollouts.
+    /// The name of a Deployment's ReplicaSet consists of the Deployment's name and the hash of the
+    /// pod template. The pod has that hash as a label, so no ReplicaSet has to be read to find the
+    /// Deployment. The same holds for Argo Rollouts.
     fn controller(&self) -> Option<ControllerRef> {
         let owner = self.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
-        // Others have kinds of these names too; kubectl tells them apart in the same way.
+        // Other API groups have kinds of these names too; kubectl also tells them apart by the
+        // group.
         let group = owner.api_version.split_once('/').map_or("apps", |(group, _)| group);
         if ["ReplicaSet", "StatefulSet", "DaemonSet"].contains(&owner.kind.as_str()) && group != "apps" {
             return Some(ControllerRef::new(&format!("{}.{group}", owner.kind), &owner.name, false));
@@ -159,7 +163,7 @@ impl Controlled for ObjectMeta {
     }
 }
 
-/// The name; one that no object can have is cut.
+/// The name, cut if it is longer than the name of any object.
 fn bounded(name: &str) -> String {
     match name.char_indices().nth(LONGEST_NAME) {
         Some((end, _)) => format!("{}\u{2026}", &name[..end]),

@@ -7,22 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use super::{Affinity, ControllerRef, Map, Revealed, Value, Volume, VolumeDevice, VolumeMount, null_default};
 
-/// A pod as it is judged. Small, because a cluster has many: what the pods of one template have in
-/// common is shared.
+/// A pod with the fields that are judged. A cluster has many pods, so the pods of one template
+/// share what they have in common.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(from = "super::ObservedPod")]
 pub struct Pod {
     /// Metadata.
     pub metadata: PodMeta,
-    /// What was admitted.
+    /// The spec as it was admitted.
     pub spec: Arc<PodSpec>,
-    /// Where it is in its life.
+    /// The phase of its lifecycle.
     pub phase: Phase,
     /// Whether its `Ready` condition is true.
     pub ready: bool,
 }
 
-/// A pod's metadata. The fields of its own have the names and types of Kubernetes' `ObjectMeta`.
+/// A pod's metadata. The fields that pods do not share have the names and types of Kubernetes'
+/// `ObjectMeta`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PodMeta {
     /// Name.
@@ -33,7 +34,7 @@ pub struct PodMeta {
     pub uid: Option<String>,
     /// Resource version.
     pub resource_version: Option<String>,
-    /// When it was created; `None` for one that is about to be.
+    /// When it was created; `None` for a pod that is about to be created.
     pub creation_timestamp: Option<Time>,
     /// Set if it is being deleted.
     pub deletion_timestamp: Option<Time>,
@@ -52,7 +53,7 @@ pub struct SharedMeta {
     pub controller: Option<ControllerRef>,
 }
 
-/// Where a pod is in its life.
+/// The phase of a pod's lifecycle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
     /// `Pending`, `Running` or `Unknown`.
@@ -78,25 +79,26 @@ pub struct PodSpec {
     /// The service account; absent means `default`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account_name: Option<String>,
-    /// The old name of `serviceAccountName`, which the API server still copies into it.
+    /// The deprecated name of `serviceAccountName`. The API server still copies its value to
+    /// `serviceAccountName`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account: Option<String>,
-    /// Windows pods are recognised by their node selector.
+    /// The node selector, by which Windows pods are recognized.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Map::is_empty")]
     pub node_selector: Map,
     /// The operating system that the pod says it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub os: Option<PodOs>,
-    /// On which nodes the pod may run.
+    /// The nodes on which the pod may run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Box<Affinity>>,
-    /// Whether the pod shares the node's network, from where the node's role is in reach.
+    /// Whether the pod uses the node's network, from which it can reach the node's role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_network: Option<bool>,
     /// User and groups of all containers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub security_context: Option<PodSecurityContext>,
-    /// Init containers, native sidecars among them.
+    /// Init containers, including native sidecars.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub init_containers: Vec<Container>,
     /// Containers.
@@ -108,7 +110,7 @@ pub struct PodSpec {
 }
 
 impl PodSpec {
-    /// All containers, those that run first before the others.
+    /// All containers, init containers first.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
         self.init_containers.iter().chain(&self.containers)
     }
@@ -126,7 +128,7 @@ impl Pod {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// Whether the pod counts: neither on its way out nor finished.
+    /// Whether the pod counts: it is neither being deleted nor finished.
     pub fn is_live(&self) -> bool {
         self.metadata.deletion_timestamp.is_none() && self.phase == Phase::Alive
     }
@@ -203,7 +205,7 @@ pub struct SecurityContext {
 pub struct Container {
     /// Name.
     pub name: String,
-    /// Variables; of two with one name the last wins.
+    /// Variables; if two have the same name, the last one wins.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<EnvVar>,
     /// Sources of further variables, which `env` overrides.
@@ -212,7 +214,7 @@ pub struct Container {
     /// Mounts.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub volume_mounts: Vec<VolumeMount>,
-    /// Block devices, whose paths must not be those of mounts.
+    /// Block devices; their paths must differ from those of mounts.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub volume_devices: Vec<VolumeDevice>,
     /// `Always` makes an init container a native sidecar.
@@ -250,7 +252,7 @@ pub struct EnvSource {
     /// A field of the pod.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field_ref: Option<FieldRef>,
-    /// What a ConfigMap or Secret that is known has there.
+    /// The value of the key, if the ConfigMap or Secret is known.
     #[serde(skip)]
     pub revealed: Option<Value>,
 }
@@ -281,7 +283,7 @@ pub struct FieldRef {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvFromSource {
-    /// Put before each key.
+    /// The prefix for each key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// The Secret.
@@ -290,7 +292,7 @@ pub struct EnvFromSource {
     /// The ConfigMap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_map_ref: Option<NameRef>,
-    /// What it has, where it is known.
+    /// The keys of the Secret or ConfigMap, if they are known.
     #[serde(skip)]
     pub revealed: Option<Arc<Revealed>>,
 }

@@ -1,22 +1,22 @@
-//! What is known of ConfigMaps and Secrets that containers take variables from.
+//! What is known about the ConfigMaps and Secrets that containers take variables from.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{EnvFromSource, PodSpec};
 
-/// What is known of a key of a ConfigMap or Secret.
+/// What is known about a key of a ConfigMap or Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// The value.
     Known(String),
-    /// That it is there: values of Secrets are never looked at.
+    /// The key exists. Values of Secrets are never read.
     Hidden,
-    /// That it is not there.
+    /// The key does not exist.
     Absent,
 }
 
-/// The keys of a ConfigMap or Secret that is known.
+/// The keys of a known ConfigMap or Secret.
 pub type Revealed = BTreeMap<String, Value>;
 
 /// A ConfigMap or a Secret, by its name.
@@ -29,7 +29,7 @@ pub enum KeySource<'a> {
 }
 
 impl EnvFromSource {
-    /// What it takes its keys from.
+    /// The ConfigMap or Secret that the keys come from.
     pub fn source(&self) -> Option<KeySource<'_>> {
         let secret = self.secret_ref.as_ref().map(|secret| KeySource::Secret(&secret.name));
         secret.or(self.config_map_ref.as_ref().map(|config_map| KeySource::ConfigMap(&config_map.name)))
@@ -37,7 +37,7 @@ impl EnvFromSource {
 }
 
 impl PodSpec {
-    /// Puts in what is known of ConfigMaps and Secrets that containers take variables from.
+    /// Fills in what is known about the ConfigMaps and Secrets that containers take variables from.
     pub fn reveal(&mut self, known: &dyn Fn(KeySource<'_>) -> Option<Arc<Revealed>>) {
         for container in self.init_containers.iter_mut().chain(&mut self.containers) {
             for source in &mut container.env_from {

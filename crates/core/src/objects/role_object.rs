@@ -1,4 +1,4 @@
-//! Objects that have the ARN of a role: what `spec.roleRef` refers to.
+//! Objects that hold the ARN of a role; `spec.roleRef` refers to them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,16 +16,16 @@ use super::role_object_kind::RoleObjectKind;
 use crate::arn::RoleArn;
 use crate::foreign::Foreign;
 
-/// An object that has the ARN of a role, or will have it.
+/// An object that holds the ARN of a role, or will hold it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoleObject {
     /// Kind.
     pub kind: RoleObjectKind,
     /// Metadata, as far as it names the object.
     pub metadata: ObjectMeta,
-    /// ARNs of roles: of a ConfigMap by key, otherwise of the empty key.
+    /// ARNs of roles: by key for a ConfigMap, otherwise under the empty key.
     pub arns: BTreeMap<String, String>,
-    /// What the object's own conditions say is wrong.
+    /// The problem that the object's own conditions report.
     pub problem: Option<String>,
     /// Namespace and name of the service account that an association gives the role to.
     pub service_account: Option<(String, String)>,
@@ -38,7 +38,7 @@ impl RoleObject {
     }
 }
 
-/// A ConfigMap, of which only the values are kept that are ARNs of roles.
+/// A ConfigMap with only the values that are ARNs of roles.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, DeriveResource)]
 #[resource(inherit = k8s::ConfigMap, crates(kube_core = "::kube_core"))]
 pub struct ObservedConfigMap {
@@ -56,15 +56,16 @@ impl From<ObservedConfigMap> for RoleObject {
     }
 }
 
-/// An API that has a kind `Role` with the ARN in its status, or an association with it in its spec.
+/// An API with a kind `Role` that has the ARN in its status, or with an association that has it in
+/// its spec.
 pub trait RoleApi: fmt::Debug + Clone + Default + Send + Sync + 'static {
-    /// Which one.
+    /// The kind.
     const KIND: RoleObjectKind;
     /// Whether its objects belong to a namespace.
     type Scope;
 }
 
-/// A custom resource for a role of AWS.
+/// A custom resource for an IAM role or an association.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(bound = "")]
 pub struct ObservedRole<A: RoleApi> {
@@ -79,7 +80,7 @@ pub struct ObservedRole<A: RoleApi> {
     api: PhantomData<A>,
 }
 
-/// What an association says; of other kinds it is empty.
+/// The spec of an association; empty for other kinds.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct AssociationSpec {
@@ -155,7 +156,7 @@ impl<A: RoleApi> From<ObservedRole<A>> for RoleObject {
     }
 }
 
-/// An association has a role once it exists in EKS as it stands in the cluster.
+/// An association has a role once it exists in EKS and its conditions report no problem.
 fn association(
     metadata: ObjectMeta,
     spec: AssociationSpec,
@@ -230,7 +231,7 @@ role_apis! {
     Crossplane: Crossplane, ClusterResourceScope;
 }
 
-/// The metadata that names an object: nothing else of it is judged.
+/// The metadata that identifies an object; no other metadata is judged.
 fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let meta = super::meta::slim(deserializer)?;
     Ok(ObjectMeta {

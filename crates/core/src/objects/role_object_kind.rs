@@ -7,7 +7,7 @@ use podidentity_api::RoleRef;
 /// The kinds that a `roleRef` may name. The schema of the binding lists the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RoleObjectKind {
-    /// A ConfigMap, of which a key has the ARN.
+    /// A ConfigMap with the ARN under one of its keys.
     ConfigMap,
     /// `Role` of AWS Controllers for Kubernetes (ACK).
     Ack,
@@ -15,7 +15,7 @@ pub enum RoleObjectKind {
     AckAssociation,
     /// `Role` of the Upbound provider of Crossplane, cluster-scoped.
     Upbound,
-    /// `Role` of the Upbound provider since Crossplane 2, of a namespace.
+    /// `Role` of the Upbound provider since Crossplane 2, namespaced.
     UpboundNamespaced,
     /// `Role` of the classic AWS provider of Crossplane, cluster-scoped.
     Crossplane,
@@ -79,7 +79,7 @@ impl RoleObjectKind {
         self.api_version().split_once('/').map_or("", |(group, _)| group)
     }
 
-    /// Whether its objects belong to no namespace.
+    /// Whether its objects are cluster-scoped.
     pub const fn is_cluster_scoped(self) -> bool {
         matches!(self, Self::Upbound | Self::Crossplane)
     }

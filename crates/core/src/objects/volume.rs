@@ -1,4 +1,4 @@
-//! Volumes of a pod and their mounts, as far as a token or a file in its place may come from them.
+//! Volumes of a pod and their mounts, as far as they can provide a token or a file in its place.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +12,10 @@ pub struct VolumeMount {
     pub name: String,
     /// Where it is mounted.
     pub mount_path: String,
-    /// The part of the volume that is mounted; such mounts are never refreshed.
+    /// The part of the volume that is mounted; the kubelet never refreshes such a mount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub_path: Option<String>,
-    /// The same, with variables.
+    /// Like `sub_path`, with variables that are expanded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub_path_expr: Option<String>,
     /// Whether it is read-only.
@@ -31,7 +31,7 @@ pub struct VolumeDevice {
     pub device_path: String,
 }
 
-/// A volume; of its source only the projected one is read.
+/// A volume; only projected sources are read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Volume {
@@ -49,7 +49,7 @@ pub struct ProjectedVolume {
     /// File mode, octal 0644 where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_mode: Option<i32>,
-    /// Sources; of two with one path the later wins.
+    /// Sources; if two have the same path, the later one wins.
     #[serde(deserialize_with = "null_default")]
     pub sources: Vec<ProjectedSource>,
 }
@@ -79,7 +79,7 @@ pub struct ProjectedSource {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProjectedItems {
-    /// Which files.
+    /// The files.
     #[serde(deserialize_with = "null_default", skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<ProjectedItem>,
 }
@@ -88,7 +88,7 @@ pub struct ProjectedItems {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProjectedItem {
-    /// File in the volume.
+    /// The path of the file in the volume.
     #[serde(deserialize_with = "null_default")]
     pub path: String,
 }
@@ -100,9 +100,9 @@ pub struct ServiceAccountToken {
     /// Audience; absent means the API server's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
-    /// Lifetime; absent means 3600.
+    /// Lifetime in seconds; absent means 3600.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration_seconds: Option<i64>,
-    /// File in the volume.
+    /// The path of the file in the volume.
     pub path: String,
 }

@@ -1,5 +1,5 @@
-//! Workloads: Deployments, StatefulSets, DaemonSets and Argo's Rollouts in one shape, with the
-//! questions that a rollout asks.
+//! Workloads: Deployments, StatefulSets, DaemonSets and Argo Rollouts in one form, with what a
+//! restart needs to know about them.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Map, PodSpec, null_default};
 
-/// A kind of workload that the operator can roll.
+/// A kind of workload that the operator can restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum WorkloadKind {
     /// apps/v1 Deployment
@@ -57,15 +57,15 @@ impl fmt::Display for WorkloadId {
     }
 }
 
-/// A workload in the one shape that is judged.
+/// A workload in the common form that is judged.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)] // each is observed by itself
 pub struct Workload {
     /// Kind.
     pub kind: WorkloadKind,
-    /// Metadata without labels; `managedFields` only of owners of our template annotation.
+    /// Metadata without labels, and with only the `managedFields` that concern the pod template.
     pub metadata: ObjectMeta,
-    /// Labels, by which bindings select.
+    /// Labels, which the workload selectors of bindings match.
     pub labels: Map,
     /// The pod template.
     pub template: PodTemplate,
@@ -75,38 +75,39 @@ pub struct Workload {
     pub paused: bool,
     /// Pods that should exist.
     pub desired: i32,
-    /// Whether the rollout of this generation is complete: its controller has seen it and brought
-    /// up all pods of it. What becomes of the pods afterwards does not undo it, where the
-    /// controller remembers.
+    /// Whether the rollout of this generation is complete: the controller has observed the
+    /// generation and brought up all its pods. If the controller records that, pods that fail later
+    /// do not undo it.
     pub rolled_out: bool,
-    /// Whether it is at rest: no rollout and no creation of its pods is under way. Pods that are
-    /// not available do not count against it: a DaemonSet whose node is down is at rest.
+    /// Whether the workload is at rest: no rollout and no creation of pods is in progress. Pods
+    /// that are not available do not matter: a DaemonSet with a node that is down is at rest.
     pub settled: bool,
-    /// Whether as many pods are available as should be, but for those that its strategy lets be
-    /// missing.
+    /// Whether enough pods are available: all desired pods, except those that the update strategy
+    /// allows to be missing.
     pub healthy: bool,
-    /// How many live pods it needs to be well: a DaemonSet may lack those of nodes that are down.
+    /// How many live pods it needs to be healthy. A DaemonSet may lack the pods of nodes that are
+    /// down.
     pub needed: i32,
-    /// Whether it would be complete but for as many pods as its strategy lets be missing
-    /// (DaemonSet): one node that is down keeps a DaemonSet from ever being complete.
+    /// Whether the rollout is complete except for the pods that the update strategy allows to be
+    /// missing (DaemonSet). A single node that is down keeps a DaemonSet from ever being complete.
     pub nearly_rolled_out: bool,
     /// Whether the workload's controller gave up on its rollout.
     pub deadline_exceeded: bool,
-    /// Whether its controller has seen the present generation.
+    /// Whether its controller has observed the current generation.
     pub observed: bool,
-    /// When its controller last saw its rollout come forward, where it says so (Deployment).
+    /// When its controller last recorded progress of the rollout, if it records that (Deployment).
     pub progressed_at: Option<Timestamp>,
-    /// Seconds without progress after which its own controller gives up, where that is declared.
+    /// Seconds without progress after which its controller gives up, if declared.
     pub progress_deadline: Option<i32>,
     /// Seconds that a pod has to be ready before it is available.
     pub min_ready: i32,
-    /// Why its controller cannot make pods (condition `ReplicaFailure`), in the words of the API
+    /// Why its controller cannot create pods (condition `ReplicaFailure`), in the words of the API
     /// server.
     pub replica_failure: Option<String>,
-    /// When a pause that ends by itself is over (Argo Rollout: a canary step with a duration).
+    /// When a timed pause ends (Argo Rollout: a canary step with a duration).
     pub paused_until: Option<Timestamp>,
-    /// Whether its controller replaces no pod as long as another one is not ready, not even that
-    /// one (StatefulSet).
+    /// Whether its controller replaces no pod while any pod is not ready, not even the pod that is
+    /// not ready (StatefulSet).
     pub ordered: bool,
 }
 
@@ -115,7 +116,7 @@ pub struct Workload {
 pub enum UpdateStrategy {
     /// The controller replaces all pods.
     Replace,
-    /// Only pods whose name ends in at least this number are replaced (StatefulSet).
+    /// Only pods with at least this ordinal are replaced (StatefulSet).
     Partition(i32),
     /// Pods are replaced when somebody deletes them.
     OnDelete,
@@ -129,7 +130,8 @@ impl Workload {
         WorkloadId { kind: self.kind, name: self.metadata.name.clone().unwrap_or_default() }
     }
 
-    /// The service account that its template names; `None` if the template is another workload's.
+    /// The service account that its template names; `None` if the template comes from another
+    /// workload.
     pub fn service_account(&self) -> Option<&str> {
         (self.strategy != UpdateStrategy::ExternalTemplate).then(|| self.template.spec.service_account())
     }

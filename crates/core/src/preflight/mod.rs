@@ -1,13 +1,16 @@
-//! Whether AWS is asked before the service account is annotated, and what its answer means for that.
+//! The preflight check: whether the operator asks AWS before it annotates the service account, and
+//! whether the answer allows the annotation.
 //!
 //! ```text
 //! (service account, binding, wanted identity) ──► question ──► due? ──► Step::Preflight ──► answer ──► status.preflight
 //!                                                    └───────────── holds the annotation back? ◄──────────┘
 //! ```
 //!
-//! AWS is asked about what sets or changes role or audience. What stands on the service account already is adopted, what
-//! the operator wrote before is restored, and a rollback returns, without a question: none of them may depend on AWS.
-//! What is in force may be asked about again from time to time; that is told, and undoes nothing.
+//! The operator asks AWS about a write that sets or changes the role or the audience. It does not
+//! ask before it adopts the annotations that are already on the service account, restores
+//! annotations that it wrote before, or rolls back: none of these may depend on AWS. With a recheck
+//! interval, it also asks again about the identity in force. It reports that answer, and undoes
+//! nothing.
 
 mod record;
 mod verdict;
@@ -27,24 +30,24 @@ pub(crate) use record::answered;
 pub(crate) use verdict::reason_of;
 pub use verdict::{Answered, NoToken, Verdict};
 
-/// What is known of the question whether the role can be assumed.
+/// What the operator knows about whether the service account can assume the role.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preflight {
-    /// Whether AWS is asked, and whether its answer decides.
+    /// Whether the operator asks AWS, and whether a refusal holds back the annotation.
     pub policy: PreflightPolicy,
-    /// When AWS last allowed what is wanted.
+    /// The last pass for the wanted identity.
     pub passed: Option<PreflightPass>,
-    /// How AWS refused what is wanted, or why it could not be asked.
+    /// How AWS refused the wanted identity, or why it could not be asked.
     pub failed: Option<PreflightFailure>,
-    /// The pass that the status records, be it of what is wanted or of what was wanted before.
+    /// The pass in the status, for the wanted identity or for an earlier one.
     recorded: Option<PreflightPass>,
-    /// Set if the question is to be asked now.
+    /// The question, if it is to be asked now.
     due: Option<Question>,
-    /// When it is asked again, if not now.
+    /// When to ask again, if not now.
     ask_at: Option<Timestamp>,
-    /// Whether the service account is to be written, with another role or audience than it had.
+    /// Whether the next write sets or changes the role or the audience.
     changes: bool,
-    /// Whether a binding that requires an answer goes on where there is none to be had.
+    /// Whether a binding with the policy `Require` proceeds if AWS is unavailable.
     proceeds: bool,
 }
 
@@ -54,12 +57,12 @@ pub(crate) struct Subject<'a> {
     pub(crate) account: Option<&'a ServiceAccount>,
     pub(crate) judged: &'a Account,
     pub(crate) expected: &'a Expectation,
-    /// Whether what is wanted is what was verified before.
+    /// Whether the wanted identity is an earlier, verified one after a rollback.
     pub(crate) rolled_back: bool,
 }
 
 impl Preflight {
-    /// Judges what was asked, and whether there is something to ask.
+    /// Judges the recorded answers, and decides whether to ask AWS.
     pub(crate) fn judge(subject: &Subject, config: &Config, now: Timestamp) -> Self {
         let policy = subject.binding.spec.preflight.unwrap_or(config.preflight);
         let mut preflight = Self {
@@ -92,11 +95,12 @@ impl Preflight {
         preflight
     }
 
-    /// When AWS is to be asked; `None`: not by itself. `recheck`: how long after an answer about what is in force.
+    /// When to ask AWS; `None` if there is no need to ask. `recheck`: how long after an answer to
+    /// ask again about the identity in force.
     fn next(&self, question: &Question, recheck: Option<SignedDuration>, now: Timestamp) -> Option<Timestamp> {
         match (&self.passed, &self.failed) {
             (Some(_), _) if recheck.is_none() => None,
-            // A change of the spec may be the correction.
+            // A change of the spec may fix the cause.
             (_, Some(failed)) if failed.generation != question.declared.generation => Some(now),
             (_, Some(failed)) => Some(failed.next_at.0),
             (Some(passed), None) => Some(passed.at.0 + record::spread(question, recheck?)),
@@ -109,25 +113,26 @@ impl Preflight {
         self.due.as_ref()
     }
 
-    /// When it is to be asked again, if not now.
+    /// When to ask again, if not now.
     pub fn check_at(&self) -> Option<Timestamp> {
         self.ask_at
     }
 
-    /// Whether the service account must not be annotated: AWS has not been asked, or its answer forbids it.
+    /// Whether the annotation has to wait: AWS has not been asked yet, or its answer forbids the
+    /// annotation.
     pub fn holds_back(&self) -> bool {
         self.changes && self.passed.is_none() && (self.due.is_some() || self.forbids())
     }
 
-    /// Whether the answer that there is forbids what is wanted.
+    /// Whether the recorded answer forbids the wanted identity.
     pub fn forbids(&self) -> bool {
         let Some(failed) = self.failed.as_ref().filter(|_| self.changes && self.passed.is_none()) else { return false };
         let proceeds = self.proceeds && failed.result == PreflightResult::Unavailable;
         self.policy == PreflightPolicy::Require && !proceeds
     }
 
-    /// What the status records of it: nothing where AWS is not asked. A pass of an earlier role stays until the next one:
-    /// that role may be in force still, or return.
+    /// The preflight status; `None` if AWS is not asked. A pass for an earlier role stays until the
+    /// next pass: that role may still be in force, or may return.
     pub(crate) fn status(&self) -> Option<PreflightStatus> {
         if self.recorded.is_none() && self.failed.is_none() {
             return None;
@@ -147,7 +152,7 @@ impl Subject<'_> {
         })
     }
 
-    /// Whether what is to be written sets or changes role or audience.
+    /// Whether the next write sets or changes the role or the audience.
     fn changes(&self, config: &Config) -> bool {
         let AccountState::Outdated { drift, .. } = &self.judged.state else { return false };
         let settings = &config.settings;
@@ -159,7 +164,7 @@ impl Subject<'_> {
         !(stands || drift.is_some() && self.restores())
     }
 
-    /// Whether what is wanted is what was in force before another manager changed it.
+    /// Whether the wanted identity is the one that was in force before another manager changed it.
     fn restores(&self) -> bool {
         let Some(status) = &self.binding.status else { return false };
         let written = status.service_account.as_ref().and_then(|account| account.written_role_arn.as_ref());

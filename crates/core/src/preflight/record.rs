@@ -1,4 +1,4 @@
-//! What the status records of answers, and when AWS is asked again.
+//! The status record of an answer, and when to ask AWS again.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -9,8 +9,9 @@ use crate::desired_identity::short_hash;
 use crate::step::Question;
 use crate::time::whole_seconds;
 
-/// How long to wait after the first, second, ... answer in a row that was no pass, and then each time: a repair in AWS
-/// raises no event. What was created a moment ago takes effect within seconds.
+/// The waits after the first, second, ... consecutive failure; the last one repeats. Asking again
+/// is necessary because a repair in AWS raises no event. The first waits are short because a new
+/// role takes effect within seconds.
 const WAITS: [SignedDuration; 5] = [
     SignedDuration::from_secs(10),
     SignedDuration::from_secs(30),
@@ -33,7 +34,7 @@ pub(super) fn is_failure_of(failure: &PreflightFailure, question: &Question) -> 
         && failure.service_account_uid.as_ref() == Some(&question.account.uid)
 }
 
-/// The record after an answer.
+/// The preflight status after an answer.
 pub(crate) fn answered(before: Option<PreflightStatus>, answered: &Answered, now: Timestamp) -> PreflightStatus {
     let (question, at) = (&answered.question, whole_seconds(now));
     let before = before.unwrap_or_default();
@@ -65,7 +66,8 @@ pub(crate) fn answered(before: Option<PreflightStatus>, answered: &Answered, now
                 at: Time(at),
                 next_at: Time(at + wait(question, attempts)),
             };
-            // What AWS refuses now it does not allow any more. Where it cannot be asked, it is not known.
+            // A refusal cancels an earlier pass for the same question. If AWS cannot be asked, the
+            // pass stays.
             let refused = *result == PreflightResult::Refused;
             let passed = before.passed.filter(|it| !(refused && is_pass_of(it, question)));
             PreflightStatus { passed, failed: Some(failed) }
@@ -78,13 +80,13 @@ fn wait(question: &Question, attempts: i32) -> SignedDuration {
     longer(WAITS[index], &format!("{}/{attempts}", question.declared.uid))
 }
 
-/// How long after a pass AWS is asked again.
+/// How long after a pass to ask AWS again.
 pub(super) fn spread(question: &Question, recheck: SignedDuration) -> SignedDuration {
     longer(recheck, &question.declared.uid)
 }
 
-/// Up to a tenth longer, differently for each binding and attempt, so that bindings that were answered together do not
-/// ask together for ever.
+/// Lengthens a wait by up to a tenth, depending on `of`. Bindings whose answers came at the same
+/// time then do not keep asking at the same time.
 fn longer(wait: SignedDuration, of: &str) -> SignedDuration {
     let share = i64::from_str_radix(&short_hash(of)[..4], 16).unwrap_or_default();
     SignedDuration::from_secs(wait.as_secs() + wait.as_secs() * share / (10 * 0xffff))

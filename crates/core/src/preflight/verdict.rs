@@ -6,44 +6,44 @@ use crate::foreign::shown;
 use crate::step::Question;
 use crate::sts::{self, Answer, Code, Refusal};
 
-/// A question that was asked, and how it came out.
+/// A question, and the verdict on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     /// What was asked.
     pub question: Question,
-    /// How it came out.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-/// How a question came out.
+/// The outcome of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// AWS lets the service account assume the role.
     Passed,
-    /// It does not, or could not be asked.
+    /// AWS does not, or could not be asked.
     Failed {
-        /// Which of the two.
+        /// Whether AWS refused or was unavailable.
         result: PreflightResult,
         /// Reason of the condition.
         reason: Reason,
-        /// What was said, what it can mean, and what to do.
+        /// The answer, its possible causes, and what to do.
         message: String,
     },
 }
 
-/// Why AWS was not asked: there was no token. With the words of the API server.
+/// Why there was no token to ask AWS with, in the API server's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoToken {
-    /// The operator lacks the right.
+    /// The operator lacks the RBAC permission.
     Forbidden(String),
-    /// A policy of the cluster, for example the guard, forbids it.
+    /// An admission policy of the cluster, for example the guard, forbids it.
     Refused(String),
-    /// The API server does not answer, or not as it should.
+    /// The API server does not answer, or its answer is unusable.
     Trouble(String),
 }
 
 impl Verdict {
-    /// What STS answered.
+    /// The verdict on an answer from STS.
     pub fn of_answer(answer: &Answer, asked: &sts::Question<'_>) -> Self {
         let (result, reason) = match answer {
             Answer::Accepted(_) => return Self::Passed,
@@ -61,7 +61,7 @@ impl Verdict {
         }
     }
 
-    /// There was no token of the service account.
+    /// The verdict if the API server issued no token for the service account.
     pub fn no_token(why: &NoToken, namespace: &str, account: &str) -> Self {
         let label = "podidentity.dev/preflight=enabled";
         let (reason, words, advice) = match why {
@@ -90,7 +90,7 @@ impl Verdict {
         Self::Failed { result: PreflightResult::Unavailable, reason, message }
     }
 
-    /// It is not known where to ask.
+    /// The verdict if no STS endpoint is known.
     pub fn no_endpoint(why: &str) -> Self {
         let message = format!("AWS was not asked: {why}");
         Self::Failed { result: PreflightResult::Unavailable, reason: Reason::PreflightUnavailable, message }
@@ -104,7 +104,7 @@ fn of_refusal(refusal: &Refusal) -> (PreflightResult, Reason) {
     match refusal.code {
         Code::InvalidIdentityToken => (PreflightResult::Refused, Reason::IdentityProviderRejected),
         Code::ExpiredToken => (PreflightResult::Refused, Reason::TokenRefused),
-        // It says nothing of the role: pods may use another region.
+        // This says nothing about the role: pods may use another region.
         Code::RegionDisabled => (PreflightResult::Unavailable, Reason::StsRegionDisabled),
         Code::AccessDenied | Code::ValidationError | Code::Throttled | Code::IdpCommunication | Code::Other(_) => {
             (PreflightResult::Refused, Reason::RoleNotAssumable)
@@ -112,7 +112,7 @@ fn of_refusal(refusal: &Refusal) -> (PreflightResult, Reason) {
     }
 }
 
-/// AWS's words, what they can mean, and what to do about it.
+/// AWS's answer, its possible causes, and what to do about each of them.
 fn message(answer: &Answer, asked: &sts::Question<'_>) -> String {
     let (url, role, subject) = (asked.request.endpoint.url(), &asked.request.role, shown(&asked.request.subject));
     let said = match answer {
@@ -133,7 +133,7 @@ fn message(answer: &Answer, asked: &sts::Question<'_>) -> String {
     format!("{said}{order}{}", told.collect::<String>())
 }
 
-/// The text with a capital letter at its beginning, unless that is a name.
+/// The text with its first letter capitalized, unless the first word contains a dot, as names do.
 fn capital(text: &str) -> String {
     let (first, rest) = text.split_at(text.chars().next().map_or(0, char::len_utf8));
     if text.split(' ').next().is_some_and(|word| word.contains('.')) {
@@ -150,7 +150,8 @@ fn without_stop(text: &str) -> &str {
 const REASONS: [Reason; 4] =
     [Reason::RoleNotAssumable, Reason::IdentityProviderRejected, Reason::TokenRefused, Reason::StsRegionDisabled];
 
-/// The reason of a failure that was recorded. One that is not known comes from another version of the operator.
+/// The reason of a recorded failure. An unknown reason comes from another version of the operator
+/// and counts as [`Reason::PreflightUnavailable`].
 pub(crate) fn reason_of(failed: &PreflightFailure) -> Reason {
     REASONS.into_iter().find(|reason| reason.is(&failed.reason)).unwrap_or(Reason::PreflightUnavailable)
 }

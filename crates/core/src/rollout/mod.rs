@@ -1,9 +1,8 @@
-//! One workload: does it need a restart, may it be restarted now, is it being restarted, did the
-//! restart fail.
+//! Judges one workload: whether it needs a restart, may be restarted now, is being restarted, or
+//! failed its restart.
 //!
-//! A verdict is made from the workload, its pods, the wanted identity, and what the status records
-//! of its restart, and from nothing else: no other workload changes it. Who goes next is up to
-//! [`crate::schedule`].
+//! A verdict depends on the workload, its pods, the wanted identity, and the restart record in the
+//! status, and on no other workload. [`crate::schedule`] decides which workload is restarted next.
 //!
 //! ```text
 //! pods' verdicts ──► does a restart help? ──► what stands in its way? ──► phase (+ the mark of the next restart)
@@ -38,23 +37,23 @@ pub(crate) use obstacles::{held_back, settled_at};
 pub(crate) use progress::{Progress, Restarted, patience, restarted_at};
 pub(crate) use reverted::{is_unmarked, wait_after};
 
-/// A workload that is in a rollout of its own whose new pods can never become ready is not waited
-/// for; its pods are given this long to become ready.
+/// How long unready pods have to become ready before they count as stuck. The operator does not
+/// wait for a rollout that it did not start if the new pods can never become ready.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
-/// What is to be done about a workload.
+/// The verdict on a workload.
 #[derive(Clone, Debug)]
 pub struct WorkloadVerdict {
     /// The workload.
     pub workload: Arc<Workload>,
     /// Its live pods.
     pub pods: Vec<JudgedPod>,
-    /// Where it is on its way to the identity.
+    /// Its phase on the way to the identity.
     pub phase: Phase,
-    /// Whether a restart of ours is under way, paused, or about to be repeated: it takes a place
-    /// from others.
+    /// Whether the operator's restart of it is under way, paused, or about to be repeated. Such a
+    /// restart counts against `rollout.maxConcurrent`.
     pub under_way: bool,
-    /// What the status goes on recording of its restart.
+    /// The restart record to keep in the status.
     pub record: Option<RestartStatus>,
     /// Set if it has fewer pods than it should have.
     pub shortage: Option<Shortage>,
@@ -62,56 +61,56 @@ pub struct WorkloadVerdict {
     pub refusal: Option<Refusal>,
 }
 
-/// Where a workload is on its way to the identity.
+/// The phase of a workload on its way to the identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Needs no restart.
     Current {
-        /// What else is to be known of it.
+        /// What else a person should know about it.
         note: Option<String>,
     },
     /// Has no replicas; its next pods get the identity.
     ScaledToZero,
     /// Is not selected for restarts.
     Excluded,
-    /// Lacks the identity, and no restart of the operator's gives it: a person has to do something,
-    /// and why.
+    /// Lacks the identity, and a restart by the operator would not provide it. A person has to act.
     NotHelped {
         /// What was found, and what to do.
         why: String,
     },
-    /// Was restarted by the operator, and has not come up with the identity, for which the restart
-    /// is not to blame: a person has to look.
+    /// Was restarted by the operator and has not come up with the identity, but not because of the
+    /// restart. A person has to look.
     Lapsed {
-        /// What to look at, and why the restart is not to blame.
+        /// What to look at, and why the restart is not the cause.
         why: String,
     },
     /// Needs a restart, and something stands in its way.
     Waiting {
-        /// What.
+        /// The obstacle.
         on: Wait,
-        /// When to look again without any event.
+        /// When to check again if no event arrives.
         until: Option<Timestamp>,
-        /// What a person should know of it.
+        /// What a person should know about it.
         why: Option<String>,
     },
     /// Needs a restart that may be made now.
     Due {
-        /// What the restart writes.
+        /// The mark that the restart writes to the pod template.
         mark: RollMark,
-        /// Whether the workload is healthy now: one that fails already proves nothing.
+        /// Whether the workload is healthy now. The later failure of an unhealthy workload proves
+        /// nothing.
         healthy: bool,
-        /// Whether the status records this restart: only then is it made.
+        /// Whether the status records this restart. The operator makes only recorded restarts.
         recorded: bool,
     },
     /// Is being restarted by the operator.
     Rolling {
-        /// When to look again without any event.
+        /// When to check again if no event arrives.
         until: Option<Timestamp>,
     },
-    /// Was restarted by the operator, and is paused before it has come up.
+    /// Was restarted by the operator, and was paused before it came up.
     Paused {
-        /// How it is set going again.
+        /// How to resume it.
         why: String,
     },
     /// Needs a restart that the API server refuses.
@@ -121,7 +120,7 @@ pub enum Phase {
         /// When it is tried again.
         until: Timestamp,
     },
-    /// The operator's restart failed, and is what made it fail.
+    /// The operator's restart of it failed, and the restart is the cause.
     Failed {
         /// What failed.
         cause: Cause,
@@ -138,14 +137,14 @@ pub enum Cause {
     /// The new pods cannot be created: a quota, an admission policy. That says nothing about the
     /// role.
     NotCreated,
-    /// Nothing injects the role, however often it is restarted. That says nothing about the role.
+    /// Nothing injects the role, even after repeated restarts. That says nothing about the role.
     InjectionMissed {
-        /// When the last pod was missed.
+        /// Creation time of the last pod that injection missed.
         at: Option<Timestamp>,
-        /// The next restart, if injection turns out to be back; `None` while something else stands
+        /// The mark of the next restart, if injection works again; `None` while an obstacle stands
         /// in its way.
         next: Option<RollMark>,
-        /// When that is over by itself.
+        /// When that obstacle ends by itself.
         not_before: Option<Timestamp>,
     },
 }
@@ -157,39 +156,41 @@ pub enum Wait {
     Account,
     /// The settle time after annotating is not over.
     Settling,
-    /// The workload is in a rollout that we did not start.
+    /// The workload is in a rollout that the operator did not start.
     OwnRollout,
     /// The delay before the next attempt is not over.
     Retry,
-    /// A person has to release it.
+    /// A person has to release the restart.
     Release,
     /// The policy is Never.
     Policy,
-    /// It is paused, `OnDelete`, or below its partition: a person has to act.
+    /// The workload is paused or `OnDelete`, or its pods are below its partition: a person has to
+    /// act.
     HeldBack,
     /// The binding is suspended.
     Suspended,
-    /// Another manager has undone several restarts; it is tried again later.
+    /// Another manager has undone several restarts; the operator tries again later.
     Reverted,
 }
 
 /// A workload that has fewer pods than it should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortage {
-    /// Pods that should be.
+    /// Number of pods that it should have.
     pub desired: i32,
-    /// Pods that are, terminating ones included.
+    /// Number of pods that exist, including terminating ones.
     pub present: usize,
-    /// Why its controller cannot make them, in the words of the API server, where it says so.
+    /// Why its controller cannot create the missing pods, in the API server's words, if the
+    /// controller reports it.
     pub failure: Option<String>,
 }
 
 impl Shortage {
-    /// Of a workload with so many live and terminating pods.
+    /// The shortage of a workload. `present`: the number of its live and terminating pods.
     fn of(workload: &Workload, present: usize) -> Option<Self> {
         let desired = workload.desired;
-        // How many a controller wants that has not seen the workload is not known, but that none is
-        // too few.
+        // A controller that has not observed the workload yet may want another number of pods. Only
+        // having none is certainly too few.
         let seen = workload.observed || present == 0;
         let is_short = seen && usize::try_from(desired).is_ok_and(|desired| present < desired);
         let failure = workload.replica_failure.clone().filter(|_| desired > 0);
@@ -203,8 +204,8 @@ impl WorkloadVerdict {
         self.pods.iter().all(|judged| judged.verdict.is_verified())
     }
 
-    /// Whether its pods have come up: the rollout is complete, or as good as, or there are pods,
-    /// and all are ready.
+    /// Whether its pods have come up: the rollout is complete or nearly complete, or the workload
+    /// has pods and all of them are ready.
     pub fn is_up(&self) -> bool {
         let complete = self.workload.rolled_out || self.workload.nearly_rolled_out || self.workload.desired == 0;
         complete || !self.pods.is_empty() && self.pods.iter().all(|judged| judged.pod.is_ready())
@@ -239,7 +240,7 @@ impl WorkloadVerdict {
         }
     }
 
-    /// The state for the status. One that is about to be restarted counts as being restarted.
+    /// The state for the status. A workload whose recorded restart is due counts as rolling.
     pub fn state(&self) -> WorkloadState {
         match &self.phase {
             Phase::Current { .. } => WorkloadState::Current,
@@ -253,7 +254,7 @@ impl WorkloadVerdict {
         }
     }
 
-    /// Why it is in this state, where that is not plain.
+    /// Why it is in this state, if the state alone does not say.
     pub fn message(&self) -> Option<&str> {
         match &self.phase {
             Phase::Current { note } => note.as_deref(),
@@ -267,7 +268,7 @@ impl WorkloadVerdict {
         }
     }
 
-    /// When it has to be looked at again without any event.
+    /// When to check it again if no event arrives.
     pub fn check_at(&self) -> Option<Timestamp> {
         match &self.phase {
             Phase::Waiting { until, .. } | Phase::Rolling { until } => *until,
@@ -277,29 +278,30 @@ impl WorkloadVerdict {
     }
 }
 
-/// What restarts of one binding's workloads are judged by.
+/// The inputs for judging the workloads of one binding.
 pub struct Judge<'a> {
-    /// How it restarts.
+    /// The binding's `spec.rollout`.
     pub rollout: &'a Rollout,
-    /// Whether it is suspended.
+    /// Whether the binding is suspended.
     pub suspended: bool,
-    /// What it wants of pods.
+    /// What the binding expects of pods.
     pub expected: &'a Expectation,
     /// How injection is configured.
     pub settings: &'a Settings,
-    /// Whether the service account offers the identity, by our hand and with permission.
+    /// Whether the service account offers the identity: it is in force, and the binding is
+    /// permitted.
     pub is_offered: bool,
-    /// When the webhook may be taken to know the annotation.
+    /// The end of the settle time, after which the webhook is expected to know the annotation.
     pub settled_at: Option<Timestamp>,
     /// Whether a person has released the restarts, under the policy `Manual`.
     pub is_released: bool,
-    /// What is recorded of restarts.
+    /// The restart records in the status.
     pub records: Records<'a>,
-    /// What is remembered of restarts that another manager undid.
+    /// The status record of restarts that another manager undid.
     pub reverted: Option<&'a RevertedStatus>,
     /// Whether restarts may begin now.
     pub gate: &'a Gate,
-    /// The time that decisions are made with.
+    /// The current time, for all decisions.
     pub now: Timestamp,
 }
 
@@ -308,14 +310,15 @@ pub(crate) fn is_selected(workload: &Workload, rollout: &Rollout) -> bool {
     selector::matches(&rollout.workload_selector, &workload.labels)
 }
 
-/// Whether the binding's release annotation names what it declares now.
+/// Whether the binding's release annotation names its current declaration.
 pub(crate) fn is_released(binding: &PodIdentityBinding) -> bool {
     let released = binding.metadata.annotations.as_ref().and_then(|all| all.get(names::RELEASE_ANNOTATION));
     released.is_some_and(|released| *released == release_value(binding))
 }
 
 impl Judge<'_> {
-    /// Judges a workload with its live pods, of which `terminating` more are on their way out.
+    /// Judges a workload with its live pods. `terminating`: the number of its other pods, which are
+    /// terminating.
     pub fn judge(&self, workload: Arc<Workload>, pods: Vec<JudgedPod>, terminating: usize) -> WorkloadVerdict {
         let refusal = next_pod_refusal(&workload.template, self.expected, self.settings);
         let shortage = Shortage::of(&workload, pods.len() + terminating);
@@ -340,20 +343,21 @@ impl Judge<'_> {
     }
 }
 
-/// Whether the workload is at rest and all of its pods are ready: only then does it mean something
-/// if it fails later. Its status may be older than the loss of a pod.
+/// Whether the workload is at rest and all of its pods are ready. Only then does a later failure
+/// mean something. The function counts the pods because the workload's status may be older than the
+/// loss of a pod.
 fn is_healthy(workload: &Workload, pods: &[JudgedPod]) -> bool {
     let live = i32::try_from(pods.len()).unwrap_or(i32::MAX);
     workload.settled && workload.healthy && live >= workload.needed && pods.iter().all(|judged| judged.pod.is_ready())
 }
 
-/// Whether the pod was made from the template that carries our present mark.
+/// Whether the pod was created from the template with our current mark.
 fn is_new(judged: &JudgedPod, workload: &Workload) -> bool {
     let mark = workload.template_annotation(names::IDENTITY_ANNOTATION);
     mark.is_some() && judged.pod.annotation(names::IDENTITY_ANNOTATION) == mark
 }
 
-/// How a workload that is paused is set going again.
+/// How to resume a paused workload; `None` if it is not paused.
 fn paused(workload: &Workload) -> Option<&'static str> {
     workload.paused.then_some(match workload.kind {
         WorkloadKind::Rollout => "is paused: resume it, or promote the step that it waits at",

@@ -1,4 +1,4 @@
-//! Does a workload need a restart, and which one?
+//! Decides whether a workload needs a restart, and which one.
 
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{RestartStatus, names};
@@ -12,14 +12,14 @@ use crate::objects::{Workload, WorkloadKind};
 use crate::restart_record;
 use crate::verify::JudgedPod;
 
-/// A missed injection is repeated so many times.
+/// How many times a restart is repeated if injection misses its pods.
 pub const MAX_ATTEMPTS: u32 = 3;
 /// Delay before the first repetition; each further one waits four times as long.
 const FIRST_RETRY_DELAY: SignedDuration = SignedDuration::from_secs(5);
-/// The wait between a restart and the next one for the same identity on another occasion; each
-/// further one waits four times as long.
+/// Delay before the next round of restarts for the same identity; each further round waits four
+/// times as long.
 const FIRST_ROUND_DELAY: SignedDuration = SignedDuration::from_secs(60);
-/// But no longer than this.
+/// The upper limit of the delay between rounds.
 const LONGEST_ROUND_DELAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// A workload's phase and what goes with it.
@@ -30,7 +30,7 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    /// No restart of ours is under way or remembered.
+    /// The phase of a workload for which no restart of ours is under way or recorded.
     pub(super) fn at_rest(phase: Phase) -> Self {
         Self { phase, under_way: false, record: None }
     }
@@ -51,10 +51,11 @@ impl Judge<'_> {
         if it.workload.desired == 0 && it.pods.is_empty() {
             return Judged::at_rest(Phase::ScaledToZero);
         }
-        // Also where the mark is of an earlier identity: the restart has brought this one, and has
-        // to come up with it.
+        // This includes a restart for an earlier identity: it has brought the wanted identity to
+        // the pods, and the workload has to come up with it.
         match made {
-            // Kept until the template is seen that the pods are of, or they would look like those of an undone restart.
+            // The record stays until the watch shows the template that the pods come from. Without
+            // it, they would look like pods of an undone restart.
             None => Judged { record: self.record_ahead(it), ..Judged::at_rest(Phase::Current { note: None }) },
             Some(record) => self.follow(it, record, true),
         }
@@ -69,8 +70,8 @@ impl Judge<'_> {
         };
         let Some(record) = self.made(it) else { return self.next_round(it, &mark) };
         if missed.is_empty() && (workload.paused || it.reaches_pods()) {
-            // The pods that lack it are older than our restart: it is still replacing them, or
-            // paused before it could.
+            // The pods that lack the identity are older than our restart. The restart is still
+            // replacing them, or was paused before it could.
             return self.follow(it, record, false);
         }
         if lacking.iter().all(|judged| self.predates_annotation(judged)) {
@@ -82,7 +83,7 @@ impl Judge<'_> {
             let next = RollMark { attempt: mark.attempt + 1, ..mark };
             return self.next(it, next, Some(missed_at.map_or(self.now, |at| at + delay)));
         }
-        // Injection has come back since, as another of its pods shows.
+        // Injection works again, as another pod of the workload shows.
         let injected =
             it.pods.iter().filter(|judged| judged.verdict.is_verified()).filter_map(JudgedPod::created).max();
         if injected > missed_at {
@@ -105,8 +106,8 @@ impl Judge<'_> {
         Judged { phase: Phase::Failed { cause, why }, under_way: false, record: Some(record) }
     }
 
-    /// Another occasion: it must not use up the attempts of the one before, and it must not come
-    /// too often.
+    /// A new round of restarts for the same identity. It does not use up the attempts of the
+    /// previous round, and rounds must not follow each other too quickly.
     fn next_round(&self, it: &Restarted<'_>, mark: &RollMark) -> Judged {
         let next = RollMark { hash: mark.hash.clone(), round: mark.round + 1, attempt: 0 };
         let not_before = round_not_before(it.workload, mark).filter(|at| *at > self.now);
@@ -119,8 +120,8 @@ impl Judge<'_> {
         }
     }
 
-    /// The next restart, unless something stands in its way. `retry_at`: it repeats one that
-    /// injection has missed.
+    /// The next restart, unless an obstacle stands in its way. `retry_at`: when it may be made, if
+    /// it repeats a restart that injection missed.
     fn next(&self, it: &Restarted<'_>, mark: RollMark, retry_at: Option<Timestamp>) -> Judged {
         let workload = it.workload;
         let made = self.made(it);
@@ -139,7 +140,8 @@ impl Judge<'_> {
             };
             return Judged { phase, under_way: under_way && keeps, record: made };
         }
-        // One that has not come up since our last restart is judged by how it was before that.
+        // If the workload has not come up since our last restart, its health before that restart
+        // counts.
         let down = |record: &&RestartStatus| !workload.rolled_out && edited_since(workload, record).is_none();
         let healthy = match made.as_ref().filter(down) {
             Some(record) => record.healthy,
@@ -153,13 +155,15 @@ impl Judge<'_> {
             );
             return Judged { phase: Phase::Refused { why, until }, under_way: false, record: same.cloned() };
         }
-        // What was recorded and not made when the window closed is decided anew in the next one.
+        // A restart that was recorded but not made before the window closed is decided again in the
+        // next window.
         let same = same.filter(|_| self.gate.opening().is_none() || mark.attempt > 0);
         let phase = Phase::Due { mark, healthy, recorded: same.is_some() };
         Judged { phase, under_way: false, record: same.cloned().or(made) }
     }
 
-    /// A restart of ours that is not over: it comes forward, waits for a person, or has stopped.
+    /// Follows a restart of ours that is not over: it makes progress, waits for a person, or has
+    /// stopped.
     fn follow(&self, it: &Restarted<'_>, record: RestartStatus, has_identity: bool) -> Judged {
         let (phase, under_way) = match it.progress(has_identity) {
             Progress::Up => return Judged::at_rest(Phase::Current { note: None }),
@@ -169,12 +173,12 @@ impl Judge<'_> {
             }
             Progress::Stopped => (self.stopped(it, &record, has_identity), false),
         };
-        // It was taken: what was refused before is history.
+        // The API server accepted the restart, so its earlier refusals no longer matter.
         Judged { phase, under_way, record: Some(RestartStatus { refused: None, ..record }) }
     }
 
-    /// A restart that makes no progress any more. It failed only if nothing else can have brought
-    /// that about.
+    /// The phase after a restart that no longer makes progress. The restart failed only if nothing
+    /// else can be the cause.
     fn stopped(&self, it: &Restarted<'_>, record: &RestartStatus, has_identity: bool) -> Phase {
         let what = Self::what_stopped(it);
         if let Some(manager) = edited_since(it.workload, record) {
@@ -192,7 +196,7 @@ impl Judge<'_> {
         }
     }
 
-    /// What to look at where a restart does not come forward.
+    /// What to look at if a restart makes no progress.
     fn what_stopped(it: &Restarted<'_>) -> String {
         let what = match (it.workload.deadline_exceeded, it.workload.kind) {
             (true, WorkloadKind::Rollout) => "its restart has failed (Degraded)".to_owned(),
@@ -202,22 +206,23 @@ impl Judge<'_> {
         format!("{what}: {}", stuck_on(it))
     }
 
-    /// Whether nothing but our restart for the present identity can have made the workload fail.
+    /// Whether only our restart for the wanted identity can have made the workload fail.
     fn is_to_blame(&self, workload: &Workload, record: &RestartStatus) -> bool {
         let current = RollMark::parse(&record.mark).is_some_and(|mark| mark.hash == self.expected.identity.hash());
         current && record.healthy && edited_since(workload, record).is_none()
     }
 
-    /// What is recorded of a restart whose pods are there, while the workload is still seen without it.
+    /// The record of a restart whose pods have arrived, while the workload's watch does not show
+    /// the restart yet.
     fn record_ahead(&self, it: &Restarted<'_>) -> Option<RestartStatus> {
         let record = self.records.get(it.workload)?;
         let ahead = it.pods.iter().any(|judged| restart_record::is_ahead_of_template(judged, record, it.workload));
         ahead.then(|| record.clone())
     }
 
-    /// Our restart of the workload that is not over: the one that is recorded, or one that the
-    /// template shows and that no status could record. Of that one it is not known whether the
-    /// workload was healthy before.
+    /// Our restart of the workload, if it is not over: the recorded one, or one that only the
+    /// template shows because no status could record it. For the latter, it is not known whether
+    /// the workload was healthy before.
     fn made(&self, it: &Restarted<'_>) -> Option<RestartStatus> {
         let workload = it.workload;
         let record = self.records.get(workload);
@@ -243,32 +248,32 @@ impl Judge<'_> {
     }
 }
 
-/// Until when the operator's mark is no older than a restart may make no progress; `None` if it is
-/// older.
+/// Until when the restart of the template's mark may go without progress; `None` if that time is
+/// over.
 fn fresh_until(it: &Restarted<'_>) -> Option<Timestamp> {
     Some(restarted_at(it.workload)? + it.patience).filter(|until| *until > it.now)
 }
 
-/// Whether the template has what the record says is written to it.
+/// Whether the template has the mark of the record.
 fn is_started(workload: &Workload, record: &RestartStatus) -> bool {
     workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&record.mark)
 }
 
-/// Whether the record says that the restart of the template's mark is about to be repeated: it is
-/// not over.
+/// Whether the record announces the next attempt of the restart that the template's mark names.
+/// That restart is then not over.
 fn repeats(workload: &Workload, record: &RestartStatus) -> bool {
     let made = workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse);
     let made = made.map(|made| RollMark { attempt: made.attempt + 1, ..made });
     made.is_some() && made == RollMark::parse(&record.mark)
 }
 
-/// When the workload may be restarted on another occasion for the identity of this mark.
+/// When the next round of restarts for the identity of this mark may begin.
 fn round_not_before(workload: &Workload, mark: &RollMark) -> Option<Timestamp> {
     let delay = FIRST_ROUND_DELAY * 4_i32.pow(mark.round.min(10));
     Some(restarted_at(workload)? + delay.min(LONGEST_ROUND_DELAY))
 }
 
-/// A workload that a restart did not bring up, for which the restart is not to blame.
+/// The phase of a workload that did not come up after a restart, if the restart is not the cause.
 fn rests(why: String, has_identity: bool) -> Phase {
     if has_identity { Phase::Current { note: Some(why) } } else { Phase::Lapsed { why } }
 }
@@ -278,13 +283,13 @@ fn first_error(judged: &JudgedPod) -> Option<String> {
     Some(error.message.clone())
 }
 
-/// What a restart was to cure, in short: the finding has the rest.
+/// The first problem that a restart should fix, in short. The finding has the details.
 fn first_problem(judged: &JudgedPod) -> Option<String> {
     let finding = judged.verdict.findings.iter().find(|finding| finding.roll_cures)?;
     Some(format!("{} still has the finding {}", finding.object, finding.reason))
 }
 
-/// What to look at where a restart does not come forward.
+/// What to look at if a restart makes no progress.
 fn stuck_on(it: &Restarted<'_>) -> String {
     let (workload, id) = (it.workload, it.workload.id());
     let unready = |new: bool| {

@@ -1,4 +1,4 @@
-//! What stands in the way of a restart that is needed.
+//! Obstacles to a restart that is needed.
 
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::RolloutPolicy;
@@ -10,8 +10,8 @@ use crate::objects::{UpdateStrategy, Workload};
 use crate::verify::JudgedPod;
 
 impl Judge<'_> {
-    /// The first obstacle, the lasting ones before the passing ones. `retry_at`: when the wait
-    /// before another attempt is over, if this is one.
+    /// The first obstacle; lasting obstacles come before temporary ones. `retry_at`: when the wait
+    /// before another attempt is over, if the restart is one.
     pub(super) fn obstacle(&self, it: &Restarted<'_>, retry_at: Option<Timestamp>) -> Option<Phase> {
         let waiting = |on, until, why: Option<String>| Some(Phase::Waiting { on, until, why });
         let (workload, now) = (it.workload, self.now);
@@ -60,9 +60,9 @@ impl Judge<'_> {
         waiting(Wait::Settling, Some(settled_at), None)
     }
 
-    /// When a rollout that we did not start counts as one that cannot finish: its controller says
-    /// so, or every pod that is not ready lacks the identity, and only a restart gives it to them.
-    /// How long it has been going on cannot be told from its pods, so time alone is no reason.
+    /// When a rollout that we did not start counts as unable to finish: its controller says so, or
+    /// every unready pod lacks the identity, which only a restart provides. Elapsed time alone is
+    /// no reason, because the pods do not show how long the rollout has been going on.
     fn stuck_at(&self, it: &Restarted<'_>) -> Option<Timestamp> {
         if it.workload.deadline_exceeded {
             return Some(self.now);
@@ -74,15 +74,16 @@ impl Judge<'_> {
     }
 }
 
-/// When the webhook may be taken to know the annotation. Times on the wire have whole seconds, so
-/// the annotation may have been written up to a second later than it says.
+/// The end of the settle time, after which the webhook is expected to know the annotation. Times in
+/// the Kubernetes API have whole seconds, so the annotation may have been written up to a second
+/// later than `written_at`.
 pub(crate) fn settled_at(written_at: Option<Timestamp>, settle_seconds: i32) -> Option<Timestamp> {
     let written = written_at.filter(|_| settle_seconds > 0)?;
     Some(written + SignedDuration::from_secs(i64::from(settle_seconds) + 1))
 }
 
-/// The pod that, not being ready, keeps a StatefulSet from replacing any, itself included; and
-/// until when it is given a chance to become ready.
+/// The unready pod that keeps a StatefulSet from replacing any pod, including itself, and until
+/// when it has a chance to become ready.
 fn blocked_at(it: &Restarted<'_>) -> Option<(String, Timestamp)> {
     let lacking = it.pods.iter().filter(|judged| judged.verdict.roll_cures() && !judged.pod.is_ready());
     let (pod, created) = lacking.filter_map(|judged| Some((judged.pod.name(), judged.created()?))).min()?;
@@ -97,7 +98,7 @@ pub(super) fn blocked_by(pod: &str, workload: &Workload) -> String {
     )
 }
 
-/// Why a changed template would not reach the pods that need it.
+/// Why a changed template would not reach the pods that need it; `None` if it would.
 pub(crate) fn held_back(workload: &Workload, pods: &[JudgedPod]) -> Option<String> {
     if let Some(how) = paused(workload) {
         return Some(format!("needs a restart, but {how}"));

@@ -1,4 +1,4 @@
-//! A restart that was made: has the workload come up, does it come forward, has it stopped?
+//! Progress of a restart: whether the workload has come up, makes progress, or has stopped.
 
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{RestartStatus, names};
@@ -12,30 +12,33 @@ use crate::verify::JudgedPod;
 pub(crate) enum Progress {
     /// The workload has come up since.
     Up,
-    /// It comes forward, and counts as stopped, or as complete, at this time if nothing more happens.
+    /// It makes progress. If nothing more happens, it counts as stopped, or as complete, at this
+    /// time.
     Coming(Option<Timestamp>),
-    /// It is paused, and what sets it going again.
+    /// It is paused. The text says how to resume it.
     Paused(&'static str),
-    /// It has made no progress for so long that it is given up.
+    /// It has made no progress for so long that the operator gives it up.
     Stopped,
 }
 
-/// A workload in a restart, with what the restart is judged by.
+/// A restarted workload, with the inputs for judging its restart.
 pub(crate) struct Restarted<'a> {
     pub(crate) workload: &'a Workload,
     /// Its live pods.
     pub(crate) pods: &'a [JudgedPod],
-    /// How long it may make no progress.
+    /// How long the restart may go without progress.
     pub(crate) patience: SignedDuration,
     pub(crate) now: Timestamp,
 }
 
 impl Restarted<'_> {
-    /// `settled_pods`: whether the pods are as the restart was to make them.
+    /// How far the restart has come. `settled_pods`: whether the pods are as the restart should
+    /// make them.
     pub(crate) fn progress(&self, settled_pods: bool) -> Progress {
         let workload = self.workload;
         if settled_pods && workload.rolled_out && self.is_news() {
-            // Kinds are watched one by one: a workload may be seen complete before its new pods are seen.
+            // Each kind has its own watch, so a workload may look complete before its new pods
+            // arrive.
             let seen = workload.desired == 0 || !self.pods.is_empty();
             return if seen { Progress::Up } else { Progress::Coming(None) };
         }
@@ -47,7 +50,8 @@ impl Restarted<'_> {
             return Progress::Paused(how);
         }
         let deadline = self.deadline();
-        // A controller that has not seen the workload as it is now (resumed, for example) may have had no chance yet.
+        // A controller that has not observed the current workload (just resumed, for example) may
+        // have had no chance to act yet.
         let late = workload.observed && deadline.is_some_and(|deadline| deadline <= self.now);
         if workload.deadline_exceeded || late {
             return Progress::Stopped;
@@ -56,16 +60,16 @@ impl Restarted<'_> {
         Progress::Coming(at)
     }
 
-    /// Whether what the controller says of the rollout is of the time since the restart: the condition of a Deployment says
-    /// for a moment that the one before is complete.
+    /// Whether the controller's report on the rollout dates from after the restart. For a moment,
+    /// the condition of a Deployment still says that the previous rollout is complete.
     fn is_news(&self) -> bool {
         let since = self.workload.progressed_at.zip(restarted_at(self.workload));
         since.is_none_or(|(progressed, restarted)| progressed >= restarted)
     }
 
-    /// When a workload that is complete but for a tolerable number of pods is taken for complete. Pods that do not
-    /// become ready get a while; those that are not there at all (a node that is down keeps the old one terminating for
-    /// ever) get the whole deadline.
+    /// When a workload counts as complete although a tolerable number of pods is missing. Pods that
+    /// do not become ready get a short while. Pods that do not exist get the whole deadline: a node
+    /// that is down keeps the old pod terminating forever.
     pub(super) fn bearable_at(&self) -> Option<Timestamp> {
         if !self.workload.nearly_rolled_out {
             return None;
@@ -75,8 +79,9 @@ impl Restarted<'_> {
         Some(at.unwrap_or(self.now))
     }
 
-    /// When the restart is given up: so long after it last came forward, which is to say that its controller said so or
-    /// made a pod of the new template. `None` for a Rollout: its steps may take days, and it says itself when it has failed.
+    /// When the operator gives up the restart: `patience` after its last progress. Progress is the
+    /// restart itself, a report of the controller, or a new pod of the new template. `None` for a
+    /// Rollout: its steps may take days, and it reports its own failure.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let workload = self.workload;
         if workload.kind == WorkloadKind::Rollout {
@@ -88,10 +93,11 @@ impl Restarted<'_> {
         Some(progress + self.patience)
     }
 
-    /// Whether a template that has our mark is still on its way to pods.
+    /// Whether the template with our mark is still on its way to pods.
     pub(super) fn reaches_pods(&self) -> bool {
         match self.workload.strategy {
-            // Pods from the partition on are replaced while those below it lack the identity.
+            // The controller replaces the pods from the partition up, even while those below it
+            // lack the identity.
             UpdateStrategy::Partition(_) if !self.workload.rolled_out => {
                 self.deadline().is_some_and(|deadline| deadline > self.now)
             }
@@ -100,11 +106,13 @@ impl Restarted<'_> {
     }
 }
 
-/// How long a restart may make no progress: the binding's deadline, or the workload's own where that is longer.
+/// How long a restart may go without progress: the binding's deadline or the workload's own,
+/// whichever is longer.
 pub(crate) fn patience(workload: &Workload, progress_deadline_seconds: i32) -> SignedDuration {
     let declared = i64::from(progress_deadline_seconds);
     let own = workload.progress_deadline.map(i64::from);
-    // A controller without a deadline of its own sees no progress while a pod is ready and not yet available.
+    // A controller without a deadline of its own reports no progress while a pod is ready but not
+    // yet available.
     let least = own.unwrap_or_else(|| declared.saturating_add(workload.min_ready.into()));
     SignedDuration::from_secs(declared.max(least))
 }
@@ -116,9 +124,10 @@ pub(crate) fn restarted_at(workload: &Workload) -> Option<Timestamp> {
         .time
 }
 
-/// Who has changed the template since the restart. The workload then comes up, or does not, for another reason.
+/// The manager that changed the template after the restart. That change, and not the restart, then
+/// decides whether the workload comes up.
 pub(crate) fn edited_since<'a>(workload: &'a Workload, record: &RestartStatus) -> Option<&'a str> {
-    // The restart itself moved the generation by one; so far nothing else has been changed.
+    // The restart itself raised the generation by one. Up to there, nothing else has changed.
     if workload.metadata.generation.unwrap_or_default() <= record.generation + 1 {
         return None;
     }

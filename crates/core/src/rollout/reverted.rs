@@ -1,15 +1,15 @@
-//! Restarts that another manager keeps undoing: how long they are left at that.
+//! Restarts that another manager keeps undoing: how long the operator leaves the workload alone.
 
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{RevertedStatus, names};
 
 use crate::objects::Workload;
 
-/// After so many restarts in a row that another manager undid, it is left at that for a while.
+/// Number of consecutive undone restarts after which the operator waits.
 const REVERTS_BEFORE_WAITING: i32 = 3;
-/// For this long, and twice as long after each further one.
+/// The first of these waits; each further undone restart doubles it.
 const FIRST_WAIT: SignedDuration = SignedDuration::from_mins(10);
-/// But no longer than this.
+/// The upper limit of the wait.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
 
 /// Whether the template does not have our annotation.
@@ -17,13 +17,15 @@ pub(crate) fn is_unmarked(workload: &Workload) -> bool {
     workload.template_annotation(names::IDENTITY_ANNOTATION).is_none()
 }
 
-/// How long nothing is restarted again after so many restarts were undone.
+/// How long the operator waits before it restarts anything again. `count`: the number of undone
+/// restarts in a row.
 pub(crate) fn wait_after(count: i32) -> SignedDuration {
     let doublings = (count - REVERTS_BEFORE_WAITING).clamp(0, 10);
     (FIRST_WAIT * 2_i32.pow(doublings.unsigned_abs())).min(LONGEST_WAIT)
 }
 
-/// Until when a workload without our mark is left alone because restarts of this binding keep being undone.
+/// Until when a workload without our mark is left alone because another manager keeps undoing
+/// restarts of this binding.
 pub(super) fn left_alone_until(
     reverted: Option<&RevertedStatus>,
     workload: &Workload,

@@ -1,4 +1,4 @@
-//! Who is the canary: the first in the order of the restarts that are due.
+//! The order of the due restarts. The first one is the canary.
 
 use jiff::Timestamp;
 
@@ -6,8 +6,9 @@ use super::Start;
 use crate::restart_record;
 use crate::rollout::{Cause, Phase, WorkloadVerdict};
 
-/// The restarts that may be made, in the order in which they are: those that are recorded or repeated before new ones,
-/// those of healthy workloads before others, those that were refused before last.
+/// The restarts that may be made, in order. Restarts that the API server refused before come last.
+/// Otherwise, recorded and repeated restarts come before new ones, and healthy workloads come
+/// before others.
 pub(super) fn in_order(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>) -> Vec<Start<'_>> {
     let mut due: Vec<Start<'_>> = workloads.iter().filter_map(|verdict| start(verdict, injected_at)).collect();
     due.sort_by_key(|start| {

@@ -1,4 +1,4 @@
-//! Restart windows, and the least time between the restarts of two workloads.
+//! Restart windows, and the minimum time between the restarts of two workloads.
 
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::RestartStatus;
@@ -8,9 +8,10 @@ use crate::objects::Workload;
 use crate::rollout::{WorkloadVerdict, restarted_at};
 use crate::windows::Pace;
 
-/// Leaves those that may be made now: what repeats a restart that has begun, and in a window others. With an interval one
-/// other at most, if the last restart of any other workload is long enough ago. Returns what the first waits for that may
-/// not be made yet.
+/// Keeps only the restarts that may be made now: repetitions of a restart that has begun, and new
+/// restarts unless all windows are closed. With an interval, it keeps at most one new restart, if
+/// the last restart of every other workload is long enough ago. Returns what the first restart that
+/// has to wait is waiting for.
 pub(super) fn keep<'a>(
     due: &mut Vec<Start<'a>>,
     workloads: &[WorkloadVerdict],
@@ -36,15 +37,16 @@ pub(super) fn keep<'a>(
                 waits.get_or_insert(Waits::Interval(start.verdict, at));
                 false
             }
-            // The next one is looked at when this one has been made.
+            // The next restart is considered once this one has been made.
             None => !std::mem::replace(&mut begins, true),
         }
     });
     waits
 }
 
-/// When the next workload may be restarted, after the last restart of one of the others. Times on the wire have whole
-/// seconds, so it may have been a second later than it says.
+/// When the next workload may be restarted, counted from the last restart among the others. Times
+/// in the Kubernetes API have whole seconds, so that restart may have been up to a second later
+/// than its time says.
 pub(crate) fn not_before<'a>(
     others: impl Iterator<Item = (&'a Workload, Option<&'a RestartStatus>)>,
     interval: SignedDuration,

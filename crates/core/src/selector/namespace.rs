@@ -1,4 +1,4 @@
-//! The namespaces that an operator looks after, by their labels.
+//! Selects the namespaces that an operator manages, by their labels.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,13 +13,13 @@ use crate::objects::Namespace;
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamespaceSelector {
     selector: LabelSelector,
-    /// As it was written.
+    /// The selector as the user wrote it.
     text: String,
 }
 
 impl NamespaceSelector {
-    /// Whether it selects the namespace. One that is not known yet is not selected, whatever the selector: its labels may
-    /// say that another operator looks after it.
+    /// Whether the selector selects the namespace. A namespace that is not known yet is never
+    /// selected: its labels may assign it to another operator.
     pub fn selects(&self, namespace: Option<&Namespace>) -> bool {
         namespace.is_some_and(|namespace| self.selects_labels(namespace.metadata.labels.as_ref()))
     }

@@ -1,4 +1,5 @@
-//! The text of a label selector, as `kubectl -l` takes it: requirements, separated by commas, that all have to hold.
+//! The text of a label selector, as `kubectl -l` takes it: requirements separated by commas, all of
+//! which have to hold.
 //!
 //! ```text
 //! key = value    key == value    key != value    key in (a, b)    key notin (a, b)    key    !key
@@ -15,7 +16,7 @@ enum Token<'a> {
     End,
 }
 
-/// Parses a selector with at least one requirement; says what is wrong with another text.
+/// Parses a selector with at least one requirement. The error says what is wrong with the text.
 pub(super) fn parse(text: &str) -> Result<LabelSelector, String> {
     if text.trim().is_empty() {
         return Err("is empty".to_owned());
@@ -38,7 +39,7 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// The next token and what is behind it.
+    /// The next token, and the text after it.
     fn look(&self) -> (Token<'a>, &'a str) {
         let text = self.rest.trim_start();
         let sign = ["==", "!=", "=", "!", "(", ")", ",", "<", ">"].into_iter().find(|sign| text.starts_with(sign));
@@ -97,7 +98,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// A value, or nothing, which is the empty value.
+    /// Parses a value. No text is the empty value.
     fn value(&mut self) -> Result<String, String> {
         match self.peek() {
             Token::Word(value) => {

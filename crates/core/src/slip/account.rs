@@ -10,7 +10,7 @@ use crate::injection::SKIP_CONTAINERS;
 use crate::objects::Map;
 use crate::settings::Settings;
 
-/// What bears on the slips of a service account.
+/// The inputs for finding the slips on a service account.
 #[derive(Clone, Copy, Debug)]
 pub struct Holder<'a> {
     /// Its annotations.
@@ -22,7 +22,7 @@ pub struct Holder<'a> {
 }
 
 impl Holder<'_> {
-    /// Whether its pods are given a role.
+    /// Whether its pods get a role.
     pub fn has_role(&self, settings: &Settings) -> bool {
         let annotated = self.annotations.get(&settings.key(ROLE));
         self.bound || annotated.is_some_and(|role| settings.names_role(role))
@@ -38,7 +38,7 @@ pub fn of_account(holder: Holder<'_>, settings: &Settings) -> Vec<Slip> {
             Key::Known(ROLE) => slips.extend(role(key, value, holder.bound, settings)),
             Key::Known(name) if OF_ACCOUNT.contains(&name) => slips.extend(value::of(name, key, value, settings)),
             Key::Known(name) => slips.push(of_pods(key, name)),
-            // Where another domain is configured, the usual one may be that of a second webhook.
+            // If another domain is configured, the default one may belong to a second webhook.
             Key::Misspelt(_)
                 if has_role
                     && key.starts_with(names::EKS_DOMAIN)
@@ -54,7 +54,7 @@ pub fn of_account(holder: Holder<'_>, settings: &Settings) -> Vec<Slip> {
     slips
 }
 
-/// The role's annotation is empty, or is no role.
+/// The role annotation is empty, or its value is not a role.
 fn role(key: &str, value: &str, bound: bool, settings: &Settings) -> Option<Slip> {
     let at = At::Annotation(key.to_owned());
     if !settings.names_role(value) {
@@ -68,7 +68,8 @@ fn role(key: &str, value: &str, bound: bool, settings: &Settings) -> Option<Slip
     Some(Slip::new(SlipReason::InvalidRoleArn, at, seen, next))
 }
 
-/// Annotations that go with a role, without one; unless the role is misspelt, which is told already.
+/// Annotations that go with a role, but no role annotation. `None` if another slip already explains
+/// why the role is missing.
 fn missing(holder: &Holder<'_>, slips: &[Slip], settings: &Settings) -> Option<Slip> {
     let role = settings.key(ROLE);
     let told = |slip: &Slip| {
@@ -129,7 +130,7 @@ fn kiam(key: &str, has_role: bool, settings: &Settings) -> Slip {
     Slip::new(SlipReason::AnnotationOfOtherTool, At::Annotation(key.to_owned()), seen, next).severity(severity)
 }
 
-/// What is read on pods has no effect on a service account.
+/// A key that is read on pods has no effect on a service account.
 fn of_pods(key: &str, name: &str) -> Slip {
     let place = if name == SKIP_POD { "label of the pod" } else { "annotation of the pod" };
     let seen = format!("{key} has no effect on a service account: {name} is read as {place}.");
@@ -150,7 +151,7 @@ fn label(key: &str, value: &str, has_role: bool, settings: &Settings) -> Option<
             "Move it to the pod template, if it is meant for pods.".to_owned(),
         )
     };
-    // A bare label such as `role-arn` may be anybody's.
+    // A label without a domain, such as `role-arn`, may belong to anyone.
     key.contains('/')
         .then(|| Slip::new(SlipReason::AnnotationMisplaced, At::Label(key.to_owned()), seen, next).severity(severity))
 }

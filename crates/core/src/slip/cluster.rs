@@ -1,4 +1,4 @@
-//! Slips of what is known of one identity in a cluster, and names that are not there.
+//! Slips in the objects of one identity in a cluster, and service accounts that do not exist.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::objects::{Map, PodTemplate, ServiceAccount};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 
-/// All slips that bear on an identity, with the objects that they are in, as `Kind/name`.
+/// All slips that affect an identity, each with its object as `Kind/name`.
 pub fn of_snapshot(snapshot: &Snapshot) -> Vec<(String, Slip)> {
     let settings = &snapshot.config.settings;
     let none = Map::new();
@@ -48,8 +48,8 @@ pub fn of_snapshot(snapshot: &Snapshot) -> Vec<(String, Slip)> {
     }
     if let Some(namespace) = &snapshot.namespace_object {
         let own: Map = namespace.metadata.annotations.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-        // What stands on a namespace is about all of its service accounts, and may be for others
-        // than this one.
+        // A namespace's annotations concern all of its service accounts, and may be meant for
+        // others than this one.
         let found = of_place(Place::Namespace, &own, Given::Unknown, settings);
         slips.extend(found.into_iter().map(in_object(format!("Namespace/{}", snapshot.namespace))));
     }
@@ -57,22 +57,22 @@ pub fn of_snapshot(snapshot: &Snapshot) -> Vec<(String, Slip)> {
     slips
 }
 
-/// The slips of a bound identity as findings: what an operator can report.
+/// The slips of a bound identity as findings, which the operator reports.
 pub(crate) fn findings(snapshot: &Snapshot) -> impl Iterator<Item = Finding> {
     of_snapshot(snapshot).into_iter().map(|(object, slip)| slip.finding(&object))
 }
 
-/// Where a service account that is not there may be instead.
+/// Where a service account that does not exist may be instead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameMatches {
-    /// Names of the same namespace that are like it.
+    /// Similar names in the same namespace.
     pub alike: Vec<String>,
-    /// Other namespaces that have one of the name.
+    /// Other namespaces that have a service account with the name.
     pub namespaces: Vec<String>,
 }
 
 impl NameMatches {
-    /// Looks among known service accounts, each given by namespace and name.
+    /// Searches known service accounts, each given as namespace and name.
     pub fn among<'a>(namespace: &str, name: &str, known: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
         let here = known.clone().filter(|(at, other)| *at == namespace && *other != "default").map(|(_, other)| other);
         let mut namespaces: Vec<String> =
@@ -82,14 +82,14 @@ impl NameMatches {
         Self { alike: alike(name, here).into_iter().map(str::to_owned).collect(), namespaces }
     }
 
-    /// The name that is meant, if one differs by no more than a slip.
+    /// The intended name, if a known name differs only by a slip.
     pub fn meant(&self, name: &str) -> Option<&str> {
         self.alike.iter().map(String::as_str).find(|other| is_slip(name, other))
     }
 }
 
-/// A service account that is not there. `what`: who names it, for example `Deployment/web`;
-/// `among`: where was looked, for example `in the cluster`.
+/// A service account does not exist. `what`: the object that names it, for example
+/// `Deployment/web`. `among`: where it was looked up, for example `in the cluster`.
 pub fn not_found(what: &str, namespace: Option<&str>, name: &str, elsewhere: &NameMatches, among: &str) -> Slip {
     let here = namespace.map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
     let mut seen = format!("{what} names the service account {name}, which is not {among}{here}");
@@ -114,8 +114,8 @@ pub fn not_found(what: &str, namespace: Option<&str>, name: &str, elsewhere: &Na
     Slip::new(SlipReason::ServiceAccountNotFound, At::Object, seen, next).severity(severity)
 }
 
-/// A service account that has a role and that nothing runs as. `forgot`: the workload that seems to
-/// be meant, which names no service account.
+/// A service account has a role, but nothing runs as it. `forgot`: the workload that probably
+/// should, which names no service account.
 pub fn unused(name: &str, forgot: Option<&str>) -> Slip {
     match forgot {
         Some(workload) => {
@@ -132,20 +132,20 @@ pub fn unused(name: &str, forgot: Option<&str>) -> Slip {
     }
 }
 
-/// An object that seems to make pods, of a kind that is not known.
+/// An object of an unknown kind seems to create pods.
 pub fn not_looked_into(object: &str) -> Slip {
     let seen = format!("{object} seems to make pods; its kind is not known here, and they are not looked into.");
     let next = "Once they run: kubectl podidentity explain pod/NAME.".to_owned();
     Slip::new(SlipReason::TemplateNotLookedInto, At::Object, seen, next)
 }
 
-/// Whether the service account is meant to give a role and does not.
+/// Whether the service account is meant to give a role, but does not.
 pub fn means_role(account: &ServiceAccount, settings: &Settings) -> bool {
     let holder = Holder { annotations: &account.annotations, labels: &account.labels, bound: false };
     of_account(holder, settings).iter().any(|slip| slip.severity == Severity::Error)
 }
 
-/// Whether a pod template is meant to give a role and cannot.
+/// Whether a pod template is meant to give a role, but cannot.
 pub fn template_means_role(template: &PodTemplate, settings: &Settings) -> bool {
     let slips = of_pod(&Target::from(template), Given::Nothing, settings);
     slips.iter().any(|slip| slip.severity == Severity::Error)

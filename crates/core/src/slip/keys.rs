@@ -1,5 +1,4 @@
-//! Keys of annotations and labels: the webhook's own, those that are meant to be, and those of
-//! other tools.
+//! Keys of annotations and labels: those of the webhook, misspelt ones, and those of other tools.
 
 use crate::injection::{SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION};
 use crate::likeness::likeness;
@@ -7,19 +6,19 @@ use crate::settings::{IdentityAnnotation, Settings};
 
 /// The name, after the domain, of the annotation that names the role.
 pub(super) const ROLE: &str = IdentityAnnotation::RoleArn.name();
-/// That of the audience.
+/// The name, after the domain, of the annotation for the audience.
 pub(super) const AUDIENCE: &str = IdentityAnnotation::Audience.name();
-/// That of the STS endpoint.
+/// The name, after the domain, of the annotation for the STS endpoint.
 pub(super) const STS: &str = IdentityAnnotation::StsRegionalEndpoints.name();
-/// The label by which a pod opts out, after its domain.
+/// The name, after the domain, of the label with which a pod opts out.
 pub(super) const SKIP_POD: &str = "skip-pod-identity-webhook";
 
-/// What the webhook reads on a service account.
+/// Names that the webhook reads on a service account.
 pub(super) const OF_ACCOUNT: [&str; 4] = [ROLE, AUDIENCE, TOKEN_EXPIRATION, STS];
-/// All that it reads anywhere.
+/// All names that the webhook reads on any object.
 const ALL: [&str; 6] = [ROLE, AUDIENCE, TOKEN_EXPIRATION, STS, SKIP_CONTAINERS, SKIP_POD];
 
-/// Names that are used for these, letters and digits only.
+/// Wrong names that people use for these, letters and digits only.
 const ALIASES: &[(&str, &str)] = &[
     ("role", ROLE),
     ("arn", ROLE),
@@ -53,30 +52,30 @@ const ALIASES: &[(&str, &str)] = &[
     ("skippodidentity", SKIP_POD),
 ];
 
-/// Less alike is not meant.
+/// Minimum likeness at which a name counts as a misspelling.
 const ALIKE: f64 = 0.93;
 
 /// The domain of kiam's and kube2iam's keys.
 const KIAM: &str = "iam.amazonaws.com";
-/// Their keys on pods.
+/// The names of their keys on pods.
 const KIAM_NAMES: [&str; 3] = ["role", "external-id", "session-name"];
 
-/// What a key says.
+/// What a key means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
-    /// It is one of the webhook's, of this name.
+    /// The webhook's key of this name.
     Known(&'static str),
-    /// Nothing reads it, but it is like the one of this name.
+    /// Nothing reads the key, but it resembles the webhook's key of this name.
     Misspelt(&'static str),
-    /// It is read by kiam and kube2iam.
+    /// Kiam and kube2iam read the key.
     Kiam,
-    /// It is in the webhook's domain, but like nothing that is read there.
+    /// The key is in the webhook's domain, but resembles no key that the webhook reads.
     Unknown,
-    /// It is anybody's.
+    /// The key belongs to someone else.
     Other,
 }
 
-/// What the key says; its value helps to know what is meant.
+/// What the key means. The value helps to tell which key was intended.
 pub(super) fn read(key: &str, value: &str, settings: &Settings) -> Key {
     if key == SKIP_LABEL {
         return Key::Known(SKIP_POD);
@@ -95,18 +94,18 @@ pub(super) fn read(key: &str, value: &str, settings: &Settings) -> Key {
         return Key::Kiam;
     }
     let meant = meant(name).filter(|_| is_of_aws(domain) || is_role(value));
-    // A word such as `role` or `audience` alone says nothing in a domain of somebody else.
+    // A single word such as `role` or `audience` says nothing in someone else's domain.
     let meant = meant.filter(|meant| is_role(value) || ALL.contains(&name) && *meant != AUDIENCE);
     meant.map_or(Key::Other, Key::Misspelt)
 }
 
-/// Whether a key may be of interest, whatever the settings and its value are.
+/// Whether a key may matter, whatever the settings and its value are.
 pub(crate) fn concerns(key: &str) -> bool {
     let Some((domain, name)) = key.rsplit_once('/') else { return meant(key) == Some(ROLE) };
     domain == podidentity_api::names::EKS_DOMAIN || domain == KIAM || meant(name).is_some()
 }
 
-/// The webhook's name that is meant by this one, which may be it.
+/// The webhook's name that this name equals or resembles.
 fn meant(name: &str) -> Option<&'static str> {
     let name = letters(name);
     if let Some(known) = ALL.into_iter().find(|known| letters(known) == name) {
@@ -120,13 +119,13 @@ fn meant(name: &str) -> Option<&'static str> {
     (best.0 >= ALIKE).then_some(best.1)
 }
 
-/// A key without a domain, or with a dot in the place of the slash.
+/// The webhook's name that is meant by a key without a domain, or with a dot in place of the slash.
 fn bare(key: &str, value: &str) -> Option<&'static str> {
     let name = key.strip_prefix("eks.amazonaws.com").map_or(key, |rest| rest.trim_start_matches(['.', '-', '_', ':']));
     meant(name).filter(|_| is_role(value) || name.len() < key.len())
 }
 
-/// Whether a domain sounds like one of AWS.
+/// Whether a domain looks like one of AWS.
 fn is_of_aws(domain: &str) -> bool {
     let domain = domain.to_lowercase();
     ["amazon", "aws", "eks", "irsa"].iter().any(|word| domain.contains(word))

@@ -1,12 +1,12 @@
-//! Slips: what is written where a role is meant, and does not come to that.
+//! Slips: annotations and labels that are meant to give a role, but do not have that effect.
 //!
 //! ```text
 //! annotations of account, template, namespace ──► keys (what a key says) ──► rules ──► Slip ──► lint, explain, status,
 //!                                                                                              operator
 //! ```
 //!
-//! The rules are about texts alone, so they hold for manifests and for a cluster. What each slip is
-//! stands in [`SlipReason::entry`].
+//! The rules read text alone, so they apply to manifests as well as to a cluster.
+//! [`SlipReason::entry`] describes each slip.
 
 mod account;
 mod cluster;
@@ -27,13 +27,13 @@ use crate::finding::{Finding, FindingReason, Severity};
 /// A slip that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slip {
-    /// How bad it is here.
+    /// Its severity in this place.
     pub severity: Severity,
-    /// Which one it is.
+    /// Which slip it is.
     pub reason: SlipReason,
     /// Where it is in the object.
     pub at: At,
-    /// What was seen, and what comes of it.
+    /// What was seen, and its effect.
     pub seen: String,
     /// What to do.
     pub next: String,
@@ -55,17 +55,17 @@ impl Slip {
         Self { severity: reason.entry().severity, reason, at, seen, next }
     }
 
-    /// The same, less bad or worse than it is as a rule.
+    /// The same slip, with a severity other than its usual one.
     fn severity(self, severity: Severity) -> Self {
         Self { severity, ..self }
     }
 
-    /// All that is to be said.
+    /// What was seen, and what to do.
     pub fn message(&self) -> String {
         format!("{} {}", self.seen, self.next)
     }
 
-    /// The slip as a finding in an object, which is given as `Kind/name`.
+    /// The slip as a finding. `object`: the object that it is in, as `Kind/name`.
     pub fn finding(&self, object: &str) -> Finding {
         Finding {
             severity: self.severity,

@@ -1,4 +1,4 @@
-//! Slips on pods and their templates, and on other objects that the webhook does not look at.
+//! Slips on pods, on pod templates, and on objects whose metadata the webhook does not read.
 
 use super::keys::{self, Key, ROLE, SKIP_POD};
 use super::{At, Slip, SlipReason, value};
@@ -29,7 +29,7 @@ pub enum Given {
 }
 
 impl Given {
-    /// Of a service account that is known.
+    /// For a service account that is known.
     pub fn of(has_role: bool) -> Self {
         if has_role { Self::Role } else { Self::Nothing }
     }
@@ -133,7 +133,7 @@ fn kiam(key: &str, given: Given, settings: &Settings) -> Slip {
     Slip::new(SlipReason::AnnotationOfOtherTool, At::Annotation(key.to_owned()), seen, next).severity(severity)
 }
 
-/// Names that are meant to be skipped and are not.
+/// Containers that the annotation is meant to skip, but does not.
 fn skips(key: &str, text: &str, target: &Target<'_>) -> Option<Slip> {
     let containers = || target.spec.all_containers().map(|it| it.name.as_str());
     let slip = |seen: String, next: String| {

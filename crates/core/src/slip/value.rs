@@ -1,4 +1,4 @@
-//! Values of annotations that do not say what is meant.
+//! Annotation values that do not have the intended meaning.
 
 use super::keys::{AUDIENCE, STS};
 use super::{At, Slip, SlipReason};
@@ -9,10 +9,10 @@ use crate::settings::Settings;
 
 /// The audience of STS, in every partition.
 const STS_AUDIENCE: &str = "sts.amazonaws.com";
-/// An audience so much like it is meant to be it.
+/// Minimum likeness at which an audience counts as a misspelling of it.
 const ALIKE: f64 = 0.9;
 
-/// What is wrong with the value of the webhook's annotation of this name.
+/// The slip in the value of the webhook's annotation of this name, if there is one.
 pub(super) fn of(name: &str, key: &str, value: &str, settings: &Settings) -> Option<Slip> {
     match name {
         TOKEN_EXPIRATION => lifetime(key, value),
@@ -39,7 +39,8 @@ fn ignored(key: &str, value: &str, expected: &str) -> Slip {
     Slip::new(SlipReason::AnnotationIgnored, At::Annotation(key.to_owned()), seen, next)
 }
 
-/// An audience that is like that of STS, but another one. `what`: where it stands, for example `spec.audience`.
+/// An audience that resembles that of STS, but differs from it. `what`: where it is, for example
+/// `spec.audience`.
 pub fn audience(what: &str, at: At, value: &str, settings: &Settings) -> Option<Slip> {
     if value == settings.audience || value.is_empty() {
         return None;
@@ -61,7 +62,7 @@ pub fn audience(what: &str, at: At, value: &str, settings: &Settings) -> Option<
     })
 }
 
-/// In which way it is another one.
+/// How it differs from the audience of STS.
 fn why(value: &str, plain: &str) -> String {
     if plain == STS_AUDIENCE {
         format!(", which is not {STS_AUDIENCE}: blanks, quotes, capitals, https:// and slashes count.")
@@ -76,7 +77,8 @@ fn why(value: &str, plain: &str) -> String {
     }
 }
 
-/// The value of an annotation or label is no text, as Kubernetes asks for; `kind` is what it is instead.
+/// The value of an annotation or label is not a string, which Kubernetes requires. `kind`: its
+/// actual type.
 pub fn not_text(at: At, value: &str, kind: &str) -> Slip {
     let what = match &at {
         At::Annotation(key) => format!("annotation {}", shown(key)),

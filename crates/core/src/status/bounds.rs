@@ -1,20 +1,23 @@
-//! What a status may hold. Much of it comes from texts of others, and a status that the API server does not take stays as
-//! it was, whatever happens: so each text has a bound, and with the bounds of the lists all of it has one.
+//! Bounds of a status. Much of its text comes from others. If the API server rejects a status, the
+//! stored one stays as it was, whatever happens. So every text has a bound, and with the limits of
+//! the lists the whole status has one.
 
 use podidentity_api::PodIdentityBindingStatus;
 
 use crate::foreign::Foreign;
 
-/// The most characters of a condition's message.
+/// Maximum number of characters in a condition's message.
 const CONDITION: usize = 4096;
-/// The most characters of the message of a finding, a workload or a rollback.
+/// Maximum number of characters in the message of a finding, a workload or a rollback.
 const MESSAGE: usize = 2048;
-/// The most characters of a name, of a kind and a name together, or of a container's.
+/// Maximum number of characters in a name, in a kind and a name together, or in a container's name.
 const NAME: usize = 320;
-/// The most characters of a value, such as a role or an audience: longer ones are none that AWS takes.
+/// Maximum number of characters in a value, such as a role or an audience. AWS accepts no longer
+/// ones.
 const VALUE: usize = 2048;
 
-/// The status with every text within its bound, and messages in one line. Bounded once more it stays as it is.
+/// The status with every text within its bound, and every message in one line. Applying it twice
+/// changes nothing more.
 pub(super) fn bounded(mut status: PodIdentityBindingStatus) -> PodIdentityBindingStatus {
     let it = &mut status;
     it.conditions.iter_mut().for_each(|condition| line(&mut condition.message, CONDITION));

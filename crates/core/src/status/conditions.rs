@@ -1,4 +1,4 @@
-//! Conditions, in the way that kstatus reads them.
+//! Conditions, in the form that kstatus reads.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -11,7 +11,7 @@ use crate::account::AccountState;
 use crate::assess::Case;
 use crate::time::whole_seconds;
 
-/// The API server accepts messages of this many characters.
+/// Maximum number of characters in a message that the API server accepts.
 const MESSAGE_LIMIT: usize = 32_768;
 
 struct Fact {
@@ -21,13 +21,13 @@ struct Fact {
     message: String,
 }
 
-/// `Ready` and, while it lasts, `Reconciling` or `Stalled`.
+/// `Ready`, and `Reconciling` or `Stalled` if one of them applies.
 pub(super) fn bare(summary: &Summary, old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
     dated(overall(summary), old, generation, now)
 }
 
-/// Those of a binding that is being deleted. `released`: its annotations are given up; since when
-/// is what restarts wait for.
+/// The conditions of a binding that is being deleted. `released`: whether its annotations were
+/// released. The settle time before restarts counts from that transition.
 pub(super) fn deleting(
     summary: &Summary,
     released: bool,
@@ -44,7 +44,8 @@ pub(super) fn deleting(
     dated(facts, old, generation, now)
 }
 
-/// `Ready` of a status whose fuller form the API server refuses: nothing of it can be relied on.
+/// The condition `Ready` for a binding whose full status the API server refuses: the status cannot
+/// say how the binding is.
 pub(super) fn unknown(refusal: &str, generation: Option<i64>, now: Timestamp) -> Condition {
     Condition {
         type_: condition::READY.to_owned(),
@@ -59,7 +60,7 @@ pub(super) fn unknown(refusal: &str, generation: Option<i64>, now: Timestamp) ->
     }
 }
 
-/// Whether an old status is one of [`unknown`], of the generation of the new one.
+/// Whether the old status has the condition of [`unknown`], for the same generation as the new one.
 pub(super) fn tells_refused(old: &PodIdentityBindingStatus, new: &PodIdentityBindingStatus) -> bool {
     let tells =
         |it: &Condition| it.type_ == condition::READY && it.status == "Unknown" && Reason::WriteRefused.is(&it.reason);
@@ -140,7 +141,8 @@ fn verified(summary: &Summary, counts: &Counts) -> Fact {
 fn dated(facts: Vec<Fact>, old: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
     let dated = |fact: Fact| {
         let before = old.iter().find(|before| before.type_ == fact.type_ && before.status == fact.status);
-        // When the annotations were given up is what a revocation counts from.
+        // A revocation counts from the release of the annotations, so `Released` gets a time of its
+        // own.
         let before = before.filter(|before| fact.reason != Reason::Released || fact.reason.is(&before.reason));
         let since = before.map_or_else(|| Time(whole_seconds(now)), |before| before.last_transition_time.clone());
         let mut message = fact.message;

@@ -1,21 +1,21 @@
-//! What the counters of a status count.
+//! The counters of a status.
 
 use crate::assess::Case;
 use crate::rollout::{Phase, WorkloadVerdict};
 
-/// Workloads and pods that are subject to restarts, or to nothing but verification, without those that the binding's selector
-/// leaves out.
+/// Numbers of workloads and pods that the operator restarts, or only verifies. The fields
+/// `excluded*` and `pods_excluded*` count those that the binding's selector excludes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) workloads: i32,
     pub(crate) workloads_current: i32,
     pub(crate) pods: i32,
     pub(crate) pods_verified: i32,
-    /// Workloads that the selector leaves out.
+    /// Workloads that the selector excludes.
     pub(crate) excluded: i32,
-    /// Their pods.
+    /// Pods of the excluded workloads.
     pub(crate) pods_excluded: i32,
-    /// Those of them that have the identity.
+    /// Pods of the excluded workloads that have the identity.
     pub(crate) pods_excluded_verified: i32,
 }
 
@@ -37,7 +37,7 @@ impl Counts {
     }
 }
 
-/// How many there are.
+/// The number of items, at most [`i32::MAX`].
 pub(super) fn count<T>(items: impl Iterator<Item = T>) -> i32 {
     i32::try_from(items.count()).unwrap_or(i32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Bindings that are being deleted: what keeps them, and what is said when they go.
+//! Bindings that are being deleted: what still keeps them, and which events they leave.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::revoke::Due;
 use crate::snapshot::Snapshot;
 use crate::step::Step;
 
-/// The statuses of bindings that stay for a while after their deletion.
+/// The statuses of bindings that stay for a while after their deletion is requested.
 pub(super) fn statuses<'a>(
     snapshot: &'a Snapshot,
     assessment: &'a Assessment,
@@ -76,8 +76,8 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
     Some(Summary { progress: Progress::Reconciling, reason: Reason::Revoking, message })
 }
 
-/// What is to be said of bindings that were let go, since no status will: given the snapshot that
-/// the plan was made on.
+/// The events about released annotations and completed deletions, which no status reports.
+/// `snapshot`: the snapshot that the plan was made from.
 pub fn deletion_events(
     snapshot: &Snapshot,
     assessment: &Assessment,

@@ -1,7 +1,8 @@
-//! Events: what changed between two statuses that a person would want to read in `kubectl describe`.
+//! Events: changes between two statuses that a person wants to see in `kubectl describe`.
 //!
-//! A change of a role makes two: `Annotated` says that it began, `Verified` that it is done. The status has the steps in
-//! between. `RolloutStarted` and `RolloutCompleted` tell of restarts that neither of these two tells of.
+//! A change of the role has two events: `Annotated` when it begins, `Verified` when it is done. The
+//! status has the steps in between. `RolloutStarted` and `RolloutCompleted` report restarts that
+//! these two do not cover.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -26,7 +27,7 @@ pub struct Transition {
     pub workload: Option<WorkloadId>,
 }
 
-/// Stalled reasons that deserve an event of their own.
+/// Reasons of the condition `Stalled` that deserve an event of their own.
 const TROUBLES: &[Reason] = &[
     Reason::AnnotationConflict,
     Reason::Contested,
@@ -42,7 +43,7 @@ const TROUBLES: &[Reason] = &[
     Reason::NothingSelected,
 ];
 
-/// Reasons of the condition `RoleAssumable` that are answers.
+/// Reasons of the condition `RoleAssumable` that report an answer.
 const ANSWERS: &[Reason] = &[
     Reason::RoleAssumable,
     Reason::RoleNotAssumable,
@@ -52,8 +53,8 @@ const ANSWERS: &[Reason] = &[
     Reason::PreflightUnavailable,
 ];
 
-/// The events of what was done and refused, whatever the status comes to say of it. `snapshot`:
-/// what it was planned on.
+/// The events for restarts that were made or refused, whatever the status says about them.
+/// `snapshot`: the snapshot that the plan was made from.
 pub fn step_events(snapshot: &Snapshot, outcome: &Outcome) -> Vec<Transition> {
     let begun = snapshot.bindings.iter().any(|binding| has_begun(binding));
     let done = outcome.restarted().into_iter().filter(|_| !begun).map(|workload| Transition {
@@ -81,8 +82,8 @@ pub fn step_events(snapshot: &Snapshot, outcome: &Outcome) -> Vec<Transition> {
     done.chain(refused).collect()
 }
 
-/// Whether a role is in force that has not been verified yet: the event `Annotated` has told that its restarts begin. Where
-/// they wait for a window or keep an interval, it has not.
+/// Whether a role is in force that is not verified yet. The event `Annotated` has then announced
+/// its restarts. It has not if they wait for a window or keep an interval.
 fn has_begun(binding: &PodIdentityBinding) -> bool {
     let rollout = &binding.spec.rollout;
     let at_once = rollout.windows.is_empty() && rollout.interval.is_none();
@@ -92,7 +93,8 @@ fn has_begun(binding: &PodIdentityBinding) -> bool {
     at_once && binding.status.as_ref().is_some_and(not_verified)
 }
 
-/// The events of going from one status to the next, given what was done in between.
+/// The events for the change from one status to the next, given the outcome of the steps in
+/// between.
 pub fn transitions(
     old: Option<&PodIdentityBindingStatus>,
     new: &PodIdentityBindingStatus,
@@ -130,11 +132,11 @@ pub fn transitions(
     events
 }
 
-/// What AWS has come to say. That it has not been asked is no news.
+/// The event for a new answer from AWS. There is none if AWS has not been asked.
 fn assumable(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> Option<Transition> {
     let now = find(new, condition::ROLE_ASSUMABLE)?;
     let before = old.and_then(|old| find(old, condition::ROLE_ASSUMABLE));
-    // Another role may have passed. That the same one has passed once more is no news.
+    // A pass for another role is news. A repeated pass for the same role is not.
     let same = before.is_some_and(|before| {
         (&before.status, &before.reason) == (&now.status, &now.reason)
             && (now.status != "True" || old.and_then(passed) == passed(new))
@@ -144,13 +146,13 @@ fn assumable(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingSta
     Some(Transition { warning, reason, note: now.message.clone(), workload: None })
 }
 
-/// Role, audience and UID of the service account that AWS let through.
+/// Role, audience and service account UID of the recorded pass.
 fn passed(status: &PodIdentityBindingStatus) -> Option<(&str, &str, Option<&str>)> {
     let passed = status.preflight.as_ref()?.passed.as_ref()?;
     Some((&passed.role_arn, &passed.audience, passed.service_account_uid.as_deref()))
 }
 
-/// How often the annotation was restored, and when for the last time.
+/// How often the annotation was restored, and when it was restored last.
 fn restored(status: &PodIdentityBindingStatus) -> Option<(i32, Timestamp)> {
     let account = status.service_account.as_ref()?;
     Some((account.restored, account.restored_at.as_ref()?.0))

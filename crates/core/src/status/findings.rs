@@ -1,5 +1,4 @@
-//! Findings of a binding: those of its pods, and those that only show when all pods are looked at
-//! together.
+//! Findings of a binding: those of single pods, and those that need a view of all pods.
 
 use podidentity_api::{FindingStatus, names};
 
@@ -30,7 +29,7 @@ pub(super) fn all(case: &Case, namespace: &str) -> Vec<Finding> {
     of_pods.chain(of_workloads(case, namespace)).collect()
 }
 
-/// Those that only show when all pods are looked at together.
+/// The findings that need a view of all pods.
 pub(super) fn of_workloads(case: &Case, namespace: &str) -> impl Iterator<Item = Finding> {
     let hash = case.expected.identity.hash();
     let records = Records::of(&case.binding);
@@ -59,7 +58,7 @@ fn listed_finding(finding: Finding) -> FindingStatus {
     }
 }
 
-/// Pods carry the mark of our roll, but the template has lost it.
+/// Pods carry the mark of our restart, but the template has lost it.
 fn reverted(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> Option<Finding> {
     reverts::has_pods_of_undone_restart(verdict, records, hash).then(|| Finding {
         severity: Severity::Warning,
@@ -107,7 +106,7 @@ fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// Re-rolls were used up and not one pod has the identity: nothing injects in this cluster.
+/// All attempts are used up and no pod has the identity: nothing injects in this cluster.
 pub(super) fn webhook_not_found(case: &Case, namespace: &str) -> Option<Finding> {
     let of_association = case.expected.identity.is_of_association();
     let missing = if of_association { FindingReason::PodIdentityMissing } else { FindingReason::InjectionMissed };

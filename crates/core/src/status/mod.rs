@@ -37,7 +37,7 @@ pub use deleting::deletion_events;
 pub use events::{Transition, step_events, transitions};
 pub use summary::{Progress, Summary};
 
-/// Lists in the status have at most this many entries; totals are given beside them.
+/// Maximum number of entries in a list of the status. The totals have fields of their own.
 pub const LIST_LIMIT: usize = 20;
 
 /// A status that differs from the stored one.
@@ -50,14 +50,14 @@ pub struct Report {
     /// Whether `Ready`, `Reconciling`, `Stalled`, roles or the observed generation changed, and not
     /// only details, counts and messages.
     pub urgent: bool,
-    /// Whether the stored status says already that the API server refuses the new one.
+    /// Whether the stored status already says that the API server refuses the new one.
     pub refusal_recorded: bool,
 }
 
 impl Report {
-    /// What is written in the place of a status that the API server refuses: so that what is stored
-    /// does not go on saying that all is well. It keeps what later decisions and enforcement build
-    /// on, and lists nothing.
+    /// The status to write if the API server refuses the full one, so that the stored status stops
+    /// saying that all is well. It keeps the fields that later decisions and enforcement depend on,
+    /// and has no lists of workloads and findings.
     pub fn minimal(&self, refusal: &str, now: jiff::Timestamp) -> PodIdentityBindingStatus {
         let status = &self.status;
         let minimal = PodIdentityBindingStatus {
@@ -71,10 +71,10 @@ impl Report {
     }
 }
 
-/// The statuses to write. `snapshot`, `assessment` and `plan` are of the time after the last plan
-/// was carried out, `outcome` tells how that went.
+/// The statuses to write. `snapshot`, `assessment` and `plan` date from after the last plan was
+/// carried out. `outcome` is the outcome of that plan.
 pub fn reports(snapshot: &Snapshot, assessment: &Assessment, plan: &Plan, outcome: &Outcome) -> Vec<Report> {
-    // What is about to be done, and what was refused, is part of what is told.
+    // The status also reports upcoming restarts, refused restarts, and the answer from AWS.
     if let Some(told) = recorded::with(snapshot, plan, outcome) {
         return changed(snapshot, &told, &Assessment::of(&told), outcome);
     }
@@ -113,31 +113,32 @@ pub fn statuses<'a>(
         (&case.binding, status)
     });
     let waiting = assessment.waiting.iter().enumerate().map(|(index, binding)| {
-        // Of a thousand bindings not all are to be written anew when another one of them becomes
-        // the owner.
+        // If a thousand bindings wait, a new owner must not cause a write to each of them. So only
+        // the first ones name the owner.
         let owner = assessment.owning_binding().filter(|_| index < LIST_LIMIT).map(|binding| &**binding);
         (binding, bare(snapshot, binding, &summary::of_waiting(snapshot, owner)))
     });
     of_case.chain(waiting).map(|(binding, status)| (binding, bounds::bounded(status))).collect()
 }
 
-/// The one thing to say about the binding that owns the service account.
+/// The summary of the binding that owns the service account.
 pub fn summary(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> Summary {
     summary::of_owner(snapshot, case, &Counts::of(case), outcome)
 }
 
-/// The findings that only show when all pods are looked at together, in no particular order.
+/// The findings that need a view of all pods, in no particular order.
 pub fn findings_of_workloads(case: &Case, namespace: &str) -> Vec<Finding> {
     findings::of_workloads(case, namespace).collect()
 }
 
-/// The conditions that people and tools wait for. The others may lag a moment while these stay as
-/// they are: during a rollout the pods are verified just before it counts as complete.
+/// The conditions that people and tools wait for. If only other conditions change, the write may
+/// wait a moment: during a rollout, the pods are verified just before the rollout counts as
+/// complete.
 const SUMMARIES: [&str; 3] = [condition::READY, condition::RECONCILING, condition::STALLED];
 
 fn is_urgent(old: Option<&PodIdentityBindingStatus>, new: &PodIdentityBindingStatus) -> bool {
     let Some(old) = old else { return true };
-    // A pod that is replaced is missing for a moment: that need not be told at once.
+    // A pod that is being replaced is missing for a moment, which is not urgent.
     let passes = is_reconciling_for(new, Reason::PodsMissing);
     let essence = |status: &PodIdentityBindingStatus| {
         let conditions: Vec<_> = status
@@ -164,7 +165,7 @@ fn is_reconciling_for(status: &PodIdentityBindingStatus, reason: Reason) -> bool
     status.conditions.iter().any(|it| it.type_ == condition::RECONCILING && reason.is(&it.reason))
 }
 
-/// A status that says only who and why.
+/// A status without details: conditions and roles only.
 fn bare(snapshot: &Snapshot, binding: &PodIdentityBinding, summary: &Summary) -> PodIdentityBindingStatus {
     let old = binding.status.clone().unwrap_or_default();
     let generation = binding.metadata.generation;
@@ -178,7 +179,7 @@ fn bare(snapshot: &Snapshot, binding: &PodIdentityBinding, summary: &Summary) ->
     }
 }
 
-/// The ARN of the declared role, where it is known.
+/// The ARN of the declared role, if it is known.
 fn declared_role(binding: &PodIdentityBinding) -> Option<String> {
     Some(&binding.spec.role_arn).filter(|role| !role.is_empty()).cloned()
 }
@@ -205,7 +206,7 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
         declared_role_arn: declared_role(binding),
         mechanism: Some(case.expected.identity.mechanism).filter(|it| !it.is_irsa() && case.is_permitted()),
         role_arn: case.account.role_in_force.clone(),
-        // Which role an association gives does not show in pods.
+        // Pods do not show which role an association gives them.
         last_verified_role_arn: if proven && !case.expected.identity.is_of_association() {
             Some(case.expected.identity.role_arn.clone())
         } else {
@@ -238,9 +239,9 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
 }
 
 /// Whether the identity works: every workload has come up with it, and all of its pods have it.
-/// Pods of a role that does not work have it as well, until the workload is given up. Pods that the
-/// operator does not restart count only where there are no others: one of them keeps an earlier
-/// role for as long as it likes.
+/// Pods that have the identity are not enough: with a role that does not work, they have it too,
+/// until the operator gives up the workload. Pods that the operator does not restart count only if
+/// there are no others, because such a pod keeps an earlier role for as long as it runs.
 fn is_proven(case: &Case, counts: &Counts) -> bool {
     let in_force = case.account.state == AccountState::InForce;
     let mut counted = case.workloads.iter().filter(|workload| workload.phase != Phase::Excluded);
@@ -254,12 +255,13 @@ fn is_proven(case: &Case, counts: &Counts) -> bool {
     in_force && all_up && verified
 }
 
-/// The pods of workloads that count.
+/// The pods of the workloads that are not excluded.
 fn counted_pods(case: &Case) -> impl Iterator<Item = &crate::verify::JudgedPod> {
     case.workloads.iter().filter(|it| it.phase != Phase::Excluded).flat_map(|it| &it.pods)
 }
 
-/// Whether the annotation was restored: in this very moment, or before and nobody was told.
+/// Whether the annotation was restored: in this reconcile, or in an earlier one that did not report
+/// it.
 fn was_restored(case: &Case, outcome: &Outcome) -> bool {
     let annotated = outcome.done.iter().any(|step| matches!(step, Step::Annotate { .. }));
     if annotated {
@@ -284,7 +286,7 @@ fn service_account(snapshot: &Snapshot, case: &Case, restored: bool) -> Option<S
         written_role_arn: case.account.role_in_force.clone().or(old.written_role_arn),
         restored,
         restored_at,
-        // Who has changed it since does not own it together with us.
+        // A manager that has changed the annotation since is not a co-owner.
         co_owners: if case.account.state == AccountState::InForce {
             case.account.co_owners.clone()
         } else {

@@ -1,4 +1,5 @@
-//! The snapshot as it is once the status has recorded what is about to be restarted, what was refused, and what AWS answered.
+//! The snapshot with a status that records upcoming restarts, refused restarts, and the answer from
+//! AWS.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::snapshot::Snapshot;
 
 /// `None` if there is nothing to record.
 pub(super) fn with(snapshot: &Snapshot, plan: &Plan, outcome: &Outcome) -> Option<Snapshot> {
-    // In a dry run nothing is about to be done.
+    // A dry run makes no restarts, so there is no intent to record.
     let intents: &[Intent] = if outcome.withheld.is_empty() { &plan.intents } else { &[] };
     let refused = outcome.problems.iter().any(|problem| problem.workload.is_some());
     if intents.is_empty() && !refused && outcome.answered.is_none() {

@@ -11,7 +11,7 @@ use crate::rollout::{Phase, Shortage, WorkloadVerdict};
 use crate::schedule::{Schedule, Waits, schedule};
 use crate::verify::JudgedPod;
 
-/// Those that a status lists, failing ones first, and how many it leaves out.
+/// The workloads that a status lists, failing ones first, and the number of those that it omits.
 pub(super) fn listed(case: &Case, now: Timestamp) -> (Vec<WorkloadStatus>, i32) {
     let managed = case.workloads.iter().map(|verdict| {
         let id = verdict.workload.id();
@@ -26,7 +26,8 @@ pub(super) fn listed(case: &Case, now: Timestamp) -> (Vec<WorkloadStatus>, i32) 
     (all, truncated)
 }
 
-/// The state of a workload. One that is about to be restarted counts as being restarted, unless others keep its place.
+/// The state of a workload. A workload whose recorded restart is due counts as rolling if it is
+/// among the next ones, and as pending otherwise.
 pub(super) fn state(case: &Case, verdict: &WorkloadVerdict, now: Timestamp) -> WorkloadState {
     match verdict.phase {
         Phase::Due { recorded: true, .. } if !next(case, now).any(|it| std::ptr::eq(it, verdict)) => {
@@ -36,24 +37,24 @@ pub(super) fn state(case: &Case, verdict: &WorkloadVerdict, now: Timestamp) -> W
     }
 }
 
-/// The workloads that are restarted next, however many the operator-wide limit has left. Others that are due wait for those
-/// that have their place, one that is paused among them, or for injection.
+/// The workloads that are restarted next, whatever the operator-wide limit has left. Other due
+/// workloads wait for restarts that are under way, even paused ones, or for injection.
 pub(super) fn next(case: &Case, now: Timestamp) -> impl Iterator<Item = &WorkloadVerdict> {
     unlimited(case, now).starts.into_iter().map(|start| start.verdict)
 }
 
-/// What the next restart waits for, if it waits for its time.
+/// What the next restart waits for, if it waits for a window or the interval.
 pub(super) fn waits(case: &Case, now: Timestamp) -> Option<Waits<'_>> {
     unlimited(case, now).waits
 }
 
-/// What is restarted, however many the operator-wide limit has left.
+/// The schedule without the operator-wide limit.
 fn unlimited(case: &Case, now: Timestamp) -> Schedule<'_> {
     let rollout = &case.binding.spec.rollout;
     schedule(&case.workloads, case.injected_at, rollout, &case.pace, usize::MAX, now)
 }
 
-/// Why pods are missing, where its controller says so.
+/// Why pods are missing, if the controller reports it.
 fn missing(shortage: &Shortage) -> Option<String> {
     shortage.failure.as_ref().map(|failure| format!("its pods cannot be created: {failure}"))
 }

@@ -1,4 +1,4 @@
-//! Answers of STS, and of whoever answers in its place.
+//! Answers from STS, or from whatever answers in its place.
 
 use std::fmt;
 
@@ -10,25 +10,25 @@ use super::request::Request;
 use super::text::kept;
 use crate::foreign::Foreign;
 
-/// The most bytes of an answer that are read; those of STS have some 2,000.
+/// Maximum number of bytes of an answer that are read; those of STS have about 2,000.
 pub const MAX_ANSWER: usize = 64 * 1024;
-/// The most elements and texts of an answer.
+/// Maximum number of XML elements and texts in an answer.
 const MAX_NODES: u32 = 1000;
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The role can be assumed.
     Accepted(Accepted),
     /// STS refuses.
     Refused(Refusal),
-    /// Somebody else has answered, or nobody whom this product understands.
+    /// Something other than STS answered, or the answer cannot be understood.
     NotAws(NotAws),
-    /// No answer.
+    /// There is no answer.
     Unavailable(Unavailable),
 }
 
-/// What STS tells of the role that was assumed. The credentials are gone.
+/// What STS says about the assumed role. The credentials are dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// For example `arn:aws:sts::111122223333:assumed-role/my-role/podidentity-probe`.
@@ -39,30 +39,30 @@ pub struct Accepted {
     pub subject: String,
     /// The ARN of the identity provider.
     pub provider: String,
-    /// What AWS knows the request by.
+    /// ID of the request at AWS.
     pub request_id: String,
 }
 
 /// An answer that is not one of STS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotAws {
-    /// Nothing.
+    /// An empty answer.
     Empty(u16),
-    /// A page for people, such as a proxy's; with its title.
+    /// A web page, for example of a proxy, with its title.
     Page(u16, String),
     /// XML that ends too early or is broken.
     BrokenXml(u16),
-    /// XML of something else; with the name of its root.
+    /// XML of something else, with the name of its root element.
     OtherXml(u16, String),
     /// Neither XML nor a page.
     Unknown(u16),
-    /// More than STS ever says.
+    /// More bytes than STS ever sends.
     TooLong(u16),
-    /// STS's own form, but about another role or subject than was asked for.
+    /// An answer in the form of STS, but about another role or subject than the requested one.
     SomebodyElse {
-        /// The role that was assumed, as the answer has it.
+        /// The assumed role in the answer.
         assumed_role: String,
-        /// The subject.
+        /// The subject in the answer.
         subject: String,
     },
 }
@@ -72,19 +72,19 @@ pub enum NotAws {
 pub enum Unreachable {
     /// The host has no address.
     NoAddress,
-    /// Nobody listens there, or the way is closed.
+    /// Nothing listens there, or the network path is closed.
     NoConnection,
-    /// The certificate of the server is not trusted, or it speaks no TLS.
+    /// The server's certificate is not trusted, or the server does not speak TLS.
     NoTls,
     /// The proxy cannot be reached, or does not let the request through.
     Proxy,
-    /// It takes too long.
+    /// The request takes too long.
     TimedOut,
     /// The connection broke off.
     BrokenOff,
 }
 
-/// No answer.
+/// A missing answer, and its cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable {
     /// Why.
@@ -93,12 +93,12 @@ pub struct Unavailable {
 }
 
 impl Unavailable {
-    /// With the words of whoever says so: the operating system, the proxy.
+    /// A missing answer. `message`: the words of the operating system or the proxy.
     pub fn new(why: Unreachable, message: &str) -> Self {
         Self { why, message: kept(message) }
     }
 
-    /// The words.
+    /// The words of the operating system or the proxy.
     pub fn message(&self) -> Foreign<'_> {
         Foreign::new(&self.message)
     }
@@ -137,7 +137,8 @@ impl fmt::Display for NotAws {
 }
 
 impl Answer {
-    /// Reads an answer. `date` is what its header says; of the body no more than `MAX_ANSWER` bytes and one are needed.
+    /// Reads an answer. `date`: the time in its header. `body`: at most `MAX_ANSWER` bytes and one
+    /// are needed.
     pub fn read(request: &Request, http: u16, date: Option<Timestamp>, body: &[u8]) -> Self {
         if body.len() > MAX_ANSWER {
             return Self::NotAws(NotAws::TooLong(http));
@@ -176,12 +177,12 @@ impl Answer {
         }
     }
 
-    /// Whether it may be another one soon, without anybody doing anything.
+    /// Whether the answer may soon change without anyone acting.
     pub fn is_transient(&self) -> bool {
         self.retry() == Some(Retry::Backoff)
     }
 
-    /// When to ask again; `None`: there is nothing more to ask.
+    /// When to ask again; `None` if there is nothing more to ask.
     pub fn retry(&self) -> Option<Retry> {
         match self {
             Self::Accepted(_) => None,
@@ -191,7 +192,8 @@ impl Answer {
     }
 }
 
-/// What is told of the role, if it is the one of the request.
+/// Reads the answer of an assumed role; `None` if a part is missing. An answer about another role
+/// or subject is [`NotAws::SomebodyElse`].
 fn accepted(request: &Request, root: Node<'_, '_>) -> Option<Answer> {
     let of_result = |path: &[&str]| at(child(root, "AssumeRoleWithWebIdentityResult")?, path);
     let found = Accepted {
@@ -203,7 +205,7 @@ fn accepted(request: &Request, root: Node<'_, '_>) -> Option<Answer> {
     };
     let role = &request.role;
     let name = role.role().rsplit('/').next().unwrap_or_default();
-    // The ARN of a session has no path.
+    // The ARN of a session does not contain the role's path.
     let expected = format!("arn:{}:sts::{}:assumed-role/{name}/{}", role.partition(), role.account(), request.session);
     Some(if found.assumed_role == expected && found.subject == request.subject {
         Answer::Accepted(found)
@@ -223,14 +225,14 @@ fn at(node: Node<'_, '_>, path: &[&str]) -> Option<String> {
     Some(kept(found.text().unwrap_or_default()))
 }
 
-/// The title, if this is a page for people.
+/// The title, if the text is a web page.
 fn page(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     let start: String = lower.chars().take(1000).collect();
     if !start.starts_with('<') || !["<html", "<!doctype html", "<head", "<body"].iter().any(|it| start.contains(it)) {
         return None;
     }
-    // Letters keep their number of bytes in lower case of ASCII.
+    // ASCII lowercasing does not change byte offsets.
     let title = lower.find("<title").and_then(|at| {
         let begin = at + lower[at..].find('>')? + 1;
         let end = begin + lower[begin..].find('<')?;

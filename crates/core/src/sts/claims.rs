@@ -1,11 +1,11 @@
-//! What a token says of itself. Nobody is asked whether it is true: AWS is, with the whole token.
+//! The claims of a token. They are not verified here: AWS does that, with the whole token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The claims that AWS looks at, and which key is said to have signed them.
+/// The claims that AWS looks at, and the key that the token names as its signer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Claims {
@@ -28,7 +28,7 @@ pub struct Claims {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Why the claims cannot be read. It says nothing of the text, which may be a secret.
+/// Why the claims cannot be read. It does not quote the text, which may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a JSON web token: {0}")]
 pub struct NotAToken(&'static str);

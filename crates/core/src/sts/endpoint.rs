@@ -1,4 +1,4 @@
-//! Where STS is: one endpoint for each region.
+//! Endpoints of STS: one for each region.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -18,13 +18,13 @@ pub struct Region {
     partition: &'static Partition,
 }
 
-/// Why a text is no region.
+/// Why a text is not a region.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RegionError {
-    /// Not formed like one: it would end up in the name of a host.
+    /// It does not have the form of a region, and would become part of a host name.
     #[error("{} is no AWS region: write one such as eu-central-1", shown(.0))]
     NoRegion(String),
-    /// Formed like one, but of no partition that is known.
+    /// It has the form of a region, but belongs to no known partition.
     #[error("{} is of no partition of AWS that is known: is it spelled as in eu-central-1?", shown(.0))]
     NoPartition(String),
 }
@@ -68,11 +68,11 @@ impl Region {
         let host = issuer.strip_prefix("https://")?.split('/').next()?;
         let (region, suffix) = host.strip_prefix("oidc.eks.")?.split_once('.')?;
         let region: Self = region.parse().ok()?;
-        // EKS has its issuers in China also under api.amazonwebservices.com.cn.
+        // In China, EKS also has issuers under api.amazonwebservices.com.cn.
         (suffix == region.partition().dns_suffix || suffix.ends_with("amazonwebservices.com.cn")).then_some(region)
     }
 
-    /// The partition that it is of.
+    /// The partition of the region.
     pub fn partition(&self) -> &'static Partition {
         self.partition
     }
@@ -99,29 +99,31 @@ pub enum EndpointError {
         /// The partition of the role.
         role: String,
     },
-    /// Not a URL of a server.
+    /// The text is not the URL of a server.
     #[error("{} is no endpoint: write scheme and host, as in https://sts.eu-central-1.amazonaws.com", shown(.0))]
     NoUrl(String),
-    /// Everybody on the way could read the token.
+    /// Anyone on the network path could read the token.
     #[error("{} is neither https nor of this machine: the token would be sent for everybody to read; write https", shown(.0))]
     NotSecure(String),
 }
 
 impl Endpoint {
-    /// The public endpoint of a region, for a role of its partition. `fips`: that with validated cryptography.
+    /// The public endpoint of a region, for a role of its partition. `fips`: whether to use the
+    /// endpoint with validated cryptography.
     pub fn regional(region: &Region, role: &RoleArn, fips: bool) -> Result<Self, EndpointError> {
         let partition = region.partition();
         if partition.name != role.partition() {
             let role = role.partition().to_owned();
             return Err(EndpointError::OtherPartition { region: region.clone(), role });
         }
-        // In aws-us-gov the plain name is the one with FIPS, and the other does not exist.
+        // In aws-us-gov, the plain name is the endpoint with FIPS, and there is no other.
         let name = if fips && partition.name != "aws-us-gov" { "sts-fips" } else { "sts" };
         let url = format!("https://{name}.{region}.{}/", partition.dns_suffix);
         Ok(Self { url, region: Some(region.clone()) })
     }
 
-    /// An endpoint of one's own: a VPC endpoint, or a test on this machine, which alone may do without TLS.
+    /// A custom endpoint: a VPC endpoint, or a test server on this machine. Only the latter may do
+    /// without TLS.
     pub fn custom(url: &str, region: Option<&Region>) -> Result<Self, EndpointError> {
         let wrong = || EndpointError::NoUrl(url.to_owned());
         let uri: Uri = url.parse().map_err(|_| wrong())?;
@@ -140,12 +142,12 @@ impl Endpoint {
         Ok(Self { url: format!("{scheme}://{authority}/"), region: region.cloned() })
     }
 
-    /// The URL that is posted to.
+    /// The URL that the request is posted to.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The region, where it is known.
+    /// The region, if it is known.
     pub fn region(&self) -> Option<&Region> {
         self.region.as_ref()
     }
@@ -157,7 +159,7 @@ impl Endpoint {
     }
 }
 
-/// Whether a host is this machine: then nobody else sees what it is sent.
+/// Whether a host is this machine, so that nobody else sees the request.
 pub fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

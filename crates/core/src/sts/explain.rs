@@ -1,4 +1,5 @@
-//! What an answer can mean: causes in the order of their likelihood, what tells them apart, and what to do next.
+//! Possible causes of an answer in order of likelihood, how to tell them apart, and what to do
+//! next.
 
 use serde::Serialize;
 
@@ -14,17 +15,17 @@ use crate::trust::provider_name;
 /// A possible cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// For programs, for example `TrustPolicy`.
+    /// Name for programs, for example `TrustPolicy`.
     pub reason: &'static str,
-    /// What is wrong, if it is this.
+    /// What is wrong, if this is the cause.
     pub what: String,
-    /// How it is told from the others.
+    /// How to tell this cause from the others.
     pub tells: String,
     /// What to do: a command, or a sentence.
     pub next: String,
 }
 
-/// What was asked, and what is known besides the answer.
+/// What was asked, and what else is known besides the answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The request.
@@ -33,14 +34,14 @@ pub struct Question<'a> {
     pub claims: &'a Claims,
     /// The namespace of the service account.
     pub namespace: &'a str,
-    /// What the commands of the plugin call it, for example `sa/web`.
+    /// How the plugin's commands name the object, for example `sa/web`.
     pub object: &'a str,
-    /// What came of looking for the token's key, if somebody has looked.
+    /// The result of looking up the token's key, if somebody has looked it up.
     pub keys: Option<&'a Keys>,
 }
 
 impl Question<'_> {
-    /// The name of the role, as commands of IAM take it.
+    /// The name of the role, for IAM commands.
     pub(super) fn role_name(&self) -> &str {
         self.request.role.role().rsplit('/').next().unwrap_or_default()
     }
@@ -67,14 +68,14 @@ impl Question<'_> {
     }
 }
 
-/// A word of a command line; in quotes if a shell would read more than a word.
+/// A word of a command line, in quotes if a shell would not read it as one plain word.
 pub(super) fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+=".contains(c);
     let text = shown(text);
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-/// The causes that an answer can have, the likeliest first; none if the role can be assumed.
+/// The possible causes of an answer, the likeliest first; none if the role can be assumed.
 pub fn explain(answer: &Answer, question: &Question<'_>) -> Vec<Cause> {
     match answer {
         Answer::Accepted(_) => Vec::new(),
@@ -98,22 +99,22 @@ fn refused(refusal: &Refusal, question: &Question<'_>) -> Vec<Cause> {
     }
 }
 
-/// Orders causes: those that facts or hints speak for first, those that facts speak against last.
+/// Orders causes: first those that facts or hints support, last those that facts contradict.
 pub(super) fn ordered(mut causes: Vec<(Weight, Cause)>) -> Vec<Cause> {
     causes.sort_by_key(|(weight, _)| *weight);
     causes.into_iter().map(|(_, cause)| cause).collect()
 }
 
-/// How much speaks for a cause, most first.
+/// How well a cause is supported. The strongest support comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weight {
-    /// Something that was looked up.
+    /// A fact that was looked up supports it.
     Fact,
-    /// The words of AWS, which may change.
+    /// The wording of AWS's message supports it. AWS may change that wording.
     Hint,
-    /// Nothing but experience.
+    /// Only experience supports it.
     Usual,
-    /// Something that was looked up speaks against it.
+    /// A fact that was looked up contradicts it.
     Unlikely,
 }
 

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::text::kept;
 
-/// The most bytes of a document that are looked at; those of EKS have some 1,000.
+/// Maximum number of bytes of a document that are read; those of EKS have about 1,000.
 pub const MAX_DOCUMENT: usize = 256 * 1024;
 
-/// What came of looking for the key of a token among those that its issuer publishes. Whoever looks is not AWS: a
-/// document that one can fetch may be out of reach of the other.
+/// The result of looking for a token's key among the keys that its issuer publishes. The lookup is
+/// not made by AWS: a document that is reachable from here may be unreachable for AWS, and vice
+/// versa.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "found", rename_all_fields = "camelCase")]
 pub enum Keys {
@@ -30,7 +31,7 @@ pub enum Keys {
     },
     /// One of the documents cannot be fetched or read.
     Nothing {
-        /// Which one.
+        /// Where that document is.
         url: String,
         /// Why.
         why: String,
@@ -70,7 +71,8 @@ pub fn discovery_url(issuer: &str) -> String {
 pub fn discovered_keys(issuer: &str, url: &str, document: &[u8]) -> Result<String, Keys> {
     let document: Discovery = serde_json::from_slice(document)
         .map_err(|error| Keys::nothing(url, &format!("it is not the JSON of a discovery document: {error}")))?;
-    // AWS compares the whole text; the document of an issuer with a final slash has it too.
+    // AWS compares the whole text: if the issuer ends with a slash, the issuer in its document has
+    // to end with a slash too.
     if document.issuer != issuer {
         return Err(Keys::OtherIssuer { url: url.to_owned(), issuer: kept(&document.issuer) });
     }

@@ -1,4 +1,4 @@
-//! `sts:AssumeRoleWithWebIdentity`: what is asked, what the answer means, and what can be done about it.
+//! `sts:AssumeRoleWithWebIdentity`: the request, what the answer means, and what to do about it.
 //!
 //! ```text
 //! role, subject, endpoint ──► Request ──► (sent by a client) ──► Answer ──► explain ──► Cause: what, tells, next
@@ -6,11 +6,13 @@
 //! discovery document, JWKS ──► Keys ───────────────────────────────────────────┘
 //! ```
 //!
-//! No type keeps a token or credentials: the token is only in the body of the request, and the credentials of an answer
-//! are dropped where it is read. The credentials would be worth nothing: the request limits them to nothing.
+//! No type keeps a token or credentials. The token is only in the body of the request, and the
+//! credentials in an answer are dropped when the answer is read. These credentials would be useless
+//! anyway: the session policy in the request denies everything.
 //!
-//! AWS may change the words of its messages whenever it likes. What is said about an answer depends on its code, on the
-//! token and on what was looked up; words only change the order of causes.
+//! AWS may change the wording of its messages at any time. The explanation of an answer depends on
+//! its code, on the token and on facts that were looked up. The wording only changes the order of
+//! the causes.
 //!
 //! Source: "AssumeRoleWithWebIdentity", AWS STS API Reference.
 

@@ -6,27 +6,27 @@ use jiff::Timestamp;
 
 use crate::foreign::Foreign;
 
-/// The most characters of a message of AWS that are shown.
+/// Maximum number of characters of an AWS message that are shown.
 const MESSAGE_LIMIT: usize = 500;
 
-/// What an error code means; the words beside it may change.
+/// The meaning of an error code. The message next to the code may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// Role or trust policy; AWS does not tell which.
+    /// The role or its trust policy is the problem; AWS does not say which.
     AccessDenied,
-    /// Identity provider, audience or keys; AWS does not tell which.
+    /// The identity provider, the audience or the keys are the problem; AWS does not say which.
     InvalidIdentityToken,
-    /// By the clock of AWS.
+    /// The token has expired by the clock of AWS.
     ExpiredToken,
-    /// A parameter of the request is not formed as it should be.
+    /// A parameter of the request is malformed.
     ValidationError,
-    /// STS is off in the region, for this account.
+    /// STS is switched off in the region, for this account.
     RegionDisabled,
-    /// Too many requests, of whomever.
+    /// There are too many requests, whoever makes them.
     Throttled,
     /// AWS cannot reach the issuer.
     IdpCommunication,
-    /// Any other.
+    /// Any other code.
     Other(String),
 }
 
@@ -46,14 +46,14 @@ impl Code {
     }
 }
 
-/// STS refuses.
+/// A refusal by STS.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What it means.
+    /// The meaning of its error code.
     pub code: Code,
-    /// The status of HTTP.
+    /// The HTTP status code.
     pub http: u16,
-    /// The time by the clock of AWS.
+    /// The time of the answer, by the clock of AWS.
     pub date: Option<Timestamp>,
     name: String,
     message: String,
@@ -63,18 +63,18 @@ pub struct Refusal {
 /// When it makes sense to ask again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// After some seconds, then after longer: it passes by itself.
+    /// After some seconds, then after longer waits: the problem passes by itself.
     Backoff,
     /// Once or twice, after a second: AWS may have been slow to fetch the keys. Then somebody has to act.
     Quick,
     /// At once, with a new token. Then somebody has to act.
     NewToken,
-    /// When somebody has acted, or a change in IAM has spread.
+    /// After somebody has acted, or after a change in IAM has spread.
     Later,
 }
 
 impl Refusal {
-    /// Of texts that are bounded and without secrets.
+    /// A refusal. The texts have to be bounded and free of secrets.
     pub(super) fn new(name: String, message: String, request_id: String, http: u16, date: Option<Timestamp>) -> Self {
         Self { code: Code::of(&name), http, date, name, message, request_id }
     }
@@ -89,12 +89,12 @@ impl Refusal {
         Foreign::new(&self.message).up_to(MESSAGE_LIMIT)
     }
 
-    /// What AWS knows the request by.
+    /// ID of the request at AWS.
     pub fn request_id(&self) -> Foreign<'_> {
         Foreign::new(&self.request_id)
     }
 
-    /// Whether it passes by itself, soon.
+    /// Whether the refusal soon passes by itself.
     pub fn is_transient(&self) -> bool {
         self.retry() == Retry::Backoff
     }
@@ -110,7 +110,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the message has this in it: a hint, which orders causes and decides nothing.
+    /// Whether the message contains this text. This is a hint, which only orders causes.
     pub(super) fn hints(&self, word: &str) -> bool {
         self.message.to_ascii_lowercase().contains(word)
     }
@@ -122,7 +122,7 @@ impl fmt::Debug for Refusal {
     }
 }
 
-/// AWS's words.
+/// Code, message and request ID, as AWS writes them.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} (HTTP {}", self.name().line(), self.message().line(), self.http)?;

@@ -1,4 +1,4 @@
-//! What AWS can have against a token: its issuer, its audience, its key, its time.
+//! Causes for which AWS rejects a token: its issuer, its audience, its key, its time.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,7 +7,7 @@ use super::keys::{Keys, discovery_url};
 use super::refusal::Refusal;
 use crate::foreign::{list, shown};
 
-/// AWS allows so much between its clock and the times of a token.
+/// The difference that AWS tolerates between its clock and the times of a token.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The causes of `InvalidIdentityToken`.
@@ -15,7 +15,7 @@ pub(super) fn causes(refusal: &Refusal, question: &Question<'_>) -> Vec<Cause> {
     let keys_weight = match question.keys {
         Some(Keys::Key) => Weight::Unlikely,
         Some(Keys::OtherKeys { .. } | Keys::OtherIssuer { .. }) => Weight::Fact,
-        // What is out of reach from here may be in reach of AWS.
+        // A document that is unreachable from here may be reachable for AWS.
         Some(Keys::Nothing { .. }) => Weight::Hint,
         None => Weight::hinted(refusal.hints("verification key") || refusal.hints("signature")),
     };
@@ -129,7 +129,8 @@ fn private_authority(question: &Question<'_>) -> Cause {
     }
 }
 
-/// How much the clock of AWS is ahead of that by which the token was issued, a moment ago.
+/// How far the clock of AWS is ahead of the clock that issued the token. The token was issued a
+/// moment ago.
 fn skew(refusal: &Refusal, question: &Question<'_>) -> Option<SignedDuration> {
     let (aws, issued): (Timestamp, Timestamp) = (refusal.date?, question.claims.issued_at?);
     Some(aws.duration_since(issued))
@@ -158,7 +159,7 @@ fn clock(refusal: &Refusal, question: &Question<'_>) -> Cause {
     }
 }
 
-/// The token has expired on the way.
+/// The token expired before it was sent.
 fn slow(question: &Question<'_>) -> Cause {
     Cause {
         reason: "Slow",

@@ -1,4 +1,4 @@
-//! What is sent.
+//! The request to STS.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,20 +10,21 @@ use super::endpoint::Endpoint;
 use crate::arn::RoleArn;
 use crate::foreign::shown;
 
-/// All but what RFC 3986 calls unreserved.
+/// All characters except those that RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The least that STS gives: no role allows less.
+/// The shortest session that STS grants. Every role allows it.
 const DURATION_SECONDS: &str = "900";
 
-/// Nothing may be done with the credentials of the answer, whatever the role may do.
+/// A session policy that denies everything, so that the credentials in the answer are useless,
+/// whatever the role allows.
 const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
 
 /// The name of a session, which CloudTrail shows: 2 to 64 characters of `[\w+=,.@-]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionName(String);
 
-/// Why a text is no name of a session.
+/// Why a text is not a session name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{} is no name of a session: it takes 2 to 64 letters, digits or characters of _+=,.@-", shown(.0))]
 pub struct SessionError(String);
@@ -51,21 +52,23 @@ impl SessionName {
     }
 }
 
-/// The question whether a service account's token lets it assume a role. The token is no part of it.
+/// The question whether a service account's token lets it assume a role. It does not contain the
+/// token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The role.
     pub role: RoleArn,
-    /// Whose token it is: `system:serviceaccount:NAMESPACE:NAME`. An answer about somebody else is none.
+    /// Subject of the token: `system:serviceaccount:NAMESPACE:NAME`. An answer about another
+    /// subject does not count.
     pub subject: String,
     /// The name of the session.
     pub session: SessionName,
-    /// Where it is sent.
+    /// Where the request is sent.
     pub endpoint: Endpoint,
 }
 
 impl Request {
-    /// The type of the body.
+    /// Content type of the body.
     pub const CONTENT_TYPE: &str = "application/x-www-form-urlencoded; charset=utf-8";
 
     /// The body, which contains the token: it must not be logged.

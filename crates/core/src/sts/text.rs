@@ -1,16 +1,17 @@
-//! Texts of a server that was given a token, before anybody keeps them.
+//! Cleans texts from a server that was given a token, before they are kept.
 
 use std::fmt::Write as _;
 
-/// The most characters of a text that are kept.
+/// Maximum number of characters of a text that are kept.
 const LIMIT: usize = 1000;
-/// No word of a message is longer, nor a name of a role; signatures and session tokens are.
+/// No word of a message and no role name is longer. Signatures and session tokens are.
 const LONGEST_WORD: usize = 64;
 /// How a token begins: `{"` in base64.
 const TOKEN_START: &str = "eyJ";
 const REDACTED: &str = "[redacted]";
 
-/// The text in one line, bounded, without what might be a token or part of one: a server may send back what it was sent.
+/// The text in one line, bounded, with everything redacted that might be a token or a part of one:
+/// a server may send back the token that it was sent.
 pub(super) fn kept(text: &str) -> String {
     let mut out = String::new();
     for (number, part) in text.split_whitespace().enumerate() {
@@ -43,7 +44,7 @@ fn without_secrets(part: &str) -> String {
     out
 }
 
-/// Whether tokens are made of it: base64 of both kinds, and percent-encoding.
+/// Whether the character can be part of a token: base64 of both kinds, and percent-encoding.
 fn is_of_secret(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '=' | '%')
 }

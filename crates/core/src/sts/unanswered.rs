@@ -1,10 +1,10 @@
-//! Why there is no answer of STS, and why it has none.
+//! Causes if there is no answer from STS, or STS itself cannot answer.
 
 use super::answer::{NotAws, Unreachable};
 use super::explain::{Cause, Question};
 use crate::foreign::shown;
 
-/// Somebody else has answered.
+/// Something other than STS answered.
 pub(super) fn not_aws(found: &NotAws, question: &Question<'_>) -> Vec<Cause> {
     let url = question.request.endpoint.url();
     if let NotAws::SomebodyElse { .. } = found {
@@ -35,7 +35,7 @@ fn proxy(question: &Question<'_>) -> Cause {
     }
 }
 
-/// AWS has trouble.
+/// AWS has a problem.
 pub(super) fn trouble(question: &Question<'_>) -> Cause {
     Cause {
         reason: "Trouble",
@@ -45,7 +45,7 @@ pub(super) fn trouble(question: &Question<'_>) -> Cause {
     }
 }
 
-/// AWS is asked too much.
+/// AWS receives too many requests.
 pub(super) fn busy(question: &Question<'_>) -> Cause {
     Cause {
         reason: "Throttled",
@@ -55,7 +55,7 @@ pub(super) fn busy(question: &Question<'_>) -> Cause {
     }
 }
 
-/// Nobody has answered.
+/// There is no answer.
 pub(super) fn unavailable(why: Unreachable, question: &Question<'_>) -> Vec<Cause> {
     let endpoint = &question.request.endpoint;
     let (url, host) = (endpoint.url(), endpoint.host());

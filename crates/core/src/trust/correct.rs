@@ -5,7 +5,7 @@
 //! a statement denies  ──► it leaves this subject out
 //! ```
 //!
-//! What results is judged again before anybody sees it.
+//! The corrected policy is judged again before it is returned.
 
 use std::fmt::Write as _;
 
@@ -21,17 +21,17 @@ use super::tidy::tidy;
 use super::verdict::{Doubt, Match, Verdict};
 use crate::arn::RoleArn;
 
-/// So many statements have room in a policy that IAM saves.
+/// The number of statements that fit into a policy that IAM saves.
 const CANDIDATES: usize = 100;
 const UNREADABLE: &str = "the corrected policy cannot be read";
 
-/// A policy that allows, and how it differs from the one that does not.
+/// A policy that allows the identity, and how it differs from the original.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Correction {
-    /// In words, in the order of the statements.
+    /// The changes in words, in the order of the statements.
     pub changes: Vec<String>,
-    /// The whole document, as indented JSON.
+    /// The whole corrected document, as indented JSON.
     #[serde(skip)]
     pub policy: String,
 }
@@ -44,8 +44,8 @@ pub(super) struct Draft {
 
 impl Policy {
     /// The smallest correction after which the identity may assume the role. It never lets in more
-    /// than this subject, and leaves the statements of others as they are. `Ok(None)`: the policy
-    /// allows already. `Err`: why there is none.
+    /// than this subject, and leaves the statements for others as they are. `Ok(None)`: the policy
+    /// already allows the identity. `Err`: why there is no correction.
     pub fn correct(&self, identity: &WebIdentity, role: Option<&RoleArn>) -> Result<Option<Correction>, String> {
         let home = self.home(identity, role);
         let known = home.is_some();
@@ -62,7 +62,8 @@ impl Policy {
         let Some(refusal) = self.refusals.first() else {
             return self.corrected(&context, Vec::new()).map(Some);
         };
-        // What IAM does not save lets nobody in; what was plainly meant is corrected in its turn.
+        // A document that IAM does not save lets nobody in. If it is plain what was meant, the
+        // document that was meant is corrected.
         let tidied = tidy(self).ok_or_else(|| format!("correct first what IAM does not save: {}", refusal.message))?;
         let policy = Self::of(tidied.root).map_err(|_| UNREADABLE.to_owned())?;
         let own = |index: &usize| policy.statements.get(*index).is_some_and(|it| is_for_subject(it, &context));
@@ -72,7 +73,7 @@ impl Policy {
         policy.corrected(&context, tidied.changes).map(Some)
     }
 
-    /// The correction of a policy that IAM saves, after some changes.
+    /// The correction of a policy that IAM saves. `changes`: the changes made so far.
     fn corrected(&self, context: &Context<'_>, mut changes: Vec<String>) -> Result<Correction, String> {
         if self.depends_on_request(context) {
             return Err("whether it allows depends on the request, not on who makes it".to_owned());
@@ -87,13 +88,13 @@ impl Policy {
         Ok(Correction { changes, policy: print(&draft.root) })
     }
 
-    /// The document as indented JSON, without what stood around it.
+    /// The document as indented JSON, without the text around it in the input.
     pub fn document(&self) -> String {
         print(&self.root)
     }
 
-    /// Whether only the request tells if a statement applies. A statement without its condition
-    /// would be wider.
+    /// Whether only the request tells if a statement applies. A new statement without that
+    /// condition would allow more.
     fn depends_on_request(&self, context: &Context<'_>) -> bool {
         self.statements.iter().any(|statement| {
             let parts = parts(self, statement, context);
@@ -102,7 +103,7 @@ impl Policy {
         })
     }
 
-    /// The policy with a statement that allows.
+    /// The policy with a statement that allows the identity.
     fn allowed(&self, context: &Context<'_>) -> Draft {
         let allows = |policy: &Self| {
             let allowing = policy.statements.iter().filter(|statement| statement.effect == Effect::Allow);
@@ -129,7 +130,8 @@ impl Policy {
         Draft { root, changes: vec![change] }
     }
 
-    /// What the statements for tokens demand of requests, which a statement of its own does not.
+    /// The conditions on requests that existing statements for tokens have and the new statement
+    /// lacks, in words.
     fn left_out(&self, context: &Context<'_>) -> String {
         let mut all = String::new();
         for (index, statement) in self.statements.iter().enumerate() {
@@ -147,7 +149,7 @@ impl Policy {
         all
     }
 
-    /// The policy whose statements do not deny it to the subject.
+    /// Excludes the subject from the statements that deny.
     fn not_denied(&self, context: &Context<'_>, draft: &mut Draft) {
         let key = context.key("sub");
         for (index, statement) in self.statements.iter().enumerate() {
@@ -155,7 +157,8 @@ impl Policy {
                 continue;
             }
             let Some(node) = edit::statement(&mut draft.root, index) else { continue };
-            // A value beside none makes it sure for others what was not.
+            // A value in an empty list would decide the statement for others, for whom it was not
+            // sure before.
             if edit::values(node, "StringNotEquals", &key).is_some_and(|values| values.each().is_empty()) {
                 continue;
             }
@@ -190,7 +193,7 @@ pub(super) fn only(parts: &[Evaluated]) -> Option<super::evaluate::Part> {
     off.next().is_none().then_some(first)
 }
 
-/// The values of a node, for the changes.
+/// The values of a node in words, for the changes.
 pub(super) fn shown(node: Option<&Node>) -> String {
     match node.map(|node| &node.kind) {
         Some(Kind::String(text)) => format!("{text:?}"),

@@ -1,4 +1,4 @@
-//! A trust policy: its statements as far as they bear on web identities.
+//! A trust policy: its statements, as far as they matter for web identities.
 
 use serde::Serialize;
 
@@ -8,42 +8,42 @@ use super::operator::Operator;
 use super::text::{Place, ReadError};
 use crate::arn::RoleArn;
 
-/// What statements are, in words.
+/// The form of statements, for messages.
 const STATEMENT: &str = "expected is a list of objects with Effect, Principal, Action and perhaps Condition";
 
-/// A role's trust policy, read.
+/// A parsed trust policy of a role.
 #[derive(Clone, Debug)]
 pub struct Policy {
     pub(super) root: Node,
     pub(super) variables: bool,
     pub(super) statements: Vec<Statement>,
-    /// Why IAM does not save such a document.
+    /// The reasons why IAM does not save the document.
     pub(super) refusals: Vec<Refusal>,
     pub(super) role: Option<RoleArn>,
 }
 
-/// Something for which IAM refuses to save a document.
+/// A reason why IAM refuses to save a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) at: Place,
-    /// The statement, if it is one's own.
+    /// Index of the statement at fault; `None` if the fault is outside the statements.
     pub(super) statement: Option<usize>,
     pub(super) message: String,
 }
 
-/// A text and where it stands.
+/// A text and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) text: String,
     pub(super) at: Place,
 }
 
-/// What a statement does where it applies.
+/// What a statement does if it applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Effect {
     /// Allows.
     Allow,
-    /// Denies, whatever others allow.
+    /// Denies, whatever other statements allow.
     Deny,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Statement {
     pub(super) principal: Principal,
     pub(super) principal_at: Place,
     pub(super) actions: Vec<Word>,
-    /// The actions are those that are left out.
+    /// Whether the statement has `NotAction`: the actions are the excluded ones.
     pub(super) not_action: bool,
     pub(super) actions_at: Place,
     pub(super) conditions: Vec<Condition>,
@@ -78,7 +78,7 @@ impl Principal {
         all.iter().filter(move |(of, _)| of == kind).flat_map(|(_, words)| words)
     }
 
-    /// Whether it is everybody there is, AWS accounts included.
+    /// Whether the principal is everybody, AWS accounts included.
     pub(super) fn is_anyone(&self) -> bool {
         matches!(self, Self::Anyone) || self.of("AWS").any(|word| word.text == "*")
     }
@@ -88,7 +88,7 @@ impl Principal {
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
     pub(super) operator_name: String,
-    /// `None`: IAM does not know it.
+    /// `None` if IAM does not know the operator.
     pub(super) operator: Option<Operator>,
     pub(super) key: String,
     pub(super) at: Place,
@@ -99,7 +99,7 @@ pub(super) struct Condition {
 pub(super) struct Value {
     pub(super) text: String,
     pub(super) at: Place,
-    /// Not a number or boolean.
+    /// Whether it is a string in JSON, and not a number or boolean.
     pub(super) is_string: bool,
 }
 
@@ -113,7 +113,7 @@ impl Policy {
         Ok(policy)
     }
 
-    /// The role of which the input says that the document is its trust policy.
+    /// The role that the trust policy belongs to, if the input says so.
     pub fn role(&self) -> Option<&RoleArn> {
         self.role.as_ref()
     }

@@ -1,4 +1,4 @@
-//! Changes of a document.
+//! Changes to a document.
 
 use super::json::{Kind, Member, Node};
 
@@ -12,13 +12,13 @@ pub(super) fn statement(root: &mut Node, index: usize) -> Option<&mut Node> {
     (index == 0).then_some(all)
 }
 
-/// Adds a statement behind the others.
+/// Adds a statement after the others.
 pub(super) fn append_statement(root: &mut Node, new: Node) {
     let Some(all) = root.get_mut("Statement") else { return };
     append(all, new);
 }
 
-/// Makes a list of what is one value, and adds another.
+/// Adds a value to a list. A single value becomes a list first.
 pub(super) fn append(node: &mut Node, new: Node) {
     if let Kind::Array(elements) = &mut node.kind {
         elements.push(new);
@@ -28,7 +28,7 @@ pub(super) fn append(node: &mut Node, new: Node) {
     *node = Node::array(vec![first, new]);
 }
 
-/// The value of a key, which is there afterwards.
+/// The value of a key. If the key is missing, it is added with the default.
 pub(super) fn entry<'a>(node: &'a mut Node, key: &str, default: impl FnOnce() -> Node) -> Option<&'a mut Node> {
     let members = node.members_mut()?;
     let index = members.iter().position(|member| member.key == key).unwrap_or_else(|| {
@@ -42,14 +42,14 @@ fn empty() -> Node {
     Node::object([])
 }
 
-/// The values of an operator and key of a statement.
+/// The values that a statement has for an operator and a key.
 pub(super) fn values<'a>(statement: &'a mut Node, operator: &str, key: &str) -> Option<&'a mut Node> {
     let keys = statement.get_mut("Condition")?.get_mut(operator)?;
     let name = keys.members().iter().find(|member| member.key.eq_ignore_ascii_case(key))?.key.clone();
     keys.get_mut(&name)
 }
 
-/// Adds a value to those of an operator and key of a statement.
+/// Adds a value to those that a statement has for an operator and a key.
 pub(super) fn add_value(statement: &mut Node, operator: &str, key: &str, value: &str) {
     if let Some(node) = values(statement, operator, key) {
         append(node, Node::string(value));
@@ -58,7 +58,7 @@ pub(super) fn add_value(statement: &mut Node, operator: &str, key: &str, value: 
     set_value(statement, operator, key, value);
 }
 
-/// Makes a value the only one of an operator and key of a statement.
+/// Makes a value the only one that a statement has for an operator and a key.
 pub(super) fn set_value(statement: &mut Node, operator: &str, key: &str, value: &str) {
     if let Some(node) = values(statement, operator, key) {
         *node = Node::string(value);
@@ -71,7 +71,8 @@ pub(super) fn set_value(statement: &mut Node, operator: &str, key: &str, value: 
     }
 }
 
-/// Gives a key of an operator another name, in its place.
+/// Renames a key of an operator, in its place. If the new key exists already, the old one is
+/// removed.
 pub(super) fn rename_key(statement: &mut Node, operator: &str, key: &str, new: &str) {
     let keys = statement.get_mut("Condition").and_then(|all| all.get_mut(operator)).and_then(Node::members_mut);
     let Some(keys) = keys else { return };
@@ -82,7 +83,8 @@ pub(super) fn rename_key(statement: &mut Node, operator: &str, key: &str, new: &
     }
 }
 
-/// Gives an operator another name, in its place; its keys come to those that the name has already.
+/// Renames an operator, in its place. If the new operator exists already, its keys are extended
+/// with those of the old one.
 pub(super) fn rename_operator(statement: &mut Node, operator: &str, new: &str) {
     let Some(operators) = statement.get_mut("Condition").and_then(Node::members_mut) else { return };
     let Some(index) = operators.iter().position(|member| member.key == operator) else { return };

@@ -1,4 +1,4 @@
-//! Whether a policy lets a web identity in.
+//! Evaluates whether a policy lets a web identity in.
 
 use super::document::{Condition, Effect, Policy, Principal, Statement};
 use super::identity::Context;
@@ -6,10 +6,10 @@ use super::operator::{holds, like};
 use super::text::Place;
 use super::verdict::{Doubt, Match, Verdict};
 
-/// What STS is asked for with a web identity token.
+/// The action of STS for a web identity token.
 pub(super) const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
 
-/// Which part of a statement.
+/// A part of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Principal,
@@ -25,7 +25,7 @@ pub(super) struct Evaluated {
     pub(super) matches: Match,
 }
 
-/// The parts of each statement.
+/// The parts of a statement, evaluated.
 pub(super) fn parts(policy: &Policy, statement: &Statement, context: &Context<'_>) -> Vec<Evaluated> {
     let mut all = vec![
         Evaluated { part: Part::Principal, matches: principal(statement, context) },
@@ -43,7 +43,7 @@ pub(super) fn applies(parts: &[Evaluated]) -> Match {
     Match::all(parts.iter().map(|part| part.matches.clone()))
 }
 
-/// The verdict of a policy of whose statements it is known whether they apply.
+/// The verdict of a policy. `applying`: for each statement its effect, and whether it applies.
 pub(super) fn verdict<'a>(policy: &Policy, applying: impl Iterator<Item = (Effect, &'a Match)>) -> Verdict {
     let (mut allows, mut denies) = (Match::No, Match::No);
     for (effect, matches) in applying {
@@ -52,7 +52,7 @@ pub(super) fn verdict<'a>(policy: &Policy, applying: impl Iterator<Item = (Effec
             Effect::Deny => denies = denies.or(matches.clone()),
         }
     }
-    // No role has a document that IAM does not save.
+    // No role can have a document that IAM does not save.
     if !policy.refusals.is_empty() {
         return Verdict::NotSure;
     }
@@ -63,7 +63,7 @@ pub(super) fn verdict<'a>(policy: &Policy, applying: impl Iterator<Item = (Effec
     }
 }
 
-/// The verdict alone.
+/// The verdict of the policy.
 pub(super) fn evaluate(policy: &Policy, context: &Context<'_>) -> Verdict {
     let applying: Vec<(Effect, Match)> =
         policy.statements.iter().map(|it| (it.effect, applies(&parts(policy, it, context)))).collect();
@@ -98,7 +98,7 @@ fn condition(policy: &Policy, condition: &Condition, context: &Context<'_>) -> M
     }
 }
 
-/// Where the part stands.
+/// The place of the part in the input.
 pub(super) fn place(statement: &Statement, part: Part) -> Place {
     match part {
         Part::Principal => statement.principal_at,
@@ -107,7 +107,7 @@ pub(super) fn place(statement: &Statement, part: Part) -> Place {
     }
 }
 
-/// The part as people name it.
+/// The name of the part, for people.
 pub(super) fn name(statement: &Statement, part: Part) -> String {
     match part {
         Part::Principal => "Principal".to_owned(),
@@ -120,7 +120,7 @@ pub(super) fn name(statement: &Statement, part: Part) -> String {
     }
 }
 
-/// The parts that keep a statement from applying for sure.
+/// The parts that do not certainly match, so that the statement does not certainly apply.
 pub(super) fn not_matching(parts: &[Evaluated]) -> impl Iterator<Item = Part> {
     parts.iter().filter(|part| part.matches != Match::Yes).map(|part| part.part)
 }

@@ -1,4 +1,4 @@
-//! What is at fault where a statement does not apply to a token, in plain words.
+//! Explains in plain words why a statement does not apply to a token.
 
 use serde::Serialize;
 
@@ -8,19 +8,19 @@ use super::identity::{Context, is_account, provider_parts};
 use super::operator::{Base, Operator};
 use super::text::Place;
 
-/// Something to be said about a place of the input.
+/// A finding about a place in the input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// CamelCase.
+    /// Reason in CamelCase.
     pub reason: &'static str,
-    /// Where in the input.
+    /// Its place in the input.
     #[serde(flatten)]
     pub at: Place,
-    /// What is so, and what to do.
+    /// What was found, and what to do.
     pub message: String,
 }
 
-/// What is at fault with a part that does not match.
+/// Why a part does not match.
 pub(super) fn of(statement: &Statement, part: Part, context: &Context<'_>) -> Finding {
     let (reason, at, message) = match part {
         Part::Principal => principal(statement, context),
@@ -71,7 +71,8 @@ fn principal(statement: &Statement, context: &Context<'_>) -> Said {
     ("PrincipalNotFederated", at, message)
 }
 
-/// What is wrong with the ARN of a provider; first how far it is off.
+/// What is wrong with the ARN of a provider: its rank (lower is nearer to the right ARN), the
+/// reason, and the message.
 fn provider(found: &str, expected: &str, context: &Context<'_>) -> (usize, &'static str, String) {
     let write = format!("write {expected:?}");
     let Some((partition, account, name)) = provider_parts(found) else {
@@ -206,7 +207,7 @@ fn condition(condition: &Condition, context: &Context<'_>) -> Said {
     foreign_key(key, at, context)
 }
 
-/// What is wrong with the name of a key that no token of the cluster gives.
+/// What is wrong with a key that no token of the cluster has.
 fn foreign_key(key: &str, at: Place, context: &Context<'_>) -> Said {
     let (name, claim) = key.rsplit_once(':').unwrap_or(("", key));
     let write = if ["sub", "aud"].iter().any(|known| claim.eq_ignore_ascii_case(known)) {
@@ -243,13 +244,13 @@ fn foreign_key(key: &str, at: Place, context: &Context<'_>) -> Said {
     }
 }
 
-/// The parts of `system:serviceaccount:NAMESPACE:NAME`.
+/// Namespace and name in `system:serviceaccount:NAMESPACE:NAME`.
 pub(super) fn subject_parts(subject: &str) -> Option<(&str, &str)> {
     let (namespace, name) = subject.strip_prefix("system:serviceaccount:")?.split_once(':')?;
     (!namespace.is_empty() && !name.is_empty() && !name.contains(':')).then_some((namespace, name))
 }
 
-/// Whether no service account has such a subject.
+/// Whether no service account can have this subject.
 pub(super) fn is_no_subject(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.:".contains(c);
     subject_parts(text).is_none() || !text.chars().all(allowed)

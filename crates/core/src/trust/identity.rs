@@ -1,11 +1,11 @@
-//! Who asks for the role, and what the request has of it.
+//! The identity that asks for the role, and the values that its request has for condition keys.
 
 use crate::arn::RoleArn;
 
 use super::operator::Actual;
 use super::provider_name;
 
-/// A web identity: what a service account's token says.
+/// A web identity: the claims of a service account's token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebIdentity {
     /// `iss`, for example `https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE`.
@@ -16,7 +16,8 @@ pub struct WebIdentity {
     pub audience: String,
 }
 
-/// Where a role and its identity provider are: both have to be in one account.
+/// The partition and account of a role and of its identity provider, which must be the same for
+/// both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Home {
     pub(super) partition: String,
@@ -30,13 +31,13 @@ impl From<&RoleArn> for Home {
 }
 
 impl Home {
-    /// The ARN of the identity provider of this name.
+    /// The ARN of the identity provider with this name.
     pub(super) fn provider(&self, name: &str) -> String {
         format!("arn:{}:iam::{}:oidc-provider/{name}", self.partition, self.account)
     }
 }
 
-/// The ARN of an identity provider, taken apart: partition, account, name.
+/// Splits the ARN of an identity provider into partition, account and name.
 pub(super) fn provider_parts(arn: &str) -> Option<(&str, &str, &str)> {
     let (partition, rest) = arn.strip_prefix("arn:")?.split_once(":iam::")?;
     let (account, name) = rest.split_once(":oidc-provider/")?;
@@ -48,7 +49,7 @@ pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// All that conditions can ask about.
+/// Everything that conditions can refer to.
 #[derive(Clone, Debug)]
 pub(super) struct Context<'a> {
     pub(super) identity: &'a WebIdentity,
@@ -57,7 +58,7 @@ pub(super) struct Context<'a> {
     pub(super) home: Option<Home>,
 }
 
-/// Keys that only users and roles have, who sign their requests.
+/// Keys that only requests of users and roles have, who sign their requests.
 const NEVER: [&str; 3] = ["sts:externalid", "aws:multifactorauthpresent", "aws:multifactorauthage"];
 
 impl<'a> Context<'a> {
@@ -70,7 +71,7 @@ impl<'a> Context<'a> {
         format!("{}:{claim}", self.provider)
     }
 
-    /// Whether the key is that of the claim; the names of keys know no case.
+    /// Whether the key is that of the claim. Names of keys are case-insensitive.
     pub(super) fn is(&self, key: &str, claim: &str) -> bool {
         key.eq_ignore_ascii_case(&self.key(claim))
     }
@@ -79,7 +80,7 @@ impl<'a> Context<'a> {
         self.home.as_ref().map(|home| home.provider(self.provider))
     }
 
-    /// What the request has for a key.
+    /// The value that the request has for a key.
     pub(super) fn actual(&self, key: &str) -> Actual {
         let lower = key.to_ascii_lowercase();
         if self.is(key, "sub") {

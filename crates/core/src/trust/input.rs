@@ -8,14 +8,14 @@ use crate::arn::RoleArn;
 /// makes longer.
 pub const MAX_INPUT: usize = 512 * 1024;
 
-/// What every message about an input that is something else ends with.
+/// The end of every message about an input that is not a trust policy.
 const POLICY: &str =
     "expected is a trust policy: the output of `aws iam get-role --role-name ROLE`, or the document itself";
-/// The same for an identity provider.
+/// The end of every message about an input that is not an identity provider.
 const PROVIDER: &str =
     "expected is the output of `aws iam get-open-id-connect-provider --open-id-connect-provider-arn ARN`";
 
-/// A trust policy as it was found, and the role of which it is if that is known.
+/// A trust policy from the input, and the role that it belongs to, if that is known.
 pub(super) struct Found {
     pub(super) root: Node,
     pub(super) role: Option<RoleArn>,
@@ -93,7 +93,7 @@ fn any(text: &str, expected: &str) -> Result<Node, Vec<ReadError>> {
     })
 }
 
-/// JSON, or JSON in a JSON string, perhaps percent-encoded there.
+/// Reads JSON, or JSON in a JSON string, which may be percent-encoded.
 fn nested(text: &Text, input: &Input<'_>, depth: usize) -> Result<Node, Vec<ReadError>> {
     let root = parse(text, input).map_err(|error| vec![error])?;
     match &root.kind {
@@ -118,7 +118,7 @@ fn unwrap(string: &Node, text: &Text, input: &Input<'_>, depth: usize) -> Result
     nested(&inner, input, depth + 1)
 }
 
-/// The document within the output of the command line may be a string of its own.
+/// Expands the document in the output of the command line, which may itself be a JSON string.
 fn expand(mut root: Node, text: &Text, input: &Input<'_>, depth: usize) -> Result<Node, Vec<ReadError>> {
     let holder = if root.get("Role").is_some() { root.get_mut("Role") } else { Some(&mut root) };
     let document = holder.and_then(|holder| holder.get_mut(DOCUMENT));
@@ -130,10 +130,10 @@ fn expand(mut root: Node, text: &Text, input: &Input<'_>, depth: usize) -> Resul
     Ok(root)
 }
 
-/// The name of the trust policy in what IAM prints of a role.
+/// The key of the trust policy in IAM's output about a role.
 const DOCUMENT: &str = "AssumeRolePolicyDocument";
 
-/// Reads a trust policy in any of the forms in which people have it.
+/// Reads a trust policy in any of its usual forms.
 pub(super) fn find(text: &str) -> Result<Found, Vec<ReadError>> {
     let root = any(text, POLICY)?;
     let fail = |at: Place, message: String| Err(vec![ReadError { at, message }]);
@@ -163,7 +163,7 @@ pub(super) fn find(text: &str) -> Result<Found, Vec<ReadError>> {
     Ok(Found { root: document.clone(), role })
 }
 
-/// The offset of what is no blank.
+/// The offset of the first character that is not a blank.
 fn start(text: &str) -> usize {
     text.len() - text.trim_start().len()
 }

@@ -1,4 +1,4 @@
-//! JSON with the place of each value, and of keys that stand in an object twice.
+//! JSON with the place of each value. A key that an object has twice is an error.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,16 +9,16 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 
 use super::text::{Input, Place, ReadError, Text};
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) at: Place,
-    /// In the bytes of the text that was parsed.
+    /// Byte range in the parsed text.
     pub(super) range: Range<usize>,
     pub(super) kind: Kind,
 }
 
-/// What a value is. Numbers are as they were written.
+/// The kind of a value. Numbers stay as they were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Null,
@@ -42,17 +42,17 @@ impl Node {
         Self { at: Place::default(), range: 0..0, kind }
     }
 
-    /// A string that stands nowhere yet.
+    /// A new string, without a place.
     pub(super) fn string(text: impl Into<String>) -> Self {
         Self::made(Kind::String(text.into()))
     }
 
-    /// A list that stands nowhere yet.
+    /// A new list, without a place.
     pub(super) fn array(elements: Vec<Self>) -> Self {
         Self::made(Kind::Array(elements))
     }
 
-    /// An object that stands nowhere yet.
+    /// A new object, without a place.
     pub(super) fn object<const N: usize>(members: [(&str, Self); N]) -> Self {
         Self::made(Kind::Object(members.into_iter().map(|(key, value)| Member::new(key, value)).collect()))
     }
@@ -74,12 +74,12 @@ impl Node {
         self.members().iter().find(|member| member.key == key).map(|member| &member.value)
     }
 
-    /// The value of a key, to change it.
+    /// The mutable value of a key.
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
         self.members_mut()?.iter_mut().find(|member| member.key == key).map(|member| &mut member.value)
     }
 
-    /// The elements of a list; of anything else, itself.
+    /// The elements of a list; for any other value, the value itself.
     pub(super) fn each(&self) -> &[Self] {
         if let Kind::Array(elements) = &self.kind { elements } else { std::slice::from_ref(self) }
     }
@@ -98,13 +98,13 @@ impl Node {
 }
 
 impl Member {
-    /// A member that stands nowhere yet.
+    /// A new member, without a place.
     pub(super) fn new(key: &str, value: Node) -> Self {
         Self { key: key.to_owned(), at: Place::default(), value }
     }
 }
 
-/// JSON as RFC 8259 has it, and nothing that only some readers take.
+/// JSON as RFC 8259 defines it, without extensions that only some parsers accept.
 const STRICT: ParseOptions = ParseOptions {
     allow_comments: false,
     allow_loose_object_property_names: false,
@@ -123,7 +123,7 @@ pub(super) fn parse(text: &Text, input: &Input<'_>) -> Result<Node, ReadError> {
     let fail = |offset, message: String| ReadError { at: input.place(text.origin(offset)), message };
     let parsed = parse_to_ast(&text.decoded, &CollectOptions::default(), &STRICT)
         .map_err(|error| fail(error.range().start, format!("is no JSON: {}", lower(&error.kind().to_string()))))?;
-    // What only the first reader takes, such as characters that have to be escaped.
+    // The first parser accepts some invalid texts, for example characters that have to be escaped.
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&text.decoded) {
         return Err(fail(offset(&text.decoded, error.line(), error.column()), said(&error)));
     }
@@ -131,21 +131,21 @@ pub(super) fn parse(text: &Text, input: &Input<'_>) -> Result<Node, ReadError> {
     node(value, text, input)
 }
 
-/// What `serde_json` says, without the position, which is told apart.
+/// The message of `serde_json` without the position, which is reported separately.
 fn said(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or_default();
     format!("is no JSON: {text}")
 }
 
-/// With a small letter at the start.
+/// The text with its first letter in lower case.
 fn lower(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// The offset of a line and column as `serde_json` counts them: columns in bytes, after the byte
-/// that is wrong.
+/// The offset of a line and column as `serde_json` counts them. Columns count bytes, including the
+/// wrong byte.
 fn offset(text: &str, line: usize, column: usize) -> usize {
     let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
     let mut offset = (start + column.saturating_sub(1)).min(text.len());

@@ -1,4 +1,4 @@
-//! All that is to be said about a trust policy and a web identity.
+//! Judges a trust policy for a web identity.
 
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
@@ -13,32 +13,33 @@ use super::verdict::{Doubt, Match, Verdict};
 use super::warn;
 use crate::arn::RoleArn;
 
-/// What a policy makes of a web identity.
+/// The judgement of a policy for a web identity.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Judgement {
     /// Whether the role can be assumed, as far as the documents tell.
     pub verdict: Verdict,
-    /// Why it cannot; of the statement that is nearest.
+    /// Why the role cannot be assumed. If no statement allows it, these are the faults of the
+    /// nearest one.
     pub faults: Vec<Finding>,
-    /// Why the documents do not tell: the reason is that of the doubt.
+    /// Why the documents do not tell. Each reason is the name of a [`Doubt`].
     pub doubts: Vec<Finding>,
-    /// What allows more than it should.
+    /// Parts that allow more than they should.
     pub warnings: Vec<Finding>,
-    /// In their order.
+    /// The statements, in their order.
     pub statements: Vec<Judged>,
 }
 
-/// A statement, judged.
+/// The judgement of a statement.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Judged {
-    /// From 1.
+    /// Its number, from 1.
     pub number: usize,
     /// Its name, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
-    /// What it does where it applies.
+    /// What it does if it applies.
     pub effect: Effect,
     /// Where it begins.
     #[serde(flatten)]
@@ -50,19 +51,19 @@ pub struct Judged {
     pub elements: Vec<Element>,
 }
 
-/// A part of a statement, judged.
+/// The judgement of a part of a statement.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Element {
     /// `Principal`, `Action`, or operator and key.
     pub name: String,
-    /// Where it stands.
+    /// Its place in the input.
     #[serde(flatten)]
     pub at: Place,
     /// Whether it matches the token.
     #[serde(serialize_with = "matches")]
     pub matches: Match,
-    /// What is at fault, where it does not match.
+    /// Why it does not match, if it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<Finding>,
 }
@@ -82,8 +83,8 @@ fn matches<S: Serializer>(matches: &Match, serializer: S) -> Result<S::Ok, S::Er
 }
 
 impl Policy {
-    /// Judges whether the identity may assume the role of this policy. `role`: the role that is
-    /// asked for; of which the policy is, the input may say itself. `provider`: the identity
+    /// Judges whether the identity may assume the role of this policy. `role`: the requested role;
+    /// the input itself may also name the role that the policy belongs to. `provider`: the identity
     /// provider of the role's account, if it is known.
     pub fn judge(&self, identity: &WebIdentity, role: Option<&RoleArn>, provider: Option<&OidcProvider>) -> Judgement {
         let context = Context::new(identity, self.home(identity, role));
@@ -112,7 +113,7 @@ impl Policy {
         judgement
     }
 
-    /// Where the role is: its account is that of its provider, too.
+    /// The partition and account of the role, which are also those of its identity provider.
     pub(super) fn home(&self, identity: &WebIdentity, role: Option<&RoleArn>) -> Option<Home> {
         if let Some(role) = self.role.as_ref().or(role) {
             return Some(Home::from(role));
@@ -190,7 +191,7 @@ impl Policy {
     }
 }
 
-/// What the account's identity provider adds.
+/// Adds what the account's identity provider tells.
 fn known_provider(context: &Context<'_>, provider: Option<&OidcProvider>, judgement: &mut Judgement) {
     let Some(provider) = provider else { return };
     let audience = &context.identity.audience;

@@ -1,4 +1,4 @@
-//! A statement that almost allows, mended, where only one subject can gain by that.
+//! Mends a statement that almost allows the identity, if only this subject can gain from that.
 
 use super::correct::{Draft, only, shown};
 use super::document::{Condition, Effect, Policy, Principal, Statement};
@@ -10,7 +10,7 @@ use super::json::Node;
 use super::operator::{Base, Operator};
 use super::verdict::Match;
 
-/// The policy with the statement mended; `None` if the statement may be somebody else's.
+/// The policy with the statement mended; `None` if the statement may be meant for somebody else.
 pub(super) fn mend(policy: &Policy, index: usize, context: &Context<'_>) -> Option<Draft> {
     let statement = policy.statements.get(index)?;
     if statement.not_action || !matches!(statement.principal, Principal::Of(_)) {
@@ -29,12 +29,12 @@ pub(super) fn mend(policy: &Policy, index: usize, context: &Context<'_>) -> Opti
     Some(Draft { root, changes: work.changes })
 }
 
-/// Whether a statement lets in the very subject and nobody else, or nobody at all.
+/// Whether a statement lets in only this subject, or nobody at all.
 pub(super) fn is_for_subject(statement: &Statement, context: &Context<'_>) -> bool {
     statement.effect == Effect::Deny || statement.conditions.iter().any(|it| is_exact(it, context))
 }
 
-/// Whether a condition confines the statement to the very subject.
+/// Whether a condition confines the statement to exactly this subject.
 fn is_exact(condition: &Condition, context: &Context<'_>) -> bool {
     let plain = condition.operator.is_some_and(is_plain);
     let subject = &context.identity.subject;
@@ -44,12 +44,12 @@ fn is_exact(condition: &Condition, context: &Context<'_>) -> bool {
         && condition.values.iter().all(|value| value.is_string && value.text == *subject)
 }
 
-/// `StringEquals` or `StringLike`, and nothing else.
+/// Whether the operator is plain `StringEquals` or `StringLike`.
 fn is_plain(operator: Operator) -> bool {
     operator == Operator::EXACT || operator == Operator { base: Base::StringLike, ..Operator::EXACT }
 }
 
-/// Whether no token of anybody can satisfy the statement as it is.
+/// Whether no token at all can satisfy the statement as it is.
 fn lets_in_nobody(statement: &Statement, parts: &[Evaluated], context: &Context<'_>) -> bool {
     let Principal::Of(kinds) = &statement.principal else { return false };
     if let [(kind, words)] = kinds.as_slice()
@@ -63,7 +63,7 @@ fn lets_in_nobody(statement: &Statement, parts: &[Evaluated], context: &Context<
     let words: Vec<&str> = statement.principal.of("Federated").map(|word| word.text.as_str()).collect();
     words.iter().all(|word| is_impossible(word, context))
         || parts.iter().any(|Evaluated { part, matches }| match part {
-            // Of what is not sure it may be so for others, too.
+            // A condition that is not sure may hold for others, so only a certain mismatch counts.
             Part::Condition(index) if *matches == Match::No => {
                 never_holds(&statement.conditions[*index], &words, context)
             }
@@ -88,7 +88,7 @@ fn is_impossible(word: &str, context: &Context<'_>) -> bool {
     }
 }
 
-/// Whether a condition that needs its key holds for no token of these providers.
+/// Whether a condition needs its key and can hold for no token of these providers.
 fn never_holds(condition: &Condition, providers: &[&str], context: &Context<'_>) -> bool {
     let key = condition.key.to_ascii_lowercase();
     let of_request = ["aws:", "sts:", "iam:", "saml:"].iter().any(|prefix| key.starts_with(prefix));
@@ -121,7 +121,7 @@ impl Work<'_> {
         self.changes.push(format!("statement {}: {what}", self.number));
     }
 
-    /// One more subject, where nothing else is wrong.
+    /// Adds the subject to a condition, if nothing else is wrong.
     fn subject_added(&mut self, node: &mut Node, parts: &[Evaluated]) -> Option<()> {
         let Part::Condition(index) = only(parts)? else { return None };
         let condition = &self.statement.conditions[index];
@@ -135,7 +135,7 @@ impl Work<'_> {
         Some(())
     }
 
-    /// All that is wrong, where nobody else can be let in.
+    /// Mends everything that is wrong, if nobody else can be let in.
     fn all(&mut self, node: &mut Node, parts: &[Evaluated]) -> Option<()> {
         for Evaluated { part, matches } in parts {
             match part {
@@ -217,7 +217,7 @@ impl Work<'_> {
         }
     }
 
-    /// Sees to it that the wanted value is among those of a key.
+    /// Makes sure that the wanted value is among those of a key.
     fn value(&mut self, node: &mut Node, operator: &str, key: &str, claim: &str) -> Option<()> {
         let identity = &self.context.identity;
         let wanted = if claim == "sub" { &identity.subject } else { &identity.audience };
@@ -241,7 +241,7 @@ impl Work<'_> {
         Some(())
     }
 
-    /// What was mended must let in this subject alone.
+    /// Confines the mended statement to this subject.
     fn confine(&mut self, node: &mut Node) -> Option<()> {
         let (key, subject) = (self.context.key("sub"), &self.context.identity.subject);
         let values = |node: &mut Node, operator| {

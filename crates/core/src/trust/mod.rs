@@ -1,12 +1,13 @@
-//! Trust policies of roles: what they make of a service account's token, and how they have to be.
+//! Trust policies of roles: whether they let in a service account's token, and what they have to
+//! contain.
 //!
 //! ```text
 //! text ──► input (AWS output, encodings) ──► json (with places) ──► document ──► evaluate ──► judge: faults, warnings
 //!                                                                                   └──────► correct: tidy, mend
 //! ```
 //!
-//! The model is that of `sts:AssumeRoleWithWebIdentity` with tokens of service accounts. Where
-//! independent evaluators disagree, or only the request tells, the verdict is [`Verdict::NotSure`].
+//! The model covers `sts:AssumeRoleWithWebIdentity` with tokens of service accounts. If independent
+//! evaluators disagree, or only the request tells, the verdict is [`Verdict::NotSure`].
 //!
 //! Source: "IAM JSON policy element reference" and "Available keys for AWS OIDC federation", AWS
 //! IAM User Guide.

@@ -1,4 +1,4 @@
-//! What a role's trust policy has to contain, so that pods may act as the role.
+//! The trust policy that a role needs so that pods may act as the role.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use crate::arn::RoleArn;
 
 /// The service that assumes the role of an association.
 const SERVICE: &str = "pods.eks.amazonaws.com";
-/// Stands for the issuer where it is not known.
+/// Placeholder for the issuer if it is not known.
 pub const UNKNOWN_ISSUER: &str = "ISSUER";
 
-/// A trust policy, which serializes to the JSON document that IAM takes.
+/// A trust policy. It serializes to the JSON document that IAM takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct TrustPolicy {
@@ -47,12 +47,12 @@ struct Condition {
     string_equals: BTreeMap<String, String>,
 }
 
-/// The trust policy of the role that lets the pods of one service account act as it.
+/// The trust policy that lets the pods of one service account act as the role.
 ///
-/// `issuer` is the cluster's OIDC issuer, for example `https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE`; where it is
-/// not known the document says [`UNKNOWN_ISSUER`]. `subject` is
-/// `system:serviceaccount:NAMESPACE:NAME`. The identity provider is taken to be in the role's own
-/// account and partition.
+/// `issuer`: the cluster's OIDC issuer, for example
+/// `https://oidc.eks.eu-west-1.amazonaws.com/id/EXAMPLE`; if it is not known, the document has
+/// [`UNKNOWN_ISSUER`] in its place. `subject`: `system:serviceaccount:NAMESPACE:NAME`. The function
+/// assumes that the identity provider is in the role's own account and partition.
 ///
 /// Source: "Assign IAM roles to Kubernetes service accounts", Amazon EKS User Guide.
 pub fn policy(role: &RoleArn, issuer: Option<&str>, subject: &str, audience: &str) -> TrustPolicy {
@@ -71,9 +71,8 @@ pub fn policy(role: &RoleArn, issuer: Option<&str>, subject: &str, audience: &st
     }
 }
 
-/// The trust policy of the role of an association of EKS Pod Identity that lets the pods of one
-/// service account act as it, in whatever cluster. It relies on session tags, which an association
-/// may turn off.
+/// The trust policy that lets the pods of one service account, in any cluster, act as the role of
+/// an EKS Pod Identity association. It relies on session tags, which an association may turn off.
 ///
 /// Source: "Create IAM role with trust policy required by EKS Pod Identity", Amazon EKS User Guide.
 pub fn association_policy(namespace: &str, service_account: &str) -> TrustPolicy {

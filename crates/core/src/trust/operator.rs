@@ -8,7 +8,7 @@ use super::identity::Context;
 use super::verdict::{Doubt, Match};
 use crate::likeness::closest;
 
-/// A condition operator, taken apart.
+/// A parsed condition operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Operator {
     pub(super) base: Base,
@@ -31,7 +31,7 @@ pub(super) enum Base {
     Null,
 }
 
-/// For keys of several values.
+/// Set operator, for keys with several values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Set {
     ForAllValues,
@@ -73,7 +73,7 @@ const FOR_ALL: &str = "ForAllValues:";
 const FOR_ANY: &str = "ForAnyValue:";
 
 impl Operator {
-    /// `StringEquals`, as it is: neither negated nor for sets nor content with an absent key.
+    /// Plain `StringEquals`: not negated, without a set operator and without `IfExists`.
     pub(super) const EXACT: Self = Self { base: Base::StringEquals, negated: false, set: None, if_exists: false };
 
     /// Reads a name such as `ForAnyValue:StringLikeIfExists`; `None` if IAM does not know it.
@@ -90,7 +90,7 @@ impl Operator {
         !self.if_exists && !self.negated && self.set != Some(Set::ForAllValues) && self.base != Base::Null
     }
 
-    /// Whether `*` and `?` stand for other characters.
+    /// Whether `*` and `?` are wildcards.
     pub(super) fn has_wildcards(self) -> bool {
         matches!(self.base, Base::StringLike | Base::Arn)
     }
@@ -126,7 +126,7 @@ pub(super) fn meant(name: &str) -> Option<String> {
     Operator::parse(&meant).map(|_| meant)
 }
 
-/// What is to be said about a name that IAM does not know.
+/// The message about a name that IAM does not know.
 pub(super) fn unknown(name: &str) -> String {
     match meant(name) {
         Some(meant) => format!("IAM knows no operator {name:?}: write {meant:?}"),
@@ -134,7 +134,7 @@ pub(super) fn unknown(name: &str) -> String {
     }
 }
 
-/// What a token and its request have for a key.
+/// The value that a token and its request have for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Actual {
     Present(String),
@@ -143,7 +143,7 @@ pub(super) enum Actual {
     Unknown,
 }
 
-/// Whether a condition holds. `variables`: `${...}` is a policy variable.
+/// Whether a condition holds. `variables`: whether `${...}` is a policy variable.
 pub(super) fn holds(operator: Operator, key: &str, values: &[Value], context: &Context<'_>, variables: bool) -> Match {
     let doubt = |doubt, why: String| Match::NotSure(doubt, why);
     let actual = context.actual(key);
@@ -212,7 +212,8 @@ fn compare(base: Base, actual: &str, value: &Value, variables: bool) -> Match {
     }
 }
 
-/// ARNs are compared part by part; a pattern that matches only across parts is a matter of opinion.
+/// Compares ARNs part by part. If a pattern matches only across parts, opinions differ, so the
+/// result is not sure.
 fn arn_like(pattern: &str, arn: &str) -> Match {
     let parts = |text: &str| text.splitn(6, ':').map(str::to_owned).collect::<Vec<_>>();
     let (patterns, actual) = (parts(pattern), parts(arn));

@@ -1,15 +1,16 @@
-//! A text that was written in another one, and where each of its bytes stands there.
+//! A text that is encoded inside another text, with the place of each of its bytes in the outer
+//! text.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Where something stands in the input.
+/// A place in the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Place {
-    /// From 1.
+    /// Line, from 1.
     pub line: usize,
-    /// From 1, in characters.
+    /// Column, from 1, in characters.
     pub column: usize,
 }
 
@@ -22,10 +23,10 @@ impl fmt::Display for Place {
 /// Why an input cannot be read, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReadError {
-    /// Where in the input.
+    /// The place in the input.
     #[serde(flatten)]
     pub at: Place,
-    /// What was found, what was expected.
+    /// What was found, and what was expected.
     pub message: String,
 }
 
@@ -35,7 +36,7 @@ impl fmt::Display for ReadError {
     }
 }
 
-/// The input, to find places in.
+/// The input, with the offsets of its lines for finding places.
 #[derive(Clone, Debug)]
 pub(super) struct Input<'a> {
     text: &'a str,
@@ -56,14 +57,14 @@ impl<'a> Input<'a> {
         let line = self.lines.partition_point(|start| *start <= offset).max(1);
         let start = self.lines[line - 1];
         let before = &self.text.as_bytes()[start..offset];
-        // Continuation bytes of UTF-8 begin no character.
+        // Continuation bytes of UTF-8 do not begin a character.
         let begins = |byte: &&u8| **byte & 0xc0 != 0x80;
         let characters = if self.ascii { before.len() } else { before.iter().filter(begins).count() };
         Place { line, column: characters + 1 }
     }
 }
 
-/// A decoded text: what it says, and the offset in the input of each of its bytes.
+/// A decoded text, with the offset of each of its bytes in the input.
 #[derive(Clone, Debug)]
 pub(super) struct Text {
     pub(super) decoded: String,
@@ -82,7 +83,7 @@ impl Text {
         self.origins.get(offset).copied().unwrap_or(self.end)
     }
 
-    /// The text without its first bytes.
+    /// The text from this byte on.
     pub(super) fn from(&self, start: usize) -> Self {
         let decoded = self.decoded.get(start..).unwrap_or_default().to_owned();
         Self { decoded, origins: self.origins.get(start..).unwrap_or_default().to_vec(), end: self.end }
@@ -97,8 +98,8 @@ impl Text {
         self.origins.extend(std::iter::repeat_n(origin, c.len_utf8()));
     }
 
-    /// The text without percent-encoding, as IAM's API gives documents (RFC 3986: a `+` is a plus).
-    /// `Err`: the offset in the input of what is no encoding.
+    /// The text with its percent-encoding decoded, which IAM's API uses for documents (RFC 3986: a
+    /// `+` is a plus). `Err`: the offset in the input of an invalid encoding.
     pub(super) fn percent_decoded(&self) -> Result<Self, usize> {
         let (bytes, mut decoded, mut origins) = (self.decoded.as_bytes(), Vec::new(), Vec::new());
         let mut at = 0;
@@ -121,8 +122,8 @@ impl Text {
         }
     }
 
-    /// What the JSON string says that stands at this range, quotes included. The range is that of a
-    /// string that a parser has accepted.
+    /// The content of the JSON string at this range, which includes the quotes. A parser must have
+    /// accepted the string.
     pub(super) fn unescaped(&self, start: usize, end: usize) -> Self {
         let mut inner = self.empty_like();
         inner.end = self.origin(end.saturating_sub(1));

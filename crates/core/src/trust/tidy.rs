@@ -1,4 +1,4 @@
-//! What IAM does not save, made what was plainly meant.
+//! Turns a document that IAM does not save into the one that was plainly meant.
 
 use super::correct::Draft;
 use super::document::Policy;
@@ -8,7 +8,7 @@ use super::json::{Kind, Member, Node};
 use super::operator::{Operator, meant};
 use crate::likeness::closest;
 
-/// The document as IAM would save it; `None` where it is not plain what was meant.
+/// The document as IAM would save it; `None` if it is not plain what was meant.
 pub(super) fn tidy(policy: &Policy) -> Option<Draft> {
     let mut root = policy.root.clone();
     let mut changes = Vec::new();
@@ -77,7 +77,7 @@ fn elements(node: &mut Node, changes: &mut Vec<String>) -> Option<()> {
 }
 
 fn actions(node: &mut Node, changes: &mut Vec<String>) -> Option<()> {
-    // A deny has to go on denying as much.
+    // A statement that denies must keep denying as much as before.
     let all = if node.get("Effect").and_then(Node::as_str) == Some("Deny") { "sts:*" } else { ACTION };
     let key = if node.get("Action").is_some() { "Action" } else { "NotAction" };
     let actions = node.get_mut(key)?;

@@ -1,4 +1,4 @@
-//! Verdicts that may be open.
+//! Verdicts, which may be undecided.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Why something is not sure. Where independent evaluators disagree, or the answer is not in the
+/// Why something is not sure: independent evaluators disagree, or the answer is not in the
 /// document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Doubt {
@@ -31,28 +31,28 @@ pub enum Doubt {
     RequestKey,
     /// A policy variable in a value.
     PolicyVariable,
-    /// An operator for numbers, dates, addresses or ARNs on a value that is none.
+    /// An operator for numbers, dates, addresses or ARNs on a value of another type.
     TypedOperator,
     /// A set operator with `IfExists`.
     SetOperatorIfExists,
     /// `ForAnyValue` with a negated operator and an absent key.
     NegatedSetOperator,
-    /// `Null` with other than one of `true` and `false`.
+    /// `Null` with anything but a single `true` or `false`.
     NullValues,
     /// A number or boolean where a string is compared.
     ValueType,
     /// No value at all.
     NoValues,
-    /// Letters beyond ASCII compared without their case.
+    /// Letters beyond ASCII in a comparison that ignores case.
     CaseBeyondAscii,
-    /// A principal that is everybody: whether a token is among them.
+    /// The principal is everybody: it is not sure whether that includes a token.
     AnyPrincipal,
-    /// The identity provider that is given is not that of the token.
+    /// The given identity provider is not that of the token.
     OtherProvider,
 }
 
 impl Doubt {
-    /// The name, as JSON has it.
+    /// The name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "Refused",
@@ -88,7 +88,7 @@ impl Match {
         if yes { Self::Yes } else { Self::No }
     }
 
-    /// Both: a no decides, however open the other is.
+    /// Both match. A no decides, even if the other is not sure.
     pub(super) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::No, _) | (_, Self::No) => Self::No,
@@ -97,7 +97,7 @@ impl Match {
         }
     }
 
-    /// One of both: a yes decides.
+    /// At least one of both matches. A yes decides.
     pub(super) fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
@@ -114,7 +114,7 @@ impl Match {
         }
     }
 
-    /// Whether one of all matches.
+    /// Whether at least one matches.
     pub(super) fn any(all: impl Iterator<Item = Self>) -> Self {
         all.fold(Self::No, Self::or)
     }

@@ -1,4 +1,4 @@
-//! What a trust policy allows beyond what it should.
+//! Warnings about a trust policy that allows more than it should.
 
 use super::document::{Condition, Effect, Policy, Statement};
 use super::evaluate::covers_action;
@@ -8,11 +8,11 @@ use super::json::print;
 use super::operator::{Actual, Base, Operator, Set, like};
 use super::text::Place;
 
-/// IAM's limit for a role's trust policy, in characters that are no blanks; it can be raised to
+/// IAM's limit for a role's trust policy, in characters other than blanks. It can be raised to
 /// 8,192.
 pub(super) const MAX_LENGTH: usize = 2048;
 
-/// Nobody calls a namespace or service account so.
+/// A name that no namespace or service account has.
 const OTHER: &str = "zz-another-one";
 
 pub(super) fn warnings(policy: &Policy, context: &Context<'_>) -> Vec<Finding> {
@@ -70,7 +70,7 @@ fn limits<'a>(
     statement.conditions.iter().filter(move |it| context.is(&it.key, claim)).filter_map(confining)
 }
 
-/// Whom the statement lets in beyond one service account after the other.
+/// Warnings about a statement that lets in more than individual service accounts.
 fn subjects(statement: &Statement, context: &Context<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut confined = false;
@@ -93,7 +93,7 @@ fn subjects(statement: &Statement, context: &Context<'_>) -> Vec<Finding> {
     found
 }
 
-/// Which tokens the statement takes that are not made for STS.
+/// Warnings about a statement that accepts tokens for audiences other than STS.
 fn audiences(statement: &Statement, context: &Context<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut confined = false;
@@ -121,12 +121,12 @@ fn limiting(operator: Operator) -> bool {
     !operator.negated && operator.base != Base::Null
 }
 
-/// A condition that lets nobody in.
+/// Whether a condition lets nobody in.
 fn never_holds(condition: &Condition, context: &Context<'_>) -> bool {
     condition.operator.is_none_or(|operator| operator.needs_key() && context.actual(&condition.key) == Actual::Absent)
 }
 
-/// A condition that holds where the key is absent.
+/// The warning about a condition that holds although its key is absent.
 fn vacuous(condition: &Condition, context: &Context<'_>) -> Option<(&'static str, String)> {
     let operator = condition.operator?;
     let key = &condition.key;
@@ -151,7 +151,7 @@ fn vacuous(condition: &Condition, context: &Context<'_>) -> Option<(&'static str
     })
 }
 
-/// Whom a pattern lets in, if these are more than one.
+/// The service accounts that a pattern lets in, in words, if there may be more than one.
 fn broad(pattern: &str, context: &Context<'_>) -> Option<String> {
     if !pattern.contains(['*', '?']) {
         return None;

@@ -1,5 +1,5 @@
-//! One container of a pod that is to have the credentials of an association of EKS Pod Identity:
-//! would an SDK in it ask the agent, and with a token that the agent takes?
+//! Judges a container that should have credentials from an EKS Pod Identity association: whether an
+//! SDK in it asks the agent, with a token that the agent accepts.
 
 use super::container::{Judge, Problem};
 use super::env::{Env, Seen};
@@ -7,7 +7,7 @@ use super::region;
 use crate::injection::{AGENT_URIS, AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI, ROLE_ARN, TOKEN_FILE};
 use crate::objects::Container;
 
-/// Both are needed.
+/// The variables of container credentials; SDKs need both.
 pub(super) const CONTAINER_CREDENTIALS: [&str; 2] = [CREDENTIALS_URI, AUTHORIZATION_TOKEN_FILE];
 
 /// Whether both variables are set.
@@ -32,12 +32,12 @@ impl Judge<'_> {
             problems.push(Problem::TokenFileMissing);
         }
         problems.extend(self.token_problems(container, env, file));
-        // No call of STS is made for these credentials.
+        // These credentials need no call to STS, so a missing region is no problem.
         problems.extend(region::problem(env, self.expected).filter(|problem| *problem != Problem::NoRegion));
         problems
     }
 
-    /// Whether the container has nothing to find a role by.
+    /// Whether the container has no variable that leads to a role.
     pub(super) fn has_nothing(&self, env: &Env<'_>) -> bool {
         let of_association = self.expected.identity.is_of_association();
         env.get(ROLE_ARN).is_unset() && !(of_association && is_set(&env.get(CREDENTIALS_URI)))

@@ -1,5 +1,4 @@
-//! One container, seen as an SDK in it sees it: would it find the wanted role and a token that it
-//! can use?
+//! Judges a container as an SDK in it sees it: whether it finds the wanted role and a usable token.
 
 use std::collections::BTreeSet;
 
@@ -20,9 +19,9 @@ pub(super) const PROFILES: [&str; 4] =
     ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"];
 /// The API server's default lifetime of a token, in seconds.
 pub(super) const DEFAULT_LIFETIME: i64 = 3600;
-/// What the file's group can read, in a file mode.
+/// The bit of a file mode that lets the file's group read.
 const GROUP_READABLE: i32 = 0o040;
-/// What others can read, in a file mode.
+/// The bit of a file mode that lets others read.
 const WORLD_READABLE: i32 = 0o004;
 /// The file mode of a projected volume that does not set one.
 const DEFAULT_MODE: i32 = 0o644;
@@ -34,17 +33,17 @@ pub(super) enum Problem {
     NoIdentity,
     /// Neither role nor token file, but credentials of EKS Pod Identity.
     PodIdentity,
-    /// No credentials of EKS Pod Identity, where these are wanted.
+    /// No credentials of EKS Pod Identity, although they are wanted.
     NoAssociation,
-    /// A web identity where credentials of EKS Pod Identity are wanted; `beside`: those are there as
-    /// well.
+    /// A web identity, although credentials of EKS Pod Identity are wanted. `beside`: whether those
+    /// are there as well.
     WebIdentity { role: Seen, beside: bool },
-    /// The credentials come from elsewhere than from the agent of EKS Pod Identity, or it cannot be
-    /// seen from where.
+    /// The credentials do not come from the agent of EKS Pod Identity, or their source cannot be
+    /// seen.
     CredentialsUri(Seen),
     /// A token file, but no role.
     RoleMissing,
-    /// Another role than the wanted one, an empty one, or one that cannot be seen.
+    /// A role other than the wanted one, an empty role, or a role that cannot be seen.
     RoleDiffers(Seen),
     /// The role, but no token file.
     TokenFileMissing,
@@ -53,11 +52,11 @@ pub(super) enum Problem {
     TokenElsewhere { seen: Seen, token: Option<String> },
     /// No volume is mounted where the token file should be.
     NotMounted { path: String, covering: Option<String> },
-    /// What is mounted there is no token.
+    /// The volume that is mounted there has no token.
     Foreign { path: String, volume: String },
-    /// The token has another audience; empty is the API server's.
+    /// The token has another audience; an empty one is that of the API server.
     Audience { seen: String },
-    /// The token lives for another time, in seconds.
+    /// The token has another lifetime, in seconds.
     Lifetime { seen: i64 },
     /// The token is not renewed in the container.
     Frozen { path: String },
@@ -67,28 +66,29 @@ pub(super) enum Problem {
     Unreadable { mode: i32, certain: bool },
     /// The path of the token is that for the API server, whose token STS refuses.
     ApiServerToken { path: String },
-    /// The path leads to the token only where `/var/run` is a link to `/run`.
+    /// The path leads to the token only if `/var/run` is a link to `/run`.
     Linked { path: String },
-    /// A path without a drive in a container of Windows.
+    /// A path without a drive in a Windows container.
     WindowsPath { path: String },
     /// A regional STS endpoint is asked for, but no region is set.
     NoRegion,
-    /// The region is of another partition than the role; `certain` if no other one is set.
+    /// The region is in another partition than the role. `certain`: this holds for every region
+    /// variable that is set.
     RegionElsewhere { variable: &'static str, region: String, partition: &'static str, certain: bool },
-    /// No identity, as the pod's annotation asks.
+    /// No identity, because the pod's annotation opts the container out.
     Skipped,
-    /// No identity, as the pod's label asks.
+    /// No identity, because the pod's label opts the pod out.
     SkippedPod,
-    /// Static credentials or profiles are set, in these variables; `certain` if SDKs use them
-    /// before the role, `optional` if they come from keys of Secrets that may be absent. `from`:
-    /// the ConfigMaps and Secrets that bring them.
+    /// Static credentials or profiles are set, in these variables. `certain`: SDKs use them before
+    /// the role. `optional`: they come from keys of Secrets that may be absent. `from`: the
+    /// ConfigMaps and Secrets that set them.
     Static { names: Vec<String>, certain: bool, optional: bool, from: Vec<String> },
     /// These sources might set AWS variables.
     Opaque(Vec<String>),
 }
 
 impl Problem {
-    /// Whether the container does not have the identity for it.
+    /// Whether the container lacks the identity because of the problem.
     pub(super) fn is_error(&self) -> bool {
         match self {
             Self::NoIdentity
@@ -120,7 +120,7 @@ impl Problem {
     }
 }
 
-/// What of a pod matters for its containers.
+/// The parts of a pod that matter for its containers.
 pub(super) struct Judge<'a> {
     spec: &'a PodSpec,
     pub(super) expected: &'a Expectation,
@@ -128,7 +128,7 @@ pub(super) struct Judge<'a> {
     os: Os,
     pod_skipped: bool,
     skipped: BTreeSet<String>,
-    /// The user as whom all containers run, if there is one.
+    /// The user that all containers run as, if it is the same one.
     one_user: Option<i64>,
 }
 
@@ -146,7 +146,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// All that is wrong with a container of the pod.
+    /// All problems of a container of the pod.
     pub(super) fn problems<'c>(&'c self, container: &'c Container) -> Vec<Problem> {
         let env = Env::of(container);
         // An opt-out excuses a missing identity, not a wrong one.
@@ -181,13 +181,13 @@ impl<'a> Judge<'a> {
         problems
     }
 
-    /// The judged container's role, for telling who set it.
+    /// The container's role, for finding out who set it.
     pub(super) fn role(container: &Container) -> Seen {
         Env::of(container).get(ROLE_ARN)
     }
 
-    /// Both variables are absent or empty. An empty one does the same harm as another value: the
-    /// webhook sees the name.
+    /// The problem if both variables are absent or empty. An empty variable does the same harm as a
+    /// wrong one: the webhook does not set a variable whose name exists.
     fn without_identity(env: &Env<'_>, role: Seen, file: &Seen) -> Problem {
         if has_credentials(env) {
             return Problem::PodIdentity;
@@ -203,8 +203,8 @@ impl<'a> Judge<'a> {
         if role.known() == Some(&self.expected.identity.role_arn) {
             return file.is_unset().then_some(Problem::TokenFileMissing);
         }
-        // Without a role the SDK never asks for the token; whether the name is absent or empty
-        // makes no difference.
+        // Without a role, the SDK never asks for the token. It makes no difference whether the
+        // variable is absent or empty.
         Some(if role.is_unset() { Problem::RoleMissing } else { Problem::RoleDiffers(role) })
     }
 
@@ -262,8 +262,9 @@ impl<'a> Judge<'a> {
         problems
     }
 
-    /// Whether the user of the container, who is not the one whom the kubelet gives the file, is
-    /// certainly another one than root, and certainly not in root's group where that may read it.
+    /// Whether the container's user certainly cannot read the file, if the kubelet does not make
+    /// that user its owner: the user is not root, and is not in root's group if that group may read
+    /// the file.
     fn cannot_read(&self, container: &Container, mode: i32) -> bool {
         let pod = self.spec.security_context.as_ref();
         let own = container.security_context.as_ref();
@@ -276,9 +277,9 @@ impl<'a> Judge<'a> {
         is_other && (mode & GROUP_READABLE == 0 || !in_group)
     }
 
-    /// Whether the container's user may be neither root nor the one whom the kubelet gives the
-    /// file: it makes the file the group's if there is an `fsGroup`, and a user's if all containers
-    /// run as that one.
+    /// Whether the container's user may be neither root nor the owner of the file. The kubelet
+    /// gives the file to the group if there is an `fsGroup`, and to a user if all containers run as
+    /// that user.
     fn may_not_own(&self, container: &Container) -> bool {
         let own = user(self.spec, container);
         let grouped = self.spec.security_context.as_ref().is_some_and(|context| context.fs_group.is_some());
@@ -298,24 +299,24 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The user as whom a container of the pod runs, as far as it is said.
+/// The user that a container of the pod runs as; `None` if the pod does not say.
 fn user(spec: &PodSpec, container: &Container) -> Option<i64> {
     let of_pod = spec.security_context.as_ref().and_then(|context| context.run_as_user);
     container.security_context.as_ref().and_then(|context| context.run_as_user).or(of_pod)
 }
 
-/// The user as whom all containers run; `None` if they differ, or it is not said.
+/// The user that all containers run as; `None` if they differ, or the pod does not say.
 fn one_user(spec: &PodSpec) -> Option<i64> {
     let mut users = spec.all_containers().inspect(|_| step()).map(|it| user(spec, it));
     let first = users.next()?;
     first.filter(|_| users.all(|other| other == first))
 }
 
-/// What a Secret or ConfigMap as a whole might set that bears on the identity.
+/// Variables that affect the identity and that a whole Secret or ConfigMap might set.
 pub(super) const BY_SOURCES: [&str; 8] =
     [ROLE_ARN, TOKEN_FILE, KEYS[0], KEYS[1], PROFILES[0], PROFILES[1], PROFILES[2], PROFILES[3]];
 
-/// What SDKs use before the role, or may.
+/// The problem of variables that SDKs use, or may use, before the role.
 fn shadow(env: &Env<'_>) -> Option<Problem> {
     let set = KEYS.iter().chain(&PROFILES).filter(|name| !env.get(name).is_unset());
     let names: Vec<String> = set.map(|name| (*name).to_owned()).collect();

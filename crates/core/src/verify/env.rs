@@ -19,7 +19,7 @@ pub enum Seen {
 }
 
 impl Seen {
-    /// A value that is somewhere else.
+    /// A value that comes from another object or from a field.
     pub(super) fn of_source(source: &EnvSource) -> Self {
         Self::Unknown(if let Some(key) = &source.secret_key_ref {
             format!("key {} of Secret {}", key.key, key.name)
@@ -32,7 +32,7 @@ impl Seen {
         })
     }
 
-    /// The value of a key of a source that is known.
+    /// The value of a key in a source that is known.
     pub(super) fn of_key(source: &EnvFromSource, key: &str, value: &Value) -> Self {
         match value {
             Value::Known(value) => Self::Known(value.clone()),
@@ -41,7 +41,7 @@ impl Seen {
         }
     }
 
-    /// Whether an SDK takes the variable for unset.
+    /// Whether an SDK treats the variable as unset.
     pub fn is_unset(&self) -> bool {
         match self {
             Self::Absent => true,
@@ -50,7 +50,7 @@ impl Seen {
         }
     }
 
-    /// The value, where it is known.
+    /// The value, if it is known.
     pub fn known(&self) -> Option<&str> {
         match self {
             Self::Known(value) => Some(value),
@@ -69,8 +69,8 @@ impl Seen {
     }
 }
 
-/// The environment of a container: of two variables with one name the last wins, and references to earlier ones are
-/// expanded.
+/// The environment of a container. If two variables have the same name, the last one wins.
+/// References to earlier variables are expanded.
 pub(super) struct Env<'a> {
     container: &'a Container,
     values: OnceCell<Values<'a>>,
@@ -81,9 +81,9 @@ impl<'a> Env<'a> {
         Self { container, values: OnceCell::new() }
     }
 
-    /// The value of a variable of AWS.
+    /// The value of an AWS variable.
     pub(super) fn get(&self, name: &str) -> Seen {
-        // Most values refer to nothing: then there is no need to look at others.
+        // Most values have no references, so there is no need to look at other variables.
         match self.last(name) {
             None => self.by_sources(name),
             Some(last) if last.value.as_deref().is_some_and(|value| value.contains('$')) => {
@@ -93,7 +93,7 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// Of the variables with one name in `env` the last.
+    /// The last variable with this name in `env`.
     fn last(&self, name: &str) -> Option<&'a EnvVar> {
         self.container.env.iter().rfind(|variable| {
             step();
@@ -101,7 +101,7 @@ impl<'a> Env<'a> {
         })
     }
 
-    /// Whether the variable is certainly set to something: not by a source that may be absent.
+    /// Whether the variable certainly has a value, and not from a source that may be absent.
     pub(super) fn is_certain(&self, name: &str) -> bool {
         !self.is_optional(name) && !self.get(name).is_unset()
     }
@@ -115,7 +115,7 @@ impl<'a> Env<'a> {
         })
     }
 
-    /// The value by `envFrom`, as far as it is known: of several sources the last wins.
+    /// The value from `envFrom`, as far as it is known. The last of several sources wins.
     fn by_sources(&self, name: &str) -> Seen {
         let found = self.container.env_from.iter().rev().find_map(|source| {
             step();
@@ -125,7 +125,7 @@ impl<'a> Env<'a> {
         found.map_or(Seen::Absent, |(source, key, value)| Seen::of_key(source, key, value))
     }
 
-    /// The ConfigMaps and Secrets whose keys become these variables by `envFrom`.
+    /// The ConfigMaps and Secrets in `envFrom` whose keys set these variables.
     pub(super) fn bringing(&self, names: &[String]) -> Vec<String> {
         if self.container.env_from.is_empty() {
             return Vec::new();
@@ -142,12 +142,13 @@ impl<'a> Env<'a> {
         sources.map(described).collect()
     }
 
-    /// The `subPathExpr` of a mount.
+    /// Expands the `subPathExpr` of a mount.
     pub(super) fn expand(&self, text: &str) -> Seen {
         self.values().expand_path(text)
     }
 
-    /// What of `names` a Secret or ConfigMap as a whole might set: those that `env` does not set itself.
+    /// The Secrets and ConfigMaps in `envFrom` that are not known and might set one of `names`.
+    /// Names that are set already do not count.
     pub(super) fn opaque_sources(&self, names: &[&str]) -> Vec<String> {
         if self.container.env_from.is_empty() {
             return Vec::new();
@@ -255,7 +256,7 @@ mod tests {
         env.push(json!({"name": "AWS_V", "value": "$(V0)"}));
         let container: Container = serde_json::from_value(json!({"env": env})).unwrap();
         assert_eq!(Values::of(&container).by_name.keys().copied().collect::<Vec<_>>(), ["AWS_V", "B", "V0"]);
-        // And where all are referred to, what they come to is bounded.
+        // If all are referred to, their total length is bounded.
         let mut env = vec![json!({"name": "B", "value": big})];
         env.extend((0..1000).map(|n| json!({"name": format!("AWS_V{n}"), "value": "$(B)"})));
         let container: Container = serde_json::from_value(json!({"env": env})).unwrap();

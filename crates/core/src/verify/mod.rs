@@ -1,13 +1,12 @@
-//! Pod by pod, container by container: would an SDK find the wanted role and a token that it can
-//! use?
+//! Verifies pods, container by container: whether an SDK finds the wanted role and a usable token.
 //!
 //! ```text
 //! pod ──► env (as processes see it) ──► token (through mounts) ──► container: problems ──► message: findings
 //!                     template ──► injection ──► the same ──► what a restart would leave
 //! ```
 //!
-//! Who injected does not matter, nor do the names of volumes or the paths of mounts. What cannot be
-//! seen, such as the value of a Secret, does not count as proven.
+//! It does not matter who injected the identity, how volumes are named, or where they are mounted.
+//! A value that cannot be seen, such as that of a Secret, does not count as proven.
 
 mod association;
 mod container;
@@ -47,17 +46,18 @@ use crate::settings::Settings;
 /// What was found in one pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodVerdict {
-    /// Worst first; of one severity those of the whole pod first, then by container and reason.
+    /// Worst first. Within a severity, findings of the whole pod come first, then the order is by
+    /// container and reason.
     pub findings: Vec<Finding>,
 }
 
 impl PodVerdict {
-    /// Whether the pod is proven to have the identity: nothing that was found is an error.
+    /// Whether the pod is proven to have the identity: no finding is an error.
     pub fn is_verified(&self) -> bool {
         self.findings.iter().all(|finding| finding.severity != Severity::Error)
     }
 
-    /// Whether a restart would cure something that is worth one.
+    /// Whether a restart would fix a finding that is worth one.
     pub fn roll_cures(&self) -> bool {
         self.findings.iter().any(|finding| finding.roll_cures && finding.severity != Severity::Info)
     }
@@ -79,9 +79,8 @@ impl JudgedPod {
     }
 }
 
-/// Judges a pod. `template` is that of the workload that the pod belongs to, as it is now; without
-/// one, nothing is cured by a restart. Ephemeral containers do not count: the webhook never handles
-/// them.
+/// Judges a pod. `template`: the current template of the pod's workload; without one, a restart
+/// fixes nothing. Ephemeral containers do not count, because the webhook never handles them.
 pub fn verify_pod(
     pod: &Pod,
     template: Option<&PodTemplate>,
@@ -115,7 +114,7 @@ pub fn verify_pod(
     PodVerdict { findings: found.into_iter().map(|(_, finding)| finding).collect() }
 }
 
-/// Whether the template itself sets the wrong role, and whether a restart cures the problem.
+/// Whether the template itself sets the wrong role, and whether a restart fixes the problem.
 fn outcome(problem: &Problem, container: &Container, prediction: &Prediction<'_>, words: &Words<'_>) -> (bool, bool) {
     let name = &container.name;
     let preset = match problem {
@@ -127,7 +126,7 @@ fn outcome(problem: &Problem, container: &Container, prediction: &Prediction<'_>
     };
     let cures = match problem {
         Problem::Lifetime { .. } | Problem::StsEndpoint(_) => prediction.cures(name, Some(problem)),
-        // While the association exists, new pods are given its credentials again.
+        // While the association exists, new pods get its credentials again.
         Problem::PodIdentity => words.expected.left_association && prediction.cures(name, None),
         _ if problem.is_error() => prediction.cures(name, None),
         _ => false,

@@ -1,4 +1,5 @@
-//! What a container has, and which credentials an SDK in it would pick: for telling, where [`super::verify_pod`] judges.
+//! Describes what a container has, and which credentials an SDK in it would pick.
+//! [`super::verify_pod`] judges it.
 
 use super::association::has_credentials;
 use super::container::{BY_SOURCES, DEFAULT_LIFETIME, KEYS, PROFILES, os};
@@ -10,7 +11,7 @@ use crate::injection::{
 };
 use crate::objects::Container;
 
-/// What bears on the identity of a container.
+/// The parts of a container that affect its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// `AWS_ROLE_ARN`.
@@ -21,19 +22,20 @@ pub struct Observed {
     pub sts_endpoints: Seen,
     /// What is at the path of the token file.
     pub token: TokenSeen,
-    /// The key of static credentials.
+    /// `AWS_ACCESS_KEY_ID`.
     pub access_key: Seen,
-    /// The secret of static credentials.
+    /// `AWS_SECRET_ACCESS_KEY`.
     pub secret_key: Seen,
-    /// Whether these come from keys of Secrets that may be absent.
+    /// Whether the static credentials come from keys of Secrets that may be absent.
     pub optional_keys: bool,
     /// The variables that name a profile or a file of profiles, as far as they are set.
     pub profiles: Vec<(&'static str, Seen)>,
     /// `AWS_REGION`, or else `AWS_DEFAULT_REGION`.
     pub region: Seen,
-    /// Where the agent of EKS Pod Identity is, and the token for it, where both variables are set.
+    /// The address of the agent of EKS Pod Identity and the token for it, if both variables are
+    /// set.
     pub agent: Option<(Seen, TokenSeen)>,
-    /// Secrets and ConfigMaps all of whose keys become variables, where AWS variables may be among them.
+    /// Secrets and ConfigMaps in `envFrom` that are not known and may set AWS variables.
     pub opaque: Vec<String>,
     /// Whether the container shares the node's network.
     pub host_network: bool,
@@ -61,7 +63,7 @@ pub enum TokenSeen {
     },
 }
 
-/// What a container of a pod, or of the pod that a template describes, has.
+/// Describes a container of a pod, or of the pod that a template describes.
 pub fn observe<'a>(target: impl Into<Target<'a>>, container: &Container) -> Observed {
     let target = target.into();
     let env = Env::of(container);
@@ -103,7 +105,8 @@ fn token(mounts: &Mounts<'_, '_>, file: &Seen) -> TokenSeen {
     }
 }
 
-/// After how many seconds the kubelet renews a token with this lifetime: when 80 % of it are over, or 24 hours.
+/// After how many seconds the kubelet renews a token with this lifetime: after 80 % of it, but
+/// after at most 24 hours.
 ///
 /// Source: "ServiceAccount token volume projection" in the Kubernetes documentation.
 pub fn renewed_after(lifetime: i64) -> i64 {
@@ -115,7 +118,7 @@ pub fn renewed_after(lifetime: i64) -> i64 {
 pub struct Source {
     /// Which place.
     pub kind: SourceKind,
-    /// Whether the SDK takes it.
+    /// Whether the SDK takes the credentials from it.
     pub state: SourceState,
     /// What was seen there, in words.
     pub detail: String,
@@ -140,7 +143,7 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
-    /// What it is called.
+    /// Name of the place, for people.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::StaticKeys => "static keys",
@@ -166,7 +169,7 @@ pub enum SourceState {
 }
 
 impl Observed {
-    /// Where an SDK looks, in its order, and which place it takes.
+    /// The places where an SDK looks, in its order, and which of them it takes.
     pub fn credentials(&self) -> Vec<Source> {
         let found = [
             (SourceKind::StaticKeys, self.static_keys()),
@@ -212,7 +215,7 @@ impl Observed {
             seen => format!("{name} is set {}", seen.shown()),
         });
         let set = set.collect::<Vec<_>>().join(", ");
-        // A file of no name of a profile counts if it has one of the name `default`.
+        // Without the name of a profile, a file counts if it has a profile named `default`.
         let named = self.profiles.iter().any(|(name, _)| PROFILES[..2].contains(name));
         (named.then_some(true), format!("{set}; {PROFILE_BEFORE_ROLE}"))
     }

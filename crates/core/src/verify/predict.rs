@@ -1,4 +1,5 @@
-//! What a restart would make of a container: the template, injected into and judged like a pod.
+//! Predicts a container after a restart: injects into the template, and judges the result like a
+//! pod.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -11,8 +12,8 @@ use crate::injection::{Target, inject};
 use crate::objects::{PodSpec, PodTemplate};
 use crate::settings::Settings;
 
-/// The pods that a template would give. Made only when asked, since most pods have nothing to be
-/// cured.
+/// The next pod of a template. It is predicted only on demand, because most pods have nothing to
+/// fix.
 pub(super) struct Prediction<'a> {
     template: Option<&'a PodTemplate>,
     expected: &'a Expectation,
@@ -20,15 +21,15 @@ pub(super) struct Prediction<'a> {
     made: OnceCell<Made>,
 }
 
-/// The pod that the template would give.
+/// The predicted pod.
 struct Made {
     /// Whether the API server would refuse it.
     refused: bool,
-    /// Its containers by name; of two with one name the first.
+    /// Its containers by name; if two have the same name, the first one.
     containers: HashMap<String, Predicted>,
 }
 
-/// A container that the template would give.
+/// A container of the predicted pod.
 struct Predicted {
     problems: Vec<Problem>,
     sets_wrong_role: bool,
@@ -39,9 +40,9 @@ impl<'a> Prediction<'a> {
         Self { template, expected, settings, made: OnceCell::new() }
     }
 
-    /// Whether the container would not have the problem, nor any error (`None`: just no error).
-    /// False for a container that the template does not have: what adds it may come after the
-    /// injection. False for all of them if the API server would refuse the pod.
+    /// Whether the container would have neither the problem nor any error (`None`: no error). False
+    /// for a container that the template does not have, because it may be added after the
+    /// injection. False for all containers if the API server would refuse the pod.
     pub(super) fn cures(&self, container: &str, problem: Option<&Problem>) -> bool {
         let Some((pod, Predicted { problems, .. })) = self.container(container) else {
             return false;
@@ -53,8 +54,8 @@ impl<'a> Prediction<'a> {
             })
     }
 
-    /// Whether the container would be given another role than the wanted one by the template;
-    /// `None` if the template does not have the container.
+    /// Whether the template itself gives the container a role other than the wanted one; `None` if
+    /// the template does not have the container.
     pub(super) fn sets_wrong_role(&self, container: &str) -> Option<bool> {
         Some(self.container(container)?.1.sets_wrong_role)
     }

@@ -1,4 +1,4 @@
-//! References of variables to others: `$(NAME)`, as the kubelet reads them.
+//! References from variables to others: `$(NAME)`, as the kubelet reads them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,14 +6,16 @@ use super::env::Seen;
 use crate::objects::{Container, EnvVar, Value};
 use crate::steps::step;
 
-/// Variables of other names are only read where one of these refers to them.
+/// Prefix of the variables that are read. Other variables are read only if one of these refers to
+/// them.
 const VARIABLES: &str = "AWS_";
-/// Longer values are not looked into. References can make a value of any length out of a small pod.
+/// Longer values are not evaluated. References can make a value of any length from a small pod.
 const MAX_LENGTH: usize = 16 * 1024;
-/// The most that all values with references of one container may come to, in bytes.
+/// Maximum total length of a container's values with references, in bytes.
 const MAX_TOTAL: usize = 256 * 1024;
 
-/// So often names are looked up in what is known of `envFrom`; the other sources are taken for unknown.
+/// Maximum number of lookups of names in the known sources of `envFrom`. Sources beyond that count
+/// as unknown.
 const MOST_LOOKUPS: usize = 100_000;
 
 /// A part of a value.
@@ -23,11 +25,11 @@ enum Part<'a> {
     Reference(&'a str),
 }
 
-/// The parts of a value: `$$` is a dollar sign, and what is not a complete reference is text.
+/// The parts of a value: `$$` is a dollar sign, and an incomplete reference is text.
 struct Parts<'a> {
     rest: &'a str,
-    /// Whether there may still be a closing bracket: without this, a text of opening ones would be searched to its end for
-    /// each of them.
+    /// Whether a closing bracket may still follow. Without this field, a text full of opening
+    /// brackets would be searched to its end for each of them.
     closes: bool,
 }
 
@@ -36,7 +38,7 @@ impl<'a> Parts<'a> {
         Self { rest: text, closes: true }
     }
 
-    /// The name of the reference that the text behind a dollar sign is, and what follows it.
+    /// The name in the reference after a dollar sign, and the text after the reference.
     fn reference(&mut self, after: &'a str) -> Option<(&'a str, &'a str)> {
         let inner = after.strip_prefix('(').filter(|_| self.closes)?;
         let found = inner.split_once(')');
@@ -76,13 +78,14 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Which variables of a container are read: those of AWS and, going back from these and from the paths of mounts, those
-/// that a value refers to, of two with one name the last before it.
+/// Which variables of a container are read: AWS variables, and the variables that these and the
+/// paths of mounts refer to, directly or indirectly. A reference is to the last variable with its
+/// name before it.
 pub(crate) fn read(container: &Container) -> Vec<bool> {
     wanted(container).0
 }
 
-/// The same, and the names that are referred to where no variable before has them.
+/// Like [`read`], and also the names of references that no earlier variable has.
 fn wanted(container: &Container) -> (Vec<bool>, BTreeSet<&str>) {
     let paths = container.volume_mounts.iter().filter_map(|mount| mount.sub_path_expr.as_deref());
     let mut wanted: BTreeSet<&str> = paths.flat_map(names).collect();
@@ -100,7 +103,7 @@ fn wanted(container: &Container) -> (Vec<bool>, BTreeSet<&str>) {
 /// The variables of a container that are read, with references expanded.
 pub(super) struct Values<'a> {
     pub(super) by_name: BTreeMap<&'a str, Seen>,
-    /// Whether a Secret or ConfigMap that is not known becomes environment.
+    /// Whether `envFrom` has a Secret or ConfigMap that is not known.
     has_opaque: bool,
 }
 
@@ -124,8 +127,8 @@ impl<'a> Values<'a> {
         values
     }
 
-    /// What is known of `envFrom`, which the kubelet reads first; of it the names that are referred to. Of several sources
-    /// the last wins.
+    /// Takes the names that are referred to from the known sources of `envFrom`, which the kubelet
+    /// reads before `env`. The last of several sources wins.
     fn take_sources(&mut self, container: &'a Container, names: &BTreeSet<&'a str>) {
         let mut left = MOST_LOOKUPS;
         for source in container.env_from.iter().rev() {
@@ -150,7 +153,8 @@ impl<'a> Values<'a> {
         self.expand(text, MAX_LENGTH)
     }
 
-    /// Expands the text as the kubelet does: a name that is not set before stays as it is written.
+    /// Expands the text as the kubelet does: a reference to a name that is not set before stays as
+    /// it is written.
     fn expand(&self, text: &str, left: usize) -> Seen {
         let mut out = String::new();
         for part in Parts::of(text) {

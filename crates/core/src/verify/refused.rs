@@ -8,7 +8,7 @@ use crate::objects::PodTemplate;
 use crate::settings::Settings;
 
 /// Why the API server would refuse the next pod of the template once it is injected; `None` if it
-/// takes it, or if the template is too large to be judged.
+/// accepts the pod, or if the template is too large to judge.
 pub(crate) fn next_pod_refusal(template: &PodTemplate, expected: &Expectation, settings: &Settings) -> Option<Refusal> {
     let judged = !is_too_large(&template.spec);
     let injection = judged.then(|| inject(template, expected.given(&expected.offered(settings)), settings))?;
@@ -16,7 +16,7 @@ pub(crate) fn next_pod_refusal(template: &PodTemplate, expected: &Expectation, s
 }
 
 /// The finding for the workload, or the manifest, whose next pods are refused. `annotated`: whether
-/// its service account has the role already.
+/// its service account already has the role.
 pub fn next_pod_refused(
     object: String,
     refusal: &Refusal,

@@ -1,4 +1,4 @@
-//! Regions: whether one is set where SDKs need it, and whether it is of the role's partition.
+//! Regions: whether one is set if SDKs need it, and whether it is in the role's partition.
 
 use super::container::{PROFILES, Problem};
 use super::env::{Env, Seen};
@@ -28,8 +28,8 @@ pub(super) fn problem(env: &Env<'_>, expected: &Expectation) -> Option<Problem> 
     })
 }
 
-/// Whether the regional endpoint of no region is asked for, and nothing that is not seen may set
-/// one.
+/// Whether the regional endpoint is asked for, and neither a profile nor a source that cannot be
+/// seen may set the region. For containers in which no variable sets one.
 fn missing(env: &Env<'_>) -> bool {
     let regional = env.get(STS_ENDPOINTS).known().is_some_and(|value| value.eq_ignore_ascii_case("regional"));
     regional && PROFILES.iter().all(|name| env.get(name).is_unset()) && env.opaque_sources(&REGIONS).is_empty()

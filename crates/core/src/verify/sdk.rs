@@ -1,4 +1,4 @@
-//! In which order SDKs look for credentials, where they differ.
+//! The order in which SDKs look for credentials, as far as SDKs differ.
 //!
 //! Sources: the default chains in the SDKs' own code, and "Standardized credential providers" in the AWS SDKs and Tools
 //! Reference Guide.
@@ -11,10 +11,10 @@
 //! | Go, Java 2, PHP, Ruby, .NET 4 | 1 | 3 | 2 |
 //! | .NET 3 | 3 | 2 | 1 |
 
-/// Who takes the role before static keys.
+/// The SDKs that take the role before static keys.
 pub(super) const ROLE_BEFORE_KEYS: &str = "only that for .NET before version 4 takes the role first";
-/// Who takes a profile of a file before the role.
+/// The SDKs that take a profile of a file before the role.
 pub(super) const PROFILE_BEFORE_ROLE: &str = "those for C++, JavaScript and Rust do, and that for Python if the profile assumes a role; those for Go, \
      Java, PHP, Ruby and .NET take the role first";
-/// Who cannot do without a region.
+/// The SDKs that need a region.
 pub(super) const NEED_REGION: &str = "those for Go and Java fail with a missing region, others call sts..amazonaws.com";

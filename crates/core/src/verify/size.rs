@@ -1,16 +1,19 @@
-//! How large a pod may be to be judged.
+//! The maximum size of a pod that is judged.
 //!
-//! The API server takes an object of 1.5 MB, which may be one container with ten thousand mounts or thousands of
-//! containers. What is said of such a pod helps nobody, and there may be a thousand of it.
+//! The API server accepts an object of 1.5 MB. Such a pod may have a container with ten thousand
+//! mounts, or thousands of containers. Findings about it help nobody, and a workload may have a
+//! thousand such pods.
 
 use crate::objects::{Container, PodSpec};
 
-/// The most containers and init containers of a pod that is judged. Each has findings of its own.
+/// Maximum number of containers and init containers in a pod that is judged. Each has findings of
+/// its own.
 pub(crate) const MOST_CONTAINERS: usize = 200;
-/// The most parts of a pod that is judged: variables, their sources, mounts, volumes and what these project.
+/// Maximum number of parts in a pod that is judged: variables, their sources, mounts, volumes, and
+/// the sources and items that volumes project.
 pub(crate) const MOST_PARTS: usize = 10_000;
 
-/// Whether a pod has so many parts that it is not judged.
+/// Whether a pod is too large to be judged.
 pub(crate) fn is_too_large(spec: &PodSpec) -> bool {
     let containers = spec.init_containers.len() + spec.containers.len();
     containers > MOST_CONTAINERS || parts(spec) > MOST_PARTS

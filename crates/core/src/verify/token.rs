@@ -7,16 +7,17 @@ use crate::injection::{AGENT_VOLUME, VOLUME};
 use crate::objects::{Container, PodSpec, ProjectedItem, ProjectedSource, ServiceAccountToken, Volume, VolumeMount};
 use crate::steps::step;
 
-/// Where a token is that is somewhere else is looked for at so many places: it is for a message, and each place may be
-/// covered by any other mount.
+/// Maximum number of places to search for a token that is mounted elsewhere. The result only serves
+/// a message, and any other mount may cover each place.
 const PLACES: usize = 16;
 
-/// Which paths are the same: on Windows neither case nor the kind of slash matters, and drive `C:` is the default.
+/// The rules for equal paths. On Windows, neither case nor the kind of slash matters, and drive
+/// `C:` is the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Os {
     Linux,
     Windows,
-    /// The pod does not say: a path with a drive is taken for Windows.
+    /// The pod does not say. A path with a drive counts as a Windows path.
     Unsaid,
 }
 
@@ -29,10 +30,11 @@ pub(super) enum Found<'a> {
         volume: &'a Volume,
         /// Mounted by `subPath`: the kubelet does not renew it.
         frozen: bool,
-        /// The path leads there only where `/var/run` is a link to `/run`, as in nearly every image.
+        /// The path leads there only if `/var/run` is a link to `/run`, as in nearly every image.
         linked: bool,
     },
-    /// A volume is mounted there that has no token at that path; `meant` if it is mounted for this file.
+    /// A volume is mounted there, but has no token at that path. `meant`: whether it seems to be
+    /// mounted for this file.
     Other { volume: &'a str, meant: bool },
     /// No volume is mounted there.
     Nothing,
@@ -62,7 +64,7 @@ impl<'a> Mounts<'a, '_> {
         }
     }
 
-    /// The same, literally or where `/var/run` is a link to `/run`.
+    /// Like [`Self::find`], with literal paths, or with `/var/run` as a link to `/run`.
     fn find_by(&self, path: &str, windows: bool, linked: bool) -> Found<'a> {
         let followed = |path: Vec<String>| if linked { followed(path) } else { path };
         let Some(file) = elements(path, windows).map(followed) else {
@@ -73,7 +75,8 @@ impl<'a> Mounts<'a, '_> {
             let inside = file.strip_prefix(at.as_slice())?;
             Some((at.len(), mount, inside))
         });
-        // The deepest mount covers the others; of two at one path the later one covers.
+        // The deepest mount covers the others. If two mounts have the same path, the later one
+        // covers.
         let Some((depth, mount, inside)) = mounts.max_by_key(|(depth, ..)| *depth) else {
             return Found::Nothing;
         };
@@ -90,7 +93,8 @@ impl<'a> Mounts<'a, '_> {
         }
     }
 
-    /// Where else the container has a token of this audience that no other mount covers, for messages.
+    /// Another path at which the container has a token for this audience that no other mount
+    /// covers. For messages.
     pub(super) fn elsewhere(&self, audience: &str) -> Option<String> {
         let is_wanted = |token: &&ServiceAccountToken| token.audience.as_deref().unwrap_or_default() == audience;
         let mut volumes: HashMap<&str, Vec<&ServiceAccountToken>> = HashMap::new();
@@ -109,7 +113,7 @@ impl<'a> Mounts<'a, '_> {
         })
     }
 
-    /// The paths of the tokens that a mount brings.
+    /// The paths of the tokens in a mount.
     fn token_paths(&self, mount: &VolumeMount, tokens: &[&ServiceAccountToken]) -> Vec<String> {
         let Some(inner) = self.sub_path(mount, false) else { return Vec::new() };
         let at = mount.mount_path.trim_end_matches('/');
@@ -132,7 +136,8 @@ impl<'a> Mounts<'a, '_> {
         self.spec.volumes.iter().inspect(|_| step()).find(|volume| volume.name == mount.name)
     }
 
-    /// The part of the volume that is mounted; `None` if variables that cannot be seen decide it.
+    /// The part of the volume that is mounted; `None` if it depends on variables that cannot be
+    /// seen.
     fn sub_path(&self, mount: &VolumeMount, windows: bool) -> Option<Vec<String>> {
         let path = match mount.sub_path_expr.as_deref().filter(|expression| !expression.is_empty()) {
             Some(expression) => match self.env.expand(expression) {
@@ -145,7 +150,7 @@ impl<'a> Mounts<'a, '_> {
     }
 }
 
-/// The token at a path inside a volume: of several sources that write one path the last wins.
+/// The token at a path inside a volume. If several sources write to the path, the last one wins.
 fn token_at<'a>(volume: &'a Volume, path: &[String], windows: bool) -> Option<&'a ServiceAccountToken> {
     let writes = |written: &str| clean(written, windows) == path;
     let sources = volume.projected.as_ref()?.sources.iter();
@@ -177,7 +182,7 @@ fn elements(path: &str, windows: bool) -> Option<Vec<String>> {
     rooted.then(|| clean(path, windows))
 }
 
-/// The elements of a path where `/var/run` is a link to `/run`.
+/// The elements of a path, with `/var/run` as a link to `/run`.
 fn followed(mut path: Vec<String>) -> Vec<String> {
     if path.first().is_some_and(|first| first == "var") && path.get(1).is_some_and(|second| second == "run") {
         path.remove(0);

@@ -1,10 +1,10 @@
-//! What is wrong with a window, in words that say what to write.
+//! Messages about an invalid window, which say what to write.
 
 use podidentity_api::RestartWindow;
 
 use super::zone;
 
-/// The part of a window that cannot be understood.
+/// The part of a window that cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     Start,

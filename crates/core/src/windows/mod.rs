@@ -5,9 +5,9 @@
 //! spec.rollout.interval ──────────────────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A window begins and ends by the clock of its time zone. What the clock skips does not come: a window that begins in a
-//! skipped hour begins after it, and one that lies in it does not open on that day. Of a time that comes twice the first
-//! counts.
+//! A window begins and ends by the clock of its time zone. If the clock skips an hour, a window
+//! that begins in that hour begins after it, and a window that lies within that hour does not open
+//! on that day. If the clock shows a time twice, the first one counts.
 
 mod fault;
 mod zone;
@@ -21,12 +21,13 @@ use podidentity_api::{InvalidSpec, RestartWindow, Rollout, Weekday};
 
 use fault::Fault;
 
-/// Windows that began so many days ago may still be open.
+/// A window that began this many days ago may still be open.
 const DAYS_BACK: i32 = 2;
-/// A window of one day a week that the clock skips once opens a week later, within so many days.
+/// How many days to look ahead. If the clock skips a weekly window once, it opens a week later,
+/// which is within this time.
 const DAYS_AHEAD: i32 = 16;
 
-/// The most windows of a binding.
+/// Maximum number of windows of a binding.
 const MOST: usize = 16;
 
 /// The longest window, and the longest interval.
@@ -36,18 +37,18 @@ const SHORTEST_WINDOW: SignedDuration = SignedDuration::from_mins(1);
 /// The shortest interval.
 const SHORTEST_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 
-/// What holds restarts back, whatever workload they are of.
+/// Limits on restarts that do not depend on the workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// The windows.
+    /// Whether the windows let restarts begin.
     pub gate: Gate,
-    /// The least time between the restarts of two workloads.
+    /// The minimum time between the restarts of two workloads.
     pub interval: Option<SignedDuration>,
 }
 
 impl Pace {
-    /// The pace of a binding at this time. What cannot be understood holds nothing back: what a spec that is not valid
-    /// declares is not written anyway.
+    /// The pace of a binding at this time. Windows and intervals that cannot be parsed hold nothing
+    /// back: the operator does not act on an invalid spec anyway.
     pub fn of(rollout: &Rollout, now: Timestamp) -> Self {
         let declared: &[RestartWindow] = if rollout.windows.len() > MOST { &[] } else { &rollout.windows };
         let windows: Result<Vec<Window>, Fault> = declared.iter().map(Window::parse).collect();
@@ -96,7 +97,7 @@ impl Gate {
 pub struct Opening {
     /// The time.
     pub at: Timestamp,
-    /// The same by the clock of the window's time zone.
+    /// The same time in the window's time zone.
     local: civil::DateTime,
     /// Name of the time zone.
     zone: String,
@@ -109,7 +110,7 @@ impl fmt::Display for Opening {
     }
 }
 
-/// The field of windows and interval that cannot be understood, and why.
+/// The first field of windows and interval that cannot be parsed, and why.
 pub fn invalid(rollout: &Rollout) -> Option<InvalidSpec> {
     let count = rollout.windows.len();
     if count > MOST {
@@ -127,7 +128,7 @@ pub fn invalid(rollout: &Rollout) -> Option<InvalidSpec> {
     faults.chain(interval).next()
 }
 
-/// A window whose parts are understood.
+/// A parsed window.
 #[derive(Clone, Debug)]
 struct Window {
     days: Vec<Weekday>,
@@ -148,7 +149,7 @@ impl Window {
         })
     }
 
-    /// From when until when it is open around this time, in order.
+    /// The times around now at which the window opens and closes, in order.
     fn times(&self, now: Timestamp) -> impl Iterator<Item = (Opening, Timestamp)> {
         let today = now.to_zoned(self.zone.clone()).date();
         let days = (-DAYS_BACK..=DAYS_AHEAD).filter_map(move |days| today.checked_add(days.days()).ok());
@@ -159,7 +160,8 @@ impl Window {
         self.days.is_empty() || self.days.contains(&weekday(day.weekday()))
     }
 
-    /// When it is open that begins on this day; `None` if the clock skips all of it.
+    /// When the window that begins on this day opens and closes; `None` if the clock skips all of
+    /// it.
     fn on(&self, day: Date) -> Option<(Opening, Timestamp)> {
         let start = day.to_datetime(self.start);
         let end = start.checked_add(Span::try_from(self.length).ok()?).ok()?;
@@ -169,7 +171,7 @@ impl Window {
     }
 }
 
-/// Windows that follow each other without a gap are one.
+/// The gate at this time. Windows that follow each other without a gap count as one.
 fn gate(windows: &[Window], now: Timestamp) -> Gate {
     let mut times: Vec<(Opening, Timestamp)> = windows.iter().flat_map(|window| window.times(now)).collect();
     times.sort_by_key(|(opening, end)| (opening.at, *end));
@@ -183,7 +185,7 @@ fn gate(windows: &[Window], now: Timestamp) -> Gate {
             None => return Gate::Closed(opening),
         }
     }
-    // Without windows, and where no time is left that could be written.
+    // There are no windows, or no time is left that can be represented.
     open.map_or(Gate::Always, |until| Gate::Open { until })
 }
 
@@ -199,7 +201,7 @@ fn weekday(day: civil::Weekday) -> Weekday {
     }
 }
 
-/// `22:00`: two digits each.
+/// Parses a time such as `22:00`, with two digits each.
 fn time_of_day(text: &str) -> Option<Time> {
     let (hour, minute) = text.split_once(':')?;
     let number = |digits: &str| {

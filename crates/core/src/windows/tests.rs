@@ -108,7 +108,8 @@ fn of_an_hour_that_comes_twice_the_first_counts() {
     all(&around_it, &[("2026-10-24T22:00:00Z", "open until 2026-10-25T05:00:00Z")]);
 }
 
-/// Half an hour on Lord Howe Island, a quarter of an hour's offset in Nepal, and a whole day that Samoa left out.
+/// Half an hour on Lord Howe Island, a quarter of an hour's offset in Nepal, and a whole day that
+/// Samoa skipped.
 #[test]
 fn odd_zones_have_windows_as_well() {
     let lord_howe = [window(&[], "02:00", "1h", "Australia/Lord_Howe")];

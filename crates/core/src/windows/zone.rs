@@ -1,4 +1,4 @@
-//! Time zones. Their rules are compiled in: what they say depends on no file of the machine.
+//! Time zones. Their rules are compiled in, so they do not depend on files of the machine.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -12,10 +12,10 @@ pub(super) fn named(name: &str) -> Option<TimeZone> {
     (zone.iana_name() == Some(name)).then_some(zone)
 }
 
-/// No name of a time zone is as long.
+/// Every name of a time zone is shorter.
 const LONG: usize = 40;
 
-/// Names of time zones that are like this one.
+/// Names of time zones that resemble this one.
 pub(super) fn alike(name: &str) -> Vec<String> {
     if name.len() > LONG {
         return Vec::new();
@@ -24,7 +24,7 @@ pub(super) fn alike(name: &str) -> Vec<String> {
     let all: Vec<String> = database.available().map(|name| name.to_string()).collect();
     let known: Vec<&str> = all.iter().map(String::as_str).collect();
     let same = known.iter().copied().find(|known| known.eq_ignore_ascii_case(name));
-    // Of a short text everything short is only two letters away.
+    // Any short name is only two letters away from a short text.
     let closest = || likeness::closest(name, &known).filter(|_| name.len() > 3);
     let alike = match same.or_else(closest) {
         Some(meant) => vec![meant],
@@ -33,7 +33,8 @@ pub(super) fn alike(name: &str) -> Vec<String> {
     alike.into_iter().map(str::to_owned).collect()
 }
 
-/// When the clock shows this time. Where it skips the time: when it is set forward. Where it shows it twice: the first time.
+/// When the clock shows this time. If the clock skips it: when the clock is set forward. If the
+/// clock shows it twice: the first time.
 pub(super) fn instant(zone: &TimeZone, local: DateTime) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(local);
     match ambiguous.offset() {

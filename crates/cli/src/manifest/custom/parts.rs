@@ -1,8 +1,9 @@
-//! Kinds that give parts, from which their controllers put pods together: the same here, as far as it bears on identity.
+//! Kinds whose controllers assemble pods from parts. This module does the same, as far as the parts
+//! affect identity.
 
 use crate::yaml::{Kind, Node};
 
-/// What the name of the service account that Strimzi makes ends with.
+/// The suffix of the name of the service account that Strimzi creates.
 pub(super) fn strimzi_end(object: &Node) -> &'static str {
     match object.text_at(&["kind"]) {
         Some("KafkaConnect") => "connect",
@@ -24,13 +25,13 @@ fn items(node: Option<&Node>) -> Vec<Node> {
     node.map(Node::items).unwrap_or_default().to_vec()
 }
 
-/// A template of a spec.
+/// A template with this spec.
 pub(super) fn template(spec: Node) -> Node {
     let at = spec.clone();
     mapping(vec![("spec", Some(spec))], &at)
 }
 
-/// The value of the first of these keys.
+/// The value of the first of these keys in the first of these nodes that has one.
 fn first(nodes: &[&Node], keys: &[&str]) -> Option<Node> {
     nodes.iter().find_map(|node| keys.iter().find_map(|key| node.get(key).filter(|node| !node.is_null()))).cloned()
 }
@@ -45,7 +46,7 @@ pub(super) fn name(container: &mut Node, default: &str) {
     }
 }
 
-/// A container of the fields of a node that containers have.
+/// A container with those fields of the node that containers have.
 fn container(of: &Node, default: &str) -> Node {
     let keep = ["name", "env", "envFrom", "volumeMounts", "securityContext"];
     let mut made = mapping(keep.iter().map(|key| (*key, of.get(key).cloned())).collect(), of);
@@ -61,7 +62,8 @@ pub(super) fn cron_workflow(object: &Node) -> Vec<Node> {
     object.at_path(&["spec", "workflowSpec"]).map(workflow_spec).unwrap_or_default()
 }
 
-/// Each template with a container is a pod; what it does not say itself the workflow says.
+/// Each template with a container becomes a pod. The workflow supplies what the template does not
+/// set.
 fn workflow_spec(spec: &Node) -> Vec<Node> {
     let templates = spec.get("templates").map(Node::items).unwrap_or_default();
     let pods = templates.iter().filter_map(|step| {
@@ -116,7 +118,8 @@ pub(super) fn scheduled_spark(object: &Node) -> Vec<Node> {
     object.at_path(&["spec", "template"]).map(spark_spec).unwrap_or_default()
 }
 
-/// Driver and executors. Executors run as the driver's account where they name none of their own.
+/// Driver and executors. Executors run as the driver's service account if they name none of their
+/// own.
 fn spark_spec(spec: &Node) -> Vec<Node> {
     let conf = |key: &str| spec.get("sparkConf").and_then(|conf| conf.get(key)).cloned();
     let of_driver = spec.get("driver").and_then(|driver| first(&[driver], &["serviceAccount"]));
@@ -163,7 +166,7 @@ fn variables(container: &mut Node, given: Option<&Node>) {
     }
 }
 
-/// Job and task managers: their own templates over the one of both.
+/// Job and task managers. The template of a manager replaces the common template.
 pub(super) fn flink(object: &Node) -> Vec<Node> {
     let Some(spec) = object.get("spec") else { return Vec::new() };
     let common = spec.get("podTemplate");
@@ -175,7 +178,7 @@ pub(super) fn flink(object: &Node) -> Vec<Node> {
     templates.into_iter().map(|template| with_account(template, spec, &["serviceAccount"])).collect()
 }
 
-/// The template with the service account that stands beside it, where it names none itself.
+/// The template with the service account from the node `beside`, if the template names none itself.
 fn with_account(template: &Node, beside: &Node, keys: &[&str]) -> Node {
     let spec = template.get("spec").cloned().unwrap_or_else(|| mapping(vec![], template));
     let own = first(&[&spec], &["serviceAccountName", "serviceAccount"]);
@@ -188,7 +191,7 @@ fn with_account(template: &Node, beside: &Node, keys: &[&str]) -> Node {
     mapping(vec![("metadata", template.get("metadata").cloned()), ("spec", Some(spec))], template)
 }
 
-/// Strimzi makes one service account for each cluster, of its name and kind.
+/// Strimzi creates one service account for each cluster, named after the cluster and its kind.
 pub(super) fn strimzi(object: &Node) -> Vec<Node> {
     let cluster = object.text_at(&["metadata", "name"]).unwrap_or_default();
     let end = strimzi_end(object);
@@ -208,7 +211,8 @@ pub(super) fn strimzi(object: &Node) -> Vec<Node> {
     vec![mapping(vec![("metadata", pod.and_then(|pod| first(&[pod], &["metadata"]))), ("spec", Some(spec))], object)]
 }
 
-/// Predictor, transformer and explainer are pod specs with a model in the place of a container.
+/// Predictor, transformer and explainer are pod specs that may have a model in place of a
+/// container.
 pub(super) fn inference(object: &Node) -> Vec<Node> {
     let parts = ["predictor", "transformer", "explainer"];
     let parts = parts.into_iter().filter_map(|part| object.at_path(&["spec", part]));
@@ -230,7 +234,7 @@ pub(super) fn inference(object: &Node) -> Vec<Node> {
     pods.collect()
 }
 
-/// A runner: a pod spec with the runner's own variables beside it.
+/// A runner: a pod spec that also holds the fields of the runner's own container.
 pub(super) fn runner(object: &Node) -> Vec<Node> {
     let Some(template) = object.at_path(&["spec", "template"]) else { return Vec::new() };
     let Some(spec) = template.get("spec") else { return Vec::new() };
@@ -246,7 +250,7 @@ pub(super) fn runner(object: &Node) -> Vec<Node> {
     vec![mapping(vec![("metadata", template.get("metadata").cloned()), ("spec", Some(made))], template)]
 }
 
-/// Steps are containers. Only a run says as which account.
+/// Steps are containers. Only a run names the service account.
 pub(super) fn tekton(object: &Node) -> Vec<Node> {
     let Some(spec) = object.get("spec") else { return Vec::new() };
     let task = spec.get("taskSpec").unwrap_or(spec);
@@ -282,7 +286,7 @@ pub(super) fn collector(object: &Node) -> Vec<Node> {
     vec![mapping(vec![("metadata", Some(metadata)), ("spec", Some(made))], spec)]
 }
 
-/// CloudNativePG makes one service account for each cluster, of its name.
+/// CloudNativePG creates one service account for each cluster, with the name of the cluster.
 pub(super) fn postgres(object: &Node) -> Vec<Node> {
     let Some(spec) = object.get("spec") else { return Vec::new() };
     let main = mapping(vec![("env", first(&[spec], &["env"])), ("envFrom", first(&[spec], &["envFrom"]))], spec);

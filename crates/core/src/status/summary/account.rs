@@ -1,4 +1,4 @@
-//! What is to say about the service account.
+//! Summaries about the service account.
 
 use podidentity_api::Reason;
 
@@ -57,7 +57,7 @@ pub(super) fn owned_by_others(view: &View) -> Option<Summary> {
     }
 }
 
-/// Annotating would break a workload that works without.
+/// The annotation would break a workload that works without it.
 pub(super) fn breaks_pods(view: &View) -> Option<Summary> {
     let broken = view.case.broken_by_annotating()?.workload.id();
     let finding = findings::injections_refused(view.case).find(|finding| finding.object == broken.to_string())?;

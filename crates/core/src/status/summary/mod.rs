@@ -1,5 +1,5 @@
-//! The one thing to say about a binding: ordered checks, of which the first that applies gives
-//! reason and message.
+//! The summary of a binding. The first check in an ordered list that applies gives the reason and
+//! the message.
 
 mod account;
 mod pods;
@@ -26,7 +26,7 @@ pub(super) use preflight::assumable;
 /// How a binding is doing, in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Who has to do something.
+    /// Who has to act.
     pub progress: Progress,
     /// Reason of the condition.
     pub reason: Reason,
@@ -34,10 +34,10 @@ pub struct Summary {
     pub message: String,
 }
 
-/// Who has to do something.
+/// Who has to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nobody: all is as declared and proven.
+    /// Nobody: everything is as declared, and verified.
     Done,
     /// The operator: kstatus `Reconciling`.
     Reconciling,
@@ -47,7 +47,7 @@ pub enum Progress {
 
 type Check = fn(&View) -> Option<Summary>;
 
-/// From what makes everything else moot to what is merely unfinished.
+/// The order goes from problems that make everything else moot to work that is merely unfinished.
 const CHECKS: &[Check] = &[
     namespace_terminating,
     invalid_spec,
@@ -95,7 +95,7 @@ pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcom
     view.in_a_rollback(preflight::told_beside(case, summary))
 }
 
-/// The summary of a binding that another one keeps from the service account.
+/// The summary of a binding that waits because another one owns the service account.
 pub(super) fn of_waiting(snapshot: &Snapshot, owner: Option<&PodIdentityBinding>) -> Summary {
     let name = &snapshot.service_account_name;
     let message = match owner.and_then(|owner| owner.metadata.name.as_deref()) {
@@ -120,18 +120,20 @@ impl View<'_> {
         format!("service account {}/{}", self.snapshot.namespace, self.snapshot.service_account_name)
     }
 
-    /// What a service account keeps that nothing is written to: `; service account shop/web keeps ARN`, or nothing.
+    /// The role that the service account keeps while nothing is written, or nothing:
+    /// `; service account shop/web keeps ARN`.
     fn kept(&self) -> String {
         let role = self.case.account.role_in_force.as_ref();
         role.map(|role| format!("; {} keeps {role}", self.account_name())).unwrap_or_default()
     }
 
-    /// A summary about work that the operator would do: a suspended binding needs a person instead.
+    /// A summary of work for the operator. If the binding is suspended, it becomes a summary for a
+    /// person.
     fn unless_suspended(&self, summary: Summary) -> Summary {
         if self.case.binding.spec.suspend { stalled(Reason::Suspended, suspended(&summary.message)) } else { summary }
     }
 
-    /// Whatever the summary is: in a rollback it begins with what failed.
+    /// During a rollback, puts the failed identity at the beginning of the summary.
     fn in_a_rollback(&self, summary: Summary) -> Summary {
         if self.case.rolled_back().is_none() || summary.reason == Reason::RolledBack {
             return summary;
@@ -140,7 +142,7 @@ impl View<'_> {
         Summary { message: format!("{failed} failed, returning to {restored}: {}", summary.message), ..summary }
     }
 
-    /// What failed, and what is returned to.
+    /// The failed identity, and the identity that the rollback returns to, as text.
     fn rollback_of(&self) -> (String, String) {
         let failed = DesiredIdentity::of(&self.case.binding.spec);
         let restored = last_verified(&self.case.binding).unwrap_or_else(|| self.case.expected.identity.clone());
@@ -230,12 +232,12 @@ fn only_shown(view: &View) -> Option<Summary> {
     Some(stalled(Reason::DryRun, message))
 }
 
-/// What a suspended binding says of what is to be done.
+/// The message of a suspended binding. `what`: what it would do otherwise.
 fn suspended(what: &str) -> String {
     format!("suspended (set spec.suspend to false to resume); when resumed: {what}")
 }
 
-/// A refused restart is told with the others, of its workload.
+/// Writes that the API server refused, except restarts: `rollout::refused` reports those.
 fn write_refused(view: &View) -> Option<Summary> {
     if let Some(problem) = view.outcome.first_but_restarts(ProblemKind::Conflict) {
         let message = format!("{}: {}; agree on one owner, or set onConflict: Override", problem.what, problem.message);
@@ -265,8 +267,8 @@ fn pods_not_verified(view: &View) -> Option<Summary> {
     let (of_jobs, others): (Vec<_>, Vec<_>) = view.case.unmanaged.iter().partition(|(owner, _)| is_job(owner.as_ref()));
     let lasting = managed.chain(others.into_iter().flat_map(|(_, pods)| pods)).flat_map(errors);
     let of_jobs: Vec<&Finding> = of_jobs.into_iter().flat_map(|(_, pods)| pods).flat_map(errors).collect();
-    // A Job ends by itself, and its next pods get what the account offers, unless its own template
-    // keeps it from them.
+    // A Job ends by itself. Its next pods get what the service account offers, unless the Job's own
+    // template prevents it.
     let (passing, by_template): (Vec<&Finding>, Vec<_>) = of_jobs.into_iter().partition(|finding| passes(finding));
     let errors: Vec<&Finding> = lasting.chain(by_template).collect();
     let more = |count: usize| match count.saturating_sub(1) {
@@ -290,7 +292,7 @@ fn errors(judged: &JudgedPod) -> impl Iterator<Item = &Finding> {
     judged.verdict.findings.iter().filter(|finding| finding.severity == Severity::Error)
 }
 
-/// Whether the next pod of the same template does not have the finding.
+/// Whether the finding goes away with the next pod of the same template.
 fn passes(finding: &Finding) -> bool {
     use FindingReason::{InjectionMissed, PodIdentityMissing, PodPredatesBinding, StaleRole, WebIdentityInstead};
     let by_age = [PodPredatesBinding, InjectionMissed, StaleRole, PodIdentityMissing, WebIdentityInstead];

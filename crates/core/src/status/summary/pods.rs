@@ -1,4 +1,4 @@
-//! What is to say about pods: that there are none, too few, or none that count.
+//! Summaries about pods: there are none, too few, or none that count.
 
 use podidentity_api::Reason;
 
@@ -6,13 +6,13 @@ use super::{Progress, Summary, View, reconciling, stalled};
 use crate::rollout::{Phase, Shortage, WorkloadVerdict};
 use crate::status::findings;
 
-/// All is as declared and proven.
+/// The message if everything is as declared and verified.
 pub(super) fn verified(view: &View) -> String {
     let (account, role) = (view.account_name(), &view.case.expected.identity.role_arn);
     if view.case.expected.identity.is_of_association() {
         return of_association(view);
     }
-    // What stands in a pod is not what AWS makes of it: that is known where AWS was asked.
+    // A pod's spec does not show whether AWS accepts the role. Only a preflight pass does.
     let (one, many) = if view.case.preflight.passed.is_some() {
         ("acts as", "act as")
     } else {
@@ -25,7 +25,8 @@ pub(super) fn verified(view: &View) -> String {
     with_excluded(view, all, "do")
 }
 
-/// That all pods have the credentials of an association, and what is known of its role.
+/// The message that all pods have credentials from an association, and what is known about its
+/// role.
 fn of_association(view: &View) -> String {
     let (account, role) = (view.account_name(), &view.case.expected.identity.role_arn);
     let all = match view.counts.pods {
@@ -60,7 +61,7 @@ fn offered(view: &View) -> String {
     }
 }
 
-/// The next pods are refused, although those that run may have the identity.
+/// The API server would refuse the next pods, although those that run may have the identity.
 pub(super) fn next_refused(view: &View) -> Option<Summary> {
     let finding = findings::injections_refused(view.case).next()?;
     Some(stalled(Reason::InjectionRefused, finding.message))
@@ -87,7 +88,7 @@ fn describe(verdict: &WorkloadVerdict, Shortage { desired, present, .. }: &Short
     format!("{} has {present} of {desired} pods", verdict.workload.id())
 }
 
-/// The selector leaves out everything that there is.
+/// The selector excludes all workloads that exist.
 pub(super) fn nothing_selected(view: &View) -> Option<Summary> {
     let counts = view.counts;
     if counts.excluded == 0 || counts.pods > 0 || counts.workloads > 0 {

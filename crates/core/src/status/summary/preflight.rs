@@ -1,4 +1,4 @@
-//! What is to say about the question whether AWS lets the service account assume the role.
+//! Summaries about the preflight check: whether AWS lets the service account assume the role.
 
 use podidentity_api::{PreflightFailure, PreflightPolicy, PreflightResult, Reason};
 
@@ -6,10 +6,11 @@ use super::{Progress, Summary, View, reconciling, stalled};
 use crate::assess::Case;
 use crate::preflight;
 
-/// What was created in AWS a moment ago takes effect within seconds: so many refusals in a row are none of those.
+/// Number of refusals in a row after which a person has to act. A role that was just created takes
+/// effect within seconds, so it does not cause this many.
 const REFUSALS_BEFORE_STALLED: i32 = 3;
 
-/// The answer forbids to annotate.
+/// The answer forbids annotating the service account.
 pub(super) fn forbidden(view: &View) -> Option<Summary> {
     let preflight = &view.case.preflight;
     let failed = preflight.failed.as_ref().filter(|_| preflight.forbids())?;
@@ -30,7 +31,7 @@ pub(super) fn forbidden(view: &View) -> Option<Summary> {
     Some(view.unless_suspended(summarise(preflight::reason_of(failed), message)))
 }
 
-/// AWS is asked before the service account is annotated.
+/// The operator asks AWS before it annotates the service account.
 pub(super) fn pending(view: &View) -> Option<Summary> {
     let preflight = &view.case.preflight;
     preflight.due().filter(|_| preflight.holds_back())?;
@@ -43,15 +44,16 @@ fn needs_person(failed: &PreflightFailure) -> bool {
     match preflight::reason_of(failed) {
         Reason::PreflightUnavailable => false,
         Reason::StsRegionDisabled => true,
-        // Where the API server makes no token.
+        // The API server issues no token.
         Reason::TokenRefused if failed.result == PreflightResult::Unavailable => true,
         _ => failed.attempts >= REFUSALS_BEFORE_STALLED,
     }
 }
 
-/// All is as declared, but the answer was no, or there was none.
+/// Adds the failure to the summary if everything is as declared, but AWS refused or could not be
+/// asked.
 pub(super) fn told_beside(case: &Case, summary: Summary) -> Summary {
-    // That an answer could not be had again takes nothing from the one that there is.
+    // A recheck that got no answer does not invalidate the recorded pass.
     let preflight = &case.preflight;
     match preflight.failed.as_ref().filter(|_| summary.progress == Progress::Done && preflight.passed.is_none()) {
         Some(failed) => Summary { message: format!("{}. But: {}", summary.message, failed.message), ..summary },
@@ -59,7 +61,7 @@ pub(super) fn told_beside(case: &Case, summary: Summary) -> Summary {
     }
 }
 
-/// Status, reason and message of the condition `RoleAssumable`; `None` where AWS is not to be asked.
+/// Status, reason and message of the condition `RoleAssumable`; `None` if the policy is `Never`.
 pub(in crate::status) fn assumable(case: &Case) -> Option<(&'static str, Reason, String)> {
     let preflight = &case.preflight;
     if preflight.policy == PreflightPolicy::Never {

@@ -1,4 +1,4 @@
-//! What is to say about restarts and rollbacks.
+//! Summaries about restarts and rollbacks.
 
 use podidentity_api::{Reason, names};
 use podidentity_api::{RolloutPolicy, WorkloadState};
@@ -29,8 +29,8 @@ pub(super) fn halted(view: &View) -> Option<Summary> {
         0 => String::new(),
         n => format!("; {n} more {} not been restarted", if n == 1 { "workload has" } else { "workloads have" }),
     };
-    // Under onFailure: Continue the others go on, and then it is not over yet.
-    // What is paused in the middle of a restart waits for a person.
+    // With `onFailure: Continue`, the other workloads go on, so the rollout is not over yet. A
+    // workload that is paused in the middle of its restart waits for a person.
     let comes_forward = |it: &WorkloadVerdict| it.under_way && !matches!(it.phase, Phase::Paused { .. });
     let going_on = is_next(view) || waits(view).is_some() || view.case.workloads.iter().any(comes_forward);
     let continues = view.case.binding.spec.rollout.on_failure == podidentity_api::FailurePolicy::Continue;
@@ -38,7 +38,7 @@ pub(super) fn halted(view: &View) -> Option<Summary> {
     Some(summary(Reason::RolloutHalted, format!("{}: {message}{rest}", failed.workload.id())))
 }
 
-/// Whether it was restarted for this identity, whatever came of it.
+/// Whether the workload was restarted for this identity, whatever the result.
 fn was_restarted(verdict: &WorkloadVerdict, hash: &str) -> bool {
     let mark = verdict.workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse);
     mark.is_some_and(|mark| mark.hash == hash)
@@ -48,7 +48,7 @@ fn is_due(verdict: &WorkloadVerdict) -> bool {
     matches!(verdict.phase, Phase::Due { .. })
 }
 
-/// Whether a restart is next that waits for nothing but one of the operator-wide slots.
+/// Whether a next restart waits only for a slot of the operator-wide limit.
 fn is_next(view: &View) -> bool {
     workloads::next(view.case, view.snapshot.now).next().is_some()
 }
@@ -72,7 +72,7 @@ pub(super) fn rolling(view: &View) -> Option<Summary> {
     Some(reconciling(if rolls_back { Reason::RollingBack } else { Reason::Rolling }, message))
 }
 
-/// Restarts that wait for nothing but their time.
+/// Restarts that wait only for a window or the interval.
 pub(super) fn waits_for_its_time(view: &View) -> Option<Summary> {
     let message = match waits(view)? {
         Waits::Window(opening) => {
@@ -118,7 +118,7 @@ pub(super) fn waits_for_operator(view: &View) -> Option<Summary> {
     })
 }
 
-/// The API server refuses restarts, and nothing else is left to be done.
+/// The API server refuses restarts, and nothing else is left to do.
 pub(super) fn refused(view: &View) -> Option<Summary> {
     let refused = view.in_state(WorkloadState::Refused);
     let first = refused.first()?;
@@ -130,7 +130,7 @@ pub(super) fn refused(view: &View) -> Option<Summary> {
     Some(stalled(Reason::WriteRefused, message))
 }
 
-/// A restart has not brought a workload up, for which it is not to blame.
+/// A workload did not come up after a restart, but not because of the restart.
 pub(super) fn lapsed(view: &View) -> Option<Summary> {
     let lapsed = view.case.workloads.iter().find(|verdict| matches!(verdict.phase, Phase::Lapsed { .. }))?;
     let message = format!("{}: {}", lapsed.workload.id(), lapsed.message().unwrap_or_default());
@@ -152,7 +152,7 @@ pub(super) fn waits_for_person(view: &View) -> Option<Summary> {
 /// What a person can do about workloads that wait.
 type WaitMessage = fn(&View, &[&WorkloadVerdict]) -> String;
 
-/// The waits that end by a person's hand, in the order in which they are reported.
+/// The waits that only a person can end, in the order in which they are reported.
 const WAITS: [(Wait, Reason, WaitMessage); 5] = [
     (Wait::Release, Reason::AwaitingRelease, awaiting_release),
     (Wait::Suspended, Reason::Suspended, |_, waiting| suspended(&format!("restarting {}", names_of(waiting)))),
@@ -167,7 +167,8 @@ const WAITS: [(Wait, Reason, WaitMessage); 5] = [
 fn awaiting_release(view: &View, waiting: &[&WorkloadVerdict]) -> String {
     let value = release_value(&view.case.binding);
     let name = view.case.binding.metadata.name.as_deref().unwrap_or_default();
-    // Under kubectl's own name Flux would take the annotation for a change by hand, and undo it.
+    // Under kubectl's own field manager, Flux would take the annotation for a manual change and
+    // undo it.
     format!(
         "would restart {}; release it with: kubectl -n {} annotate --overwrite --field-manager=release pib {name} \
          {}={value}",
@@ -177,7 +178,7 @@ fn awaiting_release(view: &View, waiting: &[&WorkloadVerdict]) -> String {
     )
 }
 
-/// What the first workload says itself.
+/// The message of the first workload.
 fn own_message(_: &View, waiting: &[&WorkloadVerdict]) -> String {
     let message =
         |verdict: &&WorkloadVerdict| format!("{} {}", verdict.workload.id(), verdict.message().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Words for what is wrong with the credentials of an association of EKS Pod Identity.
+//! Messages about problems with the credentials of an EKS Pod Identity association.
 
 use super::Words;
 use crate::foreign::shown;
@@ -50,7 +50,7 @@ impl Words<'_> {
         format!("{seen}. Meanwhile its AWS calls act as {value}. {action}")
     }
 
-    /// The credentials come from elsewhere than from the agent.
+    /// The credentials do not come from the agent.
     pub(super) fn credentials_uri(seen: &Seen) -> (String, String) {
         let what = match seen {
             Seen::Known(uri) => format!("asks {} for its credentials", shown(uri)),

@@ -1,5 +1,5 @@
-//! Problems other than a missing or wrong role: what was seen and what it means, and what to do
-//! where a restart does not help.
+//! Messages about problems other than a missing or wrong role: what was seen and what it means, and
+//! what to do if a restart does not help.
 
 use super::Words;
 use crate::foreign::{list, shown};
@@ -9,7 +9,7 @@ use crate::verify::container::{PROFILES, Problem};
 use crate::verify::env::Seen;
 use crate::verify::sdk::{NEED_REGION, PROFILE_BEFORE_ROLE, ROLE_BEFORE_KEYS};
 
-/// What SDKs do that find one half of the identity.
+/// What SDKs do if they find only one half of the identity.
 const NO_TOKEN: &str = "Meanwhile its AWS calls fail, or with some SDKs fall back to the node's role.";
 
 /// What was seen and what it means, and what to do.
@@ -73,7 +73,7 @@ impl Words<'_> {
                 format!("takes all keys of {} as environment, where AWS variables cannot be seen.", list(sources)),
                 "Nothing is to be done if no key begins with AWS_.".to_owned(),
             ),
-            // These have words of their own.
+            // These have messages of their own.
             Problem::NoIdentity
             | Problem::NoAssociation
             | Problem::WebIdentity { .. }

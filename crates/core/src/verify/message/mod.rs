@@ -1,4 +1,4 @@
-//! Problems put into words: what was seen, what was wanted, what the pod does meanwhile, and what
+//! Messages about problems: what was seen, what was wanted, what the pod does meanwhile, and what
 //! to do.
 
 mod association;
@@ -16,7 +16,7 @@ use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, TOKEN_FILE, Target, VOLUME, to
 use crate::objects::{Container, Pod};
 use crate::settings::Settings;
 
-/// What messages about a pod draw on.
+/// The inputs for messages about a pod.
 pub(super) struct Words<'a> {
     pub(super) pod: &'a Pod,
     pub(super) expected: &'a Expectation,
@@ -38,7 +38,8 @@ impl Words<'_> {
                 format!("{seen} {}", if roll_cures { Self::restart() } else { action })
             }
         };
-        // What keeps the container from its role is an error, whatever it is as a rule.
+        // A problem that keeps the container from its role is an error, whatever its usual severity
+        // is.
         let severity = match reason.about().severity {
             _ if problem.is_error() => Severity::Error,
             _ if matches!(problem, Problem::Static { optional: true, .. }) => Severity::Info,
@@ -55,8 +56,8 @@ impl Words<'_> {
         }
     }
 
-    /// Whether a role that is not the wanted one looks like injected from an earlier annotation:
-    /// for pods without a template to ask.
+    /// Whether a wrong role looks injected from an earlier annotation. For pods that have no
+    /// template to compare with.
     pub(super) fn was_injected(&self, seen: &Seen, container: &Container) -> bool {
         let Some(role) = seen.known().filter(|role| !role.is_empty()) else {
             return false;
@@ -104,8 +105,8 @@ impl Words<'_> {
         self.pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
     }
 
-    /// Whether the annotation came after the pod. Creation times have whole seconds, so a pod of
-    /// the same second counts as newer; one without a time is about to be created.
+    /// Whether the pod is older than the annotation. Creation times have whole seconds, so a pod
+    /// from the same second counts as newer. A pod without a creation time is about to be created.
     fn predates(&self) -> bool {
         match (self.created(), self.expected.annotated_at) {
             (_, None) => true,
@@ -139,7 +140,7 @@ impl Words<'_> {
         )
     }
 
-    /// How the pod's creation and the annotation lie in time.
+    /// The order of the pod's creation and the annotation, in words.
     fn when(&self, reason: FindingReason) -> String {
         match (reason, self.created(), self.expected.annotated_at) {
             (FindingReason::PodPredatesBinding, Some(created), Some(annotated)) => {

@@ -10,7 +10,8 @@ use crate::verify::env::Env;
 use crate::verify::size::{MOST_CONTAINERS, MOST_PARTS};
 
 impl Words<'_> {
-    /// Findings about the pod as a whole. `skipped`: its label is why a container has no identity.
+    /// Findings about the pod as a whole. `skipped`: whether its label is why a container has no
+    /// identity.
     pub(in crate::verify) fn of_pod(&self, skipped: bool) -> Vec<Finding> {
         let host_network = self.pod.spec.host_network == Some(true);
         let all = [
@@ -52,7 +53,8 @@ impl Words<'_> {
         (!signs.is_empty()).then(|| self.pod_finding(FindingReason::PodIdentityActive, &text))
     }
 
-    /// The webhook sets the label with the variables: without it they are the template's own.
+    /// The webhook sets the label together with the variables. Without the label, the variables are
+    /// the template's own.
     fn label_missing(&self) -> Option<Finding> {
         let has_label = self.pod.metadata.shared.labels.contains_key(AGENT_LABEL);
         let by_template = !has_label && self.pod.spec.all_containers().any(|it| has_credentials(&Env::of(it)));
@@ -89,7 +91,7 @@ impl Words<'_> {
     }
 }
 
-/// By what EKS Pod Identity shows in the pod.
+/// The signs of EKS Pod Identity in the pod.
 fn pod_identity_signs(pod: &Pod) -> Vec<String> {
     let label = pod.metadata.shared.labels.get(AGENT_LABEL);
     let label = (label.map(String::as_str) == Some("enabled")).then(|| format!("label {AGENT_LABEL}"));
