@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Who makes the load of benchmarks, in the operator's namespace.
+/// The service account that creates the load of benchmarks, in the operator's namespace.
 pub(crate) const LOAD: &str = "bench-load";
 
-/// Users whose requests are the control plane's own, or the load's.
+/// Users whose requests belong to the control plane itself or to the load.
 const NOISE: &[&str] = &[
     "system:apiserver",
     "system:kube-controller-manager",
@@ -35,19 +35,19 @@ pub struct Request {
     /// Path and query.
     #[serde(rename = "requestURI")]
     pub uri: String,
-    /// Who asked.
+    /// The user that sent the request.
     pub user: RequestUser,
-    /// What was asked for; absent for paths such as `/version`.
+    /// The target of the request; absent for paths such as `/version`.
     pub object_ref: Option<ObjectRef>,
     /// The answer.
     pub response_status: Option<ResponseStatus>,
     /// When the request arrived.
     pub request_received_timestamp: Timestamp,
-    /// When it was answered; of a watch, when it began or ended.
+    /// When it was answered; for a watch, when it began or ended.
     pub stage_timestamp: Timestamp,
 }
 
-/// Who asked.
+/// The user that sent a request.
 #[derive(Clone, Debug, Deserialize)]
 pub struct RequestUser {
     /// For example `system:serviceaccount:podidentity-system:podidentity-operator`.
@@ -63,7 +63,7 @@ pub struct ResponseStatus {
     pub code: u16,
 }
 
-/// What a request was about.
+/// The target of a request.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ObjectRef {
@@ -83,7 +83,7 @@ impl Request {
         !matches!(self.verb.as_str(), "get" | "list" | "watch" | "head" | "options")
     }
 
-    /// Whether it is about this resource in this namespace.
+    /// Whether the request is about this resource in this namespace.
     pub fn is_about(&self, namespace: &str, resource: &str) -> bool {
         self.object_ref.as_ref().is_some_and(|object| object.namespace == namespace && object.resource == resource)
     }
@@ -104,8 +104,8 @@ impl Request {
     }
 }
 
-/// The policy: all requests except the control plane's own. A watch is logged when it *starts*, too: its end may be
-/// minutes away.
+/// The policy: all requests except the control plane's own. The log also has a watch when it
+/// *starts*: its end may be minutes away.
 pub(crate) fn policy() -> Value {
     json!({
         "apiVersion": "audit.k8s.io/v1",
@@ -118,7 +118,7 @@ pub(crate) fn policy() -> Value {
 /// Reads all requests, each once, in the order of their arrival.
 pub(crate) fn read(log: &Path) -> Result<Vec<Request>> {
     let text = std::fs::read_to_string(log).with_context(|| format!("cannot read {}", log.display()))?;
-    // The server may be in the middle of the last line.
+    // The server may still be writing the last line.
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut seen = BTreeSet::new();
     let mut requests = Vec::new();
@@ -132,14 +132,14 @@ pub(crate) fn read(log: &Path) -> Result<Vec<Request>> {
     Ok(requests)
 }
 
-/// Reads the complete lines from this place on; the next place to read from. Requests that are logged twice, as watches
-/// are, are in it twice.
+/// Reads the complete lines from this position on. Returns the requests and the next position.
+/// Requests that the server logs twice, such as watches, appear twice.
 pub(crate) fn read_from(log: &Path, place: u64) -> Result<(Vec<Request>, u64)> {
     let mut file = File::open(log).with_context(|| format!("cannot read {}", log.display()))?;
     file.seek(SeekFrom::Start(place))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    // The server may be in the middle of the last line.
+    // The server may still be writing the last line.
     bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
     let next = place + u64::try_from(bytes.len())?;
     let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -147,7 +147,7 @@ pub(crate) fn read_from(log: &Path, place: u64) -> Result<(Vec<Request>, u64)> {
     Ok((requests.context("not an audit event")?, next))
 }
 
-/// One line for each kind of request with its count, for messages.
+/// One line per kind of request with its count, for messages.
 pub fn summary<'a>(requests: impl IntoIterator<Item = &'a Request>) -> String {
     let mut counts = BTreeMap::<String, usize>::new();
     for request in requests {

@@ -1,4 +1,4 @@
-//! Where the binaries are that are built from Go modules, or unpacked from a package.
+//! Locates the binaries that are built from Go modules or unpacked from a package.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -6,20 +6,20 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
-/// The folder that holds the control plane's binaries, which are built first if they are missing (about 13 minutes,
-/// once; the build shows its progress on stderr).
+/// The folder of the control plane's binaries. Builds them first if they are missing (about 13
+/// minutes, once; stderr shows the progress).
 pub fn folder() -> Result<&'static Path> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     built(&FOLDER, "e2e/controlplane/build.sh")
 }
 
-/// The folder that holds helm; it is built first if it is missing (about 3 minutes, once).
+/// The folder of helm. Builds it first if it is missing (about 3 minutes, once).
 pub fn tools() -> Result<&'static Path> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     built(&FOLDER, "e2e/tools/build.sh")
 }
 
-/// The folder that holds Debian's prometheus and promtool; they are unpacked first if they are missing.
+/// The folder of Debian's prometheus and promtool. Unpacks them first if they are missing.
 pub fn prometheus() -> Result<&'static Path> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     built(&FOLDER, "config/prometheus/tests/tools.sh")

@@ -1,5 +1,5 @@
-//! A cluster in which everything is broken, once: for each finding a workload that has it, named after it. There is no
-//! operator in it; what one would have written is written here.
+//! A cluster in which everything is broken once: for each finding, a workload that has the finding
+//! and its name. No operator runs in it; this module writes what an operator would have written.
 //!
 //! ```text
 //! without injection: pods that lack the role ─► the policy is installed ─► pods that get it ─► what they got is changed
@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use crate::fixtures::{OTHER_ROLE, ROLE, role_annotation};
 use crate::{ControlPlane, Namespace, expect, fixtures, injection, wait};
 
-/// What is asked for, and the cause that is to be named: one for each finding, and then those of service accounts.
+/// The queried object and the cause that the answer must name: one for each finding, then those of
+/// service accounts.
 pub const CAUSES: &[(&str, &str)] = &[
     ("deploy/pod-predates-binding", "PodPredatesBinding"),
     ("deploy/injection-missed", "InjectionMissed"),
@@ -58,11 +59,11 @@ pub const CAUSES: &[(&str, &str)] = &[
 
 /// Where the token is mounted.
 const MOUNT: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount";
-/// What is not among the workloads that all begin alike.
+/// The workloads that are not created together with the others.
 const LATER: &[&str] = &["pod-predates-binding", "manual"];
 
 impl ControlPlane {
-    /// Makes the broken cluster in the namespace. Injection must not be installed before.
+    /// Creates the broken cluster in the namespace. Injection must not be installed before.
     pub async fn break_everything(&self, namespace: &Namespace) -> Result<()> {
         self.install_operator().await?;
         let cluster = Broken { namespace: namespace.clone() };
@@ -78,7 +79,7 @@ struct Broken {
 }
 
 impl Broken {
-    /// Pods that are created while nothing injects.
+    /// Creates pods while nothing injects.
     async fn without_injection(&self) -> Result<()> {
         for name in LATER.iter().chain(&["not-annotated", "suspended"]) {
             self.account_without_role(name).await?;
@@ -112,7 +113,8 @@ impl Broken {
         self.pods_are_older().await
     }
 
-    /// The status of the binding records that the operator has restarted the Deployment of its name with this mark.
+    /// Records in the binding's status that the operator has restarted the Deployment of the same
+    /// name with this mark.
     async fn restarted(&self, name: &str, mark: &str) -> Result<()> {
         let deployment: Deployment = self.namespace.api().get(name).await?;
         let restart = json!({
@@ -126,7 +128,8 @@ impl Broken {
         Ok(())
     }
 
-    /// Pods that get what the webhook would give them, and what keeps it from doing so.
+    /// Creates pods while the policy injects, some of them with presets that keep it from
+    /// injecting.
     async fn with_injection(&self) -> Result<()> {
         let presets = presets()?;
         let all = presets.iter().map(|(name, template)| self.injected(name, template));
@@ -138,7 +141,7 @@ impl Broken {
         self.pods_of_job("workload-unmanaged").await
     }
 
-    /// An account that has the role already, and a Deployment.
+    /// Creates an account that already has the role, and a Deployment.
     async fn injected(&self, name: &str, template: &Value) -> Result<()> {
         let role = match name {
             "stale-role" | "annotation-conflict" => OTHER_ROLE,
@@ -150,7 +153,8 @@ impl Broken {
         self.deploy(name, template).await
     }
 
-    /// What is changed after pods are there, so that they do not have it.
+    /// Changes the accounts and pods afterwards, so that the pods no longer have the declared
+    /// identity.
     async fn change_what_they_got(&self) -> Result<()> {
         self.pods_are_older().await?;
         self.annotate("pod-predates-binding", &json!({role_annotation(): ROLE})).await?;
@@ -183,7 +187,7 @@ impl Broken {
         Ok(())
     }
 
-    /// As eksctl makes them.
+    /// Creates an account as eksctl does.
     async fn account(&self, name: &str, role: &str) -> Result<()> {
         let labels = json!({"app.kubernetes.io/managed-by": "eksctl"});
         let part = json!({"metadata": {"labels": labels, "annotations": {role_annotation(): role}}});
@@ -191,7 +195,8 @@ impl Broken {
         Ok(())
     }
 
-    /// With a label: of an account that is created without any field, the API server never tells who writes to it.
+    /// Adds a label: the API server records no field manager for an account that is created without
+    /// any field.
     async fn account_without_role(&self, name: &str) -> Result<()> {
         let part = json!({"metadata": {"labels": {"app": name}}});
         self.namespace.take_over::<ServiceAccount>("kubectl", name, part).await?;
@@ -210,7 +215,7 @@ impl Broken {
         Ok(())
     }
 
-    /// Without time to settle: what is seen must not depend on when one looks.
+    /// Sets no settle time: the result must not depend on when a command looks.
     async fn bind(&self, name: &str, spec: &Value) -> Result<()> {
         let mut spec = spec.clone();
         spec["rollout"]["settleSeconds"] = json!(0);
@@ -218,7 +223,7 @@ impl Broken {
         Ok(())
     }
 
-    /// A Deployment of one pod, with a part of its template, that has come up.
+    /// A Deployment of one pod with this part of its template. Waits until the pod runs.
     async fn deploy(&self, name: &str, template: &Value) -> Result<()> {
         let mut object = serde_json::to_value(fixtures::deployment(name, name, 1)?)?;
         merge(&mut object["spec"]["template"], template);
@@ -243,7 +248,7 @@ impl Broken {
     }
 }
 
-/// Times on the wire have whole seconds: what follows is later also by these.
+/// Times on the wire have whole seconds. After this wait, the next timestamp is later.
 async fn a_second_after(time: Option<&Time>) {
     let Some(time) = time else { return };
     let at = time.0 + SignedDuration::from_millis(1100);
@@ -258,7 +263,7 @@ fn hash() -> Result<String> {
     Ok(podidentity_core::desired_identity::DesiredIdentity::of(&binding.spec).hash())
 }
 
-/// A part of a template that is about its container.
+/// A pod template part that sets fields of its container.
 fn container(fields: &Value) -> Value {
     json!({"spec": {"containers": [fields]}})
 }
@@ -277,7 +282,7 @@ fn token(mode: Option<i32>) -> Value {
     json!({"name": "aws-iam-token", "projected": volume})
 }
 
-/// What the templates set so that their pods have the finding after which they are named.
+/// The template parts that give their pods the finding of the same name.
 fn presets() -> Result<Vec<(&'static str, Value)>> {
     let role = ("AWS_ROLE_ARN", ROLE);
     let file = ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token");
@@ -317,7 +322,7 @@ fn presets() -> Result<Vec<(&'static str, Value)>> {
     ])
 }
 
-/// Lays one document over another: objects by key, lists item by item.
+/// Merges one document into another: objects by key, lists by index.
 fn merge(base: &mut Value, more: &Value) {
     match (base, more) {
         (Value::Object(base), Value::Object(more)) => {

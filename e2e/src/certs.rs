@@ -9,7 +9,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
-/// A certificate authority of its own and the folder that its certificates are written to.
+/// A certificate authority and the folder of its certificates.
 #[derive(Debug)]
 pub struct Authority {
     folder: PathBuf,
@@ -26,7 +26,7 @@ pub struct Identity {
 }
 
 impl Authority {
-    /// Makes an authority; its certificate is `ca.crt` in the folder.
+    /// Creates an authority; its certificate is `ca.crt` in the folder.
     pub fn create(folder: &Path) -> Result<Self> {
         let key = KeyPair::generate().context("cannot make a key")?;
         let mut params = CertificateParams::new(Vec::new())?;
@@ -43,14 +43,15 @@ impl Authority {
         self.folder.join("ca.crt")
     }
 
-    /// A certificate for a server on the loopback address; it may also be used as a client (etcd needs that).
+    /// A certificate for a server on the loopback address. It also works as a client certificate,
+    /// which etcd needs.
     pub fn server(&self, name: &str) -> Result<Identity> {
         let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(params, name, None)
     }
 
-    /// A client certificate: the user's name, and the group.
+    /// A client certificate with a user name and a group.
     pub fn client(&self, user: &str, group: &str) -> Result<Identity> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -69,8 +70,8 @@ impl Authority {
         self.write_pair(&file, &cert.pem(), &key)
     }
 
-    /// The pair that signs service account tokens: public key and private key. ECDSA (ES256), which Kubernetes accepts
-    /// beside RSA and which needs no further crate.
+    /// The key pair that signs service account tokens. ECDSA (ES256), which Kubernetes accepts in
+    /// addition to RSA and which needs no further crate.
     pub fn token_keys(&self) -> Result<Identity> {
         let key = KeyPair::generate()?;
         self.write_pair("service-account", &key.public_key_pem(), &key)

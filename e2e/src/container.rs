@@ -1,4 +1,5 @@
-//! The operator as a container: its image, run by a real runtime as confined as its Deployment says.
+//! The operator as a container: a real runtime runs its image as confined as its Deployment
+//! requires.
 //!
 //! ```text
 //! OCI layout ─► umoci: files and config.json ─► confined, given the pod's environment ─► runc
@@ -18,26 +19,26 @@ use crate::{ControlPlane, Operator, installed, operator};
 
 const ID: &str = "podidentity-operator";
 
-/// Where the container finds its kubeconfig; only that is mounted.
+/// Where the container finds its kubeconfig, the only mount.
 const MOUNT: &str = "/kube";
 
-/// An image that was taken apart.
+/// An unpacked image.
 #[derive(Debug)]
 pub struct Image {
     bundle: PathBuf,
-    /// The runtime's configuration, as the image wants it.
+    /// The runtime configuration from the image.
     config: Value,
 }
 
 impl Image {
-    /// Unpacks `FOLDER:TAG`, an image in an OCI layout, to a folder that does not exist yet.
+    /// Unpacks `FOLDER:TAG`, an image in an OCI layout, into a folder that does not exist yet.
     pub fn unpack(image: &str, bundle: PathBuf) -> Result<Self> {
         run(Command::new("umoci").args(["unpack", "--image", image]).arg(&bundle))?;
         let config = fs::read(bundle.join("config.json"))?;
         Ok(Self { config: serde_json::from_slice(&config)?, bundle })
     }
 
-    /// All that is in it: paths below the root, sorted.
+    /// All files in the image: paths below the root, sorted.
     pub fn files(&self) -> Result<Vec<String>> {
         let mut files = Vec::new();
         for entry in fs::read_dir(self.root())? {
@@ -52,12 +53,13 @@ impl Image {
         self.bundle.join("rootfs")
     }
 
-    /// User and command that the image names.
+    /// User and command from the image.
     pub fn process(&self) -> &Value {
         &self.config["process"]
     }
 
-    /// Starts it in the place of one of the operator's pods. The network is the host's, where the API server is.
+    /// Starts the container in place of one of the operator's pods. It uses the host's network,
+    /// where the API server listens.
     pub async fn start(mut self, control_plane: &ControlPlane) -> Result<(Operator, Container)> {
         let (args, env) = installed::args_and_env(control_plane).await?;
         let port = Port::reserve()?;
@@ -91,7 +93,7 @@ impl Image {
     }
 }
 
-/// Ends the container with this: who kills the runtime leaves the container alone.
+/// Ends the container when dropped: killing the runtime does not end the container.
 #[derive(Debug)]
 pub struct Container {
     state: String,
@@ -99,12 +101,12 @@ pub struct Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // Where it has ended by itself there is nothing to delete.
+        // If the container has ended by itself, there is nothing to delete.
         let _ = Command::new("runc").args(["--root", &self.state, "delete", "--force", ID]).output();
     }
 }
 
-/// The operator's credentials, readable for the user of the container.
+/// The operator's credentials, readable for the container's user.
 async fn credentials(control_plane: &ControlPlane, folder: &Path) -> Result<()> {
     fs::create_dir(folder)?;
     let (authority, config) = (folder.join("ca.crt"), folder.join("config"));

@@ -1,4 +1,4 @@
-//! What the operator promises, as waits and checks.
+//! The operator's promises, as waits and checks.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, WorkloadStat
 
 use crate::{Namespace, fixtures, injection, wait};
 
-/// Waits until the binding is ready in its present generation.
+/// Waits until the binding is ready in its current generation.
 pub async fn ready(namespace: &Namespace, name: &str) -> Result<PodIdentityBinding> {
     wait::object(&namespace.api(), name, "the binding is ready", |binding: Option<&PodIdentityBinding>| {
         let binding = binding.ok_or("it does not exist")?;
@@ -30,7 +30,7 @@ pub async fn ready(namespace: &Namespace, name: &str) -> Result<PodIdentityBindi
     .await
 }
 
-/// Waits until the binding has a condition with this status and reason, in its present generation.
+/// Waits until the binding has a condition with this status and reason, in its current generation.
 pub async fn reason(
     namespace: &Namespace,
     name: &str,
@@ -68,7 +68,8 @@ pub fn condition_of<'a>(binding: &'a PodIdentityBinding, kind: &str) -> Option<&
     binding.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == kind)
 }
 
-/// Waits until the Deployment's rollout is complete: all replicas updated and available, none left over.
+/// Waits until the Deployment's rollout is complete: all replicas updated and available, no old
+/// ones left.
 pub async fn rolled_out(namespace: &Namespace, name: &str) -> Result<Deployment> {
     wait::object(&namespace.api(), name, "the rollout is complete", |deployment: Option<&Deployment>| {
         let deployment = deployment.ok_or("it does not exist")?;
@@ -127,7 +128,7 @@ fn template_annotations(deployment: &Deployment) -> Option<&BTreeMap<String, Str
     deployment.spec.template.metadata.as_ref()?.annotations.as_ref()
 }
 
-/// The workload was changed exactly `times` since `before`.
+/// Checks that the workload changed exactly `times` since `before`.
 pub fn rolled<K: Resource<DynamicType = ()>>(before: &K, after: &K, times: i64) -> Result<()> {
     let generation = |object: &K| object.meta().generation.unwrap_or(0);
     let (old, new) = (generation(before), generation(after));
@@ -140,7 +141,7 @@ pub fn rolled<K: Resource<DynamicType = ()>>(before: &K, after: &K, times: i64) 
     Ok(())
 }
 
-/// Waits until the binding's status has the workload, written as `Kind/name`, in this state.
+/// Waits until the binding's status shows the workload, written as `Kind/name`, in this state.
 pub async fn workload(namespace: &Namespace, binding: &str, id: &str, state: WorkloadState) -> Result<WorkloadStatus> {
     let what = format!("{id} is {state:?}");
     wait::object(&namespace.api(), binding, &what, |binding: Option<&PodIdentityBinding>| {
@@ -154,7 +155,7 @@ pub async fn workload(namespace: &Namespace, binding: &str, id: &str, state: Wor
     .await
 }
 
-/// Waits until the binding needs a person, for this reason.
+/// Waits until the binding is stalled for this reason.
 pub async fn stalled(namespace: &Namespace, name: &str, because: impl AsRef<str>) -> Result<String> {
     let binding = reason(namespace, name, condition::STALLED, "True", because).await?;
     let ready = condition_of(&binding, condition::READY).map(|ready| ready.status.as_str());
@@ -162,7 +163,7 @@ pub async fn stalled(namespace: &Namespace, name: &str, because: impl AsRef<str>
     Ok(condition_of(&binding, condition::STALLED).map(|stalled| stalled.message.clone()).unwrap_or_default())
 }
 
-/// Waits until an event of this reason lies in the namespace.
+/// Waits until the namespace has an event with this reason.
 pub async fn event(namespace: &Namespace, reason: impl AsRef<str>) -> Result<Event> {
     let reason = reason.as_ref();
     let what = format!("there is an event {reason}");
@@ -173,12 +174,13 @@ pub async fn event(namespace: &Namespace, reason: impl AsRef<str>) -> Result<Eve
     .await
 }
 
-/// The role on a service account.
+/// The role annotation of a service account.
 pub fn role_of(account: &ServiceAccount) -> Option<&str> {
     account.metadata.annotations.as_ref()?.get(&fixtures::role_annotation()).map(String::as_str)
 }
 
-/// The status names this role as the one in force and verified, and counts this many pods, all verified.
+/// Checks that the status names this role as in force and verified, and counts this many pods, all
+/// verified.
 pub fn status_names(binding: &PodIdentityBinding, role: &str, pods: i32) -> Result<()> {
     let status: PodIdentityBindingStatus = binding.status.clone().unwrap_or_default();
     let namespace = binding.metadata.namespace.clone().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Objects as users write them. The names say what is special about each.
+//! Objects as users write them. Each name states what is special about the object.
 
 use anyhow::Result;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
@@ -23,7 +23,7 @@ pub fn service_account(name: &str) -> Result<ServiceAccount> {
     from(json!({"metadata": {"name": name}}))
 }
 
-/// A service account that somebody has annotated with a role already.
+/// A service account that already has a role annotation.
 pub fn annotated_service_account(name: &str, role: &str) -> Result<ServiceAccount> {
     from(json!({"metadata": {"name": name, "annotations": {role_annotation(): role}}}))
 }
@@ -33,7 +33,7 @@ pub fn deployment(name: &str, service_account: &str, replicas: i32) -> Result<De
     deployment_with(name, service_account, replicas, &json!({}))
 }
 
-/// The same with annotations on its pods, for example [`crate::READY_AFTER`].
+/// The same with pod annotations, for example [`crate::READY_AFTER`].
 pub fn deployment_with(name: &str, service_account: &str, replicas: i32, annotations: &Value) -> Result<Deployment> {
     from(workload(name, service_account, annotations, &json!({"replicas": replicas})))
 }
@@ -60,18 +60,18 @@ pub fn replica_set(name: &str, service_account: &str, replicas: i32) -> Result<R
     from(workload(name, service_account, &json!({}), &json!({"replicas": replicas})))
 }
 
-/// A Job whose pod does not get as far as to finish.
+/// A Job whose pod never finishes.
 pub fn job(name: &str, service_account: &str) -> Result<Job> {
     from(json!({"metadata": {"name": name}, "spec": job_spec(name, service_account)}))
 }
 
-/// A CronJob that never becomes due by itself; its Jobs are like [`job`].
+/// A CronJob that is never due by itself; its Jobs are like [`job`].
 pub fn cron_job(name: &str, service_account: &str) -> Result<CronJob> {
     let spec = json!({"schedule": "0 0 29 2 *", "jobTemplate": {"spec": job_spec(name, service_account)}});
     from(json!({"metadata": {"name": name}, "spec": spec}))
 }
 
-/// A pod without controller.
+/// A pod without a controller.
 pub fn pod(name: &str, service_account: &str) -> Result<Pod> {
     let template = template(name, service_account, &json!({}));
     from(json!({"metadata": {"name": name, "labels": {"app": name}}, "spec": template["spec"]}))
@@ -125,7 +125,7 @@ pub fn binding_with(name: &str, service_account: &str, role: &str, spec: &Value)
     from(object)
 }
 
-/// `null` takes a field away.
+/// `null` removes a field.
 fn merge(base: &mut Value, more: &Value) {
     let (Some(base), Some(more)) = (base.as_object_mut(), more.as_object()) else { return };
     for (key, value) in more {

@@ -1,4 +1,4 @@
-//! All states of one object, one after the other: for promises about what never happens in between.
+//! All states of one object in order, to test what never happens in between.
 
 use anyhow::{Context, Result, bail};
 use futures::StreamExt;
@@ -10,14 +10,14 @@ use kube::{Api, Resource};
 use crate::Namespace;
 use crate::wait::{DEADLINE, Watched};
 
-/// What becomes of an object from now on.
+/// The states of an object from now on.
 pub struct History<K> {
     states: Vec<K>,
     events: BoxStream<'static, kube::Result<WatchEvent<K>>>,
 }
 
 impl<K: Watched + Resource<Scope = NamespaceResourceScope>> History<K> {
-    /// Begins with the present state.
+    /// Begins with the current state.
     pub async fn of(namespace: &Namespace, name: &str) -> Result<Self> {
         let api: Api<K> = namespace.api();
         let field = format!("metadata.name={name}");
@@ -27,7 +27,7 @@ impl<K: Watched + Resource<Scope = NamespaceResourceScope>> History<K> {
         Ok(Self { states: list.items, events: events.boxed() })
     }
 
-    /// All states up to the first one that this is true of.
+    /// All states up to the first one for which `is_last` is true.
     pub async fn until(self, is_last: impl Fn(&K) -> bool) -> Result<Vec<K>> {
         tokio::time::timeout(DEADLINE, self.read(is_last)).await.context("the last state did not come")?
     }

@@ -1,5 +1,5 @@
-//! What injects roles into pods: the admission policy of `config/injection/` where the API server has such policies, and
-//! otherwise a webhook of the harness.
+//! Injects roles into pods: the admission policy of `config/injection/` if the API server supports
+//! such policies, otherwise a webhook of the harness.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use podidentity_core::kubernetes::MUTATING_POLICIES;
 use crate::policies::plain;
 use crate::{ControlPlane, Namespace, fixtures, wait, webhook};
 
-/// Between two tries of something that cannot be watched: the state of the API server's own caches.
+/// Interval of polling what cannot be watched: the API server's own caches.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// The environment variable that chooses: `webhook`, or `policy`.
+/// The environment variable that selects the injector: `webhook` or `policy`.
 const CHOICE: &str = "E2E_INJECTION";
 
 /// What injects.
@@ -52,7 +52,8 @@ impl ControlPlane {
         in_force(&namespace, "probe", fixtures::ROLE).await
     }
 
-    /// Lets the webhook inject, which knows of associations of EKS Pod Identity, and waits until it is in force.
+    /// Makes the webhook inject, which supports EKS Pod Identity associations, and waits until it
+    /// is in force.
     pub async fn inject_by_webhook(&self) -> Result<()> {
         if self.injector().await? == Injector::Policy {
             self.remove_injection().await?;
@@ -64,11 +65,12 @@ impl ControlPlane {
         in_force(&namespace, "probe", fixtures::ROLE).await
     }
 
-    /// Removes the injection and waits until it is out of force.
+    /// Removes the injection and waits until it is no longer in force.
     pub async fn remove_injection(&self) -> Result<()> {
         let namespace = self.namespace("injection-probe").await?;
         namespace.create(fixtures::annotated_service_account("probe", fixtures::ROLE)?).await?;
-        // Before the removal, or a service account that is not known yet would look like an injection that is gone.
+        // Check before the removal: otherwise a service account that is not known yet would look
+        // like a removed injection.
         in_force(&namespace, "probe", fixtures::ROLE).await?;
         match self.injector().await? {
             Injector::Policy => {
@@ -83,13 +85,13 @@ impl ControlPlane {
     }
 }
 
-/// Waits until a pod that is created now would get the role: the API server sees a changed service account a moment
-/// later than its clients do.
+/// Waits until a new pod would get the role: the API server's cache sees a changed service account
+/// a moment later than its clients do.
 pub async fn in_force(namespace: &Namespace, service_account: &str, role: &str) -> Result<()> {
     eventually(namespace, service_account, Some(role)).await
 }
 
-/// Waits until a pod that is created now would get no role.
+/// Waits until a new pod would get no role.
 pub async fn released(namespace: &Namespace, service_account: &str) -> Result<()> {
     eventually(namespace, service_account, None).await
 }

@@ -1,5 +1,5 @@
-//! The operator as its Deployment says: nobody runs containers here, so its binary is started with the environment of
-//! one of the pods that were admitted.
+//! Runs the operator as its Deployment specifies. The harness runs no containers, so it starts the
+//! binary with the environment of one of the admitted pods.
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -9,7 +9,8 @@ use kube::api::ListParams;
 use crate::{ControlPlane, Namespace, Operator, expect, operator};
 
 impl Operator {
-    /// Waits until the Deployment's rollout is complete and starts the binary in the place of one of its pods.
+    /// Waits until the Deployment's rollout is complete and starts the binary in place of one of
+    /// its pods.
     pub async fn start_as_deployed(control_plane: &ControlPlane) -> Result<Self> {
         let (args, env) = args_and_env(control_plane).await?;
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -24,7 +25,7 @@ pub(crate) async fn args_and_env(control_plane: &ControlPlane) -> Result<(Vec<St
     let container = one_of(&namespace).await?;
     ensure!(container.command.is_none(), "the image says what to run");
     let mut env = container.env.iter().flatten().map(value).collect::<Result<Vec<_>>>()?;
-    // What a pod sees by itself: it is in a cluster, and in which namespace.
+    // What a pod detects by itself: that it runs in a cluster, and its namespace.
     for (name, value) in [("LEADER_ELECT", "true"), ("LEASE_NAMESPACE", operator::NAMESPACE)] {
         env.push((format!("PODIDENTITY_{name}"), value.to_owned()));
     }

@@ -1,4 +1,4 @@
-//! Kubeconfig files and clients made of them.
+//! Kubeconfig files and clients that use them.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::certs::Identity;
 
-/// Who a kubeconfig speaks for.
+/// The user of a kubeconfig.
 #[derive(Debug)]
 pub enum User<'a> {
     /// A client certificate.
@@ -43,7 +43,7 @@ pub async fn client(path: &Path) -> Result<Client> {
     Ok(Client::try_from(config(path).await?)?)
 }
 
-/// The same, for a proxy: every failure is shown to whoever asks.
+/// The same for a proxy, which must pass every failure to its client.
 pub async fn client_without_retries(path: &Path) -> Result<Client> {
     let mut config = config(path).await?;
     config.default_retry = false;

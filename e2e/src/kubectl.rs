@@ -1,4 +1,4 @@
-//! The kubectl that was built together with the control plane.
+//! The kubectl that was built with the control plane.
 
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::{ControlPlane, binaries};
 
 impl ControlPlane {
-    /// Runs kubectl as administrator; its stdout, or an error with its stderr.
+    /// Runs kubectl as administrator. Returns its stdout, or an error with its stderr.
     pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
         let output = self.kubectl_output(args, None).await?;
         if !output.status.success() {
@@ -23,7 +23,8 @@ impl ControlPlane {
     pub async fn kubectl_output(&self, args: &[&str], stdin: Option<&str>) -> Result<Output> {
         let mut command = Command::new(binaries::folder()?.join("kubectl"));
         command.args(args).env("KUBECONFIG", self.kubeconfig()).kill_on_drop(true);
-        // Not the user's cache: it is keyed by address, and another control plane may have had this port.
+        // Avoids the user's cache: its key is the address, and another control plane may have had
+        // this port.
         command.env("KUBECACHEDIR", self.kubectl_cache());
         command.stdin(if stdin.is_some() { Stdio::piped() } else { Stdio::null() });
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot run kubectl")?;
@@ -49,7 +50,8 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Makes kubectl look for new kinds: it trusts its cache for hours, and `explain` does not look again.
+    /// Makes kubectl discover new kinds: it trusts its cache for hours, and `explain` does not
+    /// refresh it.
     pub(crate) fn forget_kinds(&self) {
         let _ = std::fs::remove_dir_all(self.kubectl_cache());
     }

@@ -1,5 +1,5 @@
-//! A real control plane for the demo, the end-to-end tests and the benchmarks, and the operator as a real process in
-//! front of it.
+//! A real control plane for the demo, the end-to-end tests and the benchmarks, with the operator as
+//! a real process.
 //!
 //! ```text
 //! ControlPlane::start ─► Operator::start (config/, its own service account) ─► fixtures ─► wait
@@ -54,7 +54,7 @@ pub fn repository() -> PathBuf {
     crate_folder.parent().map(std::path::Path::to_path_buf).unwrap_or(crate_folder)
 }
 
-/// A binary of a package of this workspace, beside this one: both come from the same build.
+/// A binary of a workspace package, next to this executable: both come from the same build.
 pub fn program(name: &str, package: &str) -> Result<PathBuf> {
     let this = std::env::current_exe()?;
     let mut folder = this.parent().context("this executable lies in no folder")?;

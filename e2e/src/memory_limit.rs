@@ -1,4 +1,5 @@
-//! The operator under the memory limit of its manifest: in a control group of its own, as a kubelet would put it.
+//! The operator under the memory limit of its manifest: in its own control group, as under a
+//! kubelet.
 
 use std::fmt;
 use std::fs;
@@ -12,7 +13,7 @@ use crate::Operator;
 /// The manifest that sets the limit.
 const MANIFEST: &str = "config/manager/deployment.yaml";
 
-/// A control group with a limit of memory; it is removed when this is dropped.
+/// A control group with a memory limit. It is removed when this is dropped.
 #[derive(Debug)]
 pub struct MemoryLimit {
     folder: PathBuf,
@@ -20,20 +21,20 @@ pub struct MemoryLimit {
     bytes: u64,
 }
 
-/// The most memory that was in use, in bytes, page cache included.
+/// Peak memory usage in bytes, including the page cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Peak {
-    /// In use at most.
+    /// The peak.
     pub bytes: u64,
     /// The limit.
     pub limit: u64,
 }
 
-/// Where each version of control groups has what.
+/// The files of each version of control groups.
 #[derive(Debug)]
 struct Version {
     root: &'static str,
-    /// A file that is there where memory is accounted.
+    /// A file that exists where memory accounting is available.
     sign: &'static str,
     limit: &'static str,
     peak: &'static str,
@@ -50,7 +51,8 @@ const VERSIONS: [Version; 2] = [
 ];
 
 impl MemoryLimit {
-    /// Puts the operator under the limit of its manifest; `None` where this machine lets nobody make control groups.
+    /// Puts the operator under the limit of its manifest; `None` if this machine does not allow
+    /// control groups.
     pub fn of_the_operator(operator: &Operator) -> Result<Option<Self>> {
         let process = operator.id().context("the operator does not run")?;
         let bytes = in_manifest()?;
@@ -69,7 +71,7 @@ impl MemoryLimit {
         Ok(limit)
     }
 
-    /// The most memory that was in use so far.
+    /// The peak memory usage so far.
     pub fn peak(&self) -> Result<Peak> {
         let text = fs::read_to_string(self.folder.join(self.version.peak))?;
         Ok(Peak { bytes: text.trim().parse()?, limit: self.bytes })
@@ -78,7 +80,8 @@ impl MemoryLimit {
 
 impl Drop for MemoryLimit {
     fn drop(&mut self) {
-        // A control group with a process cannot be removed: the process goes back to the root's.
+        // A control group with a process cannot be removed, so the process moves back to the root
+        // group.
         if let Ok(processes) = fs::read_to_string(self.folder.join("cgroup.procs")) {
             for process in processes.lines() {
                 let _ = fs::write(Path::new(self.version.root).join("cgroup.procs"), process);

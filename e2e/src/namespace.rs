@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::wait::{self, Watched};
 use crate::{ControlPlane, wait::DEADLINE};
 
-/// A fresh namespace that a test has to itself. It is not deleted: the control plane goes away as a whole.
+/// A fresh namespace for one test. It is not deleted, because the whole control plane goes away.
 #[derive(Clone)]
 pub struct Namespace {
     /// Its name.

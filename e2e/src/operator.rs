@@ -1,4 +1,4 @@
-//! The operator as a real process, with the rights of `config/rbac/` and no others.
+//! The operator as a real process, with exactly the rights of `config/rbac/`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -31,13 +31,14 @@ const NAME: &str = "podidentity-operator";
 /// The user that the API server sees.
 pub const USER: &str = "system:serviceaccount:podidentity-system:podidentity-operator";
 
-/// What kubectl asks for: one document with every kind.
+/// The media type that kubectl requests: one document with every kind.
 const AGGREGATED_DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-/// How long the operator may take to end when it is asked to.
+/// How long the operator may take to terminate.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// Waits until the API server lets the operator do something, or does not: it hears of roles a little later.
+/// Waits until the API server allows the operator an action, or denies it: it learns of roles a
+/// little later.
 pub async fn may(client: &Client, attributes: &Value, allowed: bool) -> Result<()> {
     let review: SubjectAccessReview =
         serde_json::from_value(json!({"spec": {"user": USER, "resourceAttributes": attributes}}))?;
@@ -52,12 +53,12 @@ pub async fn may(client: &Client, attributes: &Value, allowed: bool) -> Result<(
     .await
 }
 
-/// The right to ask for tokens of a namespace's service accounts.
+/// The right to request tokens of a namespace's service accounts.
 pub fn tokens_of(namespace: &str) -> Value {
     json!({"namespace": namespace, "verb": "create", "resource": "serviceaccounts", "subresource": "token"})
 }
 
-/// A running operator; it ends when this is dropped.
+/// A running operator. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Operator {
     process: Process,
@@ -72,7 +73,8 @@ impl ControlPlane {
         self.install_injection().await
     }
 
-    /// Lets the operator ask for tokens of a namespace's service accounts, where `config/preflight` is installed.
+    /// Permits the operator to request tokens of a namespace's service accounts, where
+    /// `config/preflight` is installed.
     pub async fn permit_preflight(&self, namespace: &Namespace) -> Result<()> {
         namespace.mark(&json!({"labels": {"podidentity.dev/preflight": "enabled"}})).await?;
         let folder = repository().join("config/preflight/rights").display().to_string();
@@ -86,7 +88,8 @@ impl ControlPlane {
         self.recognised().await
     }
 
-    /// Waits until `kubectl` would find the kind: discovery follows the custom resource after about a second.
+    /// Waits until `kubectl` finds the kind: discovery follows the custom resource after about a
+    /// second.
     async fn discoverable(&self) -> Result<()> {
         let began = Instant::now();
         loop {
@@ -99,7 +102,7 @@ impl ControlPlane {
         }
     }
 
-    /// Waits until the custom resource can be used, by kubectl too.
+    /// Waits until the custom resource is usable, also by kubectl.
     pub async fn recognised(&self) -> Result<()> {
         let crd = "crd/podidentitybindings.podidentity.dev";
         self.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", crd]).await?;
@@ -108,12 +111,12 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// The kubeconfig file that speaks for the operator, once it was started.
+    /// The operator's kubeconfig file, once the operator was started.
     pub fn operator_kubeconfig(&self) -> PathBuf {
         self.folder().join("podidentity-operator.kubeconfig")
     }
 
-    /// The requests of the operator so far.
+    /// The operator's requests so far.
     pub fn operator_requests(&self) -> Result<Vec<audit::Request>> {
         let mut requests = self.audit()?;
         requests.retain(|request| request.user.username == USER);
@@ -122,7 +125,7 @@ impl ControlPlane {
 }
 
 impl Operator {
-    /// One that was started in another way and serves at this port.
+    /// An operator that was started in another way and serves at this port.
     pub(crate) fn started(process: Process, port: Port) -> Self {
         Self { process, port }
     }
@@ -133,7 +136,7 @@ impl Operator {
         Self::start_installed(control_plane, args).await
     }
 
-    /// Starts the operator's binary where everything is installed.
+    /// Starts the operator's binary on a control plane where everything is installed.
     pub async fn start_installed(control_plane: &ControlPlane, args: &[&str]) -> Result<Self> {
         Self::start_as(NAME, control_plane, control_plane.server(), args).await
     }
@@ -149,7 +152,8 @@ impl Operator {
         Self::spawn(NAME, control_plane, program, args, env)
     }
 
-    /// Starts another operator with the same rights; it has no flag by which it is told where to serve.
+    /// Starts another operator with the same rights. It has no flag for the address on which it
+    /// serves.
     pub(crate) async fn start_peer(control_plane: &ControlPlane, command: &[String]) -> Result<Self> {
         let (program, args) = command.split_first().context("the command of the peer is empty")?;
         let env = environment("peer", control_plane, control_plane.server()).await?;
@@ -157,12 +161,12 @@ impl Operator {
         Ok(Self { process, port: Port::reserve()? })
     }
 
-    /// Starts one more under a name of its own, which reaches the API server at this address.
+    /// Starts another operator under its own name, which reaches the API server at this address.
     pub async fn start_as(name: &str, control_plane: &ControlPlane, server: &str, args: &[&str]) -> Result<Self> {
         Self::start_with(name, control_plane, server, args, Vec::new()).await
     }
 
-    /// The same with further environment variables, which go before those that are set anyway.
+    /// The same with further environment variables, which come before the default ones.
     pub async fn start_with(
         name: &str,
         control_plane: &ControlPlane,
@@ -203,22 +207,22 @@ impl Operator {
         self.process.id()
     }
 
-    /// Ends it at once, as a crash does.
+    /// Kills it immediately, as a crash does.
     pub fn kill(&self) {
         self.process.kill();
     }
 
-    /// Stops it in the middle of whatever it does, as a machine does that hangs.
+    /// Suspends it in the middle of its work, as on a hanging machine.
     pub fn freeze(&self) {
         self.process.signal(Signal::STOP);
     }
 
-    /// Lets it go on after [`Operator::freeze`].
+    /// Resumes it after [`Operator::freeze`].
     pub fn thaw(&self) {
         self.process.signal(Signal::CONT);
     }
 
-    /// Asks it to end; an error if it does not end by itself or ends with a failure.
+    /// Terminates it. Returns an error if it does not end in time or ends with a failure.
     pub async fn terminate(&self) -> Result<()> {
         let status = self.process.terminate(GRACE).await?;
         if !status.success() {
@@ -232,13 +236,13 @@ impl Operator {
         self.process.restart()
     }
 
-    /// An error, with the end of the log, if it has ended by itself.
+    /// Returns an error, with the end of the log, if it has ended by itself.
     pub fn check(&self) -> Result<()> {
         self.process.check()
     }
 
-    /// Does the work, but fails at once when the operator or a part of the control plane ends by itself: waiting for
-    /// something that nobody works on any more would only end at its deadline.
+    /// Does the work, but fails immediately when the operator or a part of the control plane ends
+    /// by itself. Otherwise, a wait for the operator would end only at its deadline.
     pub async fn while_alive<T>(
         &self,
         control_plane: &ControlPlane,
@@ -256,7 +260,7 @@ impl Operator {
         }
     }
 
-    /// The last lines of the log that mention a text, for example a namespace.
+    /// The last log lines that contain a text, for example a namespace.
     pub fn log_about(&self, text: &str) -> String {
         let log = std::fs::read_to_string(self.process.log()).unwrap_or_default();
         let lines: Vec<&str> = log.lines().filter(|line| line.contains(text)).collect();
@@ -264,7 +268,7 @@ impl Operator {
     }
 }
 
-/// What an operator needs to find the API server, with its own rights.
+/// The environment of an operator: how to reach the API server, with the operator's own rights.
 async fn environment(name: &str, control_plane: &ControlPlane, server: &str) -> Result<Vec<(String, String)>> {
     let kubeconfig = control_plane.folder().join(format!("{name}.kubeconfig"));
     let token = token(control_plane, SERVICE_ACCOUNT).await?;
@@ -277,10 +281,10 @@ async fn environment(name: &str, control_plane: &ControlPlane, server: &str) -> 
     ])
 }
 
-/// Names another binary than the one of this build.
+/// Environment variable that names another binary than the one of this build.
 const PROGRAM: &str = "E2E_OPERATOR";
 
-/// The binary beside this one: both come from the same build.
+/// The binary next to this executable: both come from the same build.
 fn binary() -> Result<PathBuf> {
     if let Some(program) = std::env::var_os(PROGRAM) {
         return Ok(program.into());

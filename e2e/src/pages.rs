@@ -1,10 +1,11 @@
-//! The outputs in the pages are recorded: what comes out of a command stands below it.
+//! Records command outputs in the pages: each output stands below its command.
 
 use anyhow::{Result, ensure};
 
 use crate::repository;
 
-/// Runs every `$ kubectl podidentity ...` of the page's console blocks and puts what came out below it.
+/// Runs every `$ kubectl podidentity ...` in the page's console blocks and puts the output below
+/// it.
 pub fn record(page: &str, mut run: impl FnMut(&[&str]) -> Result<String>) -> Result<()> {
     let path = repository().join(page);
     let text = std::fs::read_to_string(&path)?;

@@ -1,4 +1,5 @@
-//! The admission policies of `config/enforcement/` and `config/grants/`, and what they do with an object.
+//! The admission policies of `config/enforcement/` and `config/grants/`, and their effect on an
+//! object.
 
 use std::time::{Duration, Instant};
 
@@ -14,22 +15,23 @@ use serde_json::{Value, json};
 use crate::wait::{self, DEADLINE, Watched};
 use crate::{ControlPlane, Namespace};
 
-/// Between two tries of something that cannot be watched: the state of the API server's own caches.
+/// Interval of polling what cannot be watched: the API server's own caches.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// By which words of the API server a refusal is known from a failure.
+/// Texts in the API server's message that distinguish a policy's refusal from a failure.
 const REFUSALS: [&str; 2] = ["ValidatingAdmissionPolicy", "failed calling webhook"];
 
-/// The object as the API server would store it, or why a policy refuses it.
+/// The object as the API server would store it, or the reason why a policy refuses it.
 pub type Verdict<K> = Result<K, String>;
 
 impl ControlPlane {
-    /// Installs enforcement, which concerns no namespace that does not ask for it.
+    /// Installs enforcement, which affects only namespaces that opt in.
     pub async fn install_enforcement(&self) -> Result<()> {
         self.apply_folder("config/enforcement").await
     }
 
-    /// Installs the policies of a folder, narrowed to the namespaces with a label: others are not disturbed.
+    /// Installs the policies of a folder, limited to the namespaces with a label, so that other
+    /// tests are not disturbed.
     pub async fn install_policies_for(&self, folder: &str, label: &str) -> Result<()> {
         let folder = crate::repository().join(folder);
         let text = self.kubectl(&["kustomize", &folder.display().to_string()]).await?;
@@ -41,8 +43,8 @@ impl ControlPlane {
         self.apply_yaml(&list.to_string()).await
     }
 
-    /// Puts a policy in force in the namespaces with a label, by a binding of the label's name; `bindings` says where its
-    /// parameters are, if it has any.
+    /// Puts a policy in force in the namespaces with a label, by a binding with the label's name.
+    /// `bindings` locates its parameters, if it has any.
     pub async fn bind_policy(&self, policy: &str, label: &str, bindings: Option<Value>) -> Result<()> {
         let mut binding = json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
@@ -61,7 +63,7 @@ impl ControlPlane {
     }
 }
 
-/// Waits until the API server has checked the types in a policy's expressions, and found nothing.
+/// Waits until the API server has type-checked a policy's expressions, and found no warning.
 pub async fn type_checked(control_plane: &ControlPlane, policy: &str) -> Result<()> {
     let api = Api::<ValidatingAdmissionPolicy>::all(control_plane.client());
     let checked = |found: Option<&ValidatingAdmissionPolicy>| {
@@ -77,25 +79,26 @@ pub async fn type_checked(control_plane: &ControlPlane, policy: &str) -> Result<
     Ok(())
 }
 
-/// Asks for enforcement in the namespace, and waits until it is in force there. There has to be a binding `app` in force.
+/// Enables enforcement in the namespace and waits until it is in force. A binding `app` must be in
+/// force there.
 pub async fn enforce(control_plane: &ControlPlane, namespace: &Namespace) -> Result<()> {
     enforce_on(control_plane, namespace, &preset("app")?).await.map(|_| ())
 }
 
-/// The same, where it is in force once this pod is refused: why it is.
+/// The same, but waits until this pod is refused. Returns the reason.
 pub async fn enforce_on(control_plane: &ControlPlane, namespace: &Namespace, pod: &Pod) -> Result<String> {
     control_plane.install_enforcement().await?;
     namespace.mark(&json!({"labels": {ENFORCE_LABEL: "true"}})).await?;
     refused(namespace, pod).await
 }
 
-/// A pod that keeps the injection from giving it a role.
+/// A pod whose preset variable keeps the injection from giving it a role.
 pub fn preset(service_account: &str) -> Result<Pod> {
     let variable = json!({"name": "AWS_ROLE_ARN", "value": "arn:aws:iam::111122223333:role/preset"});
     pod_with(service_account, json!({"containers": [{"name": "main", "image": "probe", "env": [variable]}]}))
 }
 
-/// A pod without anything special.
+/// A plain pod.
 pub fn plain(service_account: &str) -> Result<Pod> {
     pod_with(service_account, json!({"containers": [{"name": "main", "image": "probe"}]}))
 }
@@ -106,7 +109,7 @@ pub fn pod_with(service_account: &str, mut spec: Value) -> Result<Pod> {
     Ok(serde_json::from_value(json!({"metadata": {"generateName": "probe-"}, "spec": spec}))?)
 }
 
-/// What would become of an object, without creating it.
+/// The verdict on an object, without creating it.
 pub async fn attempt<K>(namespace: &Namespace, object: &K) -> Result<Verdict<K>>
 where
     K: Watched + kube::Resource<Scope = NamespaceResourceScope>,
@@ -121,7 +124,8 @@ where
     }
 }
 
-/// Waits until the object is refused: the API server's view of policies, namespaces and bindings lags a little.
+/// Waits until the object is refused: the API server's view of policies, namespaces and bindings
+/// lags a little.
 pub async fn refused<K>(namespace: &Namespace, object: &K) -> Result<String>
 where
     K: Watched + kube::Resource<Scope = NamespaceResourceScope>,
@@ -129,7 +133,7 @@ where
     until(namespace, object, Result::err).await
 }
 
-/// Waits until the object is let in.
+/// Waits until the object is admitted.
 pub async fn admitted<K>(namespace: &Namespace, object: &K) -> Result<K>
 where
     K: Watched + kube::Resource<Scope = NamespaceResourceScope>,

@@ -1,4 +1,4 @@
-//! Free ports on the loopback address, such that two harnesses at once do not pick the same one.
+//! Free ports on the loopback address. Two concurrent harnesses never pick the same one.
 
 use std::fs::{File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener};
@@ -6,15 +6,15 @@ use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 
-/// Below the ports that kernels give to outgoing connections (32768 and up), any of which could otherwise take the
-/// port between our look and the server's bind.
+/// Below the ephemeral ports that kernels give to outgoing connections (32768 and up). Such a
+/// connection could take the port between our check and the server's bind.
 const RANGE: Range<u16> = 21_000..31_000;
 
 /// A port that no other harness takes while this value lives.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
-    /// Holds the lock; other harnesses skip the port, also before its server has bound it.
+    /// Holds the lock. Other harnesses skip the port even before its server has bound it.
     _lock: File,
 }
 
@@ -24,7 +24,7 @@ impl Port {
         let folder = std::env::temp_dir().join("podidentity-e2e-ports");
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let size = RANGE.end - RANGE.start;
-        // Any start does; different processes should rarely meet.
+        // Any start works; different processes should rarely collide.
         let start = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(size))?;
         for step in 0..size {
             let number = RANGE.start + (start + step) % size;

@@ -1,8 +1,8 @@
 //! Child processes that never outlive the harness.
 //!
-//! Three nets, because each has a hole: `Drop` ends a process in the normal course and on a panic, [`crate::signals`]
-//! on Ctrl-C and SIGTERM, and the kernel's parent-death signal (through `setpriv`, where it exists) when the harness
-//! itself is killed.
+//! Three mechanisms, because each has a gap: `Drop` ends a process in the normal course and on a
+//! panic, [`crate::signals`] on Ctrl-C and SIGTERM, and the kernel's parent-death signal (through
+//! `setpriv`, where it exists) when the harness itself is killed.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group};
 
-/// How to start a process; kept, so that it can be started again.
+/// How to start a process; kept for restarts.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// Short name, used in messages.
@@ -32,12 +32,12 @@ pub struct Spec {
     pub log: PathBuf,
 }
 
-/// A process in a process group of its own.
+/// A process in its own process group.
 #[derive(Debug)]
 pub struct Process {
     spec: Spec,
     child: Mutex<Option<Child>>,
-    /// It was asked to end, so its end is no accident.
+    /// The process was asked to end, so its end is no accident.
     ending: AtomicBool,
 }
 
@@ -68,7 +68,7 @@ impl Process {
         lock(&self.child).as_mut().and_then(|child| child.try_wait().ok().flatten())
     }
 
-    /// An error with the end of the log if the process has ended by itself.
+    /// Returns an error with the end of the log if the process has ended by itself.
     pub fn check(&self) -> Result<()> {
         if self.ending.load(Ordering::SeqCst) {
             return Ok(());
@@ -112,7 +112,7 @@ impl Process {
         }
     }
 
-    /// Asks the process to end with SIGTERM and waits; after `grace` it is killed and that is an error.
+    /// Sends SIGTERM and waits for the end. After `grace`, kills the process and returns an error.
     pub async fn terminate(&self, grace: Duration) -> Result<ExitStatus> {
         let id = self.id().with_context(|| format!("{} does not run", self.name()))?;
         self.ending.store(true, Ordering::SeqCst);
@@ -135,7 +135,7 @@ impl Process {
         }
     }
 
-    /// Starts the process again, with the same arguments and log; kills it first if it still runs.
+    /// Starts the process again with the same arguments and log. Kills it first if it still runs.
     pub fn restart(&self) -> Result<()> {
         self.kill();
         *lock(&self.child) = Some(spawn(&self.spec)?);
@@ -150,13 +150,13 @@ impl Drop for Process {
     }
 }
 
-/// Ends every process that was started here. For the signal handler, which cannot wait for `Drop`.
+/// Kills every process that was started here. For the signal handler, which cannot wait for `Drop`.
 pub(crate) fn kill_all() {
     let groups = lock(&GROUPS);
     for group in groups.iter() {
         signal(*group, Signal::KILL);
     }
-    // Only when they are gone is it safe to remove the folder that they write to.
+    // Their folder can be removed safely only after they are gone.
     for pid in groups.iter().filter_map(|group| pid(*group)) {
         let _ = rustix::process::waitpgid(pid, WaitOptions::empty());
     }
@@ -195,8 +195,9 @@ static SETPRIV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
 
 type Job = (Command, mpsc::Sender<std::io::Result<Child>>);
 
-/// Spawns on a thread that lasts as long as the harness: the parent-death signal is sent when the *thread* that
-/// started a process ends, and the threads of tests and of tokio's blocking pool do end.
+/// Spawns on a thread that lives as long as the harness. The kernel sends the parent-death signal
+/// when the *thread* that started a process ends, and the threads of tests and of tokio's blocking
+/// pool do end.
 fn on_lasting_thread(command: Command) -> std::io::Result<Child> {
     static SPAWNER: LazyLock<Mutex<mpsc::Sender<Job>>> = LazyLock::new(|| {
         let (sender, jobs) = mpsc::channel::<Job>();
@@ -215,7 +216,7 @@ fn on_lasting_thread(command: Command) -> std::io::Result<Child> {
 
 fn signal(group: u32, signal: Signal) {
     if let Some(pid) = pid(group) {
-        // An error means that the group is gone, which is what a signal is for.
+        // An error means that the group is gone, which is the purpose of the signal.
         let _ = kill_process_group(pid, signal);
     }
 }

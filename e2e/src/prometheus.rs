@@ -1,4 +1,4 @@
-//! Prometheus itself, which scrapes an operator every second and has the alerts for its rules.
+//! A real Prometheus that scrapes an operator every second and evaluates the alerts.
 
 use std::fs;
 
@@ -10,10 +10,10 @@ use crate::ports::Port;
 use crate::process::Process;
 use crate::{ControlPlane, Operator, binaries};
 
-/// What it is scraped as.
+/// The job name of the scrape.
 const JOB: &str = "podidentity-operator";
 
-/// A running Prometheus; it ends when this is dropped.
+/// A running Prometheus. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Prometheus {
     process: Process,
@@ -21,7 +21,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one that scrapes this operator.
+    /// Starts a Prometheus that scrapes this operator.
     pub fn start(control_plane: &ControlPlane, operator: &Operator) -> Result<Self> {
         let folder = control_plane.folder().join("prometheus");
         fs::create_dir_all(&folder)?;
@@ -44,7 +44,7 @@ impl Prometheus {
         Ok(Self { process: control_plane.spawn("prometheus", program, args, Vec::new())?, port })
     }
 
-    /// The series that an expression has now.
+    /// The current series of an expression.
     pub async fn ask(&self, expression: &str) -> Result<Vec<Value>> {
         self.process.check()?;
         let server = format!("http://127.0.0.1:{}", self.port.number());

@@ -1,4 +1,5 @@
-//! A TCP proxy that can stop forwarding without closing anything: what a network does that loses packets.
+//! A TCP proxy that can stop forwarding without closing connections, like a network that drops
+//! packets.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -8,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// A proxy in front of a server on the loopback address; it ends when this is dropped.
+/// A proxy in front of a server on the loopback address. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -17,7 +18,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Begins to forward to the server at this port.
+    /// Starts to forward to the server at this port.
     pub async fn start(server: u16) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port for the proxy")?;
         let address = listener.local_addr()?;
@@ -35,7 +36,7 @@ impl Proxy {
         self.address
     }
 
-    /// Stops forwarding, or goes on.
+    /// Stops or resumes forwarding.
     pub fn flow(&self, flows: bool) {
         self.flows.send_replace(flows);
     }
@@ -56,7 +57,7 @@ async fn forward(client: TcpStream, server: u16, flowing: watch::Receiver<bool>)
 async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, mut flowing: watch::Receiver<bool>) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(count) = from.read(&mut buffer).await {
-        // What was read while nothing flows is held back, and so is the end.
+        // While forwarding is stopped, data and the end of the stream are held back.
         if flowing.wait_for(|flows| *flows).await.is_err()
             || count == 0
             || to.write_all(&buffer[..count]).await.is_err()
@@ -64,6 +65,6 @@ async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin,
             break;
         }
     }
-    // The other side may be gone already.
+    // The other side may already be gone.
     let _ = to.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! What the operator says over HTTP: metrics and health.
+//! The operator's HTTP responses: metrics and health.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 use crate::Operator;
 use crate::wait::DEADLINE;
 
-/// An answer that takes longer is none.
+/// A response that takes longer counts as none.
 const PATIENCE: Duration = Duration::from_secs(10);
 const EVERY: Duration = Duration::from_millis(20);
 
-/// Metrics at one moment, by name and labels as they are written.
+/// Metrics at one moment, by name and labels in text form.
 #[derive(Clone, Debug)]
 pub struct Scrape(BTreeMap<String, f64>);
 
@@ -28,13 +28,14 @@ impl Scrape {
         Ok(Self(series.collect::<Result<_>>()?))
     }
 
-    /// The sum of all series of this name whose labels contain all of these, written as `name="value"`.
+    /// The sum of all series with this name whose labels contain all of these, written as
+    /// `name="value"`.
     pub fn sum(&self, name: &str, labels: &[&str]) -> f64 {
         let of_name = self.0.iter().filter(|(series, _)| series.split('{').next() == Some(name));
         of_name.filter(|(series, _)| labels.iter().all(|label| series.contains(label))).map(|(_, value)| value).sum()
     }
 
-    /// The same of what is counted in whole numbers.
+    /// The same for whole numbers.
     #[allow(clippy::cast_possible_truncation)] // counts in tests are small
     pub fn count(&self, name: &str, labels: &[&str]) -> i64 {
         self.sum(name, labels).round() as i64
@@ -47,7 +48,7 @@ impl Scrape {
 }
 
 impl Operator {
-    /// Asks for a path; returns the status code and the text.
+    /// Requests a path. Returns the status code and the text.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
         let request = format!("GET {path} HTTP/1.0\r\nHost: operator\r\n\r\n");
         let answer = async {
@@ -71,7 +72,7 @@ impl Operator {
         }
     }
 
-    /// Waits until a path answers with this code; returns the text.
+    /// Waits until a path answers with this code. Returns the text.
     pub async fn answers(&self, path: &str, code: u16) -> Result<String> {
         let began = Instant::now();
         loop {
@@ -84,7 +85,7 @@ impl Operator {
         }
     }
 
-    /// Waits until the metrics are as wanted.
+    /// Waits until the metrics satisfy `is_so`.
     pub async fn shows(&self, what: &str, is_so: impl Fn(&Scrape) -> bool) -> Result<Scrape> {
         let began = Instant::now();
         loop {

@@ -3,7 +3,7 @@
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Serves each connection in a task of its own. They end when this is dropped.
+/// Serves each connection in its own task. The tasks end when this is dropped.
 pub(crate) async fn each<F>(listener: TcpListener, serve: impl Fn(TcpStream) -> F)
 where
     F: Future<Output = ()> + Send + 'static,

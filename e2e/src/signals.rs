@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and SIGHUP end what was started, then the harness.
+//! Ctrl-C, SIGTERM and SIGHUP end all started processes, then the harness.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, Once};
@@ -13,12 +13,12 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 
 static LAST_WORD: Mutex<Option<&str>> = Mutex::new(None);
 
-/// What is said when it is interrupted.
+/// Sets the text to print on an interrupt.
 pub fn last_word(word: &'static str) {
     *process::lock(&LAST_WORD) = Some(word);
 }
 
-/// Whether everything is being ended: what fails from now on says nothing.
+/// Whether everything is ending, so that failures are meaningless from now on.
 pub fn are_ending() -> bool {
     ENDING.load(Ordering::SeqCst)
 }
@@ -28,7 +28,8 @@ pub fn expect_interrupt() {
     EXIT_CODE.store(0, Ordering::SeqCst);
 }
 
-/// Installs the handlers once. Children are in process groups of their own, so a Ctrl-C does not reach them.
+/// Installs the handlers once. Children are in their own process groups, so Ctrl-C does not reach
+/// them.
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,5 +1,5 @@
-//! Every status that bindings go through, one JSON line each: for the tests that ask what Argo CD, Flux and Helm make of
-//! them.
+//! Records every status of the bindings as one JSON line each, for the tests that check how Argo
+//! CD, Flux and Helm interpret them.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -17,10 +17,11 @@ use podidentity_api::PodIdentityBinding;
 
 use crate::ControlPlane;
 
-/// Names the folder to write to; nothing is written without it.
+/// Environment variable with the folder to write to; without it, nothing is written.
 const FOLDER: &str = "E2E_STATUSES";
 
-/// Writes until the harness ends, beginning with the bindings that exist, if the environment asks for it.
+/// Records until the harness ends, starting with the existing bindings, if the environment asks for
+/// it.
 pub fn record(control_plane: &ControlPlane) -> Result<()> {
     if let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) {
         let log = Log::create(&folder, control_plane.port())?;
@@ -29,7 +30,7 @@ pub fn record(control_plane: &ControlPlane) -> Result<()> {
     Ok(())
 }
 
-/// As they are on the wire: whatever our types would leave out is there.
+/// Records the wire format, including fields that our types would drop.
 async fn follow(client: Client, mut log: Log) {
     let bindings: Api<DynamicObject> = Api::all_with(client, &ApiResource::erase::<PodIdentityBinding>(&()));
     let events = watcher(bindings, Config::default()).default_backoff();
@@ -37,7 +38,7 @@ async fn follow(client: Client, mut log: Log) {
     while let Some(event) = events.next().await {
         let written = match event {
             Ok(Event::InitApply(binding) | Event::Apply(binding) | Event::Delete(binding)) => log.write(binding),
-            // It is tried again; the definition may be gone for a while.
+            // The watcher retries; the CRD may be absent for a while.
             Ok(Event::Init | Event::InitDone) | Err(_) => Ok(()),
         };
         if let Err(error) = written {
@@ -53,7 +54,7 @@ struct Log {
 }
 
 impl Log {
-    /// Each control plane has its own file.
+    /// Creates a file for this control plane.
     fn create(folder: &Path, port: u16) -> Result<Self> {
         let path = folder.join(format!("{port}.jsonl"));
         let file =
@@ -61,7 +62,7 @@ impl Log {
         Ok(Self { file: file.with_context(|| format!("cannot write {}", path.display()))?, seen: HashSet::new() })
     }
 
-    /// A state that differs from an earlier one by its resource version only is no other state.
+    /// A state that differs from an earlier one only by its resource version is not a new state.
     fn write(&mut self, mut binding: DynamicObject) -> Result<()> {
         binding.metadata.managed_fields = None;
         binding.metadata.resource_version = None;

@@ -1,4 +1,4 @@
-//! A real terminal, by tmux: what a program shows there, and what it does when keys are pressed.
+//! A real terminal, by tmux: what a program shows, and how it reacts to keys.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::wait::DEADLINE;
 
-/// Between two looks at the screen.
+/// Interval of reading the screen.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Whether a program is installed.
@@ -17,14 +17,15 @@ pub fn installed(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// A terminal with a program in it. Both end when this is dropped.
+/// A terminal that runs a program. Both end when this is dropped.
 pub struct Terminal {
-    // Holds the socket of a tmux server that is no other's.
+    // Holds the socket of a separate tmux server.
     folder: tempfile::TempDir,
 }
 
 impl Terminal {
-    /// Opens a terminal of this many columns and rows, in which a command line runs with these variables.
+    /// Opens a terminal of this many columns and rows and runs a command line in it with these
+    /// variables.
     pub fn open(size: (u16, u16), command: &[&str], env: &[(&str, &str)]) -> Result<Self> {
         let terminal = Self { folder: tempfile::tempdir()? };
         let (columns, rows) = (size.0.to_string(), size.1.to_string());
@@ -35,12 +36,12 @@ impl Terminal {
         }
         args.extend(command);
         terminal.tmux_with(&args, env)?;
-        // What has ended stays to be looked at.
+        // The screen of a program that has ended stays readable.
         terminal.tmux(&["set-option", "-g", "remain-on-exit", "on"])?;
         Ok(terminal)
     }
 
-    /// Presses keys, by their names for tmux: `Tab`, `C-c`.
+    /// Presses keys by their tmux names: `Tab`, `C-c`.
     pub fn press(&self, keys: &[&str]) -> Result<()> {
         self.tmux(&[&["send-keys"], keys].concat()).map(drop)
     }
@@ -50,12 +51,12 @@ impl Terminal {
         self.tmux(&["send-keys", "-l", text]).map(drop)
     }
 
-    /// What is on it.
+    /// The content of the screen.
     pub fn screen(&self) -> Result<String> {
         self.tmux(&["capture-pane", "-p"])
     }
 
-    /// Waits until the screen is as it should be.
+    /// Waits until `check` accepts the screen.
     pub fn until(&self, what: &str, mut check: impl FnMut(&str) -> bool) -> Result<String> {
         let began = Instant::now();
         loop {
@@ -70,12 +71,13 @@ impl Terminal {
         }
     }
 
-    /// Gives it another size, in columns and rows.
+    /// Resizes the terminal, in columns and rows.
     pub fn resize(&self, size: (u16, u16)) -> Result<()> {
         self.tmux(&["resize-window", "-x", &size.0.to_string(), "-y", &size.1.to_string()]).map(drop)
     }
 
-    /// What tmux knows of it, for example `#{cursor_flag}`, which is 1 where the cursor is shown.
+    /// Evaluates a tmux format, for example `#{cursor_flag}`, which is 1 while the cursor is
+    /// visible.
     pub fn asked(&self, format: &str) -> Result<String> {
         Ok(self.tmux(&["display-message", "-p", format])?.trim_end().to_owned())
     }
@@ -84,7 +86,7 @@ impl Terminal {
         self.tmux_with(args, &[])
     }
 
-    /// With variables of its own: PATH is never taken from `-e`.
+    /// Runs tmux with environment variables: tmux never takes PATH from `-e`.
     fn tmux_with(&self, args: &[&str], env: &[(&str, &str)]) -> Result<String> {
         let mut tmux = Command::new("tmux");
         tmux.arg("-S").arg(self.socket()).args(args).env_remove("TMUX").envs(env.iter().copied());
@@ -102,7 +104,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // It has ended already if everything in it has.
+        // The server has already ended if everything in it has.
         let _ = self.tmux(&["kill-server"]);
     }
 }

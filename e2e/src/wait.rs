@@ -1,5 +1,5 @@
-//! Waiting on conditions through watches: never by sleeping, always with a deadline, and with an error that shows what
-//! was expected and what was seen last.
+//! Waits for conditions through watches: never by sleeping, always with a deadline, and with an
+//! error that shows the expected and the last observed state.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
@@ -15,8 +15,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// How long a condition may take: far longer than it should, because machines under load are slow and a wait that
-/// succeeds does not take longer for it.
+/// The deadline of a condition. It is far longer than necessary, because machines under load are
+/// slow, and a successful wait does not take longer for it.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A type that can be watched and shown.
@@ -32,7 +32,8 @@ pub struct Wait<'a, K, F> {
     check: F,
 }
 
-/// Waits for one object: `check` is called with every state seen (`None`: it does not exist) until it returns `Ok`.
+/// Waits for one object: calls `check` with every observed state (`None`: it does not exist) until
+/// it returns `Ok`.
 pub fn object<'a, K: Watched, T>(
     api: &'a Api<K>,
     name: &str,
@@ -44,7 +45,7 @@ pub fn object<'a, K: Watched, T>(
     Wait { api, config, what, check: move |all: &[&K]| check(all.first().copied()) }
 }
 
-/// Waits for a set of objects: `check` is called with all that match `labels` (empty: all).
+/// Waits for a set of objects: calls `check` with all objects that match `labels` (empty: all).
 pub fn objects<'a, K: Watched, T, F: FnMut(&[&K]) -> Result<T, String>>(
     api: &'a Api<K>,
     labels: &str,
@@ -55,7 +56,8 @@ pub fn objects<'a, K: Watched, T, F: FnMut(&[&K]) -> Result<T, String>>(
     Wait { api, config: watcher::Config::default().labels(labels), what, check }
 }
 
-/// Tries something until it succeeds: for what no watch tells, such as what the API server has learnt.
+/// Repeats an attempt until it succeeds, for conditions that no watch shows, such as the API
+/// server's caches.
 pub async fn until<T, F>(what: &str, mut attempt: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T, String>>,
@@ -71,7 +73,7 @@ where
     }
 }
 
-/// Runs the wait with a deadline of its own.
+/// Runs the wait with its own deadline.
 pub async fn within<K: Watched, T, F: FnMut(&[&K]) -> Result<T, String>>(
     deadline: Duration,
     wait: Wait<'_, K, F>,
@@ -97,7 +99,7 @@ where
     }
 }
 
-/// What the watch has shown so far.
+/// The objects that the watch has shown so far.
 struct Seen<K> {
     objects: BTreeMap<String, K>,
     why: String,
@@ -110,7 +112,7 @@ impl<K> Default for Seen<K> {
 }
 
 impl<K: Watched> Seen<K> {
-    /// Takes an event in; whether the picture is complete and may be judged.
+    /// Processes an event. Returns whether the set is complete, so that it may be checked.
     fn update(&mut self, event: Event<K>) -> bool {
         match event {
             Event::Init => self.objects.clear(),
@@ -157,14 +159,14 @@ async fn follow<K: Watched, T, F: FnMut(&[&K]) -> Result<T, String>>(
                     Err(why) => seen.why = why,
                 }
             }
-            // The watcher tries again; the deadline bounds it.
+            // The watcher retries; the deadline limits it.
             Err(error) => seen.why = format!("the watch failed: {error}"),
         }
     }
     bail!("the watch ended")
 }
 
-/// The object as YAML, without the parts that nobody reads.
+/// The object as YAML, without irrelevant parts.
 fn show<K: Serialize>(object: &K) -> String {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -177,7 +179,8 @@ fn show<K: Serialize>(object: &K) -> String {
     })
 }
 
-/// Waits until a namespace has its default service account: pods are refused before.
+/// Waits until a namespace has its default service account: the API server refuses pods before
+/// that.
 pub async fn default_service_account(client: &Client, namespace: &str, deadline: Duration) -> Result<()> {
     let api = Api::<ServiceAccount>::namespaced(client.clone(), namespace);
     let exists = |account: Option<&ServiceAccount>| account.map(|_| ()).ok_or_else(|| "it does not exist".to_owned());

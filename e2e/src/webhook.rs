@@ -1,11 +1,11 @@
-//! The EKS pod identity webhook, played by the harness: for API servers without MutatingAdmissionPolicy, and for associations
-//! of EKS Pod Identity, which only the webhook knows.
+//! The harness's implementation of the EKS pod identity webhook, for API servers without
+//! MutatingAdmissionPolicy and for EKS Pod Identity associations, which only the webhook supports.
 //!
 //! ```text
 //! API server ──AdmissionReview──► webhook: GET service account ──► core::injection ──► JSON patch ──► API server
 //! ```
 //!
-//! It asks the API server for the service account each time, so it has no cache that lags.
+//! It reads the service account from the API server each time, so it has no cache that lags.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -39,23 +39,23 @@ use tokio_rustls::TlsAcceptor;
 use crate::certs::{Authority, Identity};
 use crate::serve;
 
-/// The name of its configuration, as the installation of AWS names it.
+/// The name of its configuration, as in AWS's installation.
 pub(crate) const NAME: &str = "pod-identity-webhook";
 
-/// The API server accepts objects of 3 MiB at most; a review has two of them at most.
+/// The API server accepts objects of at most 3 MiB, and a review has at most two of them.
 const MAX_REVIEW: usize = 8 * 1024 * 1024;
 
 /// Namespace and name of the service accounts that have an association of EKS Pod Identity.
 pub(crate) type Associations = Arc<Mutex<BTreeSet<(String, String)>>>;
 
-/// What it asks.
+/// The sources of the webhook's decision.
 #[derive(Clone)]
 struct Known {
     client: Client,
     associations: Associations,
 }
 
-/// A running webhook; it ends when this is dropped.
+/// A running webhook. It ends when it is dropped.
 pub(crate) struct Webhook {
     address: SocketAddr,
     authority: PathBuf,
@@ -63,7 +63,7 @@ pub(crate) struct Webhook {
 }
 
 impl Webhook {
-    /// Starts it on the loopback address, with a certificate of the authority.
+    /// Starts it on the loopback address with a certificate of the authority.
     pub(crate) async fn start(client: Client, authority: &Authority, associations: Associations) -> Result<Self> {
         let acceptor = TlsAcceptor::from(Arc::new(tls(&authority.server(NAME)?)?));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port for the webhook")?;
@@ -74,7 +74,7 @@ impl Webhook {
         Ok(Self { address, authority: authority.cert(), accepting })
     }
 
-    /// The configuration that makes the API server ask it, with the values that AWS publishes.
+    /// The configuration that makes the API server call it, with the values that AWS publishes.
     pub(crate) fn configuration(&self) -> Result<Value> {
         let bundle = BASE64_STANDARD.encode(std::fs::read(&self.authority)?);
         Ok(json!({
@@ -111,14 +111,14 @@ fn tls(identity: &Identity) -> Result<ServerConfig> {
 async fn serve(stream: TcpStream, acceptor: TlsAcceptor, known: Known) {
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let service = service_fn(|request| answer(known.clone(), request));
-    // An API server that breaks off is no trouble of the webhook.
+    // An API server that disconnects is no error of the webhook.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(known: Known, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, body) = match review(known, request).await {
         Ok(answer) => (StatusCode::OK, answer.to_string()),
-        // With failurePolicy Ignore the pod is stored without a role: the test sees that.
+        // With `failurePolicy: Ignore`, the pod is stored without a role, which the test notices.
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")),
     };
     let mut response = Response::new(Full::new(Bytes::from(body)));
@@ -141,11 +141,11 @@ async fn review(known: Known, request: Request<Incoming>) -> Result<Value> {
     Ok(json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}))
 }
 
-/// The changes that inject; `None`: nothing is.
+/// The patch that injects; `None`: no injection.
 async fn patch(known: Known, request: &Value) -> Result<Option<Value>> {
     let object = &request["object"];
     let pod: objects::Pod = serde_json::from_value(object.clone()).context("the pod cannot be read")?;
-    // Mirror pods have none.
+    // Mirror pods have no service account.
     let Some(name) = object["spec"]["serviceAccountName"].as_str() else { return Ok(None) };
     let namespace = request["namespace"].as_str().context("a review without a namespace")?;
     let accounts: Api<ServiceAccount> = Api::namespaced(known.client, namespace);

@@ -10,8 +10,8 @@
 //! sts:       API server ──► token ──► AWS STS ──► (podidentity_core: sts::Answer)
 //! ```
 //!
-//! Each folder is a room with one purpose; a room imports only rooms above it in this file. `lease`
-//! elects the replica that works and opens the fence of `http`.
+//! Each folder is a room with one purpose, and imports only rooms above it in this file. `lease`
+//! elects the active replica and opens the fence of `http`.
 
 pub mod http;
 

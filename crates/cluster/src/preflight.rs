@@ -1,10 +1,12 @@
-//! AWS is asked for the operator: token, STS, verdict. So many questions at the same time, and so many in a second.
+//! Asks AWS on behalf of the operator: token, STS, verdict. Limits both the concurrent questions
+//! and the questions per second.
 //!
 //! ```text
 //! Question ──► a free place? ──► token (API server) ──► STS ──► core: Verdict
 //! ```
 //!
-//! Of a token nothing is logged, kept or sent elsewhere: it lives in the function that asks.
+//! The function that asks never logs, keeps or forwards a token. The token lives only as long as
+//! the function.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,20 +21,20 @@ use tokio::time::Instant;
 
 use crate::sts::{Sts, TokenError, token};
 
-/// What CloudTrail shows as the name of the session.
+/// Name of the session in CloudTrail.
 const SESSION: &str = "podidentity-preflight";
 
-/// How many questions may be asked in a second. STS answers some hundred for each account and region.
+/// Most questions per second. STS answers a few hundred for each account and region.
 const PER_SECOND: f64 = 20.0;
 
-/// Where AWS is asked.
+/// The STS endpoint to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The public endpoint of a region.
     Region(Region),
-    /// An endpoint of one's own.
+    /// A custom endpoint.
     Endpoint(Endpoint),
-    /// It is not known.
+    /// Neither a region nor an endpoint is known.
     Unknown,
 }
 
@@ -55,13 +57,13 @@ pub struct Asked {
 }
 
 impl Preflights {
-    /// `at_once`: how many questions may be under way at the same time.
+    /// Creates a client that asks at most `at_once` questions at the same time.
     pub fn new(sts: Sts, place: Place, at_once: usize) -> Self {
         Self { sts, place, places: Semaphore::new(at_once), pace: Mutex::new(Pace::full(Instant::now())) }
     }
 
-    /// Asks; `None` if too much is asked already: later. Nobody waits for a place here, so that an STS that does not
-    /// answer keeps nothing else from being done.
+    /// Asks AWS. `None` if too many questions are under way: the caller asks again later. The call
+    /// never waits for a free place, so an STS that does not answer delays no other work.
     pub async fn ask(&self, client: &Client, namespace: &str, question: &Question) -> Option<Asked> {
         let _place = self.places.try_acquire().ok()?;
         let began = Instant::now();
@@ -120,7 +122,7 @@ fn no_token(error: TokenError) -> NoToken {
     }
 }
 
-/// A bucket that is filled with the questions of a second.
+/// A token bucket that holds the questions of one second.
 #[derive(Debug)]
 struct Pace {
     left: f64,

@@ -1,4 +1,4 @@
-//! The reference pages of findings and slips are what the code says.
+//! Checks that the reference pages of findings and slips match the code.
 
 #![allow(clippy::unwrap_used)]
 

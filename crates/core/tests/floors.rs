@@ -1,4 +1,4 @@
-//! The floors of the crate: each module uses only those that stand before it in `lib.rs`.
+//! The floors of the crate: each module uses only modules that precede it in `lib.rs`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files that are no module of the product.
+/// Files that are not modules of the product.
 const NOT_PRODUCT: &[&str] = &["lib.rs", "tests.rs", "largest.rs"];
 
 #[test]
@@ -35,7 +35,7 @@ fn module(line: &str) -> Option<&str> {
     line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';')
 }
 
-/// The modules of this crate that a file uses, but for its tests and comments.
+/// The modules of this crate that a file uses, except in its tests and comments.
 fn used(text: &str) -> impl Iterator<Item = &str> {
     let product = text.split("#[cfg(test)]").next().unwrap_or_default();
     let code = product.lines().map(|line| line.split("//").next().unwrap_or_default());

@@ -1,5 +1,6 @@
-//! The model of injection against what the webhook's own code did: `recorded/webhook.jsonl` has a case a line, with
-//! `--compose-role-arn` and `--watch-config-map` on and off. The webhook is that of commit 3bf80a34.
+//! Compares the injection model with recordings of the webhook's own code: `recorded/webhook.jsonl`
+//! has one case per line, with `--compose-role-arn` and `--watch-config-map` on and off. The
+//! webhook is the one of commit 3bf80a34.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +24,7 @@ fn settings(case: &Value) -> Settings {
     }
 }
 
-/// Go writes nothing for empty lists and `null` for creation times, which we do not.
+/// Go omits empty lists and writes `null` for creation times; our types do not.
 fn plain(value: &mut Value) {
     match value {
         Value::Object(map) => {

@@ -1,21 +1,21 @@
-//! How long to wait after failures in a row.
+//! The wait after consecutive failures.
 
 use std::time::Duration;
 
 use podidentity_core::outcome::ProblemKind;
 
-/// The status mentions a failed write from this failure in a row on: most failures pass by
-/// themselves.
+/// The number of consecutive failures from which the status mentions a failed write: most failures
+/// are temporary.
 const WORTH_REPORTING: u32 = 3;
 
-/// Failures in a row of one identity.
+/// The consecutive failures of one identity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// Counts a failure and returns how long to wait before the next try.
+    /// Counts a failure and returns how long to wait before the next attempt.
     pub(crate) fn failed(&mut self, kind: ProblemKind) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let (first, most) = match kind {
@@ -27,7 +27,7 @@ impl Backoff {
         Duration::from_millis((first << doublings).min(most))
     }
 
-    /// Ends the row of failures.
+    /// Resets the count.
     pub(crate) fn succeeded(&mut self) {
         self.failures = 0;
     }
@@ -42,7 +42,7 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    /// What so many failures in a row wait for, in milliseconds.
+    /// The waits after this number of consecutive failures, in milliseconds.
     fn waits(kind: ProblemKind, failures: usize) -> Vec<u128> {
         let mut backoff = Backoff::default();
         (0..failures).map(|_| backoff.failed(kind).as_millis()).collect()

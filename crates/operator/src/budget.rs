@@ -31,15 +31,15 @@ impl SharedBudget {
         plan
     }
 
-    /// Takes so many slots for the identity, which waits for no more.
+    /// Sets how many slots the identity uses. The identity no longer waits for a slot.
     pub(crate) fn set(&self, key: &IdentityKey, used: usize) {
         let mut budget = self.lock();
         let awakened = budget.note(key, used, false);
         self.changed(&budget, awakened);
     }
 
-    /// Takes the slots of restarts that are in flight already. An identity that waits for a slot
-    /// goes on waiting.
+    /// Sets how many slots the restarts in flight use. An identity that waits for a slot keeps
+    /// waiting.
     pub(crate) fn observe(&self, key: &IdentityKey, in_flight: usize) {
         let awakened = self.lock().uses(key, in_flight);
         self.wake(awakened);
@@ -57,23 +57,24 @@ impl SharedBudget {
     }
 
     fn lock(&self) -> MutexGuard<'_, Budget> {
-        // A panic while it was held leaves counters that the next reconcile sets right.
+        // A panic while the lock was held leaves counters that the next reconcile corrects.
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Which identity uses how many of the operator's slots for restarts, and which waits for one. It
-/// is filled from what is observed before the first restart, so a new process finds the same.
+/// The restart slots that each identity uses, and the identities that wait for a slot. A new
+/// process fills the budget from observed state before its first restart, so it finds the same
+/// values.
 ///
-/// A namespace may use three quarters of what the others leave, so that one namespace, or several,
-/// never take all.
+/// A namespace may use three quarters of the slots that the others leave, so neither one namespace
+/// nor several take all of them.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limit: usize,
     used: HashMap<IdentityKey, usize>,
     used_by_namespace: HashMap<String, usize>,
     total: usize,
-    /// By namespace, in the order of asking.
+    /// Waiting identities by namespace, in the order of their requests.
     waiting: BTreeMap<String, BTreeMap<u64, IdentityKey>>,
     turns: HashMap<IdentityKey, u64>,
     next_turn: u64,
@@ -92,13 +93,13 @@ impl Budget {
         }
     }
 
-    /// How many restarts the identity may have under way in all.
+    /// How many restarts the identity may have in flight in total.
     pub(crate) fn allows(&self, key: &IdentityKey) -> usize {
         self.used.get(key).copied().unwrap_or_default() + self.free_for(key)
     }
 
-    /// How many restarts the identity may start beside those in flight. Identities that wait come
-    /// first, as far as their namespaces have slots left.
+    /// How many restarts the identity may start in addition to those in flight. Identities that
+    /// have waited longer come first, as far as their namespaces have slots left.
     fn free_for(&self, key: &IdentityKey) -> usize {
         let turn = self.turns.get(key).copied().unwrap_or(self.next_turn);
         let before = |namespace: &String, most: usize| {
@@ -120,7 +121,7 @@ impl Budget {
         share.saturating_sub(used).min(self.limit.saturating_sub(self.total))
     }
 
-    /// How many restarts are under way or about to be started.
+    /// How many restarts are in flight or about to start.
     pub(crate) fn total(&self) -> usize {
         self.total
     }
@@ -189,7 +190,7 @@ mod tests {
         assert_eq!(budget.note(&key("a"), 2, true), []);
         assert_eq!(budget.free_for(&key("b")), 0);
         assert_eq!(budget.note(&key("b"), 0, true), []);
-        // One of a's two is done: a waits since before b, so the slot is a's.
+        // One of a's two restarts has ended. a has waited longer than b, so the slot is a's.
         assert_eq!(budget.note(&key("a"), 1, true), [key("b")]);
         assert_eq!(budget.free_for(&key("a")), 1);
         assert_eq!(budget.free_for(&key("b")), 0);
@@ -216,13 +217,12 @@ mod tests {
         assert_eq!(budget.uses(&key("a"), 2), []);
         assert_eq!(budget.free_for(&key("b")), 0);
         assert_eq!(budget.note(&key("b"), 0, true), []);
-        // When the lead comes back it is looked at once more, and who waits still does.
+        // When this replica leads again, it observes a once more, and b still waits.
         assert_eq!(budget.uses(&key("a"), 0), [key("b")]);
         assert_eq!(budget.free_for(&key("b")), 2);
     }
 
-    /// A namespace whose restarts never end, and that waits with a thousand more, leaves places to
-    /// the others.
+    /// A namespace with a thousand restarts that never end leaves slots to the other namespaces.
     #[test]
     fn one_namespace_does_not_take_all() {
         let of =
@@ -236,7 +236,8 @@ mod tests {
         assert_eq!(budget.allows(&of("alice", 0)), 2);
         assert_eq!(budget.note(&of("alice", 0), 1, false), []);
         assert_eq!(budget.allows(&of("bob", 0)), 1);
-        // When one of its own ends, its share is still used up; when the other's does, it goes on.
+        // When one of mallory's restarts ends, its share is still used up. When alice's ends,
+        // mallory gets a slot.
         assert_eq!(budget.note(&of("mallory", 0), 0, false), []);
         assert_eq!(budget.note(&of("alice", 0), 0, false), [of("mallory", 8)]);
     }

@@ -11,8 +11,8 @@ use podidentity_cluster::queue::load::{Load, Reading};
 use podidentity_core::foreign::shown;
 use tokio::sync::watch;
 
-/// What the checks look at. A restart has to help: that the API server is away is no reason for
-/// one.
+/// Inputs of the health checks. A check fails only where a restart helps, so not when the API
+/// server is unreachable.
 #[derive(Clone)]
 pub(crate) struct Health {
     pub(crate) heartbeats: Heartbeats,
@@ -22,7 +22,7 @@ pub(crate) struct Health {
     listed: Arc<AtomicBool>,
 }
 
-/// What was checked and, if it is not well, why.
+/// The name of a check and, if it failed, the reason.
 type Check = (&'static str, Result<(), String>);
 
 impl Health {
@@ -35,12 +35,12 @@ impl Health {
         Self { heartbeats, load, leads, stalled_after, listed: Arc::default() }
     }
 
-    /// The index is filled.
+    /// Records that the index is complete.
     pub(crate) fn all_listed(&self) {
         self.listed.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the process does its work, in its own time.
+    /// Whether the process makes progress.
     pub(crate) fn live(&self) -> (bool, String) {
         let leads = *self.leads.borrow();
         verbose(&[
@@ -53,8 +53,7 @@ impl Health {
         queue(self.load.read(), self.stalled_after, self.load.oldest().as_ref())
     }
 
-    /// Whether the picture of the cluster is complete. A replica that does not lead is ready, too:
-    /// to take over.
+    /// Whether the index is complete. A replica that does not lead is ready, too: it can take over.
     pub(crate) fn ready(&self) -> (bool, String) {
         let listed = self.listed.load(Ordering::Relaxed);
         verbose(&[("index", if listed { Ok(()) } else { Err("not every kind has been listed yet".to_owned()) })])
@@ -68,7 +67,7 @@ fn watches(silent: &[(&'static str, Duration)], limit: Duration) -> Result<(), S
     Err(format!("no sign of life from the watch of {} for {} s", kinds.join(", "), longest.as_secs()))
 }
 
-/// `oldest`: what has been worked on for the longest time.
+/// `oldest`: the identity whose reconcile has run the longest.
 fn queue(load: Reading, limit: Duration, oldest: Option<&IdentityKey>) -> Result<(), String> {
     // One reconcile may legitimately take long: up to 30 s for each of its writes.
     if load.longest_run > limit * 3 {
@@ -86,7 +85,7 @@ fn queue(load: Reading, limit: Duration, oldest: Option<&IdentityKey>) -> Result
     Ok(())
 }
 
-/// As the API server's own /livez?verbose tells it.
+/// Formats the checks like the API server's `/livez?verbose`.
 fn verbose(checks: &[Check]) -> (bool, String) {
     let mut text = String::new();
     for (name, result) in checks {

@@ -1,8 +1,8 @@
 //! The HTTP server: metrics and health.
 //!
-//! Whoever reaches the port may open connections and send half of a request. So a connection has
-//! little time and little memory, and where there are too many the oldest gives way: a probe of the
-//! kubelet, which is short, is always answered.
+//! Any client that reaches the port may open connections and send half a request. A connection
+//! therefore gets little time and memory, and above the limit the oldest connection is closed.
+//! Short requests, such as the kubelet's probes, are always answered.
 
 use std::collections::VecDeque;
 use std::io;
@@ -29,27 +29,27 @@ use crate::metrics::Exposition;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const INDEX: &str = "/metrics\n/livez\n/readyz\n";
 
-/// What a connection may take.
+/// Limits for connections.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    /// Connections at the same time.
+    /// The most connections at the same time.
     connections: usize,
-    /// For a request to arrive, and for the next one after it.
+    /// The time in which a request, and each further one on the connection, must arrive.
     headers: Duration,
-    /// For everything on one connection.
+    /// The lifetime of a connection.
     connection: Duration,
 }
 
 /// Prometheus and two probes need three connections.
 const LIMITS: Limits = Limits { connections: 64, headers: Duration::from_secs(5), connection: Duration::from_secs(60) };
-/// Bytes of a request that are kept.
+/// Size of a connection's buffer, in bytes.
 const BUFFER: usize = 16 * 1024;
-/// Connections that wait to be taken.
+/// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
-/// After an error that is not of one connection, such as too many open files.
+/// Wait after an error that does not concern one connection, such as too many open files.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
 
-/// Why there is no server.
+/// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {error}; choose another address with --listen")]
 pub(crate) struct CannotListen {
@@ -57,7 +57,7 @@ pub(crate) struct CannotListen {
     error: std::io::Error,
 }
 
-/// Starts to serve; an error if the address cannot be had.
+/// Starts to serve. Fails if the address is unavailable.
 pub(crate) fn serve(address: SocketAddr, health: Health, metrics: Exposition) -> Result<(), CannotListen> {
     let listener = listener(address).map_err(|error| CannotListen { address, error })?;
     let bound = listener.local_addr().map_err(|error| CannotListen { address, error })?;
@@ -66,8 +66,8 @@ pub(crate) fn serve(address: SocketAddr, health: Health, metrics: Exposition) ->
     Ok(())
 }
 
-/// All addresses of IPv6 are those of IPv4, too, whatever the machine's default is. Where IPv6 is switched off, they are
-/// those of IPv4 alone.
+/// Binds the address. `[::]` includes all IPv4 addresses, whatever the machine's default is. Where
+/// IPv6 is off, it means all IPv4 addresses only.
 fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     listener_by(address, bind)
 }
@@ -91,7 +91,7 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
-    // A new process takes the port over while connections of the last one linger.
+    // Lets a new process bind the port while connections of the previous process linger.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -99,12 +99,12 @@ fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// No such family of addresses, or no such address.
+/// Whether the error means that the address family or the address does not exist.
 fn is_without_ipv6(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
 }
 
-/// Takes connections until the process ends.
+/// Accepts connections until the process ends.
 async fn accept(listener: TcpListener, routes: Router, limits: Limits) {
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
@@ -130,7 +130,7 @@ async fn answer_on(stream: TcpStream, routes: Router, limits: Limits) {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(limits.headers).max_buf_size(BUFFER);
     let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-    // Whoever sends nonsense, is too slow or goes away is no concern of ours.
+    // Invalid, slow or aborted requests are not an error of the operator.
     let _ = tokio::time::timeout(limits.connection, connection).await;
 }
 
@@ -166,7 +166,7 @@ mod tests {
         stream
     }
 
-    /// What comes until the other end closes the connection.
+    /// Reads until the other end closes the connection.
     async fn rest(stream: &mut TcpStream) -> String {
         let mut bytes = Vec::new();
         // An aborted connection may be reset.
@@ -191,7 +191,8 @@ mod tests {
         }
     }
 
-    /// As the kernel refuses it: without IPv6 there is no such family; switched off later there is no such address.
+    /// The kernel's two errors: without IPv6 the address family does not exist; with IPv6 turned
+    /// off later the address does not exist.
     #[tokio::test]
     async fn without_ipv6_all_addresses_are_those_of_ipv4() {
         for errno in [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL] {

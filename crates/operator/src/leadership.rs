@@ -1,4 +1,5 @@
-//! Leadership: whether this replica works, by election or because it is the only one.
+//! Leadership: whether this replica works, because it won the election or because it is the only
+//! one.
 
 use kube::Client;
 use podidentity_cluster::http::fence::Fence;
@@ -16,14 +17,14 @@ pub(crate) struct Leadership {
     candidate: Result<Candidate, watch::Sender<bool>>,
 }
 
-/// The time in which it stands for election, or works without one.
+/// The period in which this replica stands for election, or works without an election.
 pub(crate) struct Term {
     end: Option<oneshot::Sender<()>>,
     standing: Option<JoinHandle<()>>,
     _alone: Option<watch::Sender<bool>>,
 }
 
-/// Why it cannot be known.
+/// Why leadership cannot be determined.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CannotLead {
     #[error("{0}")]
@@ -37,7 +38,7 @@ impl Leadership {
     pub(crate) async fn prepare(client: &Client, args: &Args) -> Result<Self, CannotLead> {
         let scope = args.dry_run.write_scope();
         let candidacy = match args.dry_run {
-            // It writes nothing, not even a lease.
+            // A silent dry run writes nothing, not even a lease.
             DryRun::Silent => None,
             DryRun::Off | DryRun::Report => args.election.candidacy().map_err(CannotLead::Flags)?,
         };
@@ -73,7 +74,7 @@ impl Leadership {
             Ok(candidate) => {
                 let (end, ended) = oneshot::channel();
                 let standing = tokio::spawn(candidate.run(async move {
-                    // Dropping the sender ends it as well.
+                    // Dropping the sender ends the candidacy, too.
                     let _ = ended.await;
                 }));
                 Term { end: Some(end), standing: Some(standing), _alone: None }
@@ -82,8 +83,8 @@ impl Leadership {
     }
 }
 
-/// Tells whether work may be done: this replica works, and since it has begun to, `prepare` has
-/// been done.
+/// Tells whether work may start: this replica leads, and `prepare` has finished since it began to
+/// lead.
 pub(crate) fn prepared<F>(
     mut leads: watch::Receiver<bool>,
     prepare: impl Fn() -> F + Send + Sync + 'static,
@@ -98,8 +99,8 @@ where
             if leading {
                 prepare().await;
             }
-            // If it has lost the lead meanwhile, that is told in a moment, and nothing can be
-            // written until then.
+            // If this replica has lost the lead in the meantime, `leads` reports it next, and the
+            // fence blocks all writes until then.
             sender.send_replace(leading);
             if leads.changed().await.is_err() {
                 return sender.closed().await;
@@ -110,11 +111,11 @@ where
 }
 
 impl Term {
-    /// Gives the lease up, if it is held.
+    /// Gives up the lease, if this replica holds it.
     pub(crate) async fn end(self) {
         drop(self.end);
         if let Some(standing) = self.standing {
-            // It has nothing to say; if it panicked, the lease runs out.
+            // The task returns nothing. If it panicked, the lease expires.
             let _ = standing.await;
         }
     }

@@ -38,10 +38,10 @@ use crate::metrics::Metrics;
 use crate::reconcile::Reconciler;
 use crate::start::Started;
 
-/// How long the events that are left at a shutdown may take: the next leader waits for it.
+/// How long the remaining events may take at shutdown: the next leader waits for them.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
 
-/// Why the process cannot go on.
+/// Why the process cannot continue.
 type Problem = Box<dyn std::error::Error>;
 
 #[tokio::main(worker_threads = 2)]
@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
     let traces = match args.logs.init() {
         Ok(traces) => traces,
         Err(error) => {
-            // There is no log to say it in.
+            // Logging is not set up yet.
             eprintln!("error: {error}");
             return ExitCode::FAILURE;
         }
@@ -67,7 +67,8 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Problem> {
     args.check()?;
-    // Before anything that may take a while: who is asked to end while it starts ends well, too.
+    // Handles signals before anything slow, so that a signal during startup also ends the process
+    // cleanly.
     let shutdown = shutdown()?;
     tokio::pin!(shutdown);
     let started = tokio::select! {
@@ -115,12 +116,11 @@ async fn work(started: Started, args: &Args, shutdown: impl Future<Output = ()>)
         () = queue.run(args.concurrency, open, shutdown, reconcile) => Ok(()),
         Some(ended) = streams.join_next() => Err(start::stream_ended(ended)),
     };
-    // What was under way is finished, and what is told of it must be told while this replica may
-    // write.
+    // Running work has finished. Its events must be published while this replica may still write.
     if tokio::time::timeout(LAST_EVENTS, publishing).await.is_err() {
         warn!(within = ?LAST_EVENTS, "not all events were published");
     }
-    // Now another one may take over.
+    // Now another replica may take over.
     term.end().await;
     worked
 }

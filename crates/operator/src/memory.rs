@@ -1,5 +1,5 @@
-//! What the operator remembers of one identity between two reconciles. Losing it costs time, never
-//! truth.
+//! What the operator remembers about one identity between two reconciles. Losing it costs time,
+//! never correctness.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,24 +13,24 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 
-/// Counts of pods that come and go are written once they have differed for this long: a pod that
-/// comes and goes meanwhile costs nothing.
+/// How long only pod counts must differ before the status is written: a pod that comes and goes
+/// within this time costs no write.
 const COUNTS_AFTER: Duration = Duration::from_secs(2);
 
 /// The memory of one identity. A reconcile takes it out, changes it, and puts it back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
-    /// Failures in a row.
+    /// Consecutive failures.
     pub(crate) backoff: Backoff,
-    /// What another manager had done to an annotation that was restored, if writing the status
-    /// failed and may not have reported it. The service account and the status show that it was
-    /// restored and whether that was reported.
+    /// What another manager had done to an annotation that the operator restored, if the status
+    /// write failed and may not have reported it. The service account shows the restoration, and
+    /// the status shows whether it was reported.
     pub(crate) unreported_restoration: Option<String>,
-    /// Since when the stored status differs by counts only.
+    /// When the stored status began to differ by counts only.
     counts_differ_since: Option<Instant>,
     /// Workloads whose restart was in flight.
     in_flight: BTreeSet<WorkloadId>,
-    /// The steps that a dry run has logged last.
+    /// The steps that a dry run logged last.
     withheld: Vec<Step>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum RolloutEnd {
 }
 
 impl Memory {
-    /// Takes over which restarts are in flight, and returns how those ended that are not any more.
+    /// Records the restarts in flight, and returns how those ended that are no longer in flight.
     pub(crate) fn ended_rollouts(&mut self, case: &Case) -> Vec<RolloutEnd> {
         let in_flight = case.workloads.iter().filter(|it| it.under_way).map(|it| it.workload.id()).collect();
         let before = std::mem::replace(&mut self.in_flight, in_flight);
@@ -56,7 +56,7 @@ impl Memory {
         self.in_flight.extend(workloads);
     }
 
-    /// Remembers the steps that a dry run withholds; whether they are others than before.
+    /// Remembers the steps that a dry run withholds. Returns whether they have changed.
     pub(crate) fn withholds(&mut self, steps: &[Step]) -> bool {
         let changed = self.withheld != steps;
         if changed {
@@ -65,13 +65,13 @@ impl Memory {
         changed
     }
 
-    /// Until when a status that differs by counts only has to wait; `None`: it may be written.
+    /// When a status that differs by counts only may be written; `None`: now.
     pub(crate) fn counts_wait_until(&mut self, now: Instant) -> Option<Instant> {
         let at = *self.counts_differ_since.get_or_insert(now) + COUNTS_AFTER;
         (at > now).then_some(at)
     }
 
-    /// Remembers that the stored status is as it should be.
+    /// Records that the stored status is up to date.
     pub(crate) fn status_is_current(&mut self) {
         self.counts_differ_since = None;
     }
@@ -82,13 +82,13 @@ impl Memory {
 pub(crate) struct Memories(Mutex<HashMap<IdentityKey, Memory>>);
 
 impl Memories {
-    /// Takes the memory of an identity out. The queue reconciles an identity once at a time, so
-    /// nobody else looks for it.
+    /// Takes out the memory of an identity. The queue runs at most one reconcile per identity, so
+    /// no other task looks for it.
     pub(crate) fn take(&self, key: &IdentityKey) -> Memory {
         self.lock().remove(key).unwrap_or_default()
     }
 
-    /// Puts it back, if there is anything in it.
+    /// Puts the memory back, unless it is empty.
     pub(crate) fn put(&self, key: IdentityKey, memory: Memory) {
         if memory != Memory::default() {
             self.lock().insert(key, memory);
@@ -96,7 +96,7 @@ impl Memories {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IdentityKey, Memory>> {
-        // Nothing panics while it holds the lock; if something did, the map would still be a map.
+        // No code panics while it holds the lock, and a panic would still leave a valid map.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

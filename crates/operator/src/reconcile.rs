@@ -30,10 +30,10 @@ use crate::budget::SharedBudget;
 use crate::memory::{Memories, Memory};
 use crate::metrics::Metrics;
 
-/// A question for which too many others were under way is asked this much later.
+/// Delay of a question that is postponed because too many others are under way.
 const POSTPONED: Duration = Duration::from_secs(1);
 
-/// What a reconcile works with.
+/// The dependencies of a reconcile.
 pub(crate) struct Reconciler {
     pub(crate) client: Client,
     pub(crate) clock: Clock,
@@ -47,22 +47,22 @@ pub(crate) struct Reconciler {
     pub(crate) memories: Memories,
 }
 
-/// A decision, and what it was made from.
+/// A decision and its inputs.
 struct Decision {
     snapshot: Snapshot,
     assessment: Assessment,
     plan: Plan,
 }
 
-/// No binding names the identity any more, or nobody here looks after its namespace any more.
+/// No binding names the identity any more, or the operator no longer looks after its namespace.
 struct Unbound;
 
 impl Reconciler {
-    /// Reconciles one identity. Returns when it is due again without any event.
+    /// Reconciles one identity. Returns when the identity is due again if no event arrives.
     pub(crate) async fn reconcile(self: Arc<Self>, key: IdentityKey) -> Option<Instant> {
         let mut memory = self.memories.take(&key);
         let Ok(due) = self.run(&key, &mut memory).await else {
-            // There is nothing to do about it any more.
+            // Nothing is left to do for the identity.
             self.budget.set(&key, 0);
             return None;
         };
@@ -70,8 +70,8 @@ impl Reconciler {
         due
     }
 
-    /// Intent before act: a restart is planned only once the status has recorded it, so this round
-    /// writes the status and the next one restarts.
+    /// Intent before act: the plan contains a restart only after the status has recorded it. This
+    /// round writes the status, and the next one restarts.
     async fn run(&self, key: &IdentityKey, memory: &mut Memory) -> Result<Option<Instant>, Unbound> {
         let decision = self.decide(key, memory)?;
         let written = self.write(key, &decision.plan, memory).await;
@@ -85,7 +85,7 @@ impl Reconciler {
         outcome.restored = outcome.restored.or_else(|| memory.unreported_restoration.take());
         self.publish_events(&decision, &outcome).await;
 
-        // The status describes the time after the writes: the index knows them already.
+        // The status describes the state after the writes, so the index must have them first.
         for object in written.objects {
             self.index.refresh(object);
         }
@@ -119,8 +119,8 @@ impl Reconciler {
     /// Decides what to do about an identity.
     fn decide(&self, key: &IdentityKey, memory: &mut Memory) -> Result<Decision, Unbound> {
         let mut snapshot = self.index.snapshot(key, &self.config, self.clock.now()).ok_or(Unbound)?;
-        // The assessment reads what tenants wrote: no other identity waits for it. The budget is
-        // shared, so planning is not.
+        // The assessment reads what tenants wrote. It runs without the budget's lock, so that no
+        // other identity waits for it. Only planning needs the shared budget.
         let assessment = Assessment::of(&snapshot);
         let plan = self.budget.plan(key, |slots| {
             snapshot.rollout_slots = slots;
@@ -132,8 +132,7 @@ impl Reconciler {
         Ok(Decision { snapshot, assessment, plan })
     }
 
-    /// Writes the steps of a plan. A dry run withholds them, and logs them each time that they have
-    /// changed.
+    /// Writes the steps of a plan. A dry run withholds them, and logs them whenever they change.
     async fn write(&self, key: &IdentityKey, plan: &Plan, memory: &mut Memory) -> Written {
         if self.dry_run == DryRun::Off {
             return write_steps(&self.client, &self.preflights, &key.namespace, plan).await;
@@ -147,22 +146,22 @@ impl Reconciler {
         Written { withheld, ..Written::default() }
     }
 
-    /// Counts what was done of a plan, in metrics, budget and memory.
+    /// Records the outcome of a plan in metrics, budget and memory.
     fn count(&self, key: &IdentityKey, plan: &Plan, outcome: &Outcome, memory: &mut Memory) {
         self.metrics.acted(outcome);
         let restarted = outcome.restarted();
         let withheld = !outcome.withheld.is_empty();
         if restarted.len() < plan.restarts() || withheld {
-            // A restart that was refused or withheld takes no slot from others. It does not wait
-            // for one either: two that are refused would wake each other without end. It is tried
-            // again in a while.
+            // A refused or withheld restart takes no slot from others. It does not wait for a slot
+            // either: two refused restarts would wake each other endlessly. A later reconcile tries
+            // it again.
             let intents = if withheld { 0 } else { plan.intents.len() };
             self.budget.set(key, plan.in_flight + restarted.len() + intents);
         }
         memory.restarted(restarted.into_iter().cloned());
     }
 
-    /// Publishes what was done, and what happened to bindings that are being deleted.
+    /// Publishes events about the completed steps and about bindings that are being deleted.
     async fn publish_events(&self, decision: &Decision, outcome: &Outcome) {
         let Decision { snapshot, assessment, .. } = decision;
         for (binding, deletion) in deletion_events(snapshot, assessment, outcome) {
@@ -177,9 +176,9 @@ impl Reconciler {
         }
     }
 
-    /// Writes statuses, and publishes their transitions as events. Returns when to look again: at
-    /// once after a change of substance, which the next decision may build on; later if counts
-    /// wait.
+    /// Writes statuses and publishes their transitions as events. Returns when to reconcile again:
+    /// at once after an urgent change, because the next decision may build on it; later if counts
+    /// have to wait.
     async fn write_statuses(
         &self,
         key: &IdentityKey,
@@ -203,8 +202,8 @@ impl Reconciler {
         let WrittenStatuses { written, refused, problem } = writer.write(reports).await;
         memory.status_is_current();
         self.metrics.statuses_refused(refused);
-        // Only what was written: its transitions will not show any more when the others are tried
-        // again.
+        // Publishes only the transitions of written statuses: a later retry of the other statuses
+        // no longer shows these transitions.
         for report in written {
             let name = Some(&report.binding.name);
             if let Some(binding) = bindings.iter().find(|binding| binding.metadata.name.as_ref() == name) {
@@ -218,33 +217,33 @@ impl Reconciler {
         }
     }
 
-    /// Puts the restarts in flight everywhere into the budget. Before the first decision: restarts
-    /// that another process has begun count as well.
+    /// Adds all restarts in flight to the budget. Runs before the first decision, because restarts
+    /// that another process has begun count, too.
     pub(crate) async fn survey(&self) {
         for key in self.index.bound() {
             if let Some(snapshot) = self.index.snapshot(&key, &self.config, self.clock.now()) {
                 self.budget.observe(&key, plan(&snapshot, &Assessment::of(&snapshot)).in_flight);
             }
-            // Ten thousand take half a second.
+            // Ten thousand identities take half a second.
             tokio::task::yield_now().await;
         }
     }
 
     fn until(&self, at: Timestamp) -> Duration {
-        // A little later rather than a little too early: too early would only mean to look once
-        // more.
+        // Slightly late rather than slightly early: an early reconcile would only have to run
+        // again.
         at.duration_since(self.clock.now()).try_into().unwrap_or(Duration::ZERO) + Duration::from_millis(10)
     }
 }
 
-/// Whether the status records the problem, with the time of the next try: a restart that is
-/// refused.
+/// Whether the status records the problem and the time of the next attempt, as it does for a
+/// refused restart.
 fn is_recorded(problem: &Problem) -> bool {
     problem.workload.is_some() && matches!(problem.kind, ProblemKind::Refused | ProblemKind::Rewritten)
 }
 
-/// Whether a status would be out of date in a moment. Not where it has restarts or a restoration to
-/// report.
+/// Whether the next step would outdate a status at once. Never if the status has restarts or a
+/// restoration to report.
 fn more_follows_at_once(after: &Decision, outcome: &Outcome) -> bool {
     !outcome.done.is_empty() && !outcome.is_worth_telling() && !after.plan.steps.is_empty()
 }

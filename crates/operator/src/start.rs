@@ -1,4 +1,4 @@
-//! From flags to a complete picture of the cluster: what has to be there before work begins.
+//! Startup, from the flags to a complete index: everything that must exist before work begins.
 
 use std::sync::Arc;
 
@@ -26,18 +26,18 @@ use crate::leadership::Leadership;
 use crate::metrics::{Exposition, Metrics, Sources};
 use crate::version;
 
-/// Who asks, towards the API server and AWS.
+/// The `User-Agent` of requests to the API server and to AWS.
 const USER_AGENT: &str = concat!("podidentity-operator/", env!("CARGO_PKG_VERSION"));
 
-/// What work needs. Nobody stands for election yet.
+/// The result of startup. The replica does not stand for election yet.
 pub(crate) struct Started {
-    /// Writes only what the fence lets pass.
+    /// Sends only the writes that the fence allows.
     pub(crate) client: Client,
     pub(crate) clock: Clock,
     pub(crate) index: Index,
     pub(crate) sender: Sender<IdentityKey>,
     pub(crate) queue: Queue<IdentityKey>,
-    /// The watch streams, which keep the index.
+    /// The watch streams, which keep the index up to date.
     pub(crate) streams: JoinSet<()>,
     pub(crate) leadership: Leadership,
     /// The cluster's OIDC issuer, if it is known.
@@ -77,7 +77,7 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     if args.require_grants && scope == WatchScope::Cluster {
         may_list_namespaces(&client).await?;
     }
-    // Nothing waits for the answer.
+    // Startup does not wait for the answer.
     tokio::spawn(tell_what_the_cluster_lacks(client.clone()));
     let issuer = match args.injection.issuer.clone() {
         Some(issuer) => Some(issuer),
@@ -87,7 +87,8 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     let listeners = Listeners { notify: notify(&sender), telemetry: Arc::new(metrics.clone()), heartbeats };
     let (streams, listed) = watch::streams(&client, &index, &listeners, &scope, &args.role_objects());
     let mut streams: JoinSet<()> = streams.into_iter().collect();
-    // Never act on half a picture: every stream has to deliver its first full list.
+    // The operator never acts on an incomplete index: every stream must deliver its first full
+    // list.
     tokio::select! {
         () = listed => info!("all kinds listed"),
         Some(ended) = streams.join_next() => return Err(stream_ended(ended)),
@@ -96,7 +97,8 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
     Ok(Started { client, clock, index, sender, queue, streams, leadership, issuer, metrics, preflights })
 }
 
-/// Says once what this version of Kubernetes cannot do. That it does not tell its version is no reason not to work.
+/// Logs once what this version of Kubernetes cannot do. If the API server does not tell its
+/// version, the operator works anyway.
 async fn tell_what_the_cluster_lacks(client: Client) {
     match version_of_server(&client).await {
         Ok(version) => {
@@ -109,8 +111,8 @@ async fn tell_what_the_cluster_lacks(client: Client) {
     }
 }
 
-/// Asks AWS about no more than half of the identities that are worked on: an STS that does not answer must not keep the
-/// others from being worked on.
+/// Limits questions to AWS to half of the concurrent reconciles, so that an STS that does not
+/// answer does not block the other identities.
 fn preflights(args: &Args, issuer: Option<&str>) -> Result<Preflights, Problem> {
     let place = args.preflight.place(issuer)?;
     let sts = Sts::new(sts::Options::from_environment(USER_AGENT))?;
@@ -122,7 +124,7 @@ fn notify(sender: &Sender<IdentityKey>) -> watch::Notify {
     Arc::new(move |key| sender.now(key))
 }
 
-/// A stream that has ended sees nothing any more: better to start anew.
+/// A stream that has ended no longer updates the index, so the process ends and starts anew.
 pub(crate) fn stream_ended(ended: Result<(), JoinError>) -> Problem {
     match ended {
         Ok(()) => "a watch stream ended by itself; ending, to be started anew".into(),

@@ -1,6 +1,6 @@
-//! Traces, where somebody collects them: OpenTelemetry's OTLP over HTTP.
+//! Optional traces, sent as OpenTelemetry's OTLP over HTTP.
 //!
-//! What is traced are reconciles and, within them, requests to the API server.
+//! Spans cover reconciles and the requests to the API server within them.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,11 +22,11 @@ use tracing_subscriber::registry::LookupSpan;
 const SERVICE: &str = "podidentity-operator";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What collects spans until it is ended.
+/// Collects spans until `end`.
 #[derive(Debug)]
 pub(crate) struct Traces(SdkTracerProvider);
 
-/// Why traces cannot be sent there.
+/// Why traces cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CannotTrace {
     #[error("--otlp-endpoint: {0}")]
@@ -59,9 +59,10 @@ impl Traces {
         Ok((Self(provider), layer.with_filter(spans)))
     }
 
-    /// Sends what has not been sent yet.
+    /// Sends the remaining spans.
     pub(crate) async fn end(self) {
-        // It waits for the collector, which must not keep the runtime from sending.
+        // The shutdown blocks until the collector answers, and must not keep the runtime from
+        // sending.
         let ended = tokio::task::spawn_blocking(move || self.0.shutdown()).await;
         if let Ok(Err(error)) = ended {
             tracing::warn!(%error, "the last traces were not sent");
@@ -69,8 +70,8 @@ impl Traces {
     }
 }
 
-/// Sends from the runtime's threads: spans are exported from a thread of its own, where nothing
-/// asynchronous runs.
+/// Sends on the runtime's threads: the SDK exports spans on its own thread, which runs no
+/// asynchronous code.
 struct OnRuntime {
     runtime: Handle,
     client: HyperClient<HttpsConnector<HttpConnector>>,

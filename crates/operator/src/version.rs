@@ -5,9 +5,8 @@ use std::sync::LazyLock;
 
 use git_version::git_version;
 
-/// The commit that it was built from, `-modified` if files had been changed since; `unknown`
-/// outside of a repository. Who builds an image has it set from outside, since there is no
-/// repository in the image.
+/// The commit of this build, with `-modified` if files had changed; `unknown` outside a repository.
+/// An image build sets it by `PODIDENTITY_COMMIT`, because the image has no repository.
 pub(crate) const COMMIT: &str = if let Some(commit) = option_env!("PODIDENTITY_COMMIT") {
     commit
 } else {

@@ -1,10 +1,10 @@
-//! What holds at every size and on every machine: counts, no times.
+//! What holds at every size and on every machine: counts, but no times.
 
 use anyhow::{Result, ensure};
 
 use super::results::{Requests, Run};
 
-/// An error that names the first promise that the run broke.
+/// Returns an error that names the first promise that the run broke.
 pub fn check(run: &Run) -> Result<()> {
     if let Some(job) = &run.onboarding {
         let least = 1 + 1 + run.workloads;
@@ -27,7 +27,7 @@ pub fn check(run: &Run) -> Result<()> {
             "each service account is written once: {requests:#?}"
         );
         ensure!(written(requests, "deployments") == templates, "each Deployment is rolled once: {requests:#?}");
-        // docs/adr/0022: before a role is replaced, its binding is looked at.
+        // docs/adr/0022: the operator reads a binding before it replaces the binding's role.
         ensure!(
             (requests.lists, requests.gets) == (run.bindings, 0),
             "each binding is read once, and nothing else is: {requests:#?}"
@@ -60,7 +60,7 @@ fn written(requests: &Requests, resource: &str) -> usize {
     requests.writes.get(resource).copied().unwrap_or(0)
 }
 
-/// Everything but watches, which are opened anew every few minutes.
+/// All requests except watches, which the client reopens every few minutes.
 fn sent(requests: &Requests) -> usize {
     requests.written() + requests.events + requests.refused + requests.lists + requests.gets
 }

@@ -13,11 +13,11 @@ use super::results::{Churn, Window};
 use super::world::World;
 use crate::Operator;
 
-/// Pods of so many identities come and go.
+/// The number of identities whose pods come and go.
 const IDENTITIES: usize = 100;
-/// An extra pod lives until its identity has got so many more.
+/// An extra pod lives until its identity has this many newer ones.
 const LIFE: usize = 2;
-/// So many requests are under way at a time, at most.
+/// The most requests at the same time.
 const AT_ONCE: usize = 32;
 
 /// Nothing happens for a while.
@@ -32,7 +32,8 @@ pub(super) async fn silence(world: &World, operator: &Operator, seconds: u64) ->
     Ok(Window { seconds: began.elapsed().as_secs_f64(), cpu: cpu.operator, requests })
 }
 
-/// `rate` pod events a second: of four turns two change the status of a pod, one creates a pod, one deletes it.
+/// `rate` pod events per second. In four turns, two change a pod's status, one creates a pod, and
+/// one deletes a pod.
 pub(super) async fn churn(
     world: &World,
     operator: &Operator,
@@ -52,7 +53,8 @@ pub(super) async fn churn(
         ticks.tick().await;
         requests.spawn(event(world.load.clone(), world.size, identities, events, round));
         events += 1;
-        // Ticks that were missed are made up for at once, but never so many that a change overtakes its pod's creation.
+        // Missed ticks are made up for at once, but never so many that a change overtakes the
+        // creation of its pod.
         while requests.len() >= AT_ONCE {
             requests.join_next().await.transpose()?.transpose()?;
         }
@@ -62,22 +64,22 @@ pub(super) async fn churn(
     }
     let took = began.elapsed().as_secs_f64();
     let cpu = world.cpu(Some(operator))? - cpu;
-    // Counts that were held back are written a little later.
+    // The operator writes delayed counts a little later.
     world.rest(operator).await?;
     let requests = counted(&log.read(world)?);
     remove(world, identities, events).await?;
     Ok(Churn { seconds: took, events, identities, cpu: cpu.operator, requests })
 }
 
-/// What comes and goes in a turn, by its number of a pod.
+/// What happens in a turn, with the number of the pod.
 enum Turn {
     Creates(usize),
     Deletes(usize),
     Changes(usize),
 }
 
-/// What happens in a turn: pods are created one after the other, and each is changed and deleted when its identity has
-/// got so many more. At first there is nothing to change or delete.
+/// What happens in a turn. Pods are created one after the other, and each is changed and deleted
+/// when its identity has this many newer ones. At first, no pod can be changed or deleted.
 fn turn(turn: usize, identities: usize) -> Option<Turn> {
     let number = turn / 4;
     match turn % 4 {
@@ -103,7 +105,7 @@ async fn event(client: kube::Client, size: objects::Size, identities: usize, at:
     }
 }
 
-/// Removes the extra pods that are left after so many turns.
+/// Removes the extra pods that remain after this many turns.
 async fn remove(world: &World, identities: usize, turns: usize) -> Result<()> {
     let all = || (0..turns).filter_map(|at| turn(at, identities));
     // Pods are deleted in the order in which they were created.
@@ -120,15 +122,16 @@ async fn delete(client: &kube::Client, size: &objects::Size, identities: usize, 
     http::delete(client, &pod).await
 }
 
-/// The path of an extra pod. Generation 0 is no rollout's: they come as an autoscaler makes them.
+/// The path of an extra pod. Generation 0 belongs to no rollout: the pods appear as if an
+/// autoscaler created them.
 fn extra(size: &objects::Size, identities: usize, number: usize) -> Option<String> {
     let (identity, workload) = owner(size, identities, number)?;
     Some(path("pods", &identity.namespace, &objects::pod_name(&workload, 0, number)))
 }
 
-/// Whose pod it is; nobody's who has no Deployment.
+/// The owner of the pod; `None` if the identity has no Deployment.
 fn owner(size: &objects::Size, identities: usize, number: usize) -> Option<(Identity, String)> {
-    // Without the first one, which got another role when the operator was started.
+    // Skips the first identity, which got another role when the operator started.
     let identity = Identity::of(1 + number % identities);
     let workload = identity.workloads(size).into_iter().next()?;
     Some((identity, workload))

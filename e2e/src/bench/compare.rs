@@ -1,4 +1,5 @@
-//! Operators of the same job, compared in one run: each in a world of its own, in turns, and always beside the raw client.
+//! Compares operators for the same job in one run. Each has its own world. They take turns, always
+//! next to the raw client.
 //!
 //! ```text
 //! round: for each contender: raw client, contender, raw client; one change at a time by both ─► ratios ─► table
@@ -14,7 +15,7 @@ use super::results::{Job, Latency, Run, Single};
 use super::world::{Program, UNLIMITED, World};
 use super::{load, rounds, single};
 
-/// What is compared.
+/// An operator to compare.
 #[derive(Clone, Debug)]
 pub struct Contender {
     /// Its name in the table.
@@ -26,13 +27,13 @@ pub struct Contender {
 /// How much is measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How much there is of everything.
+    /// The number of objects.
     pub size: Size,
     /// Rounds for each contender.
     pub rounds: usize,
-    /// Changes one at a time in a round.
+    /// Single changes per round.
     pub singles: usize,
-    /// How often a round is tried until its two rounds of the raw client agree.
+    /// How often a round is repeated until its two rounds of the raw client agree.
     pub attempts: usize,
 }
 
@@ -41,11 +42,11 @@ pub struct Plan {
 pub struct Round {
     /// Raw client, contender, raw client.
     pub run: Run,
-    /// One change at a time: the contender, the raw client.
+    /// Single changes: by the contender, by the raw client.
     pub singles: [Single; 2],
 }
 
-/// A contender and what was measured of it.
+/// A contender and its measurements.
 #[derive(Clone, Debug)]
 pub struct Compared {
     /// Its name.
@@ -54,7 +55,7 @@ pub struct Compared {
     pub rounds: Vec<Round>,
 }
 
-/// Measures all of them.
+/// Measures all contenders.
 pub async fn run(plan: &Plan, contenders: &[Contender], say: &dyn Fn(&str)) -> Result<Vec<Compared>> {
     let mut corners = Vec::new();
     for contender in contenders {
@@ -78,7 +79,7 @@ pub async fn run(plan: &Plan, contenders: &[Contender], say: &dyn Fn(&str)) -> R
 struct Corner {
     name: String,
     world: World,
-    /// The number of the last change of role; each has one of its own.
+    /// The number of the last role change; each change has its own number.
     role: usize,
     rounds: Vec<Round>,
 }
@@ -158,7 +159,7 @@ const ROWS: [Row; 9] = [
     ("peak memory (MiB)", |round, _| Some(job(round)?.peak_kib as f64 / 1024.0)),
 ];
 
-/// The results as a table in Markdown: the median of the rounds, and the least and the most.
+/// The results as a Markdown table: median, minimum and maximum of the rounds.
 pub fn table(size: &Size, compared: &[Compared]) -> String {
     let mut text = format!("| {} bindings, {} pods |", size.bindings, size.pods());
     let void = |it: &Compared| it.rounds.iter().filter(|round| round.run.is_void()).count();
@@ -184,7 +185,7 @@ fn spread(mut values: Vec<f64>) -> Option<String> {
     Some(if values.len() == 1 { format!("{median:.2}") } else { format!("{median:.2} ({first:.2} to {last:.2})") })
 }
 
-/// The binary of a path, with the flags by which the limit on restarts is lifted.
+/// The binary at a path, with flags that lift the limit on restarts.
 pub fn ours(name: &str, program: Option<PathBuf>) -> Contender {
     let flags = vec![UNLIMITED.to_owned()];
     Contender { name: name.to_owned(), program: Program::Operator { program, flags } }
@@ -210,7 +211,7 @@ mod tests {
         assert!(text.contains("| all at once: time by the raw client's | 1.20 (1.10 to 1.40) |"), "{text}");
         assert!(text.contains("| all at once: CPU for each binding (ms) | 10.00 (10.00 to 10.00) |"), "{text}");
         assert!(text.contains("| one at a time: annotated, p50 by the raw client's | 1.50 (1.50 to 1.50) |"), "{text}");
-        // What was not measured is no figure.
+        // A missing measurement has no value.
         assert!(text.contains("| one at a time: Ready, p50 by the raw client's |  |"), "{text}");
     }
 

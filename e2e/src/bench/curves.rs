@@ -5,7 +5,7 @@
 pub struct Power {
     /// 1 is linear growth.
     pub exponent: f64,
-    /// What one costs.
+    /// The cost at size 1.
     pub factor: f64,
 }
 

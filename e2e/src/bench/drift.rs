@@ -1,4 +1,4 @@
-//! Somebody strips the role from every service account at once.
+//! Another user strips the role from every service account at once.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -18,7 +18,7 @@ use super::world::World;
 use crate::Operator;
 use crate::process::lock;
 
-/// No repair for so long: something is broken.
+/// Without a repair for this long, something is broken.
 const STALLED: Duration = Duration::from_secs(120);
 
 /// Strips all service accounts and waits until they are repaired.

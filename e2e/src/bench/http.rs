@@ -1,4 +1,4 @@
-//! Requests whose answers nobody decodes: the least that a client can do.
+//! Requests without decoding of the responses: the least work for a client.
 
 use anyhow::{Context, Result};
 use http::{Method, Request};
@@ -28,7 +28,7 @@ pub async fn merge(client: &Client, object: &str, patch: &Value) -> Result<()> {
     send(client, Method::PATCH, &uri, "application/merge-patch+json", patch).await
 }
 
-/// Applies fields on the server, by force.
+/// Applies fields with server-side apply, by force.
 pub async fn apply(client: &Client, object: &str, manager: &str, fields: &Value) -> Result<()> {
     let uri = format!("{object}?fieldManager={manager}&force=true");
     send(client, Method::PATCH, &uri, "application/apply-patch+yaml", fields).await

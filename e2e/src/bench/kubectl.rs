@@ -1,4 +1,4 @@
-//! What is done today: a shell loop over kubectl, one service account after the other.
+//! The manual alternative: a shell loop over kubectl, one service account after the other.
 
 use std::time::Instant;
 
@@ -12,10 +12,10 @@ use super::results::Loop;
 use super::world::World;
 use crate::binaries;
 
-/// The administrator of the control plane, who kubectl runs as.
+/// The administrator of the control plane; kubectl runs as this user.
 const USER: &str = "e2e-admin";
 
-/// Gives so many service accounts another role by hand. The operator must not run.
+/// Gives this many service accounts another role by hand. The operator must not run.
 pub(super) async fn by_hand(world: &World, bindings: usize, round: usize) -> Result<Loop> {
     world.replicas.round(round);
     let script = crate::repository().join("e2e/src/bench/kubectl-loop.sh");

@@ -16,18 +16,18 @@ use super::objects::{self, Identity, PER_NAMESPACE, Size};
 use super::world::World;
 use crate::process::lock;
 
-/// Requests of the load at the same time, and of the raw client: as many as the operator has by default.
+/// Concurrent requests of the load and of the raw client: the operator's default concurrency.
 pub const CONCURRENCY: usize = 16;
-/// Spec changes at the same time: few, as users and GitOps tools make them.
+/// Concurrent spec changes: few, as from users and GitOps tools.
 const CHANGES: usize = 8;
 
-/// Creates everything but the bindings. Pods have the role of round 0 if `injected`.
+/// Creates everything except the bindings. Pods have the role of round 0 if `injected`.
 pub async fn populate(world: &World, injected: bool) -> Result<()> {
     let Size { bindings, bystanders, .. } = world.size;
     let identities = bindings + bystanders.div_ceil(PER_NAMESPACE);
     namespaces(&world.load, identities).await?;
     for_each(0..bindings, |number| identity(world, number, injected)).await?;
-    // Bystanders: a hundred pods for each service account that no binding names.
+    // Bystanders: a hundred pods per service account that no binding names.
     for_each(bindings..identities, |number| async move {
         let Identity { namespace, name } = Identity::of(number);
         http::create(&world.load, &path("serviceaccounts", &namespace, ""), &objects::service_account(&name)).await
@@ -52,7 +52,7 @@ async fn identity(world: &World, number: usize, injected: bool) -> Result<()> {
     Ok(())
 }
 
-/// Creates the namespaces of so many identities.
+/// Creates the namespaces for this many identities.
 pub(super) async fn namespaces(client: &Client, identities: usize) -> Result<()> {
     let namespaces: BTreeSet<String> = (0..identities).map(|number| Identity::of(number).namespace).collect();
     for_each(namespaces, |namespace| async move {
@@ -61,7 +61,7 @@ pub(super) async fn namespaces(client: &Client, identities: usize) -> Result<()>
     .await
 }
 
-/// Creates a Deployment of an identity that is complete, and its pods, which have the role.
+/// Creates a complete Deployment of an identity, and its pods, which have the role.
 pub(super) async fn running(
     client: &Client,
     identity: &Identity,
@@ -78,14 +78,14 @@ pub(super) async fn running(
     http::merge(client, &status, &objects::deployment_status(1, replicas)).await
 }
 
-/// Creates a pod that runs.
+/// Creates a running pod.
 async fn pod(client: &Client, namespace: &str, pod: &Value) -> Result<()> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     http::create(client, &path("pods", namespace, ""), pod).await?;
     http::merge(client, &format!("{}/status", path("pods", namespace, name)), &objects::pod_status(0)).await
 }
 
-/// Creates all bindings, with the role of round 0; when each was sent.
+/// Creates all bindings with the role of round 0. Returns when each was sent.
 pub async fn bind(world: &World) -> Result<HashMap<Identity, Timestamp>> {
     let sent = Mutex::new(HashMap::new());
     for_each(0..world.size.bindings, |number| {
@@ -99,7 +99,8 @@ pub async fn bind(world: &World) -> Result<HashMap<Identity, Timestamp>> {
     Ok(sent.into_inner().unwrap_or_default())
 }
 
-/// Gives all bindings the role of a round; when each was sent. Who is changed is told to `changed`.
+/// Gives all bindings the role of a round. Returns when each change was sent, and sends the changed
+/// identities to `changed`.
 pub async fn change_role(
     world: &World,
     round: usize,
@@ -112,7 +113,7 @@ pub async fn change_role(
         let changed = changed.clone();
         async move {
             change_one(world, &identity, round).await?;
-            // Nobody may be listening.
+            // The receiver may be closed.
             changed.map(|changed| changed.send(identity));
             anyhow::Ok(())
         }
@@ -128,7 +129,7 @@ pub async fn change_one(world: &World, identity: &Identity, round: usize) -> Res
     http::merge(&world.load, &path("podidentitybindings", &identity.namespace, &identity.name), &patch).await
 }
 
-/// Does something for each item, many at the same time.
+/// Does something for each item, concurrently.
 pub async fn for_each<T, F: Future<Output = Result<()>>>(
     items: impl IntoIterator<Item = T>,
     work: impl Fn(T) -> F,

@@ -1,12 +1,13 @@
-//! What the operator costs, measured on a real API server and compared with a client that knows what to write.
+//! The operator's costs, measured on a real API server and compared with a client that knows what
+//! to write.
 //!
 //! ```text
 //! world (etcd, API server, load) ─► population ─► rounds: raw client, operator, raw client
 //!                                              └► start, silence, churn, storm, kubectl ─► results ─► table, plots
 //! ```
 //!
-//! Controllers and kubelets are played by [`replicas`]: the real ones would use more of the machine than what is
-//! measured.
+//! [`replicas`] plays controllers and kubelets: the real ones would use more of the machine than
+//! the measured processes.
 
 #![allow(clippy::cast_precision_loss)] // counts are far below 2^52
 

@@ -1,4 +1,4 @@
-//! The objects of the load. Pods are as large as those of a real cluster: about eight kilobytes each.
+//! The objects of the load. Pods are as large as in a real cluster: about eight kilobytes each.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// Identities of one namespace.
 pub const PER_NAMESPACE: usize = 100;
 
-/// How much there is of everything.
+/// The number of objects.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
     /// Bindings, each with a service account of its own.
@@ -25,7 +25,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// Pods that bindings bear on.
+    /// Pods of bound service accounts.
     pub fn bound_pods(&self) -> usize {
         self.bindings * self.workloads * self.replicas
     }
@@ -36,7 +36,7 @@ impl Size {
     }
 }
 
-/// A namespace and the name that its service account and its binding have.
+/// A namespace, and the name of both its service account and its binding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// Namespace.
@@ -54,12 +54,12 @@ impl Identity {
         }
     }
 
-    /// The identity of a binding, which has its name.
+    /// The identity of a binding, which has the same name.
     pub fn of_binding(binding: &impl ResourceExt) -> Self {
         Self { namespace: binding.namespace().unwrap_or_default(), name: binding.name_any() }
     }
 
-    /// Its role in a round: most service accounts have one of their own.
+    /// Its role in a round. Each identity has its own role, as most service accounts do.
     pub fn role(&self, round: usize) -> String {
         format!("arn:aws:iam::111122223333:role/teams/{}/{}-round-{round}", self.namespace, self.name)
     }
@@ -80,7 +80,7 @@ pub fn service_account(name: &str) -> Value {
     json!({"metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "Helm"}}})
 }
 
-/// A binding; it waits so many seconds between annotating and restarting.
+/// A binding that waits this many seconds between annotating and restarting.
 pub fn binding(name: &str, role: &str, settle: u32) -> Value {
     json!({
         "apiVersion": "podidentity.dev/v1alpha1",
@@ -105,7 +105,7 @@ pub fn deployment(name: &str, service_account: &str, replicas: usize) -> Value {
     })
 }
 
-/// What the Deployment's controller says when it becomes complete now.
+/// The status that the Deployment controller writes when the Deployment becomes complete now.
 pub fn deployment_status(generation: i64, replicas: usize) -> Value {
     let since = Time(Timestamp::now());
     json!({"status": {
@@ -123,7 +123,7 @@ pub fn pod_name(deployment: &str, generation: i64, number: usize) -> String {
     format!("{deployment}-{generation}-{number}")
 }
 
-/// A pod as the API server would store it after injection of a role.
+/// A pod as the API server would store it after the injection of a role.
 pub fn pod(deployment: &str, generation: i64, number: usize, service_account: &str, role: Option<&str>) -> Value {
     let mut labels = labels(deployment);
     labels["pod-template-hash"] = json!(generation.to_string());
@@ -146,7 +146,7 @@ pub fn pod(deployment: &str, generation: i64, number: usize, service_account: &s
     })
 }
 
-/// The status of a pod that runs.
+/// The status of a running pod.
 pub fn pod_status(turn: usize) -> Value {
     let since = "2026-01-01T00:00:00Z";
     let condition =

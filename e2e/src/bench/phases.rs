@@ -1,4 +1,4 @@
-//! Which measurements are made, in which order.
+//! Which measurements are made, and in which order.
 
 use anyhow::{Context, Result};
 
@@ -28,17 +28,17 @@ pub enum Phase {
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How much there is of everything.
+    /// The number of objects.
     pub size: Size,
     /// Measurements.
     pub phases: Vec<Phase>,
     /// Seconds of silence and of churn.
     pub seconds: u64,
-    /// Pod events a second.
+    /// Pod events per second.
     pub rate: usize,
-    /// Service accounts that the shell loop is run for.
+    /// Service accounts that the shell loop changes.
     pub by_hand: usize,
-    /// How often the rounds are tried until the two of the raw client agree.
+    /// How often the rounds are repeated until the two rounds of the raw client agree.
     pub attempts: usize,
     /// Flags of the operator.
     pub flags: Vec<String>,
@@ -50,7 +50,8 @@ impl Plan {
     }
 }
 
-/// Measures, and notes in `run` what was measured, whether or not something fails later. `say` is told what is going on.
+/// Measures and records the results in `run`, even if a later measurement fails. Reports progress
+/// to `say`.
 pub async fn run(plan: &Plan, run: &mut Run, say: &dyn Fn(&str)) -> Result<()> {
     say("starting the control plane");
     let world = World::start(plan.size, plan.flags.clone()).await?;
@@ -74,7 +75,7 @@ struct Runner<'a> {
     plan: &'a Plan,
     world: &'a World,
     say: &'a dyn Fn(&str),
-    /// The number of the last change of role; each has one of its own.
+    /// The number of the last role change; each change has its own number.
     round: usize,
 }
 
@@ -82,7 +83,7 @@ impl Runner<'_> {
     async fn run(mut self, run: &mut Run) -> Result<()> {
         let (plan, world) = (self.plan, self.world);
         self.begin("population", &format!("creating {} identities and {} pods", plan.size.bindings, plan.size.pods()));
-        // Where all pods have the role already, it takes no rollouts to bind them.
+        // If all pods already have the role, binding them needs no rollouts.
         load::populate(world, !plan.has(Phase::Rounds)).await?;
         self.begin("onboarding", "creating the bindings");
         let operator = world.operator().await?;
@@ -99,7 +100,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Raw client, operator, raw client; again if the machine was not quiet enough.
+    /// Raw client, operator, raw client; repeated if the machine was not quiet enough.
     async fn rounds(&mut self, run: &mut Run, mut operator: Operator) -> Result<Operator> {
         operator.terminate().await?;
         for attempt in 1..=self.plan.attempts.max(1) {
@@ -131,7 +132,7 @@ impl Runner<'_> {
         rounds::raw(self.world, self.round).await
     }
 
-    /// What is measured without a raw client.
+    /// The measurements without a raw client.
     async fn operator_alone(&mut self, run: &mut Run, mut operator: Operator) -> Result<Operator> {
         let (plan, world) = (self.plan, self.world);
         let role = self.round;

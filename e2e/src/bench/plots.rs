@@ -35,7 +35,7 @@ pub fn draw(runs: &[Run], folder: &Path) -> Result<()> {
     memory(runs, &folder.join("memory.svg"))
 }
 
-/// Distributions of the largest run that has them: operator and raw client.
+/// Distributions of the largest run that has them, for operator and raw client.
 fn latencies(runs: &[Run], file: &Path) -> Result<()> {
     let Some(run) = runs.iter().rfind(|run| run.rounds.len() == 3) else { return Ok(()) };
     let lines = |by: &str, index: usize| -> Vec<Line> {
@@ -139,7 +139,7 @@ where
     area.present().map_err(wrong)
 }
 
-/// Without digits that nobody reads.
+/// Formats a number without needless digits.
 #[allow(clippy::trivially_copy_pass_by_ref)] // the signature that plotters calls
 fn number(value: &f64) -> String {
     if *value >= 10.0 {

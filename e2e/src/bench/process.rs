@@ -1,4 +1,4 @@
-//! What a process uses, from `/proc`.
+//! The resource usage of a process, from `/proc`.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,26 +8,26 @@ use anyhow::{Context, Result};
 use super::results::Sample;
 use crate::process::lock;
 
-/// What a process has used so far.
+/// Resource usage of a process so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// Seconds of CPU, in user and system mode.
     pub cpu: f64,
-    /// The same of its children that have ended.
+    /// CPU seconds of its children that have ended.
     pub children_cpu: f64,
     /// Resident memory in KiB.
     pub resident: u64,
-    /// The most resident memory that it has had, in KiB.
+    /// Peak resident memory in KiB.
     pub peak: u64,
 }
 
 /// Clock ticks of `/proc` in a second: the kernel's USER_HZ, the same on all architectures that Rust supports.
 const TICKS: f64 = 100.0;
 
-/// What the process has used so far.
+/// Resource usage of the process so far.
 pub fn usage(id: u32) -> Result<Usage> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).with_context(|| format!("no process {id}"))?;
-    // The name, in parentheses, may hold anything.
+    // The name, in parentheses, may contain anything.
     let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
     let seconds = |from: usize| {
         fields.iter().skip(from).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
@@ -40,7 +40,7 @@ pub fn usage(id: u32) -> Result<Usage> {
     Ok(Usage { cpu: seconds(11), children_cpu: seconds(13), resident: kib("VmRSS"), peak: kib("VmHWM") })
 }
 
-/// Notes the operator's memory four times a second.
+/// Samples the operator's memory four times a second.
 pub struct Sampler {
     state: Arc<Mutex<State>>,
     task: tokio::task::JoinHandle<()>,
@@ -56,7 +56,7 @@ struct State {
 const EVERY: Duration = Duration::from_millis(250);
 
 impl Sampler {
-    /// Begins; nothing is noted before a process is named.
+    /// Starts the sampler; it takes no samples until a process is set.
     pub fn start() -> Self {
         let state = State { began: Instant::now(), process: None, phase: String::new(), samples: Vec::new() };
         let state = Arc::new(Mutex::new(state));
@@ -77,17 +77,17 @@ impl Sampler {
         Self { state, task }
     }
 
-    /// Which process is looked at from now on.
+    /// Sets the sampled process.
     pub fn process(&self, id: Option<u32>) {
         lock(&self.state).process = id;
     }
 
-    /// What is going on from now on.
+    /// Sets the name of the current phase.
     pub fn phase(&self, name: &str) {
         name.clone_into(&mut lock(&self.state).phase);
     }
 
-    /// All that was noted.
+    /// Ends the sampler and returns all samples.
     pub fn end(&self) -> Vec<Sample> {
         self.task.abort();
         std::mem::take(&mut lock(&self.state).samples)

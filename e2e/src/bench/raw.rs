@@ -1,5 +1,5 @@
-//! The limit: a client that knows what to write. It watches nothing, decides nothing, decodes nothing, and is told by
-//! the harness when a rollout is done.
+//! The lower bound: a client that knows what to write. It watches, decides and decodes nothing, and
+//! the harness tells it when a rollout is done.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::load::CONCURRENCY;
 use super::objects::{self, Identity, Size};
 use super::world::{MANAGER, World};
 
-/// What it knows before it begins.
+/// What the client knows before it begins.
 pub(super) struct Raw {
     client: Client,
     size: Size,
@@ -27,7 +27,7 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    /// Learns the statuses that it will write: those that are there, with another role.
+    /// Prepares the statuses to write: the existing ones, with another role.
     pub(super) async fn prepare(world: &World, round: usize) -> Result<Arc<Self>> {
         let mut statuses = HashMap::new();
         let api = Api::<PodIdentityBinding>::all(world.load.clone());
@@ -48,7 +48,7 @@ impl Raw {
         Ok(Arc::new(Self { client, size, round, places: Semaphore::new(CONCURRENCY), statuses }))
     }
 
-    /// Writes what is to be written for each identity that is changed, until so many of them are done.
+    /// Writes for each changed identity, until this many identities are done.
     pub(super) async fn run(
         self: Arc<Self>,
         mut changed: mpsc::UnboundedReceiver<Identity>,
@@ -107,7 +107,7 @@ impl Raw {
     }
 }
 
-/// The status that the binding will have in the end.
+/// The final status of the binding.
 fn finished(binding: &PodIdentityBinding, role: &str) -> Result<Value> {
     let text = serde_json::to_string(&binding.status)?;
     let mut status: Value = serde_json::from_str(&text.replace(&binding.spec.role_arn, role))?;
@@ -119,7 +119,7 @@ fn finished(binding: &PodIdentityBinding, role: &str) -> Result<Value> {
     Ok(status)
 }
 
-/// The status while its workloads are rolled.
+/// The status while the binding's workloads roll out.
 fn rolling(mut status: Value) -> Value {
     for condition in status["conditions"].as_array_mut().into_iter().flatten() {
         if condition["type"] != "ServiceAccountAnnotated" {

@@ -1,4 +1,4 @@
-//! Which bindings are ready, seen through one watch, whoever made them so.
+//! Which bindings are ready, observed through one watch, whichever client made them so.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,10 +17,10 @@ use tokio::sync::Notify;
 use super::objects::Identity;
 use crate::process::lock;
 
-/// Nothing has become ready for so long: something is broken.
+/// If no binding has become ready for this long, something is broken.
 const STALLED: Duration = Duration::from_secs(300);
 
-/// A binding, as far as it is looked at here.
+/// The observed fields of a binding.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
 #[resource(inherit = PodIdentityBinding)]
 struct Binding {
@@ -45,7 +45,7 @@ struct Condition {
     status: String,
 }
 
-/// The bindings that are ready with the role of the round that is awaited.
+/// The bindings that are ready with the role of the expected round.
 pub struct Readiness {
     state: Arc<Mutex<State>>,
     changed: Arc<Notify>,
@@ -59,7 +59,7 @@ struct State {
 }
 
 impl Readiness {
-    /// Begins to watch.
+    /// Starts the watch.
     pub fn start(client: Client) -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let changed = Arc::new(Notify::new());
@@ -67,12 +67,12 @@ impl Readiness {
         Self { state, changed, task }
     }
 
-    /// From now on the roles of this round are awaited.
+    /// Expects the roles of this round from now on.
     pub fn expect(&self, round: usize) {
         *lock(&self.state) = State { round, ready_at: HashMap::new() };
     }
 
-    /// Waits until so many bindings are ready with the role; when each of them became so.
+    /// Waits until this many bindings are ready with the role. Returns when each became ready.
     pub async fn all(&self, count: usize) -> Result<HashMap<Identity, Timestamp>> {
         loop {
             let changed = self.changed.notified();

@@ -1,6 +1,7 @@
-//! Plays the Deployment controller and what is below it: a changed pod template gets new pods, which have the role of
-//! the round as if it had been injected, the old ones go, and the status says that it is done. As few writes as that
-//! can be: for each pod one to create and one to delete, and one for the Deployment.
+//! Plays the Deployment controller and everything below it. A changed pod template gets new pods,
+//! which have the role of the round as if it had been injected. The old pods go, and the status
+//! reports completion. It makes as few writes as possible: one creation and one deletion per pod,
+//! and one write for the Deployment.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,7 +19,7 @@ use super::objects::{self, Identity, Size};
 use super::{http, load};
 use crate::process::lock;
 
-/// A Deployment, as far as it is looked at here.
+/// The observed fields of a Deployment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
 #[resource(inherit = Deployment)]
 struct Replicated {
@@ -53,7 +54,7 @@ struct Status {
     observed_generation: i64,
 }
 
-/// The players.
+/// The played controllers.
 pub struct Replicas {
     round: Arc<AtomicUsize>,
     rolled: broadcast::Sender<Identity>,
@@ -62,7 +63,7 @@ pub struct Replicas {
 }
 
 impl Replicas {
-    /// Begins to play; `most` Deployments of the cluster may wait to be told of.
+    /// Starts to play. `size` bounds the rollouts that may wait for a receiver.
     pub fn start(client: Client, size: Size) -> Self {
         let (rolled, _) = broadcast::channel((size.bindings * size.workloads).max(16) * 2);
         let failed = Arc::new(Mutex::new(None));
@@ -78,17 +79,17 @@ impl Replicas {
         Self { round, rolled, failed, task: tokio::spawn(Arc::new(player).run()) }
     }
 
-    /// Which role new pods get from now on.
+    /// Sets the round whose role new pods get from now on.
     pub fn round(&self, round: usize) {
         self.round.store(round, Ordering::SeqCst);
     }
 
-    /// The identities whose Deployments were rolled, one for each Deployment.
+    /// The identities whose Deployments rolled out, one item per Deployment.
     pub fn rolled(&self) -> broadcast::Receiver<Identity> {
         self.rolled.subscribe()
     }
 
-    /// The first thing that went wrong.
+    /// Returns the first error, if there was one.
     pub fn check(&self) -> Result<()> {
         lock(&self.failed).take().map_or(Ok(()), Err)
     }
@@ -120,7 +121,7 @@ impl Player {
             let Replicated { metadata, spec, status } = deployment;
             let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
             let generation = metadata.generation.unwrap_or_default();
-            // Before its first status it is being created, pods and all, by the population.
+            // Before its first status, the population still creates the Deployment and its pods.
             let newest = seen.entry((namespace.clone(), name.clone())).or_default();
             *newest = (*newest).max(status.observed_generation);
             if status.observed_generation == 0 || generation <= *newest {

@@ -1,4 +1,4 @@
-//! Requests of the operator, or of the raw client in its name, as the API server's audit log has them.
+//! Requests of the operator, or of the raw client in its name, from the API server's audit log.
 
 use std::collections::HashMap;
 
@@ -17,18 +17,18 @@ pub struct Log {
 }
 
 impl Log {
-    /// The present end of the log.
+    /// The current end of the log.
     pub fn now(world: &World) -> Result<Self> {
         let (_, place) = world.control_plane.audit_from(0)?;
         Ok(Self { place })
     }
 
-    /// The operator's requests since the last look.
+    /// The operator's requests since the last call.
     pub fn read(&mut self, world: &World) -> Result<Vec<Request>> {
         self.of(world, USER)
     }
 
-    /// A user's requests since the last look.
+    /// A user's requests since the last call.
     pub fn of(&mut self, world: &World, user: &str) -> Result<Vec<Request>> {
         let (mut requests, place) = world.control_plane.audit_from(self.place)?;
         self.place = place;
@@ -37,12 +37,12 @@ impl Log {
     }
 }
 
-/// Whether the server did what was asked.
+/// Whether the request succeeded.
 pub fn succeeded(request: &Request) -> bool {
     request.response_status.as_ref().is_some_and(|status| status.code < 300)
 }
 
-/// Whether the request is about leadership, which goes on whatever else happens.
+/// Whether the request is about leader election, which continues whatever else happens.
 pub fn is_lease(request: &Request) -> bool {
     request.object_ref.as_ref().is_some_and(|object| object.resource == "leases")
 }
@@ -54,7 +54,7 @@ pub fn resource(request: &Request) -> String {
     format!("{}{slash}{}", object.resource, object.subresource)
 }
 
-/// Counts requests by what they are.
+/// Counts requests by kind.
 pub fn counted(requests: &[Request]) -> Requests {
     let mut counted = Requests::default();
     for request in requests {
@@ -72,12 +72,12 @@ pub fn counted(requests: &[Request]) -> Requests {
     counted
 }
 
-/// When the last write to each identity's objects of this kind was answered.
+/// When the last write to each identity's objects of this resource was answered.
 pub fn last_writes(requests: &[Request], wanted: &str) -> HashMap<Identity, Timestamp> {
     let mut last = HashMap::new();
     for request in requests.iter().filter(|request| request.is_write() && succeeded(request)) {
         let Some(object) = request.object_ref.as_ref().filter(|_| resource(request) == wanted) else { continue };
-        // Deployments are named after their identity, with a number behind.
+        // A Deployment has the name of its identity with a number appended.
         let name =
             if wanted == "deployments" { object.name.rsplit_once('-').map_or("", |it| it.0) } else { &object.name };
         let identity = Identity { namespace: object.namespace.clone(), name: name.to_owned() };

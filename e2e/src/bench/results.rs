@@ -1,4 +1,4 @@
-//! What was measured, as it is stored.
+//! Measurements as they are stored.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,21 +11,21 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Run {
-    /// When, as an RFC 3339 timestamp.
+    /// Time of the run, as an RFC 3339 timestamp.
     pub made: String,
     /// The command that made it.
     pub command: String,
-    /// What it ran on.
+    /// The machine that it ran on.
     pub machine: Machine,
-    /// What was run.
+    /// Versions of the measured programs.
     pub versions: BTreeMap<String, String>,
     /// Bindings.
     pub bindings: usize,
     /// Deployments of each binding.
     pub workloads: usize,
-    /// Pods in all.
+    /// Pods in total.
     pub pods: usize,
-    /// Those of them that bindings bear on.
+    /// Those of `pods` that belong to bound service accounts.
     pub bound_pods: usize,
     /// The operator's flags.
     pub flags: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Machine {
     pub memory_gib: u64,
     /// Operating system and kernel.
     pub kernel: String,
-    /// Load average of the last minute when the run began: what else the machine was doing.
+    /// Load average of the last minute when the run began, which shows other work on the machine.
     pub load_before: f64,
 }
 
@@ -71,9 +71,9 @@ pub struct Job {
     pub by: String,
     /// From the first change sent until the last binding was ready.
     pub seconds: f64,
-    /// CPU seconds of the operator; of the raw client see `harness_cpu`.
+    /// CPU seconds of the operator; for the raw client, see `harness_cpu`.
     pub operator_cpu: f64,
-    /// CPU seconds of the load, the played controllers, and the raw client where it works.
+    /// CPU seconds of the load, the played controllers and, in its rounds, the raw client.
     pub harness_cpu: f64,
     /// CPU seconds of API server and etcd.
     pub server_cpu: f64,
@@ -85,11 +85,11 @@ pub struct Job {
     pub patched: Latency,
     /// From the change to Ready.
     pub ready: Latency,
-    /// The operator's peak of resident memory so far, in KiB.
+    /// The operator's peak resident memory so far, in KiB.
     pub peak_kib: u64,
 }
 
-/// Changes one at a time, each measured from the answer to it.
+/// Single changes, each measured from the response to it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Single {
@@ -99,7 +99,7 @@ pub struct Single {
     pub ready: Latency,
 }
 
-/// Requests by what they are.
+/// Requests by kind.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Requests {
@@ -107,9 +107,9 @@ pub struct Requests {
     pub writes: BTreeMap<String, usize>,
     /// Events.
     pub events: usize,
-    /// Requests that were refused, for example because an object had changed.
+    /// Requests that the API server refused, for example because an object had changed.
     pub refused: usize,
-    /// Requests about the Lease, where the operator elects a leader.
+    /// Requests for the Lease of the operator's leader election.
     pub leases: usize,
     /// LIST
     pub lists: usize,
@@ -132,14 +132,14 @@ impl Requests {
 pub struct Latency {
     /// Median.
     pub p50: f64,
-    /// 99 of 100 are below.
+    /// 99 of 100 values are below.
     pub p99: f64,
     /// The 0th, 1st, ... 100th percentile.
     pub percentiles: Vec<f64>,
 }
 
 impl Latency {
-    /// Of these values, in seconds.
+    /// The distribution of these values, in seconds.
     pub fn of(mut seconds: Vec<f64>) -> Self {
         if seconds.is_empty() {
             return Self::default();
@@ -158,25 +158,26 @@ impl Latency {
 pub struct Startup {
     /// From the start of the process until all kinds were listed.
     pub listed_seconds: f64,
-    /// From the start of the process until the first write was answered, for a binding changed while it was away.
+    /// From the start of the process until the response to its first write, for a binding that
+    /// changed while it was down.
     pub first_write_seconds: f64,
     /// CPU seconds until then.
     pub cpu: f64,
     /// CPU seconds of API server and etcd until then.
     pub server_cpu: f64,
-    /// Resident memory once it had come to rest, in KiB.
+    /// Resident memory at rest, in KiB.
     pub resident_kib: u64,
     /// The peak, in KiB.
     pub peak_kib: u64,
-    /// All its requests until it had come to rest.
+    /// All its requests until it was at rest.
     pub requests: Requests,
 }
 
-/// A while of silence.
+/// A period of silence.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Window {
-    /// How long.
+    /// Its length.
     pub seconds: f64,
     /// CPU seconds of the operator.
     pub cpu: f64,
@@ -188,7 +189,7 @@ pub struct Window {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Churn {
-    /// How long.
+    /// Its length.
     pub seconds: f64,
     /// Pods created, deleted, and changed in their status.
     pub events: usize,
@@ -232,23 +233,24 @@ pub struct Loop {
     pub requests: usize,
 }
 
-/// Memory at a moment.
+/// Memory at one moment.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sample {
-    /// Since the beginning of the run.
+    /// Seconds since the beginning of the run.
     pub seconds: f64,
     /// Resident memory of the operator in KiB.
     pub resident_kib: u64,
-    /// What was going on.
+    /// The current phase.
     pub phase: String,
 }
 
-/// Two rounds of the raw client that differ by more say that something else has used the machine.
+/// A larger difference between the two rounds of the raw client means that something else used the
+/// machine.
 const TOLERANCE: f64 = 0.10;
 
 impl Run {
-    /// Whether the two rounds of the raw client differ so much that the comparison says nothing.
+    /// Whether the two rounds of the raw client differ so much that the comparison is meaningless.
     pub fn is_void(&self) -> bool {
         let [before, _, after] = self.rounds.as_slice() else { return false };
         (before.seconds - after.seconds).abs() > TOLERANCE * before.seconds.min(after.seconds)
@@ -260,7 +262,7 @@ impl Run {
         Some(of(between) * 2.0 / (of(before) + of(after)))
     }
 
-    /// Writes of the raw client for each binding: the fewest that do the job.
+    /// The raw client's writes per binding: the fewest that do the job.
     pub fn fewest_writes(&self) -> usize {
         1 + self.workloads + 2
     }
@@ -277,13 +279,13 @@ impl Run {
         }
     }
 
-    /// Whether any measurement was finished.
+    /// Whether any measurement finished.
     pub fn has_anything(&self) -> bool {
         let alone = self.startup.is_some() || self.silence.is_some() || self.churn.is_some() || self.drift.is_some();
         alone || !self.rounds.is_empty()
     }
 
-    /// Writes it.
+    /// Writes the run to the folder.
     pub fn write(&self, folder: &Path) -> Result<PathBuf> {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let path = folder.join(format!("bindings-{}-pods-{}.json", self.bindings, self.pods));
@@ -329,7 +331,7 @@ impl Machine {
     }
 }
 
-/// The versions of what is measured.
+/// The versions of the measured programs.
 pub fn versions(kubernetes: &str) -> BTreeMap<String, String> {
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     BTreeMap::from([

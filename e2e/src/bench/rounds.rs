@@ -1,4 +1,4 @@
-//! The same job in turns: by the raw client, by the operator, by the raw client again.
+//! The same job in turns: raw client, operator, raw client.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use super::results::{Job, Latency};
 use super::world::World;
 use crate::Operator;
 
-/// All bindings are created, and the operator is there.
+/// All bindings are created while the operator runs.
 pub(super) async fn onboarding(world: &World, operator: &Operator) -> Result<Job> {
     world.readiness.expect(0);
     world.replicas.round(0);
@@ -28,7 +28,7 @@ pub(super) async fn onboarding(world: &World, operator: &Operator) -> Result<Job
     job
 }
 
-/// All bindings get another role, and the operator is there.
+/// All bindings get another role while the operator runs.
 pub(super) async fn operator(world: &World, operator: &Operator, round: usize) -> Result<Job> {
     world.rest(operator).await?;
     world.readiness.expect(round);
@@ -37,12 +37,12 @@ pub(super) async fn operator(world: &World, operator: &Operator, round: usize) -
     let sent = load::change_role(world, round, None).await?;
     let ready = operator.while_alive(&world.control_plane, world.readiness.all(world.size.bindings)).await?;
     measure.seconds = Some(measure.began.elapsed().as_secs_f64());
-    // What it writes afterwards counts as well.
+    // The operator's later writes count, too.
     world.rest(operator).await?;
     measure.end(world, Some(operator), &sent, &ready)
 }
 
-/// All bindings get another role, and the raw client writes what the operator would have to.
+/// All bindings get another role, and the raw client writes what the operator would write.
 pub(super) async fn raw(world: &World, round: usize) -> Result<Job> {
     let raw = Raw::prepare(world, round).await?;
     world.readiness.expect(round);

@@ -14,7 +14,8 @@ use super::results::{Latency, Single};
 use super::world::World;
 use crate::Operator;
 
-/// Changes so many bindings, each after the one before is Ready. `operator`: `None` is the raw client.
+/// Changes this many bindings, each after the previous one is Ready. `operator`: `None` is the raw
+/// client.
 pub(super) async fn changes(world: &World, operator: Option<&Operator>, round: usize, count: usize) -> Result<Single> {
     ensure!(count <= world.size.bindings, "{count} bindings cannot be changed, there are {}", world.size.bindings);
     let raw = if operator.is_none() { Some(Raw::prepare(world, round).await?) } else { None };
@@ -28,7 +29,7 @@ pub(super) async fn changes(world: &World, operator: Option<&Operator>, round: u
         let identity = Identity::of(number);
         load::change_one(world, &identity, round).await?;
         answered.insert(identity.clone(), Timestamp::now());
-        // Nobody listens where the operator works.
+        // No one listens while the operator works.
         let _ = changed.send(identity);
         let ready = world.readiness.all(number + 1);
         match operator {

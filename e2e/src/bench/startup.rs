@@ -1,4 +1,5 @@
-//! The operator starts in a populated cluster, in which one binding was changed while it was away.
+//! The operator starts in a populated cluster, in which one binding changed while the operator was
+//! down.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use crate::audit::Request;
 const LISTED: &str = "all kinds listed";
 const DEADLINE: Duration = Duration::from_secs(600);
 
-/// The operator that was started, and how that went.
+/// Starts the operator. Returns it and the measurements of its start.
 pub(super) async fn start(world: &World, round: usize) -> Result<(Operator, Startup)> {
     world.readiness.expect(round);
     world.replicas.round(round);
@@ -65,7 +66,7 @@ async fn first_write(world: &World, operator: &Operator, log: &mut Log, all: &mu
     }
 }
 
-/// The time of the log's last line about it; lines begin with their time.
+/// The time of the last log line about the lists; each line begins with its time.
 fn listed_at(operator: &Operator, began: Timestamp) -> Result<Timestamp> {
     let log = operator.log_about(LISTED);
     let line = log.lines().last().context("the operator's log does not say that all kinds were listed")?;

@@ -19,7 +19,7 @@ pub fn render(runs: &[Run]) -> String {
     text
 }
 
-/// A name and a cell for each run.
+/// A name, and one cell per run.
 type Row = (&'static str, Vec<String>);
 
 fn section(text: &mut String, title: &str, rows: &[Row], runs: &[Run]) {
@@ -220,19 +220,19 @@ fn exponents(text: &mut String, runs: &[Run]) {
 
 /// A cost as a function of size.
 pub struct Curve {
-    /// What it is.
+    /// The name of the cost.
     pub cost: &'static str,
-    /// What the size is: `bindings` or `pods`.
+    /// The measure of size: `bindings` or `pods`.
     pub of: &'static str,
-    /// Size and cost.
+    /// Size and cost of each run.
     pub points: Vec<(f64, f64)>,
-    /// From the cost to the unit of one.
+    /// Factor from the cost to the unit of the cost per item.
     pub scale: f64,
-    /// The unit of what one costs.
+    /// The unit of the cost per item.
     pub unit: &'static str,
 }
 
-/// All curves that the results have points for.
+/// All curves for which the results have points.
 pub fn curves(runs: &[Run]) -> Vec<Curve> {
     let curve = |cost, of, scale, unit, point: &dyn Fn(&Run) -> Option<f64>| {
         let size = |run: &Run| if of == "bindings" { run.bindings } else { run.pods };
@@ -300,7 +300,7 @@ fn share(cpu: f64, seconds: f64) -> String {
     format!("{:.2} %", cpu * 100.0 / seconds)
 }
 
-/// All requests but watches.
+/// All requests except watches.
 fn others(requests: &Requests) -> usize {
     requests.written() + requests.events + requests.refused + requests.lists + requests.gets
 }

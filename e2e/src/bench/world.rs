@@ -1,4 +1,4 @@
-//! The API server, the load's own identity, and the operator in front of them.
+//! The API server, the load's own identity, and the operator.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,18 +17,18 @@ use crate::kubeconfig::{self, User};
 use crate::operator::{NAMESPACE, SERVICE_ACCOUNT, token};
 use crate::{Component, ControlPlane, Operator, Options, audit};
 
-/// Without a request of the operator for so long it is at rest.
+/// An operator without requests for this long is at rest.
 const REST: Duration = Duration::from_secs(3);
-/// It does not come to rest: something is broken.
+/// If the operator is not at rest after this long, something is broken.
 const RESTLESS: Duration = Duration::from_secs(600);
 
-/// Everything that a benchmark runs in.
+/// The environment of a benchmark.
 pub struct World {
     /// etcd and the API server.
     pub control_plane: ControlPlane,
-    /// How much there is of everything.
+    /// The number of objects.
     pub size: Size,
-    /// The client of the load, which the audit log leaves out.
+    /// The client of the load; the audit log omits its requests.
     pub load: Client,
     /// A client with the operator's own identity and rights, for the raw client.
     pub raw: Client,
@@ -42,24 +42,24 @@ pub struct World {
     pub program: Program,
 }
 
-/// Lifts the operator's limit on restarts, which would be all that is measured.
+/// Lifts the operator's limit on restarts, which would otherwise dominate the measurement.
 pub const UNLIMITED: &str = "--max-concurrent-rollouts=1000000";
 
 /// How an operator is started.
 #[derive(Clone, Debug)]
 pub enum Program {
-    /// This project's, of this build or of another one.
+    /// This project's operator, from this build or another one.
     Operator {
-        /// The binary; `None`: that of this build.
+        /// The binary; `None`: the one of this build.
         program: Option<PathBuf>,
         /// Its flags.
         flags: Vec<String>,
     },
-    /// Another one of the same job: a command, which finds the cluster by KUBECONFIG.
+    /// Another operator for the same job: a command that finds the cluster by `KUBECONFIG`.
     Peer(Vec<String>),
 }
 
-/// CPU seconds of the parts, so far or in a while.
+/// CPU seconds of the parts, in total or over a period.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu {
     /// The operator.
@@ -83,7 +83,8 @@ impl std::ops::Sub for Cpu {
 }
 
 impl World {
-    /// Starts the control plane, with an etcd that waits for the disk, and installs the operator's part.
+    /// Starts the control plane, with an etcd that waits for the disk, and installs the operator's
+    /// objects.
     pub async fn start(size: Size, flags: Vec<String>) -> Result<Self> {
         Self::start_with(size, Program::Operator { program: None, flags }).await
     }
@@ -149,7 +150,7 @@ impl World {
     }
 }
 
-/// A service account that may do everything.
+/// A service account with all rights.
 fn load_account() -> String {
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": audit::LOAD, "namespace": NAMESPACE}});
     let binding = json!({
@@ -168,5 +169,5 @@ async fn client(control_plane: &ControlPlane, account: &str) -> Result<Client> {
     kubeconfig::client(&path).await
 }
 
-/// The field manager that the raw client writes as.
+/// The field manager of the raw client.
 pub const MANAGER: &str = names::FIELD_MANAGER;

@@ -1,5 +1,5 @@
-//! Runs a command against a control plane of its own, with the operator at work and `KUBECONFIG` and `PATH` set so that
-//! `kubectl` reaches it:
+//! Runs a command against its own control plane with a running operator. `KUBECONFIG` and `PATH`
+//! are set so that `kubectl` reaches it:
 //!
 //! ```text
 //! cargo run -p e2e --bin with-cluster -- bash
@@ -61,7 +61,7 @@ async fn run() -> Result<ExitCode> {
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-/// The control plane's own `kubectl` first.
+/// Puts the control plane's own `kubectl` first.
 fn path(binaries: &Path) -> Result<OsString> {
     let old = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(binaries.to_path_buf()).chain(std::env::split_paths(&old));

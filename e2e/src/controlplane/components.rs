@@ -54,7 +54,7 @@ impl Ports {
     }
 }
 
-/// What the arguments depend on.
+/// The inputs of the arguments.
 pub(super) struct Setup<'a> {
     pub(super) bin: &'a Path,
     pub(super) workdir: &'a Workdir,
@@ -65,7 +65,7 @@ pub(super) struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// How to start the component; writes the files that it reads.
+    /// How to start the component. Writes the files that the component reads.
     pub(super) fn spec(&self, component: Component) -> Result<Spec> {
         let args = match component {
             Component::Etcd => self.etcd()?,
@@ -95,7 +95,7 @@ impl Setup<'_> {
             flag("listen-peer-urls", &peer),
             flag("initial-advertise-peer-urls", &peer),
             flag("initial-cluster", format!("default={peer}")),
-            // The default of 2 GiB is less than 50,000 pods with their history.
+            // The default of 2 GiB is too little for 50,000 pods with their history.
             flag("quota-backend-bytes", 8_i64 << 30),
         ];
         for prefix in ["", "peer-"] {
@@ -131,7 +131,7 @@ impl Setup<'_> {
             flag("service-account-signing-key-file", tokens.key.display()),
             flag("service-cluster-ip-range", "10.96.0.0/16"),
             flag("authorization-mode", "RBAC"),
-            // There is no endpoint to publish, and its address would be one that pods could not reach anyway.
+            // There is no endpoint to publish, and pods could not reach its address.
             flag("endpoint-reconciler-type", "none"),
         ];
         if self.options.audit {
@@ -139,7 +139,7 @@ impl Setup<'_> {
             std::fs::write(&policy, serde_json::to_vec_pretty(&audit::policy())?)?;
             args.push(flag("audit-policy-file", policy.display()));
             args.push(flag("audit-log-path", audit_log(self.workdir).display()));
-            // Never rotate: requests are counted over the whole run.
+            // Never rotate: tests count requests over the whole run.
             args.push(flag("audit-log-maxsize", 0));
         }
         Ok(args)
@@ -184,7 +184,7 @@ impl Setup<'_> {
         ])
     }
 
-    /// In the administrators' group: what the components may do is not what is tested here.
+    /// Uses the administrators' group: the rights of the components are not under test.
     fn kubeconfig(&self, user: &str) -> Result<PathBuf> {
         let identity = self.authority.client(user, "system:masters")?;
         let path = self.workdir.certs().join(format!("{}.kubeconfig", user.replace(':', "-")));

@@ -1,4 +1,4 @@
-//! kwok plays the kubelets: nodes become ready, pods run or, when a test asks for it, do not.
+//! kwok plays the kubelets: nodes become ready, and pods run unless a test asks for something else.
 
 use std::path::Path;
 
@@ -68,7 +68,7 @@ fn annotation(key: &str) -> String {
     format!(".metadata.annotations[\"{key}\"]")
 }
 
-/// The role that the annotation names, if a container has it.
+/// A jq expression: the role in the annotation, if a container has it.
 fn has_the_role_of(key: &str) -> String {
     format!(
         "{} as $role | .spec.containers[].env[]? | select($role != null and .value == $role) | .value",
@@ -76,7 +76,7 @@ fn has_the_role_of(key: &str) -> String {
     )
 }
 
-/// The annotation's value if it is there and no container has a role.
+/// A jq expression: the annotation's value, if it exists and no container has a role.
 fn lacks_a_role(key: &str) -> String {
     let roles = r#"[.spec.containers[].env[]? | select(.name == "AWS_ROLE_ARN")]"#;
     format!("{} as $needs | {roles} | select($needs != null and length == 0) | $needs", annotation(key))

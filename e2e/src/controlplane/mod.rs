@@ -1,5 +1,5 @@
-//! A real control plane on the loopback address: etcd, API server, controller manager, scheduler, and kwok in the place
-//! of kubelets.
+//! A real control plane on the loopback address: etcd, API server, controller manager, scheduler,
+//! and kwok in place of kubelets.
 //!
 //! ```text
 //! binaries ─► certificates ─► etcd + API server ─► controller manager, scheduler, kwok ─► nodes ─► a proof pod runs
@@ -33,8 +33,8 @@ pub use kwok::{NEEDS_ROLE, NEVER_READY, NEVER_READY_AS, READY_AFTER};
 pub struct Options {
     /// Number of fake nodes.
     pub nodes: usize,
-    /// Whether controller manager, scheduler and kwok run. Without them nothing happens to objects by itself, and no
-    /// node is created.
+    /// Whether controller manager, scheduler and kwok run. Without them, no controller changes
+    /// objects, and no node is created.
     pub controllers: bool,
     /// Whether etcd waits for the disk. Tests need no durability; benchmarks should pay for it.
     pub fsync: bool,
@@ -59,7 +59,8 @@ impl Default for Options {
     }
 }
 
-/// A running control plane. Its processes end when this is dropped, on Ctrl-C, and when the harness dies.
+/// A running control plane. Its processes end when it is dropped, on Ctrl-C, and when the harness
+/// dies.
 pub struct ControlPlane {
     // Dropped in this order: processes before their folder.
     processes: Vec<(Component, Process)>,
@@ -143,7 +144,7 @@ impl ControlPlane {
         self.workdir.certs().join("ca.crt")
     }
 
-    /// How long the start took, binaries present.
+    /// How long the start took, without building binaries.
     pub fn start_time(&self) -> Duration {
         self.start_time
     }
@@ -154,7 +155,7 @@ impl ControlPlane {
         minor(&version.git_version).with_context(|| format!("not a version: {}", version.git_version))
     }
 
-    /// Starts the webhook in place of the one that runs, if one does, and returns its configuration.
+    /// Starts the webhook, replaces a running one, and returns its configuration.
     pub(crate) async fn start_webhook(&self) -> Result<Value> {
         let webhook = Webhook::start(self.client(), &self.authority, self.associations.clone()).await?;
         let configuration = webhook.configuration()?;
@@ -162,8 +163,8 @@ impl ControlPlane {
         Ok(configuration)
     }
 
-    /// Gives the service account an association of EKS Pod Identity, or takes it away. It is in force where the webhook
-    /// injects.
+    /// Adds or removes the service account's EKS Pod Identity association. It takes effect where
+    /// the webhook injects.
     pub fn associate(&self, namespace: &str, service_account: &str, exists: bool) {
         let account = (namespace.to_owned(), service_account.to_owned());
         let mut associations = lock(&self.associations);
@@ -174,17 +175,18 @@ impl ControlPlane {
         };
     }
 
-    /// The folder of all logs; it is removed in the end unless [`ControlPlane::keep_logs`] was called.
+    /// The folder of all logs. It is removed in the end unless [`ControlPlane::keep_logs`] was
+    /// called.
     pub fn logs(&self) -> PathBuf {
         self.workdir.logs()
     }
 
-    /// The folder that everything of this control plane lives in.
+    /// The folder of this control plane's files.
     pub fn folder(&self) -> &Path {
         self.workdir.path()
     }
 
-    /// Keeps the logs when the control plane ends: something failed.
+    /// Keeps the logs when the control plane ends, after a failure.
     pub fn keep_logs(&self) {
         self.workdir.keep_logs();
     }
@@ -194,8 +196,8 @@ impl ControlPlane {
         audit::read(&components::audit_log(&self.workdir))
     }
 
-    /// The requests that were logged from this place of the log on, in the order of the log, and the place to go on
-    /// from: for logs that are too long to be read again and again.
+    /// The requests from this position of the log on, in log order, and the next position. For logs
+    /// that are too long to read repeatedly.
     pub fn audit_from(&self, place: u64) -> Result<(Vec<audit::Request>, u64)> {
         audit::read_from(&components::audit_log(&self.workdir), place)
     }
@@ -208,12 +210,12 @@ impl ControlPlane {
         }
     }
 
-    /// An error, with the end of its log, if a component has ended by itself.
+    /// Returns an error, with the end of the log, if a component has ended by itself.
     pub fn check(&self) -> Result<()> {
         self.processes.iter().try_for_each(|(_, process)| process.check())
     }
 
-    /// Starts another process whose log lies beside those of the control plane.
+    /// Starts another process, with its log next to those of the control plane.
     pub fn spawn(
         &self,
         name: &str,
@@ -267,7 +269,7 @@ impl Started {
 
 impl Drop for ControlPlane {
     fn drop(&mut self) {
-        // Clients of the API server first, so that the logs do not end in connection errors.
+        // Clients of the API server end first, so that the logs do not end in connection errors.
         while let Some((_, process)) = self.processes.pop() {
             process.kill();
         }

@@ -1,4 +1,4 @@
-//! When the control plane counts as started.
+//! Decides when the control plane has started.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use super::Component;
 use crate::process::Process;
 use crate::wait;
 
-/// How long to wait between two looks at a server that does not answer yet, where nothing could be watched.
+/// Interval of polling a server that does not answer yet and cannot be watched.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Waits until the API server says that it is ready.
+/// Waits until the API server reports that it is ready.
 pub(super) async fn api_server(client: &Client, processes: &[(Component, Process)], deadline: Instant) -> Result<()> {
     let mut last = String::new();
     loop {
@@ -38,7 +38,8 @@ fn http_get(path: &str) -> Result<http::Request<Vec<u8>>> {
     Ok(http::Request::get(path).body(Vec::new())?)
 }
 
-/// Waits until a pod runs: then the controllers (its service account), the scheduler and kwok all do their work.
+/// Waits until a pod runs, which proves that the controllers (its service account), the scheduler
+/// and kwok work.
 pub(super) async fn proof_pod(client: &Client, processes: &[(Component, Process)], deadline: Instant) -> Result<()> {
     let left = deadline.saturating_duration_since(Instant::now());
     let proven = async {

@@ -1,4 +1,4 @@
-//! Runs plans on one control plane, and compares each with its case without faults.
+//! Runs plans on one control plane, and compares each plan with its case without faults.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,33 +21,33 @@ use crate::{ControlPlane, Options};
 /// Nodes of the control plane: each has room for 110 pods.
 const NODES: usize = 12;
 
-/// How often a plan whose fault did not come about is tried: runs differ a little.
+/// How often a plan is tried if its fault did not occur: runs differ slightly.
 const TRIES: usize = 3;
 
-/// How long the API server may take to say whether it is ready.
+/// How long the API server may take to report whether it is ready.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// What a case looks like without faults.
+/// The result of a case without faults.
 #[derive(Clone, Debug)]
 pub struct Reference {
     /// Its end state.
     pub end: EndState,
-    /// What the operator uses in the end.
+    /// The operator's resource usage in the end.
     pub usage: Usage,
-    /// What went through the proxy.
+    /// The traffic through the proxy.
     pub journal: Journal,
     /// When each step of the case was taken.
     pub steps: Vec<Instant>,
 }
 
-/// A control plane and what was learned on it.
+/// A control plane and the references that were recorded on it.
 pub struct Campaign {
     rig: Rig,
     references: Mutex<HashMap<String, Arc<OnceCell<Arc<Reference>>>>>,
 }
 
 impl Campaign {
-    /// Starts a control plane and installs everything but the operator.
+    /// Starts a control plane and installs everything except the operator.
     pub async fn start() -> Result<Self> {
         let control_plane =
             ControlPlane::start_with(&Options { nodes: NODES, audit: false, ..Options::default() }).await?;
@@ -62,7 +62,7 @@ impl Campaign {
         self.rig.control_plane.logs()
     }
 
-    /// An error that says which part of the control plane has ended, or does not do its work.
+    /// Returns an error that names the part of the control plane that has ended or does not work.
     pub async fn lives(&self) -> Result<()> {
         self.rig.control_plane.check()?;
         let request = http::Request::get("/readyz").body(Vec::new())?;
@@ -79,7 +79,7 @@ impl Campaign {
         }
     }
 
-    /// The case without faults; it is run once.
+    /// The case without faults, which runs only once.
     pub async fn reference(&self, case: &Case) -> Result<Arc<Reference>> {
         let key = serde_json::to_string(case)?;
         let cell = Arc::clone(self.references.lock().await.entry(key).or_default());
@@ -96,7 +96,7 @@ impl Campaign {
         Ok(Arc::new(Reference { end: evidence.end, usage, journal: evidence.journal, steps: evidence.steps }))
     }
 
-    /// Runs one plan, again if its fault did not come about.
+    /// Runs one plan, and repeats it if its fault did not occur.
     pub async fn run(&self, plan: &Plan) -> (Verdict, String) {
         let mut last = None;
         for _ in 0..TRIES {
@@ -136,7 +136,7 @@ fn verdict(plan: &Plan, outcome: &Outcome) -> Verdict {
     }
 }
 
-/// Checks that a file given on the command line is there.
+/// Reads the plan from a file on the command line.
 pub fn plan_from(file: &Path) -> Result<Plan> {
     ensure!(file.is_file(), "{} is no file; failing plans are kept in target/faults/failed", file.display());
     Store::read_plan(file)

@@ -1,4 +1,4 @@
-//! What a user does while things break: the world before, then step by step.
+//! The user's actions while faults occur: the initial world, then step by step.
 
 use std::time::Duration;
 
@@ -21,43 +21,43 @@ use crate::{Component, ControlPlane, Namespace, expect, injection, wait};
 pub struct Case {
     /// Short name.
     pub name: String,
-    /// What is there before the operator starts.
+    /// The objects before the operator starts.
     pub world: World,
-    /// What happens then.
+    /// The steps after that.
     pub steps: Vec<Step>,
-    /// The roles that are declared, in their order: none may be written after a later one.
+    /// The declared roles in order: none may be written after a later one.
     pub roles: Vec<String>,
     /// How often the operator may roll each workload.
     pub rolls: usize,
 }
 
-/// What is there before the operator starts.
+/// The objects before the operator starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum World {
     /// Nothing.
     Empty,
-    /// The service account `app` and a Deployment `app` with two pods that run.
+    /// The service account `app` and a Deployment `app` with two running pods.
     Running,
-    /// The same, and the annotation and the pods' role are right already.
+    /// Like `Running`, but the annotation and the pods' role are already right.
     Adopted,
     /// The service account `app`, and the Deployments `app` and `second` and the StatefulSet `third`.
     Fleet,
-    /// As running, but with the role `other` its pods never become ready.
+    /// Like `Running`, but with the role `other` the pods never become ready.
     Picky,
-    /// As running; the operator may ask AWS, which knows the cluster and no role.
+    /// Like `Running`, and the operator may ask AWS, which knows the cluster but no role.
     Aws,
 }
 
-/// What somebody does, or waits for.
+/// An action or a wait.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Step {
     /// Creates a binding of the service account `app` with these fields of its spec.
     Bind(String, Value),
     /// Changes fields of a binding's spec.
     Change(String, Value),
-    /// The same, which has to be refused with a message that has this in it.
+    /// Like `Change`, but the API server must refuse it with a message that contains this text.
     Refused(String, Value, String),
-    /// Allows the present generation of a binding to be rolled out.
+    /// Releases the current generation of a binding for rollout.
     Release(String),
     /// Deletes a binding.
     Unbind(String),
@@ -67,19 +67,19 @@ pub enum Step {
     CreateAccount,
     /// Creates the Deployment `app` with two pods, as soon as pods would get this role.
     CreateDeployment(String),
-    /// Lets a second go by: times on the wire have whole seconds.
+    /// Waits a second: times on the wire have whole seconds.
     NextSecond,
     /// Waits until pods of the service account would get this role.
     InForce(String),
     /// Sets the clock of the operator's machine, as an offset in seconds.
     Clock(String),
-    /// Something that also happens at bad moments.
+    /// An action that rules also trigger at bad moments.
     Do(Deed),
     /// Waits until a binding is ready and this many pods are verified.
     Ready(String, i32),
     /// Waits until a condition of a binding has this status and reason.
     Reason(String, String, String, String),
-    /// Waits until a binding has restored the annotation so many times.
+    /// Waits until a binding has restored the annotation this often.
     Restored(String, i32),
     /// Waits until a binding does not exist.
     Gone(String),
@@ -99,7 +99,7 @@ pub struct Stage<'a> {
 }
 
 impl World {
-    /// Creates it.
+    /// Creates the objects.
     pub async fn create(self, namespace: &Namespace) -> Result<()> {
         match self {
             Self::Empty => Ok(()),
@@ -137,7 +137,7 @@ async fn deployment(namespace: &Namespace, name: &str, replicas: i32, annotation
 }
 
 impl Step {
-    /// Does it; waits for what it waits for no longer than `patience`.
+    /// Takes the step. A wait lasts no longer than `patience`.
     pub async fn take(&self, stage: Stage<'_>, patience: Duration) -> Result<()> {
         self.attempt(stage, patience).await.with_context(|| format!("step {self:?}"))
     }
@@ -148,7 +148,7 @@ impl Step {
             Self::Bind(name, spec) => {
                 let mut binding = fixtures::binding_with(name, "app", ROLE, spec)?;
                 if spec["rollout"]["settleSeconds"].is_null() {
-                    // Enough for the API server's caches, and a second saved in each plan.
+                    // Long enough for the API server's caches, and a second shorter in each plan.
                     binding.spec.rollout.settle_seconds = 1;
                 }
                 namespace.create(binding).await.map(|_| ())
@@ -244,11 +244,11 @@ async fn pods(namespace: &Namespace, role: Option<&str>) -> Result<()> {
 }
 
 impl Deed {
-    /// Does it.
+    /// Does the action.
     pub async fn happen(self, namespace: &Namespace, control_plane: &ControlPlane) -> Result<()> {
         match self {
             Self::RecreateAccount => {
-                // Without controllers of its own a deleted service account is gone at once.
+                // No controller acts on a deleted service account, so it is gone at once.
                 namespace.delete::<ServiceAccount>("app").await?;
                 namespace.create(fixtures::service_account("app")?).await.map(|_| ())
             }
@@ -277,7 +277,7 @@ impl Deed {
                 control_plane.compact().await?;
                 control_plane.process(Component::ApiServer)?.restart()
             }
-            // They come back while the operator goes on; nobody waits for them here.
+            // The servers come back while the operator continues; this code does not wait for them.
             Self::RestartApiServer => control_plane.process(Component::ApiServer)?.restart(),
             Self::RestartEtcd => control_plane.process(Component::Etcd)?.restart(),
             Self::RemoveInjection => control_plane.remove_injection().await,

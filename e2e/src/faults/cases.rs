@@ -1,4 +1,4 @@
-//! The stories that faults are put into.
+//! The cases that faults are injected into.
 
 use podidentity_api::Reason;
 use podidentity_api::names::condition;
@@ -28,7 +28,7 @@ fn reasoned(kind: &str, status: &str, why: Reason) -> Step {
     Step::Reason("app".to_owned(), kind.to_owned(), status.to_owned(), why.into())
 }
 
-/// A binding for pods that run: annotate, roll once, verify.
+/// A binding for running pods: annotate, roll once, verify.
 pub fn bound() -> Case {
     case("bound", World::Running, 1, &[ROLE], vec![bind(json!({})), ready(2)])
 }
@@ -39,7 +39,7 @@ pub fn role_changed() -> Case {
     case("role-changed", World::Running, 2, &[ROLE, OTHER_ROLE], vec![bind(json!({})), ready(2), to_other, ready(2)])
 }
 
-/// All cases that plans are generated from.
+/// All cases from which plans are generated.
 pub fn all() -> Vec<Case> {
     vec![
         bound(),
@@ -78,7 +78,7 @@ pub fn revoked() -> Case {
     case("revoked", World::Running, 2, &[ROLE], steps)
 }
 
-/// Two bindings want the service account; the older one is deleted.
+/// Two bindings claim the service account; the older one is deleted.
 pub fn handed_over() -> Case {
     let heir = || "heir".to_owned();
     let kind = condition::READY.to_owned();
@@ -94,7 +94,7 @@ pub fn handed_over() -> Case {
     case("handed-over", World::Running, 2, &[ROLE, OTHER_ROLE], steps)
 }
 
-/// The service account, and then the Deployment, come after the binding.
+/// The service account, and then the Deployment, appear after the binding.
 pub fn late() -> Case {
     let missing = reasoned(condition::SERVICE_ACCOUNT_ANNOTATED, "False", Reason::ServiceAccountNotFound);
     let steps = vec![bind(json!({})), missing, Step::CreateAccount, Step::CreateDeployment(ROLE.to_owned()), ready(2)];
@@ -108,7 +108,7 @@ pub fn manual() -> Case {
     case("manual", World::Running, 1, &[ROLE], steps)
 }
 
-/// Somebody takes the annotation away; it is restored.
+/// Another user removes the annotation; the operator restores it.
 pub fn stripped() -> Case {
     let restored = Step::Restored("app".to_owned(), 1);
     case(
@@ -134,12 +134,12 @@ pub fn suspended() -> Case {
     case("suspended", World::Running, 2, &[ROLE, OTHER_ROLE], steps)
 }
 
-/// All is right already: nothing is restarted.
+/// Everything is already right: nothing restarts.
 pub fn adopted() -> Case {
     case("adopted", World::Adopted, 0, &[ROLE], vec![bind(json!({})), ready(2)])
 }
 
-/// AWS is asked before a role is put in force, and before it changes.
+/// The operator asks AWS before it puts a role in force, and before it changes the role.
 pub fn asked() -> Case {
     let to_other = change(json!({"roleArn": OTHER_ROLE}));
     let steps = vec![Step::Trust, bind(json!({"preflight": "Require"})), ready(2), to_other, ready(2)];

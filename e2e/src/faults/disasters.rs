@@ -1,4 +1,4 @@
-//! What is done to machines: etcd forgets its history, clocks are wrong.
+//! Faults of machines: etcd forgets its history, clocks are wrong.
 
 use std::path::PathBuf;
 
@@ -13,14 +13,14 @@ use crate::ControlPlane;
 use crate::certs::Identity;
 use crate::kubeconfig::{self, User};
 
-/// A pod that is on a node runs far sooner.
+/// A pod on a node runs much sooner than this.
 const LOST_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
-/// Where Debian's package `libfaketime` puts the library.
+/// Where Debian's package `libfaketime` installs the library.
 const LIBRARIES: &str = "/usr/lib";
 
 impl ControlPlane {
-    /// Makes etcd forget every state but the present one.
+    /// Makes etcd forget every state except the current one.
     pub async fn compact(&self) -> Result<()> {
         let namespaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(self.client());
         let now = namespaces.list(&ListParams::default()).await?.metadata.resource_version;
@@ -32,15 +32,15 @@ impl ControlPlane {
         };
         let file = self.folder().join("etcd.kubeconfig");
         kubeconfig::write(&file, &self.etcd(), &self.authority(), &User::Certificate(&identity))?;
-        // etcd speaks JSON too, and our client TLS.
+        // etcd also speaks JSON, so our client can call it over TLS.
         let body = serde_json::to_vec(&json!({"revision": now, "physical": true}))?;
         let request = http::Request::post("/v3/kv/compaction").header("Content-Type", "application/json").body(body)?;
         let _: Value = kubeconfig::client(&file).await?.request(request).await.context("etcd does not compact")?;
         Ok(())
     }
 
-    /// An error if kwok has lost a pod, which then never runs: a kubelet would list its pods again after the API server
-    /// was away, kwok does not always.
+    /// Returns an error if kwok has lost a pod, which then never runs. A kubelet would list its
+    /// pods again after an outage of the API server, but kwok does not always.
     pub async fn nodes_are_well(&self) -> Result<()> {
         let pods = Api::<Pod>::all(self.client()).list(&ListParams::default()).await?;
         match pods.items.iter().find(|pod| is_lost(pod)) {
@@ -49,17 +49,18 @@ impl ControlPlane {
         }
     }
 
-    /// Sets the clock of the operators that were started with [`ControlPlane::clock`], as an offset in seconds.
+    /// Sets the clock of the operators that were started with [`ControlPlane::clock`], as an offset
+    /// in seconds.
     pub fn set_clock(&self, name: &str, offset: &str) -> Result<()> {
         let file = self.clock_file(name);
-        // Renamed into its place: a reader never sees half of it.
+        // The rename is atomic, so a reader never sees a partial file.
         let new = file.with_extension("new");
         std::fs::write(&new, format!("{offset}\n"))?;
         std::fs::rename(&new, &file).with_context(|| format!("cannot write {}", file.display()))
     }
 
-    /// Environment variables for a process whose clock can be set. Only the time of day is: durations stay true, as
-    /// they do when the clock of a machine is set.
+    /// Environment variables for a process whose clock can be set. They affect only the time of
+    /// day: durations stay true, as they do when a machine's clock is set.
     pub fn clock(&self, name: &str) -> Result<Vec<(String, String)>> {
         self.set_clock(name, "+0")?;
         let variables = [
@@ -76,7 +77,7 @@ impl ControlPlane {
     }
 }
 
-/// Whether it is on a node, should run, and has not for a while.
+/// Whether the pod is on a node, should run, and has not run for a while.
 fn is_lost(pod: &Pod) -> bool {
     let pending = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Pending");
     let on_a_node = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());

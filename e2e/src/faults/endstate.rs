@@ -1,4 +1,4 @@
-//! What a namespace looks like in the end, without all that differs from run to run.
+//! The end state of a namespace, without everything that differs between runs.
 
 use std::collections::BTreeMap;
 
@@ -16,27 +16,28 @@ use serde_json::{Map, Value, json};
 use crate::wait::Watched;
 use crate::{Namespace, injection};
 
-/// What a namespace looks like in the end.
+/// The end state of a namespace.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct EndState {
     /// Objects by kind and name.
     pub objects: Value,
-    /// Fields by owner, without ours: what users and other controllers wrote.
+    /// Fields by owner, without the operator's: what users and other controllers wrote.
     pub others: Value,
 }
 
-/// How closely two end states have to resemble each other.
+/// How closely two end states must match.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Likeness {
     /// In everything.
     #[default]
     Exact,
-    /// In what counts: not in how often something was changed on the way, or restored, or by whom.
+    /// In everything except how often something changed or was restored on the way, and by which
+    /// manager.
     Loose,
 }
 
 impl EndState {
-    /// Reads it from the API server.
+    /// Reads the end state from the API server.
     pub async fn read(namespace: &Namespace) -> Result<Self> {
         let bindings = list::<PodIdentityBinding>(namespace).await?;
         let accounts = list::<ServiceAccount>(namespace).await?;
@@ -69,7 +70,7 @@ impl EndState {
         Ok(Self { objects: serde_json::from_str(&without_made_up_names(&text))?, others })
     }
 
-    /// The same without what counts only for an exact likeness.
+    /// Removes everything that counts only for an exact match.
     #[must_use]
     pub fn at(&self, likeness: Likeness) -> Self {
         let mut state = self.clone();
@@ -103,7 +104,7 @@ fn normal_meta(meta: &ObjectMeta) -> Value {
     })
 }
 
-/// For whom an identity was written names a UID and a generation: both differ from run to run.
+/// The bound-by annotation names a UID and a generation, which differ between runs.
 fn normal_annotations(meta: &ObjectMeta) -> BTreeMap<String, String> {
     let mut annotations = meta.annotations.clone().unwrap_or_default();
     if let Some(bound_by) = annotations.get_mut(names::BOUND_BY_ANNOTATION) {
@@ -147,7 +148,7 @@ fn ours(meta: &ObjectMeta) -> Value {
     owned(meta, |manager| manager == names::FIELD_MANAGER)
 }
 
-/// The fields that everybody else owns.
+/// The fields that all other managers own.
 fn others(meta: &ObjectMeta) -> Value {
     owned(meta, |manager| manager != names::FIELD_MANAGER)
 }
@@ -192,7 +193,7 @@ fn loosen(objects: &mut Value) {
     remove_empty(objects);
 }
 
-/// What was taken out of a map that held nothing else has never been there.
+/// Removes maps that became empty, as if they had never existed.
 fn remove_empty(value: &mut Value) {
     if let Value::Object(map) = value {
         map.values_mut().for_each(remove_empty);
@@ -203,7 +204,7 @@ fn remove_empty(value: &mut Value) {
 }
 
 fn without_made_up_names(text: &str) -> String {
-    // The mark of a revocation is made of the binding's uid.
+    // The mark of a revocation derives from the binding's UID.
     let made_up = [
         (r"\b(app|second)-[a-z0-9]{5,10}-[a-z0-9]{5}\b", "$1-POD"),
         (r"\brevoked-[0-9a-f]+", "revoked-UID"),
@@ -215,7 +216,7 @@ fn without_made_up_names(text: &str) -> String {
     })
 }
 
-/// The differences between two values, one line for each.
+/// The differences between two values, one per line.
 pub fn differences(expected: &impl Serialize, found: &impl Serialize) -> Vec<String> {
     let mut lines = Vec::new();
     compare("", &json!(expected), &json!(found), &mut lines);

@@ -1,4 +1,4 @@
-//! Faults that are not bound to a point of a reference run: they are put into the cases as they are.
+//! Faults that do not depend on a point in a reference run: they are applied to the cases directly.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::rules::Deed;
 use crate::fixtures::ROLE;
 use crate::sts::Fault;
 
-/// What the operator watches.
+/// The resources that the operator watches.
 pub const WATCHED: [&str; 8] = [
     "podidentitybindings",
     "serviceaccounts",
@@ -25,13 +25,13 @@ pub const WATCHED: [&str; 8] = [
     "customresourcedefinitions",
 ];
 
-/// Those of them that a binding of Deployments does without.
+/// The watched resources that a binding of Deployments does not need.
 const SPARE: [&str; 4] = ["statefulsets", "daemonsets", "namespaces", "customresourcedefinitions"];
 
-/// As long as a watch that has died unnoticed takes to be noticed, and more.
+/// Longer than the operator takes to notice a watch that died silently.
 const UNTIL_A_DEAD_WATCH_IS_NOTICED: u64 = 420;
 
-/// All of them.
+/// All plans of this file.
 pub fn plans() -> Vec<Plan> {
     let groups = [
         bad_weather(),
@@ -62,7 +62,7 @@ fn bad_weather() -> Vec<Plan> {
     weather.iter().flat_map(|(class, rule)| cases.iter().map(|case| Plan::of_rules(class, case, &[rule]))).collect()
 }
 
-/// The first list of each kind goes wrong.
+/// The first list of each kind fails.
 fn first_lists() -> Vec<Plan> {
     let mut plans = Vec::new();
     for resource in WATCHED {
@@ -74,7 +74,7 @@ fn first_lists() -> Vec<Plan> {
     plans
 }
 
-/// One watch is broken for ever; nothing depends on it.
+/// One watch is broken forever, but nothing depends on it.
 fn watches() -> Vec<Plan> {
     let mut plans = Vec::new();
     for resource in SPARE {
@@ -91,7 +91,7 @@ fn watches() -> Vec<Plan> {
     plans
 }
 
-/// Connections that are dead and look alive.
+/// Connections that are dead but look alive.
 fn silence() -> Vec<Plan> {
     let mut plans = Vec::new();
     for frozen in ["podidentitybindings/app #1", "serviceaccounts/app #1", "deployments/app #2", "pods #2"] {
@@ -111,7 +111,7 @@ fn silence() -> Vec<Plan> {
     plans
 }
 
-/// Two operators that know nothing of each other.
+/// Two operators that do not know of each other.
 fn two_operators() -> Vec<Plan> {
     let mut plans = Vec::new();
     for case in cases::all() {
@@ -120,10 +120,10 @@ fn two_operators() -> Vec<Plan> {
                 continue;
             }
             let mut plan = Plan::of_rules("two operators", &case, rules);
-            // Both may count a restoration, or write the same value once more.
+            // Both may count a restoration, or write the same value again.
             plan.likeness = Likeness::Loose;
             plan.operators = 2;
-            // Where one of them never does what the rule waits for, the other one did.
+            // If one of them never sends the request that the rule waits for, the other one did.
             plans.push(plan);
         }
     }
@@ -148,7 +148,7 @@ fn mid_way() -> Vec<Plan> {
                 let class = format!("{deed} mid-way");
                 let mut plan =
                     Plan::of_rules(&class, &cases::bound(), &[&format!("{point}: {when} it {deed}")]).loosely();
-                // What somebody undoes has to be done once more.
+                // The operator must repeat what another user undoes.
                 plan.case.rolls += 2;
                 plan.same_as = Some(cases::bound());
                 plans.push(plan);
@@ -158,7 +158,7 @@ fn mid_way() -> Vec<Plan> {
     plans
 }
 
-/// Another manager that does the same thing over and over.
+/// Another manager that repeats the same action.
 fn rivals() -> Vec<Plan> {
     let deeds = ["strip account", "touch", "delete pods", "unroll deployment"];
     let mut plans = Vec::new();
@@ -174,7 +174,7 @@ fn rivals() -> Vec<Plan> {
     plans
 }
 
-/// etcd and the API server die; the injection goes and comes back.
+/// etcd and the API server die; the injection disappears and comes back.
 fn control_plane() -> Vec<Plan> {
     let mut plans = Vec::new();
     let points = ["patch serviceaccounts/app", "patch deployments/app", "patch podidentitybindings.status/app #2"];
@@ -198,7 +198,8 @@ fn control_plane() -> Vec<Plan> {
     plans
 }
 
-/// Back while restarts are still tried, and after they were given up: then a person restarts what is left.
+/// The injection comes back while the operator still retries restarts, and after it has given up.
+/// In the second case, a person restarts the rest.
 fn without_injection() -> Vec<Plan> {
     let bound = cases::bound();
     let until =
@@ -208,7 +209,7 @@ fn without_injection() -> Vec<Plan> {
         steps.extend(bound.steps[..1].iter().cloned());
         steps.extend([until, Step::Do(Deed::InstallInjection)]);
         steps.extend(then.iter().chain(&bound.steps[1..]).cloned());
-        // Three more tries are allowed.
+        // Three more attempts are allowed.
         let case = Case { name: "no-injection-for-a-while".to_owned(), steps, rolls: 4, ..bound.clone() };
         let mut plan = Plan::new("injection absent, then back", &case, what, Vec::new()).loosely();
         plan.same_as = Some(bound.clone());

@@ -1,4 +1,4 @@
-//! Plans from what a reference run did, after Sieve: no point is picked by hand.
+//! Generates plans from what a reference run did, like Sieve: no point is picked by hand.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -9,16 +9,16 @@ use super::journal::{Event, Journal, Write};
 use super::plan::Plan;
 use super::rules::{Action, Deed, Rule};
 
-/// How long an operator that was started in the past stays there.
+/// How long an operator that starts with a past state keeps seeing it.
 const LAG: Duration = Duration::from_millis(1500);
 
-/// Points at which plans break something already. Many cases begin alike: what has happened up to the same write or
-/// event is the same then, and what breaks there is found by one of them.
+/// Points at which plans already break something. Many cases begin alike: up to the same write or
+/// event, the same has happened, so a plan of one case finds what breaks there.
 #[derive(Debug, Default)]
 pub struct Known(BTreeSet<String>);
 
 impl Known {
-    /// Whether no case so far had come to this point in this way.
+    /// Whether no earlier case has reached this point in this way.
     fn is_new(&mut self, case: &Case, reference: &Reference, at: Instant, what: &str) -> bool {
         let taken = reference.steps.iter().filter(|step| **step <= at).count();
         let so_far = &case.steps[..(taken + 1).min(case.steps.len())];
@@ -27,7 +27,7 @@ impl Known {
     }
 }
 
-/// All plans that a reference run of a case gives, without those at points that are known.
+/// All plans from a reference run of a case, except those at known points.
 pub fn plans(case: &Case, reference: &Reference, known: &mut Known) -> Vec<Plan> {
     let journal = &reference.journal;
     let mut plans = Vec::new();
@@ -47,8 +47,8 @@ pub fn plans(case: &Case, reference: &Reference, known: &mut Known) -> Vec<Plan>
     plans
 }
 
-/// The writes at which to break things. Of the news that it publishes the first one of each run is enough: losing one
-/// is allowed.
+/// The writes at which to break things. For events, the first one of each run suffices: the
+/// operator may lose one.
 fn points(journal: &Journal) -> impl Iterator<Item = &Write> {
     journal.writes.iter().filter(|write| !write.asked.is_event() || write.nth == 1)
 }
@@ -74,7 +74,7 @@ fn at_write(case: &Case, write: &Write) -> Vec<Plan> {
     plans
 }
 
-/// Something of what API servers, and load balancers in front of them, say.
+/// One of the errors that API servers, and load balancers in front of them, return.
 fn refusal(nth: usize) -> Action {
     let retry_after = |code| Action::Answer { code, retry_after: Some(1) };
     match nth % 4 {
@@ -86,7 +86,7 @@ fn refusal(nth: usize) -> Action {
 }
 
 fn at_event(case: &Case, event: &Event) -> Plan {
-    // Pods are named anew in each run: those are counted together.
+    // Pods have new names in each run, so their events are counted together.
     let (name, nth) =
         if event.resource == "pods" { (None, event.among) } else { (Some(event.name.as_str()), event.nth) };
     let rule = Rule::new("event", &event.resource, name, nth, Action::Coalesce);

@@ -1,12 +1,13 @@
-//! A tenant that does all it can to keep the operator from serving a hundred others.
+//! A tenant that does everything to keep the operator from serving a hundred other bindings.
 //!
 //! ```text
 //! the tenant is at work ─► a hundred bindings in twenty namespaces ─► each is served ─► what is said of the tenant
 //! ```
 //!
-//! The tenant has `edit` in three namespaces, and reaches the operator's port:
+//! The tenant has `edit` in three namespaces and can reach the operator's port. It has:
 //!
-//! - the largest pods that an API server takes, changed again and again, with bindings and in a namespace without any;
+//! - the largest pods that an API server accepts, changed continuously, in a namespace with
+//!   bindings and in one without;
 //! - twelve Deployments that never come up after a restart, with the longest deadlines;
 //! - a binding whose role changes ten times a second;
 //! - five hundred connections that never finish their request.
@@ -30,28 +31,28 @@ use crate::{ControlPlane, NEVER_READY_AS, Namespace, Operator, expect, wait};
 
 const NEIGHBOURS: usize = 20;
 const BINDINGS_OF_EACH: usize = 5;
-/// Of each neighbour's bindings so many have a workload that needs a restart.
+/// The number of each neighbour's bindings that have a workload that needs a restart.
 const WORKLOADS_OF_EACH: usize = 1;
 const HOGS: usize = 12;
 const CONNECTIONS: usize = 500;
 const BETWEEN_CHANGES: Duration = Duration::from_millis(100);
 
-/// What was measured.
+/// The measurements.
 #[derive(Debug)]
 pub struct Measured {
-    /// For each binding of the neighbours, from its creation to its first status.
+    /// For each of the neighbours' bindings, the time from its creation to its first status.
     pub first_status: Vec<Duration>,
-    /// To `Ready`.
+    /// The time to `Ready`.
     pub ready: Vec<Duration>,
-    /// How often the tenant changed its role, and how many restarts came of it.
+    /// How often the tenant changed its binding's role.
     pub role_changes: usize,
-    /// Restarts of the tenant's workload whose role it changed.
+    /// Restarts of the tenant's workload whose role changed.
     pub restarts: i64,
-    /// The most memory that the operator took under the limit of its manifest, where this machine can set one.
+    /// The operator's peak memory under the limit of its manifest, if this machine can set one.
     pub memory: Option<Peak>,
 }
 
-/// Runs it on a control plane of its own.
+/// Runs the scenario on its own control plane.
 pub async fn run() -> Result<Measured> {
     let control_plane = ControlPlane::start().await?;
     let measured = on(&control_plane).await;
@@ -75,7 +76,7 @@ async fn on(control_plane: &ControlPlane) -> Result<Measured> {
         let served = try_join_all(neighbours.iter().map(serve)).await?;
         anyhow::Ok(served.into_iter().flatten().unzip())
     };
-    // Whoever ends first, ends it: the tenant and the probe never do of themselves.
+    // The first future to finish ends the run: the tenant and the probe never finish by themselves.
     let work = async {
         tokio::select! {
             served = served => served,
@@ -96,13 +97,13 @@ struct Tenant {
     bound: Namespace,
     /// Without a binding.
     unbound: Namespace,
-    /// With the binding whose role changes; here nothing else takes the places for restarts.
+    /// The namespace of the binding whose role changes. Nothing else here takes restart slots.
     restless: Namespace,
     changes: std::cell::Cell<usize>,
 }
 
 impl Tenant {
-    /// What is there before the operator starts.
+    /// Creates the objects that exist before the operator starts.
     async fn settle(control_plane: &ControlPlane) -> Result<Self> {
         let bound = control_plane.namespace("tenant").await?;
         let unbound = control_plane.namespace("tenant").await?;
@@ -128,7 +129,7 @@ impl Tenant {
         Ok(Self { bound, unbound, restless, changes: std::cell::Cell::new(0) })
     }
 
-    /// Its bindings: first those that take places and give none back.
+    /// Creates the tenant's bindings, first those that take restart slots and never free them.
     async fn bind(&self) -> Result<()> {
         let longest = json!({"rollout": {"progressDeadlineSeconds": 86_400, "settleSeconds": 0}});
         for hog in hogs() {
@@ -168,7 +169,8 @@ impl Tenant {
         self.changes.get()
     }
 
-    /// Nothing of it is called ready that is not, and its restarts are bounded. Returns how many it had.
+    /// Checks that no binding of the tenant is ready that should not be, and that its restarts are
+    /// bounded. Returns the number of restarts.
     async fn judge(&self) -> Result<i64> {
         for name in largest_pods().into_iter().map(|(name, _)| name).chain(hogs()) {
             let binding: PodIdentityBinding = self.bound.api().get(&name).await?;
@@ -178,7 +180,7 @@ impl Tenant {
         }
         let flipped: Deployment = self.restless.api().get(FLIPPED).await?;
         let restarts = flipped.metadata.generation.unwrap_or_default() - 1;
-        // A role that changes in the middle of a restart waits for that restart.
+        // A role that changes during a restart waits for that restart.
         let (changes, most) = (self.changed(), i64::try_from(self.changed() / 4)? + 2);
         ensure!(restarts <= most, "{restarts} restarts for {changes} changes of the role, expected at most {most}");
         Ok(restarts)
@@ -191,7 +193,7 @@ fn hogs() -> impl Iterator<Item = String> {
     (0..HOGS).map(|number| format!("hog-{number}"))
 }
 
-/// What a neighbour has before it declares anything.
+/// The objects of a neighbour before it creates bindings.
 async fn prepare(neighbour: &Namespace) -> Result<()> {
     for (number, name) in names().enumerate() {
         neighbour.create::<ServiceAccount>(fixtures::service_account(&name)?).await?;
@@ -207,7 +209,7 @@ fn names() -> impl Iterator<Item = String> {
     (0..BINDINGS_OF_EACH).map(|number| format!("app-{number}"))
 }
 
-/// Declares the neighbour's bindings; how long each took until its first status, and until it was ready.
+/// Creates the neighbour's bindings. Returns the time of each to its first status and to ready.
 async fn serve(neighbour: &Namespace) -> Result<Vec<(Duration, Duration)>> {
     let one = async |name: String| {
         let began = Instant::now();
@@ -225,7 +227,8 @@ async fn serve(neighbour: &Namespace) -> Result<Vec<(Duration, Duration)>> {
     try_join_all(names().map(one)).await
 }
 
-/// Connections that never finish their request. Some are refused, or closed after a while; that is what they are for.
+/// Opens connections that never finish their request. The operator may refuse them, or close them
+/// after a while.
 async fn half_open(operator: &Operator) -> Result<Vec<TcpStream>> {
     let mut open = Vec::new();
     for _ in 0..CONNECTIONS {
@@ -238,7 +241,7 @@ async fn half_open(operator: &Operator) -> Result<Vec<TcpStream>> {
     Ok(open)
 }
 
-/// An error as soon as the operator's liveness is bad.
+/// Returns an error as soon as the operator's liveness check fails.
 async fn stays_alive(operator: &Operator) -> Result<()> {
     loop {
         let (code, text) = operator.get("/livez").await?;
@@ -247,7 +250,7 @@ async fn stays_alive(operator: &Operator) -> Result<()> {
     }
 }
 
-/// Used by the report: the median and the longest.
+/// The median and the longest time, for the report.
 pub fn median_and_longest(times: &[Duration]) -> (Duration, Duration) {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();

@@ -1,4 +1,4 @@
-//! What went through the proxy.
+//! A record of the traffic through the proxy.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,25 +7,25 @@ use serde_json::Value;
 
 use super::request::Asked;
 
-/// A watch that is away is back after so long; a rule that wants to skip an event waits no longer.
+/// A watch that broke is back after this time. A rule that skips an event waits no longer.
 pub const SOON: Duration = Duration::from_secs(2);
 
-/// What went through the proxy, in its order.
+/// The traffic through the proxy, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Journal {
     /// Requests that can change something.
     pub writes: Vec<Write>,
-    /// What watches showed.
+    /// Events that watches delivered.
     pub events: Vec<Event>,
-    /// What a rule did.
+    /// Faults that rules caused.
     pub faults: Vec<Fault>,
     /// Requests by verb and resource.
     pub counts: BTreeMap<String, usize>,
     /// Requests by second since the first one.
     pub seconds: BTreeMap<u64, usize>,
-    /// The most writes that were under way at the same time.
+    /// The most concurrent writes.
     pub most_at_once: usize,
-    /// Answers of the API server, and of rules, that were errors.
+    /// Errors that the API server or a rule returned.
     pub errors: Vec<(Instant, String)>,
 }
 
@@ -34,49 +34,50 @@ pub struct Journal {
 pub struct Write {
     /// When it arrived.
     pub at: Instant,
-    /// What was asked for.
+    /// The target of the request.
     pub asked: Asked,
-    /// How manieth of its verb, resource and name it was, from 1.
+    /// The ordinal of the write among those with its verb, resource and name, from 1.
     pub nth: usize,
-    /// What was sent.
+    /// The body of the request.
     pub body: Value,
-    /// The API server's answer; `None` if the request did not reach it, or it did not answer.
+    /// The API server's status code; `None` if the request did not reach it or got no answer.
     pub code: Option<u16>,
 }
 
-/// What a watch showed.
+/// An event that a watch delivered.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// When.
+    /// When it was delivered.
     pub at: Instant,
     /// Plural of the kind.
     pub resource: String,
     /// Name of the object.
     pub name: String,
-    /// How manieth of its resource and name it was, from 1.
+    /// The ordinal of the event among those of its resource and name, from 1.
     pub nth: usize,
-    /// How manieth of its resource it was, from 1.
+    /// The ordinal of the event among those of its resource, from 1.
     pub among: usize,
     /// `ADDED`, `MODIFIED`, `DELETED`.
     pub kind: String,
 }
 
-/// What a rule did.
+/// A fault that a rule caused.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// When.
+    /// When it happened.
     pub at: Instant,
-    /// What happened to what.
+    /// What happened to which request.
     pub what: String,
 }
 
 impl Journal {
-    /// Whether anything of the user's or the operator's was written since.
+    /// The writes since this time.
     pub fn writes_since(&self, since: Instant) -> Vec<&Write> {
         self.writes.iter().filter(|write| write.at >= since).collect()
     }
 
-    /// Events that others about the same object follow soon: they could go unobserved.
+    /// Events that are soon followed by another event about the same object, so that a watch could
+    /// miss them.
     pub fn events_that_could_be_missed(&self) -> impl Iterator<Item = &Event> {
         let follows = |at: usize, event: &Event| {
             let same = |other: &&Event| other.resource == event.resource && other.name == event.name;

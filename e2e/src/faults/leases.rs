@@ -1,4 +1,4 @@
-//! Two operators of which one works: what happens when it loses the lease in the middle of its work.
+//! Two operators stand for election, and the leader loses the lease in the middle of its work.
 
 use anyhow::Result;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -15,11 +15,12 @@ use crate::{Namespace, wait};
 /// Each plan's lease is in its own namespace.
 pub const NAME: &str = "podidentity-operator";
 
-/// The holder stops after this many seconds, others take over after [`DURATION`]; shorter than by default.
+/// The holder stops after this many seconds, and others take over after [`DURATION`]. Both are
+/// shorter than the defaults.
 const RENEW_DEADLINE: u64 = 4;
 const DURATION: u64 = 6;
 
-/// What happens to the lease, and to a write that is under way meanwhile.
+/// What happens to the lease, and to a concurrent write.
 const LOSSES: [(&str, &[&str]); 14] = [
     ("lease renewal refused", &["patch leases #2..: answer 500"]),
     ("lease renewal refused", &["patch leases #2..: answer 403"]),
@@ -40,7 +41,7 @@ const LOSSES: [(&str, &[&str]); 14] = [
     ("leader cut off", &["patch deployments/app: half-open", "patch leases #2..: hang"]),
 ];
 
-/// All of them.
+/// All plans of this file.
 pub fn plans() -> Vec<Plan> {
     let cases = [cases::bound(), cases::role_changed(), cases::fleet(), cases::released(), cases::handed_over()];
     LOSSES.iter().flat_map(|(class, rules)| cases.iter().map(|case| plan(class, case, rules))).collect()
@@ -53,7 +54,7 @@ fn plan(class: &str, case: &Case, rules: &[&str]) -> Plan {
     plan
 }
 
-/// What an operator is told that stands for election in this namespace.
+/// The arguments of an operator that stands for election in this namespace.
 pub fn arguments(namespace: &str) -> Vec<String> {
     vec![
         "--leader-elect".to_owned(),
@@ -65,7 +66,7 @@ pub fn arguments(namespace: &str) -> Vec<String> {
     ]
 }
 
-/// Lets the operator have a lease in this namespace, as it has one in its own.
+/// Permits the operator to use a lease in this namespace, as in its own.
 pub async fn permit(namespace: &Namespace) -> Result<()> {
     let rules = json!([{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["*"]}]);
     let role: Role = serde_json::from_value(json!({"metadata": {"name": NAME}, "rules": rules}))?;
@@ -76,14 +77,15 @@ pub async fn permit(namespace: &Namespace) -> Result<()> {
         "subjects": [{"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": NAMESPACE}],
     }))?;
     namespace.create(binding).await?;
-    // A plan counts requests: one that is refused because the API server has not heard of the role would be counted too.
+    // A plan counts requests, including one that the API server refuses because it does not know
+    // the role yet.
     let asked = json!({
         "group": "coordination.k8s.io", "resource": "leases", "verb": "patch", "namespace": namespace.name,
     });
     operator::may(&namespace.client(), &asked, true).await
 }
 
-/// Waits until somebody holds the lease.
+/// Waits until an operator holds the lease.
 pub async fn taken(namespace: &Namespace) -> Result<()> {
     let held = |lease: Option<&Lease>| {
         let holder = lease.and_then(|lease| lease.spec.as_ref()?.holder_identity.clone());
@@ -92,18 +94,19 @@ pub async fn taken(namespace: &Namespace) -> Result<()> {
     wait::object(&namespace.api(), NAME, "the lease is held", held).await
 }
 
-/// Gives the lease to somebody who does nothing with it.
+/// Gives the lease to a holder that never uses it.
 pub async fn stolen(namespace: &Namespace) -> Result<()> {
     let spec = json!({"spec": {"holderIdentity": "thief", "leaseDurationSeconds": DURATION}});
     namespace.change::<Lease>(NAME, &spec).await.map(|_| ())
 }
 
-/// Whether it is a write of the lease.
+/// Whether the write is about a lease.
 pub fn is_about_one(write: &Write) -> bool {
     write.asked.resource == "leases"
 }
 
-/// What operators have sent after another one had taken the lease, by what went through the proxy of each.
+/// The writes that an operator sent after another one had taken the lease, from the proxies'
+/// journals.
 pub fn out_of_turn(journals: &[Journal]) -> Vec<String> {
     let mut writes: Vec<(usize, &Write)> =
         journals.iter().enumerate().flat_map(|(who, journal)| journal.writes.iter().map(move |it| (who, it))).collect();
@@ -122,7 +125,7 @@ pub fn out_of_turn(journals: &[Journal]) -> Vec<String> {
     found
 }
 
-/// Whether somebody becomes the holder by it: who renews does not count the change.
+/// Whether the write changes the holder: a renewal does not count a transition.
 fn takes(write: &Write) -> bool {
     let changes = write.body["spec"]["leaseTransitions"] != Value::Null;
     changes && write.code.is_some_and(|code| code < 300)

@@ -1,4 +1,5 @@
-//! Many plans, side by side: as many as the machine takes, and on another control plane if theirs goes away.
+//! Runs many plans concurrently: as many as the machine can take, and on another control plane if
+//! theirs ends.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -12,20 +13,21 @@ use super::report::Verdict;
 use super::run::side_by_side;
 use crate::signals;
 
-/// So many control planes may end by themselves before that is taken for more than an accident.
+/// How many control planes may end by themselves before that counts as more than an accident.
 const CONTROL_PLANES: usize = 4;
 
-/// At least this long between the starts of two plans: what a plan costs is only seen a little later.
+/// The least time between the starts of two plans: the load of a plan shows only a little later.
 const BETWEEN_STARTS: Duration = Duration::from_millis(250);
 
-/// No more than half of the plans that may be under way are, while tasks wait for a processor for this part of the time.
+/// While tasks wait for a processor for more than this percentage of the time, at most half of the
+/// allowed plans run.
 const BUSY: f64 = 80.0;
 
-/// Runs the plans, those that bear on the whole control plane one after the other on a control plane of their own.
-/// Hands on what became of each, with its story.
+/// Runs the plans. Those that affect the whole control plane run one after the other on their own
+/// control plane. Reports the verdict and the story of each plan.
 pub async fn run(plans: Vec<Plan>, most: usize, first: Campaign, tell: impl Fn(&Plan, &Verdict, &str)) -> Result<()> {
     let (exclusive, mut shared): (Vec<Plan>, Vec<Plan>) = plans.into_iter().partition(Plan::is_exclusive);
-    // Those that may take long first: in the end nothing else is left to do beside them.
+    // Plans that may take long start first, so that they do not run alone in the end.
     shared.sort_by_key(|plan| std::cmp::Reverse(plan.patience));
     let together = Box::pin(on_control_planes(shared, most, Some(first), &tell));
     let alone = Box::pin(on_control_planes(exclusive, 1, None, &tell));
@@ -60,7 +62,8 @@ async fn on_control_planes(
     bail!("{CONTROL_PLANES} control planes have ended; {} plans are left: start it again to go on", plans.len())
 }
 
-/// Returns the plans that have to be run elsewhere, because this control plane went away before or meanwhile.
+/// Returns the plans that must run elsewhere because this control plane ended before or during
+/// their run.
 async fn on_one(
     plans: Vec<Plan>,
     most: usize,
@@ -79,7 +82,7 @@ async fn on_one(
             done = Box::pin(campaign.run(&plan)) => Some(done),
             () = campaign.gone() => None,
         };
-        // What failed while nothing could have succeeded says nothing.
+        // A failure is meaningless while the control plane is down.
         let done = match done {
             Some((verdict, _)) if verdict.failed() && campaign.lives().await.is_err() => None,
             done => done,
@@ -96,9 +99,9 @@ async fn on_one(
     again.into_inner()
 }
 
-/// Lets plans start one after the other, and not as many while the machine has more to do than it can.
+/// Starts plans one after the other, and fewer while the machine is overloaded.
 struct Pace {
-    /// So many may always be under way.
+    /// This many plans may always run.
     always: usize,
     running: Cell<usize>,
     last: Mutex<Option<Instant>>,
@@ -122,7 +125,8 @@ impl Pace {
     }
 }
 
-/// Whether tasks of this machine wait for a processor most of the time; never where the kernel does not tell.
+/// Whether tasks on this machine wait for a processor most of the time. False if the kernel does
+/// not report it.
 fn is_busy() -> bool {
     let text = std::fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
     waiting(&text).is_some_and(|percent| percent > BUSY)

@@ -1,4 +1,4 @@
-//! All states that the objects of a namespace go through, seen past the proxy.
+//! All states of a namespace's objects, observed without the proxy.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -25,7 +25,7 @@ pub struct Seen {
     pub object: String,
     /// The object's uid.
     pub uid: String,
-    /// The role of a service account, the mark of a workload's template.
+    /// The role of a service account, or the mark of a workload's template.
     pub value: Option<String>,
 }
 
@@ -36,7 +36,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Starts to watch.
+    /// Starts the watches.
     pub fn start(namespace: &Namespace) -> Self {
         let mut observer = Self { seen: Arc::default(), tasks: Vec::new() };
         observer.watch::<ServiceAccount>(namespace, |account| {
@@ -51,7 +51,7 @@ impl Observer {
         observer
     }
 
-    /// The values that objects have taken on, in their order; none is the same as the one before it.
+    /// The values that objects took on, in order. Each differs from the one before it.
     pub fn values(&self) -> Vec<Seen> {
         lock(&self.seen).iter().map(|(_, seen)| seen.clone()).collect()
     }

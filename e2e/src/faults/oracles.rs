@@ -1,4 +1,4 @@
-//! What has to hold after every plan, each in one place.
+//! What must hold after every plan, each rule in one place.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,11 @@ use super::run::{Evidence, Usage};
 /// A finding of an oracle.
 pub type Problem = String;
 
-/// Threads, open files and memory that a process may have more than in a run without faults.
+/// How many more threads, open files and KiB of memory a process may have than in a run without
+/// faults.
 const MORE: Usage = Usage { threads: 2, files: 12, memory_kib: 24 * 1024 };
 
-/// Asks all oracles.
+/// Runs all oracles.
 pub fn judge(plan: &Plan, expected: Option<&EndState>, evidence: &Evidence, usual: Option<Usage>) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(expected) = expected {
@@ -36,13 +37,13 @@ fn end_state(plan: &Plan, expected: &EndState, found: &EndState) -> Vec<Problem>
     lines.into_iter().map(|line| format!("end state: {line}")).collect()
 }
 
-/// Nothing of the user's changed: other managers own the same fields.
+/// No field of users changed: other managers own the same fields as without faults.
 fn nothing_of_the_users(plan: &Plan, expected: &EndState, found: &EndState) -> Vec<Problem> {
     let lines = differences(&expected.at(plan.likeness).others, &found.at(plan.likeness).others);
     lines.into_iter().map(|line| format!("fields of others: {line}")).collect()
 }
 
-/// Each workload's template got a new mark no more often than the case needs.
+/// Each workload's template changed its mark no more often than the case allows.
 fn rolled_as_often_as_allowed(plan: &Plan, values: &[Seen]) -> Vec<Problem> {
     let mut marks = BTreeMap::<(&str, &str), Vec<&Option<String>>>::new();
     for seen in values.iter().filter(|seen| !seen.object.starts_with("ServiceAccount/")) {
@@ -50,7 +51,7 @@ fn rolled_as_often_as_allowed(plan: &Plan, values: &[Seen]) -> Vec<Problem> {
     }
     let mut problems = Vec::new();
     for ((object, _), marks) in marks {
-        // The first value is the one before.
+        // The first value is the one before the operator acted.
         let rolls = marks.len() - 1;
         if rolls > plan.case.rolls {
             problems.push(format!("rolls: {object} was rolled {rolls} times, not {}: {marks:?}", plan.case.rolls));
@@ -78,17 +79,17 @@ fn no_older_role(plan: &Plan, values: &[Seen]) -> Vec<Problem> {
     problems
 }
 
-/// Of operators that stand for election nobody writes while another one holds the lease.
+/// An operator that stands for election never writes while another one holds the lease.
 fn one_at_a_time(evidence: &Evidence) -> Vec<Problem> {
     evidence.out_of_turn.iter().map(|write| format!("lease: written while another operator held it: {write}")).collect()
 }
 
-/// Once all is as it should be, nothing is written.
+/// In the final state, the operator writes nothing.
 fn quiet(evidence: &Evidence) -> Vec<Problem> {
     evidence.restless.iter().map(|write| format!("quiet: still written: {write}")).collect()
 }
 
-/// Every status speaks of the newest generation.
+/// Every status describes the newest generation.
 fn observed(end: &EndState) -> Vec<Problem> {
     let objects = end.objects.as_object().into_iter().flatten();
     let bindings = objects.filter(|(id, _)| id.starts_with("PodIdentityBinding/"));
@@ -101,7 +102,7 @@ fn observed(end: &EndState) -> Vec<Problem> {
         .collect()
 }
 
-/// Threads, open files and memory are about what they are without faults.
+/// Threads, open files and memory are about the same as without faults.
 fn back_to_the_start(evidence: &Evidence, usual: Option<Usage>) -> Vec<Problem> {
     let (Some(usual), Some(found)) = (usual, evidence.usage) else { return Vec::new() };
     let compared = [
@@ -113,7 +114,7 @@ fn back_to_the_start(evidence: &Evidence, usual: Option<Usage>) -> Vec<Problem> 
     above.map(|(what, most, found)| format!("usage: {found} {what}, expected at most {most}")).collect()
 }
 
-/// The log has no error, and a warning only after something went wrong.
+/// The log has no error, and has a warning only after a fault.
 fn no_complaint_without_cause(evidence: &Evidence) -> Vec<Problem> {
     let troubled = !evidence.journal.faults.is_empty() || !evidence.journal.errors.is_empty() || evidence.disturbed;
     let complaints = evidence.log.lines().filter(|line| {

@@ -1,4 +1,4 @@
-//! Very many bindings at once, through an API server that refuses a third of all requests.
+//! Very many bindings at once, through a proxy that refuses a third of all requests.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,36 +19,36 @@ use super::run::usage;
 use crate::fixtures::{self, ROLE};
 use crate::{ControlPlane, Operator, Options, expect, operator};
 
-/// How many of our own requests are under way at the same time.
+/// The concurrency of the harness's own requests.
 const AT_ONCE: usize = 32;
 
-/// How long all may take.
+/// How long the whole run may take.
 const DEADLINE: Duration = Duration::from_secs(1800);
 
-/// What an operator that refuses nothing has to write for each binding: finalizer, annotation, status, event; and once
-/// more each, because a status may be written before and after.
+/// Writes for each binding if nothing is refused: finalizer, annotation, status and event, each
+/// twice, because a status may be written before and after.
 const WRITES_OF_EACH: usize = 8;
 
-/// What was measured.
+/// The measurements.
 #[derive(Debug)]
 pub struct Measured {
-    /// How many bindings.
+    /// The number of bindings.
     pub bindings: usize,
-    /// Until all were created.
+    /// Time until all bindings were created.
     pub created_in: Duration,
-    /// From the first one until all were ready.
+    /// Time from the first binding until all were ready.
     pub ready_in: Duration,
-    /// Requests of the operator in all, and those that were refused by a rule.
+    /// All requests of the operator.
     pub requests: usize,
-    /// Those of them that a rule refused.
+    /// Those of `requests` that a rule refused.
     pub refused: usize,
     /// Writes that reached the API server.
     pub writes: usize,
     /// The most requests in any second.
     pub busiest_second: usize,
-    /// The most writes that were under way at the same time.
+    /// The most concurrent writes.
     pub most_at_once: usize,
-    /// Memory before the first binding, at most, and in the end, in MiB.
+    /// Memory in MiB: before the first binding, the peak, and in the end.
     pub memory: [usize; 3],
 }
 
@@ -62,7 +62,7 @@ impl Helper for Nobody {
     }
 }
 
-/// Creates so many bindings at once and waits until all are ready.
+/// Creates this many bindings at once and waits until all are ready.
 #[expect(clippy::too_many_lines, reason = "one run, step after step, whose steps share what was measured before")]
 pub async fn run(bindings: usize) -> Result<Measured> {
     let control_plane = ControlPlane::start_with(&Options { nodes: 1, audit: false, ..Options::default() }).await?;
@@ -134,15 +134,15 @@ pub async fn run(bindings: usize) -> Result<Measured> {
     Ok(measured)
 }
 
-/// Bounded: no more requests at once than reconciles, no more in all than each try needs, no more memory than the
-/// objects take.
+/// Checks the limits: no more concurrent writes than reconciles, no more requests than the retries
+/// need, no more memory than the objects take.
 fn judge(measured: &Measured) -> Result<()> {
     let Measured { bindings, requests, refused, most_at_once, .. } = *measured;
     ensure!(refused * 10 >= requests * 3, "only {refused} of {requests} requests were refused: that is no overload");
-    // Each write is refused every third time, and then comes again.
+    // A rule refuses every third write, and the operator repeats it.
     let most = bindings * WRITES_OF_EACH * 3 / 2 + 1000;
     ensure!(requests <= most, "{requests} requests for {bindings} bindings, expected at most {most}");
-    // One for each of the 16 reconciles, and as many that were given up and are still under way.
+    // One for each of the 16 reconciles, and as many that timed out but are still running.
     ensure!(most_at_once <= 32, "{most_at_once} writes at the same time");
     let [before, highest, _] = measured.memory;
     let allowed = before + 64 + bindings / 20;

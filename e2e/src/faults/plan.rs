@@ -1,4 +1,4 @@
-//! One experiment: a case, and what breaks meanwhile.
+//! One experiment: a case, and the faults during it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::endstate::Likeness;
 use super::rules::{Action, Rule};
 use crate::sts::Fault;
 
-/// How long a wait may take if a plan does not say otherwise.
+/// How long a wait may take by default, in seconds.
 const PATIENCE: u64 = 120;
 
 /// One experiment.
@@ -17,26 +17,26 @@ const PATIENCE: u64 = 120;
 pub struct Plan {
     /// `class/case/what`.
     pub id: String,
-    /// What kind of fault it is.
+    /// The class of the fault.
     pub class: String,
-    /// What the user does.
+    /// The user's actions.
     pub case: Case,
-    /// What breaks.
+    /// The faults.
     #[serde(default)]
     pub rules: Vec<Rule>,
-    /// What goes wrong with the first requests to AWS.
+    /// Faults of the first requests to AWS.
     #[serde(default)]
     pub sts: Vec<Fault>,
-    /// How closely the end state has to resemble that of the expected one.
+    /// How closely the end state must match the expected one.
     #[serde(default)]
     pub likeness: Likeness,
-    /// The case whose end state is expected, if it is not that of `case` without faults.
+    /// The case with the expected end state, if that differs from `case` without faults.
     #[serde(default)]
     pub same_as: Option<Case>,
-    /// How many operators run at once.
+    /// The number of concurrent operators.
     #[serde(default = "one")]
     pub operators: usize,
-    /// Whether they stand for election, and the first one leads in the beginning.
+    /// Whether they stand for election. The first one leads in the beginning.
     #[serde(default)]
     pub elected: bool,
     /// Seconds that a wait may take.
@@ -53,7 +53,7 @@ fn patience() -> u64 {
 }
 
 impl Plan {
-    /// A case that one rule disturbs.
+    /// A case with these rules.
     pub fn new(class: &str, case: &Case, what: &str, rules: Vec<Rule>) -> Self {
         let what: String =
             what.chars().map(|c| if c.is_ascii_alphanumeric() || "./#-".contains(c) { c } else { '-' }).collect();
@@ -71,13 +71,14 @@ impl Plan {
         }
     }
 
-    /// A case that these rules disturb. They are constants of the campaign, and tests read them all.
+    /// A case with rules in text form. They are constants of the campaign, and tests parse all of
+    /// them.
     pub(super) fn of_rules(class: &str, case: &Case, rules: &[&str]) -> Self {
         let parsed = rules.iter().filter_map(|rule| rule.parse().ok()).collect();
         Self::new(class, case, &rules.join(" and "), parsed)
     }
 
-    /// The same, compared loosely.
+    /// The same plan, compared loosely.
     #[must_use]
     pub fn loosely(mut self) -> Self {
         self.likeness = Likeness::Loose;
@@ -94,12 +95,13 @@ impl Plan {
         Duration::from_secs(self.patience)
     }
 
-    /// Whether the operator's clock is not that of this machine.
+    /// Whether the operator's clock differs from the machine's.
     pub fn has_its_own_clock(&self) -> bool {
         self.case.steps.iter().any(|step| matches!(step, Step::Clock(_)))
     }
 
-    /// Whether it bears on the whole control plane, so that nothing else may run beside it.
+    /// Whether the plan affects the whole control plane, so that no other plan may run
+    /// concurrently.
     pub fn is_exclusive(&self) -> bool {
         let by_rule = self.rules.iter().any(|rule| match rule.action {
             Action::Before(deed) | Action::After(deed) => deed.is_global(),

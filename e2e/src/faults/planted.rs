@@ -1,5 +1,5 @@
-//! Bugs that are planted between the operator and the API server, to see whether the campaign notices them. What the
-//! API server sees is what it would see of an operator with such a bug.
+//! Bugs planted between the operator and the API server, to test whether the campaign notices them.
+//! The API server sees what an operator with such a bug would send.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,9 +15,9 @@ use super::request::Asked;
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
-    /// After a crash the workload is rolled once more.
+    /// After a crash, the workload rolls once more.
     SecondRoll,
-    /// After a new role the one before is written once more.
+    /// After a new role, the previous one is written again.
     StaleArn,
     /// The finalizer of a deleted binding is never removed.
     FinalizerLeft,
@@ -25,7 +25,7 @@ pub enum Bug {
     EventLost,
 }
 
-/// A bug, the plan that has to notice it, and a part of what an oracle or a wait has to say.
+/// A bug, the plan that must notice it, and a part of the expected message of an oracle or a wait.
 pub fn plans() -> Vec<(Bug, Plan, &'static str)> {
     let plan = |case, rule: &str| {
         let mut plan = Plan::of_rules("planted", &case, &[rule]);
@@ -51,14 +51,14 @@ fn present() -> Option<Bug> {
     *PRESENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the buggy operator asks for instead.
+/// The method of the buggy operator's request, if it differs.
 pub(super) fn bend(asked: &Asked, method: &Method, body: &Bytes) -> Option<Method> {
     let removes = || serde_json::from_slice::<Value>(body).is_ok_and(|it| it["metadata"]["finalizers"] == json!([]));
     let left = present() == Some(Bug::FinalizerLeft) && *method == Method::PATCH;
     (left && asked.resource == "podidentitybindings" && removes()).then_some(Method::GET)
 }
 
-/// What the buggy operator asks for besides.
+/// The additional requests of the buggy operator.
 pub(super) async fn besides(upstream: &kube::Client, asked: &Asked, uri: &str, seen: &Seen, crashed: bool) {
     let body = match present() {
         Some(Bug::SecondRoll) if crashed && asked.resource == "podidentitybindings.status" => {
@@ -82,12 +82,12 @@ pub(super) async fn besides(upstream: &kube::Client, asked: &Asked, uri: &str, s
     }
 }
 
-/// The first write of each resource: what a forgetful operator would write again.
+/// The first write of each resource, which a forgetful operator would repeat.
 #[derive(Default)]
 pub(super) struct Seen(Mutex<Vec<(String, String, Value)>>);
 
 impl Seen {
-    /// Notes a write that the API server has accepted.
+    /// Records a write that the API server has accepted.
     pub(super) fn note(&self, asked: &Asked, uri: &str, body: &Bytes) {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if asked.verb == "patch"
@@ -97,7 +97,8 @@ impl Seen {
         }
     }
 
-    /// The first write of the resource, once; if `alone` is not set, only after a second, different one.
+    /// The first write of the resource, returned once. Without `alone`, only after a second,
+    /// different write.
     fn take(&self, resource: &str, alone: bool) -> Option<(String, Value)> {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_it: Vec<_> = seen.iter().filter(|(which, ..)| which == resource).cloned().collect();

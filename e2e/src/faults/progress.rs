@@ -1,4 +1,4 @@
-//! How a run of many plans is told, and noted.
+//! Reports and records the progress of a run of many plans.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::report::Verdict;
 use super::store::Store;
 use crate::signals;
 
-/// How a run of many plans is told.
+/// Progress of a run of many plans.
 pub struct Progress<'a> {
     store: &'a Store,
     total: usize,
@@ -19,17 +19,17 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Of so many plans.
+    /// Starts a run of this many plans.
     pub fn new(store: &'a Store, total: usize) -> Self {
         Self { store, total, done: 0, began: Instant::now(), failed: 0 }
     }
 
-    /// How many have failed.
+    /// How many plans have failed.
     pub fn failed(&self) -> usize {
         self.failed
     }
 
-    /// Notes and tells what became of a plan.
+    /// Records and prints the verdict of a plan.
     pub fn tell(&mut self, plan: &Plan, verdict: &Verdict, story: &str) -> Result<()> {
         if signals::are_ending() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Rules at work, between a client and an API server that is played here.
+//! Tests of rules, between a client and a fake API server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,11 +18,11 @@ use serde_json::{Value, json};
 use super::proxy::{Helper, Proxy};
 use super::rules::{Deed, Rule};
 
-/// Events that the API server shows: two objects, `a` and `b`.
+/// Events of the fake API server: two objects, `a` and `b`.
 const EVENTS: [(&str, &str); 5] =
     [("ADDED", "a"), ("ADDED", "b"), ("MODIFIED", "a"), ("DELETED", "b"), ("MODIFIED", "a")];
 
-/// An API server that answers writes with 200 and lists with their own path, and counts writes.
+/// A fake API server that answers writes with 200 and lists with their own path, and counts writes.
 fn api_server(writes: Arc<AtomicUsize>) -> Client {
     let answer = move |request: Request<Body>| {
         let writes = Arc::clone(&writes);
@@ -53,7 +53,7 @@ fn api_server(writes: Arc<AtomicUsize>) -> Client {
 
 type Lines = StreamBody<futures::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, std::io::Error>>>>;
 
-/// The two kinds of answers, as one body.
+/// Both kinds of responses, as one body.
 enum Either {
     Stream(Lines),
     Whole(Body),
@@ -91,7 +91,7 @@ impl Helper for Notes {
     }
 }
 
-/// A proxy with these rules, a client of it, and what can be seen from outside.
+/// A proxy with these rules, a client of it, and the observable effects.
 struct Scene {
     proxy: Proxy,
     client: Client,
@@ -119,7 +119,7 @@ impl Scene {
         self.client.request(request).await
     }
 
-    /// Type and name of the events that a watch shows, and how it ended.
+    /// Type and name of the events of a watch, and whether it ended properly.
     async fn watch(&self) -> (Vec<String>, bool) {
         let request = Request::get("/api/v1/pods?watch=true").body(Vec::new()).unwrap_or_default();
         let Ok(stream) = self.client.request_stream(request).await else { return (Vec::new(), false) };

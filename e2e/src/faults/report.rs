@@ -1,4 +1,4 @@
-//! What became of the plans, by class of fault.
+//! The results of the plans, by class of fault.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,30 +6,30 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What became of a plan.
+/// The result of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The plan's id.
     pub id: String,
     /// Its class.
     pub class: String,
-    /// What oracles found.
+    /// The oracles' findings.
     pub problems: Vec<String>,
-    /// Whether the fault came about at all.
+    /// Whether the fault occurred at all.
     pub reached: bool,
-    /// From the first fault until all was as it should be, in milliseconds.
+    /// From the first fault until the final state, in milliseconds.
     pub recovery_ms: u64,
-    /// The whole plan, in milliseconds.
+    /// The duration of the whole plan, in milliseconds.
     pub took_ms: u64,
 }
 
 impl Verdict {
-    /// Whether the fault came about and no oracle found anything.
+    /// Whether the fault occurred and no oracle found a problem.
     pub fn passed(&self) -> bool {
         self.reached && self.problems.is_empty()
     }
 
-    /// Whether an oracle found something.
+    /// Whether an oracle found a problem.
     pub fn failed(&self) -> bool {
         !self.problems.is_empty()
     }
@@ -54,7 +54,7 @@ impl Row {
     }
 }
 
-/// The table: one line for each class, and the sum.
+/// The table: one row per class, and the sum.
 pub fn table(verdicts: &[Verdict]) -> String {
     let mut rows = BTreeMap::<&str, Row>::new();
     let mut sum = Row::default();

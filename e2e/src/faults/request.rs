@@ -1,27 +1,27 @@
-//! What a request to the API server asks for, read off its method and path.
+//! The meaning of a request to the API server, derived from its method and path.
 
 use std::fmt;
 
 use http::Method;
 
-/// A request, in Kubernetes' words.
+/// A request in Kubernetes terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`.
     pub verb: &'static str,
     /// Group and version as in the path: `api/v1`, `apis/apps/v1`.
     pub group_version: String,
-    /// Plural of the kind, with the subresource after a dot: `deployments`, `podidentitybindings.status`. For other
-    /// paths (`/version`) the path.
+    /// Plural of the kind, with the subresource after a dot: `deployments`,
+    /// `podidentitybindings.status`. For other paths (`/version`), the path.
     pub resource: String,
     /// Namespace, empty for cluster-wide requests.
     pub namespace: String,
-    /// Name, empty where the request is about many.
+    /// Name, empty for requests about collections.
     pub name: String,
 }
 
 impl Asked {
-    /// Reads method, path and query.
+    /// Parses method, path and query.
     pub fn of(method: &Method, path: &str, query: &str) -> Self {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let (group_version, rest) = match parts.as_slice() {
@@ -54,7 +54,8 @@ impl Asked {
         !matches!(self.verb, "get" | "list" | "watch")
     }
 
-    /// Whether it is about an event, which is news and no state. Names of events are made up by their writer.
+    /// Whether the request is about an event, which is no state. The writer makes up an event's
+    /// name.
     pub fn is_event(&self) -> bool {
         self.resource == "events"
     }
@@ -79,8 +80,8 @@ impl fmt::Display for Asked {
     }
 }
 
-/// The path and query with which an operator that watches the whole cluster sees one namespace of it: every list and
-/// watch of a namespaced kind is narrowed to the namespace.
+/// The path and query that show one namespace to an operator that watches the whole cluster: every
+/// list and watch of a namespaced kind is narrowed to the namespace.
 pub fn narrowed(asked: &Asked, path: &str, query: &str, namespace: &str) -> String {
     let join = |path: &str, query: &str| if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     let about_many = matches!(asked.verb, "list" | "watch") && asked.namespace.is_empty();

@@ -1,4 +1,4 @@
-//! Runs a plan and gathers the evidence.
+//! Runs a plan and collects the evidence.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -19,10 +19,10 @@ use super::rules::{Deed, Rule};
 use crate::sts::{self, Sts};
 use crate::{ControlPlane, Namespace, Operator, operator};
 
-/// How long nothing may be written in the end.
+/// How long there must be no write in the end.
 const SILENCE: Duration = Duration::from_secs(3);
 
-/// How long it may take until nothing is written any more.
+/// How long it may take until writes stop.
 const REST: Duration = Duration::from_secs(45);
 
 /// What all plans share.
@@ -32,61 +32,63 @@ pub struct Rig {
     upstream: kube::Client,
 }
 
-/// What a process uses.
+/// Resource usage of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Usage {
     /// Threads.
     pub threads: usize,
-    /// Open files, connections among them.
+    /// Open files, including connections.
     pub files: usize,
     /// Memory in use, KiB.
     pub memory_kib: usize,
 }
 
-/// What oracles judge.
+/// The input of the oracles.
 #[derive(Debug)]
 pub struct Evidence {
-    /// What went through the proxies.
+    /// The traffic through the proxies.
     pub journal: Journal,
-    /// What was written while another operator held the lease.
+    /// Writes while another operator held the lease.
     pub out_of_turn: Vec<String>,
-    /// The values that objects have taken on.
+    /// The values that objects took on.
     pub values: Vec<Seen>,
     /// The end state.
     pub end: EndState,
-    /// Writes in what should be silence.
+    /// Writes during the final silence.
     pub restless: Vec<String>,
-    /// What the operator uses in the end.
+    /// The operator's resource usage in the end.
     pub usage: Option<Usage>,
     /// When each step of the case was taken.
     pub steps: Vec<Instant>,
     /// The operator's log.
     pub log: String,
-    /// Whether something else than a rule may have disturbed it: a second operator, a restart of the control plane.
+    /// Whether something other than a rule may have disturbed the run: a second operator, a restart
+    /// of the control plane.
     pub disturbed: bool,
-    /// From the first fault until all was as it should be.
+    /// From the first fault until the final state.
     pub recovery: Duration,
 }
 
-/// How a plan went.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What oracles found, or what kept the plan from being carried out.
+    /// The oracles' findings, or why the plan could not run.
     pub problems: Vec<Problem>,
-    /// The evidence, if the plan was carried out.
+    /// The evidence, if the plan ran.
     pub evidence: Option<Evidence>,
     /// How long it took.
     pub took: Duration,
 }
 
 impl Rig {
-    /// For a control plane on which everything is installed.
+    /// Uses a control plane on which everything is installed.
     pub async fn new(control_plane: Arc<ControlPlane>) -> Result<Self> {
         let upstream = operator::client(&control_plane).await?;
         Ok(Self { control_plane, upstream })
     }
 
-    /// Runs a plan. Without `expected` it is a reference run: its end state is what others are compared with.
+    /// Runs a plan. Without `expected`, it is a reference run, whose end state other runs must
+    /// match.
     pub async fn run(&self, plan: &Plan, expected: Option<(&EndState, Usage)>) -> Outcome {
         let began = Instant::now();
         let evidence = self.carry_out(plan, expected.map(|(end, _)| end)).await;
@@ -155,7 +157,7 @@ impl Rig {
         Ok(Some(aws))
     }
 
-    /// The steps, and then until all is as it should be.
+    /// Runs the steps, then waits for the final state.
     async fn story(&self, plan: &Plan, expected: Option<&EndState>, stage: Stage<'_>, crew: &Crew) -> Result<Told> {
         let patience = plan.patience();
         let mut steps = Vec::new();
@@ -178,25 +180,26 @@ impl Rig {
     }
 }
 
-/// What became of a case.
+/// The result of a case.
 struct Told {
     /// When each step was taken.
     steps: Vec<Instant>,
-    /// When all was as it should be.
+    /// When the final state was reached.
     at_rest: Instant,
-    /// What was written after that.
+    /// Writes after that.
     restless: Vec<String>,
 }
 
 async fn resembles(namespace: &Namespace, expected: &EndState, likeness: Likeness) -> bool {
     match EndState::read(namespace).await {
         Ok(found) => differences(&expected.at(likeness), &found.at(likeness)).is_empty(),
-        // The API server may be the one that was killed.
+        // The fault may have killed the API server.
         Err(_) => false,
     }
 }
 
-/// Pods and their owners go, so that the nodes have room for those of the next plans. Nobody waits for it.
+/// Deletes pods and their owners, so that the nodes have room for the next plans. Does not wait for
+/// it.
 async fn cleared(namespace: &Namespace) {
     use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
     use kube::api::{DeleteParams, ListParams};
@@ -205,7 +208,7 @@ async fn cleared(namespace: &Namespace) {
     let _ = namespace.api::<StatefulSet>().delete_collection(&background, &all).await;
 }
 
-/// The operators of a plan, each behind a proxy of its own.
+/// The operators of a plan, each with its own proxy.
 #[derive(Default)]
 struct Crew {
     proxies: Vec<Proxy>,
@@ -232,7 +235,7 @@ impl Helper for Member {
     fn kill_operator(&self) {
         if let Some(operator) = self.operator.get() {
             operator.kill();
-            // If it cannot be started, the plan fails for want of an operator.
+            // If the operator cannot be started, the plan fails for lack of an operator.
             let _ = operator.restart();
         }
     }
@@ -256,7 +259,7 @@ impl Crew {
         plan: &Plan,
         aws: Option<&Sts>,
     ) -> Result<()> {
-        // Faults are the first one's; the others are well.
+        // Only the first operator has faults.
         let rules: &[Rule] = if number == 0 { &plan.rules } else { &[] };
         let member = Arc::new(Member {
             control_plane: Arc::clone(&rig.control_plane),
@@ -285,7 +288,7 @@ impl Crew {
         self.members.iter().filter_map(|member| member.operator.get())
     }
 
-    /// Never, unless an operator ends by itself.
+    /// Never ends, unless an operator ends by itself.
     async fn ended(&self) -> anyhow::Error {
         loop {
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -295,7 +298,7 @@ impl Crew {
         }
     }
 
-    /// Waits until nothing was written for a while; what was written last if that does not happen.
+    /// Waits until there was no write for a while. Returns the last writes if that does not happen.
     async fn silence(&self) -> Vec<String> {
         let began = Instant::now();
         loop {
@@ -346,7 +349,7 @@ impl Crew {
     }
 }
 
-/// What a process uses, from `/proc`.
+/// Resource usage of a process, from `/proc`.
 pub fn usage(process: u32) -> Option<Usage> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let number = |field: &str| {
@@ -357,7 +360,7 @@ pub fn usage(process: u32) -> Option<Usage> {
     Some(Usage { threads: number("Threads:")?, files, memory_kib: number("VmRSS:")? })
 }
 
-/// Does the work for all items, so many at once, and hands on each result as it comes.
+/// Works on all items with this concurrency, and passes on each result as it arrives.
 pub async fn side_by_side<T, R, F: Future<Output = R>>(
     items: Vec<T>,
     at_once: usize,

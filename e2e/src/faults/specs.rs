@@ -1,4 +1,5 @@
-//! Changes of the spec, after Acto: whatever the way, the state in the end is that of a fresh creation.
+//! Changes of the spec, like Acto: whatever the path, the end state equals that of a fresh
+//! creation.
 
 use serde_json::{Map, Value, json};
 
@@ -7,10 +8,10 @@ use super::plan::Plan;
 use super::rules::Deed;
 use crate::fixtures::{OTHER_ROLE, ROLE};
 
-/// How many plans change several fields, one right after the other.
+/// The number of plans that change several fields, one right after the other.
 const MIXED: usize = 40;
 
-/// A field of the spec by its path, and values that it may have; `null`: not set.
+/// A field of the spec by its path, and its possible values; `null`: not set.
 fn fields() -> Vec<(&'static str, Vec<Value>)> {
     vec![
         ("roleArn", vec![json!(ROLE), json!(OTHER_ROLE)]),
@@ -27,7 +28,7 @@ fn fields() -> Vec<(&'static str, Vec<Value>)> {
     ]
 }
 
-/// Values that are refused, and what the answer has to name.
+/// Values that the API server refuses, and what the error must name.
 fn invalid() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         ("roleArn", json!("my-role"), "roleArn"),
@@ -55,7 +56,8 @@ fn invalid() -> Vec<(&'static str, Value, &'static str)> {
     ]
 }
 
-/// While one of these holds, nothing may be restarted; the way out of it leads to the state of a fresh creation.
+/// While one of these holds, nothing may restart. Removing it leads to the state of a fresh
+/// creation.
 fn gates() -> Vec<(&'static str, Value, Value)> {
     vec![
         ("suspend", json!(true), json!(false)),
@@ -65,12 +67,12 @@ fn gates() -> Vec<(&'static str, Value, Value)> {
     ]
 }
 
-/// All of them.
+/// All plans of this file.
 pub fn plans() -> Vec<Plan> {
     [one_field(), refused(), gated(), mixed()].concat()
 }
 
-/// `{"a": {"b": value}}` of `a.b`.
+/// Builds `{"a": {"b": value}}` from `a.b`.
 fn at(path: &str, value: &Value) -> Value {
     path.rsplit('.').fold(value.clone(), |inner, key| json!({key: inner}))
 }
@@ -102,7 +104,7 @@ fn change(patch: Value) -> Step {
     Step::Change("app".to_owned(), patch)
 }
 
-/// The plan in which these steps lead from one spec to another.
+/// A plan whose steps lead from one spec to another.
 fn plan(what: &str, from: &Value, between: Vec<Step>, to: &Value) -> Plan {
     let mut steps = vec![Step::Bind("app".to_owned(), from.clone()), ready()];
     steps.extend(between);
@@ -114,14 +116,14 @@ fn plan(what: &str, from: &Value, between: Vec<Step>, to: &Value) -> Plan {
     plan
 }
 
-/// The roles in the order in which a plan of this file declares them, seen from the last one.
+/// The roles in the order in which a plan of this file declares them, derived from the last one.
 fn roles(to: &Value) -> Vec<String> {
     let last = to["roleArn"].as_str().unwrap_or(ROLE);
     let first = if last == ROLE { OTHER_ROLE } else { ROLE };
     vec![first.to_owned(), last.to_owned()]
 }
 
-/// A fresh creation with this spec: the pods come when the service account is as it should be.
+/// A fresh creation with this spec: the pods appear when the service account is right.
 fn fresh(spec: &Value) -> Case {
     let role = spec["roleArn"].as_str().unwrap_or(ROLE).to_owned();
     let steps = vec![
@@ -143,8 +145,9 @@ fn one_field() -> Vec<Plan> {
                 merge(&mut after, &at(path, to));
                 let what = format!("{path} from {from} to {to}");
                 let mut between = vec![change(at(path, to))];
-                // What is no longer demanded is not taken away from pods that have it: they keep the variable until they
-                // are replaced, and with it a warning that it needs a region.
+                // The operator does not remove from pods what the spec no longer demands. They keep
+                // the variable until they are replaced, and with it a warning that it needs a
+                // region.
                 if path == "stsRegionalEndpoints" && *from == json!(true) && to.is_null() {
                     between.extend([ready(), Step::Do(Deed::DeletePods)]);
                 }
@@ -177,7 +180,7 @@ fn gated() -> Vec<Plan> {
     plans
 }
 
-/// Three fields, one right after the other, picked by a fixed sequence of numbers.
+/// Changes three fields, one right after the other, picked by a fixed sequence of numbers.
 fn mixed() -> Vec<Plan> {
     let fields = fields();
     let mut numbers = Numbers(0x9E37_79B9);
@@ -188,7 +191,8 @@ fn mixed() -> Vec<Plan> {
         for _ in 0..3 {
             let (field, values) = &fields[numbers.below(fields.len())];
             let patch = at(field, &values[numbers.below(values.len())]);
-            // Roles go one way only in a plan: which is the older one has to be plain.
+            // Roles change in one direction only within a plan, so that the older one is
+            // unambiguous.
             if *field == "roleArn" && patch["roleArn"] == ROLE {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What a campaign remembers on disk, so that it can be interrupted and taken up again.
+//! The campaign's state on disk, so that it can be interrupted and resumed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, OpenOptions};
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::plan::Plan;
 use super::report::Verdict;
 
-/// The folder of a campaign: its plans, what became of each, and what failed.
+/// The folder of a campaign: its plans, their verdicts, and the failures.
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
@@ -21,7 +21,7 @@ pub struct Store {
 
 #[derive(Serialize, Deserialize)]
 struct Plans {
-    /// Of the operator and the harness that the plans are for.
+    /// Fingerprint of the operator and the harness that the plans belong to.
     fingerprint: String,
     plans: Vec<Plan>,
 }
@@ -33,7 +33,7 @@ struct Line {
 }
 
 impl Store {
-    /// Opens the folder for this operator and this harness; what is there about others does not count.
+    /// Opens the folder for this operator and this harness. Data of other builds does not count.
     pub fn open(folder: PathBuf, programs: &[PathBuf]) -> Result<Self> {
         fs::create_dir_all(folder.join("failed")).with_context(|| format!("cannot create {}", folder.display()))?;
         let mut hash = Sha256::new();
@@ -45,14 +45,14 @@ impl Store {
         Ok(Self { folder, fingerprint })
     }
 
-    /// The plans that were generated before.
+    /// The plans that an earlier run generated.
     pub fn plans(&self) -> Option<Vec<Plan>> {
         let text = fs::read(self.folder.join("plans.json")).ok()?;
         let stored: Plans = serde_json::from_slice(&text).ok()?;
         (stored.fingerprint == self.fingerprint).then_some(stored.plans)
     }
 
-    /// Keeps the plans; what was done of others is forgotten.
+    /// Stores the plans; verdicts of other plans are removed.
     pub fn keep_plans(&self, plans: &[Plan]) -> Result<()> {
         let stored = Plans { fingerprint: self.fingerprint.clone(), plans: plans.to_vec() };
         fs::write(self.folder.join("plans.json"), serde_json::to_vec_pretty(&stored)?)?;
@@ -60,7 +60,7 @@ impl Store {
         Ok(())
     }
 
-    /// What became of the plans so far, the last time that each was run.
+    /// The latest verdict of each plan so far.
     pub fn verdicts(&self) -> Vec<Verdict> {
         let text = fs::read_to_string(self.done()).unwrap_or_default();
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
@@ -74,7 +74,7 @@ impl Store {
         self.verdicts().into_iter().filter(Verdict::passed).map(|verdict| verdict.id).collect()
     }
 
-    /// Notes what became of a plan.
+    /// Records a verdict.
     pub fn note(&self, verdict: &Verdict) -> Result<()> {
         let line = Line { fingerprint: self.fingerprint.clone(), verdict: verdict.clone() };
         let mut file = OpenOptions::new().create(true).append(true).open(self.done())?;
@@ -82,7 +82,7 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a plan that failed, and what is known about it. Returns the file of the plan.
+    /// Stores a failed plan and its story. Returns the file of the plan.
     pub fn keep_failed(&self, plan: &Plan, story: &str) -> Result<PathBuf> {
         let name = plan.id.replace(['/', ' '], "-");
         let file = self.folder.join("failed").join(format!("{name}.json"));

@@ -1,4 +1,4 @@
-//! All that is known about a plan, told in the order in which it happened: the evidence about one that failed.
+//! Everything known about a plan, in chronological order: the evidence about a failure.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::plan::Plan;
 use super::run::Outcome;
 
-/// All that helps to understand a plan.
+/// Everything that helps to understand a plan.
 pub fn story(plan: &Plan, outcome: &Outcome) -> String {
     let mut text = format!("{}\n", plan.id);
     for rule in &plan.rules {

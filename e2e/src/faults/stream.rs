@@ -1,4 +1,4 @@
-//! A watch on its way through the proxy, event by event.
+//! A watch that passes through the proxy, event by event.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use super::rules::Action;
 
 type Sender = mpsc::Sender<Result<Frame<Bytes>, Broken>>;
 
-/// The answer to a watch: its events, as rules let them through.
+/// The response to a watch: its events, as far as rules let them through.
 pub(super) fn watch(shared: Arc<Shared>, asked: Asked, answered: http::Response<Body>, born: u64) -> Response<Answer> {
     let (sender, receiver) = mpsc::channel(64);
     let status = answered.status();
@@ -31,7 +31,7 @@ pub(super) fn watch(shared: Arc<Shared>, asked: Asked, answered: http::Response<
     response(status, content_type, body(receiver))
 }
 
-/// The first half of an answer; then the connection breaks.
+/// The first half of a response; then the connection breaks.
 pub(super) fn half(bytes: &Bytes) -> Answer {
     let frames = [Ok(Frame::data(bytes.slice(..bytes.len() / 2))), Err(Broken)];
     StreamBody::new(futures::stream::iter(frames)).boxed_unsync()
@@ -53,7 +53,7 @@ struct Pump {
 impl Pump {
     async fn run(mut self) {
         let sender = self.sender.clone();
-        // Ends when the operator closes the connection, also while a rule keeps it waiting.
+        // Ends when the operator closes the connection, even while a rule delays it.
         tokio::select! {
             () = sender.closed() => {}
             () = self.pump() => {}
@@ -70,7 +70,7 @@ impl Pump {
         }
     }
 
-    /// Shows one event, or does what a rule says; `None`: the watch is over.
+    /// Delivers one event, or applies a rule; `None`: the watch is over.
     async fn pass(&mut self, line: Bytes) -> Option<()> {
         let Some(seen) = Seen::of(&line) else {
             if is_error(&line) {
@@ -114,7 +114,8 @@ impl Pump {
         self.send(line).await
     }
 
-    /// Shows nothing until there is another event about the object, and then all but the first one.
+    /// Delivers nothing until another event about the object arrives, then all events except the
+    /// first one.
     async fn skip(&mut self, name: &str, first: Bytes) -> Option<()> {
         let mut held = Vec::new();
         let again = async {
@@ -133,7 +134,7 @@ impl Pump {
             self.send(first).await?;
         }
         for line in held {
-            // Each is noted and may be meant by another rule.
+            // Each event is recorded, and another rule may apply to it.
             Box::pin(self.pass(line)).await?;
         }
         Some(())
@@ -147,7 +148,7 @@ impl Pump {
     }
 }
 
-/// What an event is about.
+/// The object of an event.
 struct Seen {
     kind: String,
     name: String,
@@ -187,7 +188,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// The next line with its end; what it has read is not lost when this is dropped half-way.
+    /// The next line with its line end. Dropping this future loses no data that it has read.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {

@@ -1,4 +1,4 @@
-//! From a request to its answer.
+//! Turns a request into its response.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,11 +10,11 @@ use super::oracle::Question;
 use super::world::{Fault, Messages, Seen, World, provider_arn};
 use super::{Shared, lock};
 
-/// AWS allows so many seconds between its clock and that of an issuer.
+/// The clock skew in seconds that AWS tolerates for an issuer.
 const TOLERANCE: i64 = 300;
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// What is sent back.
+/// The response.
 pub(super) struct Reply {
     pub(super) http: u16,
     pub(super) content_type: &'static str,
@@ -59,7 +59,7 @@ impl Reply {
 }
 
 impl Shared {
-    /// Answers, and notes what came in.
+    /// Answers a request and records it.
     pub(super) async fn reply(&self, form: &[u8]) -> Reply {
         let form = Form(form_urlencoded::parse(form).into_owned().collect());
         let token = Token::read(form.get("WebIdentityToken")).ok();
@@ -112,7 +112,7 @@ impl Shared {
         }
     }
 
-    /// Subject and provider of the token, if it lets its bearer assume the role.
+    /// Subject and provider of the token, if the token may assume the role.
     async fn judge(&self, form: &Form, token: Option<Token>) -> Result<(String, String), Refusal> {
         let world = lock(&self.world).clone();
         let role = form.get("RoleArn");
@@ -139,7 +139,7 @@ impl Shared {
         }
     }
 
-    /// The ARN of the provider, if the account has one that believes the token.
+    /// The ARN of the provider, if the account has a provider that accepts the token.
     fn authenticate(&self, world: &World, account: &str, token: &Token) -> Result<String, Refusal> {
         let invalid = |telling: &str| {
             let terse = "The token is not accepted: no identity provider with this audience";
@@ -156,7 +156,7 @@ impl Shared {
         if !token.audiences().iter().any(|audience| provider.client_ids.iter().any(|known| known == audience)) {
             return Err(invalid("Incorrect token audience"));
         }
-        // These words are the same in both generations.
+        // This text is the same in both generations.
         let key = |message: &str| Refusal::new(400, "InvalidIdentityToken", message);
         if !provider.has_keys {
             return Err(key("Couldn't retrieve verification key from your identity provider,  please reference \
@@ -211,7 +211,7 @@ impl Shared {
     }
 }
 
-/// The account of the role, if all parameters are as STS takes them.
+/// The account of the role, if STS accepts all parameters.
 fn parameters(form: &Form) -> Result<&str, Refusal> {
     let invalid = |message: String| Err(Refusal::new(400, "ValidationError", message));
     let arn: Vec<&str> = form.get("RoleArn").splitn(6, ':').collect();

@@ -37,7 +37,7 @@ struct Header {
     kid: Option<String>,
 }
 
-/// A token, taken apart; not verified yet.
+/// A parsed token; its signature is not verified yet.
 pub(super) struct Token {
     header: Header,
     signed: String,
@@ -58,12 +58,12 @@ impl Token {
         })
     }
 
-    /// A claim that is a text.
+    /// A text claim.
     pub(super) fn text(&self, claim: &str) -> &str {
         self.claims[claim].as_str().unwrap_or_default()
     }
 
-    /// A claim that is a time.
+    /// A time claim.
     pub(super) fn seconds(&self, claim: &str) -> Option<i64> {
         self.claims[claim].as_i64()
     }

@@ -1,5 +1,5 @@
-//! A double of AWS STS and of one part of IAM: roles with trust policies, identity providers, and the one call that pods
-//! make.
+//! A double of AWS STS and of one part of IAM: roles with trust policies, identity providers, and
+//! the only call that pods make.
 //!
 //! ```text
 //! token ──► double: parameters ──► provider, audience, key (the API server's JWKS), time ──► role, trust policy ──► XML
@@ -7,8 +7,9 @@
 //!             └── faults: hang, broken XML, a page, throttling, another subject                  └── an oracle decides
 //! ```
 //!
-//! It is a server on the loopback address that speaks plain HTTP. Trust policies are evaluated by an independent model of
-//! IAM (`oracle`), not by the product's. What it does not do: session tags, `ProviderId`, limits of roles.
+//! It is a server on the loopback address that speaks plain HTTP. An independent model of IAM
+//! (`oracle`) evaluates trust policies, not the product's model. It does not support session tags,
+//! `ProviderId` and limits of roles.
 
 mod answer;
 mod jwt;
@@ -40,10 +41,10 @@ use jwt::KeySet;
 use oracle::Oracle;
 pub use world::{ACCOUNT, Fault, ISSUER, Messages, Provider, Seen, World, trust_policy};
 
-/// A token has some 1,000 bytes.
+/// A token has about 1,000 bytes.
 const MAX_REQUEST: usize = 64 * 1024;
 
-/// A running double; it ends when this is dropped.
+/// A running double. It ends when it is dropped.
 pub struct Sts {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -59,7 +60,8 @@ struct Shared {
 }
 
 impl Sts {
-    /// Starts a double that believes the tokens of this API server. It knows no role and no provider yet.
+    /// Starts a double that trusts the tokens of this API server. It knows no role and no provider
+    /// yet.
     pub async fn start(client: &Client) -> Result<Self> {
         let keys = client.request_text(http::Request::get("/openid/v1/jwks").body(Vec::new())?).await;
         let keys = KeySet::read(&keys.context("the API server does not show its keys")?)?;
@@ -82,17 +84,18 @@ impl Sts {
         format!("http://{}", self.address)
     }
 
-    /// Changes accounts, clock, messages or faults, at once.
+    /// Changes accounts, clock, messages or faults, effective immediately.
     pub fn change(&self, change: impl FnOnce(&mut World)) {
         change(&mut lock(&self.shared.world));
     }
 
-    /// The requests so far, in their order.
+    /// The requests so far, in order.
     pub fn seen(&self) -> Vec<Seen> {
         lock(&self.shared.seen).clone()
     }
 
-    /// What must not be found anywhere else: parts of the tokens that came in, and of the credentials that went out.
+    /// Texts that must not appear anywhere else: parts of the received tokens and of the issued
+    /// credentials.
     pub fn secrets(&self) -> Vec<String> {
         lock(&self.shared.secrets).clone()
     }
@@ -106,7 +109,7 @@ impl Drop for Sts {
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let service = service_fn(|request| answer(Arc::clone(&shared), request));
-    // A client that breaks off is no trouble of the double.
+    // A client that disconnects is no error of the double.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 

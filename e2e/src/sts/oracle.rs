@@ -1,5 +1,5 @@
-//! Who decides about trust policies: the model of IAM in versitygw, which shares nothing with the product's
-//! (`e2e/oracles`). A process that answers one question a line.
+//! Evaluates trust policies with the model of IAM in versitygw, which shares no code with the
+//! product's (`e2e/oracles`). It is a process that answers one question per line.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -11,10 +11,10 @@ use serde_json::json;
 use crate::process::lock;
 use crate::repository;
 
-/// What is asked about a trust policy.
+/// A question about a trust policy.
 pub(super) struct Question {
     pub(super) policy: String,
-    /// The URL of the provider without its scheme.
+    /// The provider's URL without its scheme.
     pub(super) provider: String,
     pub(super) provider_arn: String,
     pub(super) subject: String,
@@ -31,10 +31,10 @@ struct Lines {
 }
 
 impl Oracle {
-    /// Starts it; it is built first if it never was.
+    /// Starts the process; builds it first if it is missing.
     pub(super) fn start() -> Result<Self> {
         let program = repository().join("e2e/oracles/run.sh");
-        // It ends with its standard input, also if the harness is killed.
+        // The process ends with its standard input, even if the harness is killed.
         let mut child = Command::new(program)
             .arg("versitygw")
             .stdin(Stdio::piped())
@@ -48,7 +48,7 @@ impl Oracle {
         Ok(Self(Arc::new(Mutex::new(Lines { child, questions, answers: BufReader::new(answers) }))))
     }
 
-    /// Whether the trust policy lets the token in.
+    /// Whether the trust policy admits the token.
     pub(super) async fn allows(&self, question: Question) -> Result<bool> {
         let lines = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || lock(&lines).allows(&question)).await?
@@ -73,7 +73,7 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may already have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! What the double knows: accounts, the time, and what goes wrong.
+//! The state of the double: accounts, the time, and faults.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -13,22 +13,22 @@ pub const ACCOUNT: &str = "111122223333";
 /// The issuer of the harness's control planes.
 pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
-/// All that can be changed while the double runs.
+/// Everything that can change while the double runs.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     /// Identity providers by their ARN.
     pub providers: BTreeMap<String, Provider>,
     /// Trust policies of roles by the ARN of the role.
     pub roles: BTreeMap<String, String>,
-    /// Accounts for which STS is switched off here.
+    /// Accounts for which STS is disabled in this region.
     pub disabled: BTreeSet<String>,
-    /// How much the clock of AWS is ahead.
+    /// How far AWS's clock is ahead.
     pub clock: SignedDuration,
-    /// In which words it refuses.
+    /// The wording of refusals.
     pub messages: Messages,
-    /// What goes wrong next: each fault with one request.
+    /// Faults of the next requests, one per request.
     pub faults: VecDeque<Fault>,
-    /// What goes wrong with every request after these.
+    /// The fault of every request after these.
     pub always: Option<Fault>,
 }
 
@@ -39,47 +39,47 @@ pub struct Provider {
     pub url: String,
     /// The audiences that it knows.
     pub client_ids: Vec<String>,
-    /// Whether AWS has its keys; otherwise nobody outside of the cluster can fetch them.
+    /// Whether AWS can get its keys; otherwise only the cluster can fetch them.
     pub has_keys: bool,
 }
 
-/// Generations of AWS's messages. Nobody promises any of them.
+/// Generations of AWS's messages. AWS guarantees none of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Messages {
-    /// Until mid-2026: missing providers and unknown audiences are told apart.
+    /// Until mid-2026: separate messages for missing providers and unknown audiences.
     #[default]
     Telling,
     /// Since then: one message for both.
     Terse,
 }
 
-/// Something that goes wrong.
+/// A fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fault {
-    /// No answer for so long.
+    /// No response for this long.
     Hang(Duration),
-    /// The answer breaks off in the middle.
+    /// The response breaks off in the middle.
     Truncated,
     /// The page of a proxy, with this status.
     Page(u16),
-    /// Nothing, with this status.
+    /// An empty response with this status.
     Empty(u16),
-    /// STS is asked too much.
+    /// STS throttles the request.
     Throttled,
-    /// STS has trouble.
+    /// STS has an internal error.
     Internal,
     /// STS cannot reach the issuer.
     Issuer,
-    /// The answer is about this subject.
+    /// The response is about this subject.
     OtherSubject(String),
 }
 
-/// A request that came in.
+/// A received request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The role that is asked for.
+    /// The requested role.
     pub role: String,
-    /// Whose token it is, as far as that can be read.
+    /// The subject of the token, as far as it is readable.
     pub subject: String,
     /// The name of the session.
     pub session: String,
@@ -100,18 +100,18 @@ impl World {
         self.providers.insert(provider_arn(account, issuer), provider);
     }
 
-    /// Adds a role with this trust policy, or gives it another one.
+    /// Adds a role with this trust policy, or replaces the role's policy.
     pub fn role(&mut self, arn: &str, policy: &str) {
         self.roles.insert(arn.to_owned(), policy.to_owned());
     }
 
-    /// What goes wrong with the request that has just come in.
+    /// The fault of the request that has just arrived.
     pub(super) fn next_fault(&mut self) -> Option<Fault> {
         self.faults.pop_front().or_else(|| self.always.clone())
     }
 }
 
-/// A trust policy as people write it, for a service account of a control plane of the harness.
+/// A typical trust policy for a service account of one of the harness's control planes.
 pub fn trust_policy(namespace: &str, account: &str) -> String {
     let host = ISSUER.trim_start_matches("https://");
     json!({"Version": "2012-10-17", "Statement": [{

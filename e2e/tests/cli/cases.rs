@@ -1,4 +1,4 @@
-//! Every command, and every mistake that a user can make with it.
+//! Every command, and every user mistake with it.
 
 use anyhow::{Result, ensure};
 
@@ -51,7 +51,8 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
             it.compare("verify-wait", &["verify", "suspended", "--wait", "--timeout", "10m"])
         }),
         ("verify_gives_up_waiting", |it| {
-            // No time at all: it looks once, says what it waits for, and does so however slow the machine is.
+            // No time at all: the command looks once and reports what it waits for, however slow
+            // the machine is.
             it.compare("verify-timeout", &["verify", "token-expiration-mismatch", "--wait", "--timeout", "0"])
         }),
         ("plan_of_everything", |it| it.compare("plan", &["plan"])),
@@ -82,7 +83,7 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
     ]
 }
 
-/// A policy that lets every service account of the namespace in.
+/// A policy that admits every service account of the namespace.
 fn trust_of_an_open_policy(plugin: &Plugin) -> Result<()> {
     let policy = plugin.run(&["trust", "sa/verified", "-o", "policy"])?.stdout;
     let open = policy.replace(":default:verified", ":default:*").replace("StringEquals", "StringLike");
@@ -127,7 +128,7 @@ spec: {serviceAccountName: app, roleArn: my-role}
     compare("plan-broken-file", &args, &plugin.run_with(&args, manifests, &[])?)
 }
 
-/// What adopt promises, proven by plan.
+/// Proves with `plan` what `adopt` promises.
 fn adopted_restarts_nothing(plugin: &Plugin) -> Result<()> {
     let bindings = plugin.run(&["adopt"])?;
     let args = ["plan", "-f", "-", "-o", "json"];

@@ -1,4 +1,5 @@
-//! Completion in real shells, by the Tab key in a real terminal, with names that only the cluster knows.
+//! Completion in real shells, by the Tab key in a real terminal, with names that only the cluster
+//! knows.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -9,7 +10,7 @@ use e2e::{binaries, repository};
 
 use crate::plugin::Plugin;
 
-/// A shell: how it is started without anybody's settings, and what the documentation tells its users to run.
+/// A shell: how to start it without user settings, and the setup command from the documentation.
 #[derive(Clone, Copy)]
 pub(crate) struct Shell {
     pub(crate) name: &'static str,
@@ -32,12 +33,12 @@ pub(crate) const SHELLS: [Shell; 3] = [
 ];
 
 impl Shell {
-    /// Whether it can be tried here.
+    /// Whether this machine can run the test.
     pub(crate) fn is_there(self) -> bool {
         installed(self.name) && installed("tmux")
     }
 
-    /// What is typed before the Tab key, and what has to stand there afterwards.
+    /// Types words, presses Tab, and checks the completed line.
     pub(crate) fn completes(self, plugin: &Plugin) -> Result<()> {
         let home = tempfile::tempdir()?;
         let home = home.path().to_str().context("the path is no text")?;
@@ -58,14 +59,16 @@ impl Shell {
             terminal.write(&format!("kubectl-podidentity {typed}"))?;
             terminal.press(&["Tab"])?;
             terminal.until(&format!("{typed:?} is completed"), |screen| screen.contains(expected))?;
-            // The line is emptied by a key: what is typed after an interrupt may be there before it.
+            // A key clears the line, not an interrupt: text typed after an interrupt may arrive
+            // before it.
             terminal.press(&["C-u"])?;
         }
         Ok(())
     }
 }
 
-/// The plugin, kubectl, and what kubectl runs to complete a plugin's words, before everything else.
+/// Puts the plugin, kubectl, and the completion command that kubectl runs for a plugin in front of
+/// the path.
 fn path(plugin: &Plugin) -> Result<OsString> {
     let own = plugin.program().parent().context("the plugin lies in no folder")?.to_owned();
     let before = [own, binaries::folder()?.to_owned(), repository().join("crates/cli/krew")];
@@ -73,7 +76,7 @@ fn path(plugin: &Plugin) -> Result<OsString> {
     Ok(std::env::join_paths(before.into_iter().chain(std::env::split_paths(&path)))?)
 }
 
-/// As kubectl's own completion asks: it runs `kubectl_complete-podidentity`.
+/// Asks like kubectl's own completion, which runs `kubectl_complete-podidentity`.
 pub(crate) fn by_kubectl(plugin: &Plugin) -> Result<()> {
     let complete = |words: &[&str]| -> Result<String> {
         let mut command = Command::new(binaries::folder()?.join("kubectl"));

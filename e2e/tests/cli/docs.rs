@@ -1,4 +1,4 @@
-//! The outputs in the pages are what the plugin prints: recorded, not typed by hand.
+//! Records the outputs in the pages from the plugin's real output.
 
 use anyhow::Result;
 use e2e::pages::record;
@@ -6,7 +6,7 @@ use e2e::pages::record;
 use crate::normal::pretty;
 use crate::plugin::Plugin;
 
-/// As wide as a page of text.
+/// The width of a page of text.
 pub(crate) const COLUMNS: (&str, &str) = ("COLUMNS", "100");
 
 /// The page about the plugin on a cluster.

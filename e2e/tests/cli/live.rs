@@ -1,7 +1,8 @@
-//! `status -w`: in a real terminal, for somebody who may not watch, and where its output is no terminal; and `verify
-//! --wait`, which sees changes in the same way.
+//! `status -w` in a real terminal, for a user who may not watch, and with its output in a file; and
+//! `verify --wait`, which observes changes in the same way.
 //!
-//! These change the cluster, each a namespace of its own, and so come after what is compared with snapshots of all of it.
+//! These tests change the cluster, each in its own namespace. They therefore run after the tests
+//! that compare snapshots of the whole cluster.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::plugin::{LOOKER_NAME, Plugin};
 
-/// A case by its name, and whether it can be tried here.
+/// A case by its name, and whether this machine can run it.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) run: fn(&Plugin) -> Result<()>,
@@ -34,7 +35,7 @@ pub(crate) fn all() -> [Case; 5] {
     ]
 }
 
-/// A namespace with service accounts that are annotated without a binding.
+/// A namespace with service accounts that have an annotation but no binding.
 struct Accounts<'a> {
     plugin: &'a Plugin,
     namespace: &'static str,
@@ -63,7 +64,7 @@ impl<'a> Accounts<'a> {
         self.kubectl(&["delete", "serviceaccount", name])
     }
 
-    /// The plugin with a file for its output.
+    /// Starts the plugin with its output in a file.
     fn logged(&self, folder: &Path, args: &[&str]) -> Result<Process> {
         Process::start(Spec {
             name: args.join(" "),
@@ -74,7 +75,7 @@ impl<'a> Accounts<'a> {
         })
     }
 
-    /// A terminal that shows them, and the exit status in the end.
+    /// A terminal that runs the plugin, and shows its exit status in the end.
     fn shown(&self, rows: u16, args: &[&str]) -> Result<Terminal> {
         let (program, kubeconfig) = (self.plugin.program(), self.plugin.kubeconfig());
         let (program, kubeconfig) = (program.to_string_lossy(), kubeconfig.to_string_lossy());
@@ -84,7 +85,7 @@ impl<'a> Accounts<'a> {
     }
 }
 
-/// Waits until what a process has written is as it should be.
+/// Waits until the output of a process satisfies `check`.
 fn until(process: &Process, what: &str, check: impl Fn(&str) -> bool) -> Result<()> {
     let look = || async {
         let all = fs::read_to_string(process.log()).map_err(|error| error.to_string())?;
@@ -93,7 +94,8 @@ fn until(process: &Process, what: &str, check: impl Fn(&str) -> bool) -> Result<
     Handle::current().block_on(wait::until(what, look))
 }
 
-/// Presses Ctrl-C; the screen after that: what was there before is there again, and the last picture stays.
+/// Presses Ctrl-C and returns the screen after that: the previous content is back, and the last
+/// picture stays.
 fn interrupted(terminal: &Terminal) -> Result<String> {
     let (alternate, cursor) = ("#{alternate_on}", "#{cursor_flag}");
     ensure!(
@@ -155,7 +157,8 @@ fn without_watches(plugin: &Plugin) -> Result<()> {
     interrupted(&terminal).map(drop)
 }
 
-/// Every picture below the last one, none twice, and nothing that only a terminal knows.
+/// Each picture follows below the last one. None appears twice, and no terminal control codes
+/// appear.
 fn into_a_file(plugin: &Plugin) -> Result<()> {
     let accounts = Accounts::new(plugin, "live-file")?;
     accounts.create("app")?;
@@ -163,7 +166,7 @@ fn into_a_file(plugin: &Plugin) -> Result<()> {
     let process = accounts.logged(folder.path(), &["status", "-w"])?;
     let until = |text: &str| until(&process, &format!("{text} is written"), |all| all.contains(text));
     until("role/my-role")?;
-    // Nobody sees a difference.
+    // This change makes no visible difference.
     accounts.kubectl(&["label", "serviceaccount", "app", "team=a"])?;
     accounts.annotate("app", OTHER_ROLE)?;
     until("my-other-role")?;

@@ -1,12 +1,12 @@
-//! What the kubectl plugin prints on a cluster in which everything is broken once (`e2e::broken`), with the real API
-//! server and without an operator.
+//! The output of the kubectl plugin on a cluster in which everything is broken once
+//! (`e2e::broken`), with the real API server and without an operator.
 //!
 //! ```text
 //! cargo build -p kubectl-podidentity && cargo test -p e2e --test cli [-- FILTER]
 //! ```
 //!
-//! Each output is compared with a file in `snapshots/`; `UPDATE=1` rewrites them. What differs from run to run (times,
-//! names of pods) is replaced first.
+//! Each output is compared with a file in `snapshots/`; `UPDATE=1` rewrites the files. Before the
+//! comparison, everything that differs between runs (times, pod names) is replaced.
 
 mod cases;
 mod completion;
@@ -82,7 +82,7 @@ impl Trials {
         })
     }
 
-    /// Those that find the cluster as it was made.
+    /// Trials that only read the cluster.
     fn that_look(&self) -> impl Iterator<Item = Trial> {
         let causes = CAUSES.iter().map(|(object, cause)| {
             let name = format!("explain_names_the_cause_of_{}", object.replace(['/', '-'], "_"));
@@ -96,14 +96,14 @@ impl Trials {
         causes.chain(others).chain(completion)
     }
 
-    /// Those that change it.
+    /// Trials that change the cluster.
     fn that_change(&self) -> impl Iterator<Item = Trial> {
         let cases = live::all().into_iter().chain(probe::all());
         cases.map(|case| self.trial(case.name.to_owned(), Box::new(case.run)).with_ignored_flag(!case.is_possible))
     }
 }
 
-/// The story of one workload: its cause, and every word of it.
+/// Checks the cause of one workload, and the complete text about it.
 fn names_the_cause(plugin: &Plugin, object: &str, cause: &str) -> Result<()> {
     let outcome = plugin.run(&["explain", object, "-o", "json"])?;
     let story: serde_json::Value = serde_json::from_str(&outcome.stdout)?;

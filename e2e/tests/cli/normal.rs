@@ -1,15 +1,16 @@
-//! What differs from run to run, replaced.
+//! Replaces everything that differs between runs.
 
 use regex::Regex;
 
-/// The random ends of names have no vowels: pods of Deployments are named `NAME-HASH-RANDOM`, those of Jobs
-/// `NAME-RANDOM`.
+/// The random suffixes of names have no vowels. Pods of Deployments are named `NAME-HASH-RANDOM`,
+/// those of Jobs `NAME-RANDOM`.
 const POD: &str = r"-([bcdf-hj-np-tv-z2456789]{6,10})-[bcdf-hj-np-tv-z2456789]{5}\b";
 
-/// Which pod was injected last depends on which of those that start together came last.
+/// Of pods that start together, any one may be the last injected.
 const INJECTED: &str = r"pod\s+default/[a-z0-9-]+(-POD)?\s+was\s+given\s+its\s+role,\s+so\s+it\s+works";
 
-/// Times, ages, names of pods, addresses, the plugin's version; and how a page looks and is filtered, which are files of their own.
+/// Replaces times, ages, pod names, addresses and the plugin's version, and the style and script of
+/// a page, which have their own files.
 pub(crate) fn normal(text: &str) -> String {
     replaced(
         text,
@@ -30,7 +31,8 @@ pub(crate) fn normal(text: &str) -> String {
     )
 }
 
-/// The same for readers: times and names that look like some and are as long, so that lines break alike.
+/// Replaces the same for readers, with plausible times and names of the same length, so that lines
+/// break in the same places.
 pub(crate) fn pretty(text: &str) -> String {
     replaced(
         text,

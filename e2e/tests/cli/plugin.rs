@@ -1,4 +1,4 @@
-//! The plugin as a process, and what it printed.
+//! The plugin as a process, and its output.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -13,10 +13,10 @@ use crate::normal::normal;
 /// Binary and package.
 const PLUGIN: &str = "kubectl-podidentity";
 
-/// A user who may list all that the plugin reads, and nothing else.
+/// A user who may list everything that the plugin reads, and has no other right.
 pub(crate) const LOOKER_NAME: &str = "looker";
 
-/// The rights of that user.
+/// The rights of this user.
 pub(crate) const LOOKER: &str = r#"
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -33,13 +33,13 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: looker}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: looker}]
 "#;
 
-/// The plugin in front of a cluster.
+/// The plugin and its cluster.
 pub(crate) struct Plugin {
     program: PathBuf,
     kubeconfig: PathBuf,
 }
 
-/// What came out.
+/// Exit status and output of a run.
 pub(crate) struct Outcome {
     pub(crate) status: i32,
     pub(crate) stdout: String,
@@ -51,7 +51,7 @@ impl Plugin {
         Ok(Self { program: program(PLUGIN, PLUGIN)?, kubeconfig: control_plane.kubeconfig().to_owned() })
     }
 
-    /// Without a cluster.
+    /// The plugin without a cluster.
     pub(crate) fn nowhere() -> Result<Self> {
         Ok(Self { program: program(PLUGIN, PLUGIN)?, kubeconfig: PathBuf::new() })
     }
@@ -61,7 +61,7 @@ impl Plugin {
         &self.program
     }
 
-    /// How to reach the cluster.
+    /// The kubeconfig of the cluster.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
@@ -76,21 +76,21 @@ impl Plugin {
         Ok(())
     }
 
-    /// Runs it.
+    /// Runs the plugin.
     pub(crate) fn run(&self, args: &[&str]) -> Result<Outcome> {
         self.run_with(args, "", &[])
     }
 
-    /// Runs it with this standard input and further environment variables.
+    /// Runs the plugin with this standard input and further environment variables.
     pub(crate) fn run_with(&self, args: &[&str], stdin: &str, env: &[(&str, &str)]) -> Result<Outcome> {
         let mut command = Command::new(&self.program);
-        // So wide that names of pods, which differ in length, do not move any line break.
+        // So wide that the length of pod names does not change any line break.
         command.args(args).env("KUBECONFIG", &self.kubeconfig).env("COLUMNS", "10000").env_remove("CLICOLOR_FORCE");
         command.envs(env.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("cannot run the plugin")?;
         if let Some(mut input) = child.stdin.take() {
-            // It may end without reading.
+            // The plugin may end without reading.
             let _ = input.write_all(stdin.as_bytes());
         }
         let output = child.wait_with_output()?;
@@ -101,18 +101,18 @@ impl Plugin {
         })
     }
 
-    /// Runs it and compares all that came out with a file.
+    /// Runs the plugin and compares the output with a file.
     pub(crate) fn compare(&self, name: &str, args: &[&str]) -> Result<()> {
         let outcome = self.run(args)?;
         compare(name, args, &outcome)
     }
 }
 
-/// The snapshot that is kept whole.
+/// The only snapshot that is not shortened.
 const WHOLE: &str = "explain-deploy-verified";
 
-/// What is the same in fifty snapshots stands in one of them: the table of SDKs, and the trust policy as a document. The
-/// rules of SARIF are those of the golden case of `lint`.
+/// Shortens text that is the same in fifty snapshots, so that only one of them has it: the table of
+/// SDKs, and the trust policy as a document. The SARIF rules are in the golden case of `lint`.
 fn shortened(name: &str, text: String) -> String {
     if name == WHOLE || !(name.starts_with("explain-") || name == "verify-sarif") {
         return text;
@@ -129,7 +129,7 @@ fn shortened(name: &str, text: String) -> String {
     })
 }
 
-/// Compares what came out with a file.
+/// Compares an outcome with a file.
 pub(crate) fn compare(name: &str, args: &[&str], outcome: &Outcome) -> Result<()> {
     let mut found = format!("$ kubectl podidentity {}\n{}", args.join(" "), outcome.stdout);
     found.push_str(&outcome.stderr);

@@ -1,4 +1,4 @@
-//! Argo Rollouts: a custom resource that comes and goes. Its controller is played by the scenario.
+//! Argo Rollouts: a custom resource that comes and goes. The scenario plays its controller.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::world::World;
 
 const DEFINITION: &str = "rollouts.argoproj.io";
 
-/// Only what a test needs: any spec, any status.
+/// Only what a test needs: a schema that accepts any spec and any status.
 const YAML: &str = "
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -50,7 +50,8 @@ pub(crate) struct RolloutSpec {
     fields: Map<String, Value>,
 }
 
-/// The part of Argo's controller: a ReplicaSet of the present template in the place of the one before.
+/// One part of Argo's controller: it replaces the previous ReplicaSet by one of the current
+/// template.
 async fn replace_pods(namespace: &Namespace, before: Option<&str>, hash: &str) -> Result<()> {
     let rollout: Rollout = namespace.api().get("app").await?;
     let mut template = rollout.spec.fields.get("template").cloned().unwrap_or_else(|| plain_template("app"));
@@ -76,7 +77,7 @@ async fn replace_pods(namespace: &Namespace, before: Option<&str>, hash: &str) -
     .await
 }
 
-/// The other part: what it says of its work.
+/// The other part of Argo's controller: it reports its progress.
 async fn says(namespace: &Namespace, phase: &str, stable: &str, current: &str) -> Result<()> {
     let rollout: Rollout = namespace.api().get("app").await?;
     let generation = rollout.metadata.generation.map(|generation| generation.to_string());
@@ -115,7 +116,7 @@ pub(crate) async fn marked(namespace: &Namespace, generation: i64) -> Result<()>
     .await
 }
 
-/// A Rollout `app` that runs already, and a binding of its service account, which exists.
+/// A Rollout `app` that already runs, and a binding of its existing service account.
 pub(crate) async fn bound(namespace: &Namespace) -> Result<()> {
     let spec = json!({"replicas": 1, "template": plain_template("app")});
     running(namespace, spec).await?;
@@ -133,7 +134,7 @@ async fn rolled_and_verified(namespace: &Namespace) -> Result<()> {
     expect::status_names(&expect::ready(namespace, "app").await?, ROLE, 1)
 }
 
-/// The next role comes as far as a step at which a person has to promote it.
+/// The next role reaches a step at which a person must promote the Rollout.
 async fn paused_at_a_step(namespace: &Namespace) -> Result<()> {
     change(namespace, json!({"roleArn": OTHER_ROLE})).await?;
     marked(namespace, 3).await?;
@@ -165,7 +166,7 @@ async fn uninstall(world: &World) -> Result<()> {
     .await
 }
 
-/// The definition appears while the operator runs, and is there when the operator starts anew.
+/// The CRD appears while the operator runs, and exists when the operator restarts.
 pub(crate) async fn rollouts(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     install(&world.control_plane).await?;
@@ -177,7 +178,7 @@ pub(crate) async fn rollouts(world: Arc<World>, namespace: Namespace) -> Result<
     rolled?;
     paused?;
 
-    // Without the definition its pods are still verified.
+    // Without the CRD, the pods are still verified.
     let unmanaged = expect::workload(&namespace, "app", "Rollout/app", WorkloadState::Unmanaged).await?;
     ensure!((unmanaged.pods_verified, unmanaged.pods_total) == (1, 1), "verified: {unmanaged:?}");
     Ok(())

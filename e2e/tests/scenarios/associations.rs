@@ -1,5 +1,5 @@
-//! EKS Pod Identity. The webhook of the harness plays EKS: it knows which service accounts have an association. ACK is played
-//! by the scenarios.
+//! EKS Pod Identity. The harness's webhook plays EKS: it knows which service accounts have an
+//! association. The scenarios play ACK.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn is_associated(pod: &Pod) -> bool {
     labelled && containers.all(|it| has(it, CREDENTIALS_URI) && has(it, AUTHORIZATION_TOKEN_FILE) && !has(it, ROLE_ARN))
 }
 
-/// Waits until the binding says that its pods have the association's credentials.
+/// Waits until the binding reports that its pods have the association's credentials.
 async fn says_associated(namespace: &Namespace, parts: &[&str]) -> Result<PodIdentityBinding> {
     let what = format!("it is ready and says {parts:?}");
     wait::object(&namespace.api(), "app", &what, |binding: Option<&PodIdentityBinding>| {
@@ -56,7 +56,8 @@ async fn says_associated(namespace: &Namespace, parts: &[&str]) -> Result<PodIde
     .await
 }
 
-/// From IRSA to EKS Pod Identity and back: each time every workload is restarted once, and the annotation goes last.
+/// From IRSA to EKS Pod Identity and back. Each move restarts every workload once, and removes the
+/// annotation last.
 pub(crate) async fn moved(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = bound(&namespace, &json!({"rollout": {"settleSeconds": 0}})).await?;
     world.control_plane.associate(&namespace.name, "app", true);
@@ -76,7 +77,8 @@ pub(crate) async fn moved(world: Arc<World>, namespace: Namespace) -> Result<()>
     expect::rolled(&before, &expect::rolled_out(&namespace, "app").await?, 2)
 }
 
-/// Where EKS has no association yet the role by annotation stays, and the binding goes on once there is one.
+/// While EKS has no association yet, the annotated role stays. The binding continues once the
+/// association exists.
 pub(crate) async fn missing(world: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &json!({"rollout": {"settleSeconds": 0}})).await?;
     change(&namespace, json!({"mechanism": "PodIdentity"})).await?;
@@ -95,7 +97,8 @@ pub(crate) async fn missing(world: Arc<World>, namespace: Namespace) -> Result<(
     Ok(())
 }
 
-/// An association that ACK makes: it has to be for the service account, it is waited for, and its role is told.
+/// An association that ACK creates. It must name the service account, the operator waits for it,
+/// and the status reports its role.
 pub(crate) async fn made_by_ack(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let kind = RoleObjectKind::AckAssociation;
     namespace.create(fixtures::service_account("app")?).await?;
@@ -133,7 +136,7 @@ pub(crate) async fn enforced(world: Arc<World>, namespace: Namespace) -> Result<
     running(&namespace, "app", 1).await?;
     namespace.create(fixtures::binding_with("app", "app", ROLE, &json!({"mechanism": "PodIdentity"}))?).await?;
     says_associated(&namespace, &["has the credentials of EKS Pod Identity"]).await?;
-    // The template's own web identity comes before the association.
+    // The template's own web identity takes precedence over the association.
     let env =
         json!([{"name": "AWS_ROLE_ARN", "value": ROLE}, {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/token"}]);
     let own = json!({"containers": [{"name": "app", "image": "app", "env": env}]});
@@ -149,7 +152,8 @@ pub(crate) async fn enforced(world: Arc<World>, namespace: Namespace) -> Result<
     Ok(())
 }
 
-/// What is annotated for IRSA has no place beside EKS Pod Identity, and an association none beside IRSA.
+/// A spec for EKS Pod Identity must not have annotation fields of IRSA, and a spec for IRSA must
+/// not refer to an association.
 pub(crate) async fn refused_fields(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let of_irsa = "are for the mechanism IRSA: leave them out with PodIdentity";
     for (spec, wanted) in [

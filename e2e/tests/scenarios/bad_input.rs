@@ -1,4 +1,4 @@
-//! Malformed bindings are refused by the API server, and the message says what to write instead.
+//! The API server refuses malformed bindings, and the message says what to write instead.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::world::World;
 
-/// What is wrong, the spec, and a part of the advice.
+/// The mistake, the spec, and a part of the advice.
 const REFUSED: &[(&str, &str, &str)] = &[
     ("the role's name only", "{serviceAccountName: app, roleArn: my-role}", "write arn:aws:iam::ACCOUNT:role/my-role"),
     ("no role", "{serviceAccountName: app}", "exactly one of roleArn, role and roleRef must be set"),
@@ -200,7 +200,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Unusual, and right.
+/// Unusual but valid specs.
 const ACCEPTED: &[(&str, &str)] = &[
     ("the least", "{serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role'}"),
     ("China", "{serviceAccountName: app, roleArn: 'arn:aws-cn:iam::111122223333:role/my-role'}"),
@@ -220,7 +220,8 @@ const ACCEPTED: &[(&str, &str)] = &[
     ),
 ];
 
-/// What kubectl, with its default strict validation, says of a binding with this spec: nothing if it is accepted.
+/// Kubectl's error about a binding with this spec, with its default strict validation; `None` if it
+/// is accepted.
 async fn refusal(control_plane: &ControlPlane, namespace: &str, spec: &str) -> Result<Option<String>> {
     let yaml = format!(
         "apiVersion: podidentity.dev/v1alpha1\nkind: PodIdentityBinding\nmetadata: {{name: app}}\nspec: {spec}\n"

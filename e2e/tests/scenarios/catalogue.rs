@@ -8,14 +8,14 @@ use crate::{
     roles, rollouts, schema, selected, told, windows, workloads,
 };
 
-/// Needs an image; ignored where there is none.
+/// Needs an image; ignored if there is none.
 pub(crate) const IMAGE: &str = "the_image_runs_the_operator";
 
-/// Need proxies, Debian packages; ignored where there are none.
+/// Need proxies from Debian packages; ignored if they are missing.
 pub(crate) const OPERATOR_PROXIES: &str = "the_operator_works_through_proxies";
 pub(crate) const PLUGIN_PROXIES: &str = "the_plugin_works_through_proxies";
 
-/// Need MutatingAdmissionPolicy; ignored where the harness's webhook injects.
+/// Need MutatingAdmissionPolicy; ignored if the harness's webhook injects.
 pub(crate) const INJECTED_BY_POLICY: &[&str] = &[
     "the_injection_policy_does_what_the_model_says",
     "the_injection_policy_differs_only_as_documented",
@@ -24,7 +24,7 @@ pub(crate) const INJECTED_BY_POLICY: &[&str] = &[
     "check_tells_what_is_wrong_before_and_after_the_installation",
 ];
 
-/// Needs an API server that sends bookmarks where nothing happens; ignored before.
+/// Needs an API server that sends bookmarks on idle watches; ignored for older versions.
 pub(crate) const AT_REST: &str = "a_frozen_watch_turns_liveness_bad";
 
 /// Name, place and scenario.
@@ -32,7 +32,7 @@ pub(crate) const AT_REST: &str = "a_frozen_watch_turns_liveness_bad";
 #[expect(clippy::too_many_lines, reason = "a table with a line for each scenario")]
 pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
     vec![
-        // First, because they take longest.
+        // First, because they take the longest.
         ("a_contested_annotation_is_left_alone_for_a_while", Shared, |w, n| Box::pin(ownership::contested(w, n))),
         ("a_removed_annotation_is_not_fought_over_for_ever", Shared, |w, n| Box::pin(ownership::contested_by_removals(w, n))),
         ("where_nothing_injects_the_others_are_left_alone_until_a_pod_is_injected", Exclusive, |w, n| Box::pin(decisions::injection_back(w, n))),
@@ -71,7 +71,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("annotations_are_not_for_eks_pod_identity", Shared, |w, n| Box::pin(associations::refused_fields(w, n))),
         ("a_role_that_cannot_be_known_is_told", Shared, |w, n| Box::pin(roles::not_known_here(w, n))),
         ("a_binding_has_exactly_one_role", Shared, |w, n| Box::pin(roles::exactly_one(w, n))),
-        // Preflights, each with a control plane and an AWS of its own.
+        // Preflights, each with its own control plane and AWS.
         ("preflight_each_answer_of_aws_has_its_reason", Shared, |w, n| Box::pin(preflight::answers::each_has_its_reason(w, n))),
         ("preflight_another_role_that_is_refused_leaves_the_first_in_peace", Shared, |w, n| Box::pin(preflight::answers::another_role_is_refused(w, n))),
         ("preflight_that_only_reports_goes_on_and_says_it", Shared, |w, n| Box::pin(preflight::answers::reported(w, n))),
@@ -119,7 +119,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("the_canary_goes_first_then_two_at_a_time", Shared, |w, n| Box::pin(rollouts::canary_first(w, n))),
         ("manual_waits_for_the_release_of_this_generation", Shared, |w, n| Box::pin(rollouts::manual(w, n))),
         ("never_only_reports", Shared, |w, n| Box::pin(rollouts::never(w, n))),
-        // Namespaces by their labels.
+        // Namespaces by label.
         ("a_namespace_is_looked_after_while_it_has_the_label", Shared, |w, n| Box::pin(selected::by_label(w, n))),
         ("a_namespace_moves_from_one_operator_to_another", Shared, |w, n| Box::pin(selected::handed_over(w, n))),
         ("a_namespace_selector_that_does_not_fit_is_refused", Shared, |w, n| Box::pin(selected::refused(w, n))),
@@ -139,7 +139,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_suspended_binding_writes_nothing", Shared, |w, n| Box::pin(ownership::suspended(w, n))),
         ("suspended_while_rolling_it_starts_no_more", Shared, |w, n| Box::pin(ownership::suspended_while_rolling(w, n))),
         ("a_service_account_created_anew_is_annotated_anew", Shared, |w, n| Box::pin(ownership::account_created_anew(w, n))),
-        // What a binding says when the operator cannot do what it should.
+        // What a binding reports when the operator cannot do its work.
         ("a_write_that_fails_is_told_and_tried_again", Shared, |w, n| Box::pin(told::failed(w, n))),
         ("a_write_that_a_policy_refuses_is_told_in_its_words", Shared, |w, n| Box::pin(told::refused_by_a_policy(w, n))),
         ("restarts_that_are_refused_hold_no_others_up", Narrow, |w, n| Box::pin(told::refused_restarts(w, n))),

@@ -1,5 +1,5 @@
-//! `kubectl podidentity check` in a bare cluster, in one where all is right, and in one where much is broken: the outputs of
-//! `docs/check.md`.
+//! `kubectl podidentity check` in a bare cluster, in a healthy one, and in one where much is
+//! broken: the outputs in `docs/check.md`.
 
 use std::collections::VecDeque;
 use std::process::Command;
@@ -21,7 +21,7 @@ const ISSUER: &str = "https://oidc.example.com/id/0123456789";
 const NAMESPACE: &str = "podidentity-system";
 const NAME: &str = "podidentity-operator";
 
-/// What a run prints, and its exit status.
+/// The output of a run.
 struct Said {
     args: &'static str,
     text: String,
@@ -80,7 +80,8 @@ pub(crate) async fn before_and_after(_: Arc<World>, _: Namespace) -> Result<()> 
     })
 }
 
-/// The real operator with the lease of the installation, whose own pods are made by a fake kubelet.
+/// The real operator with the lease of the installation. A fake kubelet runs the Deployment's own
+/// pods.
 async fn elected(control_plane: &ControlPlane) -> Result<Operator> {
     let deployments: Api<Deployment> = Api::namespaced(control_plane.client(), NAMESPACE);
     wait::object(&deployments, NAME, "its pods are ready", |it: Option<&Deployment>| {
@@ -101,7 +102,8 @@ async fn elected(control_plane: &ControlPlane) -> Result<Operator> {
     Ok(operator)
 }
 
-/// No operator, no injection, less rights, an older definition, and a namespace that asks for an enforcement that is not there.
+/// Creates a cluster with no operator, no injection, fewer rights, an older CRD, and a namespace
+/// that requests enforcement that is not installed.
 async fn broken(control_plane: &ControlPlane, shop: &Namespace) -> Result<()> {
     control_plane.remove_injection().await?;
     let run = |args: &[&str]| {
@@ -112,12 +114,12 @@ async fn broken(control_plane: &ControlPlane, shop: &Namespace) -> Result<()> {
     run(&["label", "namespace", &shop.name, "podidentity.dev/enforce=true"]).await?;
     let rules = json!([{"op": "remove", "path": "/rules/1"}]).to_string();
     run(&["patch", "clusterrole", NAME, "--type=json", "-p", &rules]).await?;
-    // With the rules that name it.
+    // Removes the field and the rules that name it.
     let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
     let remove = |path: &str| json!({"op": "remove", "path": format!("{spec}/{path}")});
     let field = json!([remove("x-kubernetes-validations"), remove("properties/preflight")]).to_string();
     run(&["patch", "crd", "podidentitybindings.podidentity.dev", "--type=json", "-p", &field]).await?;
-    // The lease runs out, and the API server serves the other definition.
+    // The lease expires, and the API server serves the older CRD.
     tokio::time::sleep(Duration::from_secs(6)).await;
     wait::until("bindings are served", async || {
         run(&["get", "pib", "-A"]).await.map(drop).map_err(|error| error.to_string())

@@ -1,4 +1,4 @@
-//! The dashboard and the alerts, asked of a Prometheus that scrapes the operator.
+//! The queries of dashboard and alerts, against a Prometheus that scrapes the operator.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::steps::bound;
 use crate::world::World;
 
-/// What a dashboard may not know: it shows what went wrong, and nothing may have.
+/// Queries that may be empty: they show errors, and there may be none.
 const MAY_BE_EMPTY: &[&str] = &[
     "podidentity_findings",
     "podidentity_reconcile_problems_total",
@@ -24,7 +24,7 @@ const MAY_BE_EMPTY: &[&str] = &[
 pub(crate) async fn shows(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let prometheus = Prometheus::start(&world.control_plane, &world.operator)?;
     bound(&namespace, &json!({})).await?;
-    // So that there is something to see of what is repaired.
+    // Causes a repair for the dashboard to show.
     let changed = json!({"metadata": {"annotations": {fixtures::role_annotation(): OTHER_ROLE}}});
     namespace.change::<ServiceAccount>("app", &changed).await?;
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
@@ -46,7 +46,7 @@ pub(crate) async fn shows(world: Arc<World>, namespace: Namespace) -> Result<()>
     Ok(())
 }
 
-/// Title and query of every target of the dashboard, as Grafana would send it.
+/// Title and query of every target of the dashboard, as Grafana sends it.
 fn panels() -> Result<Vec<(String, String)>> {
     let file = e2e::repository().join("config/prometheus/dashboard.json");
     let dashboard: Value = serde_json::from_slice(&std::fs::read(file)?)?;
@@ -60,7 +60,7 @@ fn panels() -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// What the alerts ask for.
+/// The queries of the alerts.
 fn alerts() -> Result<Vec<String>> {
     let file = e2e::repository().join("config/prometheus/alerts.yaml");
     let rules: Value = serde_saphyr::from_str(&std::fs::read_to_string(file)?)?;

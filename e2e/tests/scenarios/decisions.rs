@@ -1,4 +1,5 @@
-//! Which workload is restarted, which is not, and what is said of it: the states that clusters are in every day.
+//! Which workloads restart, which do not, and what the status reports, in everyday states of a
+//! cluster.
 
 use std::sync::Arc;
 
@@ -29,7 +30,8 @@ async fn admission(world: &World, namespace: &Namespace, policy: &str) -> Result
     world.control_plane.apply_yaml(&policy).await
 }
 
-/// A policy refuses the restart of the first workload; the second gets its turn, and the first when the policy is gone.
+/// A policy refuses the restart of the first workload. The second one gets its turn, and the first
+/// one follows when the policy is gone.
 pub(crate) async fn refused_steps_back(world: Arc<World>, namespace: Namespace) -> Result<()> {
     several(&namespace, 2, |_| json!({})).await?;
     let policy = "
@@ -61,7 +63,8 @@ spec: {policyName: NS-no-restarts, validationActions: [Deny]}
     expect::status_names(&expect::ready(&namespace, "app").await?, ROLE, 2)
 }
 
-/// Waits until the policy refuses a change of the template: it is in force a moment after it was stored.
+/// Waits until the policy refuses a change of the template: it takes effect a moment after it is
+/// stored.
 async fn frozen(namespace: &Namespace, deployment: &str) -> Result<()> {
     let changed = Patch::Merge(json!({"spec": {"template": {"metadata": {"annotations": {"probe": "1"}}}}}));
     let api: Api<Deployment> = namespace.api();
@@ -87,7 +90,8 @@ async fn refused_and_told(namespace: &Namespace) -> Result<()> {
     Ok(())
 }
 
-/// A mutating policy replaces the mark: told, and not written again and again.
+/// A mutating policy replaces the mark. The operator reports it and does not write the mark again
+/// and again.
 pub(crate) async fn rewritten_mark(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let before = running(&namespace, "app", 1).await?;
@@ -125,13 +129,13 @@ spec: {policyName: NS-strips-marks}
     let writes = crate::steps::writes(&world, &namespace, "deployments")?;
     ensure!(writes.len() <= 3, "{} writes of the Deployment within seconds", writes.len());
     rolled(&before, &namespace.api().get("app").await?, 0)?;
-    // The workload changes, so its restart is decided anew.
+    // The workload changes, so the operator decides about its restart again.
     let changed = json!({"spec": {"replicas": 2}});
     namespace.change::<Deployment>("app", &changed).await?;
     expect::status_names(&expect::ready(&namespace, "app").await?, ROLE, 2)
 }
 
-/// The canary is paused in the middle of its restart: nobody else starts.
+/// The canary is paused in the middle of its restart, and no other workload starts.
 pub(crate) async fn paused_canary(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = several(&namespace, 2, |n| if n == 0 { json!({READY_AFTER: "3s"}) } else { json!({}) }).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
@@ -142,7 +146,7 @@ pub(crate) async fn paused_canary(_: Arc<World>, namespace: Namespace) -> Result
     namespace.change::<Deployment>("app-00", &json!({"spec": {"paused": true}})).await?;
     expect::workload(&namespace, "app", "Deployment/app-00", WorkloadState::Paused).await?;
     expect::workload(&namespace, "app", "Deployment/app-01", WorkloadState::Pending).await?;
-    // A second reconcile, for the other workload.
+    // Triggers a second reconcile, for the other workload.
     namespace.change::<Deployment>("app-01", &json!({"metadata": {"labels": {"touched": "yes"}}})).await?;
     let other: Deployment = namespace.api().get("app-01").await?;
     ensure!(identity(&other).is_none(), "the next one was restarted beside a paused canary");
@@ -151,7 +155,8 @@ pub(crate) async fn paused_canary(_: Arc<World>, namespace: Namespace) -> Result
     rolled(&before[1], &namespace.api().get("app-01").await?, 1)
 }
 
-/// The first by name was broken before: a healthy one is the canary, and the broken one halts nobody.
+/// The first workload by name was already broken. A healthy one becomes the canary, and the broken
+/// one halts nothing.
 pub(crate) async fn broken_before(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     namespace.create(fixtures::deployment_with("aaa-broken", "app", 1, &json!({NEVER_READY: "true"}))?).await?;
@@ -169,7 +174,7 @@ pub(crate) async fn broken_before(_: Arc<World>, namespace: Namespace) -> Result
     Ok(())
 }
 
-/// Days later a user ships a bad image: neither a halt nor a rollback of the role.
+/// Days later, a user ships a bad image. It causes neither a halt nor a rollback of the role.
 pub(crate) async fn bad_image_later(_: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &quickly("Rollback")).await?;
     change(&namespace, json!({"roleArn": OTHER_ROLE})).await?;
@@ -182,7 +187,7 @@ pub(crate) async fn bad_image_later(_: Arc<World>, namespace: Namespace) -> Resu
         if reasons.iter().any(|it| it == "ProgressDeadlineExceeded") { Ok(()) } else { Err(format!("{reasons:?}")) }
     })
     .await?;
-    // Another workload comes, and gets its turn.
+    // A new workload gets its turn.
     running_with(&namespace, "next", 1, &json!({})).await?;
     expect::annotated(&namespace, "app", Some(OTHER_ROLE)).await?;
     let binding = expect::ready(&namespace, "app").await?;
@@ -190,8 +195,8 @@ pub(crate) async fn bad_image_later(_: Arc<World>, namespace: Namespace) -> Resu
     Ok(())
 }
 
-/// Nothing injects: the canary fails, the others are left alone, and the role is not rolled back. Then injection is back: one
-/// new pod shows it, and all go on.
+/// Nothing injects: the canary fails, the other workloads stay untouched, and the role is not
+/// rolled back. When injection is back, one new pod proves it, and the rollout continues.
 pub(crate) async fn injection_back(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = several(&namespace, 4, |_| json!({})).await?;
     world.control_plane.remove_injection().await?;
@@ -212,7 +217,7 @@ async fn canary_missed(namespace: &Namespace, before: &[Deployment]) -> Result<(
             other => Err(format!("{other:?}")),
         }
     });
-    // Its repetitions wait 5, 20 and 80 seconds.
+    // The repeated attempts wait 5, 20 and 80 seconds.
     wait::within(wait::DEADLINE * 3, halted).await?;
     let binding: PodIdentityBinding = namespace.api().get("app").await?;
     ensure!(binding.status.unwrap_or_default().rollback.is_none(), "a missed injection rolls no role back");
@@ -223,7 +228,7 @@ async fn canary_missed(namespace: &Namespace, before: &[Deployment]) -> Result<(
     Ok(())
 }
 
-/// Helm owns the role as well, and changes it first: reported, not overwritten.
+/// Helm co-owns the role and changes it first. The operator reports this and does not overwrite it.
 pub(crate) async fn co_owner_first(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let of_helm = |role: &str| json!({"metadata": {"annotations": {fixtures::role_annotation(): role}}});
@@ -242,7 +247,8 @@ pub(crate) async fn co_owner_first(_: Arc<World>, namespace: Namespace) -> Resul
     expect::status_names(&expect::ready(&namespace, "app").await?, OTHER_ROLE, 1)
 }
 
-/// The template mounts a token of its own where injection mounts another: neither annotated nor restarted.
+/// The template mounts its own token where injection would mount another. The operator neither
+/// annotates nor restarts.
 pub(crate) async fn mount_path_taken(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let path = "/var/run/secrets/eks.amazonaws.com/serviceaccount";
@@ -261,7 +267,7 @@ pub(crate) async fn mount_path_taken(_: Arc<World>, namespace: Namespace) -> Res
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)
 }
 
-/// A quota lets no new pod in: not Ready, in the words of the API server.
+/// A quota admits no new pod: the binding is not Ready, and quotes the API server.
 pub(crate) async fn pods_missing(_: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &json!({})).await?;
     let quota: ResourceQuota =
@@ -284,7 +290,8 @@ pub(crate) async fn pods_missing(_: Arc<World>, namespace: Namespace) -> Result<
     Ok(())
 }
 
-/// Nobody creates the pods of a Deployment that was paused from the start: no failure, and not ready.
+/// A Deployment was paused from the start, so its controller creates no pods. The binding has no
+/// failure, but is not ready.
 pub(crate) async fn paused_from_the_start(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let mut deployment = fixtures::deployment_with("app", "app", 1, &json!({}))?;
@@ -297,7 +304,7 @@ pub(crate) async fn paused_from_the_start(_: Arc<World>, namespace: Namespace) -
     Ok(())
 }
 
-/// A selector that was mistyped leaves all workloads as they are: no binding like this is ready.
+/// A mistyped selector selects no workload. Such a binding is not ready.
 pub(crate) async fn nothing_selected(_: Arc<World>, namespace: Namespace) -> Result<()> {
     several(&namespace, 2, |_| json!({})).await?;
     let selector = json!({"rollout": {"workloadSelector": {"matchLabels": {"app": "ap-00"}}}});
@@ -308,7 +315,8 @@ pub(crate) async fn nothing_selected(_: Arc<World>, namespace: Namespace) -> Res
     Ok(())
 }
 
-/// A canary that fails with the new role is rolled back, and says so: the counterpart of [`bad_image_later`].
+/// A canary that fails with the new role is rolled back and reported: the counterpart of
+/// [`bad_image_later`].
 pub(crate) async fn bad_role(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     running_with(&namespace, "app", 1, &json!({NEVER_READY_AS: OTHER_ROLE})).await?;

@@ -1,4 +1,4 @@
-//! What a deleted binding leaves behind, and what it never blocks.
+//! What remains after a binding is deleted, and what a deletion never blocks.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(crate) async fn released(world: Arc<World>, namespace: Namespace) -> Result<
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)?;
     expect::pods_have(&namespace, "app", 2, ROLE).await?;
 
-    // Began, done, released: the steps in between are in the status.
+    // The first, second and last step; the status has the steps in between.
     let reasons = [Reason::Annotated, Reason::Verified, Reason::Released];
     for reason in reasons {
         expect::event(&namespace, reason).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn released(world: Arc<World>, namespace: Namespace) -> Result<
     Ok(())
 }
 
-/// What Helm sets too stays.
+/// A value that Helm also sets stays.
 pub(crate) async fn released_to_another(_: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &json!({})).await?;
     let same = json!({"metadata": {"annotations": {role_annotation(): ROLE}}});
@@ -82,7 +82,7 @@ pub(crate) async fn retained(_: Arc<World>, namespace: Namespace) -> Result<()> 
     Ok(())
 }
 
-/// What `suspend` promises holds to the end.
+/// `suspend` keeps its promise until the end.
 pub(crate) async fn suspended(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = bound(&namespace, &json!({"deletionPolicy": "Revoke"})).await?;
     crate::steps::change(&namespace, json!({"suspend": true})).await?;
@@ -93,7 +93,8 @@ pub(crate) async fn suspended(_: Arc<World>, namespace: Namespace) -> Result<()>
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)
 }
 
-/// A set whose pods only a person replaces: the binding goes all the same, and says whose pods keep the role.
+/// A StatefulSet whose pods only a person replaces. The binding still goes, and reports whose pods
+/// keep the role.
 pub(crate) async fn not_revoked(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     namespace.create(fixtures::binding_with("app", "app", ROLE, &json!({"deletionPolicy": "Revoke"}))?).await?;
@@ -118,7 +119,7 @@ pub(crate) async fn nothing_left(_: Arc<World>, namespace: Namespace) -> Result<
     deleted(&namespace).await
 }
 
-/// A rollout that cannot come to an end holds neither the deletion nor the next binding back.
+/// A rollout that cannot finish blocks neither the deletion nor the next binding.
 pub(crate) async fn while_rolling(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     running_with(&namespace, "app", 1, &json!({NEVER_READY_AS: ROLE})).await?;
@@ -132,7 +133,8 @@ pub(crate) async fn while_rolling(_: Arc<World>, namespace: Namespace) -> Result
     expect::pods_have(&namespace, "app", 1, OTHER_ROLE).await
 }
 
-/// The namespace holds an owner, a binding that waits for it, and one whose revocation is under way.
+/// The namespace has an owning binding, one that waits for it, and one whose revocation is in
+/// progress.
 pub(crate) async fn namespace_deleted(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let first = bound(&namespace, &json!({"deletionPolicy": "Revoke"})).await?;
     ensure!(identity(&first).is_some(), "it was not rolled");

@@ -1,4 +1,4 @@
-//! What somebody who has stolen the operator's token cannot do with it.
+//! What an attacker with the operator's token cannot do.
 
 use std::sync::Arc;
 
@@ -16,10 +16,11 @@ use tokio::time::{Duration, Instant, sleep};
 use crate::steps::{bound, running};
 use crate::world::World;
 
-/// Between two tries of what cannot be watched: whether a policy is in force.
+/// Interval of polling whether a policy is in force, which cannot be watched.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// What is tried, as `METHOD path`; `NS` is a namespace with a workload `app`, its pod `POD` and a Secret `secret`.
+/// Attempts as `METHOD path`. `NS` is a namespace with a workload `app`, its pod `POD` and a Secret
+/// `secret`.
 #[rustfmt::skip] // one line for each
 const TRIED: &[(&str, &str)] = &[
     ("read a Secret",                               "GET /api/v1/namespaces/NS/secrets/secret"),
@@ -68,7 +69,7 @@ pub(crate) async fn to_the_operator(world: Arc<World>, namespace: Namespace) -> 
     let pod = pods.iter().next().map(ResourceExt::name_any).context("there is no pod")?;
     let client = kubeconfig::client(&world.control_plane.operator_kubeconfig()).await?;
 
-    // The token works at all.
+    // The token itself is valid.
     let allowed = send(&client, &format!("GET /api/v1/namespaces/{}/pods?limit=1", namespace.name)).await?;
     ensure!(allowed == 200, "the operator may not list pods: {allowed}");
     let mut granted = Vec::new();
@@ -84,7 +85,7 @@ pub(crate) async fn to_the_operator(world: Arc<World>, namespace: Namespace) -> 
     Ok(())
 }
 
-/// Patches that its rights allow, and the guard does not: resource, name, patch.
+/// Patches that the operator's rights allow but the guard refuses: resource and name, patch.
 #[rustfmt::skip] // one line for each
 fn patches() -> Vec<(&'static str, Value)> {
     let deployment = "apis/apps/v1/namespaces/NS/deployments/app";
@@ -96,7 +97,7 @@ fn patches() -> Vec<(&'static str, Value)> {
         (deployment, json!({"spec": {"template": {"spec": {"hostNetwork": true}}}})),
         (deployment, json!({"spec": {"template": {"metadata": {"annotations": {"other": "annotation"}}}}})),
         (deployment, json!({"spec": {"template": {"metadata": {"labels": {"other": "label"}}}}})),
-        // A pod with a finalizer of nobody is never deleted.
+        // A pod with a finalizer that no controller removes is never deleted.
         (deployment, json!({"spec": {"template": {"metadata": {"finalizers": ["example.com/stuck"]}}}})),
         (deployment, json!({"spec": {"template": {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "none"}]}}}})),
         (deployment, json!({"spec": {"template": {"metadata": {"name": "other"}}}})),
@@ -121,15 +122,15 @@ fn patches() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// With a stolen token one can do what the operator does, and no more. That the operator itself is not hindered is seen
-/// by every other scenario.
+/// A stolen token allows what the operator does, and nothing else. Every other scenario shows that
+/// the guard does not hinder the operator itself.
 pub(crate) async fn by_the_guard(world: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &json!({})).await?;
     let client = kubeconfig::client(&world.control_plane.operator_kubeconfig()).await?;
     for (path, patch) in patches() {
         let path = path.replace("NS", &namespace.name);
         let began = Instant::now();
-        // A policy is in force a moment after it was installed.
+        // A policy takes effect a moment after its installation.
         while try_patch(&client, &path, &patch).await? != 422 {
             ensure!(began.elapsed() < DEADLINE, "the operator's token can apply {patch} to {path}");
             sleep(INTERVAL).await;
@@ -145,7 +146,8 @@ async fn try_patch(client: &Client, object: &str, patch: &Value) -> Result<u16> 
     status(client, request.body(serde_json::to_vec(patch)?)?).await
 }
 
-/// The status that the API server answers with. The body asks for nothing: whoever has the right gets another error.
+/// The status code of the API server. The body is empty, so a user with the right gets another
+/// error.
 async fn send(client: &Client, request: &str) -> Result<u16> {
     let (method, path) = request.split_once(' ').context("no path")?;
     let (path, impersonated) = path.strip_suffix(" as:admin").map_or((path, false), |path| (path, true));

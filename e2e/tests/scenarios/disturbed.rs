@@ -1,5 +1,5 @@
-//! Rollouts while the operator, the injection or the custom resource goes away, and the limit across all bindings:
-//! scenarios that need a cluster for themselves.
+//! Rollouts while the operator, the injection or the CRD goes away, and the limit across all
+//! bindings. These scenarios need a cluster for themselves.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -54,7 +54,7 @@ async fn each_change_rolls_once(world: &World, namespace: &Namespace, mut random
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
     let kills = async {
         for _ in 0..KILLS {
-            // From the first requests of a fresh process to well into its work.
+            // From the first requests of a new process to the middle of its work.
             tokio::time::sleep(Duration::from_millis(random.below(1500))).await;
             world.operator.kill();
             world.operator.restart()?;
@@ -67,7 +67,7 @@ async fn each_change_rolls_once(world: &World, namespace: &Namespace, mut random
         over.store(true, Ordering::SeqCst);
         killed
     };
-    // The role changes to and fro as long as there are kills left.
+    // The role changes back and forth until the last kill.
     let changes = async {
         let mut before = rolled_once(namespace, before, ROLE).await?;
         for role in [OTHER_ROLE, ROLE].into_iter().cycle() {
@@ -82,7 +82,7 @@ async fn each_change_rolls_once(world: &World, namespace: &Namespace, mut random
     try_join!(kills, changes).map(|_| ())
 }
 
-/// Waits until all are rolled; each exactly once since `before`.
+/// Waits until all workloads have rolled, each exactly once since `before`.
 async fn rolled_once(namespace: &Namespace, before: Vec<Deployment>, role: &str) -> Result<Vec<Deployment>> {
     expect::ready(namespace, "app").await?;
     let mut after = Vec::new();
@@ -99,7 +99,8 @@ pub(crate) async fn limited_across_bindings(_: Arc<World>, namespace: Namespace)
     limit_holds(&namespace, 5, || Ok(())).await
 }
 
-/// Each time that as many are rolled as may be, the operator is killed: the next one has to count what it finds.
+/// Kills the operator whenever the limit of concurrent rollouts is reached: the next process must
+/// count what it finds.
 pub(crate) async fn limited_across_restarts(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let kill = || {
         world.operator.kill();
@@ -108,7 +109,8 @@ pub(crate) async fn limited_across_restarts(world: Arc<World>, namespace: Namesp
     limit_holds(&namespace, 8, kill).await
 }
 
-/// Binds so many service accounts at once, each with a Deployment, and calls `at_limit` for all that are rolled together.
+/// Binds this many service accounts at once, each with a Deployment. Calls `at_limit` for every set
+/// of workloads that roll at the limit.
 async fn limit_holds(
     namespace: &Namespace,
     bindings: usize,
@@ -142,7 +144,8 @@ async fn limit_holds(
     Ok(())
 }
 
-/// A binding without a finalizer is deleted in the middle of a rollout that never ends: others get its place.
+/// A binding without a finalizer is deleted during a rollout that never ends. Another binding gets
+/// its slot.
 pub(crate) async fn gone_while_rolling(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let retain = json!({"deletionPolicy": "Retain"});
     for n in 0..=NARROW {
@@ -155,14 +158,14 @@ pub(crate) async fn gone_while_rolling(_: Arc<World>, namespace: Namespace) -> R
     }
     namespace.delete::<PodIdentityBinding>(&name(0)).await?;
     expect::ready(&namespace, &name(NARROW)).await?;
-    // The others in this world need all places.
+    // The other scenarios in this world need all slots.
     for n in 1..=NARROW {
         namespace.delete::<PodIdentityBinding>(&name(n)).await?;
     }
     Ok(())
 }
 
-/// Many bindings are deleted at once, and each has to restart a workload.
+/// Many bindings are deleted at once, and each must restart a workload.
 pub(crate) async fn revocations_limited(_: Arc<World>, namespace: Namespace) -> Result<()> {
     const BINDINGS: usize = 5;
     let revoke = json!({"deletionPolicy": "Revoke"});
@@ -197,7 +200,7 @@ pub(crate) async fn revocations_limited(_: Arc<World>, namespace: Namespace) -> 
     Ok(())
 }
 
-/// Injection goes away in the middle of a rollout and comes back.
+/// Injection disappears during a rollout and comes back.
 pub(crate) async fn injection_interrupted(world: Arc<World>, namespace: Namespace) -> Result<()> {
     const WORKLOADS: usize = 6;
     several(&namespace, WORKLOADS, |_| json!({READY_AFTER: "1s"})).await?;
@@ -228,7 +231,7 @@ async fn missed(namespace: &Namespace) -> Result<()> {
     .await
 }
 
-/// The custom resource is deleted with a binding in it, and installed again.
+/// The CRD is deleted together with a binding, and installed again.
 pub(crate) async fn definition_deleted(world: Arc<World>, namespace: Namespace) -> Result<()> {
     const CRD: &str = "podidentitybindings.podidentity.dev";
     let before = bound(&namespace, &json!({})).await?;

@@ -1,4 +1,5 @@
-//! Which roles a namespace grants: the policies of `config/grants/`, and the operator with `--require-grants`.
+//! The roles that a namespace grants: the policies of `config/grants/`, and the operator with
+//! `--require-grants`.
 
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use serde_json::json;
 use crate::steps::{bound, change, running, writes};
 use crate::world::World;
 
-/// The policies concern namespaces with this label, so that others are not disturbed.
+/// The policies apply only to namespaces with this label, so that other scenarios are not
+/// disturbed.
 pub(crate) const LABEL: &str = "e2e-grants";
 
 /// Installs the policies for the namespace, which grants these roles.
@@ -60,14 +62,14 @@ pub(crate) async fn refused_by_policy(world: Arc<World>, namespace: Namespace) -
     ensure!(message.contains("service account app") && message.contains(OTHER_ROLE), "{message}");
     refusal(change(&namespace, json!({"roleArn": OTHER_ROLE})).await)?;
 
-    // What is there already is nobody's business, whatever becomes of the grant.
+    // Existing objects stay valid, whatever happens to the grant.
     grant(&namespace, None).await?;
     refused(&namespace, &fixtures::binding("other", "other", ROLE)?).await?;
     change(&namespace, json!({"rollout": {"maxConcurrent": 2}})).await?;
     let audience = json!({"metadata": {"annotations": {"eks.amazonaws.com/audience": "other", "note": "x"}}});
     namespace.change::<ServiceAccount>("app", &audience).await?;
     expect::ready(&namespace, "app").await?;
-    // An operator without --require-grants meets the policy when it restores the annotation.
+    // An operator without `--require-grants` meets the policy when it restores the annotation.
     let removed = json!({"metadata": {"annotations": {role_annotation(): null, "eks.amazonaws.com/audience": null}}});
     namespace.change::<ServiceAccount>("app", &removed).await?;
     let message = expect::stalled(&namespace, "app", Reason::WriteRefused).await?;
@@ -76,7 +78,7 @@ pub(crate) async fn refused_by_policy(world: Arc<World>, namespace: Namespace) -
     expect::gone::<PodIdentityBinding>(&namespace, "app").await
 }
 
-/// Who may change a namespace may not for that reason grant it roles.
+/// A user who may change a namespace must not therefore be able to grant it roles.
 #[expect(clippy::too_many_lines, reason = "one scenario, step after step")]
 pub(crate) async fn who_may_grant(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let control_plane = &world.control_plane;
@@ -115,7 +117,7 @@ pub(crate) async fn who_may_grant(world: Arc<World>, namespace: Namespace) -> Re
     ];
     refusal(control_plane.kubectl(&by_status).await)?;
 
-    // The owner of a namespace often has every verb there, by a Role. That is not enough.
+    // The owner of a namespace often has every verb there, by a Role. That does not suffice.
     let owner = json!({"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
          "metadata": {"name": "owner", "namespace": namespace.name},
@@ -142,7 +144,7 @@ pub(crate) async fn who_may_grant(world: Arc<World>, namespace: Namespace) -> Re
     Ok(())
 }
 
-/// Values of the annotation, good and bad.
+/// Valid and invalid values of the annotation.
 const ANNOTATIONS: &[&str] = &[
     "",
     " , ,",
@@ -179,7 +181,7 @@ const ANNOTATIONS: &[&str] = &[
     "*:*:*:*:*:*",
 ];
 
-/// What service accounts may be annotated with, which need not be an ARN.
+/// Role annotations of service accounts, which need not be ARNs.
 const ROLES: &[&str] = &[
     ROLE,
     OTHER_ROLE,
@@ -203,14 +205,14 @@ const ROLES: &[&str] = &[
     "*",
 ];
 
-/// The label of namespaces that only the policy on service accounts concerns.
+/// The label of namespaces to which only the policy on service accounts applies.
 const ONLY: &str = "e2e-grants-read-alike";
 
-/// The policies and the operator read the annotation in the same way.
+/// The policies and the operator interpret the annotation in the same way.
 pub(crate) async fn read_alike(world: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = &world.control_plane;
     control_plane.install_policies_for("config/grants", LABEL).await?;
-    // Of the policies only the one on service accounts: the annotations here are not all of the kind that is let in.
+    // Only the policy on service accounts: another policy refuses some of these annotations.
     control_plane.bind_policy("pod-identity-grants-service-accounts", ONLY, None).await?;
     let work: Vec<_> = ANNOTATIONS.iter().map(|annotation| compare(control_plane, annotation)).collect();
     let allowed: Vec<usize> = stream::iter(work).buffer_unordered(8).try_collect().await?;
@@ -220,14 +222,15 @@ pub(crate) async fn read_alike(world: Arc<World>, _: Namespace) -> Result<()> {
     Ok(())
 }
 
-/// All roles under one annotation; how many are granted.
+/// Compares all roles under one annotation. Returns how many are granted.
 async fn compare(control_plane: &ControlPlane, annotation: &str) -> Result<usize> {
-    // A namespace for each: the API server's view of a changed one lags.
+    // One namespace for each annotation: the API server's view of a changed namespace lags.
     let namespace = control_plane.namespace("read-alike").await?;
     namespace.mark(&json!({"labels": {ONLY: "true"}, "annotations": {ALLOWED_ROLES_ANNOTATION: annotation}})).await?;
     let grants = Grants::parse(annotation);
     let stranger = "arn:other";
-    // Where everything is granted nothing shows that the policy is in force; the other namespaces do.
+    // If everything is granted, nothing shows that the policy is in force; the other namespaces
+    // show it.
     if !grants.allow(stranger) {
         refused(&namespace, &fixtures::annotated_service_account("app", stranger)?).await?;
     }
@@ -244,7 +247,7 @@ async fn compare(control_plane: &ControlPlane, annotation: &str) -> Result<usize
     Ok(allowed)
 }
 
-/// The operator by itself, without the policies.
+/// The operator alone, without the policies.
 pub(crate) async fn required(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let before = running(&namespace, "app", 1).await?;
@@ -258,14 +261,15 @@ pub(crate) async fn required(world: Arc<World>, namespace: Namespace) -> Result<
     ensure!(writes(&world, &namespace, "serviceaccounts")?.is_empty(), "the service account was written");
     ensure!(writes(&world, &namespace, "deployments")?.is_empty(), "the Deployment was written");
 
-    // Done as the message says, and nothing else.
+    // Follows the message, and does nothing else.
     let command = format!("{ALLOWED_ROLES_ANNOTATION}={ROLE}");
     world.control_plane.kubectl(&["annotate", "--overwrite", "namespace", &namespace.name, &command]).await?;
     expect::status_names(&expect::ready(&namespace, "app").await?, ROLE, 1)?;
     expect::rolled(&before, &expect::rolled_out(&namespace, "app").await?, 1)
 }
 
-/// A grant that is withdrawn: what is in force stays, and nothing is written, until the grant is back.
+/// A grant is withdrawn. The role in force stays, and the operator writes nothing until the grant
+/// is back.
 pub(crate) async fn withdrawn(world: Arc<World>, namespace: Namespace) -> Result<()> {
     grant(&namespace, Some("arn:aws:iam::111122223333:role/*")).await?;
     let before = bound(&namespace, &json!({})).await?;

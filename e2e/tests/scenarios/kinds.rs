@@ -1,5 +1,5 @@
-//! Workloads other than Deployments: those that are rolled, those that a person has to restart, and those that are
-//! only verified.
+//! Workloads other than Deployments: those that the operator restarts, those that a person must
+//! restart, and those that are only verified.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::steps::{change, verified};
 use crate::world::World;
 
-/// Creates the workload and waits until so many of its pods are ready.
+/// Creates the workload and waits until this many of its pods are ready.
 async fn running<K>(namespace: &Namespace, workload: K, pods: usize) -> Result<K>
 where
     K: Watched + Resource<Scope = NamespaceResourceScope>,
@@ -54,7 +54,7 @@ async fn pod_names(namespace: &Namespace) -> Result<Vec<String>> {
     Ok(pods.items.into_iter().filter_map(|pod| pod.metadata.name).collect())
 }
 
-/// Rolled once and verified.
+/// The workload rolls once and is verified.
 async fn rolled_and_verified<K>(namespace: &Namespace, workload: K, pods: usize) -> Result<()>
 where
     K: Watched + Resource<Scope = NamespaceResourceScope>,
@@ -69,7 +69,8 @@ where
     rolled(&before, &namespace.api().get("app").await?, 1)
 }
 
-/// A person deletes the pods one by one, as the message says; the workload is not touched.
+/// A person deletes the pods one by one, as the message says; the operator does not change the
+/// workload.
 async fn by_hand<K>(namespace: &Namespace, id: &str, workload: K, pods: usize) -> Result<()>
 where
     K: Watched + Resource<Scope = NamespaceResourceScope>,
@@ -99,8 +100,8 @@ pub(crate) async fn stateful_set_on_delete(_: Arc<World>, namespace: Namespace) 
     by_hand(&namespace, "StatefulSet/app", workload, 2).await
 }
 
-/// A set of one pod, which never becomes ready with the other role. Its controller does not replace a pod that is not
-/// ready, so the way back takes a person.
+/// A StatefulSet with one pod, which never becomes ready with the other role. Its controller does
+/// not replace a pod that is not ready, so the rollback needs a person.
 pub(crate) async fn stateful_set_rolled_back(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let mut set = fixtures::stateful_set("app", "app", 1, &json!({}))?;
@@ -123,7 +124,8 @@ pub(crate) async fn stateful_set_rolled_back(_: Arc<World>, namespace: Namespace
     expect::pods_have(&namespace, "app", 1, ROLE).await
 }
 
-/// The first pod crashes for want of the role; the set would wait for it for ever, whatever its template says.
+/// The first pod crashes because it lacks the role. The StatefulSet would wait for it forever,
+/// whatever its template says.
 pub(crate) async fn stateful_set_that_waits(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let mut set = fixtures::stateful_set("app", "app", 2, &json!({}))?;
@@ -164,13 +166,13 @@ pub(crate) async fn partitioned(_: Arc<World>, namespace: Namespace) -> Result<(
     expect::stalled(&namespace, "app", Reason::RestartRequired).await?;
     rolled(&before, &namespace.api().get("app").await?, 1)?;
 
-    // The owner lowers the partition, and the set's own controller does the rest.
+    // The owner lowers the partition, and the StatefulSet controller does the rest.
     let lowered = namespace.change::<StatefulSet>("app", &json!({"spec": partition(0)})).await?;
     expect::status_names(&verified(&namespace, 3).await?, ROLE, 3)?;
     rolled(&lowered, &namespace.api().get("app").await?, 0)
 }
 
-/// One on each of the three nodes.
+/// One pod on each of the three nodes.
 const NODES: usize = 3;
 
 pub(crate) async fn daemon_set(_: Arc<World>, namespace: Namespace) -> Result<()> {
@@ -182,12 +184,13 @@ pub(crate) async fn daemon_set_on_delete(_: Arc<World>, namespace: Namespace) ->
     by_hand(&namespace, "DaemonSet/app", workload, NODES).await
 }
 
-/// What is not restarted is named, and stays as it is until a person acts.
+/// The status names workloads that the operator does not restart. They stay as they are until a
+/// person acts.
 async fn unmanaged(namespace: &Namespace, id: &str) -> Result<()> {
     let pods = expect::pod_uids(namespace, "app").await?;
     bound(namespace).await?;
     expect::workload(namespace, "app", id, WorkloadState::Unmanaged).await?;
-    // A Job ends by itself; with others it is up to a person.
+    // A Job ends by itself; other workloads need a person.
     let message = if id.starts_with("Job/") {
         let reported = expect::reason(namespace, "app", condition::RECONCILING, "True", Reason::WaitingForJobs).await?;
         expect::condition_of(&reported, condition::RECONCILING).map(|it| it.message.clone()).unwrap_or_default()
@@ -218,7 +221,7 @@ pub(crate) async fn replica_set(_: Arc<World>, namespace: Namespace) -> Result<(
     rolled(&before, &namespace.api().get("app").await?, 0)
 }
 
-/// Waits for the pod of a Job, and judges as with the others.
+/// Waits for the pod of a Job, and checks it like the other workloads.
 async fn unmanaged_job(namespace: &Namespace, job: &str) -> Result<Job> {
     wait::objects(&namespace.api(), "app=app", "the Job has a pod", |pods: &[&Pod]| {
         if pods.len() == 1 { Ok(()) } else { Err(format!("{} pods", pods.len())) }
@@ -235,7 +238,7 @@ pub(crate) async fn job(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = unmanaged_job(&namespace, "app").await?;
     rolled(&before, &namespace.api().get("app").await?, 0)?;
 
-    // The Job makes another pod, which has the role.
+    // The Job creates another pod, which has the role.
     let pod = pod_names(&namespace).await?.pop().context("no pod")?;
     namespace.delete::<Pod>(&pod).await?;
     expect::status_names(&verified(&namespace, 1).await?, ROLE, 1)

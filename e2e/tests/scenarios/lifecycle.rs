@@ -1,4 +1,4 @@
-//! What becomes of a binding.
+//! The life of a binding.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use serde_json::json;
 use crate::steps::{running, verified};
 use crate::world::World;
 
-/// An application that ran without a role, bound and converged: its Deployment before the binding, and after.
+/// Binds an application that ran without a role. Returns its Deployment before the binding and
+/// after convergence.
 async fn bound(namespace: &Namespace) -> Result<(Deployment, Deployment)> {
     namespace.create(fixtures::service_account("app")?).await?;
     let before = running(namespace, "app", 2).await?;
@@ -164,7 +165,8 @@ pub(crate) async fn in_its_own_rollout(_: Arc<World>, namespace: Namespace) -> R
     let untouched: Deployment = namespace.api().get("app").await?;
     rolled(&before, &untouched, 0)?;
 
-    // Its owner repairs it; the pods of that rollout get the role, so that none of ours is needed.
+    // The owner repairs the Deployment. The pods of that rollout get the role, so the operator need
+    // not restart it.
     let repair = json!({"spec": {"template": {"metadata": {"annotations": {NEVER_READY: null}}}}});
     namespace.change::<Deployment>("app", &repair).await?;
     expect::status_names(&verified(&namespace, 2).await?, ROLE, 2)?;

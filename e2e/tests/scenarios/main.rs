@@ -1,8 +1,9 @@
 //! The product's promises on a real control plane, with the operator as a real process.
 //!
-//! All scenarios share one control plane and one operator and run in parallel, each in a namespace of its own. Those
-//! that stop the operator, change what is cluster-wide or count requests take turns on a second and a third one; a fourth
-//! has an operator that requires grants, a fifth one that watches what `roleRef` may refer to.
+//! All scenarios share one control plane and one operator and run in parallel, each in its own
+//! namespace. Those that stop the operator, change cluster-wide objects or count requests take
+//! turns on a second and a third control plane. A fourth one has an operator that requires grants,
+//! and a fifth one has an operator that watches what `roleRef` may refer to.
 //!
 //! ```text
 //! cargo build -p podidentity-operator && cargo test -p e2e --test scenarios [-- FILTER]
@@ -53,7 +54,7 @@ use tokio::runtime::Runtime;
 
 use world::{Place, Server, Worlds};
 
-/// Scenarios wait most of the time, so there may be many more of them at once than cores.
+/// Scenarios wait most of the time, so many more of them than cores may run at once.
 const THREADS: usize = 24;
 
 fn main() -> ExitCode {

@@ -1,4 +1,5 @@
-//! What the operator tells of itself: metrics, liveness, readiness; and dry runs, which only tell.
+//! What the operator reports about itself: metrics, liveness, readiness; and dry runs, which only
+//! report.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::replicas::instead_of_the_only_one;
 use crate::steps::{running, several};
 use crate::world::World;
 
-/// A story in a cluster of its own, and the numbers that it leaves behind.
+/// A series of events in its own cluster, and the resulting metrics.
 pub(crate) async fn counted(_: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     let operator = Operator::start(&control_plane, &[]).await?;
@@ -64,7 +65,7 @@ pub(crate) async fn counted(_: Arc<World>, _: Namespace) -> Result<()> {
     documented(done.names())
 }
 
-/// Every series is of a metric in docs/metrics.md.
+/// Checks that docs/metrics.md has the metric of every series.
 fn documented<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
     let page = std::fs::read_to_string(e2e::repository().join("docs/metrics.md"))?;
     let suffixes = ["_bucket", "_sum", "_count"];
@@ -74,11 +75,12 @@ fn documented<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
     Ok(())
 }
 
-/// Two that write nothing look at the cluster: the network of one of them goes silent.
+/// Two operators that write nothing observe the cluster. The network of one of them goes silent.
 pub(crate) async fn frozen_watch(world: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = &world.control_plane;
     let proxy = Proxy::start(control_plane.port()).await?;
-    // The shortest that is allowed: on an idle cluster a watch hears its first bookmark after two minutes.
+    // The shortest allowed value: on an idle cluster, a watch gets its first bookmark after two
+    // minutes.
     let args = ["--dry-run=silent", "--stalled-after=150s"];
     let behind = format!("https://{}", proxy.address());
     let cut_off = Operator::start_as("cut-off", control_plane, &behind, &args).await?;
@@ -87,7 +89,7 @@ pub(crate) async fn frozen_watch(world: Arc<World>, _: Namespace) -> Result<()> 
     cut_off.answers("/livez", 200).await?;
 
     proxy.flow(false);
-    // Longer than a wait for an answer lasts.
+    // Longer than the timeout of a response.
     tokio::time::sleep(Duration::from_secs(100)).await;
     let told = cut_off.answers("/livez", 503).await?;
     println!("a frozen network, as /livez tells it:\n{told}");
@@ -101,7 +103,7 @@ pub(crate) async fn frozen_watch(world: Arc<World>, _: Namespace) -> Result<()> 
 
 pub(crate) async fn dry_run(world: Arc<World>, namespace: Namespace) -> Result<()> {
     Box::pin(instead_of_the_only_one(&world, only_told(&world, &namespace))).await?;
-    // What was told is then done.
+    // The operator then does what the dry run reported.
     let binding = expect::ready(&namespace, "app").await?;
     expect::status_names(&binding, ROLE, 2)
 }

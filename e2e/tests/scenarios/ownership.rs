@@ -1,4 +1,5 @@
-//! Who owns the service account's annotation: several bindings, other field managers, and nobody.
+//! Ownership of the service account's annotation: several bindings, other field managers, and no
+//! owner.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub(crate) async fn handed_over(_: Arc<World>, namespace: Namespace) -> Result<(
     let before = bound(&namespace, &json!({})).await?;
     let history = History::<ServiceAccount>::of(&namespace, "app").await?;
 
-    // Named so that it would come first if age did not count.
+    // A name that would come first if age did not count.
     namespace.create(fixtures::binding("a-younger-one", "app", OTHER_ROLE)?).await?;
     let message = expect::stalled(&namespace, "a-younger-one", Reason::ServiceAccountClaimed).await?;
     ensure!(message.contains("PodIdentityBinding app"), "the message does not name the owner: {message}");
@@ -64,8 +65,9 @@ pub(crate) async fn conflict(_: Arc<World>, namespace: Namespace) -> Result<()> 
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 1)
 }
 
-/// Under `TakeOver`. What `kubectl annotate` and a restore have written is as the binding declares it; nobody will write
-/// it again, and the first change of the role is not held up by it. One who writes again is put right.
+/// Under `TakeOver`, a value that `kubectl annotate` or a restore wrote equals the declared one.
+/// Its writer does not write again, and must not block the first change of the role. A manager that
+/// writes again is corrected.
 pub(crate) async fn taken_over(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let value = format!("{}={ROLE}", role_annotation());
@@ -105,7 +107,7 @@ pub(crate) async fn conflict_given_up(_: Arc<World>, namespace: Namespace) -> Re
     Ok(())
 }
 
-/// Waits until the status has counted so many restorations.
+/// Waits until the status has counted this many restorations.
 async fn restored(namespace: &Namespace, times: i32) -> Result<()> {
     let counted = |binding: Option<&PodIdentityBinding>| {
         let account = binding.and_then(|binding| binding.status.as_ref()?.service_account.as_ref());
@@ -127,7 +129,7 @@ pub(crate) async fn drift(_: Arc<World>, namespace: Namespace) -> Result<()> {
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)
 }
 
-/// The other manager writes every second for half a minute; it is one who acts, not one who waits.
+/// The other manager writes every second for half a minute: it acts on its own and does not react.
 const ROUNDS: usize = 30;
 
 pub(crate) async fn contested(world: Arc<World>, namespace: Namespace) -> Result<()> {
@@ -155,7 +157,8 @@ pub(crate) async fn contested(world: Arc<World>, namespace: Namespace) -> Result
     rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)
 }
 
-/// One who removes the annotation leaves no trace of who it is, and is not fought for ever either.
+/// A manager that removes the annotation leaves no trace of itself. The operator does not fight it
+/// forever either.
 pub(crate) async fn contested_by_removals(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = bound(&namespace, &json!({})).await?;
     let earlier = writes(&world, &namespace, "serviceaccounts")?.len();
@@ -194,7 +197,8 @@ pub(crate) async fn suspended(world: Arc<World>, namespace: Namespace) -> Result
     expect::pods_have(&namespace, "app", 1, ROLE).await
 }
 
-/// The canary does not become ready, so that the others wait while the binding is suspended.
+/// The canary does not become ready, so that the other workloads wait while the binding is
+/// suspended.
 pub(crate) async fn suspended_while_rolling(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let slow = |n| if n == 0 { json!({e2e::READY_AFTER: "2s"}) } else { json!({}) };
     let before = several(&namespace, 2, slow).await?;
@@ -214,7 +218,8 @@ pub(crate) async fn suspended_while_rolling(_: Arc<World>, namespace: Namespace)
 }
 
 pub(crate) async fn account_created_anew(_: Arc<World>, namespace: Namespace) -> Result<()> {
-    // The one at which the account goes is rolling for longer than progress waits to be written.
+    // The workload that rolls when the account is deleted rolls for longer than the status delays
+    // its progress.
     let slow = |n| json!({e2e::READY_AFTER: if n == 1 { "5s" } else { "1s" }});
     let before = several(&namespace, 3, slow).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
@@ -232,7 +237,8 @@ pub(crate) async fn account_created_anew(_: Arc<World>, namespace: Namespace) ->
     expect::status_names(&verified(&namespace, 3).await?, ROLE, 3)?;
     for (n, before) in before.iter().enumerate() {
         let after: Deployment = namespace.api().get(&name(n)).await?;
-        // A pod that was born before the new service account was annotated needs one roll more, and no second one.
+        // A pod that was created before the new service account was annotated needs one more roll,
+        // but not two.
         let moved = after.metadata.generation.zip(before.metadata.generation).context("no generation")?;
         ensure!((1..=2).contains(&(moved.0 - moved.1)), "{} was rolled {} times", name(n), moved.0 - moved.1);
         expect::pods_have(&namespace, &name(n), 1, ROLE).await?;

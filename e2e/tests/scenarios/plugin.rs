@@ -1,4 +1,5 @@
-//! The kubectl plugin beside an operator that runs: it acts on what the plugin writes, and both say the same.
+//! The kubectl plugin next to a running operator: the operator acts on what the plugin writes, and
+//! both report the same.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::world::World;
 
 const PLUGIN: &str = "kubectl-podidentity";
 
-/// Runs the plugin in the namespace; what it printed.
+/// Runs the plugin in the namespace and returns its output.
 fn plugin(control_plane: &ControlPlane, namespace: &Namespace, args: &[&str]) -> Result<String> {
     let mut command = Command::new(program(PLUGIN, PLUGIN)?);
     command.args(args).args(["-n", &namespace.name]).env("KUBECONFIG", control_plane.kubeconfig());
@@ -26,7 +27,7 @@ fn plugin(control_plane: &ControlPlane, namespace: &Namespace, args: &[&str]) ->
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// What it says of the only binding.
+/// The plugin's JSON output about the only binding.
 fn said(control_plane: &ControlPlane, namespace: &Namespace, args: &[&str]) -> Result<Value> {
     let status = plugin(control_plane, namespace, &[&["status", "-o", "json"], args].concat())?;
     let status: Value = serde_json::from_str(&status)?;
@@ -70,7 +71,7 @@ async fn waits_for_release(namespace: &Namespace) -> Result<()> {
     expect::reason(namespace, "app", condition::READY, "False", Reason::AwaitingRelease).await.map(drop)
 }
 
-/// In the world whose operator requires grants, which nobody has told the plugin.
+/// Runs in the world whose operator requires grants. The plugin has no flag that says so.
 pub(crate) async fn asks_for_grants(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     running(&namespace, "app", 1).await?;

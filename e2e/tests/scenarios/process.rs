@@ -1,4 +1,4 @@
-//! The operator's process: crashes, ends, and what it does when there is nothing to do.
+//! The operator's process: crashes, terminations, and idle periods.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,14 +16,15 @@ use serde_json::json;
 
 use crate::world::World;
 
-/// How long a converged binding is watched. Silence can only be measured by listening for a while.
+/// How long the test observes a converged binding. Silence can only be measured by listening for a
+/// while.
 const WINDOW: Duration = Duration::from_secs(30);
 
 /// Trailing writes (counts, events) may follow `Ready`; after this long without a request they are over.
 const SETTLED: Duration = Duration::from_secs(3);
 
 pub(crate) async fn quiet(world: Arc<World>, namespace: Namespace) -> Result<()> {
-    // A fresh process: a watch that is opened anew after its five minutes would be counted as a request.
+    // A new process: reopening a watch after five minutes would count as a request.
     world.operator.restart()?;
     namespace.create(fixtures::service_account("app")?).await?;
     namespace.create(fixtures::deployment("app", "app", 2)?).await?;
@@ -39,7 +40,7 @@ pub(crate) async fn quiet(world: Arc<World>, namespace: Namespace) -> Result<()>
     let seen = requests_since(control_plane, began)?;
     ensure!(seen.is_empty(), "{} requests in {WINDOW:?} of silence:\n{}", seen.len(), audit::summary(&seen));
 
-    // The silence was not deafness, and the audit log does see the operator.
+    // Proves that the silence was real: the operator reacts, and the audit log records it.
     namespace.create(fixtures::binding("other", "other", ROLE)?).await?;
     let missing = Reason::ServiceAccountNotFound;
     expect::reason(&namespace, "other", condition::SERVICE_ACCOUNT_ANNOTATED, "False", missing).await?;
@@ -113,7 +114,7 @@ pub(crate) async fn killed_while_rolling(world: Arc<World>, namespace: Namespace
     Ok(())
 }
 
-/// In the exclusive world, because it takes the injection away from everybody.
+/// Runs in the exclusive world, because it removes the injection for everyone.
 pub(crate) async fn without_injection(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let control_plane = &world.control_plane;
     control_plane.remove_injection().await?;
@@ -127,7 +128,7 @@ async fn not_verified(namespace: &Namespace) -> Result<()> {
     namespace.create(fixtures::deployment("app", "app", 1)?).await?;
     expect::rolled_out(namespace, "app").await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    // Rolled, and the new pod still has no role.
+    // The workload was rolled, but the new pod still has no role.
     let what = "a pod that missed the injection is reported";
     wait::object(&namespace.api(), "app", what, |binding: Option<&PodIdentityBinding>| {
         let status = binding.and_then(|binding| binding.status.clone()).unwrap_or_default();

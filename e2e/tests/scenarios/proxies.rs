@@ -1,4 +1,4 @@
-//! Operator and plugin reach the API server through real proxies, as behind a company's network.
+//! Operator and plugin reach the API server through real proxies, as in a corporate network.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,13 +14,13 @@ use crate::world::World;
 const HTTP: &str = "tinyproxy";
 const SOCKS: &str = "microsocks";
 
-/// Whether both proxies are installed: Debian packages of these names.
+/// Whether both proxies are installed, from Debian packages of these names.
 pub(crate) fn are_there() -> bool {
     let found = |name: &str| Command::new(name).arg("-h").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     found(HTTP) && found(SOCKS)
 }
 
-/// A proxy on the loopback address; it ends when this is dropped.
+/// A proxy on the loopback address. It ends when it is dropped.
 struct Proxy {
     url: String,
     log: std::path::PathBuf,
@@ -54,7 +54,7 @@ impl Proxy {
         Ok(Self { url: format!("{scheme}://{address}"), log, child, _port: port })
     }
 
-    /// How often it was asked to connect to this port.
+    /// How often the proxy was asked to connect to this port.
     fn connections_to(&self, server: &str) -> Result<usize> {
         let port = server.rsplit(':').next().context("the server has a port")?;
         let log = std::fs::read_to_string(&self.log)?;
@@ -64,13 +64,14 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The proxy may already have ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// `HTTPS_PROXY` names an HTTP proxy on IPv4 and IPv6 and a SOCKS proxy; what `NO_PROXY` names is reached without.
+/// `HTTPS_PROXY` names an HTTP proxy on IPv4 and IPv6, and a SOCKS proxy. Hosts in `NO_PROXY` are
+/// reached directly.
 pub(crate) async fn of_the_operator(_: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     control_plane.install().await?;
@@ -81,12 +82,12 @@ pub(crate) async fn of_the_operator(_: Arc<World>, _: Namespace) -> Result<()> {
         works(&control_plane, name, &[("HTTPS_PROXY", &proxy.url)]).await?;
         ensure!(proxy.connections_to(control_plane.server())? > 0, "{name} was not used: {}", proxy.log.display());
     }
-    // Nobody listens on the discard port.
+    // Nothing listens on the discard port.
     let nowhere = [("HTTPS_PROXY", "http://127.0.0.1:9"), ("NO_PROXY", "127.0.0.1,.svc")];
     works(&control_plane, "no-proxy", &nowhere).await
 }
 
-/// An operator with these variables does its job.
+/// Checks that an operator with these variables works.
 async fn works(control_plane: &ControlPlane, name: &str, env: &[(&str, &str)]) -> Result<()> {
     let env = env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
     let operator = Operator::start_with(name, control_plane, control_plane.server(), &[], env).await?;
@@ -101,7 +102,7 @@ async fn works(control_plane: &ControlPlane, name: &str, env: &[(&str, &str)]) -
     operator.terminate().await
 }
 
-/// The field `proxy-url` of a kubeconfig, and what is said of a proxy that is not there.
+/// The field `proxy-url` of a kubeconfig, and the error about an unreachable proxy.
 pub(crate) async fn of_the_plugin(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let control_plane = &world.control_plane;
     namespace.create(fixtures::annotated_service_account("app", ROLE)?).await?;

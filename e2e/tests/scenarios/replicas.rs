@@ -1,4 +1,4 @@
-//! Two replicas: one works, the other takes over in the middle of a rollout, and nothing is rolled twice.
+//! Two replicas: one works, the other takes over during a rollout, and no workload is rolled twice.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,10 +17,10 @@ use serde_json::json;
 use crate::steps::{change, name, several};
 use crate::world::World;
 
-/// Rolled one after the other, so that there is a middle.
+/// The workloads roll one after the other, so that a takeover can happen in between.
 const WORKLOADS: usize = 8;
 
-/// How the leader goes away.
+/// How the leader stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Away {
     Killed,
@@ -40,7 +40,7 @@ pub(crate) async fn leader_frozen(world: Arc<World>, namespace: Namespace) -> Re
     Box::pin(instead_of_the_only_one(&world, taken_over(&world, &namespace, Away::Frozen))).await
 }
 
-/// The world's own operator takes no part in elections: it makes room.
+/// The world's own operator takes no part in elections, so it is stopped for this scenario.
 pub(crate) async fn instead_of_the_only_one(world: &World, story: impl Future<Output = Result<()>>) -> Result<()> {
     world.operator.kill();
     let told = story.await;
@@ -48,7 +48,7 @@ pub(crate) async fn instead_of_the_only_one(world: &World, story: impl Future<Ou
     told
 }
 
-/// Two replicas that stand for election; the first of them leads.
+/// Two replicas that stand for election; the first one leads.
 async fn replicas(control_plane: &ControlPlane) -> Result<(Operator, Operator)> {
     let args = ["--leader-elect", "--lease-namespace", NAMESPACE];
     let server = control_plane.server();
@@ -93,7 +93,7 @@ async fn taken_over(world: &World, namespace: &Namespace, away: Away) -> Result<
     }
 }
 
-/// What a replica has written, of everything but its lease.
+/// The writes of a replica, except those of its lease.
 fn writes(metrics: &e2e::scrape::Scrape) -> i64 {
     let of = |verb| {
         let verb = format!("verb=\"{verb}\"");
@@ -112,13 +112,13 @@ async fn gave_it_up(control_plane: &ControlPlane, leader: &Operator) -> Result<(
     Ok(())
 }
 
-/// The leader of old wakes up in a cluster that has moved on.
+/// The former leader wakes up in a cluster that has moved on.
 async fn does_no_harm(namespace: &Namespace, old: &Operator, new: &Operator, before: &[Deployment]) -> Result<()> {
     change(namespace, json!({"roleArn": OTHER_ROLE})).await?;
     all_rolled(namespace, before, 2, OTHER_ROLE).await?;
     old.thaw();
     let woken = old.shows("it sees that it does not lead", |it| it.count("podidentity_leader", &[]) == 0).await?;
-    // It has caught up when it has seen the last change of the role's owner.
+    // It has caught up once it has seen the owner's last change of the role.
     old.answers("/livez", 200).await?;
     change(namespace, json!({"roleArn": ROLE})).await?;
     all_rolled(namespace, before, 3, ROLE).await?;
@@ -129,7 +129,7 @@ async fn does_no_harm(namespace: &Namespace, old: &Operator, new: &Operator, bef
     Ok(())
 }
 
-/// Waits until so many workloads have been rolled, or more; returns how many.
+/// Waits until at least this many workloads have rolled. Returns their number.
 async fn at_least_rolled(namespace: &Namespace, count: usize) -> Result<usize> {
     let what = format!("{count} workloads are rolled");
     wait::objects(&namespace.api(), "", &what, |deployments: &[&Deployment]| {
@@ -139,7 +139,8 @@ async fn at_least_rolled(namespace: &Namespace, count: usize) -> Result<usize> {
     .await
 }
 
-/// Waits until all is done; each workload must have been changed exactly so many times since `before`.
+/// Waits until the rollout is complete. Each workload must have changed exactly this many times
+/// since `before`.
 async fn all_rolled(namespace: &Namespace, before: &[Deployment], times: i64, role: &str) -> Result<()> {
     let binding = expect::ready(namespace, "app").await?;
     expect::status_names(&binding, role, i32::try_from(WORKLOADS)?)?;

@@ -1,4 +1,4 @@
-//! The operator's rights: it needs each of them, in the whole cluster and in a few namespaces.
+//! The operator needs each of its rights, in the whole cluster and in a few namespaces.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::time::{Duration, Instant, sleep};
 use crate::argo;
 use crate::world::World;
 
-/// Between two looks at what cannot be watched: the audit log, and the authorizer's own cache.
+/// Interval of polling what cannot be watched: the audit log, and the authorizer's own cache.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// One verb on one resource.
@@ -76,7 +76,7 @@ impl Right {
     }
 }
 
-/// A role under test: whose, and where the operator works.
+/// A role under test, and the namespace in which the operator works.
 struct Proof<'a> {
     control_plane: &'a ControlPlane,
     operator: &'a Operator,
@@ -84,7 +84,7 @@ struct Proof<'a> {
     role: Place,
 }
 
-/// Where the role under test is.
+/// The location of the role under test.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
     Cluster,
@@ -96,7 +96,7 @@ enum Place {
 /// As in a pod, where the operator stands for election.
 const ELECTION: [&str; 2] = ["--leader-elect=true", "--lease-namespace=podidentity-system"];
 
-/// Takes each right away in turn and sees the operator ask for it and be refused.
+/// Removes each right in turn, and checks that the operator asks for it and is refused.
 pub(crate) async fn none_is_spare(_: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     let operator = Operator::start(&control_plane, &[]).await?;
@@ -125,7 +125,7 @@ pub(crate) async fn none_is_spare_in_a_namespace(_: Arc<World>, _: Namespace) ->
     proven(&Proof { control_plane: &control_plane, operator: &operator, namespace: &namespace, role }, 18).await
 }
 
-/// `least`: so many rights the role has at least, or it was not read.
+/// `least`: the role must have at least this many rights, otherwise it was not read completely.
 async fn proven(proof: &Proof<'_>, least: usize) -> Result<()> {
     let shipped = proof.rules().await?;
     let rights = Right::all(&shipped);
@@ -142,7 +142,7 @@ async fn proven(proof: &Proof<'_>, least: usize) -> Result<()> {
 }
 
 impl Proof<'_> {
-    /// The role's namespace; none if it is of the whole cluster.
+    /// The role's namespace; `None` for a ClusterRole.
     fn namespace(&self) -> Option<&str> {
         match self.role {
             Place::Cluster => None,
@@ -178,7 +178,7 @@ impl Proof<'_> {
         Ok(())
     }
 
-    /// Waits until the API server has taken notice.
+    /// Waits until the API server knows the change.
     async fn in_force(&self, right: &Right) -> Result<()> {
         let (resource, subresource) = right.parts();
         let attributes = json!({
@@ -191,13 +191,15 @@ impl Proof<'_> {
             .with_context(|| format!("the right to {right} was taken away"))
     }
 
-    /// Starts the operator anew, gives it work for which it needs the right, and waits until it is refused.
+    /// Restarts the operator, creates work that needs the right, and waits until the operator is
+    /// refused.
     async fn refused(&self, n: usize, right: &Right) -> Result<()> {
         let control_plane = self.control_plane;
         let earlier = control_plane.operator_requests()?.len();
         self.operator.restart()?;
         if self.role == Place::Lease {
-            // The lease is asked for at once; without one it is created, with one it is renewed.
+            // The operator requests the lease at once. It creates a missing lease, and renews an
+            // existing one.
             if right.verb == "create" {
                 control_plane.kubectl(&["delete", "lease", "--all", "--namespace", operator::NAMESPACE]).await?;
             }
@@ -210,7 +212,8 @@ impl Proof<'_> {
             if requests.iter().any(|request| right.was_refused(request)) {
                 return Ok(());
             }
-            // An operator that ends for want of the right is fine: the audit log tells of it a moment later.
+            // The operator may end because it lacks the right; the audit log shows the refusal a
+            // moment later.
             if began.elapsed() >= DEADLINE {
                 self.operator.check()?;
                 bail!("nothing was refused: is it spare?\n{}", audit::summary(&requests));
@@ -219,7 +222,7 @@ impl Proof<'_> {
         }
     }
 
-    /// A binding, and a workload of the kind that the right is about, whose pods lack the role.
+    /// Creates a binding, and a workload of the right's kind whose pods lack the role.
     async fn work(&self, name: &str, right: &Right) -> Result<()> {
         let namespace = self.namespace;
         if right.resource == "rollouts" {
@@ -246,7 +249,7 @@ impl Proof<'_> {
         Ok(())
     }
 
-    /// An event that happens a second time is counted, by a patch.
+    /// A repeated event is counted with a patch.
     async fn disturbed_twice(&self, name: &str) -> Result<()> {
         expect::ready(self.namespace, name).await?;
         for _ in 0..2 {

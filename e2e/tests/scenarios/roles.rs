@@ -1,5 +1,5 @@
-//! Roles by name, and roles that another object has. The controllers of ACK and Crossplane are played by the scenarios; their
-//! definitions have the fields of the real ones that are read, and no others.
+//! Roles by name, and roles from another object. The scenarios play the controllers of ACK and
+//! Crossplane. Their CRDs have only those fields of the real ones that the operator reads.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::world::World;
 /// The account of the other cluster.
 const OTHER_ACCOUNT: &str = "444455556666";
 
-/// The definition of the kind, with the status that its controller writes.
+/// The CRD of the kind, with the status that its controller writes.
 fn definition(kind: RoleObjectKind) -> Result<String> {
     let (group, version) = kind.api_version().split_once('/').context("a group and a version")?;
     let scope = if kind.is_cluster_scoped() { "Cluster" } else { "Namespaced" };
@@ -56,7 +56,7 @@ fn definition(kind: RoleObjectKind) -> Result<String> {
     Ok(definition.to_string())
 }
 
-/// Installs the definition of the kind.
+/// Installs the CRD of the kind.
 pub(crate) async fn install(world: &World, kind: RoleObjectKind) -> Result<()> {
     let name = format!("crd/{}.{}", kind.plural(), kind.group());
     world.control_plane.apply_yaml(&definition(kind)?).await?;
@@ -75,7 +75,7 @@ pub(crate) fn api(namespace: &Namespace, kind: RoleObjectKind) -> Api<DynamicObj
     }
 }
 
-/// The role is declared, and its controller has not made it.
+/// Declares the role, which its controller has not created yet.
 async fn declare(namespace: &Namespace, kind: RoleObjectKind, name: &str) -> Result<()> {
     declare_with(namespace, kind, name, &json!({"name": name, "assumeRolePolicyDocument": "{}"})).await
 }
@@ -93,7 +93,7 @@ pub(crate) async fn declare_with(namespace: &Namespace, kind: RoleObjectKind, na
     Ok(())
 }
 
-/// Its controller writes the status.
+/// Writes the status like the role's controller.
 pub(crate) async fn write_status(
     namespace: &Namespace,
     kind: RoleObjectKind,
@@ -144,7 +144,7 @@ pub(crate) async fn by_name(world: Arc<World>, namespace: Namespace) -> Result<(
     let seen = world.control_plane.kubectl(&["get", "pib", "-n", &namespace.name, "-o", "wide"]).await?;
     ensure!(seen.contains(&role), "kubectl get -o wide does not show the role:\n{seen}");
 
-    // The same role by its ARN is no change.
+    // The same role by its ARN is not a change.
     let before = expect::rolled_out(&namespace, "app").await?;
     change(&namespace, json!({"role": null, "roleArn": role})).await?;
     wait::object(&namespace.api(), "app", "it was seen", |it: Option<&PodIdentityBinding>| {
@@ -157,7 +157,8 @@ pub(crate) async fn by_name(world: Arc<World>, namespace: Namespace) -> Result<(
     expect::rolled(&before, &expect::rolled_out(&namespace, "app").await?, 0)
 }
 
-/// A schema that accepts no binding with no role, with two, or with an object of another kind.
+/// The schema accepts no binding without a role, with two roles, or with a reference to another
+/// kind.
 pub(crate) async fn exactly_one(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let one = "exactly one of roleArn, role and roleRef must be set";
     let with = |spec: Value| fixtures::binding_with("app", "app", ROLE, &spec);
@@ -233,7 +234,7 @@ pub(crate) async fn made_by_ack(world: Arc<World>, namespace: Namespace) -> Resu
 pub(crate) async fn of_crossplane(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let kinds = [RoleObjectKind::Crossplane, RoleObjectKind::Upbound, RoleObjectKind::UpboundNamespaced];
     running_as_its_own(&namespace, "app", &json!({})).await?;
-    // Two of the kinds belong to no namespace.
+    // Two of the kinds are cluster-scoped.
     let name = format!("{}-role", namespace.name);
     let mut role = ROLE;
     for kind in kinds {
@@ -267,7 +268,7 @@ pub(crate) async fn of_a_config_map(_: Arc<World>, namespace: Namespace) -> Resu
     namespace.create(fixtures::binding_with("app", "app", "", &spec)?).await?;
     unresolved(&namespace, &["ConfigMap/roles has no ARN of a role under the key app"]).await?;
     namespace.change::<ConfigMap>("roles", &json!({"data": {"app": ROLE}})).await?;
-    // A release names the role, because a changed role is to be released anew.
+    // A release names the role, because a changed role needs a new release.
     for role in [ROLE, OTHER_ROLE] {
         namespace.change::<ConfigMap>("roles", &json!({"data": {"app": role}})).await?;
         let what = format!("it waits for the release of {role}");
@@ -299,7 +300,7 @@ pub(crate) async fn guarded(world: Arc<World>, namespace: Namespace) -> Result<(
     refused(&namespace, &named("team-a", "/")?).await?;
     admitted(&namespace, &named("shop", "/team-a/")?).await?;
 
-    // Of a reference the policy sees the role when the operator annotates.
+    // For a reference, the policy sees the role when the operator annotates.
     running_as_its_own(&namespace, "app", &json!({})).await?;
     let map = json!({"metadata": {"name": "roles"}, "data": {"app": "arn:aws:iam::111122223333:role/team-b/shop"}});
     namespace.create(serde_json::from_value::<ConfigMap>(map)?).await?;

@@ -1,4 +1,4 @@
-//! How several workloads are rolled one after the other, and what a failure means for the rest.
+//! How several workloads roll one after the other, and how a failure affects the rest.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::steps::{change, name, running, several, verified};
 use crate::world::World;
 
-/// As many as the issue asks for.
+/// The number of workloads in the scenario with many.
 const MANY: usize = 20;
 
 /// Pods of the n-th Deployment never become ready with the role.
@@ -27,7 +27,7 @@ fn policy(on_failure: &str, max_concurrent: i32) -> Value {
     json!({"rollout": rollout})
 }
 
-/// Checks how often each of [`several`] was rolled since.
+/// Checks how often each workload of [`several`] rolled since `before`.
 async fn each_rolled(namespace: &Namespace, before: &[Deployment], times: impl Fn(usize) -> i64) -> Result<()> {
     for (n, before) in before.iter().enumerate() {
         rolled(before, &namespace.api().get(&name(n)).await?, times(n))?;
@@ -82,7 +82,7 @@ pub(crate) async fn canary_rolled_back(_: Arc<World>, namespace: Namespace) -> R
     each_rolled(&namespace, &good, |n| if n == 0 { 2 } else { 0 }).await
 }
 
-/// Two were rolled already when the third fails; then the role is corrected.
+/// Two workloads have rolled when the third one fails; then the role is corrected.
 pub(crate) async fn all_rolled_back(_: Arc<World>, namespace: Namespace) -> Result<()> {
     several(&namespace, 5, fails(2, OTHER_ROLE)).await?;
     namespace.create(fixtures::binding_with("app", "app", ROLE, &policy("Rollback", 1))?).await?;
@@ -110,7 +110,7 @@ pub(crate) async fn continued(_: Arc<World>, namespace: Namespace) -> Result<()>
     each_rolled(&namespace, &before, |_| 1).await
 }
 
-/// Which of the Deployments have been told to roll and are not complete.
+/// The Deployments that have started to roll and are not complete.
 pub(crate) fn in_flight<'a>(deployments: &[&'a Deployment]) -> Vec<&'a str> {
     let is_in_flight = |it: &&&Deployment| {
         let status = it.status.clone().unwrap_or_default();
@@ -188,7 +188,8 @@ pub(crate) async fn never(_: Arc<World>, namespace: Namespace) -> Result<()> {
     rolled(&restarted, &expect::rolled_out(&namespace, "app").await?, 0)
 }
 
-/// Another manager removes the mark whenever it sees it, as a GitOps tool does that owns the whole template.
+/// Another manager removes the mark whenever it sees it, like a GitOps tool that owns the whole
+/// template.
 pub(crate) async fn reverted(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let before = running(&namespace, "app", 2).await?;

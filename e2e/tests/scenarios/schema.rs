@@ -1,4 +1,4 @@
-//! What users see of the custom resource before the operator does anything.
+//! What users see of the custom resource before the operator acts.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use podidentity_core::kubernetes::FIELD_SELECTORS;
 use crate::world::World;
 
 pub(crate) async fn new_binding(_: Arc<World>, namespace: Namespace) -> Result<()> {
-    // The answer to the creation shows the object before the operator has seen it.
+    // The response to the creation shows the object before the operator has seen it.
     let created = namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
     let observed = created.status.and_then(|status| status.observed_generation);
     ensure!(observed == Some(-1), "status.observedGeneration of a new binding is {observed:?}, not -1");

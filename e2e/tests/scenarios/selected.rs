@@ -21,7 +21,7 @@ fn label(value: &Value) -> Value {
     json!({"labels": {LABEL: value}})
 }
 
-/// A control plane, and the work on it while the operator runs; an error names the folder of the logs.
+/// Does the work while the operator runs; an error names the folder of the logs.
 fn on(
     control_plane: &ControlPlane,
     operator: &Operator,
@@ -51,7 +51,8 @@ pub(crate) async fn by_label(_: Arc<World>, _: Namespace) -> Result<()> {
     on(&control_plane, &operator, work).await
 }
 
-/// Without the label nothing is done and nothing is counted, while the operator works beside it.
+/// Without the label, the operator does nothing and counts nothing, while it works in the namespace
+/// `beside`.
 async fn left_out(
     control_plane: &ControlPlane,
     operator: &Operator,
@@ -65,7 +66,7 @@ async fn left_out(
     untouched(control_plane, namespace).await?;
     shows(operator, namespace, false).await?;
 
-    // The label alone is not enough.
+    // The label alone does not suffice.
     namespace.mark(&json!({"labels": {LABEL: "one", "legacy": ""}})).await?;
     turn(beside, OTHER_ROLE).await?;
     untouched(control_plane, namespace).await?;
@@ -83,7 +84,8 @@ async fn untouched(control_plane: &ControlPlane, namespace: &Namespace) -> Resul
     Ok(())
 }
 
-/// A change of the role beside it, which is done when this returns: the operator has seen what happened before.
+/// Changes the role in `beside` and waits for the result: the operator has then seen all earlier
+/// events.
 async fn turn(beside: &Namespace, role: &str) -> Result<()> {
     change(beside, json!({"roleArn": role})).await?;
     expect::status_names(&expect::ready(beside, "app").await?, role, 2)
@@ -103,7 +105,7 @@ async fn shows(operator: &Operator, namespace: &Namespace, shown: bool) -> Resul
     operator.shows(&what, seen).await.map(drop)
 }
 
-/// With the label its bindings are looked after at once.
+/// With the label, the operator looks after the namespace's bindings at once.
 async fn taken_in(operator: &Operator, namespace: &Namespace) -> Result<()> {
     let before = expect::rolled_out(namespace, "app").await?;
     namespace.mark(&label(&json!("one"))).await?;
@@ -112,7 +114,8 @@ async fn taken_in(operator: &Operator, namespace: &Namespace) -> Result<()> {
     shows(operator, namespace, true).await
 }
 
-/// When the label is gone everything stays as it is: another role is not put in force, drift is not repaired.
+/// Without the label, everything stays as it is: the operator neither applies another role nor
+/// repairs drift.
 async fn left_alone(operator: &Operator, namespace: &Namespace, beside: &Namespace) -> Result<()> {
     namespace.mark(&label(&Value::Null)).await?;
     shows(operator, namespace, false).await?;
@@ -131,7 +134,7 @@ async fn left_alone(operator: &Operator, namespace: &Namespace, beside: &Namespa
     Ok(())
 }
 
-/// A binding that is deleted keeps its finalizer until its namespace is looked after again.
+/// A deleted binding keeps its finalizer until an operator looks after its namespace again.
 async fn deleted_meanwhile(namespace: &Namespace, beside: &Namespace) -> Result<()> {
     namespace.delete::<PodIdentityBinding>("app").await?;
     turn(beside, OTHER_ROLE).await?;
@@ -142,8 +145,8 @@ async fn deleted_meanwhile(namespace: &Namespace, beside: &Namespace) -> Result<
     expect::gone::<PodIdentityBinding>(namespace, "app").await
 }
 
-/// Two operators, each with its label. A namespace moves from one to the other: nothing restarts, and a change of the role is
-/// the other's.
+/// Two operators, each with its label. A namespace moves from one to the other: nothing restarts,
+/// and the other operator handles the next change of the role.
 pub(crate) async fn handed_over(_: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     let one = Operator::start(&control_plane, &[SELECTOR]).await?;
@@ -175,7 +178,8 @@ pub(crate) async fn handed_over(_: Arc<World>, _: Namespace) -> Result<()> {
     on(&control_plane, &one, two.while_alive(&control_plane, work)).await
 }
 
-/// Flags that do not fit together, and a selector that is none, end the operator with a message that says what to do.
+/// Incompatible flags, or an invalid selector, end the operator with a message that says what to
+/// do.
 pub(crate) async fn refused(world: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = &world.control_plane;
     for (name, args, advice) in [

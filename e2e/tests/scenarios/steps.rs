@@ -1,4 +1,4 @@
-//! What several scenarios begin with.
+//! Steps with which several scenarios begin.
 
 use anyhow::Result;
 use e2e::audit::Request;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
-/// A Deployment that runs already.
+/// A Deployment that already runs.
 pub(crate) async fn running(namespace: &Namespace, name: &str, replicas: i32) -> Result<Deployment> {
     running_with(namespace, name, replicas, &json!({})).await
 }
@@ -28,14 +28,14 @@ pub(crate) async fn running_with(
     expect::rolled_out(namespace, name).await
 }
 
-/// A service account, and a Deployment of one pod that runs as it already: both of this name.
+/// A service account, and a Deployment of one pod that already runs as it. Both have this name.
 pub(crate) async fn running_as_its_own(namespace: &Namespace, name: &str, annotations: &Value) -> Result<Deployment> {
     namespace.create(fixtures::service_account(name)?).await?;
     namespace.create(fixtures::deployment_with(name, name, 1, annotations)?).await?;
     expect::rolled_out(namespace, name).await
 }
 
-/// So many Deployments of one pod each that run already: `app-00`, `app-01`, ...
+/// This many running Deployments of one pod each: `app-00`, `app-01`, ...
 pub(crate) async fn several(
     namespace: &Namespace,
     count: usize,
@@ -49,12 +49,13 @@ pub(crate) async fn several(
     try_join_all(all).await
 }
 
-/// The name of one of [`several`].
+/// The name of a Deployment of [`several`].
 pub(crate) fn name(n: usize) -> String {
     format!("app-{n:02}")
 }
 
-/// Service account, Deployment and binding, converged; the Deployment as it is then.
+/// Creates service account, Deployment and binding, and waits for convergence. Returns the
+/// Deployment after that.
 pub(crate) async fn bound(namespace: &Namespace, spec: &Value) -> Result<Deployment> {
     namespace.create(fixtures::service_account("app")?).await?;
     running(namespace, "app", 2).await?;
@@ -69,7 +70,8 @@ pub(crate) async fn change(namespace: &Namespace, spec: Value) -> Result<()> {
     Ok(())
 }
 
-/// Waits until the binding `app` is ready and counts this many pods: it may have been ready before they existed.
+/// Waits until the binding `app` is ready and counts this many pods: it may have been ready before
+/// the pods existed.
 pub(crate) async fn verified(namespace: &Namespace, pods: i32) -> Result<PodIdentityBinding> {
     let what = format!("{pods} pods are verified and have come up");
     wait::object(&namespace.api(), "app", &what, |binding: Option<&PodIdentityBinding>| {

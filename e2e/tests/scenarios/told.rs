@@ -1,5 +1,5 @@
-//! What a binding says when the operator cannot do what it should: writes that do not arrive or are refused, a namespace
-//! that it does not know yet, a spec from before the validation.
+//! What a binding reports when the operator cannot do its work: writes that fail or are refused, a
+//! namespace that the operator has not seen yet, a spec from before the validation.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ use crate::replicas::instead_of_the_only_one;
 use crate::steps::running_as_its_own;
 use crate::world::{NARROW, World};
 
-/// An admission webhook that nobody answers for fails first the annotation, then its restoration. The first failures are
-/// not worth telling: until then the status says what is being done.
+/// An admission webhook without a server fails first the annotation, then its restoration. The
+/// first failures are not worth reporting: until then, the status says what the operator is doing.
 pub(crate) async fn failed(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let wall = Wall { world: &world, namespace: &namespace, rules: &unanswered(&namespace) };
@@ -44,7 +44,8 @@ pub(crate) async fn failed(world: Arc<World>, namespace: Namespace) -> Result<()
     expect::annotated(&namespace, "app", Some(ROLE)).await.map(|_| ())
 }
 
-/// Somebody's policy refuses the operator's write: the binding has its words, and goes on once it is gone.
+/// A policy refuses the operator's write. The binding quotes the policy, and continues once the
+/// policy is gone.
 pub(crate) async fn refused_by_a_policy(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let wall = Wall { world: &world, namespace: &namespace, rules: &frozen(&namespace) };
@@ -54,13 +55,13 @@ pub(crate) async fn refused_by_a_policy(world: Arc<World>, namespace: Namespace)
     ensure!(message.contains("nobody changes accounts during the audit"), "not the policy's words: {message}");
     expect::annotated(&namespace, "app", None).await?;
     wall.tear_down().await?;
-    // It is tried again every few minutes; a change of the account is a reason to do so at once.
+    // The operator retries every few minutes; a change of the account triggers an immediate retry.
     namespace.change::<ServiceAccount>("app", &json!({"metadata": {"labels": {"audit": "over"}}})).await?;
     expect::ready(&namespace, "app").await?;
     expect::annotated(&namespace, "app", Some(ROLE)).await.map(|_| ())
 }
 
-/// Somebody's policy refuses as many restarts as there may be at the same time: other bindings are restarted all the same.
+/// A policy refuses as many restarts as the limit allows at once. Other bindings still restart.
 pub(crate) async fn refused_restarts(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let frozen: Vec<String> = (0..NARROW).map(|n| format!("frozen-{n}")).collect();
     for name in frozen.iter().map(String::as_str).chain(["free"]) {
@@ -79,15 +80,16 @@ pub(crate) async fn refused_restarts(world: Arc<World>, namespace: Namespace) ->
     wall.tear_down().await
 }
 
-/// The operator looks at a namespace once a minute where it may not watch it: of one that was created since, it does not
-/// know what it grants.
+/// The operator polls a namespace once a minute if it may not watch it. It does not know the grants
+/// of a namespace that was created since.
 pub(crate) async fn namespace_not_seen_yet(world: Arc<World>, namespace: Namespace) -> Result<()> {
     Box::pin(instead_of_the_only_one(&world, seen_later(&world, &format!("{}-late", namespace.name)))).await
 }
 
 async fn seen_later(world: &World, name: &str) -> Result<()> {
     let control_plane = &world.control_plane;
-    // As the role in each of its namespaces allows, which cannot be there before the namespace is.
+    // Grants what the Role in each of the operator's namespaces grants. Such a Role cannot exist
+    // before its namespace.
     let subject = format!("--serviceaccount={}:{}", operator::NAMESPACE, operator::SERVICE_ACCOUNT);
     control_plane.kubectl(&["create", "clusterrole", name, "--verb=get", "--resource=namespaces"]).await?;
     let role = format!("--clusterrole={name}");
@@ -105,8 +107,8 @@ async fn seen_later(world: &World, name: &str) -> Result<()> {
     operator.terminate().await
 }
 
-/// A binding was stored before the definition had its validation. It writes nothing, says what is wrong, and goes on once
-/// that is corrected.
+/// A binding was stored before the CRD had its validation. The operator writes nothing for it,
+/// reports the error, and continues once the spec is corrected.
 pub(crate) async fn invalid_spec(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let definitions = Api::<CustomResourceDefinition>::all(world.control_plane.client());
@@ -125,10 +127,10 @@ pub(crate) async fn invalid_spec(world: Arc<World>, namespace: Namespace) -> Res
 }
 
 const CRD: &str = "podidentitybindings.podidentity.dev";
-/// Where the definition says what a role may be.
+/// The part of the CRD that validates a role.
 const ROLE_ARN: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/roleArn";
 
-/// Changes what may be stored as a role.
+/// Changes the validation of a role.
 async fn allow(definitions: &Api<CustomResourceDefinition>, schema: &Value) -> Result<()> {
     let patch = json!([{"op": "replace", "path": ROLE_ARN, "value": schema}]);
     let patch = Patch::<()>::Json(serde_json::from_value(patch)?);
@@ -136,7 +138,7 @@ async fn allow(definitions: &Api<CustomResourceDefinition>, schema: &Value) -> R
     Ok(())
 }
 
-/// Creates the binding as soon as the API server has learnt that it may be created.
+/// Creates the binding as soon as the API server permits it.
 async fn stored(namespace: &Namespace, binding: PodIdentityBinding) -> Result<()> {
     let api = namespace.api::<PodIdentityBinding>();
     let create = || async {
@@ -146,13 +148,13 @@ async fn stored(namespace: &Namespace, binding: PodIdentityBinding) -> Result<()
     wait::until("the API server stores it", create).await
 }
 
-/// Waits until the operator is at work for this reason, and returns what it says.
+/// Waits until the binding is reconciling for this reason, and returns the message.
 async fn told(namespace: &Namespace, because: impl AsRef<str>) -> Result<String> {
     let binding = expect::reason(namespace, "app", condition::RECONCILING, "True", because).await?;
     Ok(expect::condition_of(&binding, condition::RECONCILING).map(|it| it.message.clone()).unwrap_or_default())
 }
 
-/// What keeps the operator, and service accounts that are named `probe`, out of a namespace.
+/// Keeps the operator, and service accounts with the name `probe`, out of a namespace.
 struct Wall<'a> {
     world: &'a World,
     namespace: &'a Namespace,
@@ -173,7 +175,7 @@ impl Wall<'_> {
     }
 }
 
-/// Whom the wall is for.
+/// The condition that selects the wall's targets.
 fn whom() -> Value {
     let user = operator::USER;
     json!([{"name": "whom", "expression": format!("request.userInfo.username == '{user}' || object.metadata.name == 'probe'")}])
@@ -187,7 +189,7 @@ fn only_in(namespace: &Namespace) -> Value {
     json!({"matchLabels": {"kubernetes.io/metadata.name": namespace.name}})
 }
 
-/// A webhook at an address where nothing listens.
+/// A webhook at an address without a server.
 fn unanswered(namespace: &Namespace) -> Value {
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
@@ -200,12 +202,12 @@ fn unanswered(namespace: &Namespace) -> Value {
     })
 }
 
-/// A policy that lets nobody change accounts.
+/// A policy that permits no user to change accounts.
 fn frozen(namespace: &Namespace) -> Value {
     policy(namespace, &json!([accounts()]), &whom(), "nobody changes accounts during the audit")
 }
 
-/// A policy that lets the operator restart nothing whose name begins with `frozen`.
+/// A policy that does not permit the operator to restart workloads whose names begin with `frozen`.
 fn no_restarts(namespace: &Namespace) -> Value {
     let workloads =
         json!({"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments"]});

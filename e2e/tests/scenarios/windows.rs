@@ -1,4 +1,4 @@
-//! Restarts wait for a window, and keep a distance.
+//! Restarts wait for a window, and keep an interval.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,16 +18,19 @@ use serde_json::{Value, json};
 use crate::steps::{change, name, several, writes};
 use crate::world::World;
 
-/// What is left after the binding is created, so that its status settles before the window opens.
+/// The minimum time between the creation of the binding and the opening of the window, so that the
+/// status settles first.
 const LEAD: SignedDuration = SignedDuration::from_secs(25);
-/// Trailing writes (counts, events) have been made so long after the wait is told.
+/// Trailing writes (counts, events) are done this long after the status reports the wait.
 const SETTLED: SignedDuration = SignedDuration::from_secs(5);
-/// The restart is made so soon after the window opens: far longer than it should take, because machines are slow.
+/// The restart must happen this soon after the window opens. It is far longer than necessary,
+/// because machines are slow.
 const AT_ONCE: SignedDuration = SignedDuration::from_secs(10);
-/// Between the restarts of two workloads.
+/// The interval between the restarts of two workloads.
 const INTERVAL: SignedDuration = SignedDuration::from_secs(8);
 
-/// The next full minute, and a window that opens then, by a clock that is a quarter of an hour off.
+/// The next full minute, and a window that opens then, in a time zone with an offset of a quarter
+/// of an hour.
 fn soon() -> Result<(Timestamp, Value)> {
     let now = Timestamp::now();
     let opens = Timestamp::from_second((now + LEAD).as_second() / 60 * 60 + 60)?;
@@ -35,7 +38,7 @@ fn soon() -> Result<(Timestamp, Value)> {
     Ok((opens, json!([{"start": start, "length": "10m", "timeZone": "Asia/Kathmandu"}])))
 }
 
-/// Requests of the operator about the namespace, in this time.
+/// Requests of the operator about the namespace in this period.
 fn requests(world: &World, namespace: &Namespace, from: Timestamp, until: Timestamp) -> Result<Vec<Request>> {
     let mut requests = world.control_plane.operator_requests()?;
     requests.retain(|request| {
@@ -52,7 +55,7 @@ async fn waits(namespace: &Namespace) -> Result<String> {
     Ok(ready.message.clone())
 }
 
-/// Waits until so many of the Deployments have been restarted, long enough for a window to open.
+/// Waits until this many Deployments have restarted, long enough for a window to open.
 async fn restarted(namespace: &Namespace, count: usize) -> Result<()> {
     let what = format!("{count} have been restarted");
     let api = namespace.api();
@@ -71,7 +74,7 @@ pub(crate) async fn waited_for(world: Arc<World>, namespace: Namespace) -> Resul
     let message = waits(&namespace).await?;
     ensure!(message.contains(&opens.to_string()) && message.contains("Asia/Kathmandu"), "no time is said: {message}");
 
-    // The role itself does not wait.
+    // The annotation does not wait for the window.
     expect::annotated(&namespace, "app", Some(ROLE)).await?;
     e2e::injection::in_force(&namespace, "app", ROLE).await?;
     let told = Timestamp::now();
@@ -96,7 +99,7 @@ pub(crate) async fn waited_for(world: Arc<World>, namespace: Namespace) -> Resul
     Ok(())
 }
 
-/// Far from any window: without it everything begins at once.
+/// Far from any window: without windows, everything starts at once.
 pub(crate) async fn removed(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = several(&namespace, 2, |_| json!({})).await?;
     let tomorrow = (Timestamp::now() + 12.hours()).to_zoned(TimeZone::UTC);
@@ -106,7 +109,7 @@ pub(crate) async fn removed(_: Arc<World>, namespace: Namespace) -> Result<()> {
     waits(&namespace).await?;
     expect::workload(&namespace, "app", "Deployment/app-00", WorkloadState::Pending).await?;
 
-    // A pod that is replaced for another reason has the role.
+    // A pod that is replaced for another reason gets the role.
     let by_hand = json!({"spec": {"template": {"metadata": {"annotations": {"restarted": "by-hand"}}}}});
     e2e::injection::in_force(&namespace, "app", ROLE).await?;
     namespace.change::<Deployment>(&name(0), &by_hand).await?;
@@ -116,7 +119,7 @@ pub(crate) async fn removed(_: Arc<World>, namespace: Namespace) -> Result<()> {
 
     change(&namespace, json!({"rollout": {"windows": null}})).await?;
     expect::status_names(&expect::ready(&namespace, "app").await?, ROLE, 2)?;
-    // One by hand, one by the operator.
+    // One restart by hand, one by the operator.
     for (n, before) in before.iter().enumerate() {
         rolled(before, &expect::rolled_out(&namespace, &name(n)).await?, 1)?;
     }

@@ -1,4 +1,4 @@
-//! Deployments in the states in which users leave them. Other kinds are in [`crate::kinds`].
+//! Deployments in states in which users leave them. [`crate::kinds`] has other kinds.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub(crate) async fn scaled_to_zero(_: Arc<World>, namespace: Namespace) -> Resul
     expect::pods_have(&namespace, "app", 2, ROLE).await
 }
 
-/// Rolled once, and complete at the moment at which the binding says that it is.
+/// The Deployment rolls once, and is complete at the moment when the binding reports it.
 async fn complete_when_ready(namespace: &Namespace, spec: &Value) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     namespace.create(fixtures::deployment_like("app", "app", &json!({}), spec)?).await?;
@@ -78,7 +78,7 @@ pub(crate) async fn recreated(_: Arc<World>, namespace: Namespace) -> Result<()>
     complete_when_ready(&namespace, &json!({"replicas": 2, "strategy": {"type": "Recreate"}})).await
 }
 
-/// Its own rollout has failed: waiting for it would be waiting for ever.
+/// The Deployment's own rollout has failed; a wait for it would never end.
 pub(crate) async fn deadline_exceeded(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     let spec = json!({"replicas": 1, "progressDeadlineSeconds": 1});

@@ -1,4 +1,4 @@
-//! What scenarios run in.
+//! The environment of scenarios.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use e2e::{ControlPlane, Namespace, Operator, fixtures, repository, statuses};
 use futures::future::BoxFuture;
 use tokio::sync::{Mutex, OnceCell};
 
-/// A control plane and the operator in front of it.
+/// A control plane and its operator.
 pub(crate) struct World {
     pub(crate) control_plane: ControlPlane,
     pub(crate) operator: Operator,
 }
 
-/// What the API servers are.
+/// Properties of the API servers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Server {
     /// What injects.
@@ -26,8 +26,8 @@ pub(crate) struct Server {
 /// A scenario gets the world and a fresh namespace.
 pub(crate) type Scenario = fn(Arc<World>, Namespace) -> BoxFuture<'static, Result<()>>;
 
-/// The shared world, and five others for scenarios that need the operator for themselves, or another one; these are
-/// started at first use.
+/// The shared world, and five others for scenarios that need the operator for themselves or another
+/// operator. These start at first use.
 #[derive(Default)]
 pub(crate) struct Worlds {
     shared: OnceCell<Arc<World>>,
@@ -38,39 +38,40 @@ pub(crate) struct Worlds {
     associated: OnceCell<Arc<World>>,
 }
 
-/// Where a scenario runs.
+/// The world of a scenario.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place {
     /// Together with many others.
     Shared,
     /// Alone, in the second world.
     Exclusive,
-    /// Alone, in the third world, whose operator may roll [`NARROW`] workloads at the same time.
+    /// Alone, in the third world, whose operator may roll [`NARROW`] workloads at once.
     Narrow,
     /// Together with some others, in the fourth world, whose operator requires grants.
     Guarded,
     /// Together with some others, in the fifth world, whose operator has an AWS account and watches what `roleRef` may
     /// refer to.
     Referring,
-    /// Together with some others, in the sixth world, which is like the fifth, and whose webhook knows of associations of
-    /// EKS Pod Identity.
+    /// Together with some others, in the sixth world. It is like the fifth one, but its webhook
+    /// supports EKS Pod Identity associations.
     Associated,
 }
 
 /// The limit on rollouts across all bindings in the narrow world.
 pub(crate) const NARROW: usize = 2;
 
-/// The kinds that `roleRef` may refer to, as the flag and the folders of `config/role-references` name them.
+/// The kinds that `roleRef` may refer to, as in the flag and the folders of
+/// `config/role-references`.
 const REFERENCES: [&str; 6] = ["configmap", "ack", "ack-association", "upbound", "upbound-namespaced", "crossplane"];
 
 impl Worlds {
-    /// Starts the shared world, and says what the API servers of all of them are.
+    /// Starts the shared world. Returns the properties that the API servers of all worlds have.
     pub(crate) async fn start(&self) -> Result<Server> {
         let control_plane = &self.shared.get_or_try_init(|| World::start(&[])).await?.control_plane;
         Ok(Server { injector: control_plane.injector().await?, minor: control_plane.minor().await? })
     }
 
-    /// Runs a scenario where it belongs.
+    /// Runs a scenario in its world.
     pub(crate) async fn run(&self, place: Place, scenario: Scenario) -> Result<()> {
         match place {
             Place::Shared => {
@@ -93,7 +94,7 @@ impl Worlds {
         }
     }
 
-    /// Ends everything; keeps and names the logs if something failed.
+    /// Ends all worlds. Keeps and names the logs if something failed.
     pub(crate) async fn end(&self, failed: bool) {
         let (exclusive, narrow) = (self.exclusive.lock().await.take(), self.narrow.lock().await.take());
         for world in self
@@ -125,7 +126,7 @@ async fn alone(world: &Mutex<Option<Arc<World>>>, args: &[&str], scenario: Scena
 }
 
 impl World {
-    /// With an operator of this AWS account that watches what `roleRef` may refer to.
+    /// A world whose operator has this AWS account and watches what `roleRef` may refer to.
     pub(crate) async fn start_referring(account: &str) -> Result<Arc<Self>> {
         let control_plane = ControlPlane::start().await?;
         for kind in REFERENCES {
@@ -138,7 +139,7 @@ impl World {
         Self::start_on(control_plane, &[&format!("--aws-account={account}"), &references]).await
     }
 
-    /// The same where the webhook injects, as on EKS.
+    /// The same with a webhook that injects, as on EKS.
     async fn start_associated() -> Result<Arc<Self>> {
         let world = Self::start_referring(fixtures::ACCOUNT).await?;
         world.control_plane.inject_by_webhook().await?;

@@ -1,10 +1,10 @@
 //! The API server's clock.
 //!
-//! Every time that the operator compares (when an annotation was written, when a pod was created)
-//! comes from an object and was set by the API server's clock. The clock of our own machine may
-//! differ by an hour: then each restart would miss its deadline, or wait an hour to settle. So the
-//! time comes from the `Date` header of the API server's answers, and a monotonic clock carries it
-//! on between two answers.
+//! The operator compares timestamps from objects: when an annotation was written, when a pod was
+//! created. The API server's clock set all of them. The local clock may be an hour off, and then
+//! each restart would miss its deadline or wait an hour to settle. The time therefore comes from
+//! the `Date` header of the API server's responses, and a monotonic clock advances it between two
+//! responses.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,26 +12,26 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, header};
 use jiff::Timestamp;
 
-/// Answers carry whole seconds and may be slow, so a difference up to this is no difference.
+/// Drift that is ignored: `Date` has whole seconds, and a response may arrive late.
 const TOLERATED: Duration = Duration::from_secs(2);
 
 /// The API server's clock. Cheap to clone; all clones are the same clock.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Arc<Mutex<Reading>>);
 
-/// The last time that an answer carried, and when it arrived.
+/// The time in the last `Date` header that set the clock, and when it arrived.
 #[derive(Debug, Default)]
 struct Reading {
     last: Option<(Instant, Timestamp)>,
 }
 
 impl Clock {
-    /// The API server's time; before its first answer, the machine's.
+    /// Returns the API server's time, or the local time until the first response arrives.
     pub fn now(&self) -> Timestamp {
         self.lock().now(Instant::now(), Timestamp::now())
     }
 
-    /// Takes the time from the headers of an answer.
+    /// Reads the `Date` header of a response.
     pub(crate) fn observe(&self, headers: &HeaderMap) {
         let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
         let time = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()).map(|date| date.timestamp());
@@ -41,7 +41,7 @@ impl Clock {
     }
 
     fn lock(&self) -> MutexGuard<'_, Reading> {
-        // The value is replaced as a whole, so it is right even after a panic.
+        // The value is replaced as a whole, so it is valid even after a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! The one builder of clients, for operator and plugin: kubeconfig or service account,
-//! impersonation, time limits, clock.
+//! Builds every client of the operator and the plugin: kubeconfig or service account,
+//! impersonation, timeouts, clock.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -19,17 +19,17 @@ use super::overrides::Overrides;
 use super::retry::{self, Retry};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// No list of 500 objects takes longer.
+/// Upper limit for a list page of 500 objects.
 const LIST_TIMEOUT: Duration = Duration::from_secs(60);
-/// No answer takes longer. Watches end before that: the watcher asks the API server for 290
+/// Upper limit for any response. A watch ends earlier: the watcher requests a timeout of 290
 /// seconds.
 const WATCH_TIMEOUT: Duration = Duration::from_secs(295);
 
-/// What a user can say about the cluster; the rest is as in the kubeconfig.
+/// The user's connection options. The kubeconfig supplies the rest.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Path of the kubeconfig; `None`: `KUBECONFIG`, which may name several files,
-    /// `~/.kube/config`, or the service account of the pod.
+    /// Path of the kubeconfig. `None`: the files that `KUBECONFIG` lists, else `~/.kube/config`,
+    /// else the service account of the pod.
     pub kubeconfig: Option<PathBuf>,
     /// Name of the context.
     pub context: Option<String>,
@@ -37,7 +37,7 @@ pub struct Options {
     pub cluster: Option<String>,
     /// Name of the user in the kubeconfig.
     pub user: Option<String>,
-    /// What replaces values of the kubeconfig.
+    /// Values that override the kubeconfig.
     pub overrides: Overrides,
     /// User to impersonate.
     pub impersonate: Option<String>,
@@ -45,22 +45,22 @@ pub struct Options {
     pub impersonate_groups: Vec<String>,
     /// UID to impersonate.
     pub impersonate_uid: Option<String>,
-    /// How long an answer may take.
+    /// How long a response may take.
     pub answers: AnswerTime,
     /// The `User-Agent` of all requests.
     pub user_agent: String,
 }
 
-/// How long an answer may take.
+/// How long a response may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AnswerTime {
-    /// As long as a page of a list takes at most. Lists that an overloaded API server refuses are
-    /// asked for again.
+    /// The limit of a list page. The client retries list pages that an overloaded API server
+    /// refuses.
     #[default]
     List,
-    /// As long as a watch takes at most. Whoever watches retries lists.
+    /// The limit of a watch. The watcher retries its lists itself.
     Watch,
-    /// As long as the user allows.
+    /// A limit that the user sets.
     AtMost(Duration),
 }
 
@@ -74,14 +74,14 @@ impl AnswerTime {
     }
 }
 
-/// A client with its clock, and what the kubeconfig says about it.
+/// A client, its clock, and the kubeconfig's namespace and server.
 #[derive(Clone)]
 pub struct Connection {
     /// The client.
     pub client: Client,
     /// The API server's clock, which the client's answers set.
     pub clock: Clock,
-    /// The namespace of the context, `default` where it names none.
+    /// The context's namespace, or `default` if the context has none.
     pub namespace: String,
     /// Address of the API server, for messages.
     pub server: String,
@@ -89,8 +89,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Another client with the same clock for watches that may be silent for as long as a living
-    /// API server is.
+    /// Returns another client with the same clock, for watches. It tolerates silence for as long as
+    /// a live API server may stay silent.
     pub fn watching(&self) -> Result<Client, ConnectError> {
         let mut config = (*self.config).clone();
         config.read_timeout = Some(SILENCE);
@@ -98,10 +98,10 @@ impl Connection {
     }
 }
 
-/// Makes a client. It sends no request yet.
+/// Creates a client without sending a request.
 ///
-/// kube's own retries are off: they would hide up to 15 tries, minutes long, inside of one call.
-/// The caller decides when to try again.
+/// kube's own retries are off: one call would hide up to 15 attempts that take minutes. The caller
+/// decides when to retry.
 pub async fn connect(options: &Options) -> Result<Connection, ConnectError> {
     let mut config = configuration(options).await?;
     config.connect_timeout = Some(options.answers.limit().min(CONNECT_TIMEOUT));
@@ -133,7 +133,7 @@ async fn configuration(options: &Options) -> Result<Config, ConnectError> {
     if !options.overrides.is_empty() {
         let kubeconfig = match &options.kubeconfig {
             Some(path) => Kubeconfig::read_from(path)?,
-            // Without a kubeconfig the flags say it all.
+            // With `--server`, the kubeconfig is optional.
             None if options.overrides.server.is_some() => Kubeconfig::read().unwrap_or_default(),
             None => Kubeconfig::read()?,
         };
@@ -149,7 +149,7 @@ async fn configuration(options: &Options) -> Result<Config, ConnectError> {
     })
 }
 
-/// A client whose answers set the clock.
+/// Creates a client whose responses set the clock.
 fn client(config: Config, clock: &Clock) -> Result<Client, ConnectError> {
     let proxy = config.proxy_url.as_ref().map(without_password);
     let builder = ClientBuilder::try_from(config).map_err(|error| ConnectError::Setup(Box::new(error)))?;
@@ -165,7 +165,8 @@ fn client(config: Config, clock: &Clock) -> Result<Client, ConnectError> {
     })
 }
 
-/// An error of whoever connects through a proxy names it: kubeconfig and environment may have been forgotten.
+/// Adds the proxy's URL to a connection error: the user may have forgotten the proxy setting in the
+/// kubeconfig or the environment.
 fn behind(proxy: &str, error: BoxError) -> BoxError {
     let mut next: Option<&(dyn Error + 'static)> = Some(&*error);
     let mut connecting = false;
@@ -179,7 +180,7 @@ fn behind(proxy: &str, error: BoxError) -> BoxError {
     Box::new(BehindProxy { proxy: proxy.to_owned(), error })
 }
 
-/// No connection through a proxy.
+/// A connection through a proxy failed.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "through the proxy {proxy} (proxy-url of the kubeconfig, or HTTPS_PROXY; NO_PROXY names what is reached without)"

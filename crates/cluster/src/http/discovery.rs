@@ -1,4 +1,4 @@
-//! What the API server says about the cluster: its OIDC issuer, and which resources it serves.
+//! Discovers the cluster's OIDC issuer and the resources that the API server serves.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use tracing::{info, warn};
 use super::error::{Meaning, chain, message};
 
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Between two tries of the discovery; doubled each time.
+/// Wait after the first failed attempt; doubles after each attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The cluster's OIDC issuer, from its discovery document; `None` where the API server refuses to
-/// tell us.
+/// Returns the cluster's OIDC issuer from its discovery document, or `None` if the API server
+/// refuses access to the document.
 ///
-/// Asks until the API server answers: an outage at the start must not take the issuer out of every
+/// Retries until the API server answers: an outage at startup must not remove the issuer from every
 /// status until the next start.
 pub async fn discover_issuer(client: &Client) -> Option<String> {
     let mut wait = FIRST_WAIT;
@@ -38,8 +38,8 @@ pub async fn discover_issuer(client: &Client) -> Option<String> {
     }
 }
 
-/// The same, asked for once: after ten seconds, or the client's own limit if that is less, there is
-/// no answer.
+/// Requests the issuer once. Fails after ten seconds, or after the client's own limit if that is
+/// shorter.
 pub async fn issuer(client: &Client) -> Result<String, NoIssuer> {
     match timeout(DISCOVERY_TIMEOUT, discovery(client)).await {
         Ok(Ok(document)) => Ok(document.issuer),
@@ -54,7 +54,7 @@ pub async fn issuer(client: &Client) -> Result<String, NoIssuer> {
     }
 }
 
-/// The part of the discovery document that is read.
+/// The field of the discovery document that the operator reads.
 #[derive(serde::Deserialize)]
 struct Discovery {
     issuer: String,
@@ -91,10 +91,10 @@ pub async fn may_list_namespaces(client: &Client) -> Result<(), NoGrants> {
 /// Why the issuer is not known.
 #[derive(Debug, thiserror::Error)]
 pub enum NoIssuer {
-    /// The API server does not tell it to us, or to anybody: it will not the next time.
+    /// The API server refuses access to the document or does not serve it. A retry does not help.
     #[error("{0}")]
     Refused(String),
-    /// It did not answer, or not as it should: it may the next time.
+    /// The API server did not answer, or its answer is unusable. A retry may help.
     #[error("{0}")]
     Trouble(String),
 }

@@ -1,5 +1,5 @@
-//! What an error of the API server or of the way to it means. Nobody else looks at status codes or
-//! at the API server's words.
+//! Classifies errors of the API server and of the connection to it. No other module inspects status
+//! codes or the API server's messages.
 //!
 //! ```text
 //! kube::Error ──► Meaning ──► write: ProblemKind      (stale, conflict, refused, failed)
@@ -16,48 +16,49 @@ use kube::core::Status;
 pub enum Meaning {
     /// The client found no credentials and sent no request.
     NoCredentials,
-    /// The API server does not know who asks.
+    /// The API server does not accept the credentials.
     Unauthorized,
-    /// Whoever asks lacks the right.
+    /// The user lacks the permission.
     Forbidden,
     /// The object, the kind or the namespace does not exist.
     NotFound,
-    /// The object is not what it was when it was observed: another resource version or UID.
+    /// The object has changed since it was observed: its resource version or UID differs.
     Changed,
     /// Another field manager owns a field that was written.
     FieldConflict,
-    /// The API server no longer has the version that a list or a watch goes on from.
+    /// The API server no longer has the resource version at which a list or watch continues.
     Expired,
-    /// The API server has too much to do and may be asked again.
+    /// The API server is overloaded; a retry may succeed.
     Overloaded,
     /// The answer took too long.
     TimedOut,
     /// The stored object violates its own schema, so server-side apply cannot merge anything into
     /// it.
     StoredInvalid,
-    /// The body has a field that the definition of the kind does not have: it is of another version.
+    /// The body has a field that the installed CRD does not declare: the CRD has another version.
     Undeclared,
     /// The object would be larger than the store allows.
     TooLarge,
     /// The request is malformed.
     BadRequest,
-    /// The API server understands the request and does not do it: admission, quota, an invalid
-    /// object.
+    /// The API server rejects the request: admission, quota, or an invalid object.
     Refused,
-    /// Nobody answers.
+    /// No server answers.
     Unreachable,
     /// Anything else.
     Other,
 }
 
-/// What the API server's field-merging code says of a stored object that its schema does not allow.
+/// Part of the API server's message about a stored object that violates its schema. The message
+/// comes from its field-merging code.
 const STORED_INVALID: &str = "typed live object";
-/// What it says of a field that a definition does not have, behind the field's path.
+/// Part of the API server's message about a field that the schema does not declare. The field's
+/// path precedes it.
 const UNDECLARED: &str = ": field not declared in schema";
-/// What API server and etcd say of an object that is too large.
+/// Part of the API server's and etcd's messages about an object that is too large.
 const TOO_LARGE: &str = "too large";
 
-/// The fields right below `status` that an error calls undeclared.
+/// The direct fields of `status` that an error message reports as undeclared.
 pub(crate) fn undeclared_status_fields(message: &str) -> Vec<&str> {
     let paths = message.split(UNDECLARED).filter_map(|before| before.rsplit_once(".status.").map(|(_, field)| field));
     paths.filter(|field| field.chars().all(|c| c.is_ascii_alphanumeric())).collect()
@@ -87,13 +88,13 @@ impl Meaning {
             return Self::Undeclared;
         }
         match Self::of_code(status.code) {
-            // etcd's refusal comes as an internal error.
+            // The API server reports etcd's refusal as an internal error.
             Self::Other | Self::Refused if status.message.contains(TOO_LARGE) => Self::TooLarge,
             meaning => meaning,
         }
     }
 
-    /// What the status code of an answer means by itself; without an answer, nothing.
+    /// What the status code alone means; `Other` if there was no answer.
     pub(crate) fn of_answer(error: &kube::Error) -> Self {
         match innermost(error) {
             kube::Error::Api(status) => Self::of_code(status.code),
@@ -101,7 +102,7 @@ impl Meaning {
         }
     }
 
-    /// What a status code means by itself.
+    /// What a status code alone means.
     pub(crate) fn of_code(code: u16) -> Self {
         match code {
             400 => Self::BadRequest,
@@ -117,14 +118,15 @@ impl Meaning {
         }
     }
 
-    /// kube and hyper tell timeouts by their texts only.
+    /// kube and hyper distinguish timeouts only by their message.
     fn of_transport(text: &str) -> Self {
         let timed_out = text.contains("timed out") || text.contains("deadline");
         let connecting = text.contains("onnect");
         if timed_out && !connecting { Self::TimedOut } else { Self::Unreachable }
     }
 
-    /// Whether the API server is short of time, so that the same request may succeed in a moment.
+    /// Whether the API server is overloaded or slow, so that a retry of the same request may
+    /// succeed.
     pub(crate) fn is_short_of_time(self) -> bool {
         matches!(self, Self::Overloaded | Self::TimedOut)
     }
@@ -133,7 +135,7 @@ impl Meaning {
 /// Reason of a cause: another field manager owns the field.
 const FIELD_CONFLICT: &str = "FieldManagerConflict";
 
-/// Who owns the fields that a write conflicts over.
+/// The fields in conflict and the field managers that own them, as text.
 pub(crate) fn conflicts(error: &kube::Error) -> String {
     let kube::Error::Api(status) = innermost(error) else { return String::new() };
     let causes = status.details.iter().flat_map(|details| &details.causes);
@@ -141,14 +143,14 @@ pub(crate) fn conflicts(error: &kube::Error) -> String {
     conflicts.map(|cause| format!("{} ({})", cause.message, cause.field)).collect::<Vec<_>>().join(", ")
 }
 
-/// The token to go on with behind a list that has expired.
+/// The continue token with which an expired list can continue.
 pub(crate) fn continue_token(error: &kube::Error) -> Option<String> {
     let kube::Error::Api(status) = innermost(error) else { return None };
     let token = status.metadata.as_ref()?.continue_.clone()?;
     (Meaning::of(error) == Meaning::Expired && !token.is_empty()).then_some(token)
 }
 
-/// What the API server said, or what went wrong on the way to it.
+/// The API server's message, or the transport error with its causes.
 pub(crate) fn message(error: &kube::Error) -> String {
     match innermost(error) {
         kube::Error::Api(status) => status.message.clone(),
@@ -156,7 +158,7 @@ pub(crate) fn message(error: &kube::Error) -> String {
     }
 }
 
-/// The error itself: each layer of a client wraps the errors of the client below.
+/// The original error: each client layer wraps the errors of the client below it.
 fn innermost(error: &kube::Error) -> &kube::Error {
     match error {
         kube::Error::Service(inner) => inner.downcast_ref::<kube::Error>().map_or(error, innermost),
@@ -164,7 +166,8 @@ fn innermost(error: &kube::Error) -> &kube::Error {
     }
 }
 
-/// The causes of an error, each once: outer ones often repeat the inner.
+/// An error and its causes as text. It skips a cause that the text already contains: outer errors
+/// often repeat inner ones.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! The write fence: what this process may write now. It holds also where leader election or a dry
+//! The write fence decides what this process may write now. It holds even if leader election or dry
 //! run has a bug.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,8 +9,8 @@ use super::telemetry::RequestKind;
 
 /// What this process may write now. Cheap to clone; all clones are the same fence.
 ///
-/// It closes by itself when a lease has run out: no task has to run for that. A process that was
-/// stopped and is continued long after finds it closed before it can send anything.
+/// The fence closes by itself when the lease expires; no task has to run. A process that was
+/// suspended and resumes much later finds the fence closed before it can send a write.
 #[derive(Clone, Debug)]
 pub struct Fence {
     scope: WriteScope,
@@ -46,12 +46,12 @@ enum Standing {
 }
 
 impl Fence {
-    /// A fence that stays open: no other process of this kind writes.
+    /// Creates a fence that stays open: no other process of this kind writes.
     pub fn open(scope: WriteScope) -> Self {
         Self { scope, standing: Arc::new(Mutex::new(Standing::Open)) }
     }
 
-    /// A fence that is closed until a lease opens it.
+    /// Creates a fence that stays closed until a lease opens it.
     pub fn closed(scope: WriteScope) -> Self {
         Self { scope, standing: Arc::new(Mutex::new(Standing::Closed)) }
     }
@@ -69,13 +69,13 @@ impl Fence {
         }
     }
 
-    /// Opens it until then, or closes it.
+    /// Opens the fence until this time; `None` closes it.
     pub(crate) fn set(&self, until: Option<Instant>) {
         *self.lock() = until.map_or(Standing::Closed, Standing::OpenUntil);
     }
 
     fn lock(&self) -> MutexGuard<'_, Standing> {
-        // The value is replaced as a whole, so it is right even after a panic.
+        // The value is replaced as a whole, so it is valid even after a panic.
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

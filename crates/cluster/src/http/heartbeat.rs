@@ -1,8 +1,8 @@
 //! Heartbeats of the watch streams.
 //!
-//! An API server without news sends a bookmark: it checks once a minute whether a bookmark would
-//! tell anything new, and sends the first one of a watch within two minutes. A stream that is
-//! silent for longer hangs on a dead connection that nobody closed, and misses every event.
+//! An API server without events sends bookmarks. It checks once a minute whether a bookmark would
+//! carry a new version, and sends the first bookmark of a watch within two minutes. A stream that
+//! is silent for longer hangs on a dead connection and misses every event.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A stream that is silent for longer is dead: an API server without news sends a bookmark within
-/// two minutes.
+/// Longest silence of a live stream: an API server without events sends a bookmark within two
+/// minutes.
 pub const SILENCE: Duration = Duration::from_secs(150);
 
 /// The heartbeats of all streams. Cheap to clone; all clones are the same.
@@ -51,13 +51,13 @@ impl Heartbeats {
     }
 
     fn lock(&self) -> MutexGuard<'_, Streams> {
-        // Nothing panics while it holds the lock; if something did, the map would still be a map.
+        // No code panics while it holds the lock, and a panic would still leave a valid map.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Heartbeat {
-    /// Notes a heartbeat.
+    /// Records a heartbeat.
     pub fn beat(&self) {
         if let Some((_, last)) = self.all.lock().by_id.get_mut(&self.id) {
             *last = Instant::now();

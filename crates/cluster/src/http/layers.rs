@@ -1,5 +1,5 @@
-//! Layers around a client: telemetry counts requests, the fence refuses writes, the heartbeat
-//! watches a stream.
+//! Layers around a client: telemetry counts requests, the fence refuses writes, and the heartbeat
+//! tracks a stream's silence.
 
 use std::io;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::telemetry::{RequestKind, Telemetry};
 
 type Answer<B> = BoxFuture<'static, Result<Response<B>, BoxError>>;
 
-/// The same client, which reports its requests.
+/// Wraps a client so that it reports its requests.
 pub fn with_telemetry(client: &Client, telemetry: Arc<dyn Telemetry>) -> Client {
     with_layer(client, move |client, request| {
         let (kind, telemetry) = (RequestKind::of(&request), Arc::clone(&telemetry));
@@ -36,8 +36,8 @@ pub fn with_telemetry(client: &Client, telemetry: Arc<dyn Telemetry>) -> Client 
     })
 }
 
-/// The same client, which sends only the writes that the fence lets pass: the last check before a
-/// request leaves.
+/// Wraps a client so that it sends only the writes that the fence allows. This is the last check
+/// before a request leaves the process.
 pub fn with_fence(client: &Client, fence: Fence) -> Client {
     with_layer(client, move |client, request| {
         let refused = !fence.lets_pass(&RequestKind::of(&request));
@@ -50,14 +50,14 @@ pub fn with_fence(client: &Client, fence: Fence) -> Client {
 #[error("not written: this process does not lead, or only shows what it would do")]
 pub struct Refused;
 
-/// The same client for one watch stream; whatever arrives is a heartbeat.
+/// Wraps a client for one watch stream. Everything that arrives counts as a heartbeat.
 pub(crate) fn with_heartbeat(client: &Client, heartbeat: Heartbeat) -> Client {
     let heartbeat = Arc::new(heartbeat);
     with_layer(client, move |client, request| {
         let heartbeat = Arc::clone(&heartbeat);
         async move {
             let answer = client.send(request).await;
-            // A refusal comes from a server that is there, too. Only silence is no heartbeat.
+            // A refusal comes from a live server, too. Only a timeout counts as silence.
             if !answer.as_ref().is_err_and(is_timeout) {
                 heartbeat.beat();
             }
@@ -83,7 +83,7 @@ fn is_timeout(error: &kube::Error) -> bool {
     false
 }
 
-/// The same client, whose requests `send` sends.
+/// Wraps a client so that `send` sends its requests.
 pub(crate) fn with_layer<B>(
     client: &Client,
     send: impl Fn(Client, Request<Body>) -> Answer<B> + Send + Sync + 'static,

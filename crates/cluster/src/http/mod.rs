@@ -1,12 +1,12 @@
-//! The way to the API server: one client for operator and plugin, and what its requests pass
-//! through.
+//! The connection to the API server: one client for operator and plugin, and the layers that its
+//! requests pass through.
 //!
 //! ```text
 //! connection (kubeconfig, service account) ──► (Client, Clock)
 //! Client ──► retry, page_size ──► heartbeat ──► fence ──► telemetry ──► API server
 //! ```
 //!
-//! [`error`] says what an error of the API server means; nobody else looks at status codes.
+//! [`error`] classifies the API server's errors; no other module inspects status codes.
 
 pub mod clock;
 pub mod connection;

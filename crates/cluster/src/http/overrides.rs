@@ -1,24 +1,24 @@
-//! What flags of the command line say of the cluster and the user, as kubectl takes them: it replaces what the
-//! kubeconfig says, or stands alone where there is none.
+//! Connection flags of the command line, as kubectl defines them. They override the kubeconfig, or
+//! replace it if there is none.
 
 use std::collections::BTreeMap;
 
 use kube::config::{AuthInfo, Cluster, Context, KubeConfigOptions, Kubeconfig};
 use kube::config::{NamedAuthInfo, NamedCluster, NamedContext};
 
-/// The name of the context that the flags make.
+/// Name of the context, cluster and user that the flags create.
 const NAME: &str = "command line";
 
-/// Values of kubectl's connection flags; `None`: as in the kubeconfig.
+/// Values of kubectl's connection flags; `None` keeps the kubeconfig's value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// URL of the API server.
     pub server: Option<String>,
-    /// Path of a file with the certificates of the API server's authority, PEM.
+    /// Path of the PEM file with the API server's certificate authorities.
     pub certificate_authority: Option<String>,
-    /// Do not check the API server's certificate.
+    /// Whether to skip the check of the API server's certificate.
     pub insecure_skip_tls_verify: bool,
-    /// The name that the API server's certificate has to have.
+    /// The host name that the API server's certificate must have.
     pub tls_server_name: Option<String>,
     /// Bearer token.
     pub token: Option<String>,
@@ -29,14 +29,14 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Whether nothing is replaced.
+    /// Whether the flags override nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The kubeconfig with a current context in which these values hold. Of the kubeconfig's context the namespace
-    /// stays; without a context there is what the flags say.
+    /// Adds a current context that applies these values to the kubeconfig. It keeps the namespace
+    /// of the kubeconfig's context. Without a context in the kubeconfig, the flags alone apply.
     #[must_use]
     pub fn put_into(&self, mut config: Kubeconfig, chosen: &KubeConfigOptions) -> Kubeconfig {
         let context = chosen.context.as_ref().or(config.current_context.as_ref());
@@ -73,7 +73,7 @@ impl Overrides {
     fn cluster(&self, mut cluster: Cluster) -> Cluster {
         if self.server.is_some() {
             cluster.server.clone_from(&self.server);
-            // The name in the certificate is that of the server; the authority may be the same.
+            // The TLS server name belongs to the replaced server. The authority may be the same.
             cluster.tls_server_name = None;
         }
         if self.certificate_authority.is_some() {
@@ -92,7 +92,7 @@ impl Overrides {
 
     fn user(&self, mut user: AuthInfo) -> AuthInfo {
         if let Some(token) = &self.token {
-            // As kubectl: a token on the command line stands alone.
+            // As in kubectl, a token on the command line replaces all other credentials.
             user = AuthInfo { token: Some(token.clone().into()), ..AuthInfo::default() };
         }
         if self.client_certificate.is_some() {

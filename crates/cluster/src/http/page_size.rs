@@ -1,8 +1,8 @@
 //! The page size of lists: how many objects a page has, and how many bytes at most.
 //!
-//! An API server counts a page by objects, and an object may have a megabyte and a half: a hundred
-//! large ones of one tenant would be in memory at once. The client aborts a page that grows too
-//! large while it receives it, and asks for it again with half as many objects.
+//! The API server limits a page by its number of objects, and one object may have 1.5 MB. A hundred
+//! large objects of one tenant would be in memory at once. The client therefore aborts a page that
+//! grows too large and requests it again with half as many objects.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,21 +17,22 @@ use tower::BoxError;
 
 use super::layers::with_layer;
 
-/// Objects of a page of a watch's list. A page is in memory as text and as objects at once, and not
-/// all of it goes back to the system: with a hundred pods that is about a megabyte, for each kind.
+/// Objects per page of a watch's list. A page is in memory as text and as objects at once, and the
+/// process does not return all of that memory to the system: with a hundred pods, about a megabyte
+/// for each kind.
 pub(crate) const WATCH_PAGE: u32 = 100;
-/// Objects of a page of a command's list, as kubectl has it.
+/// Objects per page of a command's list, as in kubectl.
 pub(crate) const READ_PAGE: u32 = 500;
 
-/// The most bytes of a page of several objects. As text and as objects it may take ten times this,
-/// for each kind.
+/// Most bytes of a page with several objects. As text and as objects, the page may take ten times
+/// as much memory, for each kind.
 pub const MOST_BYTES: usize = 2 * 1024 * 1024;
-/// The most bytes of a page of one object: more than an API server stores.
+/// Most bytes of a page with one object: more than an API server stores.
 const MOST_OF_ONE: usize = 32 * 1024 * 1024;
 
-/// The same client, for the lists of one stream.
+/// Wraps a client so that it bounds the list pages of one stream.
 pub fn with_bounded_pages(client: &Client) -> Client {
-    // How many objects a page may have, as the pages before it were.
+    // Object limit of the next page, adapted to the size of the pages before it.
     let objects = Arc::new(AtomicU32::new(u32::MAX));
     with_layer(client, move |client, request| {
         let objects = Arc::clone(&objects);
@@ -61,7 +62,7 @@ async fn page(
         let error = match Limited::new(body, most).collect().await {
             Ok(body) => {
                 let body = body.to_bytes();
-                // The objects behind the large ones may be small again.
+                // The objects after the large ones may be small again.
                 let next = if body.len() < most / 4 { limit.saturating_mul(2) } else { limit };
                 objects.store(next, Ordering::Relaxed);
                 let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
@@ -76,12 +77,12 @@ async fn page(
     }
 }
 
-/// How many objects a list asks for; `None` if it is no list, or asks for all.
+/// The `limit` of a list request; `None` for other requests and for unlimited lists.
 fn limit(uri: &Uri) -> Option<u32> {
     uri.query()?.split('&').find_map(|part| part.strip_prefix("limit="))?.parse().ok()
 }
 
-/// The same request for a page of so many objects.
+/// The same request with another `limit`.
 fn with_limit(parts: &request::Parts, limit: u32) -> Result<Request<Body>, BoxError> {
     let query = parts.uri.query().unwrap_or_default().split('&');
     let query: Vec<String> =

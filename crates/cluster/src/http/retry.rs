@@ -1,8 +1,8 @@
-//! Retries of list pages that an API server refuses for want of time.
+//! Retries of list pages that an overloaded API server refuses.
 //!
-//! A list whose page fails is begun anew by whoever lists. An API server that refuses a part of all
-//! requests would never get to the end of a long list, and would have all the more to do. So the
-//! client asks for the page again.
+//! Without retries, one failed page restarts the whole list. If an API server refuses a share of
+//! all requests, a long list would never complete, and each restart would add load. The client
+//! therefore retries the page.
 
 use std::time::Duration;
 
@@ -14,16 +14,17 @@ use kube::client::Body;
 use super::error::Meaning;
 use super::layers::with_layer;
 
-/// Between two tries, if the API server does not say how long; doubled each time.
+/// Wait before the first retry if the API server sends no `Retry-After`; doubles after each
+/// attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// An API server that asks for more time than this is asked again all the same.
+/// The longest `Retry-After` that a command honors. After that time, it retries anyway.
 const LONGEST_ASKED_FOR: Duration = Duration::from_secs(30);
 
 /// Which pages of a list are retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// Pages behind the first. Watchers list again from the first page by themselves, with a
+    /// Pages after the first. Watchers restart a list from the first page by themselves, with a
     /// backoff.
     FurtherPages,
     /// Every page: commands list once.
@@ -39,8 +40,9 @@ impl Retry {
         }
     }
 
-    /// How often a page is asked for. Of the lists of an operator one in a thousand is begun anew
-    /// if a third of all requests is refused; a person at a terminal does not wait that long.
+    /// How often the client requests a page. With 8 attempts, the operator restarts one list in a
+    /// thousand if the API server refuses a third of all requests. A person at a terminal does not
+    /// wait that long.
     fn tries(self) -> usize {
         match self {
             Self::FurtherPages => 8,
@@ -56,7 +58,7 @@ impl Retry {
     }
 }
 
-/// The same client, which asks again for pages of lists.
+/// Wraps a client so that it retries list pages.
 pub fn with_retry(client: &Client, retry: Retry) -> Client {
     with_layer(client, move |client, request| {
         async move {

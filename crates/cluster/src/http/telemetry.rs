@@ -1,27 +1,27 @@
-//! Reports of the traffic with the API server. The operator counts them as metrics; this crate does
-//! not know that.
+//! Reports of the traffic with the API server. The operator counts them as metrics; this crate
+//! knows nothing about metrics.
 
 use std::time::Duration;
 
-/// Receives API traffic; defaults do nothing.
+/// Receives reports of API traffic. The default methods do nothing.
 pub trait Telemetry: Send + Sync {
-    /// A request was answered with this status code, or failed without an answer. A watch counts
-    /// when it is opened.
+    /// Reports a request with its status code, or `None` if it failed without an answer. A watch
+    /// counts when it opens.
     fn request(&self, request: &RequestKind, code: Option<u16>, took: Duration) {
         let _ = (request, code, took);
     }
 
-    /// A watch of this kind broke and will be tried again.
+    /// Reports that a watch of this kind broke. The watcher retries it.
     fn watch_failed(&self, kind: &'static str) {
         let _ = kind;
     }
 
-    /// All objects of this kind were listed: at the start, and whenever a watch cannot be resumed.
+    /// Reports a complete list of this kind: at startup, and whenever a watch cannot resume.
     fn listed(&self, kind: &'static str) {
         let _ = kind;
     }
 
-    /// How many objects of this kind cannot be decoded now and are left out.
+    /// Reports how many objects of this kind cannot be decoded now and are left out.
     fn undecodable(&self, kind: &'static str, objects: usize) {
         let _ = (kind, objects);
     }
@@ -33,17 +33,17 @@ pub struct NoTelemetry;
 
 impl Telemetry for NoTelemetry {}
 
-/// What a request asks for, in the API server's own terms.
+/// Verb and resource of a request, as the API server names them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestKind {
     /// `get`, `list`, `watch`, `create`, `update`, `patch` or `delete`.
     pub verb: &'static str,
-    /// For example `pods` or `podidentitybindings/status`; empty for paths that are no resource.
+    /// For example `pods` or `podidentitybindings/status`; empty for paths that name no resource.
     pub resource: String,
 }
 
 impl RequestKind {
-    /// Reads it from a request.
+    /// Derives verb and resource from a request.
     pub fn of<B>(request: &http::Request<B>) -> Self {
         let (resource, named) = resource(request.uri().path());
         let watches = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "watch=true"));
@@ -65,7 +65,7 @@ impl RequestKind {
     }
 }
 
-/// The resource of a path, with its subresource, and whether one object is named.
+/// The resource of a path, with its subresource, and whether the path names one object.
 fn resource(path: &str) -> (String, bool) {
     let mut parts = path.trim_matches('/').split('/');
     let prefix = match parts.next() {

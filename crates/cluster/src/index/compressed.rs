@@ -1,8 +1,8 @@
-//! Compressed objects, for an index that has many and reads each of them seldom.
+//! Compressed objects, for an index that holds many objects and rarely reads each of them.
 //!
-//! Objects of one type are much alike: field names, conditions and messages, a template's mounts. A
-//! dictionary keeps what samples of the type contain, once; each object keeps only its difference
-//! to the dictionary (LZ4).
+//! Objects of one type share much of their text: field names, conditions and messages, volume
+//! mounts. A dictionary holds the content of a few samples of the type. Each object stores only its
+//! difference from the dictionary (LZ4).
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::error;
 
-/// How many samples a dictionary has at most. After that it does not change any more, so there are
-/// no more dictionaries than this that compressed objects refer to.
+/// Most samples of a dictionary. A full dictionary no longer changes, so compressed objects refer
+/// to at most this many versions of it.
 const SAMPLES: usize = 16;
-/// How long it is at most, in bytes: LZ4 reads all of it for each object.
+/// Longest dictionary, in bytes: LZ4 reads all of it for each object.
 const LENGTH: usize = 32 * 1024;
 
 /// Compresses the objects of one type.
@@ -28,9 +28,10 @@ pub(crate) struct Compressor<T> {
 /// A compressed object.
 #[derive(Debug)]
 pub(crate) enum Compressed<T> {
-    /// The difference to the dictionary.
+    /// The difference from the dictionary.
     Small { bytes: Box<[u8]>, dictionary: Arc<Vec<u8>> },
-    /// An object that does not survive the round trip: a field that is never on the wire is set.
+    /// An object that would not survive the round trip, because a field is set that is never
+    /// serialized.
     Whole(Arc<T>),
 }
 
@@ -92,7 +93,7 @@ impl<T: DeserializeOwned> Compressed<T> {
 }
 
 impl<T: PartialEq> PartialEq for Compressed<T> {
-    /// Whether they are certainly the same. With different dictionaries this is unknown.
+    /// Whether both are certainly the same. Objects with different dictionaries count as different.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Small { bytes, dictionary }, Self::Small { bytes: others, dictionary: its }) => {
@@ -123,7 +124,7 @@ mod tests {
         Arc::new(Note { title: format!("note {number}"), text, aside: None })
     }
 
-    /// Of which no two are alike.
+    /// A note that shares no text with the others.
     fn odd_one(number: u64) -> Arc<Note> {
         let mut state = number + 1;
         let letter = |_| {

@@ -43,7 +43,7 @@ pub(crate) struct Template {
     pub(crate) spec: PodSpec,
 }
 
-/// A service account, field by field: on the wire it has another shape.
+/// A service account, field by field: its wire format has another shape.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Account {
     metadata: ObjectMeta,
@@ -64,7 +64,8 @@ impl From<Account> for ServiceAccount {
 }
 
 impl Compressors {
-    /// Compresses an object; `None` for a namespace: there are few.
+    /// Compresses an object. `None` for a namespace or role object, which the index keeps
+    /// uncompressed.
     pub(crate) fn compress(&mut self, object: Object) -> Option<Body> {
         Some(match object {
             Object::Binding(binding) => Body::Binding(self.bindings.compress(binding)),

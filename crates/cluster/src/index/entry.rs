@@ -1,5 +1,4 @@
-//! An entry of the index: a compressed object, and what has to be known of it without decompressing
-//! it.
+//! An index entry: a compressed object, and the metadata that is needed without decompressing it.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -15,10 +14,10 @@ pub(crate) struct Entry<B> {
     pub(crate) body: B,
 }
 
-/// What has to be known of an object without decompressing it.
+/// Metadata of an object that is needed without decompressing the object.
 pub(crate) struct Head {
     kind: Kind,
-    /// Its name, in the one copy that all share.
+    /// Name of the object, in the copy that the whole index shares.
     name: Arc<str>,
     version: Version,
 }
@@ -36,16 +35,16 @@ impl Head {
         &self.version
     }
 
-    /// How it compares to the object of this name: by kind, then by name.
+    /// Compares with the object of this ID: by kind, then by name.
     pub(crate) fn compare(&self, id: &ObjectId) -> Ordering {
         self.kind.cmp(&id.kind).then_with(|| (*self.name).cmp(&id.name))
     }
 }
 
-/// Which object it is, and how new.
+/// UID and resource version of an object.
 pub(crate) struct Version {
     uid: Option<Box<str>>,
-    /// Resource versions are decimal numbers that grow (KEP-5504); one that is not is not kept.
+    /// Resource versions are increasing decimal numbers (KEP-5504); `None` for any other format.
     number: Option<u64>,
 }
 
@@ -61,7 +60,7 @@ impl Version {
         }
     }
 
-    /// Of an object with this metadata.
+    /// Reads UID and resource version from the metadata of an object.
     pub(crate) fn of_meta(meta: &ObjectMeta) -> Self {
         Self::new(meta.uid.as_deref(), meta.resource_version.as_deref())
     }
@@ -78,8 +77,8 @@ impl Version {
         self.number
     }
 
-    /// Whether this is newer than the entry, or another object. Where that is unknown, it counts as
-    /// newer.
+    /// Whether this version is newer than the entry or belongs to another object. An unknown order
+    /// counts as newer.
     pub(crate) fn is_newer_than(&self, entry: &Self) -> bool {
         self.uid != entry.uid || self.number.zip(entry.number).is_none_or(|(new, entry)| new > entry)
     }

@@ -14,8 +14,8 @@ use super::object::{Kind, ObjectId};
 use super::role_objects::RoleObjects;
 use super::sorted_vec::SortedVec;
 
-/// How many templates a new pod is compared with: during a rollout there are two, and each further
-/// workload of the account has its own.
+/// How many templates a new pod is compared with. A rollout has two, and each further workload of
+/// the service account has its own.
 const TEMPLATES: usize = 8;
 
 /// Everything that concerns one identity.
@@ -25,7 +25,7 @@ pub(crate) struct Identity {
     service_account: Option<Entry<Compressed<Account>>>,
     workloads: SortedVec<Compressed<Workload>>,
     pods: SortedVec<PodBody>,
-    /// What pods share with others, the latest last.
+    /// Templates that pods share, latest last.
     templates: Vec<Arc<Compressed<Template>>>,
 }
 
@@ -34,7 +34,7 @@ impl Identity {
         !self.is_bound() && self.service_account.is_none() && self.workloads.is_empty() && self.pods.is_empty()
     }
 
-    /// Whether a binding names it.
+    /// Whether a binding names this identity.
     pub(crate) fn is_bound(&self) -> bool {
         !self.bindings.is_empty()
     }
@@ -99,8 +99,8 @@ impl Identity {
         self.templates.push(Arc::clone(template));
     }
 
-    /// Everything about it, with the roles of its bindings resolved; `None` if an object cannot be
-    /// decompressed.
+    /// Builds the snapshot of the identity and resolves the roles of its bindings. `None` if an
+    /// object cannot be decompressed.
     pub(crate) fn decompress(&self, base: Snapshot, roles: &RoleObjects) -> Option<Snapshot> {
         let account = match &self.service_account {
             Some(account) => Some(Arc::new(Arc::unwrap_or_clone(account.body.decompress()?).into())),
@@ -148,7 +148,7 @@ fn all<T: DeserializeOwned>(entries: &[Entry<Compressed<T>>]) -> Option<Vec<Arc<
     entries.iter().map(|entry| entry.body.decompress()).collect()
 }
 
-/// Templates that are decompressed already: pods share them in a snapshot as they do in the index.
+/// Templates that are already decompressed: pods share them in a snapshot as they do in the index.
 #[derive(Default)]
 struct Templates<'a>(Vec<Decompressed<'a>>);
 

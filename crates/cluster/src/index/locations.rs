@@ -1,13 +1,13 @@
-//! The service account that each object belongs to, by the object's name: a workload or binding may
-//! move from one service account to another, and a deletion may say no more than the name.
+//! Maps each object to its service account by the object's name. A workload or binding may move to
+//! another service account, and a deletion may carry only the name.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::object::{Kind, ObjectId};
 
-/// The service account of each object. There is one entry for every object of the cluster, so names
-/// of namespaces and accounts are not repeated.
+/// The service account of each object. The map has an entry for every object in the cluster, so it
+/// does not repeat the names of namespaces and service accounts.
 #[derive(Default)]
 pub(crate) struct Locations {
     namespaces: HashMap<String, HashMap<Kind, AccountsByName>>,
@@ -21,8 +21,8 @@ impl Locations {
         self.namespaces.get(&id.namespace)?.get(&id.kind)?.get(id.name.as_str()).cloned()
     }
 
-    /// Sets the service account of the object; returns the object's name, in the one copy that all
-    /// share.
+    /// Sets the service account of the object. Returns the copy of the object's name that the whole
+    /// index shares.
     pub(crate) fn set(&mut self, id: &ObjectId, account: Arc<str>) -> Arc<str> {
         let kinds = self.namespaces.entry(id.namespace.clone()).or_default();
         let names = kinds.entry(id.kind).or_default();
@@ -32,7 +32,7 @@ impl Locations {
         name
     }
 
-    /// Forgets it.
+    /// Removes the object.
     pub(crate) fn remove(&mut self, id: &ObjectId) {
         let Some(kinds) = self.namespaces.get_mut(&id.namespace) else { return };
         if let Some(names) = kinds.get_mut(&id.kind) {

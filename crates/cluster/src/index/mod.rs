@@ -1,5 +1,5 @@
-//! The index: all that is known of the cluster, by namespace and service account. A look-up is by
-//! key and scans nothing.
+//! The index: all observed objects, by namespace and service account. A lookup is by key and scans
+//! nothing.
 //!
 //! ```text
 //! Object ──► compressors ──► entry ──► Identity (bindings, service account, workloads, pods) ──► Snapshot
@@ -37,7 +37,7 @@ pub use self::status_totals::{ConditionKey, StatusTotals};
 
 #[derive(Default)]
 struct State {
-    /// Which namespaces are looked after; `None`: all.
+    /// The namespaces that the operator looks after; `None`: all.
     selector: Option<NamespaceSelector>,
     namespaces: HashMap<String, Arc<Namespace>>,
     /// By namespace, then by service account.
@@ -55,21 +55,22 @@ pub struct Index {
 }
 
 impl Index {
-    /// An index for an operator that looks after the namespaces of this selector; `None`: after all. It keeps what lies in
-    /// the others, so that a namespace is complete when it is selected, and tells nothing of it.
+    /// Creates an index for an operator that looks after the namespaces of this selector; `None`:
+    /// all namespaces. The index also keeps the objects of other namespaces, so that a namespace is
+    /// complete when it is selected, but it reports none of them.
     pub fn selecting(selector: Option<NamespaceSelector>) -> Self {
         Self { state: Arc::new(Mutex::new(State { selector, ..State::default() })) }
     }
 
-    /// Adds an object and returns the identities that it concerns, if they are looked after, and bound or were until
-    /// now. Ignores a version that is not newer than the entry: our own writes are in the index
-    /// before their watch event arrives.
+    /// Adds an object and returns the affected identities: those that a binding names, or named
+    /// until now, in namespaces that the operator looks after. Ignores a version that is not newer
+    /// than the entry: our own writes are in the index before their watch events arrive.
     pub fn apply(&self, object: Object) -> Vec<IdentityKey> {
         self.lock().apply(object)
     }
 
-    /// Adds an object that answers a write. An object that is not in the index any more stays out:
-    /// its deletion has overtaken the answer.
+    /// Adds the object that a write returned. An object that is no longer in the index stays out:
+    /// its deletion arrived before the response to the write.
     pub fn refresh(&self, object: Object) {
         let mut state = self.lock();
         let id = object.id();
@@ -80,21 +81,21 @@ impl Index {
         }
     }
 
-    /// Says that the index will have the objects of these kinds that `spec.roleRef` may refer to. Until
-    /// then it relies on what the operator has recorded.
+    /// Declares that the index receives the objects of these kinds, to which `spec.roleRef` may
+    /// refer. Until then, the index relies on what the operator recorded.
     pub fn watches_role_objects(&self, kinds: &BTreeSet<RoleObjectKind>) {
         self.lock().role_objects.watch(kinds);
     }
 
-    /// Removes an object (unless another one has taken its name) and returns the identities that it
-    /// concerned, if they are looked after, and bound or were until now: an identity that no binding names any more
-    /// is to be forgotten.
+    /// Removes an object, unless another object has taken its name. Returns the affected
+    /// identities: those that a binding named until now, in namespaces that the operator looks
+    /// after. The caller must forget an identity that no binding names any more.
     pub fn delete(&self, id: &ObjectId, uid: Option<&str>) -> Vec<IdentityKey> {
         self.lock().delete(id, uid)
     }
 
-    /// The objects of a kind in one namespace or in all. Those that a complete list does not have
-    /// are to be deleted.
+    /// Returns the objects of a kind in one namespace or in all. After a complete list, the caller
+    /// deletes those that the list lacks.
     pub fn objects(&self, kind: Kind, within: Option<&str>) -> HashSet<ObjectId> {
         let state = self.lock();
         match kind {
@@ -104,14 +105,14 @@ impl Index {
         }
     }
 
-    /// All identities that a binding names and that are looked after.
+    /// All identities that a binding names, in namespaces that the operator looks after.
     pub fn bound(&self) -> Vec<IdentityKey> {
         let state = self.lock();
         let looked_after = state.identities.keys().filter(|namespace| state.looks_after(namespace));
         looked_after.flat_map(|namespace| state.bound_in(namespace)).collect()
     }
 
-    /// All identities that any object concerns, bound or not.
+    /// All identities with at least one object, bound or not.
     pub fn known(&self) -> Vec<IdentityKey> {
         let state = self.lock();
         let named = |(namespace, accounts): (&String, &HashMap<Arc<str>, Identity>)| {
@@ -122,24 +123,25 @@ impl Index {
         state.identities.iter().flat_map(named).collect()
     }
 
-    /// The totals of the statuses of all bindings that are looked after.
+    /// The totals of the statuses of all bindings that the operator looks after.
     pub fn status_totals(&self) -> StatusTotals {
         self.lock().status_totals.clone()
     }
 
-    /// Everything about one identity, or `None` if no binding names it, or it is not looked after.
+    /// The snapshot of one identity. `None` if no binding names it or the operator does not look
+    /// after it.
     pub fn snapshot(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
         let state = self.lock();
         let snapshot = if state.looks_after(&key.namespace) { state.look(key, config, now)? } else { return None };
         (!snapshot.bindings.is_empty()).then_some(snapshot)
     }
 
-    /// Everything about one identity, bound or not; `None` if nothing is known of it.
+    /// The snapshot of one identity, bound or not. `None` if the index has no object of it.
     pub fn look(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
         self.lock().look(key, config, now)
     }
 
-    /// The bindings of one identity, without the rest of it.
+    /// The bindings of one identity, without its other objects.
     pub fn bindings(&self, key: &IdentityKey) -> Vec<Arc<PodIdentityBinding>> {
         let state = self.lock();
         let identity = state.identities.get(&key.namespace).and_then(|it| it.get(key.service_account.as_str()));
@@ -147,7 +149,7 @@ impl Index {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock; if something did, the maps would still be maps.
+        // No code panics while it holds the lock, and a panic would still leave valid maps.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -223,14 +225,14 @@ impl State {
         (was_bound && self.looks_after(&id.namespace)).then(key).into_iter().collect()
     }
 
-    /// Whether the bindings of the namespace are looked after.
+    /// Whether the operator looks after the bindings of the namespace.
     fn looks_after(&self, namespace: &str) -> bool {
         let namespace = || self.namespaces.get(namespace).map(|it| &**it);
         self.selector.as_ref().is_none_or(|selector| selector.selects(namespace()))
     }
 
-    /// Sets or removes a namespace. Returns its bound identities also when it is not selected any more: they are to be
-    /// forgotten.
+    /// Sets or removes a namespace. Returns its bound identities even if it is no longer selected,
+    /// because the caller must forget them.
     fn set_namespace(&mut self, name: &str, namespace: Option<Arc<Namespace>>) -> Vec<IdentityKey> {
         let before = self.looks_after(name);
         match namespace {
@@ -244,7 +246,7 @@ impl State {
         if before || after { self.bound_in(name).collect() } else { Vec::new() }
     }
 
-    /// Counts the statuses of all bindings of the namespace, in or out.
+    /// Adds the statuses of all bindings of the namespace to the totals, or removes them.
     fn count_all(&mut self, namespace: &str, looked_after: bool) {
         let Self { identities, status_totals, .. } = self;
         let identities = identities.get(namespace).into_iter().flat_map(HashMap::values);
@@ -268,7 +270,7 @@ impl State {
         identity.decompress(base, &self.role_objects)
     }
 
-    /// The name of a service account, in the one copy that all share.
+    /// The copy of a service account's name that the whole index shares.
     fn account(&self, namespace: &str, service_account: &str) -> Arc<str> {
         let known = self.identities.get(namespace).and_then(|accounts| accounts.get_key_value(service_account));
         known.map_or_else(|| Arc::from(service_account), |(account, _)| Arc::clone(account))

@@ -1,4 +1,4 @@
-//! The objects that are watched, and the identities that they concern.
+//! Watched objects, and the identities that they affect.
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub enum Object {
     Pod(Arc<Pod>),
     /// A namespace.
     Namespace(Arc<Namespace>),
-    /// What a binding's `roleRef` may refer to.
+    /// An object that a binding's `roleRef` may refer to.
     RoleObject(Arc<RoleObject>),
 }
 
@@ -108,7 +108,7 @@ impl Object {
         Self::Pod(Arc::new(Pod::from(pod).slim()))
     }
 
-    /// What a binding's `roleRef` may refer to.
+    /// An object that a binding's `roleRef` may refer to.
     pub fn role_object<R: Into<RoleObject>>(object: R) -> Self {
         Self::RoleObject(Arc::new(object.into()))
     }
@@ -150,7 +150,7 @@ impl Object {
         }
     }
 
-    /// The service account that the object concerns.
+    /// The service account that the object belongs to.
     pub(crate) fn service_account(&self) -> Option<&str> {
         match self {
             Self::Binding(binding) => Some(&binding.spec.service_account_name),

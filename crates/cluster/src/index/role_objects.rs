@@ -1,4 +1,4 @@
-//! The objects that bindings refer to by `spec.roleRef`, and who refers to which.
+//! The objects that bindings refer to by `spec.roleRef`, and which binding refers to which object.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use podidentity_core::settings::AwsAccount;
 use super::entry::Version;
 use super::object::{Kind, ObjectId};
 
-/// The objects, and who refers to which.
+/// The objects, and which binding refers to which object.
 #[derive(Default)]
 pub(crate) struct RoleObjects {
-    /// The kinds that are watched; `None`: what the operator has recorded is relied on.
+    /// The watched kinds. `None`: bindings rely on what the operator recorded.
     watched: Option<BTreeSet<RoleObjectKind>>,
     objects: HashMap<ObjectId, Arc<RoleObject>>,
-    /// By object.
+    /// The bindings that refer to each object.
     referring: HashMap<ObjectId, HashSet<ObjectId>>,
-    /// By binding.
+    /// The object that each binding refers to.
     referred: HashMap<ObjectId, ObjectId>,
 }
 
@@ -29,8 +29,8 @@ impl RoleObjects {
         self.watched = Some(kinds.clone());
     }
 
-    /// Adds an object, and returns the bindings that refer to it. Most ConfigMaps have no ARN: they are as if they did not
-    /// exist.
+    /// Adds an object and returns the bindings that refer to it. A ConfigMap without an ARN, like
+    /// most ConfigMaps, counts as absent.
     pub(crate) fn insert(&mut self, id: ObjectId, object: Arc<RoleObject>) -> Vec<ObjectId> {
         let version = Version::of_meta(&object.metadata);
         let known = self.objects.get(&id).map(|known| Version::of_meta(&known.metadata));

@@ -5,8 +5,8 @@ use std::ops::Deref;
 use super::entry::Entry;
 use super::object::ObjectId;
 
-/// Objects of one service account. Most accounts have one binding and one workload; a `BTreeMap`'s
-/// smallest node has room for eleven.
+/// Objects of one service account. Most service accounts have one binding and one workload, and the
+/// smallest node of a `BTreeMap` has room for eleven.
 pub(crate) struct SortedVec<B>(Vec<Entry<B>>);
 
 impl<B> Default for SortedVec<B> {
@@ -33,7 +33,7 @@ impl<B> SortedVec<B> {
         match self.position(id) {
             Ok(position) => Some(std::mem::replace(&mut self.0[position], entry).body),
             Err(position) => {
-                // A vector would double, and most never grow again.
+                // A vector would double its capacity, but most of these never grow again.
                 if self.0.len() == self.0.capacity() {
                     self.0.reserve_exact(1 + self.0.len() / 8);
                 }

@@ -1,5 +1,5 @@
-//! Totals of all statuses: how many bindings are in which condition. The index keeps them; reading
-//! them scans nothing.
+//! Totals of all statuses: how many bindings have which condition. The index keeps them up to date,
+//! so reading them scans nothing.
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
@@ -9,17 +9,17 @@ use podidentity_api::{FindingSeverity, PodIdentityBinding, names};
 /// The totals of the statuses of all bindings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusTotals {
-    /// Bindings by condition. Those without status count as `Ready`, `Unknown`.
+    /// Bindings by condition. A binding without a status counts as `Ready`, `Unknown`.
     pub bindings: BTreeMap<ConditionKey, i64>,
     /// Findings by severity and reason. A status lists at most 20.
     pub findings: BTreeMap<(FindingSeverity, String), i64>,
     /// Live pods of bound service accounts.
     pub pods: i64,
-    /// Those of them that are proven to have the identity.
+    /// Those of `pods` that are proven to have the identity.
     pub pods_verified: i64,
     /// Workloads that run as bound service accounts.
     pub workloads: i64,
-    /// Those of them that need no restart and are in none.
+    /// Those of `workloads` that need no restart and are not restarting.
     pub workloads_current: i64,
 }
 
@@ -35,12 +35,12 @@ pub struct ConditionKey {
 }
 
 impl StatusTotals {
-    /// Counts a binding in.
+    /// Adds a binding to the totals.
     pub(crate) fn add(&mut self, binding: &PodIdentityBinding) {
         self.count(binding, 1);
     }
 
-    /// Counts a binding out.
+    /// Removes a binding from the totals.
     pub(crate) fn remove(&mut self, binding: &PodIdentityBinding) {
         self.count(binding, -1);
     }
@@ -72,8 +72,7 @@ impl StatusTotals {
 }
 
 fn bump<K: Ord + Hash>(counts: &mut BTreeMap<K, i64>, key: K, by: i64) {
-    // What has fallen to zero stays and is shown as zero: a series that vanishes looks like a
-    // scrape that failed.
+    // An entry that falls to zero stays: a metric series that vanishes looks like a failed scrape.
     *counts.entry(key).or_default() += by;
 }
 

@@ -1,36 +1,39 @@
-//! Decides who leads, from what was seen of the lease and when. No clock and no I/O: time is an
-//! argument.
+//! Decides which process leads, from the observed states of the lease and their times. It has no
+//! clock and no I/O: time is an argument.
 //!
-//! The rules that keep two from leading at the same time, whatever their wall clocks say:
+//! These rules keep two processes from leading at the same time, whatever their wall clocks say:
 //!
-//! 1. Who holds the lease leads for [`Timing::renew_deadline`] from the moment *before* the write that confirmed it.
-//! 2. Who does not hold it waits for the lease's whole duration, which is longer, from the moment *after* it has seen
-//!    the last change, or until the holder has given the lease up.
-//! 3. Every write is conditional on the version seen last, so of two that try only one succeeds.
+//! 1. The holder of the lease leads for [`Timing::renew_deadline`] from the moment *before* the
+//!    write that confirmed the lease.
+//! 2. Any other process waits for the lease's whole duration, which is longer, from the moment
+//!    *after* it observed the last change. It waits no longer once the holder gives up the lease.
+//! 3. Every write is conditional on the last observed version, so only one of two competing writes
+//!    succeeds.
 //!
-//! No process has a lease of more than [`LONGEST`], so a longer one that is seen counts as that.
+//! An observed lease duration above [`LONGEST`] counts as [`LONGEST`], because no process sets a
+//! longer one.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest that a lease may last. Whoever may write the lease can name any duration, and for so
-/// long nobody leads.
+/// The longest lease duration. A client with write access to the lease can set any duration, and no
+/// process leads for that long.
 pub const LONGEST: Duration = Duration::from_secs(600);
 
 /// The times of an election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// How long others wait for a sign of the holder before they take its place.
+    /// How long other processes wait for a renewal before they take over.
     pub duration: Duration,
-    /// How long the holder goes on without having been able to confirm that it holds the lease.
+    /// How long the holder leads without a successful renewal.
     pub renew_deadline: Duration,
-    /// How long to wait between two tries.
+    /// How long to wait between two attempts.
     pub retry_period: Duration,
 }
 
 impl Timing {
-    /// Checks that the times fit together; says what to change if not.
+    /// Checks that the times are consistent. The error says what to change.
     pub fn check(&self) -> Result<(), String> {
         let Self { duration, renew_deadline, retry_period } = *self;
         if duration.as_secs() == 0 || duration.subsec_nanos() != 0 {
@@ -55,14 +58,14 @@ impl Timing {
     }
 }
 
-/// A lease as the API server has it.
+/// A lease as stored in the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// `metadata.uid`
     pub uid: String,
     /// `metadata.resourceVersion`
     pub version: String,
-    /// `spec.holderIdentity`; `None` if nobody holds it.
+    /// `spec.holderIdentity`; `None` if no process holds the lease.
     pub holder: Option<String>,
     /// `spec.leaseDurationSeconds`
     pub duration: Option<Duration>,
@@ -73,7 +76,7 @@ pub struct Record {
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing before this time, unless something is seen.
+    /// Wait until this time, unless the lease changes earlier.
     Wait(Instant),
     /// Create the lease, held by this process.
     Create,
@@ -90,7 +93,7 @@ pub struct Election {
     timing: Timing,
     /// The lease as seen last; `None` while it does not exist.
     record: Option<Record>,
-    /// Until when somebody else may believe to lead.
+    /// Until when another process may believe that it leads.
     others_until: Option<Instant>,
     /// Until when this process leads.
     mine_until: Option<Instant>,
@@ -109,7 +112,7 @@ impl Election {
         self.mine_until.filter(|until| now < *until)
     }
 
-    /// Who holds the lease, as far as is known.
+    /// The last known holder of the lease.
     pub fn holder(&self) -> Option<&str> {
         self.record.as_ref()?.holder.as_deref()
     }
@@ -119,7 +122,7 @@ impl Election {
         self.record.as_ref()
     }
 
-    /// Takes in the lease as it was seen. What is not newer than what is known is old news.
+    /// Records an observed lease. Ignores a state that is not newer than the known one.
     pub fn saw(&mut self, record: Record, now: Instant) {
         let newer = self.record.as_ref().is_none_or(|known| is_newer(&record, known));
         if !newer {
@@ -131,7 +134,7 @@ impl Election {
                 self.mine_until = None;
                 self.others_until = Some(now + record.duration.unwrap_or(self.timing.duration).min(LONGEST));
             }
-            // Given up: whoever held it has stopped.
+            // The previous holder gave up the lease and has stopped.
             None => {
                 self.mine_until = None;
                 self.others_until = None;
@@ -140,13 +143,13 @@ impl Election {
         self.record = Some(record);
     }
 
-    /// Takes in that the lease does not exist. Who held it may still lead: deleting a lease is not
-    /// giving it up.
+    /// Records that the lease does not exist. Its previous holder may still lead: deleting a lease
+    /// does not give it up.
     pub fn saw_none(&mut self) {
         self.record = None;
     }
 
-    /// Takes in the answer to a write of ours that was begun at `began`.
+    /// Records the result of our own write that began at `began`.
     pub fn wrote(&mut self, record: Record, began: Instant) {
         self.mine_until = Some(began + self.timing.renew_deadline);
         self.others_until = None;
@@ -154,7 +157,7 @@ impl Election {
         self.record = Some(record);
     }
 
-    /// Takes in that a write or a look failed.
+    /// Records a failed read or write of the lease.
     pub fn failed(&mut self, now: Instant) {
         self.not_before = Some(now + self.timing.retry_period);
     }
@@ -179,8 +182,8 @@ impl Election {
     }
 }
 
-/// Whether one state of a lease came after another. Resource versions are decimal numbers that grow
-/// (KEP-5504).
+/// Whether one state of a lease came after another. Resource versions are increasing decimal
+/// numbers (KEP-5504).
 fn is_newer(new: &Record, known: &Record) -> bool {
     let version = |record: &Record| record.version.parse::<u64>().ok();
     match version(new).zip(version(known)) {

@@ -4,8 +4,8 @@
 //! watch on the one lease ──► Election (pure) ──► conditional write ──► fence opens until then
 //! ```
 //!
-//! A process that does not lead keeps a watch on the lease: it costs no requests, and a lease that
-//! is given up is taken over at once.
+//! A process that does not lead keeps a watch on the lease. The watch costs no further requests,
+//! and the process takes over as soon as the holder gives up the lease.
 
 mod election;
 mod requests;
@@ -35,7 +35,7 @@ pub struct Candidacy {
     pub name: String,
     /// Identity of the candidate; unique among all processes that ever compete.
     pub identity: String,
-    /// The times.
+    /// The timing of the election.
     pub timing: Timing,
 }
 
@@ -48,7 +48,7 @@ pub struct Candidate {
     leads: channel::Sender<bool>,
 }
 
-/// Why nobody can be elected here.
+/// Why this process cannot take part in the election.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "cannot read lease {namespace}/{name}: {error}; leader election needs get, list, watch, create and patch on \
@@ -61,8 +61,8 @@ pub struct Unreadable {
 }
 
 impl Candidate {
-    /// Looks at the lease for the first time: an error here is one of setup. The receiver tells who
-    /// leads: this process, or not.
+    /// Reads the lease for the first time; an error here is a setup error. The receiver tells
+    /// whether this process leads.
     pub async fn new(
         client: &Client,
         candidacy: Candidacy,
@@ -83,7 +83,8 @@ impl Candidate {
         }
     }
 
-    /// Competes for the lease until `end` is ready, then gives it up if it holds it.
+    /// Competes for the lease until `end` is ready, then gives up the lease if this process holds
+    /// it.
     pub async fn run(mut self, end: impl Future<Output = ()>) {
         let mut end = std::pin::pin!(end.fuse());
         loop {
@@ -123,14 +124,15 @@ impl Candidate {
             Ok(Event::InitApply(lease) | Event::Apply(lease)) => {
                 self.election.saw(requests::record(&lease), Instant::now());
             }
-            // Whether it is still gone shows the next write, which is conditional on that.
+            // The next write is conditional on the absence of the lease, so it shows whether the
+            // lease is still gone.
             Ok(Event::Delete(_)) => self.election.saw_none(),
             Ok(Event::Init | Event::InitDone) => {}
             Err(error) => debug!(%error, "the watch on the lease failed, trying again"),
         }
     }
 
-    /// Tries a write. Not for longer than its success would mean anything.
+    /// Attempts a write. Stops waiting once a success would come too late to matter.
     async fn write(&mut self, next: Next, began: Instant) {
         let limit = self.requests.candidacy.timing.renew_deadline / 2;
         let end = self.election.leads_until(began).unwrap_or(began + limit).min(began + limit);
@@ -163,7 +165,7 @@ impl Candidate {
         self.election.failed(Instant::now());
     }
 
-    /// Reads the lease: the watch may lag behind.
+    /// Reads the lease directly: the watch may lag behind.
     async fn look(&mut self) -> kube::Result<()> {
         match self.requests.get().await? {
             Some(record) => self.election.saw(record, Instant::now()),
@@ -172,12 +174,12 @@ impl Candidate {
         Ok(())
     }
 
-    /// Reads the lease, which somebody else seems to have written; whether it is not as it was
-    /// known. If it is, something else is wrong, and to try again at once would not help.
+    /// Reads the lease after a failed write and returns whether it has changed. If it has not, the
+    /// cause is something else, and an immediate retry would not help.
     async fn has_changed(&mut self) -> bool {
         let known = self.election.record().cloned();
         let limit = self.requests.candidacy.timing.retry_period;
-        // If it cannot be read, nothing more is known.
+        // A failed read leaves the known state unchanged.
         let _ = tokio::time::timeout(limit, self.look()).await;
         let changed = self.election.record() != known.as_ref();
         if changed {
@@ -186,8 +188,8 @@ impl Candidate {
         changed
     }
 
-    /// Gives the lease up, so that another one takes over at once instead of waiting for it to run
-    /// out.
+    /// Gives up the lease, so that another process takes over at once instead of waiting until the
+    /// lease expires.
     async fn give_up(self) {
         self.fence.set(None);
         let held = self.election.leads_until(Instant::now()).and(self.election.record());

@@ -1,4 +1,4 @@
-//! Requests for the lease. Every write is conditional on the state that it was decided on.
+//! Requests for the lease. Every write is conditional on the state that the decision was based on.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Requests {
         Ok(lease.map(|lease| record(&lease)))
     }
 
-    /// Writes what was decided and returns the lease as it is then.
+    /// Writes the decision and returns the resulting lease.
     pub(super) async fn send(&self, next: &Next) -> kube::Result<Record> {
         let now = MicroTime(Timestamp::now());
         let Candidacy { identity, timing, .. } = &self.candidacy;

@@ -15,9 +15,9 @@ pub struct Load<K>(Arc<Mutex<Ledger<K>>>);
 
 #[derive(Debug)]
 struct Ledger<K> {
-    /// When each key that has not been started is due.
+    /// When each key is due whose work has not started.
     due: HashMap<K, Instant>,
-    /// Since when each key runs.
+    /// When the work on each running key started.
     running: HashMap<K, Instant>,
     last_finished: Option<Instant>,
 }
@@ -27,11 +27,11 @@ struct Ledger<K> {
 pub struct Reading {
     /// Keys that are due and wait for their turn.
     pub waiting: usize,
-    /// How long the first of them has waited.
+    /// How long the key at the front has waited.
     pub longest_wait: Duration,
     /// Keys that run.
     pub running: usize,
-    /// How long the first of them has run.
+    /// How long the longest-running key has run.
     pub longest_run: Duration,
     /// How long ago work on a key was last finished; `None` if it never was.
     pub since_finish: Option<Duration>,
@@ -89,7 +89,7 @@ impl<K: Clone + Eq + Hash> Load<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledger<K>> {
-        // Nothing panics while it holds the lock; if something did, the maps would still be maps.
+        // No code panics while it holds the lock, and a panic would still leave valid maps.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

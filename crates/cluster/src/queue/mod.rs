@@ -1,5 +1,5 @@
-//! The queue: which identity is due when. Each runs at most once at a time, many run at the same
-//! time, and the namespaces take turns.
+//! The queue of due identities. An identity runs at most once at a time, many identities run
+//! concurrently, and the namespaces take turns.
 //!
 //! ```text
 //! requests ──► scheduler: due now, not running ──► ready: one of each namespace in turn ──► run
@@ -24,10 +24,10 @@ use tracing::{error, warn};
 use self::load::Load;
 use self::ready::{Fair, Ready};
 
-/// How long a key waits whose work panicked.
+/// How long a key waits after its work panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(60);
 
-/// How long what is under way at a shutdown may take to finish.
+/// How long running work may take to finish at shutdown.
 const FINISH: Duration = Duration::from_secs(20);
 
 /// Asks for keys to be worked on. Cheap to clone.
@@ -49,10 +49,9 @@ impl<K> Sender<K> {
         self.at(key, Instant::now());
     }
 
-    /// Asks for the key to be worked on at a time; of several requests for a key the earliest
-    /// counts.
+    /// Asks for the key to be worked on at this time. The earliest request for a key counts.
     pub fn at(&self, message: K, run_at: Instant) {
-        // The queue is only gone when the process is shutting down.
+        // The queue is gone only while the process shuts down.
         let _ = self.requests.unbounded_send(ScheduleRequest { message, run_at });
     }
 }
@@ -70,9 +69,9 @@ impl<K: Fair + Clone + Eq + Hash + Send + 'static> Queue<K> {
         self.load.clone()
     }
 
-    /// Works on keys while `open` is true, until `shutdown` is ready; then lets what is under way
-    /// finish. What comes meanwhile is kept, each key once. `work` returns when the key is due
-    /// again, if it is.
+    /// Works on keys while `open` is true, until `shutdown` is ready; then waits for running work
+    /// to finish. While nothing may start, the queue keeps requests, each key once. `work` returns
+    /// the time at which the key is due again, if any.
     pub async fn run<F, W>(
         self,
         concurrency: usize,
@@ -98,7 +97,8 @@ impl<K: Fair + Clone + Eq + Hash + Send + 'static> Queue<K> {
                 load.started(&key);
                 busy.start(key.clone(), work(key));
             }
-            // Also taken in while nothing may start: requests must not pile up.
+            // The queue takes in due keys even while no work may start, so that requests do not
+            // pile up.
             let due = poll_fn(|context| {
                 let running = &busy.running;
                 pin!(scheduler.as_mut().hold_unless(|key| !running.contains(key))).poll_next(context)
@@ -135,7 +135,7 @@ impl<K: Clone + Eq + Hash> Busy<K> {
         self.keys.insert(id, key);
     }
 
-    /// Frees the key of a finished task and says when it is due again.
+    /// Frees the key of a finished task and returns when the key is due again.
     fn finish(
         &mut self,
         finished: Result<(Id, Option<Instant>), tokio::task::JoinError>,

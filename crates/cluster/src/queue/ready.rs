@@ -1,28 +1,28 @@
-//! Keys that are due and wait for their turn: one of each group after the other, so that a group with thousands of them
-//! does not keep a group with one waiting.
+//! Keys that are due and wait for their turn. The groups take turns, so that a group with thousands
+//! of keys does not delay a group with one.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 
-/// What takes turns.
+/// A key that belongs to a group; the groups take turns.
 pub trait Fair {
-    /// Its group: the namespace.
+    /// The group of the key, such as its namespace.
     fn group(&self) -> &str;
 }
 
-/// Each in a group of its own.
+/// Each string is a group of its own.
 impl Fair for &str {
     fn group(&self) -> &str {
         self
     }
 }
 
-/// Keys that wait, each once; within a group the first comes first.
+/// Waiting keys, each once; first in, first out within a group.
 #[derive(Debug)]
 pub(crate) struct Ready<K> {
-    /// None is empty.
+    /// No group is empty.
     groups: HashMap<String, VecDeque<K>>,
-    /// The groups, the next first.
+    /// The groups in the order of their turns.
     turns: VecDeque<String>,
     keys: HashSet<K>,
 }

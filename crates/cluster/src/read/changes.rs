@@ -1,11 +1,11 @@
-//! What changes in a cluster that has been read: which namespaces have to be read again.
+//! Reports changes in a cluster that a command has read: which namespaces to read again.
 //!
 //! ```text
 //! for each kind: where is the list now? ──► watch from there, metadata only ──► Change ──► whoever shows something
 //! ```
 //!
-//! Only the metadata is watched, which is enough to know where to look. A watch that breaks goes on
-//! where it was; what it cannot have seen is answered by reading everything again.
+//! The watches transfer only metadata, which is enough to tell where something changed. A broken
+//! watch resumes at its last version. If it cannot resume, the reader reads everything again.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -27,34 +27,34 @@ use super::ReadError;
 use crate::http::error::Meaning;
 use crate::watch::scope;
 
-/// Between two tries to reach an API server that does not answer.
+/// Wait after a failed attempt to reach the API server.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
-/// After a watch has broken.
+/// Wait after a watch broke.
 const AFTER_BREAK: Duration = Duration::from_millis(500);
-/// Between two looks whether a kind is served that was not.
+/// Wait between two checks whether the API server serves an absent kind.
 const AFTER_ABSENCE: Duration = Duration::from_secs(30);
 
-/// What has happened.
+/// A change in the cluster.
 #[derive(Debug)]
 pub enum Change {
-    /// Something in this namespace.
+    /// Something changed in this namespace.
     In(String),
-    /// Anything may have: something could not be seen for a while.
+    /// Anything may have changed: a watch missed events.
     Everywhere,
-    /// What happens cannot be seen now. It goes on trying.
+    /// Changes cannot be observed now. The watch keeps trying.
     Unseen(ReadError),
 }
 
-/// The changes of a cluster, or of one namespace, from when they were opened on. They end when this
-/// is dropped.
+/// The changes in a cluster, or in one namespace, since they were opened. Dropping them ends the
+/// watches.
 pub struct Changes {
     receiver: UnboundedReceiver<Change>,
     _watches: JoinSet<()>,
 }
 
 impl Changes {
-    /// Begins to watch: `client` is for what ends, `watching` for what does not. Fails if the user
-    /// may not.
+    /// Opens the watches. `client` sends requests that end, `watching` sends watches. Fails if the
+    /// user lacks a permission.
     pub async fn open(client: &Client, watching: &Client, namespace: Option<&str>) -> Result<Self, ReadError> {
         let (sender, receiver) = unbounded_channel();
         let source = Source { client, watching, namespace, sender: &sender };
@@ -78,7 +78,7 @@ impl Changes {
     pub async fn next(&mut self) -> Change {
         match self.receiver.recv().await {
             Some(change) => change,
-            // All watches have ended, which they only do by a panic.
+            // All watches have ended, which happens only by a panic.
             None => std::future::pending().await,
         }
     }
@@ -89,7 +89,7 @@ impl Changes {
     }
 }
 
-/// What is watched, and who is told.
+/// What the watches share: clients, namespace, and the receiver of the changes.
 struct Source<'a> {
     client: &'a Client,
     watching: &'a Client,
@@ -98,7 +98,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The watch of a kind, which begins where the list is now.
+    /// Opens the watch of a kind at the current version of its list.
     async fn open<K>(&self, kind: &'static str) -> Result<BoxFuture<'static, ()>, ReadError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -133,16 +133,17 @@ impl<K> Watch<K>
 where
     K: Clone + DeserializeOwned + Debug + 'static,
 {
-    /// The version of the list as it is now, and whether it may be watched from there.
+    /// Returns the current version of the list, and checks that the user may watch from there.
     async fn present(&self) -> Result<String, ReadError> {
         let of = |verb| move |error: kube::Error| ReadError::of(&error, verb, self.kind, self.namespace.as_deref());
         let list = self.api.list_metadata(&ListParams::default().limit(1)).await.map_err(of("list"))?;
         let version = list.metadata.resource_version.unwrap_or_default();
-        // Opened and closed: a right that is missing is told before anything is shown.
+        // Opens and closes a watch, so that a missing permission is reported before any output.
         self.api.watch_metadata(&WatchParams::default(), &version).await.map(|_| version).map_err(of("watch"))
     }
 
-    /// Tells of changes for ever. `from`: where the list is; `None`: the kind is not served.
+    /// Reports changes forever. `from`: the version to watch from; `None`: the API server does not
+    /// serve the kind.
     async fn run(self, mut from: Option<String>) {
         loop {
             let Some(version) = from.take() else {
@@ -159,8 +160,8 @@ where
         }
     }
 
-    /// Finds the list again; meanwhile anything may have happened. `None`: the kind is not served,
-    /// or nobody answers.
+    /// Lists again and reports that anything may have changed. `None`: the API server does not
+    /// serve the kind, or the list failed.
     async fn again(&self) -> Option<String> {
         match self.present().await {
             Ok(version) => {
@@ -179,8 +180,8 @@ where
         }
     }
 
-    /// Tells of changes after this version until the watch ends, as it does every few minutes, or
-    /// breaks. The version to go on from; `None`: the API server does not remember it any more.
+    /// Reports changes after this version until the watch breaks, or ends as it does every few
+    /// minutes. Returns the version to continue from; `None`: the API server no longer has it.
     async fn follow(&self, mut version: String) -> Result<Option<String>, ReadError> {
         let of = |error: kube::Error| ReadError::of(&error, "watch", self.kind, self.namespace.as_deref());
         let events = match self.watching.watch_metadata(&WatchParams::default(), &version).await {
@@ -190,8 +191,8 @@ where
         pin_mut!(events);
         while let Some(event) = events.next().await {
             let event = match event {
-                // Nothing is missed by that: whether the API server can be reached is seen when it
-                // is asked again.
+                // The watch resumes at this version and misses nothing. If the API server is
+                // unreachable, the next request fails.
                 Err(kube::Error::ReadEvents(_)) => {
                     tokio::time::sleep(AFTER_BREAK).await;
                     return Ok(Some(version));
@@ -212,7 +213,7 @@ where
     }
 
     fn tell(&self, change: Change) {
-        // The receiver is only gone when nobody wants to know any more.
+        // The receiver is gone only when there is no reader any more.
         let _ = self.changes.send(change);
     }
 }

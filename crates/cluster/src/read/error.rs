@@ -7,7 +7,7 @@ use crate::http::error::{Meaning, message};
 /// Why a cluster cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The user lacks rights.
+    /// The user lacks permissions.
     #[error("{0}")]
     Forbidden(Missing),
     /// The API server does not know the user.
@@ -19,7 +19,7 @@ pub enum ReadError {
     /// The resource is not served.
     #[error("this cluster does not know {0}: the custom resource is not installed")]
     Absent(String),
-    /// Nobody answers.
+    /// The API server does not answer.
     #[error("the API server does not answer: {0}\nIs the cluster up, and is this the right --context?")]
     Unreachable(String),
     /// The answer took too long.
@@ -38,16 +38,16 @@ pub enum ReadError {
 /// Rights that the user lacks, all in the same place.
 #[derive(Debug)]
 pub struct Missing {
-    /// What for, for example `list`, and the resource as it is named in a role.
+    /// The verb, for example `list`, and the resource as a role names it.
     rights: Vec<(&'static str, String)>,
     /// The namespace; `None`: all.
     namespace: Option<String>,
-    /// What the API server said of the first.
+    /// The API server's message for the first of these rights.
     message: String,
 }
 
 impl Missing {
-    /// These rights and those of another error, if that is one of this kind.
+    /// Adds the rights of another error if it is `Forbidden`.
     #[must_use]
     pub(super) fn and(mut self, other: Option<ReadError>) -> Self {
         if let Some(ReadError::Forbidden(more)) = other {
@@ -56,8 +56,7 @@ impl Missing {
         self
     }
 
-    /// What to ask for: the rights as they stand in a role, those of an API group and verb
-    /// together.
+    /// The rules of a role that grants the rights, one for each API group and verb.
     fn rules(&self) -> Vec<String> {
         let mut rules: Vec<(&str, &str, Vec<&str>)> = Vec::new();
         for (verb, resource) in &self.rights {

@@ -9,13 +9,12 @@ use serde_json::Value;
 use super::ReadError;
 use crate::http::error::Meaning;
 
-/// The group of what mutates objects on their way in.
+/// API group of mutating webhooks and policies.
 const GROUP: &str = "admissionregistration.k8s.io";
-/// Versions of policies, the oldest last; an API server serves one of them, or none.
+/// API versions of policies, newest first. An API server may serve none of them.
 const POLICY_VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha1"];
 
-/// What injects, as far as the user may see it. Kinds that the API server does not serve are not
-/// there.
+/// The injectors that the user may read. Skips kinds that the API server does not serve.
 pub async fn injectors(client: &Client) -> Result<Injectors, ReadError> {
     let mut objects = Vec::new();
     let mut forbidden = Vec::new();
@@ -52,7 +51,7 @@ async fn list(client: &Client, kind: &str, plural: &str, versions: &[&str]) -> R
     Ok(Vec::new())
 }
 
-/// Items of a list leave their kind out.
+/// Restores the kind, which the items of a list omit.
 fn document(kind: &str, item: &DynamicObject) -> Value {
     let mut document = item.data.clone();
     document["kind"] = Value::from(kind);
@@ -60,7 +59,7 @@ fn document(kind: &str, item: &DynamicObject) -> Value {
     document
 }
 
-/// All labels of a pod; `None` if it is gone, or may not be read by itself.
+/// All labels of a pod; `None` if the pod is gone or the user may not get it.
 pub async fn pod_labels(client: &Client, namespace: &str, name: &str) -> Result<Option<Map>, ReadError> {
     let pods = Api::<k8s_openapi::api::core::v1::Pod>::namespaced(client.clone(), namespace);
     match pods.get_metadata_opt(name).await {

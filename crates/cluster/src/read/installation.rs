@@ -1,4 +1,5 @@
-//! What is installed in a cluster beside the bindings, and who may do what: what `kubectl podidentity check` judges.
+//! Reads what `kubectl podidentity check` judges: what is installed besides the bindings, and who
+//! may do what.
 
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
@@ -12,20 +13,20 @@ use serde_json::Value;
 use super::ReadError;
 use crate::http::error::{Meaning, message};
 
-/// Something that was looked for.
+/// The result of a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen<T> {
-    /// It is there.
+    /// The object exists.
     Found(T),
-    /// It is not there.
+    /// The object does not exist.
     Absent,
-    /// The user may not look; the right, as `list deployments.apps`.
+    /// The user lacks this right, for example `list deployments.apps`.
     Forbidden(String),
-    /// It could not be looked for.
+    /// The lookup failed.
     Failed(String),
 }
 
-/// A resource as it is asked for.
+/// A resource to look up.
 #[derive(Clone, Copy, Debug)]
 pub struct Resource {
     /// API group, empty for the core.
@@ -61,7 +62,7 @@ impl<T> Seen<T> {
         }
     }
 
-    /// The same of what the value says.
+    /// Maps the value, where it was found.
     pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Seen<U> {
         match self {
             Self::Found(found) => Seen::Found(of(found)),
@@ -113,7 +114,7 @@ pub async fn version(client: &Client) -> Result<String, ReadError> {
     version.map(|it| it.git_version).map_err(|error| ReadError::of(&error, "get", "/version", None))
 }
 
-/// All objects of a resource with these labels, of all namespaces or one.
+/// All objects of a resource with these labels, in all namespaces or in one.
 pub async fn objects(client: &Client, resource: Resource, namespace: Option<&str>, labels: &str) -> Seen<Vec<Value>> {
     let described = resource.described();
     let api: Api<DynamicObject> = match namespace {
@@ -126,7 +127,7 @@ pub async fn objects(client: &Client, resource: Resource, namespace: Option<&str
     }
 }
 
-/// The Deployments of the operator, of all namespaces.
+/// The operator's Deployments, in all namespaces.
 pub async fn operators(client: &Client) -> Seen<Vec<Value>> {
     objects(client, DEPLOYMENTS, None, "app.kubernetes.io/name=podidentity-operator").await
 }
@@ -160,7 +161,7 @@ fn document(object: &DynamicObject) -> Value {
     document
 }
 
-/// Whether the user may do it, in a namespace or everywhere.
+/// Whether the user has the right, in a namespace or everywhere.
 pub async fn may(client: &Client, right: &Right, namespace: Option<&str>) -> Result<bool, ReadError> {
     let spec = SelfSubjectAccessReviewSpec {
         resource_attributes: Some(attributes(right, namespace)),
@@ -172,7 +173,7 @@ pub async fn may(client: &Client, right: &Right, namespace: Option<&str>) -> Res
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
-/// Whether somebody else may do it.
+/// Whether another user has the right.
 pub async fn may_another(client: &Client, user: &str, right: &Right, namespace: Option<&str>) -> Seen<bool> {
     let spec = SubjectAccessReviewSpec {
         user: Some(user.to_owned()),
@@ -198,7 +199,7 @@ fn attributes(right: &Right, namespace: Option<&str>) -> ResourceAttributes {
     }
 }
 
-/// Creates a pod of the service account without storing it (a dry run), and returns it as admission left it.
+/// Dry-runs the creation of a pod and returns the pod as admission left it.
 pub async fn tried_pod(client: &Client, namespace: &str, pod: &Pod) -> Seen<Value> {
     let params = PostParams { dry_run: true, ..PostParams::default() };
     match Api::<Pod>::namespaced(client.clone(), namespace).create(&params, pod).await {

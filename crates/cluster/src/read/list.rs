@@ -1,4 +1,4 @@
-//! Lists of objects, and the part of each object that is kept.
+//! Lists of objects. Only part of each object is kept.
 
 use std::fmt::Debug;
 
@@ -18,7 +18,7 @@ use crate::index::Object;
 
 /// Receives the progress of a long read.
 pub trait Progress: Sync {
-    /// How many objects of a kind have been read, and of how many, if that is known.
+    /// Reports how many objects of a kind have been read, and the total if it is known.
     fn read(&self, kind: &'static str, so_far: usize, total: Option<usize>);
 }
 
@@ -60,12 +60,12 @@ impl Connection {
 }
 
 impl<'a> Lister<'a> {
-    /// Whether the API server serves a resource. Everybody may ask that, so this tells a resource
-    /// that is absent from one that the user may not list.
+    /// Whether the API server serves a resource. Every user may ask that, so the answer
+    /// distinguishes an absent resource from one that the user may not list.
     pub(super) async fn serves(&self, version: &str, resource: &str) -> Result<bool, ReadError> {
         match serves(self.client, version, resource).await {
             Ok(served) => Ok(served),
-            // Discovery is closed to this user: the list itself will tell.
+            // This user has no access to discovery; the list itself will show the error.
             Err(error) if Meaning::of(&error) == Meaning::Forbidden => Ok(false),
             Err(error) => Err(ReadError::of(&error, "get", "API resources", self.namespace)),
         }
@@ -85,7 +85,7 @@ impl<'a> Lister<'a> {
         Ok(all)
     }
 
-    /// The same if the kind is `known`, else nothing.
+    /// All objects if the kind is `known`, else none.
     pub(super) async fn all_if<K>(
         &self,
         known: bool,
@@ -98,8 +98,8 @@ impl<'a> Lister<'a> {
         if known { self.all(kind, keep).await } else { Ok(Listed::default()) }
     }
 
-    /// The namespace, or all. A user with rights in a namespace often may not read the namespace
-    /// itself: then the list is empty.
+    /// The namespace, or all namespaces. A user with rights in a namespace often may not read the
+    /// namespace itself; then the list is empty.
     pub(super) async fn namespaces(&self) -> Result<Listed<Namespace>, ReadError> {
         let mut params = ListParams::default().limit(READ_PAGE);
         if let Some(namespace) = self.namespace {
@@ -117,7 +117,7 @@ impl<'a> Lister<'a> {
         }
     }
 
-    /// Whether the user may list a kind, as an error if not.
+    /// Fails if the user may not list a kind.
     pub(super) async fn may_list<K>(&self, kind: &'static str) -> Result<(), ReadError>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,

@@ -1,13 +1,13 @@
-//! Reading a cluster once, page by page, and judging each identity: for commands that look and end.
+//! Reads a cluster once, page by page, and judges each identity, for commands that run once.
 //!
 //! ```text
 //! bindings, service accounts, workloads, namespaces ──► index ─┐
 //! pods, in the order of namespaces ──► one namespace's pods ───┴─► Snapshot ──► judge ──► its result
 //! ```
 //!
-//! Pods are most of a cluster. They come sorted by namespace, so a namespace is judged and its pods
-//! are forgotten as soon as the next one begins: memory holds the pods of one namespace, and the
-//! results.
+//! Most objects in a cluster are pods. They arrive sorted by namespace, so a namespace is judged
+//! and its pods are dropped as soon as the next namespace begins. Memory holds the results and the
+//! pods of one namespace.
 
 mod changes;
 mod error;
@@ -48,28 +48,28 @@ pub struct ReadScope {
     pub namespace: Option<String>,
     /// Whether service accounts without any role are read as well, with their workloads and pods.
     pub without_role: bool,
-    /// Whether the operator asks for grants (its `--require-grants`). `None`: it does if the status
-    /// of a binding says so.
+    /// Whether the operator requires grants (its `--require-grants`). `None`: yes if the status of
+    /// a binding says so.
     pub grants: Option<bool>,
 }
 
-/// What was read.
+/// The result of a read.
 #[derive(Clone, Debug)]
 pub struct Reading<T> {
-    /// What `judge` returned for each identity; identities without a result are left out.
+    /// The result of `judge` for each identity; identities without a result are left out.
     pub results: BTreeMap<IdentityKey, T>,
     /// Whether the custom resource `PodIdentityBinding` is installed.
     pub bindings_known: bool,
-    /// The time that identities were judged at, by the API server's clock.
+    /// The time of the judgement, by the API server's clock.
     pub now: Timestamp,
-    /// The configuration that identities were judged by.
+    /// The configuration of the judgement.
     pub config: Arc<Config>,
-    /// What could not be decoded and is left out, as `Kind namespace/name: why`.
+    /// Objects that cannot be decoded and are left out, as `Kind namespace/name: why`.
     pub undecodable: Vec<String>,
 }
 
-/// Reads a cluster and hands each identity to `judge`, in no particular order. An identity may come
-/// twice; then the second result counts.
+/// Reads a cluster and passes each identity to `judge`, in no particular order. If an identity
+/// comes twice, the second result counts.
 pub async fn read<T>(
     client: &Client,
     clock: &Clock,
@@ -85,7 +85,7 @@ pub async fn read<T>(
     let now = clock.now();
     let mut results = BTreeMap::new();
     let mut show = |key: IdentityKey, pods: Vec<Arc<Pod>>| {
-        // Of some only pods are left: their service account and workloads are gone.
+        // Some identities have only pods left: their service account and workloads are gone.
         let nothing = || Snapshot::empty(&key.namespace, &key.service_account, now, config);
         let snapshot = base.index.look(&key, config, now).unwrap_or_else(nothing);
         if let Some(result) = judge(Snapshot { pods, ..snapshot }) {
@@ -100,8 +100,8 @@ pub async fn read<T>(
         undecodable.extend(page.undecodable);
         for pod in page.items {
             if !sorter.add(Pod::from(pod).slim(), &mut show) {
-                // The order of namespaces is not what it always was: once more, keeping all pods to
-                // the end.
+                // The pods are not sorted by namespace. Read them again and keep all pods to the
+                // end.
                 sorter = Sorter::for_unsorted(&base.identities, scope.without_role);
                 pages = lister.pages::<ObservedPod>("pods");
                 undecodable.truncate(before_pods);
@@ -116,13 +116,13 @@ pub async fn read<T>(
 /// Names of service accounts by namespace.
 type Identities = HashMap<String, HashSet<String>>;
 
-/// Everything but pods.
+/// Everything except pods.
 struct Base {
     index: Index,
     identities: Identities,
     bindings_known: bool,
     grants_required: bool,
-    /// What the operator does about bindings that do not say whether AWS is asked, as far as statuses show it.
+    /// The operator's default for bindings without `spec.preflight`, as far as statuses show it.
     preflight: PreflightPolicy,
     undecodable: Vec<String>,
 }
@@ -145,7 +145,8 @@ impl Base {
         let objects = together([bindings, accounts, deployments, stateful_sets, daemon_sets, rollouts]);
         let objects = match objects {
             Err(ReadError::Forbidden(missing)) => {
-                // Pods come later: who lacks other rights is told about these in one go.
+                // Pods come later. A user who lacks several rights learns about all of them in one
+                // go.
                 let pods = lister.may_list::<ObservedPod>("pods").await.err();
                 return Err(ReadError::Forbidden(missing.and(pods)));
             }
@@ -175,7 +176,7 @@ impl Base {
         Ok(base)
     }
 
-    /// Whether it bears on an identity with a role; the rest is forgotten.
+    /// Whether the object belongs to an identity with a role. Other objects are dropped.
     fn is_asked_for(&self, object: &Object) -> bool {
         object.service_account().is_none_or(|account| {
             self.identities.get(&object.id().namespace).is_some_and(|accounts| accounts.contains(account))
@@ -183,7 +184,8 @@ impl Base {
     }
 }
 
-/// All lists as one. Of several rights that are missing all are named, in the order of the lists.
+/// Combines all lists. If several rights are missing, the error names all of them in the order of
+/// the lists.
 fn together<const N: usize>(lists: [Result<Listed<Object>, ReadError>; N]) -> Result<Listed<Object>, ReadError> {
     let mut all = Listed::default();
     let mut missing: Option<Missing> = None;
@@ -205,15 +207,16 @@ fn together<const N: usize>(lists: [Result<Listed<Object>, ReadError>; N]) -> Re
     missing.map_or(Ok(all), |missing| Err(ReadError::Forbidden(missing)))
 }
 
-/// Whether it is a binding that the operator refuses for want of a grant.
+/// Whether the object is a binding that the operator refuses because a grant is missing.
 fn lacks_grant(object: &Object) -> bool {
     let Object::Binding(binding) = object else { return false };
     let conditions = binding.status.iter().flat_map(|status| &status.conditions);
     conditions.filter(|it| it.type_ == condition::READY).any(|it| Reason::RoleNotAllowed.is(&it.reason))
 }
 
-/// Whether the operator asks AWS about bindings that do not say so themselves: those have a condition that others have not.
-/// That its answer is required shows where one keeps a binding from being annotated.
+/// The operator's default for bindings without `spec.preflight`. If the operator asks AWS about
+/// them, they have the condition `RoleAssumable`. If it requires a positive answer, any other
+/// answer also shows in `Ready` and keeps the binding from being annotated.
 fn preflight(objects: &[Object]) -> PreflightPolicy {
     let undeclared = objects.iter().filter_map(|object| match object {
         Object::Binding(binding) if binding.spec.preflight.is_none() => binding.status.as_ref(),
@@ -228,8 +231,8 @@ fn preflight(objects: &[Object]) -> PreflightPolicy {
     asked.fold(PreflightPolicy::Never, |all, one| if all == PreflightPolicy::Require { all } else { one })
 }
 
-/// The service accounts that a binding names, that are annotated with a role, or that are meant to
-/// have one.
+/// The service accounts that a binding names, that have a role annotation, or that are meant to
+/// have a role.
 fn with_role(objects: &[Object], settings: &Settings) -> Identities {
     let mut found = Identities::new();
     for object in objects {

@@ -15,15 +15,16 @@ use super::list::{Listed, Lister};
 use crate::http::error::continue_token;
 use crate::watch::decode::Decoded;
 
-/// Before the items of a list.
+/// What precedes the items of a list.
 const ITEMS: &str = "\"items\":";
 
-/// The pages of a list. While one is decoded and judged, the next is already on its way.
+/// The pages of a list. The client requests the next page while it decodes and judges the current
+/// one.
 pub(super) struct Pages<'a, K> {
     path: String,
-    /// What to ask next; `None`: the list has ended.
+    /// Parameters of the next request; `None`: the list has ended.
     params: Option<ListParams>,
-    /// The page that has been asked for, if one has.
+    /// The page that has been requested, if any.
     coming: JoinSet<kube::Result<String>>,
     kind: &'static str,
     so_far: usize,
@@ -40,7 +41,7 @@ where
         Self { path, params, coming: JoinSet::new(), kind, so_far: 0, lister, kinds: PhantomData }
     }
 
-    /// Only objects with these labels.
+    /// Selects only objects with these labels.
     pub(super) fn select(&mut self, selector: &str) {
         self.params = self.params.take().map(|params| params.labels(selector));
     }
@@ -61,7 +62,7 @@ where
         Ok(Some(page))
     }
 
-    /// The next page as it comes.
+    /// The text of the next page.
     async fn text(&mut self) -> Result<Option<String>, ReadError> {
         loop {
             if self.coming.is_empty() {
@@ -74,7 +75,7 @@ where
                 Some(Err(panicked)) => kube::Error::Service(panicked.into()),
             };
             if let Some(token) = continue_token(&error) {
-                // The list has become too old; this goes on behind the same object, in the present.
+                // The list has expired. It continues after the same object, at the current version.
                 self.params = self.params.take().map(|params| params.continue_token(&token));
             } else {
                 return Err(ReadError::of(&error, "list", self.kind, self.lister.namespace));
@@ -94,14 +95,13 @@ fn no_list(kind: &str, error: &serde_json::Error) -> ReadError {
     ReadError::Other { request: format!("list {kind}"), message: format!("the answer is no list: {error}") }
 }
 
-/// What a page says of itself.
+/// The metadata of a page.
 #[derive(Deserialize)]
 struct Head {
     metadata: Option<ListMeta>,
 }
 
-/// What a page says of itself. Of most kinds it stands before the items, which then need not be
-/// gone through.
+/// The metadata of a page. In most kinds it precedes the items, so the items need not be parsed.
 fn metadata(text: &str) -> serde_json::Result<ListMeta> {
     let before = text.find(ITEMS).map(|at| format!("{}{ITEMS}null}}", &text[..at]));
     let head = before.and_then(|before| serde_json::from_str::<Head>(&before).ok()?.metadata);
@@ -116,7 +116,7 @@ struct Items<K> {
     items: Option<Vec<K>>,
 }
 
-/// The items of a page, and what is known of those that cannot be decoded.
+/// The items of a page, and a description of each item that cannot be decoded.
 fn decode<K>(text: &str) -> serde_json::Result<Listed<K>>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,

@@ -1,4 +1,4 @@
-//! Pods by identity, a namespace at a time.
+//! Groups pods by identity, one namespace at a time.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use crate::index::IdentityKey;
 /// Receives an identity and all its pods, sorted by name.
 type Show<'s> = dyn FnMut(IdentityKey, Vec<Arc<Pod>>) + 's;
 
-/// Collects pods and shows the identities of a namespace once the next namespace begins.
+/// Collects pods, and shows the identities of a namespace once the next namespace begins.
 pub(super) struct Sorter<'a> {
     identities: &'a Identities,
-    /// Whether pods of other identities are kept as well.
+    /// Whether pods of other identities are kept, too.
     all: bool,
-    /// Whether pods come sorted by namespace.
+    /// Whether pods arrive sorted by namespace.
     sorted: bool,
     /// Pods of the namespaces that are not shown yet, by service account.
     open: BTreeMap<String, HashMap<String, Vec<Arc<Pod>>>>,
@@ -32,7 +32,7 @@ impl<'a> Sorter<'a> {
         Self { sorted: false, ..Self::new(identities, all) }
     }
 
-    /// Takes a pod; false if its namespace has been shown already.
+    /// Adds a pod. Returns false if its namespace has already been shown.
     pub(super) fn add(&mut self, pod: Pod, show: &mut Show<'_>) -> bool {
         let namespace = pod.metadata.namespace.clone().unwrap_or_default();
         if self.shown.contains(&namespace) {
@@ -50,7 +50,7 @@ impl<'a> Sorter<'a> {
         true
     }
 
-    /// Shows what is left, and the identities of namespaces that have no pods at all.
+    /// Shows the remaining namespaces, including those without any pods.
     pub(super) fn finish(mut self, show: &mut Show<'_>) {
         self.close(show);
         let without_pods: Vec<&String> =

@@ -1,4 +1,4 @@
-//! The way to a server: directly, or through the proxy that the environment names.
+//! Connects to a server directly, or through the proxy that the environment names.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use tower::{BoxError, Service, ServiceExt as _};
 
 use super::fault::{NoAddress, ProxyFault};
 
-/// To connect takes no longer, for each address of a host.
+/// Limit for a connection attempt to each address of a host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which requests go through a proxy.
@@ -30,17 +30,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Proxies(Arc<Matcher>);
 
 impl Proxies {
-    /// As the variables `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say, in capitals or not.
+    /// Reads the variables `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in upper or lower case.
     pub fn from_environment() -> Self {
         Self(Arc::new(Matcher::from_env()))
     }
 
-    /// All requests through this proxy, but for the hosts of the list, which is that of `NO_PROXY`.
+    /// Sends all requests through this proxy, except to the hosts in `except`, which has the format
+    /// of `NO_PROXY`.
     pub fn through(proxy: &str, except: &str) -> Self {
         Self(Arc::new(Matcher::builder().all(proxy).no(except).build()))
     }
 
-    /// The proxy for a server; none for this machine itself.
+    /// The proxy for a server; `None` for the local machine.
     fn of(&self, server: &Uri) -> Option<Intercept> {
         if server.host().is_none_or(is_loopback) { None } else { self.0.intercept(server) }
     }
@@ -52,7 +53,7 @@ impl fmt::Debug for Proxies {
     }
 }
 
-/// Resolves names; that a host has no address can be told from other errors.
+/// Resolves names. Its error type distinguishes a host without an address from other errors.
 #[derive(Clone, Debug)]
 struct Resolver(GaiResolver);
 
@@ -75,7 +76,7 @@ impl Service<Name> for Resolver {
     }
 }
 
-/// Connects to servers; TLS with them is the caller's.
+/// Connects to servers. The caller adds TLS to the server.
 #[derive(Clone)]
 pub(super) struct Ways {
     plain: HttpConnector<Resolver>,

@@ -1,4 +1,4 @@
-//! Why there is no answer: errors of the operating system, of TLS and of proxies, told apart by their types.
+//! Why there is no answer. Types distinguish errors of the operating system, of TLS and of proxies.
 
 use std::error::Error;
 use std::io;
@@ -9,12 +9,12 @@ use tower::BoxError;
 
 use crate::http::error::chain;
 
-/// The name of a host has no address.
+/// The host name has no address.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct NoAddress(pub(super) io::Error);
 
-/// The proxy cannot be reached, or lets nothing through.
+/// The proxy is unreachable or refuses the connection.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct ProxyFault(#[source] pub(super) BoxError);
@@ -25,7 +25,7 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Unavailable {
     Unavailable::new(found, &chain(error))
 }
 
-/// Not sent: there is something in it that no request may have.
+/// The request was not sent because its content is invalid.
 pub(super) fn invalid(error: &http::Error) -> Unavailable {
     Unavailable::new(Unreachable::BrokenOff, &error.to_string())
 }
@@ -54,14 +54,15 @@ fn why(error: &(dyn Error + 'static)) -> Option<Unreachable> {
     }
 }
 
-/// The error and what caused it, the outermost first.
+/// The error and its causes, outermost first.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| cause(*error))
 }
 
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        // An error of I/O is silent about the error that it wraps: its source is that of the other.
+        // An `io::Error` hides the error that it wraps: its `source` is the source of the wrapped
+        // error.
         Some(inner) => Some(inner as &(dyn Error + 'static)),
         None => error.source(),
     }

@@ -1,4 +1,4 @@
-//! The public documents of an issuer, fetched as AWS fetches them: without any credentials.
+//! An issuer's public documents, fetched without credentials as AWS fetches them.
 
 use bytes::Bytes;
 use http::Method;
@@ -8,7 +8,7 @@ use podidentity_core::sts::{Claims, Keys, MAX_DOCUMENT, discovered_keys, discove
 use super::{Reply, Sts};
 
 impl Sts {
-    /// Looks for the key of a token among those that its issuer publishes.
+    /// Looks for the key of a token among the keys that its issuer publishes.
     pub async fn published_keys(&self, claims: &Claims) -> Keys {
         let url = discovery_url(&claims.issuer);
         let document = match self.document(&url).await {
@@ -26,7 +26,7 @@ impl Sts {
     }
 
     async fn document(&self, url: &str) -> Result<Bytes, String> {
-        // AWS takes no others.
+        // AWS accepts only https.
         if !url.starts_with("https://") {
             return Err("does not begin with https://, and AWS fetches no others".to_owned());
         }

@@ -1,11 +1,12 @@
-//! AWS STS is asked whether a service account may assume a role.
+//! Asks AWS STS whether a service account may assume a role.
 //!
 //! ```text
 //! API server ──► token ──► Sts ──► connector (proxy or not, TLS) ──► AWS ──► core::sts::Answer
 //! ```
 //!
-//! Requests say nothing but what the caller decided, and are never repeated here. The credentials of an answer are
-//! dropped with its bytes; a token is in the memory of a [`Token`] and of the request, and nowhere else.
+//! A request contains only what the caller decided, and is never repeated here. The credentials in
+//! an answer are dropped with its bytes. A token is only in the memory of a [`Token`] and of the
+//! request.
 
 mod connector;
 mod fault;
@@ -31,27 +32,28 @@ use connector::Ways;
 pub use roots::RootsError;
 pub use token::{LIFETIME, Token, TokenError, token};
 
-/// How long a request may take with all that belongs to it; STS answers within a second, but for the first fetch of an
-/// issuer's keys.
+/// Limit for a request, including the connection. STS answers within a second, except while it
+/// fetches an issuer's keys for the first time.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Connections that nothing uses are closed.
+/// How long an unused connection stays open.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// How STS is reached.
+/// How to reach STS.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How long a request may take.
     pub timeout: Duration,
-    /// A file of certificates of the authorities to trust, in the place of those that are built in.
+    /// A file of trusted certificate authorities, which replace the built-in ones.
     pub authorities: Option<PathBuf>,
     /// Which requests go through a proxy.
     pub proxies: Proxies,
-    /// Who asks.
+    /// The `User-Agent` of all requests.
     pub user_agent: String,
 }
 
 impl Options {
-    /// By the variables `SSL_CERT_FILE`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals or not.
+    /// Reads the variables `SSL_CERT_FILE`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in upper or
+    /// lower case.
     pub fn from_environment(user_agent: &str) -> Self {
         Self {
             timeout: TIMEOUT,
@@ -70,16 +72,16 @@ pub struct Sts {
     user_agent: String,
 }
 
-/// What an HTTP server answers, all of it.
+/// The complete response of an HTTP server.
 struct Reply {
     http: u16,
     headers: HeaderMap,
-    /// `None`: more than was asked for.
+    /// `None`: the body is longer than the limit.
     body: Option<Bytes>,
 }
 
 impl Sts {
-    /// Makes a client; nothing is sent yet.
+    /// Creates a client without sending a request.
     pub fn new(options: Options) -> Result<Self, RootsError> {
         let tls = roots::config(options.authorities.as_deref())?;
         let connector = HttpsConnector::from((Ways::new(tls.clone(), options.proxies), tls));
@@ -91,7 +93,7 @@ impl Sts {
         Ok(Self { client, timeout: options.timeout, user_agent: options.user_agent })
     }
 
-    /// Asks once.
+    /// Asks STS once.
     pub async fn assume_role_with_web_identity(&self, request: &Request, token: &Token) -> Answer {
         let form = Full::from(request.form(token.expose()));
         let sent = http::Request::builder()
@@ -106,7 +108,7 @@ impl Sts {
         }
     }
 
-    /// Sends a request and receives all of the answer, within the time that is allowed for both.
+    /// Sends a request and receives the complete response within the time limit.
     async fn reply(
         &self,
         request: http::request::Builder,

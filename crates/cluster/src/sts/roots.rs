@@ -1,5 +1,5 @@
-//! The authorities whose certificates are trusted: Mozilla's, which are built in, as the image has no files; or those of
-//! a file.
+//! Trusted certificate authorities: Mozilla's, which are built in because the image has no files,
+//! or those of a file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Why there are no authorities.
+/// Why no authorities are available.
 #[derive(Debug, thiserror::Error)]
 pub enum RootsError {
     /// The file cannot be read.
@@ -25,7 +25,7 @@ pub enum RootsError {
     Tls(#[from] rustls::Error),
 }
 
-/// How to speak TLS.
+/// The TLS configuration.
 pub(super) fn config(file: Option<&Path>) -> Result<Arc<ClientConfig>, RootsError> {
     let roots = match file {
         Some(file) => of_file(file).map_err(|why| RootsError::File { file: file.to_owned(), why })?,
@@ -42,7 +42,7 @@ fn of_file(file: &Path) -> Result<RootCertStore, String> {
     let text = std::fs::read(file).map_err(|error| error.to_string())?;
     let mut roots = RootCertStore::empty();
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    // As with other programs, certificates that nobody can use are passed over.
+    // Like other programs, this skips certificates that cannot be parsed.
     let (usable, _) = roots.add_parsable_certificates(read.map_err(|error| error.to_string())?);
     if usable == 0 { Err("has no certificate".to_owned()) } else { Ok(roots) }
 }

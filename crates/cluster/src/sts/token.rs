@@ -1,4 +1,4 @@
-//! A service account's token, from the API server.
+//! Requests a service account's token from the API server.
 
 use std::fmt;
 
@@ -12,24 +12,24 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::read::ReadError;
 
-/// How long a token lives, in seconds: the least that the API server gives.
+/// Lifetime of a token in seconds, the minimum that the API server allows.
 pub const LIFETIME: i64 = 600;
 
-/// A token. It is not shown, not even for debugging, and its memory is overwritten when it is dropped.
+/// A token. Its `Debug` output hides the text, and dropping it overwrites the memory.
 pub struct Token {
     text: SecretString,
     claims: Claims,
 }
 
 impl Token {
-    /// Of the text of a token.
+    /// Parses the text of a token.
     pub fn new(text: String) -> Result<Self, TokenError> {
         let text = SecretString::from(text);
         let claims = Claims::of(text.expose_secret()).map_err(|error| TokenError::NoToken(error.to_string()))?;
         Ok(Self { text, claims })
     }
 
-    /// What it says of itself.
+    /// The claims of the token.
     pub fn claims(&self) -> &Claims {
         &self.claims
     }
@@ -45,7 +45,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why there is no token.
+/// Why no token is available.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The caller lacks the right.
@@ -70,7 +70,7 @@ pub enum TokenError {
         /// The service account.
         account: String,
     },
-    /// A policy of the cluster forbids it, or the API server does not take the request.
+    /// A policy of the cluster forbids the token, or the API server rejects the request.
     #[error(
         "the cluster does not give a token of service account {account} in namespace {namespace}: {}\nA policy of \
          the cluster may limit audience or lifetime of tokens.",
@@ -84,10 +84,10 @@ pub enum TokenError {
         /// What the API server says.
         message: String,
     },
-    /// The answer has no token in it.
+    /// The answer contains no token.
     #[error("the API server answers with what {0}")]
     NoToken(String),
-    /// The API server does not answer, or not as it should.
+    /// The API server does not answer, or its answer is unusable.
     #[error(transparent)]
     Other(#[from] ReadError),
 }
@@ -114,7 +114,7 @@ fn refused(error: &kube::Error, namespace: &str, account: &str) -> TokenError {
     let message = status.message.clone();
     match status.code {
         404 => TokenError::NoAccount { namespace, account },
-        // Who lacks the right is told that he cannot do it; an admission policy denies a request.
+        // RBAC says that the user cannot create the resource; an admission policy denies a request.
         403 if message.contains(" cannot create resource ") => TokenError::Forbidden { namespace, account, message },
         400 | 403 | 422 => TokenError::Refused { namespace, account, message },
         _ => ReadError::of(error, "create", "serviceaccounts/token", Some(&namespace)).into(),

@@ -1,4 +1,4 @@
-//! Decoding: one object that cannot be decoded does not spoil a list or a watch.
+//! Decoding. An object that cannot be decoded does not fail its list or watch.
 
 use std::borrow::Cow;
 
@@ -9,11 +9,11 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// An object, or what is known of one that cannot be decoded.
+/// An object, or the metadata of an object that cannot be decoded.
 ///
-/// Like `kube::core::DeserializeGuard`, but it decodes the text of the object and builds no tree
-/// first. So it reads JSON text only, and an event of a watch only if the event's type comes before
-/// the object, as every API server writes it.
+/// Like `kube::core::DeserializeGuard`, but it decodes the text of the object without building a
+/// tree first. It therefore reads only JSON text, and it reads a watch event only if the event's
+/// type precedes the object, as every API server writes it.
 #[derive(Clone, Debug)]
 pub struct Decoded<K>(pub Result<K, Box<Undecodable>>);
 
@@ -22,7 +22,7 @@ pub struct Decoded<K>(pub Result<K, Box<Undecodable>>);
 pub struct Undecodable {
     /// Its metadata.
     pub metadata: ObjectMeta,
-    /// Why not.
+    /// Why it cannot be decoded.
     pub error: String,
 }
 

@@ -1,12 +1,13 @@
-//! Custom resources of other tools: watched while the API server serves them, which may be never, or
-//! change at any time.
+//! Custom resources of other tools, watched while the API server serves them. They may never be
+//! installed, or come and go at any time.
 //!
 //! ```text
 //! are they served? ──► yes: start the streams ──► no more: stop them, forget their objects
 //! ```
 //!
-//! With rights in the whole cluster, a watch on the one definition answers that. With rights in a
-//! few namespaces only, the operator asks the API server every minute what it serves.
+//! With rights in the whole cluster, a watch on the CustomResourceDefinition answers the question.
+//! With rights in a few namespaces only, the operator polls the API server's discovery every
+//! minute.
 
 use std::time::Duration;
 
@@ -28,11 +29,11 @@ use crate::http::discovery::serves;
 use crate::index::Kind;
 
 const WATCHED: &str = "CustomResourceDefinition";
-/// A definition that is there but cannot be used (not accepted, being deleted) keeps nobody from
-/// working for longer.
+/// How long startup waits for a definition that exists but cannot be used because it is not
+/// accepted or is being deleted.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A custom resource that may be installed or not.
+/// A custom resource that may or may not be installed.
 pub(crate) struct Optional {
     pub(crate) kind: Kind,
     /// For example `argoproj.io/v1alpha1`.
@@ -43,15 +44,15 @@ pub(crate) struct Optional {
 }
 
 impl Optional {
-    /// Name of its definition, for example `rollouts.argoproj.io`.
+    /// Name of the CustomResourceDefinition, for example `rollouts.argoproj.io`.
     fn definition(&self) -> String {
         let group = self.api_version.split_once('/').map_or("", |(group, _)| group);
         format!("{}.{group}", self.plural)
     }
 
-    /// The stream of its objects, which begins and ends with their definition, and a receiver that
-    /// is ready when nobody has to wait for them any more: they are listed, there are none, or it
-    /// cannot be known.
+    /// The stream of its objects, which starts and stops with their definition. The receiver is
+    /// ready when startup no longer has to wait for them: they are listed, there are none, or their
+    /// presence is unknown.
     pub(crate) fn stream(self, source: &Source) -> Stream {
         let (looked, receiver) = oneshot::channel();
         let keeper =
@@ -63,7 +64,7 @@ impl Optional {
 struct Keeper {
     resource: Optional,
     source: Source,
-    /// Signals once that nobody has to wait any more.
+    /// Signals once that startup no longer has to wait.
     looked: Option<oneshot::Sender<()>>,
     /// Ready when the streams have delivered their first full lists.
     listed: Option<BoxFuture<'static, ()>>,
@@ -137,7 +138,7 @@ impl Keeper {
 
     fn need_not_be_waited_for(&mut self) {
         if let Some(looked) = self.looked.take() {
-            // The receiver is only gone when the process is shutting down.
+            // The receiver is gone only while the process shuts down.
             let _ = looked.send(());
         }
     }
@@ -145,7 +146,7 @@ impl Keeper {
 
 type Served = BoxStream<'static, Result<bool, watcher::Error>>;
 
-/// Whether the definition exists, as its watch shows it.
+/// Whether the definition exists, from a watch on it.
 fn defined(client: Client, definition: &str) -> Served {
     // Metadata only: the definition itself is large.
     let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(client);
@@ -160,8 +161,8 @@ fn defined(client: Client, definition: &str) -> Served {
             }
             Event::InitApply(definition) | Event::Apply(definition) => {
                 listed = true;
-                // Its objects go first, and their stream shows how; the definition's own end comes
-                // after.
+                // The API server deletes the objects first, and their stream reports the deletions.
+                // The definition's own deletion follows.
                 definition.meta().deletion_timestamp.is_none().then_some(true)
             }
             Event::InitDone if listed => None,
@@ -171,7 +172,7 @@ fn defined(client: Client, definition: &str) -> Served {
     served.filter_map(async |served| served.transpose()).boxed()
 }
 
-/// Whether the API server says that it serves them, asked again and again: everybody may ask that.
+/// Polls whether the API server serves the resource; every user may ask that.
 fn discovered(client: Client, api_version: &'static str, plural: &'static str) -> Served {
     let mut ticks = interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,5 @@
-//! The objects that `spec.roleRef` may refer to: those kinds that the operator is told to watch.
+//! The objects that `spec.roleRef` may refer to, of the kinds that the operator is configured to
+//! watch.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,8 @@ use super::optional::Optional;
 use super::streams::{Source, Stream};
 use crate::index::{Kind, Object};
 
-/// The streams of these kinds. ConfigMaps are always there; the others come and go with their definitions.
+/// The streams of these kinds. ConfigMaps always exist; the other kinds come and go with their
+/// definitions.
 pub(crate) fn streams(source: &Source, kinds: &BTreeSet<RoleObjectKind>) -> Vec<Stream> {
     source.index.watches_role_objects(kinds);
     let of_kind = |kind: &RoleObjectKind| match kind {

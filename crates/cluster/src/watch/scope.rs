@@ -13,9 +13,9 @@ use tracing::warn;
 use super::streams::Source;
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
 
-/// How often to poll what nobody can watch without a right in the whole cluster.
+/// Interval of polling what only a user with rights in the whole cluster can watch.
 pub(crate) const POLL_EVERY: Duration = Duration::from_secs(60);
-/// How soon again after a failure.
+/// Wait after a failed poll.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// The whole cluster, or a few namespaces.
@@ -29,8 +29,8 @@ pub enum WatchScope {
 }
 
 impl WatchScope {
-    /// The watches that see all objects of a kind: one for everything (`None`), or one for each
-    /// namespace.
+    /// The watches that together observe all objects of a kind: one for the whole cluster (`None`),
+    /// or one per namespace.
     pub(crate) fn parts(&self) -> Vec<Option<String>> {
         match self {
             Self::Cluster => vec![None],
@@ -50,8 +50,8 @@ where
     }
 }
 
-/// Keeps one namespace object in the index by polling it every minute: a Role in a namespace allows
-/// to get the namespace, but not to watch it.
+/// Keeps one namespace object in the index by polling it every minute: a Role in a namespace can
+/// grant get on that namespace, but not watch.
 pub(crate) async fn poll_namespace(source: Source, name: String, listed: oneshot::Sender<()>) {
     let api = Api::<Namespace>::all(source.client(Kind::Namespace.as_str()));
     let mut listed = Some(listed);
@@ -67,7 +67,7 @@ pub(crate) async fn poll_namespace(source: Source, name: String, listed: oneshot
                     }
                 }
                 if let Some(listed) = listed.take() {
-                    // The receiver is only gone when the process is shutting down.
+                    // The receiver is gone only while the process shuts down.
                     let _ = listed.send(());
                 }
                 tokio::time::sleep(POLL_EVERY).await;

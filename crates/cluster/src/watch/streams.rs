@@ -1,7 +1,7 @@
-//! One stream for each kind, or for each kind in each namespace.
+//! One stream per kind, or one per kind and namespace.
 //!
-//! Each stream has its own backoff; it logs an error and never stops the others. An object that
-//! cannot be decoded does not stop its stream.
+//! Each stream has its own backoff. It logs its errors and never stops other streams. An object
+//! that cannot be decoded does not stop its stream.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Debug;
@@ -32,22 +32,22 @@ use crate::http::retry::{Retry, with_retry};
 use crate::http::telemetry::Telemetry;
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
 
-/// Receives every bound identity that something has changed about.
+/// Receives every bound identity that a change affects.
 pub type Notify = Arc<dyn Fn(IdentityKey) + Send + Sync>;
 
-/// Who receives what the streams see.
+/// Receivers of what the streams observe.
 #[derive(Clone)]
 pub struct Listeners {
     /// Changed identities.
     pub notify: Notify,
-    /// Failures and lists.
+    /// Failed watches, complete lists and undecodable objects.
     pub telemetry: Arc<dyn Telemetry>,
     /// Heartbeats.
     pub heartbeats: Heartbeats,
 }
 
-/// The streams of all kinds, and a future that is ready when each of them has delivered its first
-/// full list. `role_objects`: the kinds of objects that are watched for `spec.roleRef`.
+/// The streams of all kinds, and a future that is ready when each stream has delivered its first
+/// full list. `role_objects`: the kinds to watch for `spec.roleRef`.
 pub fn streams(
     client: &Client,
     index: &Index,
@@ -85,7 +85,7 @@ type Undecodable = Arc<Mutex<HashSet<ObjectId>>>;
 /// A stream, and a receiver that is ready after its first full list.
 pub(crate) type Stream = (BoxFuture<'static, ()>, oneshot::Receiver<()>);
 
-/// What to watch, and who receives it.
+/// What the streams share.
 #[derive(Clone)]
 pub(crate) struct Source {
     pub(crate) client: Client,
@@ -170,13 +170,13 @@ impl Source {
 /// Keeps the objects of one kind in the index.
 struct Keeper<K> {
     kind: Kind,
-    /// Where it watches; `None`: everywhere.
+    /// The namespace that it watches; `None`: all.
     namespace: Option<String>,
     object: fn(K) -> Object,
     index: Index,
     listeners: Listeners,
     listing: Listing,
-    /// Shared by all streams of the kind: telemetry reports one number.
+    /// Shared by all streams of the kind, because telemetry reports one number per kind.
     undecodable: Undecodable,
     /// Signals the first full list.
     listed: Option<oneshot::Sender<()>>,
@@ -185,9 +185,10 @@ struct Keeper<K> {
 /// A list in progress.
 #[derive(Default)]
 struct Listing {
-    /// How many objects it has shown so far.
+    /// How many objects the list has delivered so far.
     objects: usize,
-    /// Objects of the index that it has not shown yet. Empty in a first list, which is the longest.
+    /// Objects of the index that the list has not delivered yet. Empty for the first list, which is
+    /// the longest.
     unseen: HashSet<ObjectId>,
 }
 
@@ -230,7 +231,7 @@ where
                 });
                 let gone = unseen.iter().flat_map(|id| self.index.delete(id, None)).collect();
                 if let Some(listed) = self.listed.take() {
-                    // The receiver is only gone when the process is shutting down.
+                    // The receiver is gone only while the process shuts down.
                     let _ = listed.send(());
                 }
                 gone
@@ -248,7 +249,7 @@ where
         }
     }
 
-    /// The known objects of the kind where it watches.
+    /// The known objects of the kind in the watched namespace.
     fn known(&self) -> HashSet<ObjectId> {
         let mut known = self.index.objects(self.kind, self.namespace.as_deref());
         let is_here = |id: &&ObjectId| self.namespace.as_ref().is_none_or(|own| *own == id.namespace);
@@ -260,7 +261,7 @@ where
     /// Changes the set of undecodable objects, and reports its size if `change` returns that it
     /// changed.
     fn undecodable(&self, change: impl FnOnce(&mut HashSet<ObjectId>) -> bool) {
-        // A panic while it was held leaves a valid set.
+        // A panic while the lock was held leaves a valid set.
         let mut ids = self.undecodable.lock().unwrap_or_else(PoisonError::into_inner);
         if change(&mut ids) {
             self.listeners.telemetry.undecodable(self.kind.as_str(), ids.len());
@@ -284,7 +285,7 @@ where
                     "object cannot be decoded and is left out"
                 );
                 self.undecodable(|ids| ids.insert(id.clone()));
-                // Its former state is no basis for a decision any more.
+                // A decision must not use its former state any more.
                 self.index.delete(&id, None)
             }
         }

@@ -1,4 +1,4 @@
-//! The few writes of the plugin: to bindings only, under a field manager of its own.
+//! The few writes of the plugin. It writes only bindings, under its own field manager.
 
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, Resource as _};
@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use crate::http::error::{Meaning, message};
 use crate::read::ReadError;
 
-/// Who writes. Not `kubectl*`: Flux strips what such managers own, and with it a release or a
-/// suspension.
+/// The plugin's field manager. It does not start with `kubectl`, because Flux strips the fields of
+/// such managers, and would strip a release or a suspension.
 const FIELD_MANAGER: &str = "podidentity-cli";
 
 /// What to write to a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// Releases the restarts of its present generation, under `rollout.policy: Manual`.
+    /// Releases the restarts of the binding's current generation, under `rollout.policy: Manual`.
     Release,
     /// Sets `spec.suspend`.
     Suspend(bool),
@@ -31,13 +31,13 @@ pub async fn get(client: &Client, namespace: &str, name: &str) -> Result<Option<
 /// Whether an edit is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Store {
-    /// It is.
+    /// The edit is stored.
     Yes,
     /// The API server checks everything and stores nothing.
     DryRun,
 }
 
-/// Writes to a binding as it was observed.
+/// Writes to a binding if it is still as observed.
 pub async fn edit(client: &Client, binding: &PodIdentityBinding, edit: Edit, store: Store) -> Result<(), EditError> {
     let meta = binding.meta();
     let namespace = meta.namespace.as_deref().unwrap_or_default();
@@ -57,10 +57,10 @@ pub enum EditError {
          [podidentitybindings], verbs: [get, patch]}}."
     )]
     Forbidden(String),
-    /// It is another one than was looked at.
+    /// The binding has changed since it was read.
     #[error("it has changed meanwhile; look at it again, then repeat the command")]
     Changed,
-    /// The API server refuses it, or does not answer.
+    /// The API server rejects the write or does not answer.
     #[error("{0}")]
     Other(String),
 }
@@ -75,7 +75,7 @@ impl EditError {
     }
 }
 
-/// The patch; it holds for the generation that was observed and no other.
+/// The patch. It applies only to the observed version of the binding.
 fn patch(binding: &PodIdentityBinding, edit: Edit) -> Value {
     let meta = binding.meta();
     let mut patch = match edit {

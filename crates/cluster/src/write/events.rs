@@ -1,4 +1,4 @@
-//! Events: what was done and found. Shards publish them beside the reconciles.
+//! Events about steps and findings. Shards publish them concurrently with the reconciles.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
@@ -16,26 +16,26 @@ use podidentity_core::status::Transition;
 use tokio::sync::mpsc::{self, error::SendTimeoutError};
 use tracing::warn;
 
-/// How long an event may go unanswered before the next one is published.
+/// How long a shard waits for an answer before it publishes the next event.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many events are published at the same time.
 const SHARDS: usize = 4;
 
 /// How many batches may wait in each shard, less than a kilobyte each: the event queue holds 8,000
-/// reconciles. When it is full, reconciles wait, so an API server that cannot take the events does
-/// not get even more changes.
+/// reconciles. When the queue is full, reconciles wait, so an API server that cannot keep up with
+/// the events does not get even more changes.
 const WAITING: usize = 2_000;
 
-/// How long a reconcile waits for a full queue. Then the API server does not answer, and the events
-/// are dropped.
+/// How long a reconcile waits for a full queue. After that, the API server is considered
+/// unresponsive and the events are dropped.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many events a shard remembers, to count repetitions. kube's recorder keeps each for six
-/// minutes, and goes through all that it keeps for each one that it publishes.
+/// How many events a shard remembers to count repetitions. kube's recorder keeps each event for six
+/// minutes, and scans all of them whenever it publishes one.
 const REMEMBERED: usize = 100;
 
-/// An event's note may have 1 kB.
+/// The API server accepts an event note of up to 1 kB.
 const NOTE_LIMIT: usize = 1000;
 
 /// Queues events for publication. Cheap to clone.
@@ -53,15 +53,16 @@ struct Batch {
 }
 
 impl EventPublisher {
-    /// A publisher, and the future that publishes what it queues until the last clone of it is
-    /// gone.
+    /// A publisher, and a future that publishes the queued events until the last clone of the
+    /// publisher is dropped.
     pub fn new(client: Client) -> (Self, impl Future<Output = ()> + Send) {
         let (shards, ends): (Vec<_>, Vec<_>) = (0..SHARDS).map(|_| mpsc::channel(WAITING)).unzip();
         let publishing = join_all(ends.into_iter().map(move |shard| publish_all(client.clone(), shard)));
         (Self { shards: shards.into() }, publishing.map(|_| ()))
     }
 
-    /// Queues events of a binding. Losing them does no harm: the status says all that they say.
+    /// Queues events of a binding. Lost events do no harm: the status contains the same
+    /// information.
     pub async fn publish(&self, binding: &PodIdentityBinding, transitions: Vec<Transition>) {
         if transitions.is_empty() {
             return;
@@ -86,7 +87,7 @@ impl EventPublisher {
     }
 }
 
-/// Publishes the batches of a shard until no more will come.
+/// Publishes the batches of a shard until its queue closes.
 async fn publish_all(client: Client, mut shard: mpsc::Receiver<Batch>) {
     let recorder = || {
         let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: None };
@@ -106,8 +107,9 @@ async fn publish_all(client: Client, mut shard: mpsc::Receiver<Batch>) {
 
 /// Publishes a batch.
 ///
-/// Repeated events become one with a count, which keeps the note of the first. So only events of
-/// one generation of the binding and of one workload are counted together.
+/// The recorder combines repeated events into one with a count and keeps the first note. The action
+/// therefore names the generation, so that only events of one generation of the binding and of one
+/// workload are combined.
 async fn publish(recorder: &Recorder, Batch { binding, generation, transitions }: Batch) {
     for transition in transitions {
         let event = Event {

@@ -1,4 +1,4 @@
-//! Writes: each is conditional on the object being as it was observed.
+//! Writes. Each write applies only if the object is still as observed.
 //!
 //! ```text
 //! Step ──► request ──► outcome: steps      Report ──► status      Transition ──► events (beside the reconciles)

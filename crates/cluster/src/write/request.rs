@@ -1,4 +1,4 @@
-//! One write request: server-side apply, or a merge into what cannot be applied to.
+//! One write request: server-side apply, or a merge patch where apply is impossible.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -28,19 +28,19 @@ pub(super) enum Part {
     Status,
 }
 
-/// What becomes of a field that another field manager owns with another value.
+/// How to treat a field that another field manager owns with another value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ownership {
     /// The request fails with a conflict.
     Shared,
-    /// The field is ours from now on.
+    /// The operator takes over the field.
     Taken,
 }
 
 /// Why a write failed.
 #[derive(Clone, Debug)]
 pub(super) struct WriteError {
-    /// The workload, if it was a restart.
+    /// The workload, if the write was a restart.
     pub(super) workload: Option<WorkloadId>,
     /// Kind and name of the object.
     pub(super) what: String,
@@ -64,7 +64,7 @@ impl WriteError {
     }
 }
 
-/// What to do about a write that was answered with this.
+/// How to treat a write with this answer.
 fn kind(answer: Meaning) -> ProblemKind {
     match answer {
         Meaning::NotFound | Meaning::Changed | Meaning::Expired => ProblemKind::Stale,
@@ -96,8 +96,7 @@ pub(super) struct Requests<'a> {
 }
 
 impl Requests<'_> {
-    /// Applies `body`, completed with type, name and preconditions, and returns the object as it is
-    /// now.
+    /// Applies `body` after adding type, name and preconditions. Returns the resulting object.
     pub(super) async fn apply<K>(
         &self,
         target: &Target,
@@ -117,13 +116,13 @@ impl Requests<'_> {
         self.patch(target, body, Patch::Apply, &params, part).await
     }
 
-    /// Merges `body` into a binding as it was observed: for what cannot be applied.
+    /// Merges `body` into a binding that apply cannot change, if the binding is still as observed.
     pub(super) async fn merge(&self, binding: &Target, body: Value, part: Part) -> Result<Object, WriteError> {
         let params = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         self.patch::<ObservedBinding>(binding, body, Patch::Merge, &params, part).await.map(Object::binding)
     }
 
-    /// Sends a patch that holds for the object as it was observed and no other.
+    /// Sends a patch that applies only if the object is still as observed.
     async fn patch<K>(
         &self,
         target: &Target,
@@ -153,7 +152,7 @@ impl Requests<'_> {
         format!("{} {}/{name}", K::kind(&()), self.namespace)
     }
 
-    /// What the API server answers within the time that a write may take.
+    /// Waits for the API server's answer within the time limit of a write.
     pub(super) async fn within_time<T>(
         &self,
         what: impl Fn() -> String,
@@ -171,7 +170,7 @@ impl Requests<'_> {
     }
 }
 
-/// A list of the object of this name: that needs no right to get it.
+/// Selects the object of this name in a list, which does not need the right to get it.
 pub(super) fn only(name: &str) -> ListParams {
     ListParams::default().fields(&format!("metadata.name={name}"))
 }

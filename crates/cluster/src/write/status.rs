@@ -15,32 +15,32 @@ use crate::http::clock::Clock;
 use crate::http::error::{Meaning, undeclared_status_fields};
 use crate::index::{Index, Object};
 
-/// What became of statuses.
+/// The results of status writes.
 #[derive(Debug, Default)]
 pub struct WrittenStatuses<'a> {
-    /// Those that were written.
+    /// The reports whose status was written.
     pub written: Vec<&'a Report>,
-    /// How many the API server refuses.
+    /// How many statuses the API server refuses.
     pub refused: usize,
     /// The first problem.
     pub problem: Option<Problem>,
 }
 
-/// Writes statuses of bindings of one namespace, and puts the answers into the index.
+/// Writes statuses of bindings of one namespace, and puts the returned objects into the index.
 #[derive(Clone, Copy)]
 pub struct StatusWriter<'a> {
     /// The client.
     pub client: &'a Client,
     /// The API server's clock.
     pub clock: &'a Clock,
-    /// Receives the answers.
+    /// Receives the returned objects.
     pub index: &'a Index,
     /// The namespace.
     pub namespace: &'a str,
 }
 
 impl StatusWriter<'_> {
-    /// Writes statuses. In the place of one that is refused it writes a minimal one.
+    /// Writes statuses. Replaces a refused status by a minimal one.
     pub async fn write<'r>(&self, reports: &'r [Report]) -> WrittenStatuses<'r> {
         let mut statuses = WrittenStatuses::default();
         for report in reports {
@@ -79,8 +79,8 @@ impl StatusWriter<'_> {
     async fn write_one(&self, binding: &Target, status: &PodIdentityBindingStatus) -> Result<(), WriteError> {
         let requests = Requests { client: self.client, namespace: self.namespace };
         let body = json!({"status": status});
-        // The status is ours alone; the default that the schema gives belongs to whoever created
-        // the binding.
+        // The operator owns the whole status, but the default from the schema belongs to whoever
+        // created the binding.
         let applied = requests.apply::<ObservedBinding>(binding, body, Ownership::Taken, Part::Status).await;
         let mut declared = None;
         let applied = match applied {
@@ -114,8 +114,8 @@ impl StatusWriter<'_> {
         Ok(())
     }
 
-    /// Writes the status of a binding that cannot be applied to: field by field, and null for
-    /// fields that are stored and no longer set.
+    /// Writes the status of a binding that apply cannot change: a merge patch of all fields, with
+    /// null for stored fields that are no longer set.
     async fn replace(
         &self,
         requests: Requests<'_>,
@@ -140,8 +140,8 @@ impl StatusWriter<'_> {
     }
 }
 
-/// The status without the fields that the cluster's definition does not have yet: an operator that is newer than the
-/// definition goes on, and says what it cannot tell.
+/// Removes the fields that the installed CRD does not declare yet. An operator that is newer than
+/// the CRD keeps working, and logs the fields that it cannot report.
 fn without_undeclared(
     status: &PodIdentityBindingStatus,
     error: &WriteError,
@@ -161,8 +161,8 @@ fn without_undeclared(
     Ok((json!({"status": body}), known))
 }
 
-/// Whether the API server refuses the status itself. One that is too large for the store fails with
-/// an error that otherwise passes by itself.
+/// Whether the API server refuses the status itself. A status that is too large for the store fails
+/// with an error that is otherwise temporary.
 fn is_refusal(error: &WriteError) -> bool {
     error.kind == ProblemKind::Refused || error.meaning == Meaning::TooLarge
 }

@@ -1,8 +1,8 @@
 //! Step -> request -> outcome.
 //!
 //! Every write is a server-side apply by our own field manager. Its body has only our keys, and the
-//! UID and the resource version that the plan saw: a write never touches an object that has changed
-//! since, or another one of its name.
+//! UID and the resource version that the plan saw. A write therefore never changes an object that
+//! has changed since, or another object of the same name.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, Client, Resource};
@@ -21,34 +21,34 @@ use crate::http::error::Meaning;
 use crate::index::Object;
 use crate::preflight::{Asked, Preflights};
 
-/// What became of a plan's steps.
+/// The results of a plan's steps.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// The steps that went well.
+    /// The steps that succeeded.
     pub done: Vec<Step>,
-    /// What the API server answered: the objects as they are now.
+    /// The objects that the API server returned.
     pub objects: Vec<Object>,
-    /// What went wrong, in the order of the steps.
+    /// The problems, in the order of the steps.
     pub problems: Vec<Problem>,
     /// The steps that a dry run does not try.
     pub withheld: Vec<Step>,
-    /// What AWS answered, if it was asked.
+    /// The answer of AWS, if it was asked.
     pub asked: Option<Asked>,
-    /// Whether AWS is to be asked, and too many questions are under way already.
+    /// Whether the question to AWS must wait because too many are under way.
     pub postponed: bool,
 }
 
-/// What became of a step.
+/// The result of a step.
 enum Done {
-    /// The object as it is now.
+    /// The object as stored now.
     Wrote(Object),
     /// AWS was asked.
     Asked(Box<Asked>),
-    /// Too many questions are under way already.
+    /// Too many questions are already under way.
     Postponed,
 }
 
-/// Writes the steps of a plan. Steps build on each other, so the first failure ends the run; only
+/// Writes the steps of a plan. Steps build on each other, so the first failure ends the run. Only
 /// restarts are independent.
 pub async fn write_steps(client: &Client, preflights: &Preflights, namespace: &str, plan: &Plan) -> Written {
     let mut written = Written::default();
@@ -87,7 +87,7 @@ pub async fn write_steps(client: &Client, preflights: &Preflights, namespace: &s
     written
 }
 
-/// What admission changed, if the API server stored something else than what was written.
+/// Returns what admission changed, if the API server stored something else.
 fn rewritten(step: &Step, stored: &Object) -> Option<String> {
     match step {
         Step::Annotate { annotations, .. } => {
@@ -161,9 +161,9 @@ impl Writer<'_> {
         Problem { workload, what, kind, message }
     }
 
-    /// Gives up our finalizer. Where that does not remove it, removes it whoever owns it: of a
-    /// binding restored from a backup, whoever restored it owns the finalizer; to one whose stored
-    /// spec violates the schema nothing can be applied. Either would stay forever.
+    /// Gives up our finalizer. If that does not remove the finalizer, removes it regardless of its
+    /// owner. The restorer of a backup owns the finalizer of a restored binding, and apply fails on
+    /// a binding whose stored spec violates the schema. Either binding would stay forever.
     async fn remove_finalizer(&self, binding: &Target) -> Result<Object, WriteError> {
         let body = json!({"metadata": {"finalizers": []}});
         let applied = self.requests.apply::<ObservedBinding>(binding, body, Ownership::Shared, Part::Object).await;
@@ -181,10 +181,10 @@ impl Writer<'_> {
         self.requests.merge(&Target { name: binding.name.clone(), ..Target::of(&left) }, body, Part::Object).await
     }
 
-    /// Fails unless the binding is still what was observed: another process, or this one before its
-    /// restart, may have seen a later declaration and written what this one is about to take away.
-    /// The service account is written only if it is as it was before this look-up, so no later
-    /// declaration's role is ever replaced.
+    /// Fails unless the binding is still as observed. Another process, or this one before its
+    /// restart, may have seen a later declaration and already written the role that this step would
+    /// replace. The service account is written only if it has not changed since before this lookup,
+    /// so this step never replaces the role of a later declaration.
     async fn still_declared(&self, declared: &Declared) -> Result<(), WriteError> {
         let found = self.look_up(&declared.binding).await?;
         if found.is_some_and(|meta| Declared::by(&meta) == *declared) {
@@ -199,8 +199,8 @@ impl Writer<'_> {
         })
     }
 
-    /// The metadata of a binding as the API server has it now, by a list of one: that needs no
-    /// right of its own.
+    /// The current metadata of a binding in the API server. A list of one object needs no right of
+    /// its own.
     async fn look_up(&self, binding: &str) -> Result<Option<ObjectMeta>, WriteError> {
         let Requests { client, namespace } = self.requests;
         let api = Api::<ObservedBinding>::namespaced(client.clone(), namespace);
@@ -212,7 +212,7 @@ impl Writer<'_> {
     async fn restart(&self, workload: &WorkloadId, target: &Target, mark: &str) -> Result<Object, WriteError> {
         let annotations = json!({names::IDENTITY_ANNOTATION: mark});
         let body = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
-        // The key is ours by name; whoever else wrote it copied it from us.
+        // The key belongs to the operator by its name; any other writer has copied it.
         let (taken, object) = (Ownership::Taken, Part::Object);
         Ok(match workload.kind {
             WorkloadKind::Deployment => {

@@ -1,4 +1,4 @@
-//! What the webhook makes of the pod: the spec that results, and the label where it sets one.
+//! The webhook's result for the pod: the new spec, and the label if it sets one.
 
 use std::path::Path;
 

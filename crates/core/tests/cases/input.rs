@@ -12,7 +12,7 @@ use podidentity_core::settings::Settings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// All that a case may consist of.
+/// All documents that a case may contain.
 #[derive(Default)]
 pub struct Input {
     pub bindings: Vec<PodIdentityBinding>,
@@ -21,12 +21,12 @@ pub struct Input {
     pub pods: Vec<Pod>,
     /// Whether EKS has an association for the service account.
     pub is_associated: bool,
-    /// The pods again, as they were written.
+    /// The pods again, in their original form.
     pub pod_documents: Vec<Value>,
     pub namespace: Option<Namespace>,
-    /// When it is, from a document of kind `Moment`.
+    /// The current time, from a document of kind `Moment`.
     pub now: Timestamp,
-    /// How many rollouts the operator-wide limit allows, from the same.
+    /// How many rollouts the operator-wide limit allows, from the same document.
     pub slots: Option<usize>,
     /// The webhook's flags, from a document of kind `WebhookFlags`.
     pub settings: Settings,
@@ -35,7 +35,7 @@ pub struct Input {
 }
 
 impl Input {
-    /// Reads a file; a document of a kind that is not known is an error.
+    /// Reads a file; a document of an unknown kind is an error.
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = fs::read_to_string(path).map_err(|error| format!("input.yaml: {error}"))?;
         let documents: Vec<Value> =
@@ -44,7 +44,8 @@ impl Input {
         for document in documents {
             input.add(document)?;
         }
-        // As the index does: one whose template is another workload's names no service account.
+        // Like the index, this drops a workload whose template belongs to another workload: it
+        // names no service account.
         input.workloads.retain(|workload| workload.service_account().is_some());
         Ok(input)
     }
@@ -59,7 +60,7 @@ impl Input {
             "DaemonSet" => self.workloads.push(decode::<DaemonSet>(document)?.into()),
             "Pod" => {
                 self.pod_documents.push(document.clone());
-                // As the index keeps them.
+                // In the form in which the index stores pods.
                 self.pods.push(decode::<Pod>(document)?.slim());
             }
             "PodIdentityAssociation" => self.is_associated = true,

@@ -1,11 +1,14 @@
-//! Golden cases: `FAMILY/a-sentence/` with an `input.yaml` and the `expected.yaml` that the family makes of it. `UPDATE=1 cargo test -p podidentity-core --test cases` writes what was found as expected.
+//! Golden cases: `FAMILY/a-sentence/` has an `input.yaml`, and the `expected.yaml` that the family
+//! produces from it. `UPDATE=1 cargo test -p podidentity-core --test cases` stores the found output
+//! as the expected one.
 //!
-//! - `inject`: Kubernetes documents -> the pod as the webhook makes it.
-//! - `verify`: Kubernetes documents -> what is found in the pods.
-//! - `plan`: Kubernetes documents at one moment -> the next writes, and what the statuses say.
-//! - `sts`: answers of AWS STS -> what they mean; one file for each case.
-//! - `trust`: trust policies -> what they make of a token; one file for each case.
-//! - `timeline`: what users, controllers and time do, step by step -> what the operator does and says, step by step.
+//! - `inject`: Kubernetes documents -> the pod that the webhook produces.
+//! - `verify`: Kubernetes documents -> the findings in the pods.
+//! - `plan`: Kubernetes documents at one moment -> the next writes and the statuses.
+//! - `sts`: answers of AWS STS -> their meaning; one file per case.
+//! - `trust`: trust policies -> their verdict on a token; one file per case.
+//! - `timeline`: actions of users and controllers, and time, step by step -> the operator's actions
+//!   and reports, step by step.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

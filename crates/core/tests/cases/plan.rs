@@ -1,4 +1,4 @@
-//! What is done next about one identity, and what is said of it.
+//! The next actions for one identity, and the reported statuses.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ struct Expected {
     steps: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     check_at: Option<String>,
-    /// By binding, as it would be written if nothing were done.
+    /// The status of each binding if the plan were not carried out.
     status: BTreeMap<String, Said>,
 }
 

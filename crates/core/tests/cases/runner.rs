@@ -1,4 +1,4 @@
-//! Runs the cases of a family and lists those that fail by name.
+//! Runs the cases of a family and lists the failed ones by name.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// What a family makes of an `input.yaml`: the text of `expected.yaml`.
+/// A family's output for an `input.yaml`: the text of `expected.yaml`.
 pub type Case = fn(&Path) -> Result<String, String>;
 
 /// Runs every case of the family.
@@ -25,8 +25,8 @@ pub fn run(family: &str, case: Case) {
     assert!(failures.is_empty(), "{failures}\nUPDATE=1 writes what was found as expected; then read the difference");
 }
 
-/// Runs every case of a family whose cases are files of three parts between lines of `---`: two that the case is given,
-/// and what it makes of them.
+/// Runs every case of a family whose cases are files with three parts between lines of `---`: two
+/// inputs and the output.
 pub fn run_files(family: &str, case: fn(&str, &str) -> Result<String, String>) {
     let update = std::env::var_os("UPDATE").is_some();
     let files = entries(&root().join(family));
@@ -53,7 +53,7 @@ fn run_file(file: &Path, case: fn(&str, &str) -> Result<String, String>, update:
     if expected == found { Ok(()) } else { Err(differences(expected, &found)) }
 }
 
-/// Fails if there are folders that no test runs.
+/// Fails if a folder belongs to no test.
 pub fn only_families(families: &[&str]) {
     let folders = entries(&root()).into_iter().filter(|path| path.is_dir());
     let found: BTreeSet<String> = folders.map(|path| name(&path)).collect();
@@ -77,7 +77,7 @@ fn run_case(folder: &Path, case: Case, update: bool) -> Result<(), String> {
     if parse(&expected)? == parse(&found)? { Ok(()) } else { Err(differences(&expected, &found)) }
 }
 
-/// Lines that only one of the two has.
+/// Lines that only one of the two texts has.
 fn differences(expected: &str, found: &str) -> String {
     let mut text = String::new();
     for (mark, lines, others) in [("- expected", expected, found), ("+ found   ", found, expected)] {

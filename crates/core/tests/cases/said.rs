@@ -1,4 +1,4 @@
-//! Plans and statuses as a person would tell them.
+//! Plans and statuses in a readable form.
 
 use podidentity_api::names::condition;
 use podidentity_api::{PodIdentityBindingStatus, WorkloadStatus};
@@ -21,14 +21,14 @@ pub fn step(step: &Step) -> String {
     }
 }
 
-/// What matters of a status.
+/// The relevant parts of a status.
 #[derive(PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Said {
     /// `True Verified`, `False Rolling Reconciling`, ...
     ready: String,
     message: String,
-    /// The condition `IdentityVerified` where it is neither true nor false.
+    /// The condition `IdentityVerified` if it is neither true nor false.
     #[serde(skip_serializing_if = "Option::is_none")]
     identity: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,9 +1,9 @@
-//! What an answer of AWS STS means: `a-sentence.txt` with three parts between lines of `---`.
+//! The meaning of an answer of AWS STS: `a-sentence.txt` with three parts between lines of `---`.
 //!
-//! - What differs from the usual: `http`, `date` (the clock of AWS), `issued` (of the token), `role`, `issuer`,
-//!   `endpoint`, and `keys`, what came of looking for the key of the token.
+//! - Deviations from the defaults: `http`, `date` (AWS's clock), `issued` (of the token), `role`,
+//!   `issuer`, `endpoint`, and `keys`, the result of the lookup of the token's key.
 //! - The body of the answer.
-//! - What is read, when to ask again, and the causes in their order.
+//! - The interpretation, when to ask again, and the causes in order.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/shop";
 const ISSUER: &str = "https://oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLE";
 const ISSUED: &str = "2026-01-01T00:00:00Z";
 
-/// What is said about the answer of the case.
+/// The text about the answer of the case.
 pub fn case(usual: &str, body: &str) -> Result<String, String> {
     let said = |key: &str| usual.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
     let wrong = |error: &dyn std::fmt::Display| error.to_string();

@@ -1,5 +1,6 @@
-//! A story: what users, controllers and time do, and what the operator does and says about it. After each entry of the
-//! script the operator reconciles until it has nothing more to do at that moment; only what is new is told.
+//! A timeline: what users, controllers and time do, and the operator's actions and reports. After
+//! each entry, the operator reconciles until it has nothing left to do at that moment. The output
+//! has only what is new.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +23,7 @@ use serde_json::{Map, Value, json};
 use crate::said::{Said, step};
 use crate::sim::{Cluster, Refusal};
 
-/// Something that happens.
+/// An entry of the timeline.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 enum Entry {
@@ -32,93 +33,94 @@ enum Entry {
     DeleteAccount,
     /// Another manager writes the role.
     Annotate { manager: String, role: String },
-    /// Somebody removes the annotation.
+    /// Another manager removes the annotation.
     RemoveAnnotation,
     /// Another manager writes one of the annotations: `audience`, for example.
     AnnotateKey { manager: String, key: String, value: String },
-    /// Somebody removes one of the annotations.
+    /// Another manager removes one of the annotations.
     RemoveKey(String),
-    /// A binding is created or its spec changed: these fields.
+    /// A binding is created, or these fields of its spec change.
     Bind { name: String, spec: Map<String, Value> },
     /// The operator is started with `--aws-account`.
     AwsAccount(String),
-    /// The object that bindings refer to is made or changed.
+    /// The object that bindings refer to is created or changed.
     RoleObject { role: Option<String>, problem: Option<String> },
-    /// It is deleted.
+    /// The object is deleted.
     DeleteRoleObject,
     /// The operator is started without `--role-references`.
     ReferencesNotWatched,
     /// A binding is deleted.
     Unbind(String),
-    /// A binding's annotation releases its present generation.
+    /// A binding's annotation releases its current generation.
     Release(String),
     /// A Deployment is created or scaled, and comes up if it can.
     Deploy { name: String, replicas: usize },
-    /// It is scaled, and its controller has not acted yet.
+    /// A Deployment is scaled, and its controller has not acted yet.
     Scale(String, usize),
-    /// Its pods crash without a role.
+    /// The Deployment's pods crash without a role.
     NeedsRole(String),
-    /// Its new pods never become ready, or do again.
+    /// The Deployment's new pods never become ready, or do again.
     Broken(String, bool),
-    /// Its new pods never become ready if they have this role.
+    /// The Deployment's new pods never become ready if they have this role.
     BrokenAs(String, String),
-    /// A user changes its template.
+    /// A user changes the Deployment's template.
     UserRollout(String),
-    /// A user changes the service account in its template.
+    /// A user changes the service account in the Deployment's template, or restores it.
     Elsewhere(String, bool),
-    /// A pod of it goes, and another one comes.
+    /// A pod of the Deployment is replaced.
     Drain(String),
-    /// The operator will be killed after so many steps of its next plan.
+    /// The operator is killed after this many steps of its next plan.
     Crash(usize),
-    /// From now on the operator sees the Deployment as it is now, while its pods are seen.
+    /// From now on, the operator sees the Deployment in its current state, while it still sees its
+    /// pods change.
     Behind(String),
-    /// The same of the service account.
+    /// From now on, the operator sees the service account in its current state.
     AccountBehind,
-    /// It sees all as it is again.
+    /// The operator sees all current states again.
     CaughtUp,
-    /// The operator is not there, or is back.
+    /// The operator is down, or is back.
     Away(bool),
-    /// Its template sets a role itself.
+    /// The Deployment's template sets a role itself.
     Preset(String),
-    /// It is paused or resumed.
+    /// The Deployment is paused or resumed.
     Paused(String, bool),
-    /// Another manager removes the operator's annotation from its template.
+    /// Another manager removes the operator's annotation from the Deployment's template.
     Revert(String),
-    /// The deployment controller does so many things.
+    /// The deployment controller takes this many steps.
     Progress(String, usize),
-    /// The deployment controller does all that it can.
+    /// The deployment controller takes all possible steps.
     Finish(String),
     /// The operator requires grants, and the namespace grants these roles.
     Grants(Vec<String>),
-    /// Injection goes away or comes back.
+    /// Injection disappears or comes back.
     Webhook(bool),
     /// EKS gets an association for the service account, or loses it.
     Association(bool),
-    /// Admission refuses restarts of the Deployment, or takes them again.
+    /// Admission refuses restarts of the Deployment, or accepts them again.
     Refuse(String, bool),
-    /// Admission replaces the operator's annotation in the template of the Deployment by this.
+    /// Admission replaces the operator's annotation in the Deployment's template by this value.
     RewriteMark(String, String),
-    /// Admission replaces the role on the service account by this.
+    /// Admission replaces the role on the service account by this value.
     RewriteRole(String),
     /// The operator's flag `--preflight`.
     Preflight(PreflightPolicy),
-    /// Its flag `--preflight-on-unavailable`: whether it goes on.
+    /// The operator's flag `--preflight-on-unavailable`: whether it proceeds.
     Proceed(bool),
-    /// Its flag `--preflight-recheck`, in seconds.
+    /// The operator's flag `--preflight-recheck`, in seconds.
     Recheck(i64),
-    /// AWS lets nobody assume the role, or does again.
+    /// AWS permits no one to assume the role, or does again.
     AwsRefuses(String, bool),
     /// AWS STS does not answer, or does again.
     AwsAway(bool),
-    /// The API server makes no tokens for the operator, or does again.
+    /// The API server creates no tokens for the operator, or does again.
     NoTokens(bool),
-    /// Seconds go by.
+    /// This many seconds pass.
     Pass(i64),
-    /// It gets to be this time.
+    /// The clock advances to this time.
     Clock(Timestamp),
 }
 
-/// What the operator does and says at one moment.
+/// The operator's actions and reports at one moment.
 #[derive(Default, Serialize)]
 struct Heard {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -140,12 +142,12 @@ struct Told {
 struct Story {
     cluster: Cluster,
     began: Timestamp,
-    /// How many steps of the next plan are carried out before the operator is killed.
+    /// After how many steps of the next plan the operator is killed.
     crash_after: Option<usize>,
     away: bool,
-    /// What is seen of a Deployment that has changed since.
+    /// The visible state of a Deployment that has changed since.
     behind: Option<Arc<Workload>>,
-    /// The same of the service account.
+    /// The visible state of a service account that has changed since.
     account_behind: Option<Arc<ServiceAccount>>,
 }
 
@@ -258,7 +260,7 @@ impl Story {
         view
     }
 
-    /// Reconciles until there is nothing more to do at this moment.
+    /// Reconciles until nothing is left to do at this moment.
     #[expect(clippy::too_many_lines, reason = "the operator's loop, in its order")]
     fn reconcile(&mut self) -> Result<Heard, String> {
         let mut heard = Heard::default();

@@ -1,12 +1,13 @@
-//! What a trust policy makes of a token: `a-sentence.txt` with three parts between lines of `---`.
+//! The verdict of a trust policy on a token: `a-sentence.txt` with three parts between lines of
+//! `---`.
 //!
-//! - What differs from the usual: `role`, `issuer`, `subject`, `audience`, `provider` (the output of
-//!   `aws iam get-open-id-connect-provider`).
+//! - Deviations from the defaults: `role`, `issuer`, `subject`, `audience`, `provider` (the output
+//!   of `aws iam get-open-id-connect-provider`).
 //! - The document.
-//! - The verdict, what is said, and the correction: in words, then the lines that differ.
+//! - The verdict, the text, and the correction: in words, then the lines that differ.
 //!
-//! `UPDATE=1` writes the last part. Of each correction it is seen that it lets in the subject, and changes nothing for
-//! others.
+//! `UPDATE=1` writes the last part. The test checks that each correction admits the subject and
+//! changes nothing for others.
 
 use std::fmt::Write as _;
 
@@ -18,7 +19,7 @@ const SUBJECT: &str = "system:serviceaccount:shop:web";
 const AUDIENCE: &str = "sts.amazonaws.com";
 const ROLE: &str = "arn:aws:iam::111122223333:role/shop";
 
-/// Service accounts that are not the one of the case.
+/// Service accounts other than the one of the case.
 pub const OTHERS: [&str; 6] = [
     "system:serviceaccount:shop:api",
     "system:serviceaccount:shop:web2",
@@ -28,7 +29,7 @@ pub const OTHERS: [&str; 6] = [
     "system:serviceaccount:shop:a",
 ];
 
-/// What is said about the document of the case.
+/// The text about the document of the case.
 pub fn case(usual: &str, document: &str) -> Result<String, String> {
     let said = |key: &str| usual.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
     let identity = WebIdentity {
@@ -96,7 +97,7 @@ fn told(judgement: &Judgement) -> String {
     out
 }
 
-/// The correction lets the subject in, and changes nothing for others.
+/// Checks that the correction admits the subject and changes nothing for others.
 fn corrected(policy: &Policy, text: &str, identity: &WebIdentity, role: Option<&RoleArn>) -> Result<(), String> {
     let corrected = Policy::read(text).map_err(|errors| unreadable(&errors))?;
     let verdict = |policy: &Policy, identity: &WebIdentity| policy.judge(identity, role, None).verdict;
@@ -114,10 +115,10 @@ fn corrected(policy: &Policy, text: &str, identity: &WebIdentity, role: Option<&
     Ok(())
 }
 
-/// Lines that only one of the two has, in their order.
+/// Lines that only one of the two texts has, in order.
 fn differences(before: &str, after: &str) -> String {
     let (before, after): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
-    // The longest common part of what follows each pair of lines.
+    // The length of the longest common subsequence that follows each pair of lines.
     let mut common = vec![vec![0_usize; after.len() + 1]; before.len() + 1];
     for b in (0..before.len()).rev() {
         for a in (0..after.len()).rev() {

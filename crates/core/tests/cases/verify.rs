@@ -1,5 +1,5 @@
-//! What is found in the pods. They belong to the case's workload, if it has one. Since when the annotation is in force,
-//! and which roles came before, is read from the binding's status.
+//! The findings in the pods. The pods belong to the case's workload, if it has one. The binding's
+//! status provides the time since which the annotation is in force, and the previous roles.
 
 use std::path::Path;
 

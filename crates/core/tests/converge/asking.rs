@@ -1,4 +1,4 @@
-//! What holds of questions to AWS: at any time, whatever has happened before.
+//! What holds for questions to AWS at any time, whatever has happened before.
 
 use podidentity_api::{PreflightPolicy, PreflightResult};
 use podidentity_core::assess::{Assessment, Case};
@@ -8,11 +8,12 @@ use podidentity_core::step::Question;
 use crate::sim::ROLE_KEY;
 use crate::world::World;
 
-/// In a day, at least 5 minutes apart but for the first ones; for each of two bindings.
+/// The most questions in a day: at least 5 minutes apart except for the first ones, for each of two
+/// bindings.
 const MOST_IN_A_DAY: usize = 2 * (24 * 12 + 10);
 
-/// Where an answer is required, a role that the service account has not had is annotated only if AWS has let it through; or
-/// if nobody could ask, and that may be passed over.
+/// If an answer is required, the operator annotates a role that the service account has not had
+/// only after AWS has confirmed the role, or if it could not ask and may proceed.
 pub fn annotates_what_was_asked(world: &World, assessment: &Assessment, plan: &Plan) {
     let Some(case) = assessment.owner.as_ref().filter(|_| world.sees_all()) else { return };
     let policy = case.binding.spec.preflight.unwrap_or(world.cluster.preflight);
@@ -35,28 +36,31 @@ pub fn annotates_what_was_asked(world: &World, assessment: &Assessment, plan: &P
     }
 }
 
-/// Whether the plan goes on to change what is on the service account. A question changes nothing; what a crash left behind
-/// is told with its answer, and checked then. The first step is done.
+/// Whether the plan goes on to change what is on the service account. A question changes nothing.
+/// The question's answer also reports what a crash left behind, and that report is checked. The
+/// first step is done.
 pub fn goes_on(steps: &[Step]) -> bool {
     let asks = |step: &Step| matches!(step, Step::Preflight(_));
     let replaces = |step: &Step| matches!(step, Step::Annotate { .. });
     steps.iter().any(asks) || steps.iter().skip(1).any(replaces)
 }
 
-/// Whether the service account has another role than this one, and had another one by the operator's hand.
+/// Whether the service account has another role than this one, and the operator had written another
+/// one.
 fn changes(world: &World, case: &Case, role: &str) -> bool {
     let Some(account) = &world.cluster.account else { return false };
     let stands = account.annotations.get(ROLE_KEY).map(String::as_str) == Some(role);
     let had = account.written.as_deref() == Some(role);
-    // Where a crash kept a later role from being told, and that role has not stayed, the one that was told last is restored.
+    // If a crash kept a later role from being reported, and that role has not stayed, the operator
+    // restores the last reported role.
     let told = case.binding.status.as_ref().and_then(|status| status.service_account.as_ref());
     let told = told.and_then(|told| told.written_role_arn.as_deref()) == Some(role);
     let restored = told && account.role_by_our_hand().is_none();
     !stands && !had && !restored && case.rolled_back().is_none()
 }
 
-/// What is recorded is not asked again: a pass only after the time of a recheck, a refusal not before its time, unless the
-/// spec has changed.
+/// The operator does not repeat a recorded question: a pass only after the recheck interval, a
+/// refusal not before its next attempt, unless the spec has changed.
 pub fn is_new(world: &World, question: &Question) {
     let binding = world.cluster.bindings.get(&question.declared.binding);
     let Some(status) = binding.filter(|_| world.sees_all()).and_then(|it| it.status.as_ref()) else { return };
@@ -76,7 +80,7 @@ pub fn is_new(world: &World, question: &Question) {
     }
 }
 
-/// Since the world was left alone, AWS was not asked more often than a day allows.
+/// Since the world was left alone, the operator has asked AWS no more often than a day allows.
 pub fn questions_are_bounded(world: &World) {
     let asked = world.cluster.sts.asked.len();
     assert!(asked <= MOST_IN_A_DAY, "AWS was asked {asked} times: {:?}", world.cluster.bindings);

@@ -1,4 +1,5 @@
-//! What in the world keeps a workload, or a binding, from being well. Without a cause all is well.
+//! The causes in the world that keep a workload or a binding from being well. Without a cause,
+//! everything is well.
 
 use podidentity_api::names::{self, condition};
 use podidentity_api::{FailurePolicy, Mechanism, RolloutPolicy};
@@ -12,7 +13,8 @@ use crate::rest::{has, is_ready};
 use crate::sim::{PodState, ROLE_KEY, Strategy, Workload};
 use crate::world::World;
 
-/// At rest, each workload without a cause has the identity; and a binding that is not Ready has a cause.
+/// At rest, each workload without a cause has the identity, and a binding that is not Ready has a
+/// cause.
 pub fn explain_everything(world: &World) -> Result<(), TestCaseError> {
     let Some(case) = Assessment::of(&world.view()).owner else { return Ok(()) };
     let mut causes = of_binding(world, &case);
@@ -41,7 +43,7 @@ pub fn explain_everything(world: &World) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Whether the operator, or somebody who needs no telling, still has to do something.
+/// Whether work is left for the operator, or for someone who acts without being told.
 fn lasts(cause: &str) -> bool {
     [REFUSED_BY_AWS, NO_ROLE, NO_ACCOUNT, UNMANAGED, SHORT, UNREADY, DOWN, ENDLESS].contains(&cause)
 }
@@ -55,7 +57,7 @@ const UNREADY: &str = "a pod is not ready";
 const ENDLESS: &str = "a pod does not end";
 const DOWN: &str = "a node is down";
 
-/// What keeps the operator from restarting anything, by promise.
+/// What keeps the operator, by its promises, from restarting anything.
 fn of_binding(world: &World, case: &Case) -> Vec<&'static str> {
     let rollout = &case.binding.spec.rollout;
     let failed = |verdict: &WorkloadVerdict| matches!(verdict.phase, Phase::Failed { .. });
@@ -89,12 +91,13 @@ fn is_released(case: &Case) -> bool {
     released.is_some_and(|released| *released == release_value(&case.binding))
 }
 
-/// Whether another manager has a say in the role, or had one until it was seen last.
+/// Whether another manager owns the role, or owned it when the operator last saw the service
+/// account.
 fn is_foreign(world: &World) -> bool {
     world.cluster.account.as_ref().is_some_and(|account| account.is_shared(ROLE_KEY))
 }
 
-/// What keeps one workload from having come up with the identity.
+/// What keeps one workload from coming up with the identity.
 fn of_workload(world: &World, case: &Case, workload: &Workload) -> Vec<&'static str> {
     let cluster = &world.cluster;
     let unready = workload.live().any(|pod| !pod.is_ready());
@@ -120,7 +123,8 @@ fn of_workload(world: &World, case: &Case, workload: &Workload) -> Vec<&'static 
     causes.into_iter().filter(|(holds, _)| *holds).map(|(_, cause)| cause).collect()
 }
 
-/// Whether attempts are used up, and nothing shows that injection is back: then no other one is repeated either.
+/// Whether the attempts are used up and nothing shows that injection is back. In that case, the
+/// operator does not repeat other restarts either.
 fn is_missed(case: &Case, verdict: &WorkloadVerdict) -> bool {
     match &verdict.phase {
         Phase::Failed { cause: Cause::InjectionMissed { at, .. }, .. } => case.injected_at <= *at,
@@ -128,7 +132,8 @@ fn is_missed(case: &Case, verdict: &WorkloadVerdict) -> bool {
     }
 }
 
-/// Pods that the operator does not restart: also those of a template that names another service account by now.
+/// Pods that the operator does not restart, including those of a template that now names another
+/// service account.
 fn of_unmanaged(world: &World, case: &Case) -> Option<&'static str> {
     let wanted = Some(case.expected.identity.role_arn.as_str());
     let audience = case.expected.identity.audience.as_deref();

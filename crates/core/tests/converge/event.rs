@@ -1,4 +1,4 @@
-//! What can happen, and how often it does.
+//! The possible events, and how often they happen.
 
 use jiff::SignedDuration;
 use podidentity_api::{
@@ -10,24 +10,24 @@ use crate::pace;
 use crate::sim::{PodTrouble, UnmanagedKind, reference};
 use crate::world::{Part, ROLES, WORKLOADS};
 
-/// Something that happens.
+/// An event in the world.
 #[derive(Clone, Debug)]
 pub enum Event {
     Bind(usize, usize),
     DeleteBinding(usize),
-    /// The spec of a binding is changed.
+    /// The spec of a binding changes.
     Spec(usize, SpecChange),
     /// The object that bindings refer to changes.
     RoleObject(RoleObject),
-    /// A person releases the present generation.
+    /// A person releases the current generation.
     Release(usize),
     CreateAccount,
     DeleteAccount,
     RemoveAnnotation,
     OverwriteAnnotation,
-    /// Another manager writes the value that is there already.
+    /// Another manager writes the existing value.
     CoOwn,
-    /// A workload is created in one of the shapes of its kind, or scaled.
+    /// Creates a workload in one of the shapes of its kind, or scales it.
     Deploy {
         workload: usize,
         shape: usize,
@@ -36,17 +36,17 @@ pub enum Event {
     DeleteWorkload(usize),
     /// A user changes the template.
     Edit(usize, Edit),
-    /// What is around a workload changes.
+    /// The surroundings of a workload change.
     Switch(usize, Switch),
     /// A Rollout is promoted.
     Promote(usize),
     /// A node is drained.
     Drain(usize),
-    /// Something becomes of one pod.
+    /// Something happens to one pod.
     Pod(usize, PodTrouble),
     /// A node of a DaemonSet goes down or comes back.
     Node(usize, usize, bool),
-    /// Its controller does one thing.
+    /// The controller of the workload takes one step.
     PodProgress(usize),
     RolloutFinishes(usize),
     Unmanaged(UnmanagedKind),
@@ -55,24 +55,25 @@ pub enum Event {
     /// EKS gets an association for the service account, or loses it.
     Association(bool),
     WebhookLag(i64),
-    /// Something goes wrong with writes, or does not any more.
+    /// Writes start or stop to fail in this way.
     Fault(Fault),
-    /// Something changes in AWS, on the way there, or in what the operator asks it.
+    /// Something changes in AWS, on the way to it, or in the operator's flags for it.
     Aws(Aws),
     /// How many restarts the operator-wide limit allows.
     Slots(usize),
     TimePasses(i64),
-    /// Reconcile, and carry out at most so many steps before a crash.
+    /// The operator reconciles, and takes at most this many steps before a crash.
     Reconcile(usize),
-    /// From now on one kind of object is seen as it is now, or all are seen as they are.
+    /// From now on, the operator sees one kind of object in its current state, or sees all current
+    /// states again.
     Behind(Part, bool),
-    /// Everything that is well comes to rest, and what is not stays as it is.
+    /// Everything that works comes to rest, and everything that is broken stays broken.
     Endure,
-    /// All is well, and everything comes to rest.
+    /// Everything works and comes to rest.
     Quiet,
 }
 
-/// What becomes of the object that bindings refer to.
+/// A change of the object that bindings refer to.
 #[derive(Clone, Copy, Debug)]
 pub enum RoleObject {
     Has(usize),
@@ -100,7 +101,7 @@ pub enum SpecChange {
     Windows(usize),
     /// The interval, in seconds.
     Interval(Option<i64>),
-    /// The role is that of the object that it refers to.
+    /// The binding takes the role of the object that it refers to.
     Refer,
     Mechanism(Mechanism),
 }
@@ -125,7 +126,7 @@ impl SpecChange {
             Self::Deletion(policy) => spec.deletion_policy = policy,
             Self::Preflight(policy) => spec.preflight = policy,
             Self::Windows(which) => spec.rollout.windows = pace::windows(which),
-            // The API server takes no annotations with EKS Pod Identity.
+            // The API server accepts no annotation fields with EKS Pod Identity.
             Self::Mechanism(Mechanism::PodIdentity) => {
                 spec.mechanism = Mechanism::PodIdentity;
                 (spec.audience, spec.token_expiration_seconds, spec.sts_regional_endpoints) = (None, None, None);
@@ -138,10 +139,10 @@ impl SpecChange {
     }
 }
 
-/// A change in AWS, on the way there, or of the operator's flags for it.
+/// A change in AWS, on the way to it, or of the operator's flags for it.
 #[derive(Clone, Copy, Debug)]
 pub enum Aws {
-    /// AWS lets nobody assume the role, or does again.
+    /// AWS permits no one to assume the role, or does again.
     Refuses(usize, bool),
     Away(bool),
     NoTokens(bool),
@@ -164,7 +165,7 @@ pub enum Edit {
     Undo,
 }
 
-/// A change around a workload.
+/// A change in the surroundings of a workload.
 #[derive(Clone, Copy, Debug)]
 pub enum Switch {
     Paused(bool),
@@ -175,11 +176,11 @@ pub enum Switch {
     NeedsRole,
     Quota(bool),
     Refused(bool),
-    /// Admission changes the operator's mark, or leaves it out.
+    /// Admission changes the operator's mark, or removes it.
     Rewritten(Option<&'static str>),
 }
 
-/// Something that goes wrong with writes.
+/// A failure of writes.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
     RoleRewritten(Option<&'static str>),
@@ -292,7 +293,7 @@ fn part() -> impl Strategy<Value = Part> {
     prop_oneof![Just(Part::Workloads), Just(Part::Pods), Just(Part::Account), Just(Part::Bindings)]
 }
 
-/// What users do to bindings and accounts.
+/// Actions of users on bindings and accounts.
 fn of_identity() -> impl Strategy<Value = Event> {
     let binding = prop_oneof![5 => Just(0_usize), 1 => Just(1)];
     prop_oneof![
@@ -312,7 +313,7 @@ fn of_identity() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// What happens to workloads and pods.
+/// Events of workloads and pods.
 fn of_workloads() -> impl Strategy<Value = Event> {
     let workload = || 0..WORKLOADS.len();
     prop_oneof![
@@ -350,7 +351,8 @@ pub fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Mostly a binding whose workloads have the role, some of them a new one that is on its way.
+/// Usually a binding whose workloads have the role, some of them with a new role that is being
+/// rolled out.
 pub fn beginning() -> impl Strategy<Value = Vec<Event>> {
     let deployed = proptest::collection::vec((0..WORKLOADS.len(), 0..4_usize, 1..4_usize), 1..5);
     let changed = prop_oneof![

@@ -1,6 +1,7 @@
-//! Eventually stable reconciliation: from any state, under any interleaving of user edits, pod churn, missed
-//! injections, refused writes, crashes between steps and stale views, once things are quiet the operator converges, the
-//! next plan is empty, what the status says is true, and what is not well has a cause.
+//! Eventually stable reconciliation. The test starts from any state, under any interleaving of user
+//! edits, pod churn, missed injections, refused writes, crashes between steps and stale views. Once
+//! things are quiet, the operator converges: the next plan is empty, the status is true, and
+//! everything that is not well has a cause.
 //!
 //! ```text
 //! event.rs ──► World (world.rs): cluster, operator, what it sees ──► rules.rs: at any time; time.rs: by time alone
@@ -38,12 +39,13 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         .prop_map(|(beginning, events)| beginning.into_iter().chain(events).collect())
 }
 
-/// How many cases are tried, unless PROPTEST_CASES says otherwise.
+/// How many cases to try, unless PROPTEST_CASES is set.
 fn cases(default: u32) -> u32 {
     std::env::var("PROPTEST_CASES").map_or(default, |cases| cases.parse().unwrap())
 }
 
-/// Lets the events happen, lets things come to rest, and checks what has to hold then. Returns how many steps it took.
+/// Applies the events, lets everything come to rest, and checks what must hold then. Returns the
+/// number of steps.
 fn converges(events: &[Event]) -> Result<u64, TestCaseError> {
     let mut world = World::new();
     for event in events {
@@ -57,7 +59,8 @@ fn converges(events: &[Event]) -> Result<u64, TestCaseError> {
     Ok(world.steps)
 }
 
-/// Under `Continue` a failed restart is told as Stalled where the only other one waits to be promoted.
+/// Under `Continue`, a failed restart is reported as Stalled if the only other workload waits to be
+/// promoted.
 #[test]
 fn a_restart_that_waits_to_be_promoted_does_not_go_on_by_itself() {
     let deploy = |workload, shape| Event::Deploy { workload, shape, replicas: 1 };
@@ -83,8 +86,8 @@ fn a_restart_that_waits_to_be_promoted_does_not_go_on_by_itself() {
 #[ignore = "takes minutes: cargo test -p podidentity-core --test converge -- --ignored"]
 fn a_million_steps_converge() {
     let config = ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() };
-    // The same steps for everybody, so that a change is judged by what it changes. CONVERGE_SEED=any looks further; a
-    // failure is repeated with the seed that it names.
+    // The same steps on every machine, so that a change is judged by its effect. CONVERGE_SEED=any
+    // explores further; a failure names its seed, which repeats it.
     let first = match std::env::var("CONVERGE_SEED").as_deref() {
         Ok("any") => any_seed(),
         Ok(seed) => seed.parse().unwrap(),
@@ -93,7 +96,7 @@ fn a_million_steps_converge() {
     let mut seed = u64::from(first) << 20;
     let steps = std::cell::Cell::new(0);
     while steps.get() < 1_000_000 {
-        // A runner counts its cases, so each thousand has one of its own.
+        // A runner counts its cases, so each thousand cases have their own runner.
         seed += 1;
         let rng_seed = proptest::test_runner::RngSeed::Fixed(seed);
         let config = ProptestConfig { rng_seed, ..config.clone() };
@@ -106,7 +109,7 @@ fn a_million_steps_converge() {
     println!("{} steps", steps.get());
 }
 
-/// Another one each second.
+/// A new seed every second.
 fn any_seed() -> u32 {
     u32::try_from(Timestamp::now().as_second()).unwrap()
 }
@@ -123,8 +126,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(250), failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever crashes in between: a role that fails in one workload is rolled back everywhere, and what had not been
-    /// rolled is not touched.
+    /// Whatever crashes in between, a role that fails in one workload is rolled back everywhere,
+    /// and workloads that had not been rolled stay untouched.
     #[test]
     fn a_failed_role_is_rolled_back(
         failing in 0..DEPLOYMENTS.len(),
@@ -161,7 +164,8 @@ proptest! {
         }
     }
 
-    /// Bindings come and go, and the operator with them: the annotation stays as long as somebody claims it.
+    /// Bindings come and go, and so does the operator. The annotation stays as long as a binding
+    /// claims it.
     #[test]
     fn a_claimed_service_account_keeps_a_role(
         changes in proptest::collection::vec((0..4_usize, 0..BINDINGS.len(), any::<bool>(), 0..ROLES.len()), 1..40),
@@ -184,7 +188,7 @@ proptest! {
         check(&mut world)?;
     }
 
-    /// Whatever crashes in between: one change of the role rolls each workload once.
+    /// Whatever crashes in between, one change of the role rolls each workload once.
     #[test]
     fn one_change_rolls_once(
         crashes in proptest::collection::vec((0..3_usize, 0..6_i64, 0..DEPLOYMENTS.len()), 0..40),

@@ -1,4 +1,5 @@
-//! Restart windows and the time between two restarts: what is declared, and that it is kept.
+//! Restart windows and the interval between two restarts: the declarations, and whether the
+//! operator respects them.
 
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
@@ -12,7 +13,7 @@ use serde_json::json;
 
 use crate::world::World;
 
-/// How many kinds of windows there are.
+/// The number of window variants.
 pub const WINDOWS: usize = 6;
 
 /// The world begins on a Friday at 08:00 UTC.
@@ -31,8 +32,9 @@ pub fn windows(which: usize) -> Vec<RestartWindow> {
     serde_json::from_value(windows).unwrap()
 }
 
-/// No restart begins outside of the windows of its binding, or sooner than its interval allows after that of another
-/// workload. What repeats a restart that injection missed has begun; a rollback undoes one.
+/// No restart begins outside its binding's windows, or sooner after another workload's restart than
+/// the interval allows. A repetition of a restart that injection missed has already begun; a
+/// rollback undoes one.
 pub fn is_kept(world: &World, view: &Snapshot, assessment: &Assessment, plan: &Plan) {
     let mut begins = 0;
     for step in plan.shown() {
@@ -54,7 +56,7 @@ pub fn is_kept(world: &World, view: &Snapshot, assessment: &Assessment, plan: &P
     }
 }
 
-/// The spec that a restart with this mark keeps to; `None` if it undoes another one.
+/// The spec that applies to a restart with this mark; `None` if it undoes another restart.
 fn spec_of<'a>(assessment: &'a Assessment, mark: &str) -> Option<&'a PodIdentityBindingSpec> {
     if mark.starts_with("revoked-") {
         let has_finalizer = |it: &&podidentity_core::assess::Deletion| {
@@ -66,7 +68,7 @@ fn spec_of<'a>(assessment: &'a Assessment, mark: &str) -> Option<&'a PodIdentity
     case.rolled_back().is_none().then_some(&case.binding.spec)
 }
 
-/// What a clock on the wall would say.
+/// Decides by the local wall clock.
 fn is_open(window: &RestartWindow, now: Timestamp) -> bool {
     let local = TimeZone::get(&window.time_zone).unwrap().to_datetime(now);
     let (hour, minute) = window.start.split_once(':').unwrap();

@@ -1,4 +1,4 @@
-//! What the operator makes of a write that is refused.
+//! The operator's interpretation of a refused write.
 
 use podidentity_core::outcome::{Problem, ProblemKind};
 use podidentity_core::step::Step;

@@ -1,4 +1,4 @@
-//! What has to hold once things are quiet.
+//! What must hold once things are quiet.
 
 use podidentity_api::names::condition;
 use podidentity_api::{Mechanism, PodIdentityBinding, PodIdentityBindingStatus};
@@ -19,7 +19,7 @@ pub fn has(status: &PodIdentityBindingStatus, type_: &str) -> bool {
     status.conditions.iter().any(|it| it.type_ == type_ && it.status == "True")
 }
 
-/// What has to hold once all is well.
+/// Checks what must hold once everything is well.
 pub fn check(world: &mut World) -> Result<(), TestCaseError> {
     let view = world.view();
     let last = plan(&view, &Assessment::of(&view));
@@ -30,14 +30,14 @@ pub fn check(world: &mut World) -> Result<(), TestCaseError> {
     }
     claims_are_told(world)?;
     causes::explain_everything(world)?;
-    // One owner at most.
+    // At most one owner.
     let ready = world.cluster.bindings.values().filter(|it| it.status.as_ref().is_some_and(is_ready));
     prop_assert!(ready.count() <= 1);
     prop_assert!(world.quiesce() && world.cluster.rolls == rolls, "quiet stays quiet");
     Ok(())
 }
 
-/// What the status says is so.
+/// The status is true.
 fn status_is_true(world: &World, binding: &PodIdentityBinding) -> Result<(), TestCaseError> {
     let Some(status) = binding.status.as_ref() else {
         return Err(TestCaseError::fail("every binding has a status"));
@@ -54,7 +54,7 @@ fn status_is_true(world: &World, binding: &PodIdentityBinding) -> Result<(), Tes
     let pods = counted.flat_map(|it| &it.pods).chain(world.cluster.unmanaged.iter().map(|it| &it.pod));
     for pod in pods.filter(|pod| pod.is_live() && !pod.is_elsewhere()) {
         if binding.spec.mechanism == Mechanism::PodIdentity {
-            // A role alone, without a token file, is none to an SDK.
+            // A role alone, without a token file, has no effect in an SDK.
             prop_assert!(pod.is_associated(), "Ready, so every pod has the credentials");
             continue;
         }
@@ -72,7 +72,8 @@ fn status_is_true(world: &World, binding: &PodIdentityBinding) -> Result<(), Tes
     Ok(())
 }
 
-/// The oldest binding owns; the others say so; and what the owner says of the service account is true.
+/// The oldest binding owns the service account, the others report this, and the owner's report
+/// about the service account is true.
 fn claims_are_told(world: &World) -> Result<(), TestCaseError> {
     let claim = Claim::of(&world.view().bindings);
     let Some(owner) = &claim.owner else { return Ok(()) };
@@ -86,7 +87,7 @@ fn claims_are_told(world: &World) -> Result<(), TestCaseError> {
     let status = owner.status.as_ref().unwrap();
     if has(status, condition::SERVICE_ACCOUNT_ANNOTATED) {
         let rollback = status.rollback.as_ref().map(|rollback| rollback.to.as_str());
-        // While it is not known which role is declared, the one before stays.
+        // While the declared role is unknown, the previous one stays.
         let known = owner.spec.unresolved.is_none();
         prop_assert!(!known || world.cluster.role() == Some(rollback.unwrap_or(&owner.spec.role_arn)));
     }

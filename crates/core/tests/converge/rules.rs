@@ -1,4 +1,4 @@
-//! What holds at any time: of every plan, of every status, of every write.
+//! What holds at any time for every plan, every status and every write.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use crate::rest::is_ready;
 use crate::sim::{self, ROLE_KEY};
 use crate::world::World;
 
-/// Restarts of one workload in a simulated day in which nothing is changed: four tries on each of seven occasions, and those
-/// that are refused once in half an hour.
+/// The most restarts of one workload in a simulated day without changes: four attempts on each of
+/// seven occasions, and refused ones once in half an hour.
 const MOST_IN_A_DAY: usize = 60;
 
 /// What holds for every plan, whatever has happened before.
@@ -61,8 +61,8 @@ fn writes_what_is_wanted(case: &Case, plan: &Plan) {
     }
 }
 
-/// Those that have the mark of a recorded restart and are not through with it, and those that are restarted now, are never more
-/// than the binding allows: one until the identity is proven.
+/// The workloads with the mark of a recorded, unfinished restart, together with those that restart
+/// now, never exceed the binding's limit: one until the identity is proven.
 fn restarts_as_many_as_allowed(view: &Snapshot, case: &Case, plan: &Plan) {
     let starts: Vec<&str> = plan.shown().filter_map(rolled).collect();
     if starts.is_empty() {
@@ -78,7 +78,7 @@ fn restarts_as_many_as_allowed(view: &Snapshot, case: &Case, plan: &Plan) {
     }
 }
 
-/// Whether the workload has been restarted and has neither come up nor been given up.
+/// Whether the workload has been restarted, and has neither come up nor been given up.
 fn is_open(case: &Case, verdict: &WorkloadVerdict) -> bool {
     let mark = verdict.workload.template_annotation(podidentity_api::names::IDENTITY_ANNOTATION);
     let records = case.binding.status.iter().flat_map(|status| &status.restarts);
@@ -94,12 +94,14 @@ fn is_open(case: &Case, verdict: &WorkloadVerdict) -> bool {
     recorded.any(|record| mark == Some(&record.mark)) && !given_up && !is_up && !verdict.is_current() && waits(verdict)
 }
 
-/// Whether it has to go on by itself: what waits for a person or for another identity has given its place up.
+/// Whether the restart must continue by itself. A workload that waits for a person or for another
+/// identity has released its slot.
 fn waits(verdict: &WorkloadVerdict) -> bool {
     matches!(verdict.phase, Phase::Rolling { .. } | Phase::Paused { .. })
 }
 
-/// With the other workloads away the verdict is the same. One of them is tried, in every third reconcile.
+/// The verdict on a workload does not depend on the other workloads. Every third reconcile tries
+/// one of them.
 fn judges_each_by_itself(world: &World, view: &Snapshot, case: &Case) {
     if case.workloads.len() < 2 || !world.steps.is_multiple_of(3) {
         return;
@@ -118,8 +120,8 @@ fn judges_each_by_itself(world: &World, view: &Snapshot, case: &Case) {
     assert_eq!((alone.under_way, alone.record), (verdict.under_way, verdict.record.clone()));
 }
 
-/// A restart is blamed only where the workload was healthy when it was made, or recorded before a crash, and nobody has
-/// changed the template since.
+/// A restart is blamed only if the workload was healthy when the restart was made, or recorded
+/// before a crash, and no other manager has changed the template since.
 fn fails_only_by_its_restart(world: &World, case: &Case) {
     if !world.sees_all() {
         return;
@@ -147,7 +149,7 @@ fn rolled(step: &Step) -> Option<&str> {
 /// What holds for every status.
 pub fn of_report(world: &World, view: &Snapshot, report: &Report) {
     let counted = |workload: &Arc<Workload>| {
-        // As the operator sees the binding: the report is about that.
+        // From the operator's view of the binding, which the report describes.
         let is_it = |it: &&Arc<PodIdentityBinding>| it.metadata.name.as_ref() == Some(&report.binding.name);
         let selector = view.bindings.iter().find(is_it).map(|it| &it.spec.rollout.workload_selector);
         selector.is_none_or(selects_all) || workload.labels.get("tier").is_some_and(|tier| tier == "app")
@@ -174,7 +176,8 @@ fn selects_all(selector: &podidentity_api::LabelSelector) -> bool {
     selector.is_empty()
 }
 
-/// A role counts as proven only once every workload that was restarted for it has come up: a rollback returns to it.
+/// A role counts as proven only after every workload that was restarted for it has come up, because
+/// a rollback returns to this role.
 fn proof_is_none_too_early(world: &World, report: &Report) {
     let Some(binding) = world.cluster.bindings.get(&report.binding.name) else { return };
     let before = binding.status.as_ref().and_then(|status| status.last_verified_role_arn.as_ref());
@@ -186,15 +189,17 @@ fn proof_is_none_too_early(world: &World, report: &Report) {
     assert!(proven == before || down.is_none(), "{proven:?} is proven while a workload is not up: {down:?}");
 }
 
-/// Under `config/enforcement` pods that get what the operator has put on the service account are let in at any time,
-/// however far it has got: between two of its steps, after a crash, while a status is out of date. Except that a role
-/// which was declared a moment ago may be overtaken: what is declared now has not been seen yet.
+/// `config/enforcement` always admits pods that get the role that the operator has put on the
+/// service account, however far the operator has got: between two of its steps, after a crash,
+/// while a status is outdated. The exception is a role that was declared a moment ago and is
+/// already replaced: the operator has not seen the newer declaration yet.
 pub fn enforcement_admits(world: &World, view: &Snapshot) {
     let Some(offered) = world.cluster.account.as_ref().and_then(sim::Account::role_by_our_hand) else { return };
     if !world.sees_all() || world.cluster.role_rewritten.is_some() || world.cluster.faults.status_refused {
         return;
     }
-    // One that lost the service account to another of the same second demands its role until its status is written.
+    // A binding that lost the service account to another one of the same second demands its role
+    // until its status is written.
     let bindings: Vec<_> = world.cluster.bindings.values().cloned().map(Arc::new).collect();
     let Some(binding) = Claim::of(&bindings).owner else { return };
     let version = |it: &ObjectMeta| (it.uid.clone(), it.generation);
@@ -204,17 +209,17 @@ pub fn enforcement_admits(world: &World, view: &Snapshot) {
     assert!(admitted, "{offered} would be refused: {binding:?}");
 }
 
-/// The roles that `config/enforcement` demands for a binding, one of which a pod has to have; none: it demands nothing.
+/// The roles that `config/enforcement` accepts for a binding; empty if it demands nothing.
 fn demanded_roles(binding: &PodIdentityBinding) -> Vec<&str> {
     let Some(status) = &binding.status else { return Vec::new() };
     let (None, Some(in_force)) = (&binding.metadata.deletion_timestamp, &status.role_arn) else { return Vec::new() };
     let rolled_back = status.rollback.as_ref().filter(|it| Some(it.generation) == binding.metadata.generation);
-    // The policy cannot see what a binding refers to.
+    // The policy cannot see the object that a binding refers to.
     let declared = if is_indirect(binding) { status.declared_role_arn.as_ref() } else { Some(&binding.spec.role_arn) };
     [Some(in_force), rolled_back.map(|it| &it.to).or(declared)].into_iter().flatten().map(String::as_str).collect()
 }
 
-/// Since the world was left alone, no workload was restarted more often than a day allows.
+/// Since the world was left alone, no workload has restarted more often than a day allows.
 pub fn restarts_are_bounded(world: &World) {
     for (name, tried) in &world.cluster.tried {
         assert!(*tried <= MOST_IN_A_DAY, "{name} was restarted {tried} times: {:?}", world.cluster.bindings);

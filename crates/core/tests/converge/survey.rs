@@ -1,4 +1,4 @@
-//! All that fails, and not only the first: for working on the simulation or on decisions.
+//! Reports all failures instead of only the first one, for work on the simulation or on decisions.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,12 +11,12 @@ use crate::event::Event;
 
 thread_local! {
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
-    /// What was met, and how often; `None` where nobody asks.
+    /// What the run encountered, and how often; `None` outside of a survey.
     static MET: RefCell<Option<BTreeMap<String, usize>>> = const { RefCell::new(None) };
 }
 
-/// Runs CASES (2000) cases from the seed CONVERGE_SEED (1) on, and tells of each kind of failure how often it was, and the
-/// shortest list of events that was found to bring it about.
+/// Runs CASES (2000) cases from the seed CONVERGE_SEED (1) on. Reports how often each kind of
+/// failure occurred, and the shortest list of events found that causes it.
 #[test]
 #[ignore = "tells and never fails: cargo test -p podidentity-core --test converge survey -- --ignored --nocapture"]
 fn survey() {
@@ -47,7 +47,7 @@ fn survey() {
     }
 }
 
-/// Notes that something was met, by its first two words.
+/// Records an encounter by its first two words.
 pub fn meets(what: impl FnOnce() -> String) {
     MET.with_borrow_mut(|met| {
         let Some(met) = met else { return };
@@ -69,7 +69,7 @@ fn fails(events: &[Event]) -> Option<String> {
     }
 }
 
-/// A failure without what differs from case to case.
+/// A failure without everything that differs between cases.
 fn kind(failure: &str) -> String {
     let words = failure.split(|it: char| !it.is_alphabetic()).filter(|it| !it.is_empty());
     let plain = words.filter(|it| {
@@ -79,7 +79,7 @@ fn kind(failure: &str) -> String {
     plain.take(12).collect::<Vec<_>>().join(" ")
 }
 
-/// The events without those that are not needed for this kind of failure.
+/// Removes the events that this kind of failure does not need.
 fn shortened(mut events: Vec<Event>, wanted: &str) -> Vec<Event> {
     let mut at = events.len();
     while at > 0 {

@@ -1,4 +1,4 @@
-//! What time alone may change: nothing, before the moment at which the operator looks again.
+//! What time alone may change: nothing before the moment at which the operator checks again.
 
 use jiff::SignedDuration;
 use podidentity_core::assess::Assessment;
@@ -7,8 +7,8 @@ use podidentity_core::plan::plan;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::reports;
 
-/// Nothing is to be done and nothing is to be told on this view; so it stays until it is looked at again. Of two times one is
-/// tried, `turn` about.
+/// On this view, nothing is left to do or to report, and this must stay so until the operator
+/// checks again. Tries one of two times, alternating by `turn`.
 pub fn changes_nothing_before(view: &Snapshot, check_at: Option<jiff::Timestamp>, turn: u64) {
     let now = view.now;
     let far = [SignedDuration::from_mins(11), SignedDuration::from_hours(24 * 40)].map(|later| now + later);

@@ -1,4 +1,4 @@
-//! The cluster, the operator, and what the operator sees.
+//! The cluster, the operator, and the operator's view.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub const WORKLOADS: [(&str, WorkloadKind); 5] = [
 ];
 pub const BINDINGS: [&str; 2] = ["first", "second"];
 
-/// A kind of object that is watched by itself.
+/// A kind of object with its own watch.
 #[derive(Clone, Copy, Debug)]
 pub enum Part {
     Workloads,
@@ -41,7 +41,7 @@ pub enum Part {
     Bindings,
 }
 
-/// What is seen as it was a while ago.
+/// The parts of the view that are outdated.
 #[derive(Default)]
 pub struct Behind {
     workloads: Option<Vec<Arc<Workload>>>,
@@ -56,14 +56,14 @@ pub struct World {
     pub behind: Behind,
     /// How many restarts the operator-wide limit allows.
     pub slots: usize,
-    /// Things that happened and reconciles, in all.
+    /// The total of events and reconciles.
     pub steps: u64,
 }
 
-/// What came of a reconcile.
+/// The result of a reconcile.
 pub struct Turn {
     pub plan: Plan,
-    /// Whether there was nothing to be done and nothing to be told.
+    /// Whether nothing was left to do or to report.
     pub is_quiet: bool,
 }
 
@@ -210,13 +210,13 @@ impl World {
         view
     }
 
-    /// Whether all of it is seen as it is.
+    /// Whether the operator sees all current states.
     pub fn sees_all(&self) -> bool {
         let Behind { workloads, pods, account, bindings } = &self.behind;
         workloads.is_none() && pods.is_none() && account.is_none() && bindings.is_none()
     }
 
-    /// The operator knows at once what it has written.
+    /// The operator knows its own writes immediately.
     fn sees_own_write(&mut self, step: &Step) {
         let now = self.cluster.snapshot();
         match step {
@@ -246,7 +246,7 @@ impl World {
         }
     }
 
-    /// What is decided on a view.
+    /// The decision on a view.
     fn decide(&self, view: &mut Snapshot) -> (Assessment, Plan) {
         let assessment = Assessment::of(view);
         view.rollout_slots = self.slots;
@@ -254,7 +254,7 @@ impl World {
         (assessment, plan)
     }
 
-    /// One reconcile; a crash after `steps` steps also loses the status.
+    /// Runs one reconcile. A crash after `steps` steps also loses the status.
     pub fn reconcile(&mut self, steps: usize) -> Turn {
         self.steps += 1;
         let mut view = self.view();
@@ -295,11 +295,12 @@ impl World {
         Turn { plan, is_quiet }
     }
 
-    /// Tells what is new. Whether there is nothing.
+    /// Reports what is new. Returns whether nothing was.
     fn report(&mut self, outcome: &Outcome) -> bool {
         let mut view = self.view();
         let (assessment, next) = self.decide(&mut view);
-        // As the operator does: what is out of date in a moment is not told, and a write that fails is tried again first.
+        // Like the operator, this reports nothing that the next step outdates, and retries a failed
+        // write first.
         let worth_telling = outcome.is_worth_telling();
         if !outcome.done.is_empty() && !worth_telling && !next.steps.is_empty() {
             return false;
@@ -322,7 +323,8 @@ impl World {
         reports.is_empty() && outcome.problems.is_empty() && next.shown().next().is_none()
     }
 
-    /// Each time the operator comes so many steps far, and so many seconds and a step of a controller later it is there again.
+    /// For each crash, the operator takes this many steps; then this many seconds pass, a
+    /// controller takes a step, and the operator is back.
     pub fn crash(&mut self, crashes: &[(usize, i64, usize)], names: &[&str]) {
         for &(steps, seconds, progress) in crashes {
             self.reconcile(steps);
@@ -331,8 +333,9 @@ impl World {
         }
     }
 
-    /// All writes arrive, and all is seen; what is wrong in the cluster stays as it is. Goes on for a day or until nothing
-    /// happens any more, which it returns.
+    /// All writes arrive, and the operator sees everything; what is broken in the cluster stays
+    /// broken. Continues for a day or until nothing happens any more. Returns whether nothing
+    /// happens any more.
     pub fn endure(&mut self) -> bool {
         let day = self.cluster.now + SignedDuration::from_hours(24);
         self.behind = Behind::default();
@@ -353,28 +356,30 @@ impl World {
         rests
     }
 
-    /// Lets things settle: everything works, nobody interferes. Whether they did within a bounded number of rounds.
+    /// Lets everything settle: everything works, and no one interferes. Returns whether it settled
+    /// within a bounded number of rounds.
     pub fn quiesce(&mut self) -> bool {
         self.behind = Behind::default();
         self.slots = self.slots.max(1);
         let cluster = &mut self.cluster;
         cluster.faults = crate::sim::Faults::default();
         (cluster.webhook, cluster.webhook_lag, cluster.role_rewritten) = (true, 0, None);
-        // Whoever declares an association has made it, and whoever declares none has taken it away.
+        // Users create the associations that bindings declare, and remove the others.
         let bindings: Vec<_> = cluster.bindings.values().cloned().map(Arc::new).collect();
         if let Some(owner) = Claim::of(&bindings).owner {
             cluster.association = owner.spec.mechanism == Mechanism::PodIdentity;
         }
         (cluster.sts.away, cluster.sts.no_tokens) = (false, false);
         cluster.sts.refuses.clear();
-        // An operator that asks again from time to time never rests.
+        // An operator that rechecks from time to time never rests.
         cluster.recheck = None;
         cluster.refused.clear();
         cluster.rewritten.clear();
         (0..400).any(|_| self.round())
     }
 
-    /// The operator acts, controllers act, and time passes until something is due. Whether nothing is left to happen.
+    /// The operator acts, controllers act, and time passes until something is due. Returns whether
+    /// nothing is left to happen.
     fn round(&mut self) -> bool {
         let turn = self.reconcile(usize::MAX);
         let progressed = self.cluster.progress_all();

@@ -1,4 +1,5 @@
-//! Every reader of bytes of others, with inputs that nobody has thought of: none panics, and what is said stays small.
+//! Feeds unexpected inputs to every parser of foreign bytes: none panics, and the output stays
+//! small.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -43,7 +44,7 @@ fn base() -> Snapshot {
     }
 }
 
-/// Everything that the operator makes of a snapshot.
+/// Runs everything that the operator does with a snapshot.
 fn told(snapshot: &Snapshot) {
     let assessment = Assessment::of(snapshot);
     let plan = plan(snapshot, &assessment);
@@ -61,7 +62,7 @@ proptest! {
         if let Ok(pod) = serde_json::from_str::<ObservedPod>(&text) {
             let whole = Pod::from(pod);
             let slim = whole.clone().slim();
-            // What is left out changes nothing.
+            // The omitted fields change nothing.
             let of = |pod: Pod| Snapshot { pods: vec![Arc::new(pod)], ..base() };
             let counts = |snapshot: &Snapshot| {
                 let assessment = Assessment::of(snapshot);

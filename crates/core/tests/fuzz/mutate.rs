@@ -1,7 +1,9 @@
-//! Inputs made of stored ones: cut, doubled, spliced, and with what breaks readers put in.
+//! Inputs derived from stored ones: cut, duplicated, spliced, and with insertions that break
+//! parsers.
 //!
-//! The corpus of a reader is a folder of files; one that was found to break it is put there, under a name that says what it
-//! is. How many inputs are tried is said by `PROPTEST_CASES`: `make test` tries a few hundred, `make fuzz` many.
+//! The corpus of a parser is a folder of files. An input that breaks the parser is added there,
+//! under a name that describes it. `PROPTEST_CASES` sets the number of inputs: `make test` tries a
+//! few hundred, `make fuzz` many.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +11,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// What readers have stumbled over.
+/// Tokens that have broken parsers.
 const TOKENS: &[&str] = &[
     "\u{2028}",
     "\u{85}",
@@ -95,7 +97,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// A place in the text, on a boundary of characters.
+/// A position in the text, on a character boundary.
 fn place(text: &str, index: Index) -> usize {
     let mut place = index.index(text.len() + 1);
     while !text.is_char_boundary(place) {
@@ -145,7 +147,7 @@ pub fn stored(folder: &Path) -> Vec<String> {
     files.iter().map(|file| fs::read_to_string(file).expect("no text")).collect()
 }
 
-/// Inputs like those of the corpus.
+/// Inputs similar to those of the corpus.
 pub fn like(corpus: Vec<String>) -> impl Strategy<Value = String> {
     (any::<Index>(), prop::collection::vec(change(), 0..8)).prop_map(move |(first, changes)| {
         let mut text = first.get(&corpus).clone();

@@ -1,4 +1,4 @@
-//! What holds for every pod: of the injection model, of verdicts, and of both together.
+//! What holds for every pod: about the injection model, about verdicts, and about both together.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -19,7 +19,7 @@ use podidentity_core::verify::{PodVerdict, verify_pod};
 use proptest::prelude::*;
 use serde_json::Value;
 
-/// What the webhook makes of the template.
+/// The webhook's result for the template.
 fn injected(template: &PodTemplate, expected: &Expectation, settings: &Settings) -> PodSpec {
     let mut spec = template.spec.clone();
     inject(template, expected.given(&expected.offered(settings)), settings).apply(&mut spec);
@@ -86,7 +86,7 @@ proptest! {
         prop_assert!(!verify_pod(&pod, None, &expected, &settings).roll_cures());
     }
 
-    /// Without this the operator could restart a workload for ever.
+    /// Otherwise, the operator could restart a workload forever.
     #[test]
     fn a_fresh_pod_is_never_said_to_be_cured_by_a_restart(
         document in pods::wild(), expected in pods::expected(), settings in pods::settings(),
@@ -111,7 +111,7 @@ proptest! {
         }
     }
 
-    /// Without this the operator could judge what it did not look at.
+    /// Otherwise, the operator could judge a field that it does not store.
     #[test]
     fn what_is_left_out_of_a_pod_changes_no_verdict(
         before in pods::wild(), document in pods::wild(), expected in pods::expected(), settings in pods::settings(),
@@ -137,7 +137,7 @@ proptest! {
     }
 }
 
-/// Whatever a document holds, judging it ends, and what is said of it is bounded.
+/// Whatever a document contains, its judgement terminates, and the output is bounded.
 #[test]
 fn a_hundred_thousand_odd_documents_are_judged() {
     let settings = Settings::default();

@@ -1,8 +1,9 @@
-//! Documents that are nearly pods: with values of wrong types, nulls, huge and empty texts, and duplicates.
+//! Documents that are nearly pods, with values of wrong types, nulls, huge and empty texts, and
+//! duplicates.
 
 use serde_json::{Map, Value, json};
 
-/// A small generator of numbers, the same in every run (xorshift64).
+/// A small random number generator with the same sequence in every run (xorshift64).
 pub struct Random(u64);
 
 impl Random {
@@ -74,7 +75,7 @@ const TEXTS: &[&str] = &[
     "arn:aws:iam::111122223333:role/other",
 ];
 
-/// A document like a pod.
+/// A document similar to a pod.
 pub fn pod(random: &mut Random) -> Value {
     let metadata = object(
         random,
@@ -97,7 +98,7 @@ pub fn pod(random: &mut Random) -> Value {
 
 type Field = (&'static str, fn(&mut Random) -> Value);
 
-/// An object with some of the fields, now and then with an odd value.
+/// An object with some of the fields, occasionally with an odd value.
 fn object(random: &mut Random, fields: &[Field]) -> Value {
     let mut object = Map::new();
     for (name, value) in fields {

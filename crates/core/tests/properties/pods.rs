@@ -1,4 +1,5 @@
-//! Pod templates, as documents: clean ones, and ones with all that can stand in the way of an identity.
+//! Pod templates as documents: clean ones, and ones with everything that can interfere with an
+//! identity.
 
 use podidentity_api::Mechanism;
 use podidentity_core::desired_identity::DesiredIdentity;
@@ -16,7 +17,7 @@ const AGENT: &str = "http://169.254.170.23/v1/credentials";
 const AGENT_DIRECTORY: &str = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount";
 const AGENT_FILE: &str = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount/eks-pod-identity-token";
 
-/// A template that does nothing about AWS.
+/// A template without AWS settings.
 pub fn clean() -> impl Strategy<Value = Value> {
     let env = vec((select(vec!["A", "B", "LOG_LEVEL"]), select(vec!["", "1", "$(A)"])), 0..3);
     let mounts = vec(select(vec!["/data", "/var/run", "/var/run/secrets/eks.amazonaws.com/other"]), 0..2);
@@ -52,7 +53,7 @@ pub fn wild() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a binding declares.
+/// A binding's declaration.
 pub fn expected() -> impl Strategy<Value = Expectation> {
     let audience = select(vec![None, Some("sts.amazonaws.com"), Some("other")]);
     let expiration = select(vec![None, Some(600), Some(3600), Some(86400)]);

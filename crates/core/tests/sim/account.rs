@@ -16,9 +16,9 @@ pub struct Account {
     pub uid: String,
     pub(super) version: u64,
     pub annotations: Map,
-    /// The role that the operator wrote last; `None` once it has given the annotation up.
+    /// The role that the operator last wrote; `None` once it has given up the annotation.
     pub written: Option<String>,
-    /// Who owns each annotation, since when.
+    /// The owners of each annotation, and since when.
     pub(super) owners: BTreeMap<String, BTreeMap<String, Timestamp>>,
 }
 
@@ -34,7 +34,7 @@ impl Account {
         self.annotations.get(super::ROLE_KEY).filter(|_| ours).map(String::as_str)
     }
 
-    /// Whether another manager owns the annotation, alone or beside the operator.
+    /// Whether another manager owns the annotation, alone or together with the operator.
     pub fn is_shared(&self, key: &str) -> bool {
         self.owners.get(key).is_some_and(|owners| owners.keys().any(|owner| owner != names::FIELD_MANAGER))
     }

@@ -1,4 +1,4 @@
-//! What the controllers of workloads do: one thing at a time.
+//! The actions of workload controllers, one at a time.
 
 use jiff::Timestamp;
 use podidentity_core::objects::WorkloadKind;
@@ -6,17 +6,17 @@ use podidentity_core::objects::WorkloadKind;
 use super::pod::Known;
 use super::workload::{Strategy, Template, Workload};
 
-/// What a controller knows when it acts.
+/// The inputs of a controller's action.
 pub(super) struct Moment<'a> {
-    /// A number that nothing else has.
+    /// A unique number.
     pub(super) id: u64,
     pub(super) now: Timestamp,
-    /// What the webhook knows of the service account.
+    /// What the webhook knows about the service account.
     pub(super) known: &'a Known,
 }
 
 impl Workload {
-    /// One thing that its controller does; false if there is nothing to do.
+    /// One action of the workload's controller; false if there is nothing to do.
     pub(super) fn progress(&mut self, at: &Moment<'_>) -> bool {
         if self.observed < self.generation {
             self.observed = self.generation;
@@ -30,7 +30,7 @@ impl Workload {
         }
     }
 
-    /// A pod that was created a step ago comes up, or does not.
+    /// A pod that was created a step ago becomes ready, or does not.
     fn starts(&mut self) -> bool {
         let down = &self.down;
         let Some(place) = self.pods.iter().position(|pod| pod.starting && !down.contains(&pod.number)) else {
@@ -42,7 +42,8 @@ impl Workload {
         true
     }
 
-    /// Makes a pod, or notes why the API server does not take it; false if that was known.
+    /// Creates a pod, or records why the API server refuses it. False if the reason was already
+    /// known.
     fn creates(&mut self, template: &Template, number: usize, at: &Moment<'_>) -> bool {
         match self.create(template, number, at.id, at.now, at.known) {
             Ok(pod) => {
@@ -54,8 +55,8 @@ impl Workload {
         }
     }
 
-    /// It replaces an outdated pod, or brings the number of pods closer to what it should be. It goes no further while a
-    /// new pod is not ready.
+    /// The controller replaces an outdated pod, or brings the number of pods closer to the desired
+    /// one. It stops while a new pod is not ready.
     fn deployment(&mut self, at: &Moment<'_>) -> bool {
         if !self.paused {
             self.current = self.template.clone();
@@ -65,7 +66,7 @@ impl Workload {
         self.replica_set(&template, replaceable, &self.template.clone(), at)
     }
 
-    /// One pod of the new template first; the others once its step is over.
+    /// One pod of the new template first; the others once the step is over.
     fn rollout(&mut self, at: &Moment<'_>) -> bool {
         let is_new = |pod: &super::PodState, it: &Self| pod.template == it.template;
         let canary = matches!(self.strategy, Strategy::Canary | Strategy::TimedCanary(_));
@@ -95,8 +96,8 @@ impl Workload {
         self.replica_set(&self.current.clone(), None, &self.template.clone(), at)
     }
 
-    /// What a Deployment and a Rollout have in common: pods are created of `template`, and the rollout is complete once all
-    /// are of `wanted` and ready.
+    /// What a Deployment and a Rollout have in common: pods are created from `template`, and the
+    /// rollout is complete once all pods match `wanted` and are ready.
     fn replica_set(
         &mut self,
         template: &Template,
@@ -119,7 +120,7 @@ impl Workload {
                 self.pods.retain(|pod| !pod.is_live() || pod.template == *wanted);
                 return self.came_forward(at);
             }
-            // The new pod comes first; if the API server does not take it the old one stays.
+            // The new pod comes first; if the API server refuses it, the old one stays.
             let before = self.pods.len();
             let noted = self.creates(template, 0, at);
             if self.pods.len() == before {
@@ -162,7 +163,7 @@ impl Workload {
         crashing.or_else(|| if stuck { None } else { self.pods.iter().position(outdated) })
     }
 
-    /// From the last pod to the first, and none as long as another one is not ready (unless `parallel`).
+    /// From the last pod to the first, and none while another pod is not ready (unless `parallel`).
     fn stateful_set(&mut self, at: &Moment<'_>) -> bool {
         if let Some(place) = self.pods.iter().position(super::PodState::is_finished) {
             self.pods.remove(place);
@@ -213,7 +214,8 @@ impl Workload {
         completed
     }
 
-    /// Node by node, as long as no other pod is missing; pods that are not ready do not wait for their turn.
+    /// Node by node, while no other pod is missing. Pods that are not ready do not wait for their
+    /// turn.
     fn daemon_set(&mut self, at: &Moment<'_>) -> bool {
         if let Some(place) = self.pods.iter().position(|pod| pod.is_finished() || pod.number >= self.replicas) {
             self.pods.remove(place);

@@ -1,5 +1,5 @@
-//! A cluster in memory: an API server with field managers, resource versions and admission, the controllers of workloads, and
-//! a webhook that may be away or behind.
+//! A cluster in memory: an API server with field managers, resource versions and admission, the
+//! workload controllers, and a webhook that may be down or outdated.
 //!
 //! ```text
 //! users.rs ──► Cluster ◄── server.rs: the operator's writes
@@ -8,7 +8,7 @@
 //!                └── object.rs ──► Snapshot: what a watch shows, read by the product's own code
 //! ```
 
-// Two test binaries use it, and neither of them all of it.
+// Two test binaries use this module, and neither uses all of it.
 #![allow(dead_code, unused_imports)]
 
 mod account;
@@ -52,26 +52,27 @@ pub struct Cluster {
     counter: u64,
     pub account: Option<Account>,
     pub bindings: BTreeMap<String, PodIdentityBinding>,
-    /// What their roles come to, where they do not name an ARN.
+    /// Resolves the roles of bindings that name no ARN.
     pub roles: Roles,
     pub workloads: BTreeMap<String, Workload>,
-    /// Pods of no workload.
+    /// Pods without a workload.
     pub unmanaged: Vec<Unmanaged>,
-    /// Whether new pods get what the service account says.
+    /// Whether the webhook injects what the service account declares.
     pub webhook: bool,
-    /// How many seconds the webhook's picture of the service account is behind.
+    /// How many seconds the webhook's view of the service account lags behind.
     pub webhook_lag: i64,
     /// Whether EKS has an association for the service account.
     pub association: bool,
-    /// What the service account said, and since when.
+    /// The past annotations of the service account, and since when.
     offers: Vec<(Timestamp, Map)>,
     /// Workloads whose restarts admission refuses.
     pub refused: BTreeSet<String>,
-    /// Workloads in whose template admission replaces the operator's mark by this; empty: leaves it out.
+    /// Workloads in whose template admission replaces the operator's mark by this value; empty:
+    /// removes it.
     pub rewritten: BTreeMap<String, String>,
-    /// What admission makes of the role that the operator writes; empty: leaves it out.
+    /// Admission replaces the role that the operator writes by this value; empty: removes it.
     pub role_rewritten: Option<String>,
-    /// What else goes wrong with the operator's writes.
+    /// Other faults of the operator's writes.
     pub faults: Faults,
     /// The namespace's grants, where the operator requires them.
     pub grants: Option<String>,
@@ -79,15 +80,15 @@ pub struct Cluster {
     pub sts: Sts,
     /// The operator's `--preflight`.
     pub preflight: PreflightPolicy,
-    /// Its `--preflight-on-unavailable=proceed`.
+    /// The operator's `--preflight-on-unavailable=proceed`.
     pub proceed_unasked: bool,
-    /// Its `--preflight-recheck`.
+    /// The operator's `--preflight-recheck`.
     pub recheck: Option<SignedDuration>,
-    /// Template changes by the operator, in all.
+    /// The total of template changes by the operator.
     pub rolls: usize,
-    /// Restarts that the operator tried, by workload.
+    /// Restarts that the operator attempted, by workload.
     pub tried: BTreeMap<String, usize>,
-    /// Writes of the operator to the service account, in all.
+    /// The total of the operator's writes to the service account.
     pub account_writes: usize,
 }
 
@@ -129,12 +130,12 @@ impl Cluster {
         self.now += SignedDuration::from_secs(seconds);
     }
 
-    /// What everybody sees on the service account.
+    /// The role annotation of the service account.
     pub fn role(&self) -> Option<&str> {
         self.account.as_ref()?.annotations.get(ROLE_KEY).map(String::as_str)
     }
 
-    /// The service account has changed: the webhook learns it in time.
+    /// Records a change of the service account, which the webhook sees after its lag.
     fn offers_change(&mut self) {
         let offered = self.account.as_ref().map(|account| account.annotations.clone()).unwrap_or_default();
         self.offers.push((self.now, offered));
@@ -143,7 +144,7 @@ impl Cluster {
         self.offers.drain(..kept);
     }
 
-    /// What the webhook knows of the service account: of an association at once.
+    /// What the webhook knows about the service account. It knows an association immediately.
     fn known(&self) -> Known {
         if !self.webhook {
             return Known::default();
@@ -165,13 +166,13 @@ impl Cluster {
         progressed
     }
 
-    /// When the next controller does something that time alone brings about: it gives up, or a pause is over.
+    /// When a controller next acts because of time alone: it gives up, or a pause ends.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let times = self.workloads.values().flat_map(|it| [it.deadline(), it.pause_ends_at()]);
         times.flatten().filter(|at| *at > self.now).min()
     }
 
-    /// Lets all workloads come to rest; false if they were.
+    /// Lets all workloads come to rest; false if they already were.
     pub fn progress_all(&mut self) -> bool {
         let names: Vec<String> = self.workloads.keys().cloned().collect();
         let mut progressed = false;
@@ -186,7 +187,7 @@ impl Cluster {
         progressed
     }
 
-    /// What a watch would have shown.
+    /// The state that a watch would have shown.
     pub fn snapshot(&self) -> Snapshot {
         let workloads = self.workloads.values().filter(|it| !it.template.elsewhere);
         let mut workloads: Vec<_> = workloads.map(|it| it.seen(self.now)).collect();

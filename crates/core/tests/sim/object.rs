@@ -1,4 +1,4 @@
-//! A workload as the API server describes it, read by the code that reads what a watch delivers.
+//! A workload as the API server describes it, decoded by the product's own code.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::workload::{Strategy, Template, Workload};
 use super::{NAMESPACE, managed_fields_entry, pod::spec};
 
 impl Workload {
-    /// As it is seen. It is read anew only when it has changed.
+    /// The decoded workload. It is decoded again only after a change.
     pub(super) fn seen(&self, now: Timestamp) -> Arc<objects::Workload> {
         let gave_up = self.deadline().is_some_and(|deadline| deadline <= now);
         let key = (self.version, gave_up);
@@ -69,7 +69,8 @@ impl Workload {
         json!({"metadata": {"annotations": marks}, "spec": spec(&self.template)})
     }
 
-    /// Pods that its controller counts, those of the present template, and those that are ready.
+    /// The number of the controller's pods, of those with the current template, and of those that
+    /// are ready.
     fn counts(&self) -> (usize, usize, usize) {
         let updated = self.live().filter(|pod| pod.template == self.template).count();
         (self.live().count(), updated, self.live().filter(|pod| pod.is_ready()).count())

@@ -1,4 +1,4 @@
-//! A pod, and how it is admitted.
+//! A pod and its admission.
 
 use std::sync::Arc;
 
@@ -22,14 +22,14 @@ pub struct PodState {
     pub(super) template: Template,
     /// Its number in a StatefulSet, its node in a DaemonSet.
     pub(super) number: usize,
-    /// What the webhook knew of the service account when the pod was admitted.
+    /// What the webhook knew about the service account when the pod was admitted.
     admitted_with: Known,
-    /// Becomes ready at the next step of its controller.
+    /// Whether the pod becomes ready at the next step of its controller.
     pub(super) starting: bool,
     seen: Arc<Pod>,
 }
 
-/// What the webhook knows of the service account.
+/// What the webhook knows about the service account.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     pub(super) annotations: Map,
@@ -37,11 +37,11 @@ pub(super) struct Known {
     pub(super) is_associated: bool,
 }
 
-/// Who a pod belongs to.
+/// The owner of a pod.
 pub(super) struct Owner {
     pub(super) kind: &'static str,
     pub(super) name: String,
-    /// The label with the hash of its template, where its controller sets one.
+    /// The label with the hash of the pod's template, if its controller sets one.
     pub(super) label: Option<&'static str>,
 }
 
@@ -88,13 +88,13 @@ impl PodState {
         }
     }
 
-    /// It is being deleted, and does not end: its node is down, or it takes long.
+    /// The pod is being deleted but does not end: its node is down, or it takes long.
     pub(super) fn terminate(&mut self, now: Timestamp) {
         Arc::make_mut(&mut self.seen).metadata.deletion_timestamp = Some(Time(now));
         self.set_ready(false);
     }
 
-    /// It is evicted, or its Job is done.
+    /// The pod is evicted, or its Job is done.
     pub(super) fn finish(&mut self) {
         Arc::make_mut(&mut self.seen).phase = Phase::Finished;
         self.set_ready(false);
@@ -104,7 +104,7 @@ impl PodState {
         Arc::clone(&self.seen)
     }
 
-    /// What the API server makes of a pod of the template; an error if it does not take it.
+    /// The pod that the API server creates from the template; an error if it refuses the pod.
     pub(super) fn admitted(
         name: String,
         owner: Option<Owner>,
@@ -162,7 +162,7 @@ impl Owner {
 }
 
 impl Workload {
-    /// A new pod of the workload; an error if the API server does not take it.
+    /// A new pod of the workload; an error if the API server refuses it.
     pub(super) fn create(
         &self,
         template: &Template,

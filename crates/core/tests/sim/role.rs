@@ -1,4 +1,5 @@
-//! What `spec.role` and `spec.roleRef` come to: the operator's AWS account, and the one object that bindings refer to.
+//! Resolves `spec.role` and `spec.roleRef`: the operator's AWS account, and the one object that
+//! bindings refer to.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ const OBJECT: &str = "app-role";
 pub struct Roles {
     /// The operator's `--aws-account`.
     pub account: Option<AwsAccount>,
-    /// Whether its `--role-references` names the object's kind.
+    /// Whether the operator's `--role-references` names the object's kind.
     pub watched: bool,
     object: Option<RoleObject>,
 }
@@ -26,7 +27,7 @@ impl Default for Roles {
 }
 
 impl Roles {
-    /// The object is made or changed.
+    /// Creates or changes the object.
     pub fn set(&mut self, arn: Option<&str>, problem: Option<&str>) {
         let arns = arn.map(|arn| (String::new(), arn.to_owned())).into_iter().collect();
         let metadata = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta::default();
@@ -34,7 +35,7 @@ impl Roles {
         self.object = Some(RoleObject { kind: RoleObjectKind::Ack, metadata, arns, problem, service_account: None });
     }
 
-    /// The object is deleted.
+    /// Deletes the object.
     pub fn delete(&mut self) {
         self.object = None;
     }

@@ -1,4 +1,4 @@
-//! The API server: what becomes of the operator's writes.
+//! The API server's handling of the operator's writes.
 
 use std::collections::BTreeMap;
 
@@ -8,29 +8,29 @@ use podidentity_core::status::Report;
 
 use super::{Cluster, ROLE_KEY, Restart};
 
-/// Why the API server did not do a step.
+/// Why the API server did not carry out a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     Stale,
     Conflict,
-    /// An admission policy refuses it.
+    /// An admission policy refuses the step.
     Refused,
-    /// It was stored, and admission has changed what was to be written.
+    /// The step was stored, but admission changed it.
     Rewritten,
-    /// No answer, whatever has become of it.
+    /// There was no answer, whether or not the step was carried out.
     Failed,
 }
 
-/// What goes wrong with the operator's writes.
+/// Faults of the operator's writes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
     /// Admission refuses writes to the service account.
     pub account_refused: bool,
-    /// Nobody may write a status.
+    /// The API server refuses all status writes.
     pub status_refused: bool,
-    /// So many writes are lost.
+    /// This many writes are lost.
     pub lost: usize,
-    /// Of so many writes the answer is lost.
+    /// The answers of this many writes are lost.
     pub unanswered: usize,
 }
 
@@ -62,7 +62,7 @@ impl Cluster {
                 all.extend(written_for.iter().map(|it| (names::BOUND_BY_ANNOTATION.to_owned(), it.to_string())));
                 self.annotate(account, all, *force)
             }
-            // It writes nothing: whoever carries out steps asks.
+            // A preflight writes nothing: the caller asks AWS.
             Step::Preflight(_) => Ok(()),
             Step::Restart { workload, target, mark } => self.roll(&workload.name, target, mark),
         }
@@ -127,7 +127,7 @@ impl Cluster {
         let mark = Some(mark).filter(|mark| !mark.is_empty());
         if workload.template.mark.as_deref() != mark {
             let restart = workload.restarted();
-            // A crash may come between the record and the restart: it is judged by what was recorded.
+            // A crash may come between the record and the restart; the recorded health counts.
             let healthy = restart.healthy || std::mem::take(&mut workload.recorded_healthy);
             workload.restart = Some(Restart { healthy, ..restart });
             let before = workload.template.clone();
@@ -140,7 +140,7 @@ impl Cluster {
         if mark == asked { Ok(()) } else { Err(Refusal::Rewritten) }
     }
 
-    /// Stores a status, unless the binding has changed since. Whether it did.
+    /// Stores a status unless the binding has changed since. Returns whether it did.
     pub fn store_status(&mut self, report: &Report) -> bool {
         let version = self.count();
         if self.faults.status_refused {
@@ -152,7 +152,7 @@ impl Cluster {
         };
         let before = binding.status.take().map(|status| status.restarts).unwrap_or_default();
         binding.status = Some(report.status.clone());
-        // That it was refused is no new record.
+        // A refusal in the status is not a new record.
         let known = |new: &RestartStatus| before.iter().any(|old| (&old.name, old.since.0) == (&new.name, new.since.0));
         for new in report.status.restarts.iter().filter(|new| !known(new)) {
             if let Some(workload) = self.workloads.values_mut().find(|it| it.name == new.name) {
@@ -163,7 +163,7 @@ impl Cluster {
         true
     }
 
-    /// Restarts that were recorded on a view of the past are judged by what it showed.
+    /// Restarts that were recorded on an outdated view are judged by what that view showed.
     pub fn was_recorded_on_the_past(&mut self, report: &Report) {
         for record in &report.status.restarts {
             let workload = self.workloads.values_mut().find(|it| it.name == record.name);

@@ -1,4 +1,4 @@
-//! AWS STS, and the token that it is asked with.
+//! AWS STS, and the token of the question.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use podidentity_core::sts::{self, Answer, Claims, Endpoint, Request, Unavailable
 
 use super::{ACCOUNT, Cluster, NAMESPACE};
 
-/// What AWS makes of questions, and which there were.
+/// How AWS answers, and which questions it received.
 #[derive(Clone, Debug, Default)]
 pub struct Sts {
-    /// Roles that nobody can assume.
+    /// Roles that no one can assume.
     pub refuses: BTreeSet<String>,
-    /// Whether nobody answers.
+    /// Whether AWS does not answer.
     pub away: bool,
-    /// Whether the API server makes no tokens for the operator.
+    /// Whether the API server creates no tokens for the operator.
     pub no_tokens: bool,
     /// All questions.
     pub asked: Vec<Asked>,
@@ -31,7 +31,7 @@ pub struct Asked {
 }
 
 impl Cluster {
-    /// Asks AWS with a token of the service account as it is now.
+    /// Asks AWS with a token of the service account in its current state.
     pub fn ask(&mut self, question: &Question) -> Answered {
         let verdict = self.sts.verdict(question);
         let passed = verdict == Verdict::Passed;

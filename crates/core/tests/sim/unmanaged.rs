@@ -1,21 +1,21 @@
-//! Pods that belong to no workload that is restarted.
+//! Pods that belong to no workload that the operator restarts.
 
 use super::Cluster;
 use super::pod::{Owner, PodState};
 use super::workload::Template;
 
-/// Who has made a pod of no workload.
+/// The creator of a pod without a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnmanagedKind {
-    /// Nobody.
+    /// No controller.
     Bare,
     /// A Job.
     Job,
-    /// A Deployment that owns the pod itself, of the name of another one.
+    /// A Deployment that owns the pod directly and has the name of another one.
     Direct,
 }
 
-/// A pod of no workload.
+/// A pod without a workload.
 #[derive(Clone, Debug)]
 pub struct Unmanaged {
     pub kind: UnmanagedKind,
@@ -23,7 +23,7 @@ pub struct Unmanaged {
 }
 
 impl Cluster {
-    /// Somebody runs a pod; nothing happens if the API server does not take it.
+    /// Creates a pod; nothing happens if the API server refuses it.
     pub fn unmanaged(&mut self, kind: UnmanagedKind) {
         let (id, known) = (self.count(), self.known());
         let owner = match kind {
@@ -39,7 +39,7 @@ impl Cluster {
         }
     }
 
-    /// The oldest of them ends: a Job's pod stays, and is finished; others are gone.
+    /// Ends the oldest of these pods: a Job's pod stays and is finished, other pods are gone.
     pub fn end_unmanaged(&mut self) {
         let Some(unmanaged) = self.unmanaged.first_mut() else { return };
         if unmanaged.kind == UnmanagedKind::Job && !unmanaged.pod.is_finished() {

@@ -1,4 +1,4 @@
-//! What users and other managers do.
+//! The actions of users and other managers.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ impl Cluster {
         self.offers_change();
     }
 
-    /// `kubectl annotate --overwrite`: takes the field from whoever had it.
+    /// `kubectl annotate --overwrite`: takes the field from its previous owner.
     pub fn overwrite_annotation(&mut self, manager: &str, role: &str) {
         self.overwrite_key(manager, ROLE_KEY, role);
     }
@@ -46,7 +46,7 @@ impl Cluster {
         self.offers_change();
     }
 
-    /// Helm, say, applies the value that is there already.
+    /// Another manager, such as Helm, applies the existing value.
     pub fn co_own_annotation(&mut self) {
         let (version, now) = (self.count(), self.now);
         if let Some(account) = &mut self.account
@@ -83,7 +83,7 @@ impl Cluster {
         binding.metadata.resource_version = Some(version.to_string());
     }
 
-    /// An edit that changes nothing makes no new generation.
+    /// An edit without a change creates no new generation.
     pub fn edit_binding(&mut self, name: &str, edit: impl FnOnce(&mut PodIdentityBindingSpec)) {
         let version = self.count();
         if let Some(binding) = self.bindings.get_mut(name) {
@@ -97,7 +97,7 @@ impl Cluster {
         }
     }
 
-    /// Changes what is no part of the spec's generations.
+    /// Changes fields that do not affect the generation.
     pub fn touch_binding(&mut self, name: &str, edit: impl FnOnce(&mut PodIdentityBinding)) {
         let version = self.count();
         if let Some(binding) = self.bindings.get_mut(name) {
@@ -129,7 +129,7 @@ impl Cluster {
         });
     }
 
-    /// Creates a Deployment, or scales what there is of this name.
+    /// Creates a Deployment, or scales the workload of this name.
     pub fn deploy(&mut self, name: &str, replicas: usize) {
         if self.workloads.contains_key(name) {
             self.scale(name, replicas);
@@ -138,7 +138,7 @@ impl Cluster {
         }
     }
 
-    /// Creates a workload unless there is one of this name.
+    /// Creates a workload unless one of this name exists.
     pub fn create(&mut self, kind: WorkloadKind, name: &str, shape: impl FnOnce(&mut Workload)) {
         if !self.workloads.contains_key(name) {
             let mut workload = Workload::new(kind, name, self.count(), self.now);
@@ -147,7 +147,7 @@ impl Cluster {
         }
     }
 
-    /// The number of nodes is no part of a DaemonSet.
+    /// The number of nodes is not part of a DaemonSet's spec.
     pub fn scale(&mut self, name: &str, replicas: usize) {
         self.touch(name, |it| {
             if it.replicas != replicas && it.kind != WorkloadKind::DaemonSet {
@@ -187,7 +187,7 @@ impl Cluster {
         self.touch(name, Workload::lose_pod);
     }
 
-    /// A pod is evicted, is deleted and does not end, or is not ready any more or again.
+    /// A pod is evicted, is deleted but does not end, or becomes unready or ready.
     pub fn trouble_pod(&mut self, name: &str, trouble: PodTrouble) {
         let now = self.now;
         self.touch(name, |it| {
@@ -248,17 +248,17 @@ impl Cluster {
     }
 }
 
-/// What becomes of one pod.
+/// What happens to one pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PodTrouble {
-    /// It is evicted: its phase is `Failed`.
+    /// The pod is evicted: its phase is `Failed`.
     Fails,
-    /// It is deleted, and does not end.
+    /// The pod is deleted, but does not end.
     Terminates,
-    /// It is not ready any more.
+    /// The pod is not ready any more.
     Unready,
-    /// It is ready again, if it can be.
+    /// The pod is ready again, if possible.
     Recovers,
-    /// One that failed or is being deleted is gone.
+    /// A pod that failed or is being deleted disappears.
     Ends,
 }

@@ -1,4 +1,4 @@
-//! A workload of one of the four kinds, and what users do to it.
+//! A workload of one of the four kinds, and the users' changes to it.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -12,21 +12,21 @@ use super::pod::PodState;
 /// The deployment controller's default.
 const PROGRESS_DEADLINE: i32 = 600;
 
-/// What a pod is made from: pods of an equal template are of one ReplicaSet, or of one revision.
-/// A workload as it was decoded last, with what tells whether it is still the same.
+/// The last decoded workload, with the key that tells whether it is still current.
 pub(super) type Seen = ((u64, bool), Arc<objects::Workload>);
 
+/// The source of pods: pods with equal templates belong to one ReplicaSet or one revision.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Template {
     /// The operator's annotation.
     pub mark: Option<String>,
-    /// What users change.
+    /// The users' changes.
     pub revision: u32,
-    /// Whether the template sets the role itself, to a value that nobody wants.
+    /// Whether the template sets the role itself, to an unwanted value.
     pub preset: bool,
     /// Whether it names another service account.
     pub elsewhere: bool,
-    /// Whether it mounts something where the token is mounted by injection.
+    /// Whether the template mounts something at the path of the injected token.
     pub mounts: bool,
 }
 
@@ -36,25 +36,25 @@ pub enum Strategy {
     /// Pod by pod.
     #[default]
     Rolling,
-    /// All old pods go before the first new one comes (Deployment).
+    /// All old pods go before the first new one is created (Deployment).
     Recreate,
-    /// Pod by pod, those below this number never (StatefulSet).
+    /// Pod by pod, but never those below this number (StatefulSet).
     Partition(usize),
-    /// When somebody deletes the pods (StatefulSet, DaemonSet).
+    /// When a user deletes the pods (StatefulSet, DaemonSet).
     OnDelete,
-    /// One pod first; then it waits until somebody promotes it (Rollout).
+    /// One pod first; then it waits until a user promotes it (Rollout).
     Canary,
-    /// One pod first; then it waits for so many seconds (Rollout).
+    /// One pod first; then it waits this many seconds (Rollout).
     TimedCanary(i64),
 }
 
-/// What is true of the operator's last restart, whatever is recorded of it.
+/// The truth about the operator's last restart, whatever the status records.
 #[derive(Clone, Copy, Debug)]
 pub struct Restart {
-    /// Whether the workload was at rest with all pods ready at that moment; or, where it has not come up since the restart
-    /// before, at the moment of that one.
+    /// Whether the workload was at rest with all pods ready at that moment. If it has not come up
+    /// since the previous restart, the moment of that restart counts.
     pub healthy: bool,
-    /// Whether somebody else has changed the template since.
+    /// Whether another manager has changed the template since.
     pub edited: bool,
 }
 
@@ -66,30 +66,30 @@ pub struct Workload {
     pub(super) uid: String,
     pub(super) version: u64,
     pub generation: i64,
-    /// The generation that its controller has seen.
+    /// The generation that the controller has observed.
     pub(super) observed: i64,
-    /// Whether its controller sees a change only at its next step.
+    /// Whether the controller sees a change only at its next step.
     pub sees_late: bool,
     pub template: Template,
-    /// What pods are made from that the present template does not reach: the revision before (StatefulSet), the stable one
-    /// (Rollout), the one that ran before a pause (Deployment).
+    /// The template of new pods that the current template does not reach: the previous revision
+    /// (StatefulSet), the stable one (Rollout), the one that ran before a pause (Deployment).
     pub(super) current: Template,
-    /// The templates before, the last one last.
+    /// The previous templates, latest last.
     pub(super) history: Vec<Template>,
     pub marked_at: Option<Timestamp>,
     /// When a user last changed the template.
     pub(super) edited_at: Option<Timestamp>,
-    /// Pods that should be; nodes of a DaemonSet.
+    /// The desired number of pods; the number of nodes for a DaemonSet.
     pub replicas: usize,
     pub strategy: Strategy,
-    /// Whether pods are not waited for one after the other (StatefulSet).
+    /// Whether the controller does not wait for one pod after the other (StatefulSet).
     pub parallel: bool,
     /// Nodes that are down (DaemonSet).
     pub down: BTreeSet<usize>,
     pub paused: bool,
-    /// Since when it waits at its step (Rollout).
+    /// Since when the Rollout waits at its step.
     pub(super) waits_since: Option<Timestamp>,
-    /// Whether its step was promoted, or is over (Rollout).
+    /// Whether the Rollout's step was promoted or is over.
     pub(super) promoted: bool,
     /// New pods never become ready.
     pub broken: bool,
@@ -97,25 +97,25 @@ pub struct Workload {
     pub broken_as: Option<String>,
     /// Pods without a role crash.
     pub needs_role: bool,
-    /// New pods become ready a step after they were created.
+    /// New pods become ready one step after their creation.
     pub slow: bool,
     /// The API server refuses to create pods: a quota.
     pub quota: bool,
-    /// Whether the binding's selector leaves it out.
+    /// Whether the binding's selector excludes it.
     pub left_out: bool,
-    /// Seconds without progress after which its controller gives up, where it declares that.
+    /// Seconds without progress after which the controller gives up, if the workload declares them.
     pub progress_deadline: Option<i32>,
-    /// Whether the rollout of the present template is complete.
+    /// Whether the rollout of the current template is complete.
     pub(super) completed: bool,
-    /// When the rollout of the present template last came forward, or was resumed.
+    /// When the rollout of the current template last made progress, or was resumed.
     pub(super) progressed_at: Timestamp,
     /// Why the last pod could not be created.
     pub(super) failure: Option<String>,
     pub restart: Option<Restart>,
-    /// Whether it was well when the operator last recorded that it is about to restart it.
+    /// Whether it was healthy when the operator last recorded an upcoming restart.
     pub(super) recorded_healthy: bool,
     pub pods: Vec<PodState>,
-    /// As it is seen, by what that depends on.
+    /// The decoded workload, with the key that it depends on.
     pub(super) seen: RefCell<Option<Seen>>,
 }
 
@@ -165,7 +165,7 @@ impl Workload {
         }
     }
 
-    /// Its template is another one, or it is paused or resumed.
+    /// Its template changed, or it was paused or resumed.
     pub(super) fn spec_changed(&mut self, now: Timestamp) {
         self.scaled();
         self.progressed_at = now;
@@ -178,7 +178,7 @@ impl Workload {
         self.spec_changed(now);
     }
 
-    /// `kubectl rollout undo`: the template of the revision before, with its annotations.
+    /// `kubectl rollout undo`: the previous revision's template, with its annotations.
     pub(super) fn undo(&mut self) {
         let Some(before) = self.history.pop() else { return };
         if before.mark != self.template.mark {
@@ -187,19 +187,20 @@ impl Workload {
         self.template = before;
     }
 
-    /// The operator owns nothing of the template any more.
+    /// The operator no longer owns anything in the template.
     pub(super) fn disown(&mut self) {
         self.marked_at = None;
     }
 
-    /// A node is drained: one pod goes, and its controller makes another one.
+    /// A node is drained: one pod goes, and the controller creates another one.
     pub(super) fn lose_pod(&mut self) {
         if let Some(place) = self.pods.iter().position(|pod| pod.is_live() && !self.down.contains(&pod.number)) {
             self.pods.remove(place);
         }
     }
 
-    /// A node goes down or comes back. Its pod is not ready then; one that is being deleted stays until the node is back.
+    /// A node goes down or comes back. Its pod is then not ready; a pod that is being deleted stays
+    /// until the node is back.
     pub fn node(&mut self, node: usize, down: bool) {
         if down {
             self.down.insert(node);
@@ -213,7 +214,7 @@ impl Workload {
         }
     }
 
-    /// Whether the rollout of the present template is complete, as far as its strategy reaches.
+    /// Whether the rollout of the current template is complete, as far as its strategy reaches.
     pub fn is_completed(&self) -> bool {
         match self.kind {
             WorkloadKind::Deployment | WorkloadKind::Rollout => self.completed,
@@ -221,7 +222,7 @@ impl Workload {
         }
     }
 
-    /// Whether as many pods as there should be are of the present template, as far as its strategy reaches.
+    /// Whether enough pods have the current template, as far as its strategy reaches.
     pub fn is_updated(&self) -> bool {
         let reached = |number: usize| match self.strategy {
             Strategy::Partition(partition) => number >= partition,
@@ -232,19 +233,20 @@ impl Workload {
         self.observed == self.generation && self.live().count() == self.replicas && !self.live().any(outdated)
     }
 
-    /// Whether the rollout of the present template has come to its end once, whatever has become of the pods since.
+    /// Whether the rollout of the current template has completed once, whatever has happened to the
+    /// pods since.
     pub fn has_come_up(&self) -> bool {
         let unready = self.replicas.saturating_sub(self.live().filter(|pod| pod.is_ready()).count());
         match self.kind {
             WorkloadKind::Deployment => self.completed,
             WorkloadKind::Rollout => self.completed || self.current == self.template,
             WorkloadKind::StatefulSet => self.current == self.template || self.is_completed(),
-            // One node that is down is borne.
+            // One node may be down.
             WorkloadKind::DaemonSet => unready <= 1,
         }
     }
 
-    /// Whether it is at rest and all of its pods are ready; a DaemonSet may lack one.
+    /// Whether it is at rest and all its pods are ready; a DaemonSet may lack one.
     pub fn is_healthy(&self) -> bool {
         let all_ready = self.live().all(PodState::is_ready);
         match self.kind {
@@ -253,14 +255,14 @@ impl Workload {
         }
     }
 
-    /// What is true of a restart that is made now.
+    /// The truth about a restart that happens now.
     pub(super) fn restarted(&self) -> Restart {
         let through = self.is_completed() || self.kind != WorkloadKind::DaemonSet && self.has_come_up();
         let before = self.restart.is_some_and(|before| before.healthy && !before.edited && !through);
         Restart { healthy: before || self.is_healthy(), edited: false }
     }
 
-    /// Whether it waits until somebody promotes it.
+    /// Whether it waits until a user promotes it.
     pub fn waits_for_a_person(&self) -> bool {
         self.waits_since.is_some() && self.strategy == Strategy::Canary
     }
@@ -269,24 +271,24 @@ impl Workload {
         self.live().filter(|pod| pod.is_ready()).count() >= self.replicas
     }
 
-    /// Pods that are neither on their way out nor finished.
+    /// Pods that are neither terminating nor finished.
     pub fn live(&self) -> impl Iterator<Item = &PodState> {
         self.pods.iter().filter(|pod| pod.is_live())
     }
 
-    /// How long its controller waits for progress before it gives up.
+    /// How long the controller waits for progress before it gives up.
     pub(super) fn patience(&self) -> SignedDuration {
         SignedDuration::from_secs(self.progress_deadline.unwrap_or(PROGRESS_DEADLINE).into())
     }
 
-    /// When its controller gives up on the rollout that is under way.
+    /// When the controller gives up on the current rollout.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let gives_up = matches!(self.kind, WorkloadKind::Deployment | WorkloadKind::Rollout);
         let moves = !self.completed && !self.paused && self.waits_since.is_none();
         (gives_up && moves).then(|| self.progressed_at + self.patience())
     }
 
-    /// When the step that it waits at is over by itself.
+    /// When the step at which it waits ends by itself.
     pub(super) fn pause_ends_at(&self) -> Option<Timestamp> {
         let Strategy::TimedCanary(seconds) = self.strategy else { return None };
         Some(self.waits_since? + SignedDuration::from_secs(seconds))

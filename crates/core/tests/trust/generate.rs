@@ -1,4 +1,4 @@
-//! Trust policies at random: mostly such as people write, some that nobody should. The same number
+//! Random trust policies: mostly typical ones, and some that no one should write. The same number
 //! gives the same policy.
 
 use serde_json::{Value, json};
@@ -15,19 +15,19 @@ pub const SUBJECTS: [&str; 4] = [
 ];
 pub const AUDIENCES: [&str; 2] = ["sts.amazonaws.com", "vault"];
 
-/// A policy, and who wants to be let in by it.
+/// A policy, and the token that asks for access.
 pub struct Question {
     pub policy: Value,
     pub subject: &'static str,
     pub audience: &'static str,
 }
 
-/// Numbers that look random (SplitMix64).
+/// A pseudo-random number generator (SplitMix64).
 pub struct Random(u64);
 
 impl Random {
     pub fn new(seed: u64) -> Self {
-        // Those of neighbouring seeds must have nothing in common.
+        // The sequences of neighbouring seeds must not be related.
         let mut mixed = Self(seed ^ 0x5851_f42d_4c95_7f2d);
         Self(mixed.next())
     }
@@ -40,12 +40,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than `end`.
+    /// A number below `end`.
     pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % end as u64).unwrap()
     }
 
-    /// True so many times of a hundred.
+    /// True with this probability in percent.
     fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
@@ -55,7 +55,7 @@ impl Random {
     }
 }
 
-/// The question of this number.
+/// The question with this number.
 pub fn question(number: u64) -> Question {
     let random = &mut Random::new(number);
     let mut policy = json!({});

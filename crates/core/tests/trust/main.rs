@@ -1,4 +1,5 @@
-//! What holds for every trust policy, and what independent models of IAM make of the same ones.
+//! What holds for every trust policy, and the verdicts of independent IAM models on the same
+//! policies.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -13,7 +14,7 @@ use serde_json::Value;
 use generate::{AUDIENCES, ISSUER, ROLE, Random, SUBJECTS, question};
 use oracles::verdict;
 
-/// Beyond those that policies name.
+/// Subjects in addition to those that policies name.
 const OTHERS: [&str; 5] = [
     "system:serviceaccount:shop:other",
     "system:serviceaccount:shop:web3",
@@ -30,7 +31,7 @@ fn identity(subject: &str, audience: &str) -> WebIdentity {
     WebIdentity { issuer: ISSUER.to_owned(), subject: subject.to_owned(), audience: audience.to_owned() }
 }
 
-/// The correction of a policy for a subject, if there is one.
+/// The correction of a policy for a subject, if one exists.
 fn correction(policy: &str, subject: &str, audience: &str) -> Option<Correction> {
     Policy::read(policy).ok()?.correct(&identity(subject, audience), Some(&role())).ok()?
 }
@@ -63,7 +64,7 @@ proptest! {
             let others = SUBJECTS.iter().chain(&OTHERS).filter(|other| **other != question.subject);
             for (other, audience) in others.flat_map(|other| AUDIENCES.map(|audience| (other, audience))) {
                 let before = verdict(&policy, other, audience).0;
-                // Of a document that IAM refuses it is not sure what others had of it.
+                // If IAM refuses a document, its effect on others is uncertain.
                 prop_assert!(refused || after(other, audience) == before, "{} {}: {}\n{}", other, audience, policy, corrected.policy);
             }
         }

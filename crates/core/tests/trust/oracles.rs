@@ -1,10 +1,9 @@
-//! The model against two independent ones: `iamapi/policy` of versitygw, and `iam_evaluator` of
-//! ministack.
+//! Compares the model with two independent ones: `iamapi/policy` of versitygw, and `iam_evaluator`
+//! of ministack.
 //!
-//! Where the model is sure, both agree with it. Their answers to the first thousand policies are
-//! recorded in
-//! `recorded.txt`: `cargo test -p podidentity-core --test trust -- --ignored` asks them anew about ten thousand, and
-//! writes those of the first thousand with `UPDATE=1`.
+//! Where the model is sure, both agree with it. `recorded.txt` has their answers to the first
+//! thousand policies. `cargo test -p podidentity-core --test trust -- --ignored` asks them again
+//! about ten thousand, and with `UPDATE=1` records the answers to the first thousand.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,14 +20,14 @@ use crate::generate::{ARN, ISSUER, Question, ROLE, question};
 const ORACLES: [&str; 2] = ["versitygw", "ministack"];
 const RECORDED: usize = 1_000;
 const LIVE: usize = 10_000;
-/// Letters in a line of the record.
+/// Letters per line of the record.
 const WIDTH: usize = 100;
 
 fn record() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trust/recorded.txt")
 }
 
-/// What the model says: a verdict, and of an open one the classes of its doubts.
+/// The model's verdict and, if it is uncertain, the classes of its doubts.
 pub fn verdict(policy: &str, subject: &str, audience: &str) -> (Verdict, String) {
     let identity =
         WebIdentity { issuer: ISSUER.to_owned(), subject: subject.to_owned(), audience: audience.to_owned() };
@@ -41,15 +40,15 @@ pub fn verdict(policy: &str, subject: &str, audience: &str) -> (Verdict, String)
     (judgement.verdict, classes.join(" "))
 }
 
-/// A letter for each answer: `A` or `D`.
+/// One letter per answer: `A` or `D`.
 fn asked(oracle: &str, questions: &[Question]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../e2e/oracles/run.sh");
     let mut child = Command::new(script).arg(oracle).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let mut lines = String::new();
     for Question { policy, subject, audience } in questions {
-        // AWS documents that the prefix of an action knows no case; versitygw takes small letters
-        // only.
+        // AWS documents that the prefix of an action is case-insensitive; versitygw accepts only
+        // lower case.
         let policy = policy.to_string().replace("\"STS:", "\"sts:");
         let provider = ISSUER.trim_start_matches("https://");
         let line =
@@ -77,7 +76,8 @@ fn digest(questions: &[Question]) -> String {
     digest.finalize().iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// Compares, and tells of each class how often the oracles disagree with each other or not.
+/// Compares the answers, and reports for each class how often the oracles agree or disagree with
+/// each other.
 fn compare(questions: &[Question], answers: &[String]) -> String {
     let (mut wrong, mut sure) = (String::new(), BTreeMap::<String, usize>::new());
     let mut doubts = BTreeMap::<String, (usize, usize)>::new();

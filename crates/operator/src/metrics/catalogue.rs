@@ -1,4 +1,4 @@
-//! Metrics with their documentation: what is registered is what docs/metrics.md lists.
+//! Metrics with their documentation. docs/metrics.md lists exactly the registered metrics.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Metric, Registry};
 
-/// A registry that remembers what it was told.
+/// A registry that also keeps the documentation of its metrics.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
     registry: Registry,
     rows: Vec<Row>,
 }
 
-/// One line of the documentation.
+/// One row of the documentation.
 #[derive(Clone, Debug)]
 #[cfg_attr(not(test), allow(dead_code))] // read by the tests that hold docs, dashboard and alerts to it
 pub(crate) struct Row {
@@ -33,7 +33,7 @@ pub(crate) type Samples = Vec<(Vec<String>, f64)>;
 type Read = Box<dyn Fn() -> Samples + Send + Sync>;
 
 impl Catalogue {
-    /// A metric that is counted up; its name is given without `_total`.
+    /// Registers a counter. `name` omits the suffix `_total`.
     pub(crate) fn counter<M: Metric>(
         &mut self,
         name: &str,
@@ -45,7 +45,7 @@ impl Catalogue {
         self.registry.register(name, help, metric);
     }
 
-    /// A metric that goes up and down.
+    /// Registers a gauge.
     pub(crate) fn gauge<M: Metric>(
         &mut self,
         name: &str,
@@ -57,7 +57,7 @@ impl Catalogue {
         self.registry.register(name, help, metric);
     }
 
-    /// A distribution.
+    /// Registers a histogram.
     pub(crate) fn histogram<M: Metric>(
         &mut self,
         name: &str,
@@ -69,7 +69,8 @@ impl Catalogue {
         self.registry.register(name, help, metric);
     }
 
-    /// Facts, as labels of a metric whose value is 1; its name is given without `_info`.
+    /// Registers a metric whose labels state facts and whose value is 1. `name` omits the suffix
+    /// `_info`.
     pub(crate) fn info<M: Metric>(
         &mut self,
         name: &str,
@@ -81,7 +82,7 @@ impl Catalogue {
         self.registry.register(name, help, metric);
     }
 
-    /// A gauge that is read when it is scraped.
+    /// Registers a gauge that is read at each scrape.
     pub(crate) fn read_gauge(
         &mut self,
         name: &'static str,
@@ -93,7 +94,7 @@ impl Catalogue {
         self.registry.register_collector(Box::new(Scraped { name, labels, help, counts: false, read: Box::new(read) }));
     }
 
-    /// A counter that is read when it is scraped; its name is given without `_total`.
+    /// Registers a counter that is read at each scrape. `name` omits the suffix `_total`.
     pub(crate) fn read_counter(
         &mut self,
         name: &'static str,
@@ -109,7 +110,7 @@ impl Catalogue {
         self.rows.push(Row { name, type_, labels, help });
     }
 
-    /// What is registered, in the order of registration.
+    /// The registered metrics, in the order of registration.
     #[cfg(test)]
     pub(crate) fn rows(&self) -> &[Row] {
         &self.rows
@@ -118,7 +119,7 @@ impl Catalogue {
     /// All metrics in the OpenMetrics text format.
     pub(crate) fn encode(&self) -> String {
         let mut text = String::new();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
     }
@@ -147,13 +148,13 @@ impl Scraped {
 impl Collector for Scraped {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let type_ = if self.counts { MetricType::Counter } else { MetricType::Gauge };
-        // The registry ends help texts with a full stop; so does this.
+        // The registry appends a full stop to help texts; so does this collector.
         let mut metric = encoder.encode_descriptor(self.name, &format!("{}.", self.help), None, type_)?;
         for (values, value) in (self.read)() {
             let labels: Vec<(&str, &str)> =
                 self.labels.iter().copied().zip(values.iter().map(String::as_str)).collect();
             if labels.is_empty() {
-                // A metric without labels is written once, and as itself.
+                // A metric without labels has a single value.
                 return self.encode_value(metric, value);
             }
             self.encode_value(metric.encode_family(&labels)?, value)?;

@@ -1,4 +1,4 @@
-//! What `/metrics` shows: what was counted, and what is read when somebody asks.
+//! The metrics that `/metrics` shows: counters, and values that are read at each scrape.
 
 use podidentity_cluster::http::heartbeat::Heartbeats;
 use podidentity_cluster::index::{ConditionKey, IdentityKey, Index, StatusTotals};
@@ -11,7 +11,7 @@ use super::per_binding::PerBinding;
 use super::{Metrics, process};
 use crate::args::MetricsPerBinding;
 
-/// What is read when somebody asks.
+/// What each scrape reads.
 #[derive(Clone)]
 pub(crate) struct Sources {
     pub(crate) index: Index,
@@ -47,14 +47,15 @@ impl Exposition {
         self.catalogue.rows()
     }
 
-    /// In the OpenMetrics text format.
+    /// All metrics in the OpenMetrics text format.
     pub(crate) fn text(&self) -> String {
         self.per_binding.refresh();
         self.catalogue.encode()
     }
 }
 
-/// Bindings and what they found: of the statuses, so every replica shows the same.
+/// Metrics of bindings and findings. They come from the statuses, so every replica shows the same
+/// values.
 fn state(catalogue: &mut Catalogue, index: &Index) {
     let mut gauge = |name, labels, help, read: fn(StatusTotals) -> Samples| {
         let index = index.clone();
@@ -222,7 +223,7 @@ fn api_server(catalogue: &mut Catalogue, metrics: &Metrics, heartbeats: &Heartbe
         "How long a watch has given no sign of life; about 60 where nothing happens",
         move || {
             let mut by_kind: Samples = Vec::new();
-            // Longest first: of several watches of a kind the longest silence counts.
+            // The longest silence comes first. It counts where a kind has several watches.
             for (kind, silence) in heartbeats.silent() {
                 if !by_kind.iter().any(|(labels, _)| labels[0] == kind) {
                     by_kind.push((vec![kind.to_owned()], silence.as_secs_f64()));

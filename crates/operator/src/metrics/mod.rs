@@ -23,7 +23,7 @@ pub(crate) use exposition::{Exposition, Sources};
 
 use crate::memory::RolloutEnd;
 
-/// Limits of the histograms' buckets, in seconds.
+/// Upper bounds of the histograms' buckets, in seconds.
 const SECONDS: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
 const STALE: &str = "Stale";
@@ -35,7 +35,7 @@ const ROLLOUT: &str = "Rollout";
 const PASSED: &str = "Passed";
 const UNAVAILABLE: &str = "Unavailable";
 
-/// Everything that is counted where it happens.
+/// The metrics that are updated when something happens.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     reconciles: Counter,
@@ -98,8 +98,8 @@ impl Metrics {
             preflights: Family::default(),
             preflight_seconds: Histogram::new(SECONDS),
         };
-        // A series that begins with its first event has an increase that nobody sees: these begin
-        // at zero.
+        // Prometheus misses the first increase of a series that begins with its first event, so
+        // these series begin at zero.
         for kind in [STALE, CONFLICT, REFUSED, FAILED] {
             drop(metrics.failures.get_or_create(&KindLabel { kind }));
         }
@@ -112,13 +112,13 @@ impl Metrics {
         metrics
     }
 
-    /// A reconcile has ended.
+    /// Records that a reconcile has ended.
     pub(crate) fn reconciled(&self, took: Duration) {
         self.reconciles.inc();
         self.reconcile_seconds.observe(took.as_secs_f64());
     }
 
-    /// A reconcile has met a problem and is repeated.
+    /// Records a reconcile that met a problem and will be repeated.
     pub(crate) fn failed(&self, kind: ProblemKind) {
         let kind = match kind {
             ProblemKind::Stale => STALE,
@@ -129,7 +129,7 @@ impl Metrics {
         self.failures.get_or_create(&KindLabel { kind }).inc();
     }
 
-    /// Something was done that others had undone.
+    /// Records the restarts, and the repairs of what others had undone.
     pub(crate) fn acted(&self, outcome: &Outcome) {
         self.rollouts_started.inc_by(outcome.restarted().len() as u64);
         if outcome.restored.is_some() {
@@ -140,7 +140,7 @@ impl Metrics {
         }
     }
 
-    /// AWS was asked.
+    /// Records a question to AWS.
     pub(crate) fn asked(&self, verdict: &Verdict, took: Duration) {
         let result = match verdict {
             Verdict::Passed => PASSED,
@@ -151,12 +151,12 @@ impl Metrics {
         self.preflight_seconds.observe(took.as_secs_f64());
     }
 
-    /// How many statuses the API server refused.
+    /// Records how many statuses the API server refused.
     pub(crate) fn statuses_refused(&self, count: usize) {
         self.statuses_refused.inc_by(count as u64);
     }
 
-    /// Restarts have ended.
+    /// Records restarts that have ended.
     pub(crate) fn rollouts_ended(&self, ends: &[RolloutEnd]) {
         for end in ends {
             match end {
@@ -166,7 +166,7 @@ impl Metrics {
         }
     }
 
-    /// How many workloads are in a restart of ours.
+    /// Sets how many workloads are in a restart by the operator.
     pub(crate) fn rollouts_in_flight(&self, count: usize) {
         self.rollouts_in_flight.set(as_i64(count));
     }

@@ -1,6 +1,6 @@
-//! Metrics of single bindings, with their namespace and name, for those who own them.
+//! Metrics of single bindings, with their namespace and name, for the owners of the bindings.
 //!
-//! They are made anew at each scrape from the index, which keeps nothing for them.
+//! Each scrape computes them from the index, which stores nothing for them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,10 +12,11 @@ use tracing::warn;
 use super::catalogue::{Catalogue, Samples};
 use crate::args::MetricsPerBinding;
 
-/// With `auto` there are metrics of up to so many bindings. Each is unpacked at every scrape, and costs Prometheus four series.
+/// The most bindings for which `auto` shows metrics. Each scrape decompresses every binding, and a
+/// binding costs Prometheus four series.
 pub(crate) const AUTO_LIMIT: usize = 2000;
 
-/// What the metrics of one binding are made of.
+/// The values from which the metrics of one binding are computed.
 #[derive(Clone, Debug, PartialEq)]
 struct Summary {
     namespace: String,
@@ -33,7 +34,7 @@ struct Summary {
 pub(super) struct PerBinding {
     index: Index,
     when: MetricsPerBinding,
-    /// Those of the scrape that is being answered; `None`: they are not shown.
+    /// The bindings of the current scrape; `None`: their metrics are not shown.
     read: Arc<Mutex<Option<Vec<Summary>>>>,
 }
 
@@ -42,7 +43,8 @@ impl PerBinding {
         Self { index: index.clone(), when, read: Arc::new(Mutex::new(Some(Vec::new()))) }
     }
 
-    /// Reads the bindings, if they are to be shown. Does not hold the index's lock for longer than one of them takes.
+    /// Reads the bindings, if their metrics are shown. Holds the index's lock for one binding at a
+    /// time.
     pub(super) fn refresh(&self) {
         let keys = match self.when {
             MetricsPerBinding::Off => None,

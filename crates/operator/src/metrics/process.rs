@@ -1,4 +1,4 @@
-//! What the process itself uses, under the names that all Prometheus clients give.
+//! Resource usage of the process, under the names that all Prometheus clients use.
 
 #[cfg(target_os = "linux")]
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! docs/metrics.md, the dashboard and the alerts know the metrics that there are, and no others.
+//! docs/metrics.md, the dashboard and the alerts use exactly the metrics that exist.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -124,7 +124,7 @@ fn with_too_many_bindings_single_ones_are_not_shown() {
     assert!(!text.contains("podidentity_binding_ready{"), "{text}");
 }
 
-/// alerts.yaml as the Prometheus operator wants it.
+/// prometheus_rule.yaml is alerts.yaml as an object of the Prometheus operator.
 #[test]
 fn the_rule_object_has_the_alerts_of_the_plain_file() {
     let folder = repository().join("config/prometheus");
@@ -146,7 +146,7 @@ fn the_rule_object_has_the_alerts_of_the_plain_file() {
     assert!(found == wanted, "prometheus_rule.yaml is stale: run UPDATE=1 cargo test -p podidentity-operator metrics");
 }
 
-/// Every name of a metric that a text mentions, with the suffixes of histograms taken off.
+/// Every metric name that a text mentions, without the suffixes of histograms.
 fn mentioned(text: &str) -> BTreeSet<String> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let words = text.split(|character| !is_part(character));

@@ -11,29 +11,29 @@ use tokio::process::Command;
 use crate::ControlPlane;
 use crate::bench::process::{Usage, usage};
 
-/// The kernel keeps the peak of memory, so little is lost between two looks.
+/// The kernel records the peak memory, so little is lost between two samples.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What one command took.
+/// The cost of one command.
 #[derive(Clone, Debug)]
 pub struct Cost {
-    /// Its words.
+    /// The words of the command.
     pub command: Vec<String>,
     /// From its start to its end.
     pub seconds: f64,
-    /// CPU seconds of it, without those of the API server.
+    /// CPU seconds of the command, without those of the API server.
     pub cpu: f64,
-    /// The most resident memory that it had, in KiB.
+    /// Peak resident memory, in KiB.
     pub peak_kib: u64,
     /// Its exit status.
     pub status: i32,
-    /// What it printed.
+    /// Its stdout.
     pub stdout: String,
-    /// What it complained of.
+    /// Its stderr.
     pub stderr: String,
 }
 
-/// Runs the plugin in front of the cluster, its output going to a file.
+/// Runs the plugin against the cluster, with its output in a file.
 pub(super) async fn measure(program: &Path, args: &[&str], control_plane: &ControlPlane) -> Result<Cost> {
     let (out, err) = (control_plane.folder().join("stdout"), control_plane.folder().join("stderr"));
     let began = Instant::now();
@@ -49,7 +49,7 @@ pub(super) async fn measure(program: &Path, args: &[&str], control_plane: &Contr
     let mut used = Usage::default();
     let status = loop {
         if let Some(Ok(now)) = child.id().map(usage) {
-            // What has ended but was not waited for has no memory any more.
+            // A process that has ended but was not waited for has no memory any more.
             used = Usage { peak: now.peak.max(used.peak), ..now };
         }
         if let Some(status) = child.try_wait()? {

@@ -1,4 +1,4 @@
-//! What the kubectl plugin costs in a large cluster: seconds, and the most memory that it had.
+//! Costs of the kubectl plugin in a large cluster: seconds and peak memory.
 //!
 //! ```text
 //! etcd, API server ─► population (bindings, pods, some of them wrong) ─► each command, once ─► table
@@ -17,7 +17,7 @@ use crate::{ControlPlane, Options};
 pub use measure::Cost;
 pub use population::{Population, WRONG_EVERY};
 
-/// The commands that are measured, but for `kubectl podidentity` before them.
+/// The measured commands, without `kubectl podidentity` in front.
 const COMMANDS: &[&[&str]] = &[
     &["status", "-A"],
     &["report"],
@@ -29,20 +29,21 @@ const COMMANDS: &[&[&str]] = &[
     &["explain", "deploy/app-000-0", "-n", "bench-000"],
 ];
 
-/// What was measured, and on what.
+/// The measurements and their environment.
 #[derive(Clone, Debug)]
 pub struct Costs {
-    /// How much there was of everything.
+    /// The number of objects.
     pub population: Population,
     /// The machine.
     pub machine: Machine,
-    /// Of the API server, and the source.
+    /// Versions of the API server and of the source.
     pub versions: String,
-    /// Of each command.
+    /// The cost of each command.
     pub commands: Vec<Cost>,
 }
 
-/// Fills a cluster and measures; `program` is the plugin. Leaves the cluster running until Ctrl-C if `keep`.
+/// Fills a cluster and measures; `program` is the plugin. With `keep`, the cluster runs until
+/// Ctrl-C.
 pub async fn run(population: Population, program: PathBuf, keep: bool, say: &dyn Fn(&str)) -> Result<Costs> {
     let machine = Machine::this();
     say("starting etcd and API server");
@@ -70,10 +71,11 @@ pub async fn run(population: Population, program: PathBuf, keep: bool, say: &dyn
 }
 
 impl Costs {
-    /// Fails unless every command did its work: it saw every binding and every pod, and what is wrong with them.
+    /// Fails unless every command did its work: it saw every binding, every pod, and their
+    /// problems.
     pub fn check(&self) -> Result<()> {
         for cost in &self.commands {
-            // verify: some pods have no role; plan: something would be restarted.
+            // `verify` finds pods without a role, and `plan` would restart something.
             let expected = i32::from(["verify", "plan"].contains(&cost.command[0].as_str()));
             ensure!(cost.status == expected, "{} ended with {}: {}", cost.command.join(" "), cost.status, cost.stderr);
         }

@@ -1,4 +1,4 @@
-//! A large cluster as the operator would have left it, but for some pods that are wrong.
+//! A large cluster as the operator would have left it, except for some wrong pods.
 
 use anyhow::Result;
 use kube::Client;
@@ -8,17 +8,17 @@ use crate::bench::load::{for_each, namespaces, running};
 use crate::bench::objects::{self, Identity};
 use crate::bench::world::MANAGER;
 
-/// Of so many bindings one has pods that are wrong: without the role and with another one, in turn.
+/// One in this many bindings has wrong pods: alternately without the role and with another one.
 pub const WRONG_EVERY: usize = 20;
-/// So many service accounts use the same role.
+/// This many service accounts share a role.
 const PER_ROLE: usize = 3;
 
-/// How much there is of everything.
+/// The number of objects.
 #[derive(Clone, Copy, Debug)]
 pub struct Population {
     /// Bindings, each with a service account and a Deployment of its own.
     pub bindings: usize,
-    /// Pods of each.
+    /// Pods of each Deployment.
     pub replicas: usize,
 }
 
@@ -33,7 +33,7 @@ impl Population {
         self.bindings / WRONG_EVERY
     }
 
-    /// Creates it all.
+    /// Creates all objects.
     pub(super) async fn create(&self, client: &Client) -> Result<()> {
         namespaces(client, self.bindings).await?;
         for_each(0..self.bindings, |number| self.identity(client, number)).await

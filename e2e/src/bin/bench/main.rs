@@ -90,7 +90,8 @@ struct RunArgs {
     out: PathBuf,
 }
 
-/// Results are some hundred kilobytes each, so they stay out of the repository: `make bench-publish` copies what is rendered.
+/// Results have a few hundred kilobytes each, so they stay out of the repository.
+/// `make bench-publish` copies the rendered files.
 fn folder() -> PathBuf {
     e2e::repository().join("target/bench")
 }
@@ -122,7 +123,7 @@ async fn execute(command: Command) -> Result<()> {
             let (plan, out) = args.plan();
             let mut run = Run::default();
             let measured = phases::run(&plan, &mut run, &say).await;
-            // What took long to measure is not lost because of what failed later.
+            // A later failure must not lose measurements that took long.
             if measured.is_ok() || run.has_anything() {
                 let path = run.write(&out.join("results"))?;
                 say(&format!("wrote {}", path.display()));

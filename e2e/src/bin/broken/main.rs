@@ -1,4 +1,5 @@
-//! A control plane with everything broken in it, to try the kubectl plugin on: `cargo run -p e2e --bin broken`.
+//! A control plane in which everything is broken, to try the kubectl plugin on:
+//! `cargo run -p e2e --bin broken`.
 
 use anyhow::Result;
 use e2e::ControlPlane;

@@ -1,6 +1,7 @@
-//! The product at work on a real control plane: `make demo`, or `make demo KEEP=1` to look around afterwards.
+//! The product at work on a real control plane: `make demo`, or `make demo KEEP=1` to look around
+//! afterwards.
 //!
-//! It ends by itself and fails if a promise was broken.
+//! The demo ends by itself, and fails if a promise was broken.
 
 mod preflight;
 mod promises;
@@ -76,7 +77,7 @@ struct Demo<'a> {
 }
 
 impl Demo<'_> {
-    /// What is shown, from the application to the third role.
+    /// The story, from the application to the third role.
     async fn tell(&self, aws: &Sts, promises: &mut Promises) -> Result<()> {
         let before = self.deploy().await?;
         let first = self.bind(&before, promises).await?;
@@ -94,7 +95,7 @@ impl Demo<'_> {
         self.start_asking().await
     }
 
-    /// The application runs before anybody binds it, so its pods have no role.
+    /// The application runs before it is bound, so its pods have no role.
     async fn deploy(&self) -> Result<Deployment> {
         self.screen.step("Deploying an application: three pods that run as my-service-account, without a role");
         self.apply("1-service-account.yaml").await?;
@@ -140,7 +141,7 @@ impl Demo<'_> {
         expect::rolled_out(&self.namespace, APP).await
     }
 
-    /// Checks what is promised of one role.
+    /// Checks the promises about one role.
     async fn promised(
         &self,
         before: &Deployment,
@@ -182,7 +183,7 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// Waits for Ctrl-C, whose handler ends everything.
+    /// Waits for Ctrl-C, whose handler ends all processes.
     async fn keep(&self, promises: &Promises) {
         promises.list(self.screen);
         self.screen.step("It stays up until Ctrl-C. In another terminal:");
@@ -197,7 +198,7 @@ impl Demo<'_> {
     }
 }
 
-/// The argument as one would type it.
+/// The argument as a user would type it.
 fn quoted(arg: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=./,:".contains(letter);
     if arg.chars().all(plain) { arg.to_owned() } else { format!("'{arg}'") }

@@ -1,4 +1,5 @@
-//! The last chapter: a role that AWS refuses is refused before anything restarts, and goes on once its policy is corrected.
+//! The last chapter: the operator holds back a role that AWS refuses before it restarts anything,
+//! and continues once the role's trust policy is corrected.
 
 use std::process::Stdio;
 
@@ -21,12 +22,12 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/my-guarded-role";
 const SERVICE_ACCOUNT: &str = "my-service-account";
 
 impl Demo<'_> {
-    /// A double of AWS and the operator that asks it. Neither is asked anything before the last chapter.
+    /// A double of AWS, and the operator that asks it. Both stay idle until the last chapter.
     pub(crate) async fn start_asking(&self) -> Result<(Sts, Operator)> {
         let aws = Sts::start(&self.control_plane.client()).await?;
         aws.change(|world| {
             world.provider(ACCOUNT, ISSUER);
-            // The policy names another service account, as policies do that were copied.
+            // The policy names another service account, as copied policies do.
             world.role(ROLE, &trust_policy("default", "another-account"));
         });
         let endpoint = format!("--sts-endpoint={}", aws.url());
@@ -72,7 +73,7 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// What `kubectl podidentity trust` prints becomes the policy of the role.
+    /// The policy that `kubectl podidentity trust` prints becomes the role's policy.
     async fn correct(&self, aws: &Sts) -> Result<()> {
         self.screen.step("Correcting the trust policy with what the plugin prints");
         self.screen.command(&format!(

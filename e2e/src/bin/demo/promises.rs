@@ -1,4 +1,4 @@
-//! What the demo promises, and whether it was kept.
+//! The demo's promises, and whether they were kept.
 
 use std::process::ExitCode;
 
@@ -13,17 +13,17 @@ pub(crate) struct Promises {
 }
 
 impl Promises {
-    /// Notes whether a promise was kept; the error says how it was broken.
+    /// Records whether a promise was kept; the error says how it was broken.
     pub(crate) fn keep(&mut self, what: &str, kept: Result<()>) {
         self.kept.push((what.to_owned(), kept));
     }
 
-    /// The same for a yes or no.
+    /// Records a promise by a boolean.
     pub(crate) fn check(&mut self, what: &str, kept: bool) {
         self.keep(what, if kept { Ok(()) } else { Err(anyhow!("it is not so")) });
     }
 
-    /// Whether one was broken, or none was made.
+    /// Whether a promise was broken, or none was made.
     pub(crate) fn broken(&self) -> bool {
         self.kept.is_empty() || self.kept.iter().any(|(_, kept)| kept.is_err())
     }
@@ -39,7 +39,7 @@ impl Promises {
         }
     }
 
-    /// Shows all of them; the exit code of the demo.
+    /// Shows all promises. Returns the exit code of the demo.
     pub(crate) fn report(&self, screen: &Screen) -> ExitCode {
         self.list(screen);
         let broken = self.kept.iter().filter(|(_, kept)| kept.is_err()).count();

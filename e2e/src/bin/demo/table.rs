@@ -1,4 +1,4 @@
-//! `kubectl get pib`, a line for each change.
+//! `kubectl get pib`, one line per change.
 
 use std::pin::pin;
 
@@ -10,7 +10,7 @@ use podidentity_api::PodIdentityBinding;
 
 use crate::screen::Screen;
 
-/// `NAME` to `VERIFIED`; the age says nothing here.
+/// Columns `NAME` to `VERIFIED`; the age does not matter here.
 const WIDTHS: [usize; 6] = [8, 7, 18, 20, 8, 9];
 
 /// Shows the binding's line whenever it changes, until it is ready.
@@ -33,7 +33,8 @@ pub(crate) async fn until_ready(
             }
         }
     };
-    // The last change may have ended the wait before its line was shown; on failure it is what one wants to see.
+    // The wait may have ended before the last change was shown. On failure, that line is the
+    // interesting one.
     line(screen, control_plane, &mut last).await?;
     ready
 }
@@ -69,7 +70,7 @@ async fn line(screen: &Screen, control_plane: &ControlPlane, last: &mut Vec<Stri
     Ok(())
 }
 
-/// Cuts a line where the header's words begin: cells may be empty.
+/// Cuts a line at the columns of the header's words, because cells may be empty.
 fn cells(header: &str, line: &str) -> Vec<String> {
     let is_start = |at: &usize| {
         let before = header[..*at].chars().next_back();

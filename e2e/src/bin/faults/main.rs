@@ -140,12 +140,12 @@ async fn run(args: Args) -> Result<bool> {
     Ok(progress.into_inner().failed() == 0)
 }
 
-/// Most of a plan's time is waiting.
+/// A plan waits most of its time.
 fn usual_jobs() -> usize {
     12 * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The plans that reference runs give.
+/// The plans that the reference runs produce.
 async fn generated(campaign: &Campaign) -> Result<Vec<Plan>> {
     eprintln!("reference runs without faults");
     let cases = cases::all();

@@ -1,4 +1,4 @@
-//! The part of the campaign that is quick: of most classes of faults a few plans.
+//! The quick part of the campaign: a few plans from most classes of faults.
 
 use e2e::faults::plan::Plan;
 
@@ -34,13 +34,13 @@ const CHOSEN: &[&str] = &[
     "AWS in trouble/asked/throttled",
 ];
 
-/// The beginnings that no plan's name has: something was renamed, and would be left out in silence.
+/// The prefixes that match no plan, so that a renamed plan is not silently omitted.
 pub(crate) fn missing(plans: &[Plan]) -> Vec<&'static str> {
     let is_missing = |chosen: &&&str| !plans.iter().any(|plan| plan.id.starts_with(**chosen));
     CHOSEN.iter().filter(is_missing).copied().collect()
 }
 
-/// Whether the plan is part of it.
+/// Whether the plan belongs to the subset.
 pub(crate) fn has(plan: &Plan) -> bool {
     CHOSEN.iter().any(|chosen| plan.id.starts_with(chosen))
 }

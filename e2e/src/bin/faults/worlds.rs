@@ -1,9 +1,10 @@
-//! What is not a plan: the malformed world, the hostile tenant, the overload, and planted bugs.
+//! The runs that are not plans: the malformed world, the hostile tenant, the overload, and planted
+//! bugs.
 
 use anyhow::Result;
 use e2e::faults::{hostile, malformed, overload};
 
-/// The world of odd objects; prints what is said about each.
+/// Runs the world of odd objects, and prints what is reported about each.
 pub(crate) async fn malformed() -> Result<bool> {
     let judged = malformed::run().await?;
     let mut silent = 0;
@@ -28,7 +29,7 @@ pub(crate) async fn malformed() -> Result<bool> {
     Ok(silent == 0 && judged.stuck.is_empty())
 }
 
-/// A tenant that does all it can beside a hundred bindings; prints how those were served.
+/// Runs a hostile tenant next to a hundred bindings, and prints how those were served.
 pub(crate) async fn hostile() -> Result<bool> {
     let measured = hostile::run().await?;
     let (first, last_first) = hostile::median_and_longest(&measured.first_status);
@@ -46,7 +47,7 @@ pub(crate) async fn hostile() -> Result<bool> {
     Ok(true)
 }
 
-/// Very many bindings at once; prints what was measured.
+/// Creates very many bindings at once, and prints the measurements.
 pub(crate) async fn overload(bindings: usize) -> Result<bool> {
     println!("{:#?}", overload::run(bindings).await?);
     Ok(true)
@@ -59,13 +60,13 @@ pub(crate) async fn planted() -> Result<bool> {
     let campaign = Campaign::start().await?;
     let mut missed = 0;
     for (bug, plan, expected) in planted::plans() {
-        // The same plan passes without the bug: it is the bug that is noticed.
+        // The same plan passes without the bug, so a failure comes from the bug.
         let (sound, _) = campaign.run(&plan).await;
         planted::plant(Some(bug));
         let (verdict, _) = campaign.run(&plan).await;
         planted::plant(None);
         let noticed = verdict.problems.iter().any(|problem| problem.contains(expected));
-        // A lost event is a fault of its own: there is nothing to plant beside it.
+        // A lost event is a fault by itself, so the plan does not pass without the bug either.
         let sound = sound.problems.is_empty() || bug == planted::Bug::EventLost;
         println!("{bug:?}: {}", if noticed && sound { "noticed" } else { "MISSED" });
         for problem in verdict.problems.iter().take(3) {

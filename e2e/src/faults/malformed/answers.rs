@@ -1,4 +1,4 @@
-//! What is said about the odd objects, and whether they go when they are deleted.
+//! What status and log report about the odd objects, and whether deleted ones disappear.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,16 +10,16 @@ use super::bindings;
 use super::odd::Odd;
 use crate::{Namespace, Operator};
 
-/// What was said about an odd object.
+/// The report about an odd object.
 #[derive(Debug)]
 pub struct Said {
     /// What is odd about it.
     pub what: String,
-    /// What the status or the log says; `None`: nothing.
+    /// The text in the status or the log; `None`: nothing.
     pub answer: Option<String>,
 }
 
-/// Waits until something was said about every odd object.
+/// Waits until every odd object has a report.
 pub(super) async fn all(
     namespace: &Namespace,
     odd: &[Odd],
@@ -43,7 +43,7 @@ pub(super) async fn all(
     }
 }
 
-/// What the status says, if it speaks of the present generation, or what the log says.
+/// The status, if it describes the current generation, or the log.
 fn said(binding: Option<&DynamicObject>, log: &str, odd: &Odd) -> Option<String> {
     let status = binding.map(|binding| &binding.data["status"]);
     let spoken = status.filter(|status| {
@@ -61,7 +61,7 @@ fn said(binding: Option<&DynamicObject>, log: &str, odd: &Odd) -> Option<String>
     })
 }
 
-/// Deletes the odd bindings; those that do not go.
+/// Deletes the odd bindings. Returns those that do not disappear.
 pub(super) async fn delete_all(namespace: &Namespace, odd: &[Odd]) -> Result<Vec<String>> {
     let api = bindings(namespace);
     for odd in odd.iter().filter(|odd| odd.is_binding && odd.deleted) {

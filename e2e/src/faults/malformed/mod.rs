@@ -1,5 +1,5 @@
-//! Two hundred odd objects that are there before the operator starts: each gets a clear finding or error, and all
-//! others are served.
+//! Two hundred odd objects exist before the operator starts. Each gets a clear finding or error,
+//! and all other objects are served.
 //!
 //! ```text
 //! a lax definition ─► odd bindings ─► the real definition, odd accounts, pods, workloads ─► operator ─► judge
@@ -26,26 +26,26 @@ use crate::{ControlPlane, Namespace, Operator, expect, wait};
 pub use self::answers::Said;
 pub(super) use self::odd::largest_pods;
 
-/// The definition, as it may have been before it had any validation.
+/// The CRD, which the test strips of all validation first.
 const DEFINITION: &str = "config/crd/podidentity.dev_podidentitybindings.yaml";
 
-/// How many healthy bindings live beside the odd ones.
+/// How many healthy bindings exist next to the odd ones.
 const HEALTHY: usize = 10;
 
 /// The result.
 #[derive(Debug)]
 pub struct Judged {
-    /// For each odd object, what was said.
+    /// The report about each odd object.
     pub said: Vec<Said>,
     /// How many healthy bindings were served.
     pub healthy: usize,
-    /// Odd bindings whose deletion does not come to an end.
+    /// Odd bindings whose deletion does not finish.
     pub stuck: Vec<String>,
-    /// The most memory that the operator took under the limit of its manifest, where this machine can set one.
+    /// The operator's peak memory under the limit of its manifest, if this machine can set one.
     pub memory: Option<Peak>,
 }
 
-/// Runs it on a control plane of its own.
+/// Runs the scenario on its own control plane.
 pub async fn run() -> Result<Judged> {
     let control_plane = ControlPlane::start().await?;
     let judged = on(&control_plane).await;
@@ -92,7 +92,7 @@ async fn install_lax_definition(control_plane: &ControlPlane) -> Result<()> {
     for version in definition["spec"]["versions"].as_array_mut().context("no versions")? {
         version["schema"] =
             json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
-        // They have to lead to fields of the schema.
+        // Selectable fields must refer to fields of the schema.
         version.as_object_mut().context("no version")?.remove("selectableFields");
     }
     control_plane.apply_yaml(&serde_json::to_string(&definition)?).await?;
@@ -124,7 +124,7 @@ async fn create_bindings(namespace: &Namespace, odd: &[Odd]) -> Result<()> {
     Ok(())
 }
 
-/// The real definition is in force when it refuses what the lax one took.
+/// Waits until the real CRD is in force: it refuses what the lax one accepted.
 async fn refused_now(namespace: &Namespace) -> Result<()> {
     let began = Instant::now();
     let object: DynamicObject = serde_json::from_value(json!({
@@ -164,7 +164,7 @@ async fn create_others(namespace: &Namespace, odd: &Odd) -> Result<()> {
     Ok(())
 }
 
-/// A namespace that is being deleted and never goes, and one whose grants are nonsense.
+/// A namespace whose deletion never finishes, and that has invalid grants.
 async fn terminating_namespace(control_plane: &ControlPlane) -> Result<()> {
     let api = Api::<CoreNamespace>::all(control_plane.client());
     let namespace = serde_json::from_value(json!({

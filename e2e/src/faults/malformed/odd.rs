@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 
 use crate::fixtures::{ROLE, role_annotation};
 
-/// An odd object and what it is judged by.
+/// An odd object and the criteria that judge it.
 #[derive(Clone, Debug)]
 pub(super) struct Odd {
     /// What is odd about it.
     pub(super) what: String,
-    /// The binding whose status has to speak, or whose name the log has to name.
+    /// The binding whose status must report the problem, or whose name the log must contain.
     pub(super) binding: String,
     /// Kind and body of the objects.
     pub(super) objects: Vec<(&'static str, Value)>,
-    /// Whether the binding itself is what is odd.
+    /// Whether the binding itself is odd.
     pub(super) is_binding: bool,
-    /// Whether it is deleted in the end, and has to go.
+    /// Whether the test deletes it in the end and requires it to disappear.
     pub(super) deleted: bool,
 }
 
@@ -71,19 +71,19 @@ fn pod(name: &str, patch: &Value) -> Value {
     pod
 }
 
-/// The largest pods that an API server takes; the name of each is also that of its service account.
+/// The largest pods that an API server accepts. Each has the name of its service account.
 pub(in crate::faults) fn largest_pods() -> Vec<(String, Value)> {
     let numbered = pods::largest().into_iter().enumerate();
     let named = numbered.map(|(number, (_, patch))| (format!("large-{number}"), patch));
     named.map(|(name, patch)| (name.clone(), pod(&name, &patch))).collect()
 }
 
-/// The API server refuses every write to them, also that of their finalizer, until their spec is mended: the definition has
-/// rules for the spec and for this field, and rules cannot be applied to a text where there have to be fields, or to a
-/// number where there has to be a text.
+/// The API server refuses every write to these, even the removal of the finalizer, until their spec
+/// is corrected. The CRD has validation rules for the spec and for this field, and they fail on a
+/// text in place of an object or a number in place of a text.
 const BEYOND_HELP: [&str; 2] = ["our finalizer and no spec", "our finalizer and no role"];
 
-/// An odd binding of an ordinary service account.
+/// An odd binding of a normal service account.
 fn binding(number: usize, what: &str, patch: &Value) -> Odd {
     let name = format!("odd-{number}");
     let mut body = json!({"metadata": {"name": name}, "spec": {"serviceAccountName": name, "roleArn": ROLE}});
@@ -94,7 +94,7 @@ fn binding(number: usize, what: &str, patch: &Value) -> Odd {
     Odd { what: what.to_owned(), binding: name, objects, is_binding: true, deleted }
 }
 
-/// Something odd and an ordinary binding.
+/// An odd object next to a normal binding.
 fn beside(number: usize, what: &str, mut objects: Vec<(&'static str, Value)>) -> Odd {
     let name = format!("odd-{number}");
     let spec = json!({"serviceAccountName": name, "roleArn": ROLE});
@@ -132,7 +132,7 @@ fn annotations() -> Vec<(String, String)> {
     for text in texts {
         all.push((role_annotation(), text.to_owned()));
     }
-    // An ARN that ends too early, and one with a character too many, at many places.
+    // An ARN that ends too early, and one with an extra character, at many positions.
     for at in (3..ROLE.len()).step_by(3) {
         all.push((role_annotation(), ROLE[..at].to_owned()));
         all.push((role_annotation(), format!("{}\u{200b}{}", &ROLE[..at], &ROLE[at..])));

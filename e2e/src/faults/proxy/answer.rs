@@ -79,7 +79,7 @@ impl Shared {
         Ok(response(status, content_type, body))
     }
 
-    /// What a rule does before the request is passed on.
+    /// Applies a rule before the request is forwarded.
     async fn before(&self, action: Option<&Action>, asked: &Asked) -> Result<(), Broken> {
         match action {
             Some(Action::Delay(by)) => tokio::time::sleep(*by).await,
@@ -99,7 +99,7 @@ impl Shared {
         Ok(())
     }
 
-    /// What a rule does after the API server has answered.
+    /// Applies a rule after the API server has answered.
     async fn after(&self, action: Option<&Action>, asked: &Asked, past: u64) -> Result<(), Broken> {
         match action {
             Some(Action::DropAnswer) => {
@@ -158,7 +158,7 @@ fn whole(bytes: Bytes) -> Answer {
     Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-/// An answer such as the API server, or a load balancer in front of it, gives.
+/// An error response like that of the API server or of a load balancer in front of it.
 fn refusal(code: u16, retry_after: Option<u64>) -> Response<Answer> {
     let reason = match code {
         401 => "Unauthorized",

@@ -4,9 +4,9 @@
 //! operator ──HTTP──► proxy: narrow to a namespace, count, break by rule, note ──TLS──► API server
 //! ```
 //!
-//! It shows the operator one namespace of the cluster, so that many operators can share a control plane without seeing
-//! each other's objects. Everything that a rule does is something that a network or an API server may do, except
-//! `Action::Lose`.
+//! It shows the operator one namespace of the cluster, so that many operators can share a control
+//! plane without seeing each other's objects. A network or an API server may cause every fault of a
+//! rule, except `Action::Lose`.
 
 mod answer;
 mod state;
@@ -34,27 +34,27 @@ use crate::process::lock;
 
 pub(in crate::faults) use self::answer::response;
 
-/// What rules need beside the proxy.
+/// What rules need besides the proxy.
 pub trait Helper: Send + Sync {
     /// Kills the operator and starts it again.
     fn kill_operator(&self);
-    /// Stops the operator's process where it is, and lets it go on after a while.
+    /// Stops the operator's process, and resumes it after a while.
     fn pause_operator(&self, lasting: Duration) -> BoxFuture<'_, ()> {
         let _ = lasting;
         Box::pin(async {})
     }
-    /// Does what somebody does at a bad moment.
+    /// Does what another user does at a bad moment.
     fn deed(&self, deed: Deed) -> BoxFuture<'_, ()>;
 }
 
-/// A proxy; it ends when this is dropped.
+/// A running proxy. It ends when it is dropped.
 pub struct Proxy {
     server: String,
     shared: Arc<Shared>,
     accepting: JoinHandle<()>,
 }
 
-/// The answer's body.
+/// The body of a response.
 pub(in crate::faults) type Answer = UnsyncBoxBody<Bytes, Broken>;
 
 /// The connection breaks.
@@ -69,14 +69,14 @@ pub(in crate::faults) struct Shared {
     helper: Arc<dyn Helper>,
     journal: Mutex<Journal>,
     seen: Mutex<HashMap<String, usize>>,
-    /// The newest resource version that went through.
+    /// The newest resource version that passed the proxy.
     newest: AtomicU64,
-    /// What an operator sees that was started in the past.
+    /// The state that an operator sees that was started in the past.
     past: Mutex<Option<Past>>,
-    /// Connections that were made under an older number are silent.
+    /// Connections with an older number are silent.
     silence: AtomicU64,
     began: Instant,
-    /// Writes that are under way.
+    /// Concurrent writes.
     busy: AtomicUsize,
     #[cfg(feature = "planted-bugs")]
     written: super::planted::Seen,
@@ -95,8 +95,8 @@ struct Past {
 }
 
 impl Proxy {
-    /// Starts a proxy on the loopback address that talks to the API server with `upstream` and, if `namespace` is
-    /// given, shows nothing but that namespace.
+    /// Starts a proxy on the loopback address. It talks to the API server with `upstream` and, if
+    /// `namespace` is given, shows only that namespace.
     pub async fn start(
         upstream: Client,
         namespace: Option<&str>,
@@ -125,12 +125,12 @@ impl Proxy {
         Ok(Self { server, shared, accepting })
     }
 
-    /// Its address, for a kubeconfig.
+    /// The address of the proxy, for a kubeconfig.
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// Looks at what went through so far.
+    /// Reads the journal so far.
     pub fn look<T>(&self, at: impl FnOnce(&Journal) -> T) -> T {
         at(&lock(&self.shared.journal))
     }
@@ -143,7 +143,7 @@ impl Drop for Proxy {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // Its connections end with the proxy.
+    // The connections end with the proxy.
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
@@ -156,14 +156,15 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(connection: TcpStream, shared: Arc<Shared>) {
-    // Small answers should not wait for company.
+    // Small responses should not wait for more data.
     let _ = connection.set_nodelay(true);
     let born = shared.silence.load(Ordering::SeqCst);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        // In a task of its own: a write is carried out and noted even if the operator is killed meanwhile.
+        // A separate task: the write completes and is recorded even if the operator is killed in
+        // the meantime.
         async move { tokio::spawn(shared.answer(request, born)).await.unwrap_or(Err(Broken)) }
     });
-    // An error is a connection that broke, which is the point of the exercise.
+    // An error is a broken connection, which rules cause on purpose.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(connection), service).await;
 }

@@ -1,4 +1,5 @@
-//! What the proxy remembers: how often rules have matched, how far it has seen, and what went through.
+//! The state of the proxy: how often rules have matched, the newest resource version, and the
+//! journal.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use super::{Helper, Past, Shared};
 use crate::process::lock;
 
 impl Shared {
-    /// The first rule that means this one; every rule that is about it counts it.
+    /// The action of the first rule that applies now. Every rule that matches counts the request.
     pub(in crate::faults) fn action(
         &self,
         is_about: impl Fn(&Rule) -> bool,
@@ -58,7 +59,7 @@ impl Shared {
         lock(&self.past).filter(|past| past.until > Instant::now())
     }
 
-    /// How long watches show nothing because the operator lives in the past.
+    /// How long watches show nothing because the operator sees a past state.
     pub(in crate::faults) fn catches_up_in(&self) -> Duration {
         self.past().map_or(Duration::ZERO, |past| past.until.saturating_duration_since(Instant::now()))
     }
@@ -67,7 +68,7 @@ impl Shared {
         self.silence.load(Ordering::SeqCst) > born
     }
 
-    /// Counts a request; for a write, where its answer is to be noted.
+    /// Counts a request. For a write, returns the position of its entry, which receives the answer.
     pub(super) fn note(&self, asked: &Asked, body: &Bytes) -> Option<usize> {
         let nth = self.count(&asked.to_string());
         let mut journal = lock(&self.journal);
@@ -95,7 +96,7 @@ impl Shared {
         lock(&self.journal).errors.push((Instant::now(), what));
     }
 
-    /// A rule wanted to skip an event, and no other one followed: nothing happened.
+    /// A rule tried to skip an event, but no other one followed, so nothing happened.
     pub(in crate::faults) fn note_skip_in_vain(&self) {
         lock(&self.journal).faults.pop();
     }
@@ -108,7 +109,7 @@ impl Shared {
         lock(&self.journal).events.push(event);
     }
 
-    /// How manieth of its kind it is.
+    /// The ordinal of this request among those with the same key.
     pub(in crate::faults) fn count(&self, key: &str) -> usize {
         let mut seen = lock(&self.seen);
         let count = seen.entry(key.to_owned()).or_default();
@@ -131,7 +132,7 @@ impl Shared {
         }
     }
 
-    /// The API server has shown this resource version.
+    /// Records that the API server has shown this resource version.
     pub(in crate::faults) fn is_at(&self, version: &str) {
         if let Ok(version) = version.parse() {
             self.newest.fetch_max(version, Ordering::SeqCst);

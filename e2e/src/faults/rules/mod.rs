@@ -8,8 +8,8 @@
 //! event serviceaccounts/app #2: coalesce            the second change of the account is only seen as part of the third
 //! ```
 //!
-//! A rule is `VERB RESOURCE[/NAME] [#FIRST[..[LAST]]] [%EVERY] [for DURATION]: ACTION`. Requests that match are counted
-//! from 1; without `#` the first one is meant.
+//! A rule is `VERB RESOURCE[/NAME] [#FIRST[..[LAST]]] [%EVERY] [for DURATION]: ACTION`. Matching
+//! requests are counted from 1. Without `#`, the rule applies to the first one.
 
 mod text;
 
@@ -19,81 +19,83 @@ use serde::{Deserialize, Serialize};
 
 use super::request::Asked;
 
-/// Which requests, or events of watches, and what happens to them.
+/// Which requests, or watch events, the rule matches, and what happens to them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rule {
-    /// A verb of [`Asked`], `write` for all that change something, `read` for all others, `any`; `event` for what a
-    /// watch shows.
+    /// A verb of [`Asked`], `write` for all that change something, `read` for all others, or `any`;
+    /// `event` for watch events.
     pub verb: String,
     /// Resource, with a subresource after a dot; `*` for any.
     pub resource: String,
     /// Name of the object.
     pub name: Option<String>,
-    /// The first one that counts, from 1.
+    /// The first match that the rule applies to, from 1.
     pub first: usize,
-    /// The last one; `None`: no end.
+    /// The last match; `None`: no limit.
     pub last: Option<usize>,
-    /// Only every so manieth.
+    /// Applies only to every n-th match.
     pub every: usize,
-    /// Only for so long after the first one.
+    /// Applies only for this long after the first match.
     pub lasting: Option<Duration>,
-    /// What happens.
+    /// The action.
     pub action: Action,
 }
 
-/// What happens.
+/// What happens to a request or an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// It reaches the API server late.
+    /// The request reaches the API server late.
     Delay(Duration),
-    /// It does not reach the API server; the connection breaks.
+    /// The request does not reach the API server; the connection breaks.
     Reset,
-    /// It reaches the API server; the connection breaks before the answer.
+    /// The request reaches the API server; the connection breaks before the answer.
     DropAnswer,
-    /// It does not reach the API server; this is the answer.
+    /// The request does not reach the API server; this is the answer.
     Answer {
         /// HTTP status.
         code: u16,
         /// Header `Retry-After`, in seconds.
         retry_after: Option<u64>,
     },
-    /// It does not reach the API server, and there is never an answer.
+    /// The request does not reach the API server, and there is never an answer.
     Hang,
     /// Half of the answer arrives, then the connection breaks.
     Truncate,
-    /// The operator is killed before it reaches the API server, and started again.
+    /// The operator is killed before the request reaches the API server, and started again.
     KillBefore,
     /// The operator is killed before the answer arrives, and started again.
     KillAfter,
-    /// The operator's process stands still for a while, as on a machine that hangs; then the request goes on.
+    /// The operator's process is suspended for a while, as on a hanging machine; then the request
+    /// continues.
     PauseBefore(Duration),
-    /// The same after the API server has answered.
+    /// Like `PauseBefore`, but after the API server has answered.
     PauseAfter(Duration),
-    /// As killed after it, and for a while the new one sees the cluster as it was before the request.
+    /// Like `KillAfter`, and for a while the new operator sees the cluster as it was before the
+    /// request.
     Stale(Duration),
     /// All connections go silent without being closed; new ones work.
     HalfOpen,
-    /// Somebody does something before it reaches the API server.
+    /// Another user acts before the request reaches the API server.
     Before(Deed),
-    /// Somebody does something before the answer arrives.
+    /// Another user acts before the answer arrives.
     After(Deed),
     /// The watch ends before the event.
     Cut,
     /// The watch breaks in the middle of the event.
     Break,
-    /// Instead of the event the watch says that its resource version is too old.
+    /// Instead of the event, the watch reports that its resource version is too old.
     Gone,
-    /// The watch shows neither the event nor anything else, for a while or for ever.
+    /// The watch shows neither the event nor anything else, for a while or forever.
     Freeze(Option<Duration>),
-    /// The watch pauses until there is another event about the same object, and this one is skipped: as if the watch
-    /// had been away meanwhile.
+    /// The watch pauses until another event about the same object, and skips this one, as if the
+    /// watch had been down in between.
     Coalesce,
     /// The event is lost, which no API server does.
     Lose,
 }
 
-/// What people and other controllers do at a bad moment.
+/// Actions of people and other controllers at a bad moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Deed {
     /// Deletes the service account `app` and creates it again.
@@ -102,32 +104,34 @@ pub enum Deed {
     RecreateDeployment,
     /// Scales the Deployment `app` to 3.
     Scale,
-    /// Changes the label of the Deployment `app`: a new resource version, and nothing that matters.
+    /// Changes a label of the Deployment `app`: a new resource version without any relevant change.
     Touch,
     /// Deletes all pods.
     DeletePods,
-    /// Takes the role from the service account `app`.
+    /// Removes the role from the service account `app`.
     StripAccount,
-    /// Takes our annotation from the pod template of the Deployment `app`, as an apply of a whole object does.
+    /// Removes our annotation from the pod template of the Deployment `app`, as an apply of a whole
+    /// object does.
     UnrollDeployment,
-    /// Compacts etcd, and restarts the API server so that it forgets what it remembers: resource versions are too old.
+    /// Compacts etcd, and restarts the API server so that it drops its cache: resource versions are
+    /// too old.
     Compact,
     /// Kills the API server with SIGKILL and starts it again.
     RestartApiServer,
     /// Kills etcd with SIGKILL and starts it again.
     RestartEtcd,
-    /// Takes the injection away.
+    /// Removes the injection.
     RemoveInjection,
-    /// Gives the injection back.
+    /// Installs the injection again.
     InstallInjection,
-    /// Somebody who is none of the operators takes the lease, and is not heard of again.
+    /// A holder that is none of the operators takes the lease and never renews it.
     StealLease,
     /// Deletes the lease.
     DeleteLease,
 }
 
 impl Rule {
-    /// The first request of this kind.
+    /// A rule for the request with this ordinal.
     pub fn new(verb: &str, resource: &str, name: Option<&str>, first: usize, action: Action) -> Self {
         Self {
             verb: verb.to_owned(),
@@ -141,7 +145,7 @@ impl Rule {
         }
     }
 
-    /// Whether it is about requests like this one, whatever their number.
+    /// Whether the rule is about requests like this one, whatever their ordinal.
     pub fn is_about(&self, asked: &Asked) -> bool {
         let verb = match self.verb.as_str() {
             "any" => true,
@@ -152,7 +156,7 @@ impl Rule {
         verb && self.names(&asked.resource, &asked.name)
     }
 
-    /// Whether it is about events of this object.
+    /// Whether the rule is about events of this object.
     pub fn is_about_event(&self, resource: &str, name: &str) -> bool {
         self.verb == "event" && self.names(resource, name)
     }
@@ -161,7 +165,7 @@ impl Rule {
         (self.resource == "*" || self.resource == resource) && self.name.as_deref().is_none_or(|wanted| wanted == name)
     }
 
-    /// Whether the `count`th that it is about is meant.
+    /// Whether the rule applies to the match with this ordinal.
     pub fn counts(&self, count: usize) -> bool {
         count >= self.first
             && self.last.is_none_or(|last| count <= last)
@@ -170,7 +174,7 @@ impl Rule {
 }
 
 impl Deed {
-    /// Whether it bears on more than one namespace.
+    /// Whether the action affects more than one namespace.
     pub fn is_global(self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! Rules as they are written and read.
+//! The text form of rules.
 
 use std::fmt;
 use std::str::FromStr;

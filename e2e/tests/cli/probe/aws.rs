@@ -1,4 +1,4 @@
-//! The double of AWS, a service account whose role trusts it, and the plugin in front of both.
+//! The double of AWS, a service account whose role trusts it, and the plugin that asks both.
 
 use anyhow::{Context, Result, ensure};
 use e2e::fixtures::{self, ROLE};
@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::plugin::{Outcome, Plugin};
 
-/// A namespace with a service account whose role trusts it, in front of a double of AWS.
+/// A namespace with a service account whose role trusts it, and a double of AWS.
 pub(super) struct Aws<'a> {
     pub(super) plugin: &'a Plugin,
     pub(super) sts: Sts,
@@ -48,18 +48,18 @@ impl<'a> Aws<'a> {
         Ok(outcome)
     }
 
-    /// Fails if something of a token or of credentials was printed.
+    /// Fails if the output contains a part of a token or of credentials.
     pub(super) fn keeps_secrets(&self, outcome: &Outcome) -> Result<()> {
         let printed = format!("{}{}", outcome.stdout, outcome.stderr);
         let secrets = self.sts.secrets();
         let found = secrets.iter().find(|secret| printed.contains(secret.as_str()));
         ensure!(found.is_none(), "a secret was printed: {found:?}\n{printed}");
-        // How every JSON web token begins.
+        // The beginning of every JSON web token.
         ensure!(!printed.contains("eyJ"), "a token was printed:\n{printed}");
         Ok(())
     }
 
-    /// What the plugin says about the service account, as JSON; the exit status is as expected.
+    /// The plugin's JSON output about the service account. Checks the exit status.
     pub(super) fn said(&self, status: i32) -> Result<Value> {
         self.said_of(&["sa/web"], status)
     }
@@ -76,12 +76,12 @@ impl<'a> Aws<'a> {
     }
 }
 
-/// The reasons of the causes, in their order.
+/// The reasons of the causes, in order.
 pub(super) fn reasons(said: &Value) -> Vec<&str> {
     said["causes"].as_array().into_iter().flatten().filter_map(|cause| cause["reason"].as_str()).collect()
 }
 
-/// What differs from run to run in the text about a token.
+/// Replaces what differs between runs in the text about a token.
 pub(super) fn hidden(outcome: Outcome) -> Outcome {
     let stdout = outcome.stdout.lines().map(|line| match line.split_once("  key  ") {
         Some((indent, _)) => format!("{indent}  key  KEY\n"),
@@ -91,7 +91,7 @@ pub(super) fn hidden(outcome: Outcome) -> Outcome {
     Outcome { stdout, ..outcome }
 }
 
-/// The identifier of a key is made of its bytes.
+/// A key's identifier derives from its bytes.
 pub(super) fn key_hidden(line: &str) -> String {
     let Some((before, after)) = line.split_once("the key ") else { return line.to_owned() };
     let (word, rest) = after.split_once(' ').unwrap_or((after, ""));

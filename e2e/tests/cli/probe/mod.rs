@@ -1,5 +1,5 @@
-//! `probe`: with tokens of the real API server and a double of AWS (`e2e::sts`). Each answer has its words and its exit
-//! status, and no token and no credential is ever printed.
+//! `probe` with tokens of the real API server and a double of AWS (`e2e::sts`). Each answer has its
+//! text and its exit status, and the plugin never prints a token or a credential.
 
 mod aws;
 
@@ -53,7 +53,8 @@ fn accepted(plugin: &Plugin) -> Result<()> {
     Ok(())
 }
 
-/// A change of the world, and what comes of it: code, and how the causes begin.
+/// A change of the double's world, the expected error code, and the beginning of the expected
+/// causes.
 type Refusal = (fn(&mut World), &'static str, &'static str);
 
 const REFUSALS: [Refusal; 9] = [
@@ -62,7 +63,8 @@ const REFUSALS: [Refusal; 9] = [
     (|world| world.providers.clear(), "InvalidIdentityToken", "NoIdentityProvider"),
     (|world| unknown_audience(world), "InvalidIdentityToken", "AudienceUnknown"),
     (|world| no_keys(world), "InvalidIdentityToken", "KeyUnknown"),
-    // In one message for all, what was looked up decides: nobody can fetch the documents of this issuer.
+    // If AWS has one message for all errors, the plugin's own lookup decides: it cannot fetch this
+    // issuer's documents.
     (|world| terse(world, |world| world.providers.clear()), "InvalidIdentityToken", "KeyUnknown"),
     (|world| terse(world, unknown_audience), "InvalidIdentityToken", "KeyUnknown"),
     (|world| terse(world, no_keys), "InvalidIdentityToken", "KeyUnknown"),
@@ -112,7 +114,7 @@ fn refused(plugin: &Plugin) -> Result<()> {
     compare("probe-invalid-identity-token", &["probe", "sa/web"], &found)
 }
 
-/// How a machine says that a host of the cluster's network is out of reach is its own matter.
+/// The machine's reason why it cannot reach a host in the cluster's network varies.
 fn reach_hidden(text: &str) -> String {
     let hidden = |line: &str| match line.split_once(" cannot be used: ") {
         Some((before, _)) => format!("{before} cannot be used: WHY\n"),
@@ -159,7 +161,7 @@ fn not_aws(plugin: &Plugin) -> Result<()> {
     let said = aws.said_of(&["sa/web", "--request-timeout", "5s"], 2)?;
     let words = "it takes too long: no answer within 5s";
     ensure!(said["answer"]["message"] == words && reasons(&said) == ["Unreachable"], "{said}");
-    // Nobody listens any more.
+    // The port is closed from now on.
     let Aws { plugin, sts, namespace } = aws;
     let url = sts.url();
     drop(sts);
@@ -178,14 +180,14 @@ fn clocks(plugin: &Plugin) -> Result<()> {
         let said = aws.said(1)?;
         ensure!(said["answer"]["code"] == code && reasons(&said)[0] == "Clock", "{said}");
         let tells = said["causes"][0]["tells"].as_str().unwrap_or_default();
-        // A minute may begin between both clocks.
+        // The two clocks may read different minutes.
         let alike = words.replace("60 minutes", "59 minutes");
         ensure!(tells.ends_with(words) || tells.ends_with(&alike), "{said}");
     }
     Ok(())
 }
 
-/// What the plugin advises is done, and then AWS accepts.
+/// Follows the plugin's advice; then AWS accepts the token.
 fn repaired(plugin: &Plugin) -> Result<()> {
     let aws = Aws::start(plugin, "probe-repaired")?;
     let wrong = trust_policy(aws.namespace, "api");
@@ -198,7 +200,7 @@ fn repaired(plugin: &Plugin) -> Result<()> {
     ensure!(corrected.status == 0, "{}", corrected.stderr);
     aws.sts.change(|world| world.role(ROLE, &corrected.stdout));
     aws.said(0)?;
-    // The other one is still let in.
+    // The other service account is still admitted.
     aws.account("api", ROLE)?;
     aws.said_of(&["sa/api"], 0)?;
     Ok(())
@@ -273,12 +275,13 @@ fn asked_wrongly(plugin: &Plugin) -> Result<()> {
     Ok(())
 }
 
-/// The console blocks of `docs/probe.md` are recorded. The page speaks of AWS, where the double is asked.
+/// Records the console blocks of `docs/probe.md`. The page shows AWS's address in place of the
+/// double's.
 fn page(plugin: &Plugin) -> Result<()> {
     let aws = Aws::start(plugin, "probe-page")?;
     aws.account("other", ROLE)?;
     record("docs/probe.md", |args| {
-        // The harness says these itself.
+        // The harness passes these arguments itself.
         let args = args.strip_prefix(&["probe", "-n", aws.namespace]).context("begins with probe -n NAMESPACE")?;
         let outcome = aws.probe_with(args, &[COLUMNS])?;
         let text = pretty(&key_line_shortened(&outcome.stdout));
@@ -286,7 +289,7 @@ fn page(plugin: &Plugin) -> Result<()> {
     })
 }
 
-/// Every control plane has keys of its own.
+/// Every control plane has its own keys.
 fn key_line_shortened(text: &str) -> String {
     let shortened = |line: &str| match line.trim_start().strip_prefix("key ") {
         Some(_) => "  key       fT5nK0qzB7c1 (RS256)\n".to_owned(),

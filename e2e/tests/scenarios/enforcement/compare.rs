@@ -1,13 +1,14 @@
-//! The policy of `config/enforcement/` against the verification: for many odd pods, what is refused is an Error of the
-//! verification, and what is let in has none, but for what CEL cannot see.
+//! Compares the policy of `config/enforcement/` with the verification. For many odd pods, the
+//! verification has an Error for every refused pod and none for an admitted one, except for what
+//! CEL cannot see.
 //!
 //! ```text
 //! generate ─► injected into by the model, or not, or half ─► namespace without enforcement, dry run ─► verification ┐
 //!                                                        └─► namespace with enforcement, dry run ───► verdict ──────┴► agree
 //! ```
 //!
-//! The pods are to come as they are, so their service account is bare. The binding that is enforced is that of another
-//! namespace: a policy's binding of this test alone says so.
+//! The pods must arrive unchanged, so their service account has no annotations. The enforced
+//! binding is in another namespace: only this test has a policy binding that refers to it.
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ const PODS: usize = 400;
 const CONCURRENCY: usize = 8;
 const LABEL: &str = "e2e-compare-enforcement";
 
-/// What CEL does not see, or is not asked to: what the token is worth, and EKS Pod Identity.
+/// What CEL does not see or does not check: the value of the token, and EKS Pod Identity.
 const LEFT_TO_VERIFICATION: &[FindingReason] = &[
     FindingReason::PodIdentityInstead,
     FindingReason::AudienceMismatch,
@@ -48,7 +49,7 @@ const LEFT_TO_VERIFICATION: &[FindingReason] = &[
 enum Agreement {
     Refused,
     LetIn,
-    /// Let in although the verification finds an Error.
+    /// Admitted although the verification finds an Error.
     LeftToVerification,
     /// Refused by the API server for another reason.
     NotAPod,
@@ -73,16 +74,16 @@ pub(crate) async fn as_verification_says(world: Arc<World>, namespace: Namespace
     Ok(())
 }
 
-/// The pod as it is, or with all or nearly all that the webhook adds.
+/// The pod as it is, or with all or most of the webhook's additions.
 fn variant(number: usize, pod: Value) -> Result<Value> {
-    // References are left to the verification: half of the pods shall have none.
+    // References are left to the verification, so half of the pods have none.
     let text = pod.to_string();
     let mut pod: Value =
         if number.is_multiple_of(2) { serde_json::from_str(&text.replace("$(A) preset", "preset"))? } else { pod };
     pod["spec"]["serviceAccountName"] = json!("app");
     pod["spec"].as_object_mut().context("no object")?.remove("serviceAccount");
     if number.is_multiple_of(3) {
-        // Nothing of its own in the way of the injection.
+        // Removes the pod's own settings that would prevent the injection.
         for kind in ["containers", "initContainers"] {
             for container in pod["spec"][kind].as_array_mut().into_iter().flatten() {
                 container["env"] = json!([{"name": "A", "value": "a"}]);
@@ -100,7 +101,7 @@ fn variant(number: usize, pod: Value) -> Result<Value> {
     Ok(pod)
 }
 
-/// Some of the injected pods lose or change one thing, in their last container.
+/// Removes or changes one thing in the last container of some injected pods.
 fn spoil(number: usize, spec: &mut Value) {
     let Some(container) = spec["containers"].as_array_mut().and_then(|all| all.last_mut()) else { return };
     let mut set = |name: &str, value: Value| {
@@ -182,7 +183,7 @@ fn agreement(verdict: &Verdict<Pod>, errors: &[(FindingReason, String)], pod: &V
     Ok(if errors.is_empty() { Agreement::LetIn } else { Agreement::LeftToVerification })
 }
 
-/// Whether the container's identity variables refer to others.
+/// Whether the container's identity variables refer to other variables.
 fn has_references(pod: &Value, container: &str) -> bool {
     let lists = ["initContainers", "containers"].into_iter().filter_map(|kind| pod["spec"][kind].as_array());
     let env = lists.flatten().filter(|it| it["name"] == container).filter_map(|it| it["env"].as_array()).flatten();

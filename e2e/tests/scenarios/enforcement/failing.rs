@@ -1,4 +1,4 @@
-//! Enforcement where it has nothing to go by: no definition, no binding, or everything on its way out.
+//! Enforcement without its inputs: no CRD, no binding, or everything is being deleted.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use super::marked;
 use crate::steps::bound;
 use crate::world::World;
 
-/// The policy is there before the definition of its parameters; then the definition is deleted, and the API server
-/// forgets it: as docs/enforcement.md says under failure modes.
+/// The policy exists before the CRD of its parameters. Then the CRD is deleted, and the API server
+/// forgets it: the failure modes in docs/enforcement.md.
 pub(crate) async fn without_definition(_: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     let (labelled, other) = (control_plane.namespace("labelled").await?, control_plane.namespace("other").await?);
@@ -28,7 +28,7 @@ pub(crate) async fn without_definition(_: Arc<World>, _: Namespace) -> Result<()
     control_plane.install_enforcement().await?;
     refused_but_for_the_ways_out(&labelled, &other).await?;
 
-    // With the definition, and without any binding, nothing is demanded.
+    // With the CRD but without any binding, the policy demands nothing.
     control_plane.install().await?;
     admitted(&labelled, &preset("default")?).await?;
     let operator = Operator::start_installed(&control_plane, &[]).await?;
@@ -37,9 +37,9 @@ pub(crate) async fn without_definition(_: Arc<World>, _: Namespace) -> Result<()
 
     let definitions = Api::<CustomResourceDefinition>::all(control_plane.client());
     definitions.delete("podidentitybindings.podidentity.dev", &DeleteParams::default()).await?;
-    // All bindings go, so nothing is demanded any more.
+    // All bindings are being deleted, so the policy demands nothing any more.
     admitted(&labelled, &preset("app")?).await?;
-    // The operator lets the last of them go.
+    // The operator releases the last binding.
     let what = "the definition is gone";
     wait::object(
         &definitions,
@@ -69,7 +69,8 @@ async fn refused_but_for_the_ways_out(labelled: &Namespace, other: &Namespace) -
     Ok(())
 }
 
-/// A namespace with enforcement, whose bindings the operator has to release under its guard, goes away as a whole.
+/// A namespace with enforcement is deleted as a whole, while the operator must release its bindings
+/// under its guard.
 pub(crate) async fn namespace_deleted(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let deployment = bound(&namespace, &json!({"deletionPolicy": "Revoke"})).await?;
     enforce(&world.control_plane, &namespace).await?;

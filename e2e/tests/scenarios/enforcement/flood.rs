@@ -1,4 +1,4 @@
-//! Pods that are created without a pause, as a busy namespace does, and what becomes of them.
+//! Creates pods continuously, as in a busy namespace, and records the results.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,22 +10,22 @@ use e2e::{Namespace, injection};
 use k8s_openapi::api::core::v1::Pod;
 use tokio::task::JoinHandle;
 
-/// One pod: when it was asked for, and the role that it got or why it was refused.
+/// One pod: when it was requested, and the role that it got or why it was refused.
 pub(super) struct Try {
     pub(super) at: Instant,
     pub(super) verdict: Verdict<Option<String>>,
 }
 
-/// Creates pods (dry runs: admission is all that matters) until it is stopped.
+/// Creates pods until it is stopped. They are dry runs, because only admission matters.
 pub(super) struct Flood {
     over: Arc<AtomicBool>,
     tries: JoinHandle<Result<Vec<Try>>>,
 }
 
-/// Fewer pods show nothing; a slow machine creates the rest afterwards.
+/// Fewer pods prove nothing. A slow machine creates the rest afterwards.
 const ENOUGH: usize = 20;
 
-/// All that were created.
+/// All created pods.
 pub(super) struct Flooded(pub(super) Vec<Try>);
 
 impl Flood {
@@ -49,14 +49,15 @@ async fn create(namespace: Namespace, pod: Pod, over: Arc<AtomicBool>) -> Result
         let at = Instant::now();
         let verdict = policies::attempt(&namespace, &pod).await?.map(|pod| injection::roles(&pod).remove(0).1);
         tries.push(Try { at, verdict });
-        // Not a wait for anything: others want to be served, too.
+        // Waits for nothing; it only leaves capacity for other clients.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     Ok(tries)
 }
 
 impl Flooded {
-    /// From the first refusal of a row to the pod that was let in after it, the longest of all; and all refusals.
+    /// The longest time from the first refusal in a row to the next admitted pod, and the number of
+    /// all refusals.
     pub(super) fn longest_refusal(&self) -> (Duration, usize) {
         let (mut longest, mut since) = (Duration::ZERO, None);
         for one in &self.0 {
@@ -75,7 +76,7 @@ impl Flooded {
         (longest, self.0.iter().filter(|one| one.verdict.is_err()).count())
     }
 
-    /// Every pod that was let in has one of these roles.
+    /// Checks that every admitted pod has one of these roles.
     pub(super) fn only_with(&self, roles: &[&str]) -> Result<()> {
         for one in &self.0 {
             let Ok(role) = &one.verdict else { continue };
@@ -85,7 +86,7 @@ impl Flooded {
         Ok(())
     }
 
-    /// Those that were asked for later.
+    /// The pods that were requested later.
     pub(super) fn since(self, moment: Instant) -> Self {
         Self(self.0.into_iter().filter(|one| one.at >= moment).collect())
     }

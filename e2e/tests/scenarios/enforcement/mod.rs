@@ -1,5 +1,5 @@
-//! The policy of `config/enforcement/`: no pod of a bound service account without the role, and no pod refused that
-//! should come.
+//! The policy of `config/enforcement/`: no pod of a bound service account without the role, and no
+//! refusal of a valid pod.
 
 pub(crate) mod compare;
 pub(crate) mod failing;
@@ -60,7 +60,7 @@ pub(crate) async fn what_is_refused(world: Arc<World>, namespace: Namespace) -> 
     let message = refused(&namespace, &with_role("$(HIDDEN)")?).await.context("a role that comes from a Secret")?;
     ensure!(message.contains("cannot be seen"), "{message}");
     admitted(&namespace, &with_role("$(PLAIN)")?).await.context("a role that comes from another variable")?;
-    // What a person sees who deploys such a thing.
+    // What a person sees who deploys such a workload.
     namespace.create(fixtures::deployment_like("preset", "app", &json!({}), &json!({"replicas": 1}))?).await?;
     let env = json!([{"name": "main", "image": "x", "env": [{"name": "AWS_ROLE_ARN", "value": "x"}]}]);
     namespace.change::<Deployment>("preset", &json!({"spec": {"template": {"spec": {"containers": env}}}})).await?;
@@ -103,7 +103,7 @@ pub(crate) async fn what_is_let_in(world: Arc<World>, namespace: Namespace) -> R
     let eks = marked(pod_with("app", json!({"containers": credentials}))?, &label, &[]);
     admitted(&namespace, &eks).await.context("a pod of EKS Pod Identity")?;
 
-    // An opt-out excuses a missing role, not a wrong one.
+    // An opt-out excuses a missing role, but not a wrong one.
     refused(&namespace, &marked(preset("app")?, &label, &skip)).await?;
     let exempt = [(ENFORCE_LABEL, "false")];
     admitted(&namespace, &marked(preset("app")?, &exempt, &[])).await.context("an exempt pod")?;
@@ -112,7 +112,7 @@ pub(crate) async fn what_is_let_in(world: Arc<World>, namespace: Namespace) -> R
     Ok(())
 }
 
-/// Whatever its labels say.
+/// Enforcement ignores the labels of kube-system.
 pub(crate) async fn never_in_kube_system(world: Arc<World>, namespace: Namespace) -> Result<()> {
     let system = world.control_plane.existing_namespace("kube-system");
     for place in [&system, &namespace] {
@@ -121,13 +121,14 @@ pub(crate) async fn never_in_kube_system(world: Arc<World>, namespace: Namespace
         place.create(fixtures::binding("app", "app", ROLE)?).await?;
         expect::ready(place, "app").await?;
     }
-    // Once it is in force in the second one, the first one's label and binding are known as well.
+    // Once the policy is in force in the second namespace, the API server also knows the first
+    // one's label and binding.
     enforce(&world.control_plane, &namespace).await?;
     ensure!(attempt(&system, &preset("app")?).await?.is_ok(), "a pod of kube-system was refused");
     Ok(())
 }
 
-/// The role is changed to and fro while pods are created without a pause.
+/// The role changes back and forth while pods are created continuously.
 pub(crate) async fn role_changed(world: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &json!({})).await?;
     enforce(&world.control_plane, &namespace).await?;
@@ -143,7 +144,7 @@ pub(crate) async fn role_changed(world: Arc<World>, namespace: Namespace) -> Res
         quickest = quickest.into_iter().chain([needed]).min();
     }
     let done = Instant::now();
-    // A few more of those that come after everything.
+    // A few more pods after all changes.
     let after = Instant::now();
     while after.elapsed() < std::time::Duration::from_millis(500) {
         admitted(&namespace, &plain("app")?).await?;
@@ -170,7 +171,8 @@ async fn in_status(namespace: &Namespace, role: &str) -> Result<()> {
     .await
 }
 
-/// The new role's pods never become ready: it is rolled back while pods are created without a pause.
+/// The new role's pods never become ready, so the operator rolls the role back while pods are
+/// created continuously.
 pub(crate) async fn rolled_back(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
     running_with(&namespace, "app", 1, &json!({NEVER_READY_AS: OTHER_ROLE})).await?;
@@ -194,12 +196,13 @@ pub(crate) async fn rolled_back(world: Arc<World>, namespace: Namespace) -> Resu
         "enforcement: {} pods during a rollback, {refusals} refused, for {longest:?} at the longest of {needed:?}",
         flooded.0.len()
     );
-    // The rollback waits ten seconds for the pods of the failed role; a refusal for as long would be one by its fault.
+    // The rollback waits ten seconds for the pods of the failed role. A refusal of that length
+    // would be its fault.
     ensure!(longest * 2 <= needed, "pods were refused for {longest:?} of {needed:?}");
     expect::pods_have(&namespace, "app", 1, ROLE).await
 }
 
-/// Suspended, and the role that is declared is not the one in force.
+/// The binding is suspended, and the declared role is not the one in force.
 pub(crate) async fn suspended(world: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &json!({})).await?;
     enforce(&world.control_plane, &namespace).await?;
@@ -209,7 +212,7 @@ pub(crate) async fn suspended(world: Arc<World>, namespace: Namespace) -> Result
     keep_coming(&namespace).await
 }
 
-/// Stalled, because the role that is declared is not granted.
+/// The binding is stalled, because the declared role is not granted.
 pub(crate) async fn stalled(world: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.mark(&json!({"annotations": {ALLOWED_ROLES_ANNOTATION: ROLE}})).await?;
     bound(&namespace, &json!({})).await?;
@@ -220,7 +223,7 @@ pub(crate) async fn stalled(world: Arc<World>, namespace: Namespace) -> Result<(
     keep_coming(&namespace).await
 }
 
-/// A pod that was made by hand, complete but for the role, which may be a reference.
+/// A handmade pod, complete except for the role, which may be a reference.
 fn with_role(role: &str) -> Result<Pod> {
     let secret = json!({"secretKeyRef": {"name": "s", "key": "k"}});
     let own = json!({
@@ -238,7 +241,7 @@ fn with_role(role: &str) -> Result<Pod> {
     pod_with("app", own)
 }
 
-/// All pods of the Deployment are deleted, and others come, with the role in force.
+/// Deletes all pods of the Deployment, and checks that new ones arrive with the role in force.
 async fn keep_coming(namespace: &Namespace) -> Result<()> {
     let before = expect::pod_uids(namespace, "app").await?;
     let (api, labelled) = (namespace.api::<Pod>(), ListParams::default().labels("app=app"));
@@ -253,7 +256,8 @@ async fn keep_coming(namespace: &Namespace) -> Result<()> {
     expect::pods_have(namespace, "app", 2, ROLE).await
 }
 
-/// Of two bindings the younger has no say; then the older is deleted, and then the younger.
+/// The younger of two bindings has no effect. Then the older one is deleted, and after it the
+/// younger one.
 pub(crate) async fn two_bindings(world: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &json!({})).await?;
     namespace.create(fixtures::binding("second", "app", OTHER_ROLE)?).await?;
@@ -280,8 +284,8 @@ pub(crate) async fn two_bindings(world: Arc<World>, namespace: Namespace) -> Res
     Ok(())
 }
 
-/// Injection goes away: no pod comes without the role, and all come once it is back. In the exclusive world, because it
-/// takes the injection away from everybody.
+/// While injection is removed, no pod without the role is admitted, and all pods arrive once it is
+/// back. Runs in the exclusive world, because it removes the injection for everyone.
 pub(crate) async fn missed_injections(world: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &json!({})).await?;
     enforce(&world.control_plane, &namespace).await?;
@@ -303,7 +307,7 @@ async fn refused_while_away(namespace: &Namespace) -> Result<()> {
     expect::pods_have(namespace, "app", 2, ROLE).await
 }
 
-/// The API server finds nothing wrong with the types in the expressions.
+/// The API server reports no type errors in the policies' expressions.
 pub(crate) async fn types_are_right(world: Arc<World>, _: Namespace) -> Result<()> {
     world.control_plane.install_enforcement().await?;
     world.control_plane.install_policies_for("config/grants", crate::grants::LABEL).await?;

@@ -1,11 +1,12 @@
-//! What matters of a stored pod, and where two differ.
+//! The relevant parts of a stored pod, and the differences between two pods.
 
 use serde_json::{Value, json};
 
-/// The API server's own volume, whose name is random and which it adds before any policy is asked.
+/// The API server's own volume. Its name is random, and the API server adds it before it calls any
+/// policy.
 const API_ACCESS: &str = "kube-api-access-";
 
-/// Labels, annotations and the whole specification, without the volume of the API server.
+/// Labels, annotations and the whole spec, without the API server's volume.
 pub(super) fn essence(mut pod: Value) -> Value {
     let mut spec = pod["spec"].take();
     without_api_access(&mut spec["volumes"]);
@@ -31,7 +32,7 @@ fn without_api_access(list: &mut Value) {
     }
 }
 
-/// Looking at an absent field leaves a null.
+/// Indexing an absent field leaves a null.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -43,7 +44,7 @@ fn without_nulls(value: Value) -> Value {
     }
 }
 
-/// One line for each field that differs.
+/// One line per field that differs.
 pub(super) fn differences(found: &Value, wanted: &Value) -> Vec<String> {
     let mut lines = Vec::new();
     collect("", found, wanted, &mut lines);

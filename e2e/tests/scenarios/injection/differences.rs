@@ -1,5 +1,5 @@
-//! Where the policy is known to differ from the webhook: what CEL cannot do, or not within its limits. The list is that
-//! of `docs/injection-policy.md`.
+//! Known differences between policy and webhook: what CEL cannot do, or not within its limits.
+//! `docs/injection-policy.md` has the same list.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(super) struct Difference {
     pub(super) what: &'static str,
     pub(super) account: Account,
     pub(super) case: Case,
-    /// What the webhook is started with.
+    /// The webhook's settings.
     pub(super) settings: Settings,
 }
 

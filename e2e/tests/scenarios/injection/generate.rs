@@ -1,17 +1,17 @@
-//! Service accounts and pods of all kinds, the same for the same seed.
+//! Service accounts and pods of all kinds, reproducible by the seed.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-/// A service account; `default` exists already.
+/// A service account; `default` already exists.
 #[derive(Clone)]
 pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) annotations: BTreeMap<String, String>,
 }
 
-/// A pod and the service account that it will run as, empty for none.
+/// A pod and its service account, empty for none.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) account: String,
@@ -25,7 +25,7 @@ pub(crate) fn generate(seed: u64, accounts: usize, pods: usize) -> (Vec<Account>
     (accounts, cases)
 }
 
-/// The generator splitmix64: small, and good enough to choose from lists.
+/// The generator splitmix64: small, and good enough to pick from lists.
 struct Dice(u64);
 
 impl Dice {
@@ -61,7 +61,8 @@ const AUDIENCES: &[&str] = &["sts.amazonaws.com", "sts.amazonaws.com.cn", "", "a
 const BOOLEANS: &[&str] =
     &["1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False", "", "yes", "tRUE", " true"];
 
-/// Readable by Go or not, below the least or not; the API server refuses what is above 2^32.
+/// Some are not valid Go integers, and some are below the minimum. The API server refuses values
+/// above 2^32.
 const LIFETIMES: &[&str] = &[
     "3600",
     "86400",
@@ -94,7 +95,8 @@ const LIFETIMES: &[&str] = &[
     "500000000000000000",
 ];
 
-/// Values of `skip-containers`, `NAME` standing for the name of a container and `OTHER` for that of another.
+/// Values of `skip-containers`. `NAME` stands for the name of a container, and `OTHER` for the name
+/// of another.
 const SKIPS: &[&str] = &[
     "NAME",
     "NAME,OTHER",
@@ -136,7 +138,7 @@ const AWS_NAMES: &[&str] =
 
 const OTHER_NAMES: &[&str] = &["A", "B", "aws_role_arn", "AWS_ROLE_ARN_2", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"];
 
-/// Not by chance: so every value occurs several times, with and without others.
+/// Not random, so that every value occurs several times, alone and with other values.
 fn account(number: usize) -> Account {
     let mut annotations = BTreeMap::new();
     let mut set = |key: &str, value: &str| annotations.insert(format!("eks.amazonaws.com/{key}"), value.to_owned());
@@ -149,12 +151,12 @@ fn account(number: usize) -> Account {
     for (key, values) in
         [("audience", AUDIENCES), ("token-expiration", LIFETIMES), ("sts-regional-endpoints", BOOLEANS)]
     {
-        // The other half of the time it is absent.
+        // In half of the cases, the annotation is absent.
         if let Some(value) = values.get(number % (2 * values.len())) {
             set(key, value);
         }
     }
-    // Means something on a pod only.
+    // Has a meaning only on a pod.
     if number % 8 == 5 {
         set("skip-containers", "main");
     }
@@ -165,7 +167,7 @@ fn account(number: usize) -> Account {
 fn case(dice: &mut Dice, name: String, account: &str) -> Case {
     let mut spec = containers(dice);
     spec["schedulerName"] = json!("nobody");
-    // The token of the API server itself.
+    // The API server's own token.
     if dice.one_in(6) {
         spec["automountServiceAccountToken"] = json!(false);
     }
@@ -173,7 +175,8 @@ fn case(dice: &mut Dice, name: String, account: &str) -> Case {
     node_selector(dice, &mut spec);
     let mut metadata = json!({"name": name, "labels": labels(dice), "annotations": annotations(dice, &spec)});
     let account = if dice.one_in(40) {
-        // The kubelet's copy of a static pod. It may have neither a service account nor anything from the API.
+        // The kubelet's copy of a static pod. It must have neither a service account nor references
+        // to API objects.
         metadata["annotations"] = json!({"kubernetes.io/config.mirror": "mirror"});
         spec = json!({"nodeName": "no-such-node", "containers": [{"name": "main", "image": "app"}]});
         String::new()
@@ -190,7 +193,7 @@ fn service_account(dice: &mut Dice, spec: &mut Value, account: &str) -> String {
             spec["serviceAccountName"] = json!("");
             return "default".to_owned();
         }
-        // The old name of the field.
+        // The deprecated name of the field.
         2 => spec["serviceAccount"] = json!(account),
         _ => spec["serviceAccountName"] = json!(account),
     }
@@ -223,7 +226,7 @@ fn annotations(dice: &mut Dice, spec: &Value) -> Value {
         let (one, other) = (name(), name());
         set("skip-containers", &dice.pick(SKIPS).replace("NAME", &one).replace("OTHER", &other));
     }
-    // Means something on a service account only.
+    // Has a meaning only on a service account.
     if dice.one_in(8) {
         set("audience", "not-of-a-pod");
     }
@@ -248,7 +251,7 @@ fn containers(dice: &mut Dice) -> Value {
     json!({"containers": containers, "initContainers": init})
 }
 
-/// The names of a pod's containers: some begin with others.
+/// The names of a pod's containers. Some are prefixes of others.
 fn name(prefix: &str, index: usize) -> String {
     if index == 0 { prefix.to_owned() } else { format!("{prefix}-{index}") }
 }
@@ -259,7 +262,7 @@ fn container(dice: &mut Dice, name: &str) -> Value {
         0 => container["env"] = Value::Null,
         1 => container["env"] = json!([]),
         2..=6 => container["env"] = Value::Array((0..=dice.below(5)).map(|_| variable(dice)).collect()),
-        // All that makes the webhook leave a container alone, or nearly all.
+        // Everything that makes the webhook skip a container, or nearly everything.
         7 => {
             let names = [dice.pick(&AWS_NAMES[..2]), "AWS_STS_REGIONAL_ENDPOINTS", dice.pick(AWS_NAMES)];
             container["env"] = names.iter().map(|name| json!({"name": name, "value": "preset"})).collect();
@@ -294,7 +297,7 @@ fn mounts(dice: &mut Dice, container: &mut Value) {
         3 => json!([{"name": "aws-iam-token", "mountPath": token, "readOnly": false}]),
         4 => json!([{"name": "data", "mountPath": "/var/run/secrets"}, {"name": "data", "mountPath": "/data"}]),
         5..=8 => json!([{"name": "data", "mountPath": "/data", "subPath": "x"}]),
-        // The same place by another name: the API server refuses what comes of it.
+        // The same path under another name: the API server refuses the result.
         9 if dice.one_in(3) => json!([{"name": "data", "mountPath": token}]),
         _ => return,
     };

@@ -1,13 +1,13 @@
-//! The admission policy of `config/injection/` against the model of the webhook: for many odd pods, what the API server
-//! stored is what the model says.
+//! Compares the admission policy of `config/injection/` with the model of the webhook: for many odd
+//! pods, the API server must store what the model predicts.
 //!
 //! ```text
 //! generate ─► pod as written ─────────► namespace with annotated service accounts ─► stored ┐
 //!         └─► pod as written ─► model ─► namespace with bare ones, dry run ──────► wanted ┴► equal
 //! ```
 //!
-//! The model's pod goes through the API server, too, so both have its defaults and both may be refused by it. Where the
-//! service accounts are not annotated the policy adds nothing.
+//! The model's pod also goes through the API server, so both get its defaults, and it may refuse
+//! both. The policy adds nothing to pods of service accounts without annotations.
 
 mod compare;
 mod differences;
@@ -30,16 +30,17 @@ use crate::world::World;
 use compare::{differences, essence};
 use generate::{Account, Case};
 
-/// Another seed gives other pods; a failure names the pod, so it need not change to look into one.
+/// Another seed gives other pods. A failure names the pod, so a fixed seed makes it easy to
+/// investigate.
 const SEED: u64 = 4;
 const ACCOUNTS: usize = 120;
 const PODS: usize = 400;
-/// Fewer would not be worth the name.
+/// With fewer accepted pods, the comparison would prove little.
 const ENOUGH: usize = 200;
-/// Requests at a time.
+/// Concurrent requests.
 const CONCURRENCY: usize = 8;
 
-/// What became of a pod: what matters of it as it is stored, or why the API server refused it.
+/// The result of a pod: the relevant parts of the stored pod, or why the API server refused it.
 type Outcome = Result<Value, String>;
 
 pub(crate) async fn as_the_model_says(world: Arc<World>, namespace: Namespace) -> Result<()> {
@@ -76,15 +77,15 @@ pub(crate) async fn known_differences(world: Arc<World>, namespace: Namespace) -
     Ok(())
 }
 
-/// A namespace with annotated service accounts, all of them known to the policy, and one with the same service accounts
-/// without annotations.
+/// A namespace with annotated service accounts, all known to the policy, and one with the same
+/// service accounts without annotations.
 struct Bench {
     pods: Api<DynamicObject>,
     bare_pods: Api<DynamicObject>,
     accounts: BTreeMap<String, objects::Map>,
 }
 
-/// What was found out about one pod.
+/// The comparison of one pod.
 struct Compared {
     kind: Kind,
     wrong: Option<String>,
@@ -110,12 +111,13 @@ impl Bench {
                 bare.create(fixtures::service_account(name)?).await?;
             }
         }
-        // The policy learns of service accounts in the order of their changes: once it knows the last, it knows all.
+        // The policy sees changes of service accounts in order: once it knows the last one, it
+        // knows all.
         namespace.create(fixtures::annotated_service_account("last", fixtures::ROLE)?).await?;
         injection::in_force(&namespace, "last", fixtures::ROLE).await?;
         let annotated = |account: &Account| (account.name.clone(), account.annotations.clone().into_iter().collect());
         let accounts = accounts.iter().map(annotated).collect();
-        // Not typed, so that no field gets lost on the way.
+        // Untyped, so that no field is lost.
         let kind = ApiResource::erase::<Pod>(&());
         let pods = |name: &str| Api::namespaced_with(control_plane.client(), name, &kind);
         Ok(Self { pods: pods(&namespace.name), bare_pods: pods(&bare.name), accounts })
@@ -145,7 +147,7 @@ impl Bench {
         Ok(Compared { kind, wrong: (!wrong.is_empty()).then(about) })
     }
 
-    /// What the API server stored, and what it would have stored of the model's pod.
+    /// What the API server stored, and what it would have stored for the model's pod.
     async fn outcomes(&self, case: &Case, settings: &Settings) -> Result<(Outcome, Outcome)> {
         let injected = self.injected(case, settings)?;
         let wanted = create(&self.bare_pods, &injected, true).await?;
@@ -159,17 +161,17 @@ impl Bench {
         Ok((stored.map(essence), wanted.map(essence)))
     }
 
-    /// The pod with all that the model adds.
+    /// The pod with all additions of the model.
     fn injected(&self, case: &Case, settings: &Settings) -> Result<Value> {
         let mut value = case.pod.clone();
         let pod: objects::Pod = serde_json::from_value(value.clone())?;
-        // What runs without a service account, as mirror pods do, has no annotations of one.
+        // A pod without a service account, such as a mirror pod, has no annotations.
         let annotations = self.accounts.get(&case.account).cloned().unwrap_or_default();
         model::inject(&pod, &annotations, settings).apply_to_value(&mut value["spec"])?;
         Ok(value)
     }
 
-    /// What the policy makes of a pod that it has injected into already.
+    /// The policy's result for a pod that it has already injected into.
     async fn create_again(&self, case: &Case, stored: &Value) -> Result<Value> {
         let mut pod = stored.clone();
         pod["apiVersion"] = json!("v1");
@@ -191,7 +193,7 @@ async fn create(pods: &Api<DynamicObject>, pod: &Value, dry_run: bool) -> Result
     }
 }
 
-/// How often the specification names something that is injected.
+/// How often the spec names something that the policy injects.
 fn mentions(pod: &Value) -> usize {
     let spec = pod["spec"].to_string();
     ["AWS_", model::VOLUME].iter().map(|text| spec.matches(text).count()).sum()
@@ -201,7 +203,8 @@ fn brief(outcome: &Outcome) -> String {
     outcome.as_ref().map_or_else(|refusal| format!("refused: {refusal}"), |_| "accepted".to_owned())
 }
 
-/// Why a pod is forbidden, or invalid without the places: the API server's own mount comes before ours or after the model's.
+/// Why a pod is forbidden or invalid, without the field paths: the API server's own mount comes
+/// before ours or after the model's.
 fn causes(status: &Status) -> String {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let mut messages: Vec<_> = causes.map(|cause| cause.message.clone()).collect();

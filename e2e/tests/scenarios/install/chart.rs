@@ -1,4 +1,4 @@
-//! Installed, upgraded, removed and installed again with Helm.
+//! Install, upgrade, uninstall and reinstall with Helm.
 
 use std::sync::Arc;
 
@@ -24,13 +24,14 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     user.bind(&control_plane, &operator).await?;
     let pods = expect::pod_uids(&user.namespace, "app").await?;
 
-    // Another flag is another pod of the operator, and nothing for the users.
+    // Another flag replaces the operator's pod, and changes nothing for users.
     operator.terminate().await?;
     install.upgrade(&["settings.concurrency=3"]).await?;
     let operator = Operator::start_as_deployed(&control_plane).await?;
     user.is_looked_after(&control_plane, &operator).await?;
 
-    // Uninstalled, the bindings stay and the pods keep their roles; installed again, nobody is restarted.
+    // After the uninstall, the bindings stay and the pods keep their roles. A reinstall restarts no
+    // workload.
     operator.terminate().await?;
     install.uninstall().await?;
     let left = control_plane.kubectl(&["get", "deployment,clusterrole", "--all-namespaces", "--output=name"]).await?;
@@ -40,7 +41,7 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     user.is_looked_after(&control_plane, &operator).await?;
     ensure!(pods == expect::pod_uids(&user.namespace, "app").await?, "pods were restarted");
 
-    // For good: without `crds.keep` the definition goes with the release.
+    // For good: without `crds.keep`, Helm removes the CRD with the release.
     control_plane.kubectl(&["delete", "podidentitybindings", "--all", "--all-namespaces"]).await?;
     operator.terminate().await?;
     install.upgrade(&["crds.keep=false"]).await?;

@@ -1,4 +1,4 @@
-//! The image, where `make image-test` has built it.
+//! The image, if `make image-test` has built it.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::user::User;
 use crate::world::World;
 
-/// Says where the image is: `FOLDER:TAG` of an OCI layout.
+/// Environment variable that locates the image: `FOLDER:TAG` of an OCI layout.
 const VARIABLE: &str = "PODIDENTITY_IMAGE";
 
-/// Whether there is an image to try.
+/// Whether there is an image to test.
 pub(crate) fn is_there() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }

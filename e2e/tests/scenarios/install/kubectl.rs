@@ -1,4 +1,4 @@
-//! Installed and removed with kubectl.
+//! Install and uninstall with kubectl.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use kube::Api;
 use super::user::User;
 use crate::world::World;
 
-/// As docs/install.md says.
+/// Follows docs/install.md.
 pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     let user = User::in_namespace(&control_plane, "users").await?;
@@ -19,7 +19,7 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     control_plane.kubectl(&["apply", "--server-side", "-k", &folder]).await?;
     control_plane.install_injection().await?;
 
-    // Its namespace admits only what is restricted, and has admitted it.
+    // The operator's namespace admits only restricted pods, and has admitted this one.
     let operator = Operator::start_as_deployed(&control_plane).await?;
     user.bind(&control_plane, &operator).await?;
     let pods = expect::pod_uids(&user.namespace, "app").await?;
@@ -38,7 +38,8 @@ pub(crate) async fn whole_life(_: Arc<World>, _: Namespace) -> Result<()> {
     Ok(())
 }
 
-/// With `config/people` Kubernetes' own roles extend to bindings, but neither to their statuses nor to grants.
+/// With `config/people`, Kubernetes' own roles include bindings, but neither their statuses nor
+/// grants.
 async fn rights_of_people(control_plane: &ControlPlane) -> Result<()> {
     const READ: &[&str] = &["get", "list", "watch"];
     const CHANGE: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -58,7 +59,7 @@ async fn rights_of_people(control_plane: &ControlPlane) -> Result<()> {
     Ok(())
 }
 
-/// `VERB RESOURCE` for each that the rule allows in our group.
+/// `VERB RESOURCE` for each right of the rule in our API group.
 fn rights_in_bindings(rule: &PolicyRule) -> Vec<String> {
     let ours = rule.api_groups.iter().flatten().any(|group| group == "podidentity.dev" || group == "*");
     let resources = rule.resources.iter().flatten().filter(|_| ours);

@@ -1,4 +1,4 @@
-//! Installing, upgrading and removing the operator with nothing but the files that are shipped.
+//! Install, upgrade and uninstall the operator with only the shipped files.
 //!
 //! ```text
 //! kustomize ─┐                     ┌─► rendering: the same objects

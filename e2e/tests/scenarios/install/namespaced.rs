@@ -1,4 +1,4 @@
-//! The operator for a few namespaces: rights in these, and nowhere else.
+//! The operator for a few namespaces: it has rights only in these.
 
 use std::sync::Arc;
 
@@ -29,7 +29,8 @@ pub(crate) async fn two_of_three(_: Arc<World>, _: Namespace) -> Result<()> {
     argo::bound(&b).await?;
     argo::marked(&b, 2).await?;
 
-    // Bindings first: the namespace takes the operator's role along, in no order that one could rely on.
+    // Delete bindings first: a deleted namespace also removes the operator's Role, in no reliable
+    // order.
     control_plane.kubectl(&["delete", "podidentitybindings", "--all", "--namespace", "team-b"]).await?;
     control_plane.kubectl(&["delete", "namespace", "team-b", "--timeout=120s"]).await?;
     other.is_as_before().await?;
@@ -43,8 +44,9 @@ pub(crate) async fn two_of_three(_: Arc<World>, _: Namespace) -> Result<()> {
     operator.terminate().await
 }
 
-/// A namespace that is deleted with its binding may take the operator's role along first, and then waits for the binding.
-/// With one right in the whole cluster it goes, also when it is given afterwards.
+/// A namespace that is deleted with its binding may remove the operator's Role first, and then
+/// waits for the binding. A right in the whole cluster unblocks it, even if it is granted
+/// afterwards.
 async fn deleted_before_its_binding(control_plane: &ControlPlane, user: &User) -> Result<()> {
     let name = &user.namespace.name;
     control_plane.kubectl(&["delete", "namespace", name, "--wait=false"]).await?;
@@ -56,7 +58,7 @@ async fn deleted_before_its_binding(control_plane: &ControlPlane, user: &User) -
     let left = role_or_all.await?;
     println!("namespaced: deleted before its binding, {name} was left with {left:?} when the operator's role was gone");
     control_plane.apply_folder("config/namespaced/finalizers").await?;
-    // A refused write is tried again after five seconds, then ten.
+    // The operator retries a refused write after five seconds, then ten.
     control_plane.kubectl(&["wait", "--for=delete", "--timeout=120s", &format!("namespace/{name}")]).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Objects out of YAML, in a form in which two of them are equal if they mean the same.
+//! Objects from YAML, normalized so that two are equal if they mean the same.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,14 +30,14 @@ fn key(object: &Value) -> String {
     format!("{} {kind} {namespace}/{}", text("/apiVersion"), text("/metadata/name"))
 }
 
-/// Labels that say by which release of which chart an object came.
+/// Labels that name an object's release and chart.
 const LABELS_OF_HELM: [&str; 4] =
     ["helm.sh/chart", "app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by"];
-/// kustomize gives it to what is the operator's own.
+/// kustomize adds this label to the operator's own objects.
 const NAME_LABEL: &str = "app.kubernetes.io/name";
 
-/// The order of variables means nothing, nor does white space in an expression, of which kustomize adds some; and some
-/// labels and one annotation come with Helm alone.
+/// Ignores the order of variables and white space in expressions, some of which kustomize adds, and
+/// removes labels and an annotation that only Helm adds.
 fn normalise(object: &mut Value) {
     let kind = object["kind"].as_str().unwrap_or_default().to_owned();
     if kind.ends_with("AdmissionPolicy") {
@@ -72,7 +72,7 @@ fn normalise(object: &mut Value) {
     }
 }
 
-/// Not a policy, a definition, or a role that extends Kubernetes' own.
+/// False for a policy, a CRD, or a role that extends Kubernetes' own roles.
 fn is_the_operators_own(kind: &str, labels: &Map<String, Value>) -> bool {
     let for_all = kind.contains("AdmissionPolicy") || kind == "CustomResourceDefinition";
     !for_all && !labels.keys().any(|label| label.starts_with("rbac.authorization.k8s.io/aggregate-to-"))
@@ -93,7 +93,7 @@ fn single_spaced(value: &mut Value) {
     }
 }
 
-/// What the second has differently, one line each; empty if nothing.
+/// The differences of the second one, one per line; empty if there are none.
 pub(super) fn differences(first: &Objects, second: &Objects) -> String {
     let mut text = String::new();
     for (key, object) in first {

@@ -13,7 +13,7 @@ use super::helm::{chart, crds_chart, helm, template, template_as};
 use super::objects::{Objects, differences, parse};
 use crate::world::World;
 
-/// Folders of `config/`, and the values that mean the same.
+/// Folders of `config/`, and the equivalent values.
 const SAME: &[(&[&str], &[&str])] = &[
     (&["default"], &[]),
     (&["samples/namespaced"], &[r#"namespaces=["team-a","team-b"]"#]),
@@ -36,7 +36,7 @@ const SAME: &[(&[&str], &[&str])] = &[
     ),
 ];
 
-/// Helm does not own the namespace that it installs into.
+/// Helm does not own the namespace of its release.
 const NAMESPACE: &str = "v1 Namespace /podidentity-system";
 
 pub(crate) async fn same_objects(_: Arc<World>, _: Namespace) -> Result<()> {
@@ -54,12 +54,12 @@ pub(crate) async fn same_objects(_: Arc<World>, _: Namespace) -> Result<()> {
     Ok(())
 }
 
-/// The policies follow the annotation domain. The token's folder does not, nor the label by which a pod opts out, which
-/// the webhook's configuration names.
+/// The policies use the annotation domain. The token's folder does not depend on it, nor does the
+/// opt-out label of a pod, which the webhook's configuration names.
 pub(crate) async fn another_annotation_domain(_: Arc<World>, _: Namespace) -> Result<()> {
     let domain = r#"settings.annotationDomain="pods.example.com""#;
     let parts = ["injection.enabled=true", "enforcement.enabled=true", "grants.enabled=true", "guard.enabled=true"];
-    // The definition speaks of the usual domain in its descriptions.
+    // The CRD's descriptions mention the default domain.
     let rendered = template(&[&[domain, "crds.install=false"], &parts[..]].concat()).await?;
     let kept = [
         "/var/run/secrets/eks.amazonaws.com/serviceaccount",
@@ -78,7 +78,8 @@ pub(crate) async fn another_annotation_domain(_: Arc<World>, _: Namespace) -> Re
     Ok(())
 }
 
-/// Two operators, each for a namespace of its own: whatever they are called and wherever they are, no object is both's.
+/// Two operators, each for its own namespace: whatever their names and namespaces are, they share
+/// no object.
 pub(crate) async fn no_shared_names(_: Arc<World>, _: Namespace) -> Result<()> {
     let parts = ["injection", "enforcement", "grants", "guard", "people", "prometheus"];
     let mut values: Vec<String> = parts.iter().map(|part| format!("{part}.enabled=true")).collect();
@@ -102,7 +103,7 @@ pub(crate) async fn no_shared_names(_: Arc<World>, _: Namespace) -> Result<()> {
     Ok(())
 }
 
-/// Every object says by which release of which chart it came.
+/// Every object names its release and chart.
 pub(crate) async fn standard_labels(_: Arc<World>, _: Namespace) -> Result<()> {
     let parts = ["injection", "enforcement", "grants", "guard", "people", "prometheus"];
     let values: Vec<String> = parts.iter().map(|part| format!("{part}.enabled=true")).collect();

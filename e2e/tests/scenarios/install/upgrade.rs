@@ -1,4 +1,4 @@
-//! From the chart of an earlier version to today's, and back.
+//! Upgrade from the chart of an earlier version to the current one, and back.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::helm::{RELEASE, chart, crds_chart, helm};
 use super::user::User;
 use crate::world::World;
 
-/// The chart of the earlier version, as it was packaged.
+/// The packaged chart of the earlier version.
 const EARLIER: &str = "e2e/tests/scenarios/install/releases/podidentity-operator-0.1.0.tgz";
 const DEFINITION: &str = "podidentitybindings.podidentity.dev";
 
@@ -29,7 +29,7 @@ pub(crate) async fn from_earlier_chart(_: Arc<World>, _: Namespace) -> Result<()
     let pods = expect::pod_uids(&user.namespace, "app").await?;
     operator.terminate().await?;
 
-    // As docs/upgrade-and-removal.md says.
+    // Follows docs/upgrade-and-removal.md.
     helm(Some(&control_plane), &["upgrade", RELEASE, &chart(), "--reset-then-reuse-values"]).await?;
     control_plane.recognised().await?;
     ensure!(schema(&control_plane).await? == of_today()?, "the definition is not today's after the upgrade");
@@ -48,7 +48,7 @@ pub(crate) async fn from_earlier_chart(_: Arc<World>, _: Namespace) -> Result<()
     Ok(())
 }
 
-/// The definition moves from the operator's chart to one of its own, and no binding is lost.
+/// The CRD moves from the operator's chart to its own chart, and no binding is lost.
 pub(crate) async fn definition_handed_over(_: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     let user = User::in_namespace(&control_plane, "users").await?;
@@ -58,7 +58,7 @@ pub(crate) async fn definition_handed_over(_: Arc<World>, _: Namespace) -> Resul
     let operator = Operator::start_as_deployed(&control_plane).await?;
     user.bind(&control_plane, &operator).await?;
 
-    // As the README of the chart says.
+    // Follows the README of the chart.
     helm(Some(&control_plane), &["install", "podidentity-crds", &crds_chart(), "--take-ownership"]).await?;
     let without = ["--reset-then-reuse-values", "--set", "crds.install=false"];
     helm(Some(&control_plane), &[&["upgrade", RELEASE, &chart()], &without[..]].concat()).await?;
@@ -71,7 +71,8 @@ pub(crate) async fn definition_handed_over(_: Arc<World>, _: Namespace) -> Resul
     Ok(())
 }
 
-/// The values that have the chart inject, where the API server has such policies; elsewhere the harness injects.
+/// The values that make the chart inject, if the API server supports such policies; otherwise the
+/// harness injects.
 async fn injection(control_plane: &ControlPlane) -> Result<&'static [&'static str]> {
     Ok(match control_plane.injector().await? {
         Injector::Policy => &["--set-json", "injection.enabled=true"],
@@ -94,7 +95,7 @@ fn of_today() -> Result<Value> {
     schema_of(&podidentity_api::crd::crd())
 }
 
-/// Read as an object and written again, because the API server writes numbers in another way.
+/// Decodes and encodes the schema, because the API server formats numbers differently.
 fn schema_of(definition: &CustomResourceDefinition) -> Result<Value> {
     let version = definition.spec.versions.first().context("the definition has no version")?;
     Ok(serde_json::to_value(&version.schema)?)

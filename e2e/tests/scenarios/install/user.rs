@@ -1,4 +1,4 @@
-//! What belongs to users, and whether it is as it was.
+//! The user's objects, and whether they are unchanged.
 
 use anyhow::{Context, Result, ensure};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
@@ -18,7 +18,7 @@ pub(super) struct User {
 }
 
 impl User {
-    /// In a namespace of this name, which is created.
+    /// Creates the application in a new namespace of this name.
     pub(super) async fn in_namespace(control_plane: &ControlPlane, name: &str) -> Result<Self> {
         let object = serde_json::from_value(json!({"metadata": {"name": name}}))?;
         Api::<k8s_openapi::api::core::v1::Namespace>::all(control_plane.client())
@@ -47,7 +47,7 @@ impl User {
         operator.while_alive(control_plane, ready).await
     }
 
-    /// Somebody changes the annotation; waits until the operator has changed it back.
+    /// Another manager changes the annotation; waits until the operator has restored it.
     pub(super) async fn is_looked_after(&self, control_plane: &ControlPlane, operator: &Operator) -> Result<()> {
         let other = json!({"metadata": {"annotations": {fixtures::role_annotation(): OTHER_ROLE}}});
         self.namespace.take_over::<ServiceAccount>("somebody", "app", other).await?;
@@ -56,8 +56,8 @@ impl User {
         self.is_ready(control_plane, operator).await
     }
 
-    /// An error if anything is not as it was before it was bound, except the mark on the pod template: it cannot be
-    /// taken out without restarting the pods.
+    /// Fails if anything differs from before the binding, except the mark on the pod template:
+    /// removing the mark would restart the pods.
     pub(super) async fn is_as_before(&self) -> Result<()> {
         let different = differences(&self.before, &objects(&self.namespace).await?);
         ensure!(different.is_empty(), "the user's objects have changed:\n{different}");
@@ -65,7 +65,7 @@ impl User {
     }
 }
 
-/// Service account and Deployment without what the API server counts, and without the mark.
+/// Service account and Deployment without the API server's counters and without the mark.
 async fn objects(namespace: &Namespace) -> Result<Objects> {
     let account: ServiceAccount = namespace.api().get("app").await?;
     let deployment: Deployment = namespace.api().get("app").await?;
@@ -91,7 +91,7 @@ fn drop_mark(object: &mut Value) {
         let Some(metadata) = object.pointer_mut(metadata).and_then(Value::as_object_mut) else { continue };
         if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
             annotations.remove(IDENTITY_ANNOTATION);
-            // The revision of the rollout, counted by the Deployment's own controller.
+            // The revision of the rollout, which the Deployment controller counts.
             annotations.remove("deployment.kubernetes.io/revision");
             if annotations.is_empty() {
                 metadata.remove("annotations");

@@ -1,4 +1,4 @@
-//! Every value of the chart does something, and a wrong one is refused.
+//! Every value of the chart has an effect, and an invalid one is refused.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use super::helm::{chart, run, template};
 use super::objects::{differences, parse};
 use crate::world::World;
 
-/// Another value for each, after those that it depends on, and what then is in the objects that was not there before.
+/// Another value for each key, after the values that it depends on, and a part of the objects that
+/// appears only with it.
 #[rustfmt::skip] // one line for each
 const OTHERS: &[(&str, &str)] = &[
     (r#"fullnameOverride="other""#, "Deployment podidentity-system/other"),
@@ -90,7 +91,7 @@ const OTHERS: &[(&str, &str)] = &[
     (r#"topologySpreadConstraints=[{"maxSkew":2,"topologyKey":"rack","whenUnsatisfiable":"DoNotSchedule"}]"#, "rack"),
 ];
 
-/// A value of Helm itself: its effect is on removal, and another scenario sees it.
+/// A value of Helm itself: it affects the removal, and another scenario tests it.
 const SEEN_ELSEWHERE: &str = "crds.keep";
 
 pub(crate) async fn each_is_honoured(_: Arc<World>, _: Namespace) -> Result<()> {
@@ -129,7 +130,7 @@ fn leaves(path: &str, value: &Value, all: &mut BTreeSet<String>) {
     }
 }
 
-/// What is wrong, and what the message has to name.
+/// The invalid value, and what the message must name.
 const WRONG: &[(&str, &str)] = &[
     ("nosuch=1", "nosuch"),
     ("settings.nosuch=1", "nosuch"),

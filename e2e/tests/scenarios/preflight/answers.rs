@@ -1,4 +1,4 @@
-//! What becomes of a binding for each answer of AWS.
+//! The effect of each answer of AWS on a binding.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ use crate::world::World;
 
 /// An answer of AWS.
 struct Case {
-    /// Names the namespace.
+    /// The name of the namespace.
     name: &'static str,
-    /// What is wrong in AWS.
+    /// The error in AWS.
     wrong: fn(&mut Aws, &str),
-    /// Status and reason of the condition `RoleAssumable`, and what its message has in it.
+    /// Status and reason of the condition `RoleAssumable`, and a part of its message.
     says: (&'static str, Reason, &'static str),
 }
 
@@ -93,8 +93,8 @@ const CASES: &[Case] = &[
     },
 ];
 
-/// Each code has its reason; while it is refused nothing is annotated and nothing is restarted; repaired in AWS, it goes on
-/// by itself.
+/// Each error code has its reason. While AWS refuses, the operator neither annotates nor restarts.
+/// After the repair in AWS, it continues by itself.
 pub(crate) async fn each_has_its_reason(_: Arc<World>, _: Namespace) -> Result<()> {
     let asking = Asking::start(&[]).await?;
     asking
@@ -114,7 +114,7 @@ async fn refused_and_repaired(asking: &Asking, case: &Case) -> Result<()> {
         aws.provider(ACCOUNT, ISSUER);
     });
     asking.trust(&namespace);
-    // The generated name has a number at its end.
+    // The generated name ends with a number.
     let name = namespace.name.clone();
     asking.aws.change(|aws| (case.wrong)(aws, &name));
     let before = asking.bind(&namespace, "Require").await?;
@@ -137,7 +137,7 @@ async fn refused_and_repaired(asking: &Asking, case: &Case) -> Result<()> {
     expect::rolled(&before, &expect::rolled_out(&namespace, APP).await?, 1)
 }
 
-/// A change of the spec asks at once; a role that is refused leaves the one in force in peace.
+/// A change of the spec asks AWS at once. A refused role does not affect the role in force.
 pub(crate) async fn another_role_is_refused(_: Arc<World>, _: Namespace) -> Result<()> {
     let asking = Asking::start(&["--preflight=Require"]).await?;
     asking
@@ -153,7 +153,7 @@ pub(crate) async fn another_role_is_refused(_: Arc<World>, _: Namespace) -> Resu
             told(&namespace, "False", Reason::RoleNotAssumable).await?;
             asking.untouched(&namespace, &first, Some(ROLE)).await?;
             let asked = asking.asked(&namespace);
-            // Whatever is changed may be the correction.
+            // Any change may be the correction.
             asking.trust(&namespace);
             let patch = json!({"spec": {"rollout": {"maxConcurrent": 2}}});
             namespace.change::<PodIdentityBinding>(APP, &patch).await?;
@@ -164,8 +164,8 @@ pub(crate) async fn another_role_is_refused(_: Arc<World>, _: Namespace) -> Resu
         .await
 }
 
-/// Under `Report`, and under `Require` where the operator may go on without an answer, the role is put in force, and what
-/// AWS says is told.
+/// Under `Report`, and under `Require` if the operator may proceed without an answer, the operator
+/// puts the role in force and reports AWS's answer.
 pub(crate) async fn reported(_: Arc<World>, _: Namespace) -> Result<()> {
     let asking = Asking::start(&["--preflight-on-unavailable=proceed"]).await?;
     asking

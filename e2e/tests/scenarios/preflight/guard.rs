@@ -1,4 +1,4 @@
-//! The right to have tokens made, and what guards it.
+//! The right to create tokens, and the policy that guards it.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::world::World;
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// What is asked for, and `None` if it is given, or what the refusal has in it.
+/// The request, and a part of the expected refusal; `None` if it is granted.
 type Line = (&'static str, &'static str, fn() -> Value, Option<&'static str>);
 
 fn right() -> Value {
@@ -47,7 +47,7 @@ const GUARDED: &[Line] = &[
     ("of an account that no binding names", "unbound", right, None),
 ];
 
-/// The same where the policy for bound accounts is in force as well.
+/// The same with the policy for bound accounts.
 #[rustfmt::skip] // one line for each
 const BOUND: &[Line] = &[
     ("bound", APP, right, None),
@@ -57,7 +57,7 @@ const BOUND: &[Line] = &[
     ("of such an account, for the mark itself", "unbound", || with(&json!(["podidentity.dev/no-binding-names-this-account"]), &json!(600)), Some("no-binding-names-this-account")),
 ];
 
-/// What the guard lets through, as the operator's own account.
+/// What the guard permits the operator's own account.
 pub(crate) async fn transcript(_: Arc<World>, _: Namespace) -> Result<()> {
     let control_plane = ControlPlane::start().await?;
     control_plane.install().await?;
@@ -99,13 +99,13 @@ async fn told_so(client: &Client, namespace: &Namespace, lines: &[Line]) -> Resu
     Ok(())
 }
 
-/// Whoever is not the operator is not concerned.
+/// The guard does not affect other users.
 async fn somebody_else(control_plane: &ControlPlane, namespace: &Namespace) -> Result<()> {
     let answer = token(&control_plane.client(), namespace, APP, &with(&json!(["vault"]), &json!(7200))).await?;
     matches(answer, None).map_err(anyhow::Error::msg).context("a token of somebody else")
 }
 
-/// A token is for STS, of ten minutes, or the words of the refusal.
+/// Checks that a token is for STS and lives ten minutes, or that the refusal has this text.
 fn matches(answer: std::result::Result<Value, String>, refusal: Option<&str>) -> std::result::Result<(), String> {
     match (answer, refusal) {
         (Ok(_), None) => Ok(()),
@@ -126,7 +126,8 @@ async fn until(client: &Client, namespace: &Namespace, spec: &Value, refusal: Op
     }
 }
 
-/// Asks for a token: its spec as the API server made it, without the token; or the words of the refusal.
+/// Requests a token. Returns its spec as the API server completed it, without the token, or the
+/// text of the refusal.
 async fn token(
     client: &Client,
     namespace: &Namespace,
@@ -146,7 +147,8 @@ async fn token(
     }
 }
 
-/// Without the label, and without the right, a binding says what is missing; given it, it goes on by itself.
+/// Without the label or the right, a binding reports what is missing. Once it is granted, the
+/// operator continues by itself.
 pub(crate) async fn each_part_is_needed(_: Arc<World>, _: Namespace) -> Result<()> {
     let asking = Asking::start(&[]).await?;
     asking

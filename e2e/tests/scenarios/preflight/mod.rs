@@ -1,4 +1,5 @@
-//! AWS is asked before a role is put in force: with tokens of the real API server, and a double of AWS (`e2e::sts`).
+//! Asks AWS before a role is put in force, with tokens of the real API server and a double of AWS
+//! (`e2e::sts`).
 
 pub(crate) mod answers;
 pub(crate) mod guard;
@@ -19,7 +20,7 @@ use serde_json::json;
 
 pub(crate) const APP: &str = "app";
 
-/// A control plane with the guard, an operator, and the AWS that it asks.
+/// A control plane with the guard, an operator, and the AWS that the operator asks.
 pub(crate) struct Asking {
     pub(crate) control_plane: ControlPlane,
     pub(crate) operator: Operator,
@@ -27,7 +28,7 @@ pub(crate) struct Asking {
 }
 
 impl Asking {
-    /// Starts all three. AWS knows the identity provider, and no role.
+    /// Starts all three. AWS knows the identity provider, but no role.
     pub(crate) async fn start(flags: &[&str]) -> Result<Self> {
         let control_plane = ControlPlane::start().await?;
         control_plane.install().await?;
@@ -52,7 +53,7 @@ impl Asking {
         }
     }
 
-    /// A namespace that asks for preflights, where the operator has the right to them.
+    /// Creates a namespace that permits preflights, with the rights for the operator.
     pub(crate) async fn namespace(&self, name: &str) -> Result<Namespace> {
         let namespace = self.control_plane.namespace(name).await?;
         self.control_plane.permit_preflight(&namespace).await?;
@@ -63,7 +64,7 @@ impl Asking {
         operator::may(&self.control_plane.client(), &operator::tokens_of(&namespace.name), allowed).await
     }
 
-    /// The role of both names trusts the service account.
+    /// Makes both roles trust the service account.
     pub(crate) fn trust(&self, namespace: &Namespace) {
         for role in [ROLE, OTHER_ROLE] {
             self.aws.change(|world| world.role(role, &trust_policy(&namespace.name, APP)));
@@ -80,7 +81,7 @@ impl Asking {
         Ok(before)
     }
 
-    /// Nothing was annotated and nothing was restarted.
+    /// Checks that nothing was annotated and nothing was restarted.
     pub(crate) async fn untouched(&self, namespace: &Namespace, before: &Deployment, role: Option<&str>) -> Result<()> {
         let account: ServiceAccount = namespace.api().get(APP).await?;
         ensure!(expect::role_of(&account) == role, "annotated while it is refused: {:?}", account.metadata.annotations);
@@ -93,7 +94,7 @@ impl Asking {
         self.aws.seen().iter().filter(|seen| seen.subject.starts_with(&subject)).count()
     }
 
-    /// No token and no credential is in a log, a status, an event or an annotation.
+    /// Checks that no log, status, event or annotation contains a token or a credential.
     pub(crate) async fn keeps_secrets(&self) -> Result<()> {
         let secrets = self.aws.secrets();
         ensure!(!secrets.is_empty(), "the double has seen no token");
@@ -126,12 +127,12 @@ pub(crate) fn said(binding: &PodIdentityBinding) -> String {
     found.map(|it| it.message.clone()).unwrap_or_default()
 }
 
-/// Waits until AWS's answer is told.
+/// Waits until the status reports AWS's answer.
 pub(crate) async fn told(namespace: &Namespace, status: &str, reason: Reason) -> Result<PodIdentityBinding> {
     expect::reason(namespace, APP, condition::ROLE_ASSUMABLE, status, reason.as_str()).await
 }
 
-/// Waits until the pods are verified, with a role that AWS was asked about.
+/// Waits until the pods are verified, with a role that AWS has confirmed.
 pub(crate) async fn acts(namespace: &Namespace, role: &str) -> Result<()> {
     let binding = expect::ready(namespace, APP).await?;
     let ready = expect::condition_of(&binding, condition::READY).map(|it| it.message.clone()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Crashes, drift and silence, where AWS is asked.
+//! Crashes, drift and silence with preflights.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,15 @@ use serde_json::json;
 use super::{APP, Asking, acts, told};
 use crate::world::World;
 
-/// How long a converged binding is watched. Silence can only be measured by listening for a while.
+/// How long the test observes a converged binding. Silence can only be measured by listening for a
+/// while.
 const WINDOW: Duration = Duration::from_secs(20);
 
-/// What follows `Ready` (counts, events) is over by then.
+/// Writes that follow `Ready` (counts, events) are done by then.
 const SETTLED: Duration = Duration::from_secs(5);
 
-/// A pass is recorded before anything is written: a process that is killed then repeats no question. Attempts that were
-/// refused are recorded, too, and a crash does not ask earlier.
+/// The operator records a pass before it writes anything: a process that is killed then repeats no
+/// question. It also records refused attempts, so a crash does not ask earlier.
 pub(crate) async fn killed(_: Arc<World>, _: Namespace) -> Result<()> {
     let asking = Asking::start(&[]).await?;
     asking
@@ -35,7 +36,7 @@ pub(crate) async fn killed(_: Arc<World>, _: Namespace) -> Result<()> {
             told(&namespace, "False", Reason::RoleNotAssumable).await?;
             let refused = asking.asked(&namespace);
             asking.operator.restart()?;
-            // Another identity shows that the new process has begun to work.
+            // Another identity shows that the new process has started to work.
             let witness = asking.namespace("witness").await?;
             asking.bind(&witness, "Never").await?;
             expect::ready(&witness, APP).await?;
@@ -61,7 +62,7 @@ async fn next_attempt(namespace: &Namespace) -> Result<Timestamp> {
 async fn passed_and_killed(asking: &Asking) -> Result<()> {
     let namespace = asking.namespace("passed").await?;
     asking.trust(&namespace);
-    // A policy that refuses the annotation keeps the operator between the pass and the write.
+    // A policy that refuses the annotation holds the operator between the pass and the write.
     asking.control_plane.apply_yaml(&no_annotations(&namespace.name)).await?;
     asking.bind(&namespace, "Require").await?;
     told(&namespace, "True", Reason::RoleAssumable).await?;
@@ -100,7 +101,8 @@ fn no_annotations(namespace: &str) -> String {
     json!({"apiVersion": "v1", "kind": "List", "items": [policy, binding]}).to_string()
 }
 
-/// While AWS is down drift is restored without a question; once all is right nobody is asked anything.
+/// While AWS is down, the operator restores drift without asking. Once everything is converged, it
+/// sends no requests.
 pub(crate) async fn drift_and_silence(_: Arc<World>, _: Namespace) -> Result<()> {
     let asking = Asking::start(&[]).await?;
     asking
@@ -127,14 +129,15 @@ async fn silent(asking: &Asking, namespace: &Namespace) -> Result<()> {
     let (began, asked) = (Timestamp::now(), asking.asked(namespace));
     tokio::time::sleep(WINDOW).await;
     let mut seen = asking.control_plane.operator_requests()?;
-    // A watch that ends after its five minutes is opened anew.
+    // The operator reopens a watch that ends after five minutes.
     seen.retain(|request| request.request_received_timestamp >= began && request.verb != "watch");
     ensure!(seen.is_empty(), "{} requests in {WINDOW:?} of silence:\n{}", seen.len(), audit::summary(&seen));
     ensure!(asking.asked(namespace) == asked, "AWS was asked");
     Ok(())
 }
 
-/// With `--preflight-recheck` a role that AWS refuses later is told, and nothing is undone. Drift is restored meanwhile.
+/// With `--preflight-recheck`, the status reports a role that AWS refuses later, and the operator
+/// undoes nothing. In the meantime, it restores drift.
 pub(crate) async fn rechecked(_: Arc<World>, _: Namespace) -> Result<()> {
     let asking = Asking::start(&["--preflight-recheck=1m"]).await?;
     asking
@@ -145,7 +148,7 @@ pub(crate) async fn rechecked(_: Arc<World>, _: Namespace) -> Result<()> {
             acts(&namespace, ROLE).await?;
             let before = expect::rolled_out(&namespace, APP).await?;
             asking.aws.change(|aws| aws.role(ROLE, &trust_policy(&namespace.name, "another")));
-            // Within a minute and a tenth.
+            // Within one minute plus a tenth.
             let api = namespace.api();
             let refused = wait::object(&api, APP, "the recheck is told", |binding: Option<&PodIdentityBinding>| {
                 let told = binding.and_then(|it| expect::condition_of(it, condition::ROLE_ASSUMABLE));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// Specs that the API server took when the definition had no validation.
+/// Specs that the API server accepted while the CRD had no validation.
 #[expect(clippy::too_many_lines, reason = "a table of odd specs")]
 pub(super) fn specs() -> Vec<(String, Value)> {
     let mut specs = Vec::new();
@@ -77,7 +77,7 @@ pub(super) fn specs() -> Vec<(String, Value)> {
     specs
 }
 
-/// What else may be odd about a binding.
+/// Other oddities of a binding.
 pub(super) fn others() -> Vec<(&'static str, Value)> {
     let finalizer = podidentity_api::names::FINALIZER;
     vec![

@@ -80,7 +80,7 @@ pub(super) fn pods() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The largest that an API server takes, each in another way.
+/// The largest pods that an API server accepts, each large in another way.
 pub(super) fn largest() -> Vec<(&'static str, Value)> {
     let owner = json!([{"apiVersion": "example.com/v1", "kind": "Gizmo", "name": "x".repeat(400_000), "uid": "u",
         "controller": true}]);
@@ -114,19 +114,19 @@ fn mounts(prefix: &str, volume: &str, count: usize) -> Vec<Value> {
     (0..count).map(|n| json!({"name": volume, "mountPath": format!("/{prefix}{n:x}")})).collect()
 }
 
-/// Each token may be under each mount.
+/// Each token may lie under each mount.
 fn largest_mounts(count: usize) -> Value {
     let sources: Vec<Value> = (0..count).map(|n| token(&format!("p{n:x}"))).collect();
     with(Vec::new(), &mounts("m", "t", count), &json!([{"name": "t", "projected": {"sources": sources}}]))
 }
 
-/// Each mount may lie over each of a token.
+/// Each mount may cover each mount of a token.
 fn largest_beside(count: usize) -> Value {
     let volumes = json!([{"name": "t", "projected": {"sources": [token("token")]}}, {"name": "e", "emptyDir": {}}]);
     with(Vec::new(), &[mounts("t", "t", count), mounts("o", "e", count)].concat(), &volumes)
 }
 
-/// Each would be 16 KiB.
+/// Each reference would expand to 16 KiB.
 fn largest_references(count: usize) -> Value {
     let mut env = vec![json!({"name": "B", "value": "x".repeat(16_384)})];
     env.extend((0..count).map(|n| json!({"name": format!("V{n:x}"), "value": "$(B)"})));
