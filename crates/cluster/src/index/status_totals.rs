@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use podidentity_api::{FindingSeverity, PodIdentityBinding, names};
+use podidentity_api::{FindingSeverity, PodIdentityBinding, PodIdentityBindingStatus, Reason, names};
 
 /// The totals of the statuses of all bindings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub struct StatusTotals {
     pub pods: i64,
     /// Those of `pods` that are proven to have the identity.
     pub pods_verified: i64,
+    /// Pods without the identity whose workloads' restarts are held: they wait for a restart window,
+    /// for their turn, for a release, or for the binding to be resumed.
+    pub pods_held: i64,
     /// Workloads that run as bound service accounts.
     pub workloads: i64,
     /// Those of `workloads` that need no restart and are not restarting.
@@ -66,9 +69,19 @@ impl StatusTotals {
         }
         self.pods += by * i64::from(status.pods_total);
         self.pods_verified += by * i64::from(status.pods_verified);
+        if is_held(status) {
+            self.pods_held += by * i64::from(status.pods_total - status.pods_verified);
+        }
         self.workloads += by * i64::from(status.workloads_total);
         self.workloads_current += by * i64::from(status.workloads_current);
     }
+}
+
+/// Whether the restarts of the binding wait for their time, or for a person who knows of it.
+fn is_held(status: &PodIdentityBindingStatus) -> bool {
+    let held = [Reason::RolloutPending, Reason::AwaitingRelease, Reason::Suspended];
+    let ready = status.conditions.iter().find(|it| it.type_ == names::condition::READY);
+    ready.is_some_and(|ready| held.iter().any(|reason| reason.is(&ready.reason)))
 }
 
 fn bump<K: Ord + Hash>(counts: &mut BTreeMap<K, i64>, key: K, by: i64) {
@@ -98,6 +111,22 @@ mod tests {
             "conditions": [condition("Ready", "False"), condition("Reconciling", "True")],
             "findings": [finding, finding], "podsTotal": 3, "podsVerified": 1,
         }))
+    }
+
+    #[test]
+    fn pods_of_a_binding_that_waits_for_its_window_are_held() {
+        let waiting = |reason: &str| {
+            let ready = json!({"type": "Ready", "status": "False", "reason": reason, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"});
+            binding(&json!({"conditions": [ready], "podsTotal": 3, "podsVerified": 1}))
+        };
+        let mut totals = StatusTotals::default();
+        for reason in ["RolloutPending", "AwaitingRelease", "Suspended", "Rolling", "VerificationFailed"] {
+            totals.add(&waiting(reason));
+        }
+        assert_eq!((totals.pods, totals.pods_held), (15, 6));
+        totals.remove(&waiting("Suspended"));
+        assert_eq!((totals.pods, totals.pods_held), (12, 4));
     }
 
     fn counted(totals: &StatusTotals) -> Vec<String> {

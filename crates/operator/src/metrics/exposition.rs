@@ -88,6 +88,12 @@ fn state(catalogue: &mut Catalogue, index: &Index) {
         |totals| by_truth(totals.pods_verified, totals.pods),
     );
     gauge(
+        "podidentity_pods_held",
+        &[],
+        "Live pods without the role whose restart waits for a window, its turn, a release or a suspended binding",
+        |totals| vec![(Vec::new(), float(totals.pods_held))],
+    );
+    gauge(
         "podidentity_workloads",
         &["current"],
         "Workloads of bound service accounts, by whether they need no restart and are in none",
