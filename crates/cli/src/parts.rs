@@ -9,31 +9,41 @@ use serde_json::Value;
 
 use crate::cluster::Session;
 
-/// The value of an environment variable of an operator's container.
-pub(crate) fn variable<'a>(deployment: &'a Value, name: &str) -> Option<&'a str> {
-    let variables = deployment.pointer("/spec/template/spec/containers/0/env")?.as_array()?;
-    variables.iter().find(|it| it["name"] == name)?["value"].as_str()
+/// The value of a flag of an operator, for example `namespaces`: from the arguments of its container, or else from the
+/// environment variable. `true` if the arguments give the flag without a value.
+pub(crate) fn setting<'a>(deployment: &'a Value, flag: &str) -> Option<&'a str> {
+    let container = deployment.pointer("/spec/template/spec/containers/0")?;
+    let list = |field: &str| container[field].as_array().into_iter().flatten();
+    let arguments: Vec<&str> = list("command").chain(list("args")).filter_map(Value::as_str).collect();
+    let given = arguments.iter().enumerate().rev().find_map(|(index, argument)| {
+        let rest = argument.strip_prefix("--")?.strip_prefix(flag)?;
+        let next = arguments.get(index + 1).copied().filter(|next| !next.starts_with('-'));
+        if rest.is_empty() { Some(next.unwrap_or("true")) } else { rest.strip_prefix('=') }
+    });
+    let variable = format!("PODIDENTITY_{}", flag.to_uppercase().replace('-', "_"));
+    let from_variable = || list("env").find(|it| it["name"] == variable.as_str())?["value"].as_str();
+    given.or_else(from_variable)
 }
 
 /// The part of the cluster that an operator serves.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Part {
     All,
-    /// `PODIDENTITY_NAMESPACES`.
+    /// `--namespaces`.
     Named(Vec<String>),
-    /// `PODIDENTITY_NAMESPACE_SELECTOR`.
+    /// `--namespace-selector`.
     Selected(NamespaceSelector),
 }
 
 impl Part {
     pub(crate) fn of(deployment: &Value) -> Self {
-        let set = |name| variable(deployment, name).filter(|text| !text.is_empty());
-        if let Some(names) = set("PODIDENTITY_NAMESPACES") {
+        let set = |flag| setting(deployment, flag).filter(|text| !text.is_empty());
+        if let Some(names) = set("namespaces") {
             return Self::Named(names.split(',').map(str::to_owned).collect());
         }
         // An operator does not start with a selector that cannot be parsed. This is reported
         // elsewhere.
-        let selector = set("PODIDENTITY_NAMESPACE_SELECTOR").and_then(|text| text.parse().ok());
+        let selector = set("namespace-selector").and_then(|text| text.parse().ok());
         selector.map_or(Self::All, Self::Selected)
     }
 
@@ -153,6 +163,25 @@ mod tests {
         let said = described(&[prod, named]);
         assert!(said.contains("system/op looks after namespaces with the labels env=prod"), "{said}");
         assert!(said.contains("the namespaces team-a, both"), "{said}");
+    }
+
+    #[test]
+    fn settings_come_from_arguments_before_variables() {
+        let with = |args: &[&str]| {
+            let env = json!([{"name": "PODIDENTITY_NAMESPACES", "value": "by-variable"}]);
+            json!({"spec": {"template": {"spec": {"containers": [{"args": args, "env": env}]}}}})
+        };
+        for (args, value) in [
+            (vec![], "by-variable"),
+            (vec!["--namespaces=a,b"], "a,b"),
+            (vec!["--namespaces", "a"], "a"),
+            (vec!["--namespaces=a", "--namespaces=b"], "b"),
+            (vec!["--namespaces", "--log=debug"], "true"),
+            (vec!["--namespaces-of-another-flag=x"], "by-variable"),
+        ] {
+            assert_eq!(setting(&with(&args), "namespaces"), Some(value), "{args:?}");
+        }
+        assert_eq!(setting(&with(&[]), "dry-run"), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{When, rights};
 use crate::cluster::{Failure, Session};
-use crate::parts::variable;
+use crate::parts::setting;
 
 /// Name prefixes of the admission policies.
 pub(super) const GUARD: &str = "podidentity-operator-guard";
@@ -36,9 +36,8 @@ pub(super) struct Facts {
     pub(super) tried: Tried,
     pub(super) crd: Seen<Value>,
     pub(super) deployments: Seen<Vec<Value>>,
-    pub(super) lease: Option<Seen<Value>>,
-    /// Rights that the operator lacks.
-    pub(super) operator_missing: Option<Seen<Vec<Right>>>,
+    /// One for each of `deployments`.
+    pub(super) operators: Vec<OperatorFacts>,
     /// Names of ValidatingAdmissionPolicies that are bound.
     pub(super) policies: Seen<Vec<String>>,
     pub(super) namespaces: Seen<Vec<Value>>,
@@ -59,21 +58,37 @@ pub(super) enum Tried {
     Failed(String),
 }
 
+/// What is known about one operator beyond its Deployment.
+#[derive(Debug)]
+pub(super) struct OperatorFacts {
+    /// `NAMESPACE/NAME` of its Deployment.
+    pub(super) name: String,
+    pub(super) lease: Seen<Value>,
+    /// Rights that it lacks.
+    pub(super) missing: Seen<Vec<Right>>,
+}
+
+impl OperatorFacts {
+    async fn read(connection: &Connection, deployment: &Value) -> Self {
+        let [namespace, name] = ["namespace", "name"].map(|field| text(&deployment["metadata"], &format!("/{field}")));
+        Self {
+            name: format!("{namespace}/{name}"),
+            lease: lease(connection, deployment).await,
+            missing: operator_missing(connection, deployment).await,
+        }
+    }
+}
+
 impl Facts {
     pub(super) async fn read(session: &Session, when: When) -> Result<Self, Failure> {
         let connection = &session.connection;
         let Connection { client, clock, server, .. } = connection;
         let version = version(client).await?;
         let deployments = operators(client).await;
-        let operator = deployments.found().and_then(|all| all.first()).cloned();
-        let lease = match &operator {
-            Some(operator) => Some(lease(connection, operator).await),
-            None => None,
-        };
-        let operator_missing = match &operator {
-            Some(operator) => Some(operator_missing(connection, operator).await),
-            None => None,
-        };
+        let mut operators = Vec::new();
+        for deployment in deployments.found().into_iter().flatten() {
+            operators.push(OperatorFacts::read(connection, deployment).await);
+        }
         Ok(Self {
             server: server.clone(),
             version,
@@ -87,8 +102,7 @@ impl Facts {
             tried: tried(session).await,
             crd: object(client, DEFINITIONS, None, "podidentitybindings.podidentity.dev").await,
             deployments,
-            lease,
-            operator_missing,
+            operators,
             policies: policies(connection).await,
             namespaces: namespaces(client).await,
             bindings: objects(client, BINDINGS, session.namespace.as_deref(), "").await,
@@ -133,7 +147,7 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 }
 
 async fn lease(connection: &Connection, operator: &Value) -> Seen<Value> {
-    let name = variable(operator, "PODIDENTITY_LEASE_NAME").unwrap_or("podidentity-operator");
+    let name = setting(operator, "lease-name").unwrap_or("podidentity-operator");
     object(&connection.client, LEASES, Some(text(operator, "/metadata/namespace")), name).await
 }
 
@@ -142,7 +156,7 @@ async fn operator_missing(connection: &Connection, operator: &Value) -> Seen<Vec
     let namespace = text(operator, "/metadata/namespace");
     let account = text(operator, "/spec/template/spec/serviceAccountName");
     let user = format!("system:serviceaccount:{namespace}:{account}");
-    let served: Vec<Option<&str>> = match variable(operator, "PODIDENTITY_NAMESPACES") {
+    let served: Vec<Option<&str>> = match setting(operator, "namespaces") {
         Some(names) if !names.is_empty() => names.split(',').map(Some).collect(),
         _ => vec![None],
     };

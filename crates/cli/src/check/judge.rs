@@ -1,16 +1,18 @@
 //! Evaluates the facts: one line for each check, with what to do next.
 
+use std::fmt::Display;
+
 use jiff::{SignedDuration, Timestamp};
 use podidentity_cluster::read::installation::Seen;
 use podidentity_core::injector::Injector;
 use podidentity_core::kubernetes::{MUTATING_POLICIES, NEWEST, OLDEST, minor};
 use serde_json::Value;
 
-use super::facts::{ENFORCEMENT, Facts, GRANTS, GUARD, Tried};
+use super::facts::{ENFORCEMENT, Facts, GRANTS, GUARD, OperatorFacts, Tried};
 use super::operators::{namespaces, operators};
 use super::{Check, When};
 use crate::paint::Mark;
-use crate::parts::variable;
+use crate::parts::setting;
 
 /// The label of namespaces in which `config/enforcement` refuses pods without their role.
 const ENFORCED: &str = "podidentity.dev/enforce";
@@ -31,8 +33,8 @@ pub(super) fn judge(facts: &Facts, when: When) -> Vec<Check> {
     all.push(definition(facts));
     all.extend(operators(facts));
     all.extend(namespaces(facts));
-    all.extend(lease(facts));
-    all.extend(operator_rights(facts));
+    all.extend(facts.operators.iter().map(|operator| leader(facts, operator)));
+    all.extend(facts.operators.iter().map(|operator| operator_rights(facts, operator)));
     all.extend([guard(facts), grants(facts), enforcement(facts), bindings(facts)]);
     all
 }
@@ -207,50 +209,48 @@ fn missing_fields(crd: &Value) -> Vec<String> {
     wanted.filter(|field| !installed.contains(field)).collect()
 }
 
-fn lease(facts: &Facts) -> Option<Check> {
+/// The message about one operator, which names it where there are several.
+fn about(facts: &Facts, operator: &OperatorFacts, message: impl Display) -> String {
+    if facts.operators.len() > 1 { format!("{}: {message}", operator.name) } else { message.to_string() }
+}
+
+fn leader(facts: &Facts, operator: &OperatorFacts) -> Check {
     const NAME: &str = "Leader";
-    let seen = facts.lease.as_ref()?;
-    if let Some(unseen) = unseen(NAME, seen) {
-        return Some(unseen);
+    if let Some(unseen) = unseen(NAME, &operator.lease) {
+        return unseen;
     }
-    let Some(lease) = seen.found() else {
-        return Some(
-            check(NAME, Mark::Wrong, "no replica has ever held the lease")
-                .next("See the operator's log: a replica that cannot write its lease does nothing."),
-        );
+    let wrong = |message: String, next: &str| check(NAME, Mark::Wrong, about(facts, operator, message)).next(next);
+    let Some(lease) = operator.lease.found() else {
+        let next = "See the operator's log: a replica that cannot write its lease does nothing.";
+        return wrong("no replica has ever held the lease".to_owned(), next);
     };
     let holder = lease.pointer("/spec/holderIdentity").and_then(Value::as_str).filter(|it| !it.is_empty());
     let renewed = lease.pointer("/spec/renewTime").and_then(Value::as_str).and_then(|it| it.parse::<Timestamp>().ok());
     let lasts = lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64).unwrap_or_default();
-    Some(match (holder, renewed) {
-        (Some(holder), Some(renewed)) => {
-            let ago = facts.now.duration_since(renewed).max(SignedDuration::ZERO).as_secs();
-            let message = format!("{holder}, renewed {ago} s ago");
-            if ago > lasts {
-                check(NAME, Mark::Wrong, format!("{message}: nobody leads"))
-                    .next("See whether the operator's pods run, and their log.")
-            } else {
-                check(NAME, Mark::Right, message)
-            }
-        }
-        _ => check(NAME, Mark::Wrong, "nobody holds the lease")
-            .next("See whether the operator's pods run, and their log."),
-    })
+    let look = "See whether the operator's pods run, and their log.";
+    let Some((holder, renewed)) = holder.zip(renewed) else {
+        return wrong("nobody holds the lease".to_owned(), look);
+    };
+    let ago = facts.now.duration_since(renewed).max(SignedDuration::ZERO).as_secs();
+    let message = format!("{holder}, renewed {ago} s ago");
+    if ago > lasts {
+        wrong(format!("{message}: nobody leads"), look)
+    } else {
+        check(NAME, Mark::Right, about(facts, operator, message))
+    }
 }
 
-fn operator_rights(facts: &Facts) -> Option<Check> {
+fn operator_rights(facts: &Facts, operator: &OperatorFacts) -> Check {
     const NAME: &str = "Operator's rights";
-    let seen = facts.operator_missing.as_ref()?;
-    if let Some(unseen) = unseen(NAME, seen) {
-        return Some(unseen);
+    if let Some(unseen) = unseen(NAME, &operator.missing) {
+        return unseen;
     }
-    let missing: Vec<String> = seen.found().into_iter().flatten().map(ToString::to_string).collect();
-    Some(if missing.is_empty() {
-        check(NAME, Mark::Right, "it may do all that it has to")
-    } else {
-        check(NAME, Mark::Wrong, format!("it may not {}", missing.join(", ")))
-            .next("Apply its roles: kubectl apply -k config/rbac, or the chart with rbac.create.")
-    })
+    let missing: Vec<String> = operator.missing.found().into_iter().flatten().map(ToString::to_string).collect();
+    if missing.is_empty() {
+        return check(NAME, Mark::Right, about(facts, operator, "it may do all that it has to"));
+    }
+    check(NAME, Mark::Wrong, about(facts, operator, format!("it may not {}", missing.join(", "))))
+        .next("Apply its roles: kubectl apply -k config/rbac, or the chart with rbac.create.")
 }
 
 /// Whether a policy whose name starts with `beginning` is bound.
@@ -280,8 +280,8 @@ fn grants(facts: &Facts) -> Check {
         return unseen;
     }
     let granting = namespaces_with(facts, |it| it["annotations"][GRANT].is_string());
-    let operator = facts.deployments.found().and_then(|all| all.first());
-    let required = operator.and_then(|it| variable(it, "PODIDENTITY_REQUIRE_GRANTS")).is_some_and(|it| it == "true");
+    let mut operators = facts.deployments.found().into_iter().flatten();
+    let required = operators.any(|it| setting(it, "require-grants") == Some("true"));
     let by = match (is_bound(facts, GRANTS), required) {
         (true, true) => "refused by policy and operator",
         (true, false) => "refused by the policy",

@@ -11,7 +11,7 @@ use super::Check;
 use super::facts::Facts;
 use super::judge::{check, unseen};
 use crate::paint::Mark;
-use crate::parts::{Division, Part, described, variable};
+use crate::parts::{Division, Part, described, setting};
 
 /// One line for each operator.
 pub(super) fn operators(facts: &Facts) -> Vec<Check> {
@@ -29,9 +29,10 @@ pub(super) fn operators(facts: &Facts) -> Vec<Check> {
     }
     if found.len() > 1 && found.iter().any(|it| Part::of(it) == Part::All) {
         let message = format!("{} Deployments are operators: {}", found.len(), described(found));
-        return vec![check(NAME, Mark::Wrong, message).next(
-            "Keep one, unless each has namespaces of its own (PODIDENTITY_NAMESPACES or PODIDENTITY_NAMESPACE_SELECTOR).",
-        )];
+        return vec![
+            check(NAME, Mark::Wrong, message)
+                .next("Keep one, unless each has namespaces of its own (--namespaces or --namespace-selector)."),
+        ];
     }
     found.iter().map(|it| operator(NAME, it)).collect()
 }
@@ -52,7 +53,7 @@ fn operator(check_name: &'static str, operator: &Value) -> Check {
             "See why: kubectl -n {namespace} describe pods -l app.kubernetes.io/name=podidentity-operator."
         ));
     }
-    if variable(operator, "PODIDENTITY_DRY_RUN").is_some_and(|mode| !mode.is_empty() && mode != "off") {
+    if setting(operator, "dry-run").is_some_and(|mode| !mode.is_empty() && mode != "off") {
         return check(check_name, Mark::Note, format!("{message}; it only shows what it would do (--dry-run)"));
     }
     check(check_name, if ready < wanted { Mark::Note } else { Mark::Right }, message)

@@ -5,7 +5,7 @@ use podidentity_cluster::read::installation::{Right, Seen};
 use podidentity_core::injector::Injectors;
 use serde_json::{Value, json};
 
-use super::facts::{Facts, Tried};
+use super::facts::{Facts, OperatorFacts, Tried};
 use super::judge::judge;
 use super::{Check, When};
 use crate::paint::Mark;
@@ -26,8 +26,7 @@ fn facts() -> Facts {
         tried: Tried::NoAccount,
         crd: Seen::Absent,
         deployments: Seen::Absent,
-        lease: None,
-        operator_missing: None,
+        operators: Vec::new(),
         policies: Seen::Found(Vec::new()),
         namespaces: Seen::Found(Vec::new()),
         bindings: Seen::Absent,
@@ -145,4 +144,35 @@ fn namespaces_without_an_operator_and_with_two_are_told() {
     // If one operator serves all namespaces, there is nothing to report.
     let all = Facts { deployments: Seen::Found(vec![operator(&json!([]))]), ..facts() };
     assert!(!judge(&all, When::After).iter().any(|check| check.name == "Namespaces"));
+}
+
+#[test]
+fn each_operator_has_its_leader_and_its_rights() {
+    let one = |name: &str, renewed: &str, missing: Vec<Right>| OperatorFacts {
+        name: name.to_owned(),
+        lease: Seen::Found(json!({"spec": {
+            "holderIdentity": "pod", "renewTime": renewed, "leaseDurationSeconds": 15,
+        }})),
+        missing: Seen::Found(missing),
+    };
+    let lacks = Right { group: String::new(), resource: "pods".to_owned(), verb: "watch".to_owned() };
+    let operators = vec![
+        one("a/operator", "1970-01-01T00:00:00Z", Vec::new()),
+        one("b/operator", "1969-12-31T23:00:00Z", vec![lacks]),
+    ];
+    let facts = Facts { operators, ..facts() };
+    let told: Vec<_> = judge(&facts, When::After)
+        .into_iter()
+        .filter(|check| ["Leader", "Operator's rights"].contains(&check.name))
+        .map(|check| (check.mark, check.message))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Mark::Right, "a/operator: pod, renewed 0 s ago".to_owned()),
+            (Mark::Wrong, "b/operator: pod, renewed 3600 s ago: nobody leads".to_owned()),
+            (Mark::Right, "a/operator: it may do all that it has to".to_owned()),
+            (Mark::Wrong, "b/operator: it may not watch pods".to_owned()),
+        ]
+    );
 }

@@ -11,7 +11,8 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 
 use super::ReadError;
-use crate::http::error::{Meaning, message};
+use crate::http::error::{Meaning, continue_token, message};
+use crate::http::page_size::READ_PAGE;
 
 /// The result of a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,16 +115,29 @@ pub async fn version(client: &Client) -> Result<String, ReadError> {
     version.map(|it| it.git_version).map_err(|error| ReadError::of(&error, "get", "/version", None))
 }
 
-/// All objects of a resource with these labels, in all namespaces or in one.
+/// All objects of a resource with these labels, in all namespaces or in one, read page by page.
 pub async fn objects(client: &Client, resource: Resource, namespace: Option<&str>, labels: &str) -> Seen<Vec<Value>> {
     let described = resource.described();
     let api: Api<DynamicObject> = match namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &described),
         None => Api::all_with(client.clone(), &described),
     };
-    match api.list(&ListParams::default().labels(labels)).await {
-        Ok(list) => Seen::Found(list.items.iter().map(document).collect()),
-        Err(error) => Seen::of_error(&error, resource.right("list")),
+    let mut params = ListParams::default().labels(labels).limit(READ_PAGE);
+    let mut found = Vec::new();
+    loop {
+        let more = match api.list(&params).await {
+            Ok(page) => {
+                found.extend(page.items.iter().map(document));
+                page.metadata.continue_.filter(|token| !token.is_empty())
+            }
+            // An expired list continues after the same object, at the current version.
+            Err(error) => match continue_token(&error) {
+                Some(token) => Some(token),
+                None => return Seen::of_error(&error, resource.right("list")),
+            },
+        };
+        let Some(token) = more else { return Seen::Found(found) };
+        params = params.continue_token(&token);
     }
 }
 
