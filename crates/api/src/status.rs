@@ -27,7 +27,8 @@ pub struct PodIdentityBindingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_role_arn: Option<String>,
 
-    /// How pods get the role that is declared, where that is not by IRSA.
+    /// How pods get the role that is declared, where that is not by IRSA. After a change back to
+    /// IRSA it stays until the pods are verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mechanism: Option<Mechanism>,
 

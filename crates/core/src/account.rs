@@ -200,14 +200,14 @@ fn state(
     settings: &Settings,
     now: Timestamp,
 ) -> AccountState {
-    if desired.is_of_association() {
-        return AccountState::InForce; // Nothing is to be written.
-    }
     let annotations = desired.annotations(settings);
     let owned: BTreeSet<String> = owned_keys(account, settings).map(|(key, _)| key).collect();
     let provenance = Provenance::on(account);
     if provenance.as_ref().is_some_and(|written| written.is_ahead_of(binding)) {
         return AccountState::Ahead;
+    }
+    if desired.is_of_association() {
+        return AccountState::InForce; // Nothing is to be written.
     }
     let arrived = provenance.is_some_and(|written| written.is_of(binding) && written.hash == desired.hash());
     let mut drift = None;

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use podidentity_api::{DeletionPolicy, FailurePolicy, InvalidSpec, PodIdentityBinding, RollbackStatus};
+use podidentity_api::{
+    DeletionPolicy, FailurePolicy, InvalidSpec, Mechanism, PodIdentityBinding, PodIdentityBindingStatus, RollbackStatus,
+};
 
 use crate::account::{self, Account, AccountState};
 use crate::claim::Claim;
@@ -154,8 +156,7 @@ impl Case {
             foreign_audience: undeclared.and_then(|it| account::foreign_audience(it, settings)),
             annotated_at: account.annotated_at.filter(|_| in_force),
             earlier_roles: earlier_roles(&binding),
-            left_association: !of_association
-                && last_verified(&binding).is_some_and(|before| before.is_of_association()),
+            left_association: !of_association && declared_association(&binding),
         };
         let subject = preflight::Subject {
             binding: &binding,
@@ -237,14 +238,14 @@ impl Case {
     /// Pod Identity. It does so once all pods have the credentials of the association. Until then,
     /// a new pod without these credentials gets the role by annotation.
     pub fn gives_up_annotations(&self) -> bool {
-        let counted = || self.workloads.iter().filter(|verdict| verdict.phase != Phase::Excluded);
-        let others = || self.unmanaged.values().flatten();
-        let pods = || counted().flat_map(|verdict| &verdict.pods).chain(others());
+        let mut counted = self.workloads.iter().filter(|verdict| verdict.phase != Phase::Excluded);
+        let ahead = self.account.provenance.as_ref().is_some_and(|written| written.is_ahead_of(&self.binding));
         self.account.has_leftovers
+            && !ahead
             && self.rollback.is_none()
-            && counted().all(WorkloadVerdict::is_current)
-            && pods().next().is_some()
-            && pods().all(|judged| judged.verdict.is_verified())
+            && counted.all(|verdict| verdict.is_current() && verdict.is_up())
+            && self.pods().next().is_some()
+            && self.pods().all(|judged| judged.verdict.is_verified())
     }
 
     /// Whether the wanted role comes from a `roleRef` to the association that gives it to pods.
@@ -315,10 +316,22 @@ pub(crate) fn last_verified(binding: &PodIdentityBinding) -> Option<DesiredIdent
 fn declared_or_rolled_back(binding: &PodIdentityBinding, rollback: Option<&RollbackStatus>) -> DesiredIdentity {
     let mut declared = DesiredIdentity::of(&binding.spec);
     if binding.spec.unresolved.is_some() {
-        declared.role_arn = binding.status.as_ref().and_then(|status| status.role_arn.clone()).unwrap_or_default();
+        // The status has no role in force for an association, only the one that it named.
+        let known = |status: &PodIdentityBindingStatus| match declared.mechanism {
+            Mechanism::Irsa => status.role_arn.clone(),
+            Mechanism::PodIdentity => status.declared_role_arn.clone(),
+        };
+        declared.role_arn = binding.status.as_ref().and_then(known).unwrap_or_default();
     }
     let Some(rollback) = rollback else { return declared };
     DesiredIdentity { role_arn: rollback.to.clone(), ..last_verified(binding).unwrap_or(declared) }
+}
+
+/// Whether the binding has declared an association, so that pods may still have its credentials.
+fn declared_association(binding: &PodIdentityBinding) -> bool {
+    let recorded = binding.status.as_ref().and_then(|status| status.mechanism);
+    let verified = last_verified(binding).map(|before| before.mechanism);
+    [recorded, verified].contains(&Some(Mechanism::PodIdentity))
 }
 
 /// The rollback that is due because the new role does not work. Missed injection is no reason for a

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use podidentity_api::names::condition;
-use podidentity_api::{Mechanism, PodIdentityBinding, Reason, RestartStatus, RolloutPolicy, names};
+use podidentity_api::{PodIdentityBinding, Reason, RestartStatus, RolloutPolicy, names};
 
 use crate::account;
 use crate::desired_identity::short_hash;
@@ -27,9 +27,9 @@ pub struct Revocation {
     /// The field manager that keeps the role on the service account, if there is one. No restart
     /// then takes the role from pods.
     pub kept_by: Option<String>,
-    /// Whether pods get the role from an EKS Pod Identity association. No restart then takes the
-    /// role from them.
-    pub by_association: bool,
+    /// Workloads and pods, as `Kind/name`, with the credentials of an EKS Pod Identity association.
+    /// No restart takes these from them, and they do not delay the deletion of the binding.
+    pub associated: Vec<String>,
     /// Restarts to make; those that the status records come first.
     pub due: Vec<Due>,
     /// Workloads that are being restarted, with their records.
@@ -106,9 +106,6 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
     if account.and_then(|account| account::role_by_our_hand(account, settings)).is_some() {
         return Revocation { is_offered: true, ..Revocation::default() };
     }
-    if binding.spec.mechanism == Mechanism::PodIdentity {
-        return Revocation { by_association: true, kept: with_credentials(snapshot), ..Revocation::default() };
-    }
     let roles = given_roles(binding);
     let mut revocation = Revocation {
         kept_by: account.and_then(|account| account::kept_by(account, settings, &roles)),
@@ -126,6 +123,7 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
     revocation.due.sort_by_key(|due| (!due.recorded, due.workload.id()));
     revocation.keep_pace(snapshot, binding, &records);
     revocation.kept.extend(unmanaged(snapshot, &roles));
+    revocation.associated = with_credentials(snapshot);
     revocation
 }
 

@@ -137,15 +137,22 @@ fn workload(out: &mut Sheet, workload: &WorkloadForecast, width: usize, blocked:
 
 /// For example `Plan: 1 service account annotated, 2 workloads with 5 pods restarted. Nothing was written.`
 fn summary(planned: &[Planned]) -> String {
-    let annotated = planned.iter().filter(|plan| !plan.forecast.annotations.is_empty()).count();
+    let (written, given_up): (Vec<_>, Vec<_>) = planned
+        .iter()
+        .map(|plan| &plan.forecast.annotations)
+        .filter(|changes| !changes.is_empty())
+        .partition(|changes| changes.iter().any(|change| change.to.is_some()));
     let blocked = planned.iter().filter(|plan| plan.forecast.blocked.is_some()).count();
     let restarts: Vec<_> = planned.iter().flat_map(|plan| plan.forecast.restarts_unasked()).collect();
     let waiting = planned.iter().filter(|plan| plan.forecast.blocked.is_none());
     let waiting = waiting.map(|plan| plan.forecast.restarts().count()).sum::<usize>() - restarts.len();
     let pods = restarts.iter().map(|workload| workload.pods).sum();
     let mut parts = Vec::new();
-    if annotated > 0 {
-        parts.push(format!("{} annotated", counted(annotated, "service account")));
+    if !written.is_empty() {
+        parts.push(format!("{} annotated", counted(written.len(), "service account")));
+    }
+    if !given_up.is_empty() {
+        parts.push(format!("annotations of {} given up", counted(given_up.len(), "service account")));
     }
     if restarts.is_empty() {
         parts.push("no restarts".to_owned());

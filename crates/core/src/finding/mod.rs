@@ -101,14 +101,16 @@ reasons! {
         "Look whether `aws eks list-pod-identity-associations` has one for the service account. The operator restarts the \
          workload a few times.";
     WebIdentityInstead: Error, BY_TEMPLATE,
-        "The container has a web identity (IRSA), and its binding declares EKS Pod Identity.",
+        "The container has a web identity (IRSA), or the token file of one, and its binding declares EKS Pod Identity.",
         "The pod is older than the association of its service account, or its template sets `AWS_ROLE_ARN` and \
          `AWS_WEB_IDENTITY_TOKEN_FILE` itself: SDKs take these before the credentials of the association.",
         "Nothing, if the operator may restart the workload. Remove the variables from the template if it sets them.";
     CredentialsUriMismatch: Error, BY_TEMPLATE,
-        "`AWS_CONTAINER_CREDENTIALS_FULL_URI` does not name the agent of EKS Pod Identity, or cannot be seen.",
-        "The template sets the variable: for another agent, or from a source that cannot be seen.",
-        "Remove it from the template, so that the webhook sets it.";
+        "`AWS_CONTAINER_CREDENTIALS_FULL_URI` does not name the agent of EKS Pod Identity, or cannot be seen, or SDKs ask \
+         another agent first.",
+        "The template sets the variable for another agent or from a source that cannot be seen, or it sets \
+         `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`.",
+        "Remove the variable from the template, so that the webhook sets the right one.";
     RoleEnvMissing: Error, BY_TEMPLATE,
         "`AWS_WEB_IDENTITY_TOKEN_FILE` is set but `AWS_ROLE_ARN` is not.",
         "Either name in the template keeps the webhook from adding the other.",

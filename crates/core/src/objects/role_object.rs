@@ -86,6 +86,8 @@ pub struct ObservedRole<A: RoleApi> {
 struct AssociationSpec {
     #[serde(rename = "roleARN")]
     role_arn: Option<String>,
+    #[serde(rename = "targetRoleARN")]
+    target_role_arn: Option<String>,
     namespace: Option<String>,
     service_account: Option<String>,
 }
@@ -156,15 +158,16 @@ impl<A: RoleApi> From<ObservedRole<A>> for RoleObject {
     }
 }
 
-/// An association has a role once it exists in EKS and its conditions report no problem.
+/// An association has a role once it exists in EKS, whether or not ACK can read or change it now.
 fn association(
     metadata: ObjectMeta,
     spec: AssociationSpec,
     status: &RoleStatus,
     problem: Option<String>,
 ) -> RoleObject {
-    let exists = status.association_arn.is_some() && problem.is_none();
-    let arn = spec.role_arn.filter(|arn| arn.parse::<RoleArn>().is_ok());
+    let exists = status.association_arn.is_some() && metadata.deletion_timestamp.is_none();
+    // With a target role pods get the credentials of that one.
+    let arn = spec.target_role_arn.or(spec.role_arn).filter(|arn| arn.parse::<RoleArn>().is_ok());
     let by_reference = || "it has no spec.roleARN: name the role there, not by spec.roleRef".to_owned();
     let problem = problem.or_else(|| arn.is_none().then(by_reference));
     RoleObject {
@@ -239,6 +242,7 @@ fn named<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Er
         namespace: meta.namespace,
         uid: meta.uid,
         resource_version: meta.resource_version,
+        deletion_timestamp: meta.deletion_timestamp,
         ..ObjectMeta::default()
     })
 }

@@ -17,7 +17,7 @@ mod verdict;
 
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{
-    PodIdentityBinding, PreflightFailure, PreflightPass, PreflightPolicy, PreflightResult, PreflightStatus,
+    Mechanism, PodIdentityBinding, PreflightFailure, PreflightPass, PreflightPolicy, PreflightResult, PreflightStatus,
 };
 
 use crate::account::{Account, AccountState, audience_on, knows_in_force, role_on};
@@ -64,7 +64,11 @@ pub(crate) struct Subject<'a> {
 impl Preflight {
     /// Judges the recorded answers, and decides whether to ask AWS.
     pub(crate) fn judge(subject: &Subject, config: &Config, now: Timestamp) -> Self {
-        let policy = subject.binding.spec.preflight.unwrap_or(config.preflight);
+        // AWS STS knows nothing of associations: their roles are assumed by EKS.
+        let policy = match subject.expected.identity.mechanism {
+            Mechanism::PodIdentity => PreflightPolicy::Never,
+            Mechanism::Irsa => subject.binding.spec.preflight.unwrap_or(config.preflight),
+        };
         let mut preflight = Self {
             policy,
             passed: None,
@@ -170,7 +174,8 @@ impl Subject<'_> {
         let written = status.service_account.as_ref().and_then(|account| account.written_role_arn.as_ref());
         let verified = status.last_verified_identity.as_ref();
         let was_verified = verified.is_some_and(|it| {
-            it.role_arn == self.expected.identity.role_arn && it.audience == self.expected.identity.audience
+            let wanted = &self.expected.identity;
+            it.mechanism == wanted.mechanism && it.role_arn == wanted.role_arn && it.audience == wanted.audience
         });
         written == Some(&self.expected.identity.role_arn) && (knows_in_force(self.binding) || was_verified)
     }

@@ -102,16 +102,22 @@ pub fn deletion_events(
         if binding.spec.suspend && !snapshot.namespace_terminating() {
             say(false, Reason::Retained, format!("suspended, so service account {account} keeps its annotations"));
         }
-        let Some(revocation) = deletion.revocation.as_ref().filter(|it| !it.kept.is_empty()) else { continue };
-        if snapshot.namespace_terminating() {
+        let Some(revocation) = deletion.revocation.as_ref().filter(|_| !snapshot.namespace_terminating()) else {
+            continue;
+        };
+        if !revocation.associated.is_empty() {
+            let note = format!(
+                "not revoked: an association of EKS Pod Identity gives pods of {} a role as long as it exists: delete it, then \
+                 restart them",
+                revocation.associated.join(", ")
+            );
+            say(true, Reason::RoleKept, note);
+        }
+        if revocation.kept.is_empty() {
             continue;
         }
         let kept = revocation.kept.join(", ");
         let note = match &revocation.kept_by {
-            _ if revocation.by_association => format!(
-                "not revoked: an association of EKS Pod Identity gives pods of {kept} the role as long as it exists: delete it, \
-                 then restart them"
-            ),
             Some(manager) => format!(
                 "not revoked: field manager {manager} keeps the role on service account {account}, so pods of {kept} keep it \
                  as well: remove the annotation there, then restart them"

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::names::condition;
-use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, Reason, ServiceAccountStatus};
+use podidentity_api::{Mechanism, PodIdentityBinding, PodIdentityBindingStatus, Reason, ServiceAccountStatus};
 
 use crate::account::{self, AccountState};
 use crate::assess::{Assessment, Case};
@@ -184,6 +184,16 @@ fn declared_role(binding: &PodIdentityBinding) -> Option<String> {
     Some(&binding.spec.role_arn).filter(|role| !role.is_empty()).cloned()
 }
 
+/// How pods get the role, if not by IRSA. After a move back to IRSA it stays until the role is
+/// proven: until then, pods may have the credentials of the association that the binding declared.
+fn mechanism(case: &Case, proven: bool, old: Option<Mechanism>) -> Option<Mechanism> {
+    match case.expected.identity.mechanism {
+        Mechanism::PodIdentity if case.may_write() => Some(Mechanism::PodIdentity),
+        Mechanism::Irsa if proven => None,
+        Mechanism::PodIdentity | Mechanism::Irsa => old,
+    }
+}
+
 fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityBindingStatus {
     let binding = &case.binding;
     let old = binding.status.clone().unwrap_or_default();
@@ -204,7 +214,7 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
         observed_generation: generation,
         conditions: conditions::of(&summary, case, &counts, &old.conditions, generation, snapshot.now),
         declared_role_arn: declared_role(binding),
-        mechanism: Some(case.expected.identity.mechanism).filter(|it| !it.is_irsa() && case.is_permitted()),
+        mechanism: mechanism(case, proven, old.mechanism),
         role_arn: case.account.role_in_force.clone(),
         // Pods do not show which role an association gives them.
         last_verified_role_arn: if proven && !case.expected.identity.is_of_association() {
@@ -280,10 +290,12 @@ fn service_account(snapshot: &Snapshot, case: &Case, restored: bool) -> Option<S
     } else {
         (old.restored, old.restored_at)
     };
+    // With EKS Pod Identity the operator releases the annotation itself: nobody else removed it.
+    let written = old.written_role_arn.filter(|_| !case.expected.identity.is_of_association());
     Some(ServiceAccountStatus {
         uid: account.metadata.uid.clone(),
         annotated_at: case.account.annotated_at.map(Time),
-        written_role_arn: case.account.role_in_force.clone().or(old.written_role_arn),
+        written_role_arn: case.account.role_in_force.clone().or(written),
         restored,
         restored_at,
         // A manager that has changed the annotation since is not a co-owner.

@@ -10,6 +10,9 @@ use crate::objects::Container;
 /// The variables of container credentials; SDKs need both.
 pub(super) const CONTAINER_CREDENTIALS: [&str; 2] = [CREDENTIALS_URI, AUTHORIZATION_TOKEN_FILE];
 
+/// The path on the agent of Amazon ECS. SDKs take it before [`CREDENTIALS_URI`].
+pub(super) const RELATIVE_URI: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+
 /// Whether both variables are set.
 pub(super) fn has_credentials(env: &Env<'_>) -> bool {
     CONTAINER_CREDENTIALS.iter().all(|name| !env.get(name).is_unset())
@@ -19,7 +22,8 @@ impl Judge<'_> {
     /// What is wrong with the credentials of the association. SDKs look for a web identity first.
     pub(super) fn association_problems<'c>(&'c self, container: &'c Container, env: &Env<'c>) -> Vec<Problem> {
         let role = env.get(ROLE_ARN);
-        if !role.is_unset() && !env.get(TOKEN_FILE).is_unset() {
+        // Without a role some SDKs fail at the token file, and do not get as far as the agent.
+        if !env.get(TOKEN_FILE).is_unset() {
             return vec![Problem::WebIdentity { role, beside: has_credentials(env) }];
         }
         let (uri, file) = (env.get(CREDENTIALS_URI), env.get(AUTHORIZATION_TOKEN_FILE));
@@ -28,6 +32,8 @@ impl Judge<'_> {
         }
         let is_agent = uri.known().is_some_and(|uri| AGENT_URIS.contains(&uri));
         let mut problems = if is_agent { Vec::new() } else { vec![Problem::CredentialsUri(uri)] };
+        let relative = env.get(RELATIVE_URI);
+        problems.extend((!relative.is_unset()).then_some(Problem::RelativeUri));
         if file.is_unset() {
             problems.push(Problem::TokenFileMissing);
         }

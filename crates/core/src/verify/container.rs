@@ -41,6 +41,8 @@ pub(super) enum Problem {
     /// The credentials do not come from the agent of EKS Pod Identity, or their source cannot be
     /// seen.
     CredentialsUri(Seen),
+    /// The container names another agent, which SDKs ask first.
+    RelativeUri,
     /// A token file, but no role.
     RoleMissing,
     /// A role other than the wanted one, an empty role, or a role that cannot be seen.
@@ -96,6 +98,7 @@ impl Problem {
             | Self::NoAssociation
             | Self::WebIdentity { .. }
             | Self::CredentialsUri(_)
+            | Self::RelativeUri
             | Self::RoleMissing
             | Self::RoleDiffers(_)
             | Self::TokenFileMissing

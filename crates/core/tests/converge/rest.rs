@@ -8,7 +8,7 @@ use podidentity_core::plan::{Step, plan};
 use proptest::prelude::*;
 
 use crate::causes;
-use crate::sim::ROLE_KEY;
+use crate::sim::{PodState, ROLE_KEY, Workload};
 use crate::world::World;
 
 pub fn is_ready(status: &PodIdentityBindingStatus) -> bool {
@@ -63,7 +63,10 @@ fn status_is_true(world: &World, binding: &PodIdentityBinding) -> Result<(), Tes
     }
     let account = world.cluster.account.as_ref().map(|it| &it.annotations);
     if binding.spec.mechanism == Mechanism::PodIdentity {
-        let keeps = status.pods_total == 0 || binding.spec.suspend;
+        // Pods that are left out, or do not come up, may need the annotation.
+        let is_well = |pod: &PodState| pod.is_associated() && pod.is_ready();
+        let lacks = |it: &Workload| !it.live().all(is_well) || it.live().count() < it.replicas;
+        let keeps = status.pods_total == 0 || binding.spec.suspend || world.cluster.workloads.values().any(lacks);
         prop_assert!(status.role_arn.is_none() || keeps, "nothing is left by our hand");
         return Ok(());
     }

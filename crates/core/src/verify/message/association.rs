@@ -2,8 +2,9 @@
 
 use super::Words;
 use crate::foreign::shown;
-use crate::injection::{AGENT_URIS, CREDENTIALS_URI, ROLE_ARN, SKIP_CONTAINERS, TOKEN_FILE};
+use crate::injection::{AGENT_URIS, AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI, ROLE_ARN, SKIP_CONTAINERS, TOKEN_FILE};
 use crate::objects::Container;
+use crate::verify::association::RELATIVE_URI;
 use crate::verify::env::{Env, Seen};
 
 impl Words<'_> {
@@ -35,7 +36,9 @@ impl Words<'_> {
     /// The container has a web identity, which SDKs take first.
     pub(super) fn web_identity(&self, role: &Seen, beside: bool, roll_cures: bool) -> String {
         let value = role.shown();
-        let seen = if beside {
+        let seen = if role.is_unset() {
+            return self.token_file_alone(roll_cures);
+        } else if beside {
             "has a web identity (IRSA) beside the credentials of EKS Pod Identity, and SDKs take the web identity"
         } else {
             "has a web identity (IRSA); wanted are credentials of EKS Pod Identity"
@@ -48,6 +51,32 @@ impl Words<'_> {
             "Delete the pod once the service account has an association.".to_owned()
         };
         format!("{seen}. Meanwhile its AWS calls act as {value}. {action}")
+    }
+
+    /// The container names a token file and no role, which stops some SDKs.
+    fn token_file_alone(&self, roll_cures: bool) -> String {
+        let action = if roll_cures {
+            "Restart the workload once the service account has an association.".to_owned()
+        } else if self.has_template {
+            format!("Remove {TOKEN_FILE} from the pod's template.")
+        } else {
+            "Delete the pod, and create it without the variable.".to_owned()
+        };
+        format!(
+            "sets {TOKEN_FILE} without {ROLE_ARN}. Some SDKs, those for Go and Python among them, fail at that before they \
+             ask the agent of EKS Pod Identity. {action}"
+        )
+    }
+
+    /// The container names an agent of Amazon ECS, which SDKs ask first: what is wrong, what to do.
+    pub(super) fn relative_uri() -> (String, String) {
+        (
+            format!(
+                "sets {RELATIVE_URI}, which SDKs take before {CREDENTIALS_URI}: the agent of Amazon ECS. Meanwhile its AWS \
+                 calls fail."
+            ),
+            format!("Remove {RELATIVE_URI} from the pod's template."),
+        )
     }
 
     /// The credentials do not come from the agent.
@@ -63,7 +92,15 @@ impl Words<'_> {
                  it is given there.",
                 AGENT_URIS[0], AGENT_URIS[1]
             ),
-            format!("Remove {CREDENTIALS_URI} from the pod's template, so that the webhook sets it."),
+            match seen {
+                Seen::Absent => format!(
+                    "Remove {AUTHORIZATION_TOKEN_FILE} from the pod's template: either variable keeps the webhook from setting \
+                     the other."
+                ),
+                Seen::Known(_) | Seen::Unknown(_) => {
+                    format!("Remove {CREDENTIALS_URI} from the pod's template, so that the webhook sets it.")
+                }
+            },
         )
     }
 }

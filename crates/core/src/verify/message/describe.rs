@@ -35,6 +35,7 @@ impl Words<'_> {
                     .to_owned(),
             ),
             Problem::CredentialsUri(seen) => Self::credentials_uri(seen),
+            Problem::RelativeUri => Self::relative_uri(),
             Problem::TokenFileMissing if self.expected.identity.is_of_association() => {
                 (format!("sets {first} but {file} is not set. {NO_TOKEN}"), leave_out())
             }

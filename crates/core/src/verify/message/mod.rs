@@ -75,7 +75,7 @@ impl Words<'_> {
             Problem::PodIdentity => FindingReason::PodIdentityInstead,
             Problem::NoAssociation => FindingReason::PodIdentityMissing,
             Problem::WebIdentity { .. } => FindingReason::WebIdentityInstead,
-            Problem::CredentialsUri(_) => FindingReason::CredentialsUriMismatch,
+            Problem::CredentialsUri(_) | Problem::RelativeUri => FindingReason::CredentialsUriMismatch,
             Problem::RoleMissing => FindingReason::RoleEnvMissing,
             Problem::RoleDiffers(_) if preset => FindingReason::RoleEnvPreset,
             Problem::RoleDiffers(_) => FindingReason::StaleRole,
