@@ -17,7 +17,12 @@ DIGEST=$(crane digest "$REGISTRY/podidentity-operator:$VERSION")
 export DIGEST
 run 'cosign verify $WITH $REGISTRY/podidentity-operator@$DIGEST 2>&1 | sed -n 3,6p'
 run 'cosign verify-attestation $WITH --type slsaprovenance1 $REGISTRY/podidentity-operator@$DIGEST 2>&1 >provenance.verified | sed -n 3,6p'
-run 'crane manifest $REGISTRY/podidentity-operator@$DIGEST | python3 -c "import json, sys; [print(it[\"platform\"][\"os\"], it[\"platform\"][\"architecture\"], it[\"digest\"]) for it in json.load(sys.stdin)[\"manifests\"]]"'
+if [[ $PLATFORMS == *" "* ]]; then
+  run 'crane manifest $REGISTRY/podidentity-operator@$DIGEST | python3 -c "import json, sys; [print(it[\"platform\"][\"os\"], it[\"platform\"][\"architecture\"], it[\"digest\"]) for it in json.load(sys.stdin)[\"manifests\"]]"'
+else
+  # An image of one platform has no list of them.
+  run 'crane config $REGISTRY/podidentity-operator@$DIGEST | python3 -c "import json, sys; it = json.load(sys.stdin); print(it[\"os\"], it[\"architecture\"])"'
+fi
 run 'cosign verify-attestation $WITH --type cyclonedx $REGISTRY/podidentity-operator@$(crane digest --platform linux/amd64 $REGISTRY/podidentity-operator@$DIGEST) 2>&1 >bill.verified | sed -n 3p'
 run 'crane export --platform linux/amd64 $REGISTRY/podidentity-operator@$DIGEST - | tar -xf - && ./podidentity-operator --version'
 
