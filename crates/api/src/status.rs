@@ -23,12 +23,12 @@ pub struct PodIdentityBindingStatus {
     pub conditions: Vec<Condition>,
 
     /// The role that the binding declares: `spec.roleArn`, or the ARN that `spec.role` or `spec.roleRef` comes to. Absent
-    /// while that is not known.
+    /// while that is not known; the role of an association stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_role_arn: Option<String>,
 
     /// How pods get the role that is declared, where that is not by IRSA. After a change back to
-    /// IRSA it stays until the pods are verified.
+    /// IRSA it stays as long as pods have the credentials of the association.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mechanism: Option<Mechanism>,
 

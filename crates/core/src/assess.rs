@@ -329,9 +329,7 @@ fn declared_or_rolled_back(binding: &PodIdentityBinding, rollback: Option<&Rollb
 
 /// Whether the binding has declared an association, so that pods may still have its credentials.
 fn declared_association(binding: &PodIdentityBinding) -> bool {
-    let recorded = binding.status.as_ref().and_then(|status| status.mechanism);
-    let verified = last_verified(binding).map(|before| before.mechanism);
-    [recorded, verified].contains(&Some(Mechanism::PodIdentity))
+    binding.status.as_ref().and_then(|status| status.mechanism) == Some(Mechanism::PodIdentity)
 }
 
 /// The rollback that is due because the new role does not work. Missed injection is no reason for a

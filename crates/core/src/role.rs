@@ -130,6 +130,9 @@ fn look_up(reference: &RoleRef, referred: Referred<'_>, recorded: Option<String>
             )))
         }
         (None, None, Some(problem)) => Err(waits(format!("{name} has no ARN: {problem}"))),
+        (None, None, None) if object.metadata.deletion_timestamp.is_some() => {
+            Err(waits(format!("{name} has no ARN: it is being deleted")))
+        }
         (None, None, None) => Err(waits(format!("{name} has no ARN yet: its controller has not made the role"))),
     }
 }

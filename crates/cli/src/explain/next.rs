@@ -77,7 +77,7 @@ fn of_binding(subject: &Subject<'_>, reason: Reason) -> Option<String> {
             "Stop the other manager from writing the annotation; the operator goes on by itself.".to_owned()
         }
         Reason::Verified => verified(subject),
-        Reason::NoPods => "Nothing: pods that are created now get the role.".to_owned(),
+        Reason::NoPods => no_pods(subject),
         _ => return None,
     })
 }
@@ -129,6 +129,15 @@ fn not_annotated(subject: &Subject<'_>) -> String {
             name.unwrap_or("NAME")
         ),
     }
+}
+
+/// Without pods only the absence of every injector shows that the next one gets no role.
+fn no_pods(subject: &Subject<'_>) -> String {
+    let nothing = Some(Missed::of(subject)).filter(|missed| *missed == Missed::Nothing);
+    nothing.and_then(|missed| missed.next()).unwrap_or_else(|| {
+        let once = if subject.is_of_association() { " once the association exists" } else { "" };
+        format!("Nothing: pods that are created now get the role{once}.")
+    })
 }
 
 fn verified(subject: &Subject<'_>) -> String {

@@ -6,7 +6,7 @@ use jiff::Zoned;
 
 use super::screen::Screen;
 use super::signals::Signals;
-use super::{Detail, named, tree};
+use super::{Detail, left_out, named, tree};
 use crate::cluster::{Failure, Picture, Session};
 use crate::exit::Exit;
 use crate::flags::Target;
@@ -26,10 +26,17 @@ pub(super) async fn show(
         picture = Picture::open(session) => picture?,
         () = signals.end() => return Ok(Exit::Ok),
     };
-    let text = |picture: &Picture<'_>| match named(picture.views.clone(), targets, &session.place()) {
-        Ok(views) => tree(&views, detail, Paint::of_stdout()).finished(),
-        // The requested objects may appear later, or come back.
-        Err(failure) => one_line(failure) + "\n",
+    let note = tokio::select! {
+        note = left_out(session, &picture.views) => note.map(|note| format!("\n{}\n", one_line(note))),
+        () = signals.end() => return Ok(Exit::Ok),
+    };
+    let text = |picture: &Picture<'_>| {
+        let tree = match named(picture.views.clone(), targets, &session.place()) {
+            Ok(views) => tree(&views, detail, Paint::of_stdout()).finished(),
+            // The requested objects may appear later, or come back.
+            Err(failure) => one_line(failure) + "\n",
+        };
+        tree + note.as_deref().unwrap_or_default()
     };
     let mut screen = Screen::new(out);
     screen.draw(&text(&picture), &footer(&picture))?;

@@ -79,8 +79,7 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failur
         }
         let Views { views, notes } = session.views().await?;
         Messages::new().notes(&notes);
-        let unseen = views.iter().filter(|view| !view.observed).map(|view| view.namespace.as_str()).collect();
-        Messages::new().notes(note_of_left_out(&session, unseen).await.as_slice());
+        Messages::new().notes(left_out(&session, &views).await.as_slice());
         if views.is_empty() && targets.is_empty() {
             Messages::new().note(&format!("no bindings and no annotated service accounts {}", session.place()));
             if args.output == Output::Form(Form::Tree) {
@@ -91,6 +90,12 @@ pub(crate) fn run(args: &StatusArgs, out: &mut dyn Write) -> Result<Exit, Failur
         write(&wanted, &args.output, detail, Paint::of_stdout(), out)?;
         Ok(Exit::Ok)
     })
+}
+
+/// A note about the namespaces of views that no operator has looked at, if none will.
+async fn left_out(session: &Session, views: &[View]) -> Option<String> {
+    let unseen = views.iter().filter(|view| !view.observed).map(|view| view.namespace.as_str()).collect();
+    note_of_left_out(session, unseen).await
 }
 
 /// The views that `targets` name, or all views if `targets` is empty. Fails if a target is missing.

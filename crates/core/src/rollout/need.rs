@@ -92,6 +92,8 @@ impl Judge<'_> {
         let found = lacking.iter().find_map(|judged| first_problem(judged)).unwrap_or_default();
         let look = if self.expected.identity.is_of_association() {
             "the service account has an association of EKS Pod Identity"
+        } else if self.expected.left_association {
+            "its association of EKS Pod Identity is deleted, and the pod identity webhook answers"
         } else {
             "the pod identity webhook answers"
         };

@@ -23,7 +23,7 @@ use podidentity_api::{Mechanism, PodIdentityBinding, PodIdentityBindingStatus, R
 
 use crate::account::{self, AccountState};
 use crate::assess::{Assessment, Case};
-use crate::finding::Finding;
+use crate::finding::{Finding, FindingReason};
 use crate::outcome::{Outcome, ProblemKind};
 use crate::plan::Plan;
 use crate::reverts::{self, Done};
@@ -31,6 +31,7 @@ use crate::rollout::{Phase, WorkloadVerdict};
 use crate::snapshot::Snapshot;
 use crate::step::{Step, Target};
 use crate::time::whole_seconds;
+use crate::verify::JudgedPod;
 
 pub(crate) use counts::Counts;
 pub use deleting::deletion_events;
@@ -179,19 +180,30 @@ fn bare(snapshot: &Snapshot, binding: &PodIdentityBinding, summary: &Summary) ->
     }
 }
 
-/// The ARN of the declared role, if it is known.
+/// The ARN of the declared role, if it is known. The status keeps that of an association while the
+/// association cannot be read, because nothing else in the cluster has it.
 fn declared_role(binding: &PodIdentityBinding) -> Option<String> {
-    Some(&binding.spec.role_arn).filter(|role| !role.is_empty()).cloned()
+    let declared = Some(&binding.spec.role_arn).filter(|role| !role.is_empty()).cloned();
+    let by_association = binding.spec.mechanism == Mechanism::PodIdentity && binding.spec.unresolved.is_some();
+    let recorded = || binding.status.as_ref().filter(|_| by_association)?.declared_role_arn.clone();
+    declared.or_else(recorded)
 }
 
-/// How pods get the role, if not by IRSA. After a move back to IRSA it stays until the role is
-/// proven: until then, pods may have the credentials of the association that the binding declared.
-fn mechanism(case: &Case, proven: bool, old: Option<Mechanism>) -> Option<Mechanism> {
+/// How pods get the role, if not by IRSA. After a move back to IRSA it stays as long as pods have,
+/// or may yet get, the credentials of the association that the binding declared.
+fn mechanism(case: &Case, summary: &Summary, old: Option<Mechanism>) -> Option<Mechanism> {
+    let is_done = || summary.progress == Progress::Done && !case.pods().any(has_association);
     match case.expected.identity.mechanism {
         Mechanism::PodIdentity if case.may_write() => Some(Mechanism::PodIdentity),
-        Mechanism::Irsa if proven => None,
+        Mechanism::Irsa if is_done() => None,
         Mechanism::PodIdentity | Mechanism::Irsa => old,
     }
+}
+
+/// Whether a pod of an IRSA binding has the credentials of an association.
+fn has_association(judged: &JudgedPod) -> bool {
+    let by_association = [FindingReason::PodIdentityInstead, FindingReason::PodIdentityActive];
+    judged.verdict.findings.iter().any(|finding| by_association.contains(&finding.reason))
 }
 
 fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityBindingStatus {
@@ -214,7 +226,7 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
         observed_generation: generation,
         conditions: conditions::of(&summary, case, &counts, &old.conditions, generation, snapshot.now),
         declared_role_arn: declared_role(binding),
-        mechanism: mechanism(case, proven, old.mechanism),
+        mechanism: mechanism(case, &summary, old.mechanism),
         role_arn: case.account.role_in_force.clone(),
         // Pods do not show which role an association gives them.
         last_verified_role_arn: if proven && !case.expected.identity.is_of_association() {

@@ -21,12 +21,12 @@ pub(crate) struct PreflightArgs {
     #[arg(long, env = "PODIDENTITY_PREFLIGHT", value_name = "POLICY", default_value = "Never", ignore_case = true)]
     preflight: Policy,
 
-    /// What becomes of a binding that requires an answer while AWS cannot be asked.
+    /// What happens to a binding that requires an answer while AWS cannot be asked.
     #[arg(long, env = "PODIDENTITY_PREFLIGHT_ON_UNAVAILABLE", value_name = "WHAT", default_value = "wait")]
     preflight_on_unavailable: OnUnavailable,
 
-    /// How long after an answer AWS is asked again about a role in force, for example 24h; at least 1m. The answer is told
-    /// and undoes nothing. Default: never.
+    /// How long after an answer AWS is asked again about a role in force, for example 24h; at least 1m. The operator
+    /// reports the answer and undoes nothing. Default: never.
     #[arg(long, env = "PODIDENTITY_PREFLIGHT_RECHECK", value_name = "DURATION", value_parser = recheck)]
     pub(crate) preflight_recheck: Option<SignedDuration>,
 
@@ -42,18 +42,18 @@ pub(crate) struct PreflightArgs {
 /// Whether AWS is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Policy {
-    /// Nothing is asked.
+    /// The operator asks nothing.
     #[value(name = "Never")]
     Never,
-    /// It is asked and told, and what is declared is done all the same.
+    /// The operator asks, reports the answer, and goes on whatever it is.
     #[value(name = "Report")]
     Report,
-    /// While AWS refuses nothing is annotated and nothing is restarted.
+    /// While AWS refuses, the operator annotates nothing and restarts nothing.
     #[value(name = "Require")]
     Require,
 }
 
-/// What becomes of a binding that requires an answer while there is none.
+/// What happens to a binding that requires an answer while there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OnUnavailable {
     /// It waits until AWS answers.

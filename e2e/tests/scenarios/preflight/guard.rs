@@ -88,7 +88,29 @@ pub(crate) async fn transcript(_: Arc<World>, _: Namespace) -> Result<()> {
         other => Err(format!("{other:?}")),
     };
     wait::until("an account that no binding names is refused", unbound).await?;
-    told_so(&client, &namespace, BOUND).await
+    told_so(&client, &namespace, BOUND).await?;
+    without_the_definition().await
+}
+
+/// Without the definition of `PodIdentityBinding`, everybody but the operator still gets tokens.
+async fn without_the_definition() -> Result<()> {
+    let control_plane = ControlPlane::start().await?;
+    control_plane.apply_folder("config/preflight/bound").await?;
+    let by_operator = [
+        "create",
+        "token",
+        "default",
+        "--output=yaml",
+        "--as=system:serviceaccount:podidentity-system:podidentity-operator",
+        "--as-group=system:masters",
+    ];
+    let in_force = async || match control_plane.kubectl(&by_operator).await {
+        Ok(request) if request.contains("no-binding-names-this-account") => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    wait::until("the operator's token is for nobody", in_force).await?;
+    control_plane.kubectl(&["create", "token", "default"]).await.context("a token of somebody else")?;
+    Ok(())
 }
 
 async fn told_so(client: &Client, namespace: &Namespace, lines: &[Line]) -> Result<()> {

@@ -99,6 +99,8 @@ fn waits<'a>(view: &View<'a>) -> Option<Waits<'a>> {
 pub(super) fn waits_for_operator(view: &View) -> Option<Summary> {
     let missed = if view.case.expected.identity.is_of_association() {
         "new pods were not given credentials of EKS Pod Identity (is there an association?); waiting before restarting once more:"
+    } else if view.case.expected.left_association {
+        "new pods were not given the role (is the association of EKS Pod Identity deleted?); waiting before restarting once more:"
     } else {
         "injection missed pods; waiting before restarting once more:"
     };
