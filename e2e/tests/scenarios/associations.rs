@@ -149,6 +149,11 @@ pub(crate) async fn enforced(world: Arc<World>, namespace: Namespace) -> Result<
     for part in ["PodIdentityBinding app", "EKS Pod Identity", "association"] {
         ensure!(message.contains(part), "the message does not say {part:?}: {message}");
     }
+    // The operator has not annotated the service account, so the binding is not in force.
+    change(&namespace, json!({"mechanism": "IRSA", "suspend": true})).await?;
+    let pod = policies::plain("app")?;
+    let comes = async || admitted(&namespace, &pod).await.map_err(|error| format!("{error:#}"));
+    wait::until("the pod of a binding that is not in force is admitted", comes).await?;
     Ok(())
 }
 
