@@ -10,7 +10,7 @@ use podidentity_api::{PodIdentityBinding, Reason, RestartStatus, RolloutPolicy, 
 
 use crate::account;
 use crate::desired_identity::short_hash;
-use crate::injection::{AGENT_VOLUME, ROLE_ARN};
+use crate::injection::{ROLE_ARN, has_agent_volume};
 use crate::objects::{ControllerRef, Pod, PodSpec, Workload, WorkloadId};
 use crate::restart_record::{self, Records};
 use crate::rollout::{Progress, Restarted, held_back, is_selected, patience, settled_at};
@@ -220,7 +220,7 @@ fn injected_role(pod: &Pod, workload: &Workload, roles: &BTreeSet<&str>) -> bool
 /// The live pods that get credentials from an association, each as `Kind/name` of its controller,
 /// or of the pod if it has none.
 fn with_credentials(snapshot: &Snapshot) -> Vec<String> {
-    let has = |pod: &&Arc<Pod>| pod.is_live() && pod.spec.volumes.iter().any(|volume| volume.name == AGENT_VOLUME);
+    let has = |pod: &&Arc<Pod>| pod.is_live() && has_agent_volume(pod);
     snapshot.pods.iter().filter(has).map(|pod| owner_of(pod)).collect::<BTreeSet<_>>().into_iter().collect()
 }
 

@@ -14,7 +14,7 @@ mod pace;
 use jiff::Timestamp;
 use podidentity_api::{FailurePolicy, Rollout};
 
-use crate::injection::{AGENT_VOLUME, VOLUME};
+use crate::injection::is_injected_volume;
 use crate::mark::RollMark;
 use crate::rollout::{Cause, Phase, WorkloadVerdict};
 use crate::verify::JudgedPod;
@@ -131,8 +131,7 @@ fn again_at(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>, now: 
 /// Creation time of the newest pod that has the identity by injection.
 pub(crate) fn injected_at<'a>(pods: impl Iterator<Item = &'a JudgedPod>) -> Option<Timestamp> {
     let injected = |judged: &&JudgedPod| {
-        let is_injected = |name: &str| [VOLUME, AGENT_VOLUME].contains(&name);
-        judged.verdict.is_verified() && judged.pod.spec.volumes.iter().any(|volume| is_injected(&volume.name))
+        judged.verdict.is_verified() && judged.pod.spec.volumes.iter().any(|volume| is_injected_volume(&volume.name))
     };
     pods.filter(injected).filter_map(JudgedPod::created).max()
 }

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use podidentity_api::names;
 
 use crate::injection::{
-    AGENT_LABEL, AGENT_VOLUME, AUTHORIZATION_TOKEN_FILE, SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, TOKEN_FILE,
-    VOLUME,
+    AGENT_LABEL, AUTHORIZATION_TOKEN_FILE, SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, TOKEN_FILE,
+    is_injected_volume,
 };
 use crate::objects::{Container, Map, Pod, PodSpec, PodTemplate, Volume, VolumeMount, Workload, some};
 use crate::steps::step;
@@ -126,17 +126,13 @@ fn slim_mounts(spec: &mut PodSpec) {
         let paths = Paths::of(&paths);
         container
             .volume_mounts
-            .retain(|mount| is_ours(&mount.name) || has_token(mount) || paths.may_touch(&mount.mount_path));
+            .retain(|mount| is_injected_volume(&mount.name) || has_token(mount) || paths.may_touch(&mount.mount_path));
         container.volume_mounts.shrink_to_fit();
         mounted.extend(container.volume_mounts.iter().map(|mount| mount.name.clone()));
     }
-    volumes.retain(|it| is_ours(&it.name) || offers(it) || mounted.contains(&it.name));
+    volumes.retain(|it| is_injected_volume(&it.name) || offers(it) || mounted.contains(&it.name));
     volumes.shrink_to_fit();
     spec.volumes = volumes;
-}
-
-fn is_ours(volume: &str) -> bool {
-    volume == VOLUME || volume == AGENT_VOLUME
 }
 
 /// Whether the volume has a token for an audience other than the API server.

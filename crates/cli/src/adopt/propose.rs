@@ -4,9 +4,9 @@ use podidentity_api::{ConflictPolicy, Mechanism, PodIdentityBindingSpec, Rollout
 use podidentity_core::arn::RoleArn;
 use podidentity_core::forecast::Forecast;
 use podidentity_core::foreign::shown;
-use podidentity_core::injection::AGENT_VOLUME;
+use podidentity_core::injection::has_agent_volume;
 use podidentity_core::objects::managed_by;
-use podidentity_core::objects::{Pod, ServiceAccount, field_owners};
+use podidentity_core::objects::{ServiceAccount, field_owners};
 use podidentity_core::settings::{IdentityAnnotation, Settings};
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::unbound::{self, annotation, binding};
@@ -70,8 +70,7 @@ const BY_ASSOCIATION: &str = "Its pods have the credentials of EKS Pod Identity:
 
 /// Whether live pods have the credentials of an EKS Pod Identity association.
 fn is_associated(snapshot: &Snapshot) -> bool {
-    let has = |pod: &Pod| pod.spec.volumes.iter().any(|volume| volume.name == AGENT_VOLUME);
-    snapshot.pods.iter().any(|pod| pod.is_live() && has(pod))
+    snapshot.pods.iter().any(|pod| pod.is_live() && has_agent_volume(pod))
 }
 
 fn forecast(snapshot: &Snapshot, spec: PodIdentityBindingSpec) -> Forecast {

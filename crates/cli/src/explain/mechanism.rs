@@ -1,6 +1,6 @@
 //! IRSA and EKS Pod Identity at once: which one counts, and in which order to get rid of the other.
 
-use podidentity_core::injection::AGENT_VOLUME;
+use podidentity_core::injection::has_agent_volume;
 
 use super::steps::step;
 use super::{Step, Subject};
@@ -9,9 +9,7 @@ use crate::paint::Mark;
 /// The step, where the service account shows both mechanisms.
 pub(super) fn of(subject: &Subject<'_>) -> Option<Step> {
     let pods = || subject.snapshot.pods.iter().filter(|pod| pod.is_live());
-    let has_credentials =
-        |volumes: &[podidentity_core::objects::Volume]| volumes.iter().any(|volume| volume.name == AGENT_VOLUME);
-    let associated = pods().filter(|pod| has_credentials(&pod.spec.volumes)).count();
+    let associated = pods().filter(|pod| has_agent_volume(pod)).count();
     let have = format!("{associated} of {} pods have the credentials of EKS Pod Identity", pods().count());
     let annotated = subject.annotated_role().is_some();
     match (subject.is_of_association(), annotated, associated) {

@@ -4,6 +4,9 @@
 //! The agent on the node exchanges the token for credentials of the association's role. The pod
 //! does not show which role that is.
 
+use super::VOLUME;
+use crate::objects::Pod;
+
 /// The variable that holds the URI of the agent.
 pub const CREDENTIALS_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 /// The variable that holds the path of the token file for the agent.
@@ -23,3 +26,14 @@ pub const AGENT_TOKEN_PATH: &str = "eks-pod-identity-token";
 /// The label that the webhook sets on pods with an association's credentials; its value is
 /// `enabled`.
 pub const AGENT_LABEL: &str = "eks.amazonaws.com/pod-identity";
+
+/// Whether the pod has the volume with the agent's token, as every pod that is injected for an
+/// association does.
+pub fn has_agent_volume(pod: &Pod) -> bool {
+    pod.spec.volumes.iter().any(|volume| volume.name == AGENT_VOLUME)
+}
+
+/// Whether injection gives its volumes this name, for a role or for an association.
+pub(crate) fn is_injected_volume(name: &str) -> bool {
+    name == VOLUME || name == AGENT_VOLUME
+}

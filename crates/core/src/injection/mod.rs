@@ -29,8 +29,9 @@ use crate::settings::{IdentityAnnotation, Settings};
 
 pub use crate::webhook_config::{CONFIG_MAP, Entries, Entry};
 pub use apply::ShapeError;
+pub(crate) use association::is_injected_volume;
 pub use association::{
-    AGENT_AUDIENCE, AGENT_LABEL, AGENT_URIS, AGENT_VOLUME, AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI,
+    AGENT_AUDIENCE, AGENT_LABEL, AGENT_URIS, AGENT_VOLUME, AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI, has_agent_volume,
 };
 use association::{AGENT_MOUNT_PATH, AGENT_TOKEN_PATH};
 pub use given::Given;

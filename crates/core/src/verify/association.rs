@@ -2,7 +2,7 @@
 //! SDK in it asks the agent, with a token that the agent accepts.
 
 use super::container::{Judge, Problem};
-use super::env::{Env, Seen};
+use super::env::Env;
 use super::region;
 use crate::injection::{AGENT_URIS, AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI, ROLE_ARN, TOKEN_FILE};
 use crate::objects::Container;
@@ -46,10 +46,6 @@ impl Judge<'_> {
     /// Whether the container has no variable that leads to a role.
     pub(super) fn has_nothing(&self, env: &Env<'_>) -> bool {
         let of_association = self.expected.identity.is_of_association();
-        env.get(ROLE_ARN).is_unset() && !(of_association && is_set(&env.get(CREDENTIALS_URI)))
+        env.get(ROLE_ARN).is_unset() && (!of_association || env.get(CREDENTIALS_URI).is_unset())
     }
-}
-
-fn is_set(seen: &Seen) -> bool {
-    !seen.is_unset()
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::env::{Env, Seen};
-use crate::injection::{AGENT_VOLUME, VOLUME};
+use crate::injection::is_injected_volume;
 use crate::objects::{Container, PodSpec, ProjectedItem, ProjectedSource, ServiceAccountToken, Volume, VolumeMount};
 use crate::steps::step;
 
@@ -80,7 +80,7 @@ impl<'a> Mounts<'a, '_> {
         let Some((depth, mount, inside)) = mounts.max_by_key(|(depth, ..)| *depth) else {
             return Found::Nothing;
         };
-        let meant = depth + 1 >= file.len() || [VOLUME, AGENT_VOLUME].contains(&mount.name.as_str());
+        let meant = depth + 1 >= file.len() || is_injected_volume(&mount.name);
         let other = Found::Other { volume: &mount.name, meant };
         let (Some(volume), Some(mut inner)) = (self.volume(mount), self.sub_path(mount, windows)) else {
             return other;

@@ -8,21 +8,29 @@ use crate::verify::association::RELATIVE_URI;
 use crate::verify::env::{Env, Seen};
 
 impl Words<'_> {
-    /// The container has neither the association's credentials nor a web identity.
-    pub(super) fn no_association(&self, container: &Container, roll_cures: bool) -> String {
-        let action = if roll_cures {
+    /// What to do: restart the workload, change its template, or delete a pod that has none.
+    fn action(&self, roll_cures: bool, by_template: impl FnOnce() -> String, by_deletion: &str) -> String {
+        if roll_cures {
             "Restart the workload once the service account has an association.".to_owned()
         } else if self.has_template {
+            by_template()
+        } else {
+            by_deletion.to_owned()
+        }
+    }
+
+    /// The container has neither the association's credentials nor a web identity.
+    pub(super) fn no_association(&self, container: &Container, roll_cures: bool) -> String {
+        let by_template = || {
             format!(
                 "The workload's template as it is would not give this container the credentials: look at its env, labels \
                  and annotations; if something else adds the container, or it needs no role, name it in the pod's \
                  annotation {}.",
                 self.settings.key(SKIP_CONTAINERS)
             )
-        } else {
-            "Delete the pod once the service account has an association: one that is created anew gets the credentials."
-                .to_owned()
         };
+        let by_deletion = "Delete the pod once the service account has an association: one that is created anew gets the credentials.";
+        let action = self.action(roll_cures, by_template, by_deletion);
         let [uri, file] = self.expected.variables();
         let opaque = !Env::of(container).opaque_sources(&[uri, file]).is_empty();
         let opaque = if opaque { ", unless envFrom does, which cannot be seen" } else { "" };
@@ -43,25 +51,16 @@ impl Words<'_> {
         } else {
             "has a web identity (IRSA); wanted are credentials of EKS Pod Identity"
         };
-        let action = if roll_cures {
-            "Restart the workload once the service account has an association.".to_owned()
-        } else if self.has_template {
-            format!("Remove {ROLE_ARN} and {TOKEN_FILE} from the pod's template.")
-        } else {
-            "Delete the pod once the service account has an association.".to_owned()
-        };
+        let by_template = || format!("Remove {ROLE_ARN} and {TOKEN_FILE} from the pod's template.");
+        let by_deletion = "Delete the pod once the service account has an association.";
+        let action = self.action(roll_cures, by_template, by_deletion);
         format!("{seen}. Meanwhile its AWS calls act as {value}. {action}")
     }
 
     /// The container names a token file and no role, which stops some SDKs.
     fn token_file_alone(&self, roll_cures: bool) -> String {
-        let action = if roll_cures {
-            "Restart the workload once the service account has an association.".to_owned()
-        } else if self.has_template {
-            format!("Remove {TOKEN_FILE} from the pod's template.")
-        } else {
-            "Delete the pod, and create it without the variable.".to_owned()
-        };
+        let by_template = || format!("Remove {TOKEN_FILE} from the pod's template.");
+        let action = self.action(roll_cures, by_template, "Delete the pod, and create it without the variable.");
         format!(
             "sets {TOKEN_FILE} without {ROLE_ARN}. Some SDKs, those for Go and Python among them, fail at that before they \
              ask the agent of EKS Pod Identity. {action}"

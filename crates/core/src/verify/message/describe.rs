@@ -3,7 +3,7 @@
 
 use super::Words;
 use crate::foreign::{list, shown};
-use crate::injection::{AGENT_VOLUME, ROLE_ARN, SKIP_CONTAINERS, STS_ENDPOINTS, TOKEN_FILE, VOLUME};
+use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, STS_ENDPOINTS, TOKEN_FILE, is_injected_volume};
 use crate::settings::IdentityAnnotation;
 use crate::verify::container::{PROFILES, Problem};
 use crate::verify::env::Seen;
@@ -173,7 +173,7 @@ fn foreign(path: &str, volume: &str) -> Described {
             shown(path),
             shown(volume)
         ),
-        if [VOLUME, AGENT_VOLUME].contains(&volume) {
+        if is_injected_volume(volume) {
             format!("Rename that volume in the pod's template, so that the webhook adds {volume}.")
         } else {
             "Mount a projected serviceAccountToken there instead.".to_owned()

@@ -3,7 +3,7 @@
 use super::Words;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::foreign::{list, shown};
-use crate::injection::{AGENT_LABEL, AGENT_VOLUME, ROLE_ARN, SKIP_LABEL};
+use crate::injection::{AGENT_LABEL, AGENT_VOLUME, ROLE_ARN, SKIP_LABEL, has_agent_volume};
 use crate::objects::Pod;
 use crate::verify::association::{CONTAINER_CREDENTIALS, has_credentials};
 use crate::verify::env::Env;
@@ -95,8 +95,7 @@ impl Words<'_> {
 fn pod_identity_signs(pod: &Pod) -> Vec<String> {
     let label = pod.metadata.shared.labels.get(AGENT_LABEL);
     let label = (label.map(String::as_str) == Some("enabled")).then(|| format!("label {AGENT_LABEL}"));
-    let volume = pod.spec.volumes.iter().any(|volume| volume.name == AGENT_VOLUME);
-    let volume = volume.then(|| format!("volume {AGENT_VOLUME}"));
+    let volume = has_agent_volume(pod).then(|| format!("volume {AGENT_VOLUME}"));
     let containers = pod.spec.all_containers();
     let containers = containers.filter(|container| {
         let env = Env::of(container);
