@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::events::v1::Event;
@@ -139,6 +139,17 @@ pub fn rolled<K: Resource<DynamicType = ()>>(before: &K, after: &K, times: i64) 
         before.meta().name
     );
     Ok(())
+}
+
+/// Waits until the restart of a Deployment is written. Its state in the status is `Rolling` before that,
+/// since the status records a restart before the operator makes it.
+pub async fn restarted(namespace: &Namespace, before: &Deployment) -> Result<Deployment> {
+    let name = before.metadata.name.as_deref().context("the Deployment has no name")?;
+    wait::object(&namespace.api(), name, "it is restarted", |now: Option<&Deployment>| {
+        let now = now.ok_or("it does not exist")?;
+        rolled(before, now, 1).map(|()| now.clone()).map_err(|why| why.to_string())
+    })
+    .await
 }
 
 /// Waits until the binding's status shows the workload, written as `Kind/name`, in this state.

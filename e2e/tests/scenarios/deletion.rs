@@ -10,7 +10,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{self as core, Pod, ServiceAccount};
 use kube::Api;
 use kube::api::DeleteParams;
-use podidentity_api::{PodIdentityBinding, Reason, WorkloadState};
+use podidentity_api::{PodIdentityBinding, Reason};
 use serde_json::json;
 
 use crate::steps::{bound, running_with};
@@ -122,9 +122,9 @@ pub(crate) async fn nothing_left(_: Arc<World>, namespace: Namespace) -> Result<
 /// A rollout that cannot finish blocks neither the deletion nor the next binding.
 pub(crate) async fn while_rolling(_: Arc<World>, namespace: Namespace) -> Result<()> {
     namespace.create(fixtures::service_account("app")?).await?;
-    running_with(&namespace, "app", 1, &json!({NEVER_READY_AS: ROLE})).await?;
+    let before = running_with(&namespace, "app", 1, &json!({NEVER_READY_AS: ROLE})).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    expect::workload(&namespace, "app", "Deployment/app", WorkloadState::Rolling).await?;
+    expect::restarted(&namespace, &before).await?;
     deleted(&namespace).await?;
     expect::annotated(&namespace, "app", None).await?;
 
@@ -143,9 +143,9 @@ pub(crate) async fn namespace_deleted(world: Arc<World>, namespace: Namespace) -
     namespace.create(fixtures::service_account("stuck")?).await?;
     let stuck = fixtures::deployment_with("stuck", "stuck", 1, &json!({NEVER_READY_AS: ROLE}))?;
     namespace.create(stuck).await?;
-    expect::rolled_out(&namespace, "stuck").await?;
+    let before = expect::rolled_out(&namespace, "stuck").await?;
     namespace.create(fixtures::binding_with("stuck", "stuck", ROLE, &json!({"deletionPolicy": "Revoke"}))?).await?;
-    expect::workload(&namespace, "stuck", "Deployment/stuck", WorkloadState::Rolling).await?;
+    expect::restarted(&namespace, &before).await?;
 
     let api = Api::<core::Namespace>::all(world.control_plane.client());
     api.delete(&namespace.name, &DeleteParams::default()).await.context("cannot delete the namespace")?;

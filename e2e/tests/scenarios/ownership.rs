@@ -13,7 +13,7 @@ use futures::try_join;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use podidentity_api::names::condition;
-use podidentity_api::{PodIdentityBinding, Reason, WorkloadState};
+use podidentity_api::{PodIdentityBinding, Reason};
 use serde_json::{Value, json};
 
 use crate::steps::{bound, change, name, running, several, verified, writes};
@@ -203,7 +203,7 @@ pub(crate) async fn suspended_while_rolling(_: Arc<World>, namespace: Namespace)
     let slow = |n| if n == 0 { json!({e2e::READY_AFTER: "2s"}) } else { json!({}) };
     let before = several(&namespace, 2, slow).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    expect::workload(&namespace, "app", "Deployment/app-00", WorkloadState::Rolling).await?;
+    expect::restarted(&namespace, &before[0]).await?;
     change(&namespace, json!({"suspend": true})).await?;
     expect::stalled(&namespace, "app", Reason::Suspended).await?;
     rolled(&before[0], &expect::rolled_out(&namespace, &name(0)).await?, 1)?;
@@ -223,7 +223,7 @@ pub(crate) async fn account_created_anew(_: Arc<World>, namespace: Namespace) ->
     let slow = |n| json!({e2e::READY_AFTER: if n == 1 { "5s" } else { "1s" }});
     let before = several(&namespace, 3, slow).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
-    expect::workload(&namespace, "app", "Deployment/app-01", WorkloadState::Rolling).await?;
+    expect::restarted(&namespace, &before[1]).await?;
     namespace.delete::<ServiceAccount>("app").await?;
     expect::reason(&namespace, "app", condition::READY, "False", Reason::ServiceAccountNotFound).await?;
     let anew = namespace.create(fixtures::service_account("app")?).await?;
