@@ -61,11 +61,12 @@ remember() {
   done
 }
 
-# Tests the mutants that are not known to be caught, with these targets of core.
+# Tests the mutants that are not known to be caught, with these targets of core. The targets are arguments of the build as
+# well: without them cargo-mutants links all tests of core for each mutant.
 try() {
   local status=0
   cargo mutants --package podidentity-core "${selection[@]}" --profile mutants --jobs 1 --timeout "$timeout" --iterate \
-    --output "$out" --colors never -- "$@" || status=$?
+    --output "$out" --colors never "${@/#/--cargo-arg=}" || status=$?
   remember
   # 2: some were missed; 3: some took too long.
   case $status in 0 | 2 | 3) ;; *) exit "$status" ;; esac
@@ -101,7 +102,7 @@ if [ "${1:-}" != summary ]; then
   # Of a run that was interrupted.
   remember
   export CARGO_TARGET_DIR=$out/build
-  try --lib --test cases
+  try --lib --test=cases
   try --lib --tests
   unset CARGO_TARGET_DIR
 fi

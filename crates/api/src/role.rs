@@ -58,8 +58,8 @@ pub struct RoleRef {
 /// Why the ARN of a declared role is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unresolved {
-    /// Whether it may become known without a person: the object is still to be made.
-    pub waits: bool,
-    /// What is wrong, and what to do.
+    /// What is wrong.
     pub problem: String,
+    /// What a person has to do; `None` if the ARN may become known without a person.
+    pub action: Option<String>,
 }

@@ -84,6 +84,6 @@ fn message(object: &Object<'_>, predicted: &Predicted<'_>, identity: &Identity, 
             object.title(),
             identity.expected.identity.role_arn
         ),
-        _ => found.message.clone(),
+        _ => found.message.to_string(),
     }
 }

@@ -349,7 +349,10 @@ fn due_rollback(case: &Case) -> Option<RollbackStatus> {
         generation: binding.metadata.generation.unwrap_or_default(),
         from: case.expected.identity.role_arn.clone(),
         to: before.role_arn,
-        message: format!("{}: {}", failed.workload.id(), failed.message().unwrap_or("failed")),
+        message: failed
+            .message()
+            .map(|it| it.explains(failed.workload.id().to_string()).to_string())
+            .unwrap_or_default(),
     })
 }
 

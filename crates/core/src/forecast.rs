@@ -228,7 +228,7 @@ fn blocked(snapshot: &Snapshot, case: &Case) -> Option<(Reason, String)> {
         || case.broken_by_annotating().is_some();
     let forbidden = !case.may_write();
     let stops = summary.progress != Progress::Done && (cannot || forbidden);
-    stops.then_some((summary.reason, summary.message))
+    stops.then(|| (summary.reason, summary.message.to_string()))
 }
 
 fn workloads(case: &Case) -> Vec<WorkloadForecast> {
@@ -271,7 +271,7 @@ fn fate(case: &Case, verdict: &WorkloadVerdict) -> Fate {
         let window = || case.pace.gate.opening().cloned().map(After::Window);
         Fate::Restart { turn: 1, canary: false, after: after.or_else(window) }
     };
-    let why = || verdict.message().unwrap_or_default().to_owned();
+    let why = || verdict.message().map(ToString::to_string).unwrap_or_default();
     match &verdict.phase {
         Phase::Due { .. } => restart(None),
         Phase::Waiting { on, .. } => match on {

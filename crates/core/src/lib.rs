@@ -11,6 +11,7 @@
 
 pub mod kubernetes;
 pub mod likeness;
+pub mod message;
 mod steps;
 mod time;
 pub mod windows;

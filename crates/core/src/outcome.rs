@@ -2,6 +2,7 @@
 
 use crate::account::AccountState;
 use crate::assess::Assessment;
+use crate::message::Message;
 use crate::objects::WorkloadId;
 use crate::preflight::Answered;
 use crate::restart_record::Records;
@@ -56,6 +57,13 @@ pub enum ProblemKind {
     Refused,
     /// The write failed for now: time-out, overload, connection.
     Failed,
+}
+
+impl Problem {
+    /// The problem as a message, with what to do.
+    pub(crate) fn told(&self, action: &str) -> Message {
+        Message::new(&self.what).because(&self.message).action(action)
+    }
 }
 
 impl Outcome {

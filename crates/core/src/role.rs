@@ -91,7 +91,7 @@ fn compose(
         return Ok(account.role_arn(&format!("{path}{}", role.name)));
     }
     let name = Foreign::new(&role.name).line();
-    let unknown = |how: &str| stalled(format!("the AWS account of role {name} is not known: {how}"));
+    let unknown = |how: &str| stalled(format!("the AWS account of role {name} is not known"), how);
     match referred {
         Referred::Recorded => recorded.ok_or_else(|| unknown("give --aws-account, as the operator has it")),
         _ => Err(unknown("start the operator with --aws-account")),
@@ -101,17 +101,18 @@ fn compose(
 fn look_up(reference: &RoleRef, referred: Referred<'_>, recorded: Option<String>) -> Result<String, Unresolved> {
     let Some(kind) = RoleObjectKind::of(reference) else {
         let (kind, version) = (Foreign::new(&reference.kind).line(), Foreign::new(&reference.api_version).line());
-        return Err(stalled(format!("{kind} of {version} is no kind that a roleRef can name")));
+        let problem = format!("{kind} of {version} is no kind that a roleRef can name");
+        return Err(stalled(problem, "name one that it can: kubectl explain pib.spec.roleRef"));
     };
     let name = format!("{kind}/{}", Foreign::new(&reference.name).line());
     let object = match referred {
         Referred::Watched(object) => object,
         Referred::NotWatched => {
-            return Err(stalled(format!(
-                "{name} is not looked at: start the operator with --role-references={}, and give it the rights to list and \
-                 watch such objects",
+            let action = format!(
+                "start the operator with --role-references={}, and give it the rights to list and watch such objects",
                 kind.flag()
-            )));
+            );
+            return Err(stalled(format!("{name} is not looked at"), &action));
         }
         Referred::Recorded => {
             let why = || waits(format!("the operator has not found the ARN of {name} yet"));
@@ -150,16 +151,15 @@ fn is_for_account(referred: Referred<'_>, namespace: &str, name: &str) -> Result
     }
     let object = Foreign::new(metadata.name.as_deref().unwrap_or_default()).line();
     let (its_namespace, its_name) = (Foreign::new(its_namespace).line(), Foreign::new(its_name).line());
-    Err(stalled(format!(
-        "{kind}/{object} is for service account {its_namespace}/{its_name}, not for {namespace}/{name}: refer to the one that \
-         is, or correct its spec"
-    )))
+    let problem =
+        format!("{kind}/{object} is for service account {its_namespace}/{its_name}, not for {namespace}/{name}");
+    Err(stalled(problem, "refer to the one that is, or correct its spec"))
 }
 
 fn waits(problem: String) -> Unresolved {
-    Unresolved { waits: true, problem }
+    Unresolved { problem, action: None }
 }
 
-fn stalled(problem: String) -> Unresolved {
-    Unresolved { waits: false, problem }
+fn stalled(problem: String, action: &str) -> Unresolved {
+    Unresolved { problem, action: Some(action.to_owned()) }
 }

@@ -139,7 +139,7 @@ fn of_account(subject: &Subject<'_>) -> Option<Cause> {
         return None;
     }
     let summary = status::summary(subject.snapshot, case, &Outcome::default());
-    Some(wrong(summary.reason, summary.message))
+    Some(wrong(summary.reason, summary.message.to_string()))
 }
 
 fn of_pod(subject: &Subject<'_>) -> Option<Cause> {
@@ -187,7 +187,7 @@ fn cause(finding: &Finding) -> Cause {
     Cause {
         mark: Mark::from(Some(finding.severity)),
         reason: finding.reason.as_str().to_owned(),
-        message: finding.message.clone(),
+        message: finding.message.to_string(),
         next: None,
     }
 }

@@ -199,7 +199,7 @@ fn restart(subject: &Subject<'_>) -> String {
         return format!("Restart it: {by_hand}");
     }
     let binding = binding(subject);
-    let message = || verdict.message().unwrap_or_default().to_owned();
+    let message = || verdict.message().map(ToString::to_string).unwrap_or_default();
     let operator_looked = subject
         .assessment
         .owning_binding()

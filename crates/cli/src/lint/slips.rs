@@ -204,7 +204,7 @@ fn finding(object: &Object<'_>, template: Option<&Node>, slip: &Slip) -> Finding
         object: object.title(),
         namespace: object.namespace.map(str::to_owned),
         container: None,
-        message: slip.message(),
+        message: slip.message().to_string(),
         place: object.place.with(at.unwrap_or(object.node.at)),
     }
 }

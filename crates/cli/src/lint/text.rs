@@ -38,7 +38,7 @@ fn object(node: &mut Node, place: &Place, found: &mut Vec<Finding>) {
         object: title.clone(),
         namespace: namespace.clone(),
         container: None,
-        message: slip.message(),
+        message: slip.message().to_string(),
         place: place.with(at),
     }));
 }

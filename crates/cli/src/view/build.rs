@@ -126,7 +126,7 @@ fn meant(snapshot: &Snapshot) -> Option<View> {
         state: State::Failing,
         observed: true,
         reason: first.reason.as_str().to_owned(),
-        message: first.message(),
+        message: first.message().to_string(),
         preflight: None,
         created: snapshot.service_account.as_ref().and_then(|account| created(&account.metadata)),
         annotated_at: None,
@@ -217,7 +217,7 @@ fn workloads(case: &Case) -> Vec<WorkloadView> {
             kind: id.kind.as_str().to_owned(),
             name: id.name,
             state: state_name(verdict.state()),
-            message: verdict.message().map(str::to_owned),
+            message: verdict.message().map(ToString::to_string),
             pods: verdict.pods.iter().map(pod).collect(),
         }
     });

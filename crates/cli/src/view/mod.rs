@@ -133,7 +133,7 @@ impl From<Finding> for FindingView {
             reason: finding.reason.as_str().to_owned(),
             object: finding.object,
             container: finding.container,
-            message: finding.message,
+            message: finding.message.to_string(),
             restart_cures: finding.roll_cures,
         }
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use crate::message::Message;
+
 pub use podidentity_api::FindingSeverity as Severity;
 
 mod slip_reason;
@@ -273,7 +275,7 @@ pub struct Finding {
     /// The container, where it is about one.
     pub container: Option<String>,
     /// What was seen, what was wanted, what the pod does meanwhile, and what to do.
-    pub message: String,
+    pub message: Message,
     /// Whether new pods of the workload's present template would not have it.
     pub roll_cures: bool,
 }

@@ -24,6 +24,7 @@ use podidentity_api::{PodIdentityBinding, RestartStatus, RevertedStatus, Rollout
 use crate::expectation::Expectation;
 use crate::injection::Refusal;
 use crate::mark::RollMark;
+use crate::message::Message;
 use crate::objects::{Workload, WorkloadKind};
 use crate::restart_record::Records;
 use crate::role::release_value;
@@ -67,23 +68,23 @@ pub enum Phase {
     /// Needs no restart.
     Current {
         /// What else a person should know about it.
-        note: Option<String>,
+        note: Option<Message>,
     },
     /// Has no replicas; its next pods get the identity.
     ScaledToZero,
     /// Is not selected for restarts.
     Excluded,
     /// Lacks the identity, and a restart by the operator would not provide it. A person has to act.
-    NotHelped {
+    NotHelped(
         /// What was found, and what to do.
-        why: String,
-    },
+        Message,
+    ),
     /// Was restarted by the operator and has not come up with the identity, but not because of the
     /// restart. A person has to look.
-    Lapsed {
+    Lapsed(
         /// What to look at, and why the restart is not the cause.
-        why: String,
-    },
+        Message,
+    ),
     /// Needs a restart, and something stands in its way.
     Waiting {
         /// The obstacle.
@@ -91,7 +92,7 @@ pub enum Phase {
         /// When to check again if no event arrives.
         until: Option<Timestamp>,
         /// What a person should know about it.
-        why: Option<String>,
+        message: Option<Message>,
     },
     /// Needs a restart that may be made now.
     Due {
@@ -109,14 +110,14 @@ pub enum Phase {
         until: Option<Timestamp>,
     },
     /// Was restarted by the operator, and was paused before it came up.
-    Paused {
+    Paused(
         /// How to resume it.
-        why: String,
-    },
+        Message,
+    ),
     /// Needs a restart that the API server refuses.
     Refused {
         /// What the API server said.
-        why: String,
+        message: Message,
         /// When it is tried again.
         until: Timestamp,
     },
@@ -125,7 +126,7 @@ pub enum Phase {
         /// What failed.
         cause: Cause,
         /// What to look at.
-        why: String,
+        message: Message,
     },
 }
 
@@ -255,15 +256,14 @@ impl WorkloadVerdict {
     }
 
     /// Why it is in this state, if the state alone does not say.
-    pub fn message(&self) -> Option<&str> {
+    pub fn message(&self) -> Option<&Message> {
         match &self.phase {
-            Phase::Current { note } => note.as_deref(),
-            Phase::Waiting { why, .. } => why.as_deref(),
-            Phase::NotHelped { why }
-            | Phase::Lapsed { why }
-            | Phase::Paused { why }
-            | Phase::Refused { why, .. }
-            | Phase::Failed { why, .. } => Some(why),
+            Phase::Current { note: message } | Phase::Waiting { message, .. } => message.as_ref(),
+            Phase::NotHelped(message)
+            | Phase::Lapsed(message)
+            | Phase::Paused(message)
+            | Phase::Refused { message, .. }
+            | Phase::Failed { message, .. } => Some(message),
             Phase::ScaledToZero | Phase::Excluded | Phase::Due { .. } | Phase::Rolling { .. } => None,
         }
     }
@@ -323,8 +323,9 @@ impl Judge<'_> {
         let refusal = next_pod_refusal(&workload.template, self.expected, self.settings);
         let shortage = Shortage::of(&workload, pods.len() + terminating);
         let need::Judged { mut phase, under_way, record } = self.phase(&workload, &pods);
-        if let (Phase::NotHelped { why }, Some(refusal)) = (&mut phase, &refusal) {
-            *why = format!("a restart would break it, because the API server refuses its next pods: {refusal}");
+        if let (Phase::NotHelped(message), Some(refusal)) = (&mut phase, &refusal) {
+            let what = "a restart would break it, because the API server refuses its next pods";
+            *message = Message::new(what).because(refusal.to_string()).action("change its pod template");
         }
         WorkloadVerdict { workload, pods, phase, under_way, record, shortage, refusal }
     }
@@ -357,10 +358,11 @@ fn is_new(judged: &JudgedPod, workload: &Workload) -> bool {
     mark.is_some() && judged.pod.annotation(names::IDENTITY_ANNOTATION) == mark
 }
 
-/// How to resume a paused workload; `None` if it is not paused.
-fn paused(workload: &Workload) -> Option<&'static str> {
-    workload.paused.then_some(match workload.kind {
-        WorkloadKind::Rollout => "is paused: resume it, or promote the step that it waits at",
-        _ => "is paused (spec.paused): resume it",
-    })
+/// What `before` and a pause mean for a workload, and how to resume it; `None` if it is not paused.
+fn paused(workload: &Workload, before: &str) -> Option<Message> {
+    let (is, action) = match workload.kind {
+        WorkloadKind::Rollout => ("is paused", "resume it, or promote the step that it waits at"),
+        _ => ("is paused (spec.paused)", "resume it"),
+    };
+    workload.paused.then(|| Message::new(format!("{before} {is}")).action(action))
 }

@@ -8,6 +8,7 @@ use super::progress::{Progress, Restarted, edited_since, restarted_at};
 use super::{Cause, Judge, Phase, is_healthy, is_new};
 use crate::finding::Severity;
 use crate::mark::RollMark;
+use crate::message::Message;
 use crate::objects::{Workload, WorkloadKind};
 use crate::restart_record;
 use crate::verify::JudgedPod;
@@ -41,10 +42,10 @@ impl Judge<'_> {
         let made = self.made(it);
         if let Some(message) = it.pods.iter().find_map(first_error) {
             // Nothing to wait for: the next pods would be no better.
-            let why = format!("a restart would not help: {message}");
+            let message = message.explains("a restart would not help");
             let phase = match made.as_ref().filter(|record| self.is_to_blame(it.workload, record)) {
-                Some(_) => Phase::Failed { cause: Cause::NotUp, why },
-                None => Phase::NotHelped { why },
+                Some(_) => Phase::Failed { cause: Cause::NotUp, message },
+                None => Phase::NotHelped(message),
             };
             return Judged { phase, under_way: false, record: made };
         }
@@ -97,7 +98,9 @@ impl Judge<'_> {
         } else {
             "the pod identity webhook answers"
         };
-        let why = format!("{} restarts did not help: {found}; look whether {look}, then restart it", mark.attempt + 1);
+        let message = Message::new(format!("{} restarts did not help", mark.attempt + 1))
+            .because(found)
+            .action(format!("look whether {look}, then restart it"));
         let (next, not_before) = match self.next_round(it, &mark).phase {
             Phase::Due { mark, .. } => (Some(mark), None),
             Phase::Waiting { until, .. } => (None, until),
@@ -105,7 +108,7 @@ impl Judge<'_> {
             _ => (None, None),
         };
         let cause = Cause::InjectionMissed { at: missed_at, next, not_before };
-        Judged { phase: Phase::Failed { cause, why }, under_way: false, record: Some(record) }
+        Judged { phase: Phase::Failed { cause, message }, under_way: false, record: Some(record) }
     }
 
     /// A new round of restarts for the same identity. It does not use up the attempts of the
@@ -116,7 +119,7 @@ impl Judge<'_> {
         let judged = self.next(it, next, None);
         match (&judged.phase, not_before) {
             (Phase::Due { .. }, Some(at)) => {
-                Judged::at_rest(Phase::Waiting { on: super::Wait::Retry, until: Some(at), why: None })
+                Judged::at_rest(Phase::Waiting { on: super::Wait::Retry, until: Some(at), message: None })
             }
             _ => judged,
         }
@@ -152,10 +155,10 @@ impl Judge<'_> {
         let record = self.records.get(workload);
         let same = record.filter(|record| restart_record::is_of(record, workload, &mark.to_string()));
         if let Some((message, until)) = same.and_then(|record| restart_record::refusal(record, self.now)) {
-            let why = format!(
-                "the API server refuses its restart: {message}; change what refuses it (tried again at {until})"
-            );
-            return Judged { phase: Phase::Refused { why, until }, under_way: false, record: same.cloned() };
+            let message = Message::new("the API server refuses its restart")
+                .because(message)
+                .action(format!("change what refuses it (tried again at {until})"));
+            return Judged { phase: Phase::Refused { message, until }, under_way: false, record: same.cloned() };
         }
         // A restart that was recorded but not made before the window closed is decided again in the
         // next window.
@@ -170,9 +173,7 @@ impl Judge<'_> {
         let (phase, under_way) = match it.progress(has_identity) {
             Progress::Up => return Judged::at_rest(Phase::Current { note: None }),
             Progress::Coming(until) => (Phase::Rolling { until }, true),
-            Progress::Paused(how) => {
-                (Phase::Paused { why: format!("is not through with its restart, and {how}") }, true)
-            }
+            Progress::Paused(message) => (Phase::Paused(message), true),
             Progress::Stopped => (self.stopped(it, &record, has_identity), false),
         };
         // The API server accepted the restart, so its earlier refusals no longer matter.
@@ -184,28 +185,30 @@ impl Judge<'_> {
     fn stopped(&self, it: &Restarted<'_>, record: &RestartStatus, has_identity: bool) -> Phase {
         let what = Self::what_stopped(it);
         if let Some(manager) = edited_since(it.workload, record) {
-            return rests(format!("{what}, and {manager} has changed its template since"), has_identity);
+            return rests(what.and(format!("{manager} has changed its template since")), has_identity);
         }
         if !record.healthy {
-            return rests(format!("{what}, and it was not healthy before either"), has_identity);
+            return rests(what.and("it was not healthy before either"), has_identity);
         }
         if !self.is_to_blame(it.workload, record) {
             return rests(what, has_identity);
         }
         match &it.workload.replica_failure {
-            Some(failure) => Phase::Failed { cause: Cause::NotCreated, why: format!("{what}: {failure}") },
-            None => Phase::Failed { cause: Cause::NotUp, why: what },
+            Some(failure) => {
+                Phase::Failed { cause: Cause::NotCreated, message: what.and(format!("its controller says: {failure}")) }
+            }
+            None => Phase::Failed { cause: Cause::NotUp, message: what },
         }
     }
 
     /// What to look at if a restart makes no progress.
-    fn what_stopped(it: &Restarted<'_>) -> String {
+    fn what_stopped(it: &Restarted<'_>) -> Message {
         let what = match (it.workload.deadline_exceeded, it.workload.kind) {
             (true, WorkloadKind::Rollout) => "its restart has failed (Degraded)".to_owned(),
             (true, _) => "its restart made no progress (ProgressDeadlineExceeded)".to_owned(),
             (false, _) => format!("its restart made no progress for {} s", it.patience.as_secs()),
         };
-        format!("{what}: {}", stuck_on(it))
+        stuck_on(it).explains(what)
     }
 
     /// Whether only our restart for the wanted identity can have made the workload fail.
@@ -276,11 +279,11 @@ fn round_not_before(workload: &Workload, mark: &RollMark) -> Option<Timestamp> {
 }
 
 /// The phase of a workload that did not come up after a restart, if the restart is not the cause.
-fn rests(why: String, has_identity: bool) -> Phase {
-    if has_identity { Phase::Current { note: Some(why) } } else { Phase::Lapsed { why } }
+fn rests(message: Message, has_identity: bool) -> Phase {
+    if has_identity { Phase::Current { note: Some(message) } } else { Phase::Lapsed(message) }
 }
 
-fn first_error(judged: &JudgedPod) -> Option<String> {
+fn first_error(judged: &JudgedPod) -> Option<Message> {
     let error = judged.verdict.findings.iter().find(|finding| finding.severity == Severity::Error)?;
     Some(error.message.clone())
 }
@@ -292,7 +295,7 @@ fn first_problem(judged: &JudgedPod) -> Option<String> {
 }
 
 /// What to look at if a restart makes no progress.
-fn stuck_on(it: &Restarted<'_>) -> String {
+fn stuck_on(it: &Restarted<'_>) -> Message {
     let (workload, id) = (it.workload, it.workload.id());
     let unready = |new: bool| {
         let pods = it.pods.iter().filter(|judged| is_new(judged, workload) == new);
@@ -300,15 +303,14 @@ fn stuck_on(it: &Restarted<'_>) -> String {
     };
     match (unready(true), unready(false)) {
         (Some(pod), _) if workload.ordered => {
-            format!(
-                "Pod/{pod} is not ready, and {id} replaces no pod before it is; once the cause is mended, delete it"
-            )
+            Message::new(format!("Pod/{pod} is not ready, and {id} replaces no pod before it is"))
+                .action("once the cause is mended, delete it")
         }
-        (Some(pod), _) => format!("look at Pod/{pod}, which is not ready"),
+        (Some(pod), _) => Message::new(format!("Pod/{pod} is not ready"))
+            .action(format!("look at the events and the log of Pod/{pod}")),
         (None, Some(pod)) if workload.ordered => blocked_by(pod, workload),
-        _ if !it.pods.iter().any(|judged| is_new(judged, workload)) => {
-            format!("it has no new pod: look at the events of {id} and of what makes its pods (a quota, a webhook?)")
-        }
-        _ => format!("its new pods are ready: look at the events of {id}"),
+        _ if !it.pods.iter().any(|judged| is_new(judged, workload)) => Message::new("it has no new pod")
+            .action(format!("look at the events of {id} and of what makes its pods (a quota, a webhook?)")),
+        _ => Message::new("its new pods are ready").action(format!("look at the events of {id}")),
     }
 }

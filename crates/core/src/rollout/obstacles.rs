@@ -6,6 +6,7 @@ use podidentity_api::RolloutPolicy;
 use super::progress::Restarted;
 use super::reverted::left_alone_until;
 use super::{Judge, Phase, STUCK_AFTER, Wait, paused};
+use crate::message::Message;
 use crate::objects::{UpdateStrategy, Workload};
 use crate::verify::JudgedPod;
 
@@ -13,17 +14,17 @@ impl Judge<'_> {
     /// The first obstacle; lasting obstacles come before temporary ones. `retry_at`: when the wait
     /// before another attempt is over, if the restart is one.
     pub(super) fn obstacle(&self, it: &Restarted<'_>, retry_at: Option<Timestamp>) -> Option<Phase> {
-        let waiting = |on, until, why: Option<String>| Some(Phase::Waiting { on, until, why });
+        let waiting = |on, until, message: Option<Message>| Some(Phase::Waiting { on, until, message });
         let (workload, now) = (it.workload, self.now);
         if self.rollout.policy == RolloutPolicy::Never {
-            let why = "needs a restart, but rollout.policy is Never: restart it yourself";
-            return waiting(Wait::Policy, None, Some(why.to_owned()));
+            let message = Message::new("needs a restart, but rollout.policy is Never").action("restart it yourself");
+            return waiting(Wait::Policy, None, Some(message));
         }
-        if let Some(why) = held_back(workload, it.pods) {
-            return waiting(Wait::HeldBack, None, Some(why));
+        if let Some(message) = held_back(workload, it.pods) {
+            return waiting(Wait::HeldBack, None, Some(message));
         }
         if workload.desired == 0 {
-            return waiting(Wait::OwnRollout, None, Some("is being scaled to zero".to_owned()));
+            return waiting(Wait::OwnRollout, None, Some(Message::new("is being scaled to zero")));
         }
         if self.suspended {
             return waiting(Wait::Suspended, None, None);
@@ -37,24 +38,24 @@ impl Judge<'_> {
         if retry_at.is_none() && !workload.settled {
             let at = self.stuck_at(it).or_else(|| it.bearable_at());
             if at.is_none_or(|at| at > now) {
-                let why = "is in a rollout already, which has to finish first";
-                return waiting(Wait::OwnRollout, at, Some(why.to_owned()));
+                let message = Message::new("is in a rollout already, which has to finish first");
+                return waiting(Wait::OwnRollout, at, Some(message));
             }
         }
         if let Some((pod, at)) = blocked_at(it) {
             if at > now {
-                let why = format!("needs a restart, which waits for Pod/{pod} to become ready");
-                return waiting(Wait::OwnRollout, Some(at), Some(why));
+                let message = Message::new(format!("needs a restart, which waits for Pod/{pod} to become ready"));
+                return waiting(Wait::OwnRollout, Some(at), Some(message));
             }
-            return waiting(Wait::HeldBack, None, Some(format!("needs a restart, but {}", blocked_by(&pod, workload))));
+            return waiting(Wait::HeldBack, None, Some(blocked_by(&pod, workload).prefixed("needs a restart, but ")));
         }
         if let Some(at) = retry_at.filter(|at| *at > now) {
             return waiting(Wait::Retry, Some(at), None);
         }
         if let Some(at) = left_alone_until(self.reverted, workload, now) {
-            let why = "was restarted several times, and another manager undid it each time: let that manager ignore \
-                       podidentity.dev/identity in the pod template";
-            return waiting(Wait::Reverted, Some(at), Some(why.to_owned()));
+            let message = Message::new("was restarted several times, and another manager undid it each time")
+                .action("let that manager ignore podidentity.dev/identity in the pod template");
+            return waiting(Wait::Reverted, Some(at), Some(message));
         }
         let settled_at = self.settled_at.filter(|at| *at > now)?;
         waiting(Wait::Settling, Some(settled_at), None)
@@ -91,31 +92,33 @@ fn blocked_at(it: &Restarted<'_>) -> Option<(String, Timestamp)> {
 }
 
 /// What to do about a pod that a StatefulSet waits for.
-pub(super) fn blocked_by(pod: &str, workload: &Workload) -> String {
-    format!(
-        "Pod/{pod} is not ready, and {} replaces no pod before it is (podManagementPolicy): delete it",
-        workload.id()
-    )
+pub(super) fn blocked_by(pod: &str, workload: &Workload) -> Message {
+    let id = workload.id();
+    Message::new(format!("Pod/{pod} is not ready, and {id} replaces no pod before it is (podManagementPolicy)"))
+        .action("delete it")
 }
 
 /// Why a changed template would not reach the pods that need it; `None` if it would.
-pub(crate) fn held_back(workload: &Workload, pods: &[JudgedPod]) -> Option<String> {
-    if let Some(how) = paused(workload) {
-        return Some(format!("needs a restart, but {how}"));
+pub(crate) fn held_back(workload: &Workload, pods: &[JudgedPod]) -> Option<Message> {
+    if let Some(message) = paused(workload, "needs a restart, but") {
+        return Some(message);
     }
     match workload.strategy {
         UpdateStrategy::Replace => None,
-        UpdateStrategy::ExternalTemplate => Some("needs a restart, but its template is another workload's".to_owned()),
+        UpdateStrategy::ExternalTemplate => {
+            let what = "needs a restart, but its template is another workload's";
+            Some(Message::new(what).action("restart that one"))
+        }
         UpdateStrategy::OnDelete => {
-            Some("needs a restart, but its updateStrategy is OnDelete: delete its pods one by one".to_owned())
+            let what = "needs a restart, but its updateStrategy is OnDelete";
+            Some(Message::new(what).action("delete its pods one by one"))
         }
         UpdateStrategy::Partition(partition) => {
             let below = |judged: &JudgedPod| ordinal(judged.pod.name()).is_some_and(|ordinal| ordinal < partition);
             let all_below = pods.iter().filter(|judged| judged.verdict.roll_cures()).all(below);
             all_below.then(|| {
-                format!(
-                    "needs a restart of pods below number {partition}, its partition: lower that or delete the pods"
-                )
+                Message::new(format!("needs a restart of pods below number {partition}, its partition"))
+                    .action("lower that or delete the pods")
             })
         }
     }

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{RestartStatus, names};
 
 use super::{STUCK_AFTER, is_new, paused};
+use crate::message::Message;
 use crate::objects::{UpdateStrategy, Workload, WorkloadKind, field_owners, last_template_edit};
 use crate::verify::JudgedPod;
 
@@ -15,8 +16,8 @@ pub(crate) enum Progress {
     /// It makes progress. If nothing more happens, it counts as stopped, or as complete, at this
     /// time.
     Coming(Option<Timestamp>),
-    /// It is paused. The text says how to resume it.
-    Paused(&'static str),
+    /// It is paused. The message says how to resume it.
+    Paused(Message),
     /// It has made no progress for so long that the operator gives it up.
     Stopped,
 }
@@ -46,8 +47,8 @@ impl Restarted<'_> {
         if bearable_at.is_some_and(|at| at <= self.now) {
             return Progress::Up;
         }
-        if let Some(how) = paused(workload) {
-            return Progress::Paused(how);
+        if let Some(message) = paused(workload, "is not through with its restart, and") {
+            return Progress::Paused(message);
         }
         let deadline = self.deadline();
         // A controller that has not observed the current workload (just resumed, for example) may

@@ -23,6 +23,7 @@ pub use value::{audience, not_text};
 
 pub use crate::finding::{Entry, SlipReason, slip_reference as reference};
 use crate::finding::{Finding, FindingReason, Severity};
+use crate::message::Message;
 
 /// A slip that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +62,8 @@ impl Slip {
     }
 
     /// What was seen, and what to do.
-    pub fn message(&self) -> String {
-        format!("{} {}", self.seen, self.next)
+    pub fn message(&self) -> Message {
+        Message::new(&self.seen).action(&self.next)
     }
 
     /// The slip as a finding. `object`: the object that it is in, as `Kind/name`.

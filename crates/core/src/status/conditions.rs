@@ -86,7 +86,7 @@ pub(super) fn of(
 }
 
 fn overall(summary: &Summary) -> Vec<Fact> {
-    let fact = |type_, status| Fact { type_, status, reason: summary.reason, message: summary.message.clone() };
+    let fact = |type_, status| Fact { type_, status, reason: summary.reason, message: summary.message.to_string() };
     match summary.progress {
         Progress::Done => vec![fact(condition::READY, "True")],
         Progress::Reconciling => vec![fact(condition::READY, "False"), fact(condition::RECONCILING, "True")],
@@ -104,7 +104,7 @@ fn annotated(summary: &Summary, case: &Case) -> Option<Fact> {
         let message = format!("annotated with {}", case.expected.identity.role_arn);
         return Some(Fact { type_, status: "True", reason: Reason::Annotated, message });
     }
-    Some(Fact { type_, status: "False", reason: summary.reason, message: summary.message.clone() })
+    Some(Fact { type_, status: "False", reason: summary.reason, message: summary.message.to_string() })
 }
 
 fn rolled(summary: &Summary, counts: &Counts) -> Fact {
@@ -113,7 +113,7 @@ fn rolled(summary: &Summary, counts: &Counts) -> Fact {
         let message = format!("{} of {} workloads need no restart", counts.workloads_current, counts.workloads);
         return Fact { type_, status: "True", reason: Reason::Rolled, message };
     }
-    Fact { type_, status: "False", reason: summary.reason, message: summary.message.clone() }
+    Fact { type_, status: "False", reason: summary.reason, message: summary.message.to_string() }
 }
 
 fn verified(summary: &Summary, counts: &Counts) -> Fact {

@@ -8,6 +8,7 @@ use podidentity_api::{Reason, names};
 use super::summary::{Progress, Summary};
 use super::{Transition, conditions};
 use crate::assess::{Assessment, Deletion};
+use crate::message::Message;
 use crate::outcome::{Outcome, ProblemKind};
 use crate::plan::has_finalizer;
 use crate::revoke::Due;
@@ -35,13 +36,11 @@ pub(super) fn statuses<'a>(
 
 fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
     if let Some(problem) = outcome.first(ProblemKind::Refused) {
-        let message = format!(
-            "being deleted, but the API server refuses to write {}: {}; it is tried again every few minutes, and if you \
-             remove the finalizer {} the binding goes without that",
-            problem.what,
-            problem.message,
+        let action = format!(
+            "it is tried again every few minutes, and if you remove the finalizer {} the binding goes without that",
             names::FINALIZER
         );
+        let message = problem.told(&action).prefixed("being deleted, but the API server refuses to write ");
         return Some(Summary { progress: Progress::Stalled, reason: Reason::WriteRefused, message });
     }
     let revocation = deletion.revocation.as_ref()?;
@@ -55,11 +54,10 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
         (true, 0, None) => return None,
         (true, 0, Some((refused, until))) => {
             let why = refused.refused.as_ref().map_or("", |refused| refused.message.as_str());
-            let message = format!(
-                "being deleted, but the API server refuses the restart of {}/{}: {why}; change what refuses it (tried again \
-                 at {until})",
-                refused.kind, refused.name
-            );
+            let restart = format!("restart of {}/{}", refused.kind, refused.name);
+            let message = Message::new(format!("being deleted, but the API server refuses the {restart}"))
+                .because(why)
+                .action(format!("change what refuses it (tried again at {until})"));
             return Some(Summary { progress: Progress::Stalled, reason: Reason::WriteRefused, message });
         }
         (true, _, _) if revocation.settles_at.is_some() => format!(
@@ -73,7 +71,7 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
             format!("being deleted: restarting {rolling}, whose pods still have the role, and then {next} more{later}")
         }
     };
-    Some(Summary { progress: Progress::Reconciling, reason: Reason::Revoking, message })
+    Some(Summary { progress: Progress::Reconciling, reason: Reason::Revoking, message: Message::new(message) })
 }
 
 /// The events about released annotations and completed deletions, which no status reports.

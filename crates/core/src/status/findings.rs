@@ -6,6 +6,7 @@ use super::LIST_LIMIT;
 use super::counts::count;
 use crate::assess::Case;
 use crate::finding::{Finding, FindingReason, Severity};
+use crate::message::Message;
 use crate::objects::WorkloadKind;
 use crate::restart_record::Records;
 use crate::reverts;
@@ -54,7 +55,7 @@ fn listed_finding(finding: Finding) -> FindingStatus {
         reason: finding.reason.as_str().to_owned(),
         object: finding.object,
         container: finding.container,
-        message: finding.message,
+        message: finding.message.to_string(),
     }
 }
 
@@ -65,11 +66,11 @@ fn reverted(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> Opt
         reason: FindingReason::RolloutReverted,
         object: verdict.workload.id().to_string(),
         container: None,
-        message: format!(
-            "another manager removed the annotation {} from the pod template, which restarts the workload once more; \
-             let it ignore that key (see the pages on Argo CD and Flux)",
+        message: Message::new(format!(
+            "another manager removed the annotation {} from the pod template, which restarts the workload once more",
             names::IDENTITY_ANNOTATION
-        ),
+        ))
+        .action("let it ignore that key (see the pages on Argo CD and Flux)"),
         roll_cures: false,
     })
 }
@@ -98,7 +99,8 @@ fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
         objects.into_iter().map(|(object, why)| Finding {
             severity: Severity::Info,
             reason: FindingReason::WorkloadUnmanaged,
-            message: format!("{object} runs as the service account and is verified, but never restarted: {why}"),
+            message: Message::new(format!("{object} runs as the service account and is verified, but never restarted"))
+                .because(why),
             object,
             container: None,
             roll_cures: false,
@@ -118,22 +120,20 @@ pub(super) fn webhook_not_found(case: &Case, namespace: &str) -> Option<Finding>
     if case.pods().any(|judged| judged.verdict.is_verified()) {
         return None;
     }
+    let no_pod = format!("no pod in namespace {namespace} that runs as the service account was given");
     Some(Finding {
         severity: Severity::Error,
         reason: FindingReason::WebhookNotFound,
         object: failed.workload.id().to_string(),
         container: None,
         message: if of_association {
-            format!(
-                "no pod in namespace {namespace} that runs as the service account was given credentials of EKS Pod Identity, \
-                 however often it was restarted: the cluster has no association for it, or nothing injects it; look at aws \
-                 eks list-pod-identity-associations, and whether the cluster is of EKS"
-            )
+            Message::new(format!("{no_pod} credentials of EKS Pod Identity, however often it was restarted"))
+                .because("the cluster has no association for it, or nothing injects it")
+                .action("look at aws eks list-pod-identity-associations, and whether the cluster is of EKS")
         } else {
-            format!(
-                "no pod in namespace {namespace} that runs as the service account was given the role, however often it was \
-                 restarted: nothing injects it in this cluster; install the EKS pod identity webhook or the injection policy"
-            )
+            Message::new(format!("{no_pod} the role, however often it was restarted"))
+                .because("nothing injects it in this cluster")
+                .action("install the EKS pod identity webhook or the injection policy")
         },
         roll_cures: false,
     })

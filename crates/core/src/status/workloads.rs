@@ -6,6 +6,7 @@ use podidentity_api::{WorkloadState, WorkloadStatus};
 use super::LIST_LIMIT;
 use super::counts::count;
 use crate::assess::Case;
+use crate::message::Message;
 use crate::objects::ControllerRef;
 use crate::rollout::{Phase, Shortage, WorkloadVerdict};
 use crate::schedule::{Schedule, Waits, schedule};
@@ -15,7 +16,7 @@ use crate::verify::JudgedPod;
 pub(super) fn listed(case: &Case, now: Timestamp) -> (Vec<WorkloadStatus>, i32) {
     let managed = case.workloads.iter().map(|verdict| {
         let id = verdict.workload.id();
-        let message = verdict.message().map(str::to_owned).or_else(|| verdict.shortage.as_ref().and_then(missing));
+        let message = verdict.message().map(Message::to_string).or_else(|| verdict.shortage.as_ref().and_then(missing));
         entry(id.kind.as_str(), &id.name, state(case, verdict, now), message, &verdict.pods)
     });
     let unmanaged = case.unmanaged.iter().flat_map(|(owner, pods)| unmanaged_entries(owner.as_ref(), pods));

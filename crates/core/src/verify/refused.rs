@@ -4,6 +4,7 @@ use super::size::is_too_large;
 use crate::expectation::Expectation;
 use crate::finding::{Finding, FindingReason};
 use crate::injection::{Refusal, SKIP_CONTAINERS, inject};
+use crate::message::Message;
 use crate::objects::PodTemplate;
 use crate::settings::Settings;
 
@@ -34,15 +35,17 @@ pub fn next_pod_refused(
     let action = match &refusal.container {
         Some(container) => format!(
             "Take that mount and the variables {first} and {second} out of the template, so that the webhook adds them, or leave the \
-             container to itself with the annotation {}: {container} in the pod template",
+             container to itself with the annotation {}: {container} in the pod template.",
             settings.key(SKIP_CONTAINERS)
         ),
-        None => "Correct the lifetime that its annotations ask for".to_owned(),
+        None => "Correct the lifetime that its annotations ask for.".to_owned(),
     };
     Finding {
         severity: reason.about().severity,
         reason,
-        message: format!("the API server refuses the next pod of {object}{when}: {refusal}. {action}."),
+        message: Message::new(format!("the API server refuses the next pod of {object}{when}"))
+            .because(format!("{refusal}."))
+            .action(action),
         object,
         container: refusal.container.clone(),
         roll_cures: false,

@@ -63,7 +63,7 @@ impl From<podidentity_core::finding::Finding> for Found {
             reason: finding.reason.as_str(),
             container: finding.container,
             roll_cures: finding.roll_cures,
-            message: finding.message,
+            message: finding.message.to_string(),
         }
     }
 }

@@ -83,7 +83,7 @@ fn claims_are_told(world: &World) -> Result<(), TestCaseError> {
     for loser in &claim.waiting {
         let stalled =
             loser.status.iter().flat_map(|status| &status.conditions).find(|it| it.type_ == condition::STALLED);
-        let named = format!("{}: delete one of the two", owner.metadata.name.as_deref().unwrap());
+        let named = format!("{}; delete one of the two", owner.metadata.name.as_deref().unwrap());
         let told = stalled.is_some_and(|it| it.reason == "ServiceAccountClaimed" && it.message.ends_with(&named));
         prop_assert!(told, "{:?} is not told of {}", loser.metadata.name, named);
     }

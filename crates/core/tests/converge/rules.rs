@@ -127,12 +127,12 @@ fn fails_only_by_its_restart(world: &World, case: &Case) {
         return;
     }
     for verdict in &case.workloads {
-        let Phase::Failed { cause: Cause::NotUp, why } = &verdict.phase else { continue };
+        let Phase::Failed { cause: Cause::NotUp, message } = &verdict.phase else { continue };
         let workload = &world.cluster.workloads[&verdict.workload.id().name];
         let restart = workload.restart;
         assert!(
             restart.is_some_and(|restart| restart.healthy && !restart.edited),
-            "{} is not to blame: {why}, {restart:?}, {:?}",
+            "{} is not to blame: {message}, {restart:?}, {:?}",
             verdict.workload.id(),
             verdict.record
         );

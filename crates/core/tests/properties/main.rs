@@ -161,8 +161,9 @@ fn a_hundred_thousand_odd_documents_are_judged() {
         assert!(verdict.findings.len() <= 3 + 7 * containers, "{verdict:#?}");
         for finding in verdict.findings {
             let longest = finding.object.chars().count().max(finding.container.map_or(0, |name| name.chars().count()));
-            assert!(longest <= 3000 && finding.message.chars().count() <= 3000, "{}", finding.message);
-            assert!(!finding.message.contains(char::is_control), "{:?}", finding.message);
+            let message = finding.message.to_string();
+            assert!(longest <= 3000 && message.chars().count() <= 3000, "{message}");
+            assert!(!message.contains(char::is_control), "{message:?}");
         }
     }
     assert!(decoded > 30_000, "only {decoded} documents were pods at all");

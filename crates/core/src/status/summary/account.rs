@@ -4,6 +4,7 @@ use podidentity_api::Reason;
 
 use super::{Summary, View, reconciling, stalled};
 use crate::account::AccountState;
+use crate::message::Message;
 use crate::status::findings;
 
 pub(super) fn missing(view: &View) -> Option<Summary> {
@@ -27,30 +28,23 @@ pub(super) fn owned_by_others(view: &View) -> Option<Summary> {
     match &view.case.account.state {
         AccountState::Conflict(foreign) => Some(stalled(
             Reason::AnnotationConflict,
-            format!(
-                "{} of {account} is set to {:?} by {}: {}",
-                foreign.key,
-                foreign.value,
-                foreign.named(),
-                foreign.advice()
-            ),
+            Message::new(format!("{} of {account} is set to {:?} by {}", foreign.key, foreign.value, foreign.named()))
+                .action(foreign.advice()),
         )),
         AccountState::Contested { drift, silence, .. } => Some(stalled(
             Reason::Contested,
-            format!(
-                "{account}: {drift}, again and again after it was restored: stop that; it is left alone until nobody \
-                 has touched it for {} s",
-                silence.as_secs()
-            ),
+            Message::new(&account)
+                .because(format!("{drift}, again and again after it was restored"))
+                .action(format!("stop that; it is left alone until nobody has touched it for {} s", silence.as_secs())),
         )),
         AccountState::Rewritten { key, value, retry_at } => {
             let now = value.as_ref().map_or("left out".to_owned(), |value| format!("set to {value:?}"));
             Some(stalled(
                 Reason::AnnotationConflict,
-                format!(
-                    "{key} of {account} is {now} by an admission policy or webhook that changes what the operator writes: \
-                     let it leave that annotation alone (tried again at {retry_at})"
-                ),
+                Message::new(format!(
+                    "{key} of {account} is {now} by an admission policy or webhook that changes what the operator writes"
+                ))
+                .action(format!("let it leave that annotation alone (tried again at {retry_at})")),
             ))
         }
         _ => None,
@@ -61,8 +55,8 @@ pub(super) fn owned_by_others(view: &View) -> Option<Summary> {
 pub(super) fn breaks_pods(view: &View) -> Option<Summary> {
     let broken = view.case.broken_by_annotating()?.workload.id();
     let finding = findings::injections_refused(view.case).find(|finding| finding.object == broken.to_string())?;
-    let message = format!("{} is not annotated, because {}", view.account_name(), finding.message);
-    Some(stalled(Reason::InjectionRefused, message))
+    let before = format!("{} is not annotated, because ", view.account_name());
+    Some(stalled(Reason::InjectionRefused, finding.message.prefixed(&before)))
 }
 
 pub(super) fn outdated(view: &View) -> Option<Summary> {

@@ -14,6 +14,7 @@ use crate::desired_identity::DesiredIdentity;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::foreign::list;
 use crate::grants::Grant;
+use crate::message::Message;
 use crate::objects::ControllerRef;
 use crate::outcome::{Outcome, ProblemKind};
 use crate::rollout::{Phase, Wait, WorkloadVerdict};
@@ -30,8 +31,8 @@ pub struct Summary {
     pub progress: Progress,
     /// Reason of the condition.
     pub reason: Reason,
-    /// What is wrong, which object, what it means, what to do.
-    pub message: String,
+    /// What is so, and what to do if a person has to act.
+    pub message: Message,
 }
 
 /// Who has to act.
@@ -90,7 +91,7 @@ pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcom
     let summary = CHECKS.iter().find_map(|check| check(&view)).unwrap_or_else(|| Summary {
         progress: Progress::Done,
         reason: Reason::Verified,
-        message: pods::verified(&view),
+        message: Message::new(pods::verified(&view)),
     });
     view.in_a_rollback(preflight::told_beside(case, summary))
 }
@@ -98,21 +99,28 @@ pub(super) fn of_owner(snapshot: &Snapshot, case: &Case, counts: &Counts, outcom
 /// The summary of a binding that waits because another one owns the service account.
 pub(super) fn of_waiting(snapshot: &Snapshot, owner: Option<&PodIdentityBinding>) -> Summary {
     let name = &snapshot.service_account_name;
-    let message = match owner.and_then(|owner| owner.metadata.name.as_deref()) {
-        Some(owner) => {
-            format!("service account {name} is bound by the older PodIdentityBinding {owner}: delete one of the two")
-        }
-        None => format!("service account {name} is bound by an older PodIdentityBinding: delete all but one"),
+    let (what, action) = match owner.and_then(|owner| owner.metadata.name.as_deref()) {
+        Some(owner) => (
+            format!("service account {name} is bound by the older PodIdentityBinding {owner}"),
+            "delete one of the two",
+        ),
+        None => (format!("service account {name} is bound by an older PodIdentityBinding"), "delete all but one"),
     };
-    stalled(Reason::ServiceAccountClaimed, message)
+    stalled(Reason::ServiceAccountClaimed, Message::new(what).action(action))
 }
 
-fn stalled(reason: Reason, message: String) -> Summary {
+/// A summary for a person, whose message has to say what to do.
+fn stalled(reason: Reason, message: Message) -> Summary {
+    debug_assert!(message.action.is_some(), "{reason:?} does not say what to do: {message}");
     Summary { progress: Progress::Stalled, reason, message }
 }
 
-fn reconciling(reason: Reason, message: String) -> Summary {
-    Summary { progress: Progress::Reconciling, reason, message }
+fn reconciling<M: Into<Message>>(reason: Reason, message: M) -> Summary {
+    Summary { progress: Progress::Reconciling, reason, message: message.into() }
+}
+
+fn done(reason: Reason, message: String) -> Summary {
+    Summary { progress: Progress::Done, reason, message: Message::new(message) }
 }
 
 impl View<'_> {
@@ -130,7 +138,7 @@ impl View<'_> {
     /// A summary of work for the operator. If the binding is suspended, it becomes a summary for a
     /// person.
     fn unless_suspended(&self, summary: Summary) -> Summary {
-        if self.case.binding.spec.suspend { stalled(Reason::Suspended, suspended(&summary.message)) } else { summary }
+        if self.case.binding.spec.suspend { suspended(&summary.message.to_string()) } else { summary }
     }
 
     /// During a rollback, puts the failed identity at the beginning of the summary.
@@ -139,7 +147,7 @@ impl View<'_> {
             return summary;
         }
         let (failed, restored) = self.rollback_of();
-        Summary { message: format!("{failed} failed, returning to {restored}: {}", summary.message), ..summary }
+        Summary { message: summary.message.explains(format!("{failed} failed, returning to {restored}")), ..summary }
     }
 
     /// The failed identity, and the identity that the rollback returns to, as text.
@@ -171,15 +179,17 @@ fn namespace_terminating(view: &View) -> Option<Summary> {
 
 fn invalid_spec(view: &View) -> Option<Summary> {
     let problem = view.case.invalid.as_ref()?;
-    Some(stalled(Reason::InvalidSpec, format!("{problem}: correct the binding")))
+    Some(stalled(Reason::InvalidSpec, Message::new(problem.to_string()).action("correct the binding")))
 }
 
 fn role_not_resolved(view: &View) -> Option<Summary> {
-    let Unresolved { waits, problem } = view.case.binding.spec.unresolved.as_ref()?;
+    let Unresolved { problem, action } = view.case.binding.spec.unresolved.as_ref()?;
     let kept = view.kept();
-    let progress = if *waits { Progress::Reconciling } else { Progress::Stalled };
-    let message = format!("the role is not known, and nothing is written: {problem}{kept}");
-    Some(Summary { progress, reason: Reason::RoleNotResolved, message })
+    let message = Message::new("the role is not known, and nothing is written").because(format!("{problem}{kept}"));
+    Some(match action {
+        Some(action) => stalled(Reason::RoleNotResolved, message.action(action)),
+        None => reconciling(Reason::RoleNotResolved, message),
+    })
 }
 
 fn role_not_granted(view: &View) -> Option<Summary> {
@@ -194,25 +204,19 @@ fn role_not_granted(view: &View) -> Option<Summary> {
     };
     let (role, key) = (&view.case.expected.identity.role_arn, names::ALLOWED_ROLES_ANNOTATION);
     let how = match granted.and(role) {
-        Some(all) => {
-            format!("let an administrator grant it: kubectl annotate --overwrite namespace {namespace} {key}='{all}'")
-        }
+        Some(all) => format!(": kubectl annotate --overwrite namespace {namespace} {key}='{all}'"),
         None if role.contains(',') => {
-            format!(
-                "let an administrator grant it by its annotation {key}: with * for the comma, which separates grants"
-            )
+            format!(" by its annotation {key}: with * for the comma, which separates grants")
         }
-        None => format!("let an administrator grant it by its annotation {key}"),
+        None => format!(" by its annotation {key}"),
     };
     let grants = if granted.entries().is_empty() { "none".to_owned() } else { list(granted.entries()) };
     let kept = view.kept();
-    Some(stalled(
-        Reason::RoleNotAllowed,
-        format!(
-            "namespace {namespace} does not grant the role {role} (it grants {grants}): nothing is written{kept}. Name \
-             another role, or {how}"
-        ),
-    ))
+    let what = format!("namespace {namespace} does not grant the role {role} (it grants {grants})");
+    let message = Message::new(what)
+        .because(format!("nothing is written{kept}"))
+        .action(format!("name another role, or let an administrator grant it{how}"));
+    Some(stalled(Reason::RoleNotAllowed, message))
 }
 
 fn only_shown(view: &View) -> Option<Summary> {
@@ -228,37 +232,40 @@ fn only_shown(view: &View) -> Option<Summary> {
         1 => format!("; after that a restart of {}", names_of(&later)),
         n => format!("; after that restarts of {n} workloads: {}", names_of(&later)),
     };
-    let message = format!("the operator only shows what it would do (--dry-run): {}{later}", steps.join("; "));
+    let message = Message::new("the operator only shows what it would do (--dry-run)")
+        .because(format!("{}{later}", steps.join("; ")))
+        .action("start it without --dry-run to have this done");
     Some(stalled(Reason::DryRun, message))
 }
 
-/// The message of a suspended binding. `what`: what it would do otherwise.
-fn suspended(what: &str) -> String {
-    format!("suspended (set spec.suspend to false to resume); when resumed: {what}")
+/// The summary of a suspended binding. `what`: what it would do otherwise.
+fn suspended(what: &str) -> Summary {
+    let message =
+        Message::new(format!("suspended; when resumed: {what}")).action("set spec.suspend to false to resume");
+    stalled(Reason::Suspended, message)
 }
 
 /// Writes that the API server refused, except restarts: `rollout::refused` reports those.
 fn write_refused(view: &View) -> Option<Summary> {
     if let Some(problem) = view.outcome.first_but_restarts(ProblemKind::Conflict) {
-        let message = format!("{}: {}; agree on one owner, or set onConflict: Override", problem.what, problem.message);
-        return Some(stalled(Reason::AnnotationConflict, message));
+        let action = "agree on one owner, or set onConflict: Override";
+        return Some(stalled(Reason::AnnotationConflict, problem.told(action)));
     }
     if let Some(problem) = view.outcome.first_but_restarts(ProblemKind::Rewritten) {
-        return Some(stalled(Reason::AnnotationConflict, format!("{}: {}", problem.what, problem.message)));
+        let action = "let the admission policy or webhook leave that annotation alone";
+        return Some(stalled(Reason::AnnotationConflict, problem.told(action)));
     }
     let problem = view.outcome.first_but_restarts(ProblemKind::Refused)?;
-    let message = format!(
-        "the API server refuses to write {}: {}; give the operator that right (its roles are in config/rbac), or change the \
-         admission policy that refuses it; it is tried again every few minutes",
-        problem.what, problem.message
-    );
+    let action = "give the operator that right (its roles are in config/rbac), or change the admission policy that refuses \
+                  it; it is tried again every few minutes";
+    let message = problem.told(action).prefixed("the API server refuses to write ");
     Some(stalled(Reason::WriteRefused, message))
 }
 
 fn write_failed(view: &View) -> Option<Summary> {
     let problem = view.outcome.first(ProblemKind::Failed)?;
-    let message = format!("writing {} failed and is tried again: {}", problem.what, problem.message);
-    Some(reconciling(Reason::WriteFailed, message))
+    let what = format!("writing {} failed and is tried again", problem.what);
+    Some(reconciling(Reason::WriteFailed, Message::new(what).because(&problem.message)))
 }
 
 fn pods_not_verified(view: &View) -> Option<Summary> {
@@ -277,7 +284,9 @@ fn pods_not_verified(view: &View) -> Option<Summary> {
     };
     if let Some(first) = errors.first() {
         let more = more(errors.len() + passing.len());
-        return Some(stalled(Reason::VerificationFailed, format!("{}{more}", first.message)));
+        let message = first.message.clone();
+        let action = message.action.as_ref().map(|action| format!("{action}{more}"));
+        return Some(stalled(Reason::VerificationFailed, Message { action, ..message }));
     }
     let first = passing.first()?;
     let message = format!(

@@ -2,7 +2,8 @@
 
 use podidentity_api::Reason;
 
-use super::{Progress, Summary, View, reconciling, stalled};
+use super::{Summary, View, done, reconciling, stalled};
+use crate::message::Message;
 use crate::rollout::{Phase, Shortage, WorkloadVerdict};
 use crate::status::findings;
 
@@ -73,14 +74,12 @@ pub(super) fn missing(view: &View) -> Option<Summary> {
     let short = counted.filter_map(|verdict| Some((verdict, verdict.shortage.as_ref()?)));
     let (verdict, shortage) = short.min_by_key(|(_, it)| (it.failure.is_none(), it.present))?;
     let what = describe(verdict, shortage);
-    Some(match &shortage.failure {
-        Some(failure) => {
-            stalled(Reason::PodsMissing, format!("{what}, and the API server refuses to create more: {failure}"))
-        }
-        None => reconciling(
-            Reason::PodsMissing,
-            format!("{what}: if this lasts, look at its events (a quota, an admission policy?)"),
-        ),
+    Some(if let Some(failure) = &shortage.failure {
+        let message = Message::new(format!("{what}, and the API server refuses to create more")).because(failure);
+        stalled(Reason::PodsMissing, message.action("change what refuses them: a quota, an admission policy"))
+    } else {
+        let action = "if this lasts, look at its events (a quota, an admission policy?)";
+        reconciling(Reason::PodsMissing, Message::new(what).action(action))
     })
 }
 
@@ -102,17 +101,15 @@ pub(super) fn nothing_selected(view: &View) -> Option<Summary> {
         counts.excluded
     );
     Some(if verified == pods {
-        Summary { progress: Progress::Done, reason: Reason::Verified, message: what }
+        done(Reason::Verified, what)
     } else {
-        stalled(Reason::NothingSelected, format!("{what}. Correct the selector, or restart them yourself"))
+        let action = "correct the selector, or restart them yourself";
+        stalled(Reason::NothingSelected, Message::new(what).action(action))
     })
 }
 
 /// Nothing runs as the service account, and nothing should.
 pub(super) fn none(view: &View) -> Option<Summary> {
-    (view.counts.pods == 0).then(|| Summary {
-        progress: Progress::Done,
-        reason: Reason::NoPods,
-        message: format!("{}; no pod runs as it yet, so there was nothing to verify", offered(view)),
-    })
+    let message = || format!("{}; no pod runs as it yet, so there was nothing to verify", offered(view));
+    (view.counts.pods == 0).then(|| done(Reason::NoPods, message()))
 }

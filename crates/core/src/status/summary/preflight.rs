@@ -4,6 +4,7 @@ use podidentity_api::{PreflightFailure, PreflightPolicy, PreflightResult, Reason
 
 use super::{Progress, Summary, View, reconciling, stalled};
 use crate::assess::Case;
+use crate::message::Message;
 use crate::preflight;
 
 /// Number of refusals in a row after which a person has to act. A role that was just created takes
@@ -19,15 +20,11 @@ pub(super) fn forbidden(view: &View) -> Option<Summary> {
         None => String::new(),
     };
     let times = if failed.attempts == 1 { "once".to_owned() } else { format!("{} times", failed.attempts) };
-    let message = format!(
-        "{} is not annotated with {}{kept} and nothing is restarted: {} Asked {times}, again at {}; a change of the spec \
-         asks at once.",
-        view.account_name(),
-        failed.role_arn,
-        failed.message,
-        failed.next_at.0
-    );
-    let summarise = if needs_person(failed) { stalled } else { reconciling };
+    let (account, role) = (view.account_name(), &failed.role_arn);
+    let message = Message::new(format!("{account} is not annotated with {role}{kept} and nothing is restarted"))
+        .because(&failed.message)
+        .action(format!("Asked {times}, again at {}; a change of the spec asks at once.", failed.next_at.0));
+    let summarise = if needs_person(failed) { stalled } else { reconciling::<Message> };
     Some(view.unless_suspended(summarise(preflight::reason_of(failed), message)))
 }
 
@@ -56,7 +53,10 @@ pub(super) fn told_beside(case: &Case, summary: Summary) -> Summary {
     // A recheck that got no answer does not invalidate the recorded pass.
     let preflight = &case.preflight;
     match preflight.failed.as_ref().filter(|_| summary.progress == Progress::Done && preflight.passed.is_none()) {
-        Some(failed) => Summary { message: format!("{}. But: {}", summary.message, failed.message), ..summary },
+        Some(failed) => {
+            let message = Message::new(format!("{}. But: {}", summary.message, failed.message));
+            Summary { message, ..summary }
+        }
         None => summary,
     }
 }

@@ -6,6 +6,7 @@ use podidentity_api::{RolloutPolicy, WorkloadState};
 use super::{Summary, View, names_of, reconciling, stalled, suspended};
 use crate::assess::Rollback;
 use crate::mark::RollMark;
+use crate::message::Message;
 use crate::role::release_value;
 use crate::rollout::{Phase, Wait, WorkloadVerdict};
 use crate::schedule::Waits;
@@ -14,14 +15,15 @@ use crate::status::{findings, workloads};
 pub(super) fn halted(view: &View) -> Option<Summary> {
     if let Some(Rollback::Due(rollback)) = &view.case.rollback {
         let (failed, restored) = view.rollback_of();
-        let message = format!("{failed} failed, returning to {restored}: {}", rollback.message);
+        let what = format!("{failed} failed, returning to {restored}");
+        let message = Message::new(what).because(&rollback.message);
         return Some(reconciling(Reason::RollingBack, message));
     }
     let failed = view.case.workloads.iter().find(|verdict| verdict.failed())?;
     let nothing_injects = findings::webhook_not_found(view.case, &view.snapshot.namespace);
     let message = match nothing_injects {
         Some(finding) => finding.message,
-        None => failed.message().unwrap_or_default().to_owned(),
+        None => failed.message()?.clone(),
     };
     let hash = view.case.expected.identity.hash();
     let waiting = view.in_state(WorkloadState::Pending).into_iter().filter(|it| !was_restarted(it, &hash)).count();
@@ -34,8 +36,10 @@ pub(super) fn halted(view: &View) -> Option<Summary> {
     let comes_forward = |it: &WorkloadVerdict| it.under_way && !matches!(it.phase, Phase::Paused { .. });
     let going_on = is_next(view) || waits(view).is_some() || view.case.workloads.iter().any(comes_forward);
     let continues = view.case.binding.spec.rollout.on_failure == podidentity_api::FailurePolicy::Continue;
-    let summary = if going_on && continues { reconciling } else { stalled };
-    Some(summary(Reason::RolloutHalted, format!("{}: {message}{rest}", failed.workload.id())))
+    let summary = if going_on && continues { reconciling::<Message> } else { stalled };
+    let message = message.explains(failed.workload.id().to_string());
+    let why = message.why.map(|why| format!("{why}{rest}"));
+    Some(summary(Reason::RolloutHalted, Message { why, ..message }))
 }
 
 /// Whether the workload was restarted for this identity, whatever the result.
@@ -128,72 +132,70 @@ pub(super) fn refused(view: &View) -> Option<Summary> {
         0 => String::new(),
         n => format!(" ({n} more are refused)"),
     };
-    let message = format!("{}: {}{others}", first.workload.id(), first.message().unwrap_or_default());
+    let message = first.message()?.explains(format!("{}{others}", first.workload.id()));
     Some(stalled(Reason::WriteRefused, message))
 }
 
 /// A workload did not come up after a restart, but not because of the restart.
 pub(super) fn lapsed(view: &View) -> Option<Summary> {
     let lapsed = view.case.workloads.iter().find(|verdict| matches!(verdict.phase, Phase::Lapsed { .. }))?;
-    let message = format!("{}: {}", lapsed.workload.id(), lapsed.message().unwrap_or_default());
-    Some(stalled(Reason::RolloutHalted, message))
+    Some(stalled(Reason::RolloutHalted, lapsed.message()?.explains(lapsed.workload.id().to_string())))
 }
 
 pub(super) fn waits_for_person(view: &View) -> Option<Summary> {
     let paused = view.case.workloads.iter().find(|verdict| matches!(verdict.phase, Phase::Paused { .. }));
     if let Some(paused) = paused {
-        let message = format!("{} {}", paused.workload.id(), paused.message().unwrap_or_default());
-        return Some(stalled(Reason::RestartRequired, message));
+        return own_message(Reason::RestartRequired, paused);
     }
-    WAITS.iter().find_map(|(wait, reason, message)| {
-        let workloads = view.waiting(*wait);
-        (!workloads.is_empty()).then(|| stalled(*reason, message(view, &workloads)))
-    })
+    // The waits that only a person can end, in the order in which they are reported.
+    let first = |wait| view.waiting(wait).into_iter().next();
+    let waits = [
+        awaiting_release(view),
+        restarts_when_resumed(view),
+        restarts_by_hand(view),
+        first(Wait::HeldBack).and_then(|it| own_message(Reason::RestartRequired, it)),
+        first(Wait::Reverted).and_then(|it| own_message(Reason::RolloutReverted, it)),
+    ];
+    waits.into_iter().flatten().next()
 }
 
-/// What a person can do about workloads that wait.
-type WaitMessage = fn(&View, &[&WorkloadVerdict]) -> String;
+fn restarts_when_resumed(view: &View) -> Option<Summary> {
+    let waiting = view.waiting(Wait::Suspended);
+    (!waiting.is_empty()).then(|| suspended(&format!("restarting {}", names_of(&waiting))))
+}
 
-/// The waits that only a person can end, in the order in which they are reported.
-const WAITS: [(Wait, Reason, WaitMessage); 5] = [
-    (Wait::Release, Reason::AwaitingRelease, awaiting_release),
-    (Wait::Suspended, Reason::Suspended, |_, waiting| suspended(&format!("restarting {}", names_of(waiting)))),
-    (Wait::Policy, Reason::RolloutDisabled, |_, waiting| {
-        let (names, never) = (names_of(waiting), RolloutPolicy::Never);
-        format!("{names} must be restarted, but rollout.policy is {never:?}: restart by hand (kubectl rollout restart)")
-    }),
-    (Wait::HeldBack, Reason::RestartRequired, own_message),
-    (Wait::Reverted, Reason::RolloutReverted, own_message),
-];
+fn restarts_by_hand(view: &View) -> Option<Summary> {
+    let waiting = view.waiting(Wait::Policy);
+    let (names, never) = (names_of(&waiting), RolloutPolicy::Never);
+    let message = Message::new(format!("{names} must be restarted, but rollout.policy is {never:?}"))
+        .action("restart by hand (kubectl rollout restart)");
+    (!waiting.is_empty()).then(|| stalled(Reason::RolloutDisabled, message))
+}
 
-fn awaiting_release(view: &View, waiting: &[&WorkloadVerdict]) -> String {
+fn awaiting_release(view: &View) -> Option<Summary> {
+    let waiting = view.waiting(Wait::Release);
     let value = release_value(&view.case.binding);
     let name = view.case.binding.metadata.name.as_deref().unwrap_or_default();
     // Under kubectl's own field manager, Flux would take the annotation for a manual change and
     // undo it.
-    format!(
-        "would restart {}; release it with: kubectl -n {} annotate --overwrite --field-manager=release pib {name} \
-         {}={value}",
-        names_of(waiting),
-        view.snapshot.namespace,
-        names::RELEASE_ANNOTATION
-    )
+    let (namespace, key) = (&view.snapshot.namespace, names::RELEASE_ANNOTATION);
+    let message = Message::new(format!("would restart {}", names_of(&waiting))).action(format!(
+        "release it with: kubectl -n {namespace} annotate --overwrite --field-manager=release pib {name} {key}={value}"
+    ));
+    (!waiting.is_empty()).then(|| stalled(Reason::AwaitingRelease, message))
 }
 
-/// The message of the first workload.
-fn own_message(_: &View, waiting: &[&WorkloadVerdict]) -> String {
-    let message =
-        |verdict: &&WorkloadVerdict| format!("{} {}", verdict.workload.id(), verdict.message().unwrap_or_default());
-    waiting.first().map(message).unwrap_or_default()
+/// The workload's own message.
+fn own_message(reason: Reason, verdict: &WorkloadVerdict) -> Option<Summary> {
+    let message = verdict.message()?.clone();
+    Some(stalled(reason, message.prefixed(&format!("{} ", verdict.workload.id()))))
 }
 
 pub(super) fn rolled_back(view: &View) -> Option<Summary> {
     let rollback = view.case.rolled_back()?;
     let (failed, restored) = view.rollback_of();
-    let message = format!(
-        "{failed} failed, and {restored} is in force again: {}; correct the role or its trust policy, then change the \
-         spec to try again",
-        rollback.message
-    );
+    let message = Message::new(format!("{failed} failed, and {restored} is in force again"))
+        .because(&rollback.message)
+        .action("correct the role or its trust policy, then change the spec to try again");
     Some(stalled(Reason::RolledBack, message))
 }

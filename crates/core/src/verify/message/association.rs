@@ -1,6 +1,6 @@
 //! Messages about problems with the credentials of an EKS Pod Identity association.
 
-use super::Words;
+use super::{Described, Words};
 use crate::foreign::shown;
 use crate::injection::{AGENT_URIS, AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI, ROLE_ARN, SKIP_CONTAINERS, TOKEN_FILE};
 use crate::objects::Container;
@@ -20,7 +20,7 @@ impl Words<'_> {
     }
 
     /// The container has neither the association's credentials nor a web identity.
-    pub(super) fn no_association(&self, container: &Container, roll_cures: bool) -> String {
+    pub(super) fn no_association(&self, container: &Container, roll_cures: bool) -> Described {
         let by_template = || {
             format!(
                 "The workload's template as it is would not give this container the credentials: look at its env, labels \
@@ -34,15 +34,16 @@ impl Words<'_> {
         let [uri, file] = self.expected.variables();
         let opaque = !Env::of(container).opaque_sources(&[uri, file]).is_empty();
         let opaque = if opaque { ", unless envFrom does, which cannot be seen" } else { "" };
-        format!(
+        let seen = format!(
             "has no credentials of EKS Pod Identity: {uri} and {file} are not set{opaque}; the pod is older than the \
-             association of its service account, or the cluster has no such association. {} {action}",
+             association of its service account, or the cluster has no such association. {}",
             self.without_role(container)
-        )
+        );
+        (seen, action)
     }
 
     /// The container has a web identity, which SDKs take first.
-    pub(super) fn web_identity(&self, role: &Seen, beside: bool, roll_cures: bool) -> String {
+    pub(super) fn web_identity(&self, role: &Seen, beside: bool, roll_cures: bool) -> Described {
         let value = role.shown();
         let seen = if role.is_unset() {
             return self.token_file_alone(roll_cures);
@@ -54,21 +55,22 @@ impl Words<'_> {
         let by_template = || format!("Remove {ROLE_ARN} and {TOKEN_FILE} from the pod's template.");
         let by_deletion = "Delete the pod once the service account has an association.";
         let action = self.action(roll_cures, by_template, by_deletion);
-        format!("{seen}. Meanwhile its AWS calls act as {value}. {action}")
+        (format!("{seen}. Meanwhile its AWS calls act as {value}."), action)
     }
 
     /// The container names a token file and no role, which stops some SDKs.
-    fn token_file_alone(&self, roll_cures: bool) -> String {
+    fn token_file_alone(&self, roll_cures: bool) -> Described {
         let by_template = || format!("Remove {TOKEN_FILE} from the pod's template.");
         let action = self.action(roll_cures, by_template, "Delete the pod, and create it without the variable.");
-        format!(
+        let seen = format!(
             "sets {TOKEN_FILE} without {ROLE_ARN}. Some SDKs, those for Go and Python among them, fail at that before they \
-             ask the agent of EKS Pod Identity. {action}"
-        )
+             ask the agent of EKS Pod Identity."
+        );
+        (seen, action)
     }
 
-    /// The container names an agent of Amazon ECS, which SDKs ask first: what is wrong, what to do.
-    pub(super) fn relative_uri() -> (String, String) {
+    /// The container names an agent of Amazon ECS, which SDKs ask first.
+    pub(super) fn relative_uri() -> Described {
         (
             format!(
                 "sets {RELATIVE_URI}, which SDKs take before {CREDENTIALS_URI}: the agent of Amazon ECS. Meanwhile its AWS \
@@ -79,7 +81,7 @@ impl Words<'_> {
     }
 
     /// The credentials do not come from the agent.
-    pub(super) fn credentials_uri(seen: &Seen) -> (String, String) {
+    pub(super) fn credentials_uri(seen: &Seen) -> Described {
         let what = match seen {
             Seen::Known(uri) => format!("asks {} for its credentials", shown(uri)),
             Seen::Unknown(source) => format!("takes {CREDENTIALS_URI} from {}, which cannot be seen", shown(source)),

@@ -1,7 +1,7 @@
 //! Messages about problems other than a missing or wrong role: what was seen and what it means, and
 //! what to do if a restart does not help.
 
-use super::Words;
+use super::{Described, Words};
 use crate::foreign::{list, shown};
 use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, STS_ENDPOINTS, TOKEN_FILE, is_injected_volume};
 use crate::settings::IdentityAnnotation;
@@ -11,9 +11,6 @@ use crate::verify::sdk::{NEED_REGION, PROFILE_BEFORE_ROLE, ROLE_BEFORE_KEYS};
 
 /// What SDKs do if they find only one half of the identity.
 const NO_TOKEN: &str = "Meanwhile its AWS calls fail, or with some SDKs fall back to the node's role.";
-
-/// What was seen and what it means, and what to do.
-type Described = (String, String);
 
 impl Words<'_> {
     /// Describes a problem.

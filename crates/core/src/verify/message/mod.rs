@@ -13,8 +13,12 @@ use crate::expectation::Expectation;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::foreign::shown;
 use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, TOKEN_FILE, Target, VOLUME, token_file};
+use crate::message::Message;
 use crate::objects::{Container, Pod};
 use crate::settings::Settings;
+
+/// What was seen and what it means, and what to do.
+type Described = (String, String);
 
 /// The inputs for messages about a pod.
 pub(super) struct Words<'a> {
@@ -28,14 +32,14 @@ impl Words<'_> {
     /// The finding for a problem of a container. `preset`: the template itself sets the wrong role.
     pub(super) fn finding(&self, problem: &Problem, container: &Container, preset: bool, roll_cures: bool) -> Finding {
         let reason = self.reason(problem, preset);
-        let text = match problem {
+        let (seen, action) = match problem {
             Problem::NoIdentity => self.no_identity(reason, container, roll_cures),
             Problem::RoleDiffers(seen) => self.role_differs(seen, preset, roll_cures),
             Problem::NoAssociation => self.no_association(container, roll_cures),
             Problem::WebIdentity { role, beside } => self.web_identity(role, *beside, roll_cures),
             _ => {
                 let (seen, action) = self.describe(problem);
-                format!("{seen} {}", if roll_cures { Self::restart() } else { action })
+                (seen, if roll_cures { Self::restart() } else { action })
             }
         };
         // A problem that keeps the container from its role is an error, whatever its usual severity
@@ -51,7 +55,12 @@ impl Words<'_> {
             reason,
             object: format!("Pod/{}", shown(self.pod.name())),
             container: Some(shown(&container.name)),
-            message: format!("container {} of pod {} {text}", shown(&container.name), shown(self.pod.name())),
+            message: Message::new(format!(
+                "container {} of pod {} {seen}",
+                shown(&container.name),
+                shown(self.pod.name())
+            ))
+            .action(action),
             roll_cures,
         }
     }
@@ -115,7 +124,7 @@ impl Words<'_> {
         }
     }
 
-    fn no_identity(&self, reason: FindingReason, container: &Container, roll_cures: bool) -> String {
+    fn no_identity(&self, reason: FindingReason, container: &Container, roll_cures: bool) -> Described {
         let role = shown(&self.expected.identity.role_arn);
         let action = if roll_cures && self.expected.annotated_at.is_none() {
             "Restart the workload once the service account is annotated.".to_owned()
@@ -133,11 +142,12 @@ impl Words<'_> {
         };
         let opaque = !Env::of(container).opaque_sources(&[ROLE_ARN, TOKEN_FILE]).is_empty();
         let opaque = if opaque { ", unless envFrom does, which cannot be seen" } else { "" };
-        format!(
-            "has no AWS identity: {ROLE_ARN} and {TOKEN_FILE} are not set{opaque}; {}; wanted is {role}. {} {action}",
+        let seen = format!(
+            "has no AWS identity: {ROLE_ARN} and {TOKEN_FILE} are not set{opaque}; {}; wanted is {role}. {}",
             self.when(reason),
             self.without_role(container)
-        )
+        );
+        (seen, action)
     }
 
     /// The order of the pod's creation and the annotation, in words.
@@ -170,7 +180,7 @@ impl Words<'_> {
         }
     }
 
-    fn role_differs(&self, seen: &Seen, preset: bool, roll_cures: bool) -> String {
+    fn role_differs(&self, seen: &Seen, preset: bool, roll_cures: bool) -> Described {
         let role = shown(&self.expected.identity.role_arn);
         let (what, meanwhile) = match seen {
             Seen::Known(value) if value.is_empty() => (
@@ -198,7 +208,7 @@ impl Words<'_> {
         } else {
             "Delete the pod: one that is created anew gets the role.".to_owned()
         };
-        format!("{what}{why}; wanted is {role}. {meanwhile} {action}")
+        (format!("{what}{why}; wanted is {role}. {meanwhile}"), action)
     }
 
     fn restart() -> String {

@@ -4,6 +4,7 @@ use super::Words;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::foreign::{list, shown};
 use crate::injection::{AGENT_LABEL, AGENT_VOLUME, ROLE_ARN, SKIP_LABEL, has_agent_volume};
+use crate::message::Message;
 use crate::objects::Pod;
 use crate::verify::association::{CONTAINER_CREDENTIALS, has_credentials};
 use crate::verify::env::Env;
@@ -26,31 +27,31 @@ impl Words<'_> {
     pub(in crate::verify) fn too_large(&self) -> Finding {
         let text = format!(
             "is too large to judge: it has more than {MOST_CONTAINERS} containers, or more than {MOST_PARTS} variables, \
-             mounts and volumes. So it is not proven to have the role {}. Make it smaller.",
+             mounts and volumes. So it is not proven to have the role {}.",
             shown(&self.expected.identity.role_arn)
         );
-        self.pod_finding(FindingReason::TooLargeToJudge, &text)
+        self.pod_finding(FindingReason::TooLargeToJudge, &text, "Make it smaller.")
     }
 
     fn webhook_skipped(&self) -> Finding {
         let text = format!(
             "has the label {SKIP_LABEL}, so the webhook leaves it alone and it has no AWS identity. Its AWS calls use the \
-             node's role, if the instance metadata service can be reached. Remove the label if it needs the role, or let \
-             it run as another service account."
+             node's role, if the instance metadata service can be reached."
         );
-        self.pod_finding(FindingReason::WebhookSkipped, &text)
+        let action = "Remove the label if it needs the role, or let it run as another service account.";
+        self.pod_finding(FindingReason::WebhookSkipped, &text, action)
     }
 
     fn pod_identity_active(&self) -> Option<Finding> {
         let signs = pod_identity_signs(self.pod);
         let text = format!(
             "has signs of EKS Pod Identity ({}). Containers that get their credentials from it and do not have {ROLE_ARN} \
-             act as the association's role, not as {}. Delete the association, or set spec.mechanism of the binding to \
-             PodIdentity.",
+             act as the association's role, not as {}.",
             list(&signs),
             shown(&self.expected.identity.role_arn)
         );
-        (!signs.is_empty()).then(|| self.pod_finding(FindingReason::PodIdentityActive, &text))
+        let action = "Delete the association, or set spec.mechanism of the binding to PodIdentity.";
+        (!signs.is_empty()).then(|| self.pod_finding(FindingReason::PodIdentityActive, &text, action))
     }
 
     /// The webhook sets the label together with the variables. Without the label, the variables are
@@ -60,32 +61,33 @@ impl Words<'_> {
         let by_template = !has_label && self.pod.spec.all_containers().any(|it| has_credentials(&Env::of(it)));
         let text = format!(
             "lacks the label {AGENT_LABEL}, which the webhook sets with the variables of EKS Pod Identity: its template sets \
-             them itself. Nothing is to be done if the cluster has an association for its service account."
+             them itself."
         );
-        by_template.then(|| self.pod_finding(FindingReason::PodIdentityLabelMissing, &text))
+        let action = "Nothing is to be done if the cluster has an association for its service account.";
+        by_template.then(|| self.pod_finding(FindingReason::PodIdentityLabelMissing, &text, action))
     }
 
     fn node_role_reachable(&self) -> Finding {
-        let text = "shares the node's network (hostNetwork) and can reach the node's role whatever its own is. Do without \
-                    hostNetwork, or keep the node's role minimal.";
-        self.pod_finding(FindingReason::NodeRoleReachable, text)
+        let text = "shares the node's network (hostNetwork) and can reach the node's role whatever its own is.";
+        let action = "Do without hostNetwork, or keep the node's role minimal.";
+        self.pod_finding(FindingReason::NodeRoleReachable, text, action)
     }
 
     fn imds_open(&self) -> Option<Finding> {
         let text = "can reach the node's role: nothing is known to keep pods of this cluster from the instance metadata \
-                    service. Set its hop limit to 1 on the nodes, or block 169.254.169.254 by a network policy.";
-        let finding =
-            || Finding { severity: Severity::Info, ..self.pod_finding(FindingReason::NodeRoleReachable, text) };
-        self.settings.imds_open_to_pods.then(finding)
+                    service.";
+        let action = "Set its hop limit to 1 on the nodes, or block 169.254.169.254 by a network policy.";
+        let finding = || self.pod_finding(FindingReason::NodeRoleReachable, text, action);
+        self.settings.imds_open_to_pods.then(|| Finding { severity: Severity::Info, ..finding() })
     }
 
-    fn pod_finding(&self, reason: FindingReason, text: &str) -> Finding {
+    fn pod_finding(&self, reason: FindingReason, seen: &str, action: &str) -> Finding {
         Finding {
             severity: reason.about().severity,
             reason,
             object: format!("Pod/{}", shown(self.pod.name())),
             container: None,
-            message: format!("pod {} {text}", shown(self.pod.name())),
+            message: Message::new(format!("pod {} {seen}", shown(self.pod.name()))).action(action),
             roll_cures: false,
         }
     }
