@@ -172,6 +172,10 @@ pub struct RestartStatus {
     /// Whether the workload was healthy before: one that was failing already is no evidence against the role.
     #[serde(default)]
     pub healthy: bool,
+    /// When the restart was first seen to have failed. It stays until the workload has come up: a later change of the
+    /// template does not undo the failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Time>,
     /// Set while the API server, or an admission policy, refuses the restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<RefusedStatus>,
@@ -304,6 +308,9 @@ pub struct RevertedStatus {
     /// Whether pods of an undone restart still run.
     #[serde(default)]
     pub active: bool,
+    /// The workloads whose restarts were undone, each as `Kind/name`. Others are not held back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workloads: Vec<String>,
 }
 
 /// One workload that runs as the service account.

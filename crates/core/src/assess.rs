@@ -23,7 +23,7 @@ use crate::restart_record::Records;
 use crate::revoke::{self, Revocation, recorded_roles};
 use crate::role;
 use crate::rollout::{Cause, Judge, Phase, WorkloadVerdict, is_released, settled_at};
-use crate::schedule;
+use crate::schedule::{self, Schedule};
 use crate::settings::Settings;
 use crate::slip;
 use crate::snapshot::Snapshot;
@@ -223,6 +223,21 @@ impl Case {
             gate: &self.pace.gate,
             now: snapshot.now,
         }
+    }
+
+    /// The restarts to make now. `slots`: the number of free slots of the operator-wide limit. A
+    /// rollback goes back to what worked, so one workload that does not come up keeps no other from
+    /// returning.
+    pub fn schedule(&self, slots: usize, now: Timestamp) -> Schedule<'_> {
+        let rollout = &self.binding.spec.rollout;
+        let inputs = schedule::Inputs {
+            workloads: &self.workloads,
+            injected_at: self.injected_at,
+            rollout,
+            pace: &self.pace,
+            halts: rollout.on_failure != FailurePolicy::Continue && self.rolled_back().is_none(),
+        };
+        schedule::schedule(&inputs, slots, now)
     }
 
     /// A workload that breaks if the operator annotates the service account: the API server accepts

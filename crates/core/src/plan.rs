@@ -12,7 +12,7 @@ use crate::provenance::Provenance;
 use crate::restart_record;
 use crate::revoke::Revocation;
 use crate::rollout::WorkloadVerdict;
-use crate::schedule::{most_at_once, schedule};
+use crate::schedule::most_at_once;
 use crate::snapshot::Snapshot;
 
 pub use crate::step::{Declared, Step, Target};
@@ -136,13 +136,13 @@ impl Plan {
 
     fn restart(&mut self, snapshot: &Snapshot, case: &Case) {
         let slots = self.slots_left(snapshot);
-        let rollout = &case.binding.spec.rollout;
-        let schedule = schedule(&case.workloads, case.injected_at, rollout, &case.pace, slots, snapshot.now);
+        let schedule = case.schedule(slots, snapshot.now);
         self.wants_slots |= schedule.wants_slots;
         self.look_again_at(schedule.check_at);
         for start in schedule.starts {
             let workload = &start.verdict.workload;
-            let record = restart_record::intended(workload, start.mark.to_string(), start.healthy, snapshot.now);
+            let (mark, before) = (start.mark.to_string(), start.verdict.record.as_ref());
+            let record = restart_record::intended(workload, mark, start.healthy, snapshot.now, before);
             self.start(&case.binding, workload, record, start.recorded);
         }
     }
@@ -209,8 +209,9 @@ impl Plan {
         let slots = self.slots_left(snapshot);
         self.wants_slots |= allowed > slots;
         for due in revocation.due.iter().take(allowed.min(slots)) {
-            let record = restart_record::intended(&due.workload, due.mark.clone(), due.workload.healthy, snapshot.now);
-            self.start(binding, &due.workload, record, due.recorded);
+            let (workload, before) = (&due.workload, due.record.as_ref());
+            let record = restart_record::intended(workload, due.mark.clone(), workload.healthy, snapshot.now, before);
+            self.start(binding, workload, record, due.recorded);
         }
     }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::{PodIdentityBinding, RefusedStatus, RestartStatus, names};
 
-use crate::objects::{Workload, WorkloadId};
+use crate::objects::{Workload, WorkloadId, last_template_edit};
 use crate::time::whole_seconds;
 use crate::verify::JudgedPod;
 
@@ -51,7 +51,17 @@ impl<'a> Records<'a> {
 }
 
 /// The record of a restart that is about to be made.
-pub(crate) fn intended(workload: &Workload, mark: String, healthy: bool, now: Timestamp) -> RestartStatus {
+/// `before`: the workload's present record.
+pub(crate) fn intended(
+    workload: &Workload,
+    mark: String,
+    healthy: bool,
+    now: Timestamp,
+    before: Option<&RestartStatus>,
+) -> RestartStatus {
+    // Refusals of the same restart go on counting if only the number of replicas has changed since.
+    let same = before.filter(|before| before.mark == mark && before.uid == workload.metadata.uid);
+    let refused = same.and_then(|before| before.refused.clone()).filter(|it| !edited_since(it, workload));
     let WorkloadId { kind, name } = workload.id();
     RestartStatus {
         kind: kind.as_str().to_owned(),
@@ -61,7 +71,8 @@ pub(crate) fn intended(workload: &Workload, mark: String, healthy: bool, now: Ti
         generation: workload.metadata.generation.unwrap_or_default(),
         since: Time(whole_seconds(now)),
         healthy,
-        refused: None,
+        failed: None,
+        refused,
     }
 }
 
@@ -78,11 +89,21 @@ pub(crate) fn holds_place_until(record: &RestartStatus) -> Timestamp {
 }
 
 /// The API server's message about its last refusal, and when the restart is tried again; `None` if
-/// there is no refusal, or that time has passed.
-pub(crate) fn refusal(record: &RestartStatus, now: Timestamp) -> Option<(&str, Timestamp)> {
-    let refused = record.refused.as_ref()?;
+/// there is no refusal, if that time has passed, or if the template has changed since.
+pub(crate) fn refusal<'a>(
+    record: &'a RestartStatus,
+    workload: &Workload,
+    now: Timestamp,
+) -> Option<(&'a str, Timestamp)> {
+    let refused = record.refused.as_ref().filter(|it| !edited_since(it, workload))?;
     let until = refused_until(refused);
     (until > now).then_some((&refused.message, until))
+}
+
+/// Whether a manager has changed the workload's template since the refusal. That may have removed
+/// its cause.
+fn edited_since(refused: &RefusedStatus, workload: &Workload) -> bool {
+    last_template_edit(&workload.metadata).is_some_and(|(edited, _)| edited > refused.at.0)
 }
 
 fn refused_until(refused: &RefusedStatus) -> Timestamp {

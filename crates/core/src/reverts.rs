@@ -1,19 +1,24 @@
 //! Detects and counts restarts that another manager undoes, such as a GitOps tool that owns the
 //! whole pod template.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use podidentity_api::{PodIdentityBinding, RevertedStatus, names};
+use podidentity_api::{PodIdentityBinding, RestartStatus, RevertedStatus, names};
 
 use crate::mark::RollMark;
 use crate::objects::WorkloadId;
 use crate::restart_record::{self, Records};
-use crate::rollout::{WorkloadVerdict, is_unmarked, wait_after};
+use crate::rollout::{WorkloadVerdict, lacks_mark, wait_after};
 use crate::time::whole_seconds;
 use crate::verify::JudgedPod;
 
 /// A restart that is undone within this time after the wait belongs to the same series.
 const SAME_FIGHT: SignedDuration = SignedDuration::from_mins(10);
+
+/// How many workloads the record names.
+const MOST_NAMED: usize = 50;
 
 /// The parts of a reconcile's outcome that matter for reverts.
 #[derive(Clone, Copy, Debug)]
@@ -36,16 +41,18 @@ pub(crate) fn has_pods_of_undone_restart(verdict: &WorkloadVerdict, records: &Re
         mark_of(judged).is_some_and(|mark| mark.hash == hash)
             && !record.is_some_and(|record| restart_record::is_ahead_of_template(judged, record, &verdict.workload))
     };
-    is_unmarked(&verdict.workload) && verdict.pods.iter().any(of_undone)
+    lacks_mark(&verdict.workload, hash) && verdict.pods.iter().any(of_undone)
 }
 
 /// Whether a restart of the workload was undone. A manager that undoes it quickly leaves no pods of
-/// the restart behind. The workload then has no mark, and has changed twice since the restart was
+/// the restart behind. The workload then lacks the mark, and has changed twice since the restart was
 /// decided.
 pub(crate) fn is_undone(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> bool {
     let generation = verdict.workload.metadata.generation.unwrap_or_default();
-    let twice_changed = records.get(&verdict.workload).is_some_and(|record| generation >= record.generation + 2);
-    is_unmarked(&verdict.workload) && (twice_changed || has_pods_of_undone_restart(verdict, records, hash))
+    let of_identity = |record: &RestartStatus| RollMark::parse(&record.mark).is_some_and(|mark| mark.hash == hash);
+    let made = records.get(&verdict.workload).filter(|record| record.refused.is_none() && of_identity(record));
+    let twice_changed = made.is_some_and(|record| generation >= record.generation + 2);
+    lacks_mark(&verdict.workload, hash) && (twice_changed || has_pods_of_undone_restart(verdict, records, hash))
 }
 
 /// The status record of undone restarts. The count increases each time a restart is seen to be
@@ -62,19 +69,29 @@ pub(crate) fn counted(
         return seen;
     }
     let records = Records::of(binding);
-    let at_once =
-        |verdict: &WorkloadVerdict| is_unmarked(&verdict.workload) && done.restarted.contains(&&verdict.workload.id());
+    let at_once = |verdict: &WorkloadVerdict| {
+        lacks_mark(&verdict.workload, hash) && done.restarted.contains(&&verdict.workload.id())
+    };
     let undone_at_once = workloads.iter().any(at_once);
-    let active = undone_at_once || workloads.iter().any(|verdict| is_undone(verdict, &records, hash));
+    let undone = workloads.iter().filter(|verdict| at_once(verdict) || is_undone(verdict, &records, hash));
+    let undone: BTreeSet<String> = undone.map(|verdict| verdict.workload.id().to_string()).collect();
+    let active = !undone.is_empty();
     let was_active = seen.as_ref().is_some_and(|seen| seen.active);
     let happened = undone_at_once || (!was_active && (active || done.again));
     if !happened {
-        return seen.map(|seen| RevertedStatus { active, ..seen });
+        return seen.map(|seen| RevertedStatus { active, workloads: joined(&seen, undone), ..seen });
     }
     let recent = seen.filter(|seen| {
         let window = wait_after(seen.count) + SAME_FIGHT;
         seen.at.as_ref().is_some_and(|at| at.0 + window > now)
     });
-    let count = recent.map_or(1, |seen| seen.count.saturating_add(1));
-    Some(RevertedStatus { count, at: Some(Time(whole_seconds(now))), active })
+    let count = recent.as_ref().map_or(1, |seen| seen.count.saturating_add(1));
+    let workloads = joined(&recent.unwrap_or_default(), undone);
+    Some(RevertedStatus { count, at: Some(Time(whole_seconds(now))), active, workloads })
+}
+
+/// The workloads of the series so far and those that were found now, at most [`MOST_NAMED`].
+fn joined(seen: &RevertedStatus, undone: BTreeSet<String>) -> Vec<String> {
+    let all: BTreeSet<String> = seen.workloads.iter().cloned().chain(undone).collect();
+    all.into_iter().take(MOST_NAMED).collect()
 }

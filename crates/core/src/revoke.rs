@@ -62,6 +62,8 @@ pub struct Due {
     pub mark: String,
     /// Whether the status records the restart.
     pub recorded: bool,
+    /// The workload's record of this restart.
+    pub record: Option<RestartStatus>,
 }
 
 impl Revocation {
@@ -156,19 +158,20 @@ fn judge_workload(
         return;
     }
     let left_out = binding.spec.rollout.policy == RolloutPolicy::Never || !is_selected(workload, &binding.spec.rollout);
-    if left_out || marked || revocation.kept_by.is_some() || held_back(workload, &[]).is_some() {
+    let leaves = workload.metadata.deletion_timestamp.is_some();
+    if left_out || marked || leaves || revocation.kept_by.is_some() || held_back(workload, &[]).is_some() {
         revocation.kept.push(workload.id().to_string());
         return;
     }
-    let same = record.filter(|record| restart_record::is_of(record, workload, &mark));
     if let Some((record, (_, until))) =
-        same.and_then(|record| Some((record, restart_record::refusal(record, snapshot.now)?)))
+        record.and_then(|record| Some((record, restart_record::refusal(record, workload, snapshot.now)?)))
     {
         revocation.look_again_at(Some(until));
         revocation.refused.push((record.clone(), until));
         return;
     }
-    revocation.due.push(Due { workload: Arc::clone(workload), mark, recorded: same.is_some() });
+    let recorded = record.is_some_and(|record| restart_record::is_of(record, workload, &mark));
+    revocation.due.push(Due { workload: Arc::clone(workload), mark, recorded, record: record.cloned() });
 }
 
 /// The roles in the status: the role in force, and the last verified role.

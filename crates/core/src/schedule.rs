@@ -12,7 +12,7 @@ mod canary;
 mod pace;
 
 use jiff::Timestamp;
-use podidentity_api::{FailurePolicy, Rollout};
+use podidentity_api::Rollout;
 
 use crate::injection::is_injected_volume;
 use crate::mark::RollMark;
@@ -68,17 +68,23 @@ pub struct Start<'a> {
     pub recorded: bool,
 }
 
+/// The inputs for the schedule of one binding's workloads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inputs<'a> {
+    pub(crate) workloads: &'a [WorkloadVerdict],
+    /// When the newest pod that got the identity by injection was created.
+    pub(crate) injected_at: Option<Timestamp>,
+    pub(crate) rollout: &'a Rollout,
+    pub(crate) pace: &'a Pace,
+    /// Whether a failed restart keeps others from starting.
+    pub(crate) halts: bool,
+}
+
 /// The restarts to make now for the workloads of one binding. `slots`: the number of free slots of
 /// the operator-wide limit.
-pub fn schedule<'a>(
-    workloads: &'a [WorkloadVerdict],
-    injected_at: Option<Timestamp>,
-    rollout: &Rollout,
-    pace: &'a Pace,
-    slots: usize,
-    now: Timestamp,
-) -> Schedule<'a> {
-    if is_halted(workloads, rollout, injected_at) {
+pub(crate) fn schedule<'a>(inputs: &Inputs<'a>, slots: usize, now: Timestamp) -> Schedule<'a> {
+    let Inputs { workloads, injected_at, rollout, pace, halts } = *inputs;
+    if halts && is_halted(workloads, injected_at) {
         return Schedule::default();
     }
     let mut due = in_order(workloads, injected_at);
@@ -93,10 +99,15 @@ pub fn schedule<'a>(
     }
     let limit = if proven { most_at_once(rollout) } else { 1 };
     let under_way = workloads.iter().filter(|verdict| verdict.under_way).count();
-    due.truncate(limit.saturating_sub(under_way));
+    let places = limit.saturating_sub(under_way);
+    if places == 0 {
+        due.clear();
+    }
     // Restarts that have not begun when the window closes wait for the next one.
     let closes_at = pace.gate.closes_at().filter(|_| !due.is_empty());
+    // Those that have to wait for the interval leave their place to others.
     let waits = pace::keep(&mut due, workloads, pace, now);
+    due.truncate(places);
     let wants_slots = due.len() > slots;
     due.truncate(slots);
     let looks = [again_at(workloads, injected_at, now), closes_at, waits.map(|waits| waits.until())];
@@ -110,13 +121,14 @@ pub(crate) fn most_at_once(rollout: &Rollout) -> usize {
 
 /// Whether a failed restart keeps others from starting. A restart that failed because injection
 /// missed it no longer does so once injection works again.
-fn is_halted(workloads: &[WorkloadVerdict], rollout: &Rollout, injected_at: Option<Timestamp>) -> bool {
+fn is_halted(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>) -> bool {
     let stops = |verdict: &WorkloadVerdict| match &verdict.phase {
         Phase::Failed { cause: Cause::InjectionMissed { at, .. }, .. } => injected_at <= *at,
         Phase::Failed { .. } => true,
-        _ => false,
+        // Its failure stands until it comes up.
+        _ => verdict.record.as_ref().is_some_and(|record| record.failed.is_some()),
     };
-    rollout.on_failure != FailurePolicy::Continue && workloads.iter().any(stops)
+    workloads.iter().any(stops)
 }
 
 /// When the next round may begin for a restart that injection missed.
@@ -131,7 +143,7 @@ fn again_at(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>, now: 
 /// Creation time of the newest pod that has the identity by injection.
 pub(crate) fn injected_at<'a>(pods: impl Iterator<Item = &'a JudgedPod>) -> Option<Timestamp> {
     let injected = |judged: &&JudgedPod| {
-        judged.verdict.is_verified() && judged.pod.spec.volumes.iter().any(|volume| is_injected_volume(&volume.name))
+        judged.has_all() && judged.pod.spec.volumes.iter().any(|volume| is_injected_volume(&volume.name))
     };
     pods.filter(injected).filter_map(JudgedPod::created).max()
 }

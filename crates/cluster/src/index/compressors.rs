@@ -33,6 +33,7 @@ pub(crate) struct PodBody {
     pub(crate) deleted: Option<Box<Time>>,
     pub(crate) phase: Phase,
     pub(crate) ready: bool,
+    pub(crate) failing: bool,
     pub(crate) template: Arc<Compressed<Template>>,
 }
 
@@ -78,13 +79,14 @@ impl Compressors {
         })
     }
 
-    fn pod(&mut self, Pod { metadata, spec, phase, ready }: Pod) -> PodBody {
+    fn pod(&mut self, Pod { metadata, spec, phase, ready, failing }: Pod) -> PodBody {
         let template = Template { shared: Arc::unwrap_or_clone(metadata.shared), spec: Arc::unwrap_or_clone(spec) };
         PodBody {
             created: metadata.creation_timestamp,
             deleted: metadata.deletion_timestamp.map(Box::new),
             phase,
             ready,
+            failing,
             template: Arc::new(self.templates.compress(Arc::new(template))),
         }
     }

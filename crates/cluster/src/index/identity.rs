@@ -138,7 +138,7 @@ impl Identity {
                 deletion_timestamp: body.deleted.as_deref().cloned(),
                 shared,
             };
-            pods.push(Arc::new(Pod { metadata, spec, phase: body.phase, ready: body.ready }));
+            pods.push(Arc::new(Pod { metadata, spec, phase: body.phase, ready: body.ready, failing: body.failing }));
         }
         Some(pods)
     }

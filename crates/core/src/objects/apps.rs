@@ -68,7 +68,7 @@ const DEFAULT_PROGRESS_DEADLINE: i32 = 600;
 
 impl From<Deployment> for Workload {
     fn from(Deployment { mut metadata, spec, status }: Deployment) -> Self {
-        let desired = spec.replicas.unwrap_or(1);
+        let desired = desired(&metadata, spec.replicas.unwrap_or(1));
         let observed = observed(&metadata, status.observed_generation);
         let condition = status.conditions.iter().find(|condition| condition.type_ == "Progressing");
         let progress = condition.and_then(|condition| condition.reason.as_deref());
@@ -99,7 +99,10 @@ impl From<Deployment> for Workload {
             paused_until: None,
             deadline_exceeded: observed && progress == Some("ProgressDeadlineExceeded"),
             observed,
-            progressed_at: condition.and_then(|condition| condition.last_update_time.as_ref()).map(|time| time.0),
+            progressed_at: condition
+                .filter(|_| progress != Some("ProgressDeadlineExceeded"))
+                .and_then(|condition| condition.last_update_time.as_ref())
+                .map(|time| time.0),
             ordered: false,
             strategy: UpdateStrategy::Replace,
             paused: spec.paused.unwrap_or(false),
@@ -177,7 +180,7 @@ struct StatefulSetStatus {
 
 impl From<StatefulSet> for Workload {
     fn from(StatefulSet { mut metadata, spec, status }: StatefulSet) -> Self {
-        let desired = spec.replicas.unwrap_or(1);
+        let desired = desired(&metadata, spec.replicas.unwrap_or(1));
         let partition = spec.update_strategy.rolling_update.as_ref().and_then(|update| update.partition).unwrap_or(0);
         let strategy = match spec.update_strategy.type_.as_deref() {
             Some("OnDelete") => UpdateStrategy::OnDelete,
@@ -246,7 +249,7 @@ struct DaemonSetStatus {
 impl From<DaemonSet> for Workload {
     fn from(DaemonSet { mut metadata, spec, status }: DaemonSet) -> Self {
         let on_delete = spec.update_strategy.type_.as_deref() == Some("OnDelete");
-        let desired = status.desired_number_scheduled;
+        let desired = desired(&metadata, status.desired_number_scheduled);
         let observed = observed(&metadata, status.observed_generation);
         let updated = |missing: i32| observed && (on_delete || status.updated_number_scheduled >= desired - missing);
         let all_but = |missing: i32| updated(missing) && status.number_available >= desired - missing;
@@ -274,6 +277,12 @@ impl From<DaemonSet> for Workload {
             metadata,
         }
     }
+}
+
+/// How many pods should exist. A workload that is being deleted wants none: its controller creates
+/// and replaces no pods any more.
+pub(super) fn desired(metadata: &ObjectMeta, declared: i32) -> i32 {
+    if metadata.deletion_timestamp.is_some() { 0 } else { declared }
 }
 
 /// Whether the workload's controller has seen the generation. Without this check a rollout that has

@@ -10,6 +10,7 @@ use kube_core::Resource;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::apps::desired;
 use super::null_default;
 use super::workload::{PodTemplate, UpdateStrategy, Workload, WorkloadKind};
 
@@ -172,7 +173,7 @@ impl From<Rollout> for Workload {
         // pods fail.
         let promoted = status.stable.is_some() && status.stable == status.current_pod_hash;
         let rolled_out = phase("Healthy") || (observed && promoted);
-        let desired = spec.replicas.unwrap_or(1);
+        let desired = desired(&metadata, spec.replicas.unwrap_or(1));
         let failure = status.conditions.iter().find(|it| it.type_ == "ReplicaFailure");
         let failure = failure.filter(|it| it.status.as_deref() == Some("True"));
         Self {

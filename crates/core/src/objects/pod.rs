@@ -20,6 +20,8 @@ pub struct Pod {
     pub phase: Phase,
     /// Whether its `Ready` condition is true.
     pub ready: bool,
+    /// Whether a container has run and is not ready.
+    pub failing: bool,
 }
 
 /// A pod's metadata. The fields that pods do not share have the names and types of Kubernetes'
@@ -141,6 +143,13 @@ impl Pod {
     /// Whether the pod's `Ready` condition is true.
     pub fn is_ready(&self) -> bool {
         self.ready
+    }
+
+    /// Whether the pod does not come up although a container of it has run: it crashes, or its
+    /// probe fails. A pod that waits for a node or an image, or whose node is lost, is not ready
+    /// but not failing.
+    pub fn is_failing(&self) -> bool {
+        self.failing && !self.ready
     }
 
     /// The value of an annotation.

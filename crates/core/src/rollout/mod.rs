@@ -36,7 +36,8 @@ use crate::windows::Gate;
 pub use need::MAX_ATTEMPTS;
 pub(crate) use obstacles::{held_back, settled_at};
 pub(crate) use progress::{Progress, Restarted, patience, restarted_at};
-pub(crate) use reverted::{is_unmarked, wait_after};
+use reverted::was_reverted;
+pub(crate) use reverted::{lacks_mark, wait_after};
 
 /// How long unready pods have to become ready before they count as stuck. The operator does not
 /// wait for a rollout that it did not start if the new pods can never become ready.
@@ -60,6 +61,8 @@ pub struct WorkloadVerdict {
     pub shortage: Option<Shortage>,
     /// Why the API server would refuse its next pods once they are injected.
     pub refusal: Option<Refusal>,
+    /// Whether another manager undid a restart of it lately.
+    pub reverted: bool,
 }
 
 /// The phase of a workload on its way to the identity.
@@ -133,11 +136,11 @@ pub enum Phase {
 /// How a restart failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The new pods do not come up, or not with the identity, although they were injected.
+    /// A new pod has run and does not come up. This is evidence against the role.
     NotUp,
-    /// The new pods cannot be created: a quota, an admission policy. That says nothing about the
-    /// role.
-    NotCreated,
+    /// No new pod has run and failed: a quota, no node for it, an image that is missing, a node that
+    /// is lost. That says nothing about the role.
+    NotStarted,
     /// Nothing injects the role, even after repeated restarts. That says nothing about the role.
     InjectionMissed {
         /// Creation time of the last pod that injection missed.
@@ -208,7 +211,8 @@ impl WorkloadVerdict {
     /// Whether its pods have come up: the rollout is complete or nearly complete, or the workload
     /// has pods and all of them are ready.
     pub fn is_up(&self) -> bool {
-        let complete = self.workload.rolled_out || self.workload.nearly_rolled_out || self.workload.desired == 0;
+        let nearly = progress::is_nearly_up(&self.workload, &self.pods);
+        let complete = self.workload.rolled_out || nearly || self.workload.desired == 0;
         complete || !self.pods.is_empty() && self.pods.iter().all(|judged| judged.pod.is_ready())
     }
 
@@ -221,6 +225,11 @@ impl WorkloadVerdict {
     /// Whether it is at rest and all of its pods are ready.
     pub fn is_healthy(&self) -> bool {
         is_healthy(&self.workload, &self.pods)
+    }
+
+    /// Whether only a person can resume it: it is paused, or its template does not reach its pods.
+    pub fn is_held_back(&self) -> bool {
+        matches!(self.phase, Phase::Paused(_) | Phase::Waiting { on: Wait::HeldBack, .. })
     }
 
     /// Whether our restart of it failed.
@@ -327,7 +336,8 @@ impl Judge<'_> {
             let what = "a restart would break it, because the API server refuses its next pods";
             *message = Message::new(what).because(refusal.to_string()).action("change its pod template");
         }
-        WorkloadVerdict { workload, pods, phase, under_way, record, shortage, refusal }
+        let reverted = self.reverted.is_some_and(|it| was_reverted(it, &workload));
+        WorkloadVerdict { workload, pods, phase, under_way, record, shortage, refusal, reverted }
     }
 
     fn phase(&self, workload: &Workload, pods: &[JudgedPod]) -> need::Judged {

@@ -1,9 +1,10 @@
 //! Decides whether a workload needs a restart, and which one.
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::{RestartStatus, names};
 
-use super::obstacles::blocked_by;
+use super::obstacles::{blocked_by, goes};
 use super::progress::{Progress, Restarted, edited_since, restarted_at};
 use super::{Cause, Judge, Phase, is_healthy, is_new};
 use crate::finding::Severity;
@@ -11,6 +12,7 @@ use crate::mark::RollMark;
 use crate::message::Message;
 use crate::objects::{Workload, WorkloadKind};
 use crate::restart_record;
+use crate::time::whole_seconds;
 use crate::verify::JudgedPod;
 
 /// How many times a restart is repeated if injection misses its pods.
@@ -42,15 +44,13 @@ impl Judge<'_> {
         let made = self.made(it);
         if let Some(message) = it.pods.iter().find_map(first_error) {
             // Nothing to wait for: the next pods would be no better.
-            let message = message.explains("a restart would not help");
-            let phase = match made.as_ref().filter(|record| self.is_to_blame(it.workload, record)) {
-                Some(_) => Phase::Failed { cause: Cause::NotUp, message },
-                None => Phase::NotHelped(message),
-            };
+            // That also shows that the restart is not the cause.
+            let phase = Phase::NotHelped(message.explains("a restart would not help"));
             return Judged { phase, under_way: false, record: made };
         }
-        if it.workload.desired == 0 && it.pods.is_empty() {
-            return Judged::at_rest(Phase::ScaledToZero);
+        if it.workload.desired == 0 {
+            let has_pods = !it.pods.is_empty();
+            return Judged::at_rest(if has_pods { Phase::Current { note: None } } else { Phase::ScaledToZero });
         }
         // This includes a restart for an earlier identity: it has brought the wanted identity to
         // the pods, and the workload has to come up with it.
@@ -64,6 +64,9 @@ impl Judge<'_> {
 
     pub(super) fn needs_restart(&self, it: &Restarted<'_>) -> Judged {
         let workload = it.workload;
+        if let Some(phase) = goes(workload) {
+            return Judged::at_rest(phase);
+        }
         let lacking: Vec<&JudgedPod> = it.pods.iter().filter(|judged| judged.verdict.roll_cures()).collect();
         let missed: Vec<&JudgedPod> = lacking.iter().copied().filter(|judged| is_new(judged, workload)).collect();
         let Some(mark) = self.mark_of(workload) else {
@@ -85,8 +88,7 @@ impl Judge<'_> {
             return self.next(it, next, Some(missed_at.map_or(self.now, |at| at + delay)));
         }
         // Injection works again, as another pod of the workload shows.
-        let injected =
-            it.pods.iter().filter(|judged| judged.verdict.is_verified()).filter_map(JudgedPod::created).max();
+        let injected = it.pods.iter().filter(|judged| judged.has_all()).filter_map(JudgedPod::created).max();
         if injected > missed_at {
             return self.next_round(it, &mark);
         }
@@ -129,7 +131,8 @@ impl Judge<'_> {
     /// it repeats a restart that injection missed.
     fn next(&self, it: &Restarted<'_>, mark: RollMark, retry_at: Option<Timestamp>) -> Judged {
         let workload = it.workload;
-        let made = self.made(it);
+        // Another restart is to cure what the last one did not.
+        let made = self.made(it).map(|record| RestartStatus { failed: None, ..record });
         // A canary that is to be repeated keeps its place, and so does a restart for an earlier
         // identity.
         let keeps_until = fresh_until(it).filter(|_| made.is_some());
@@ -137,6 +140,7 @@ impl Judge<'_> {
         if let Some(mut phase) = self.obstacle(it, retry_at) {
             let keeps = match &mut phase {
                 Phase::Waiting { on: super::Wait::Retry, .. } => true,
+                Phase::Waiting { on: super::Wait::HeldBack, .. } => workload.paused,
                 Phase::Waiting { on: super::Wait::OwnRollout, until, .. } => {
                     *until = until.iter().copied().chain(keeps_until).min();
                     true
@@ -152,29 +156,37 @@ impl Judge<'_> {
             Some(record) => record.healthy,
             None => is_healthy(workload, it.pods),
         };
-        let record = self.records.get(workload);
-        let same = record.filter(|record| restart_record::is_of(record, workload, &mark.to_string()));
-        if let Some((message, until)) = same.and_then(|record| restart_record::refusal(record, self.now)) {
+        let record = self.records.get(workload).filter(|record| record.mark == mark.to_string());
+        if let Some((message, until)) = record.and_then(|it| restart_record::refusal(it, workload, self.now)) {
             let message = Message::new("the API server refuses its restart")
                 .because(message)
                 .action(format!("change what refuses it (tried again at {until})"));
-            return Judged { phase: Phase::Refused { message, until }, under_way: false, record: same.cloned() };
+            return Judged { phase: Phase::Refused { message, until }, under_way: false, record: record.cloned() };
         }
+        let same = record.filter(|record| restart_record::is_of(record, workload, &mark.to_string()));
         // A restart that was recorded but not made before the window closed is decided again in the
         // next window.
         let same = same.filter(|_| self.gate.opening().is_none() || mark.attempt > 0);
         let phase = Phase::Due { mark, healthy, recorded: same.is_some() };
-        Judged { phase, under_way: false, record: same.cloned().or(made) }
+        let refused = record.filter(|record| record.refused.is_some());
+        Judged { phase, under_way: false, record: same.or(refused).cloned().or(made) }
     }
 
     /// Follows a restart of ours that is not over: it makes progress, waits for a person, or has
     /// stopped.
     fn follow(&self, it: &Restarted<'_>, record: RestartStatus, has_identity: bool) -> Judged {
+        let mut record = record;
         let (phase, under_way) = match it.progress(has_identity) {
             Progress::Up => return Judged::at_rest(Phase::Current { note: None }),
             Progress::Coming(until) => (Phase::Rolling { until }, true),
             Progress::Paused(message) => (Phase::Paused(message), true),
-            Progress::Stopped => (self.stopped(it, &record, has_identity), false),
+            Progress::Stopped => {
+                let phase = self.stopped(it, &record, has_identity);
+                if let Phase::Failed { .. } = phase {
+                    record.failed.get_or_insert(Time(whole_seconds(self.now)));
+                }
+                (phase, false)
+            }
         };
         // The API server accepted the restart, so its earlier refusals no longer matter.
         Judged { phase, under_way, record: Some(RestartStatus { refused: None, ..record }) }
@@ -193,12 +205,12 @@ impl Judge<'_> {
         if !self.is_to_blame(it.workload, record) {
             return rests(what, has_identity);
         }
-        match &it.workload.replica_failure {
-            Some(failure) => {
-                Phase::Failed { cause: Cause::NotCreated, message: what.and(format!("its controller says: {failure}")) }
-            }
-            None => Phase::Failed { cause: Cause::NotUp, message: what },
-        }
+        let message = match &it.workload.replica_failure {
+            Some(failure) => what.and(format!("its controller says: {failure}")),
+            None => what,
+        };
+        let cause = if it.new_pods().any(|judged| judged.pod.is_failing()) { Cause::NotUp } else { Cause::NotStarted };
+        Phase::Failed { cause, message }
     }
 
     /// What to look at if a restart makes no progress.
@@ -213,8 +225,12 @@ impl Judge<'_> {
 
     /// Whether only our restart for the wanted identity can have made the workload fail.
     fn is_to_blame(&self, workload: &Workload, record: &RestartStatus) -> bool {
-        let current = RollMark::parse(&record.mark).is_some_and(|mark| mark.hash == self.expected.identity.hash());
-        current && record.healthy && edited_since(workload, record).is_none()
+        self.is_of_identity(record) && record.healthy && edited_since(workload, record).is_none()
+    }
+
+    /// Whether the recorded restart is for the identity that is wanted now.
+    fn is_of_identity(&self, record: &RestartStatus) -> bool {
+        RollMark::parse(&record.mark).is_some_and(|mark| mark.hash == self.expected.identity.hash())
     }
 
     /// The record of a restart whose pods have arrived, while the workload's watch does not show
@@ -233,11 +249,13 @@ impl Judge<'_> {
         let record = self.records.get(workload);
         let made = record.filter(|record| is_started(workload, record) || repeats(workload, record));
         if made.is_some() || self.records.has_status {
-            return made.cloned();
+            // A failure with an earlier identity says nothing about this one.
+            let failed = |record: &RestartStatus| record.failed.clone().filter(|_| self.is_of_identity(record));
+            return made.map(|record| RestartStatus { failed: failed(record), ..record.clone() });
         }
         let mark = workload.template_annotation(names::IDENTITY_ANNOTATION)?;
         let made = RollMark::parse(mark).is_some() && fresh_until(it).is_some();
-        let assumed = restart_record::intended(workload, mark.to_owned(), false, restarted_at(workload)?);
+        let assumed = restart_record::intended(workload, mark.to_owned(), false, restarted_at(workload)?, None);
         made.then(|| RestartStatus { generation: assumed.generation - 1, ..assumed })
     }
 

@@ -23,9 +23,6 @@ impl Judge<'_> {
         if let Some(message) = held_back(workload, it.pods) {
             return waiting(Wait::HeldBack, None, Some(message));
         }
-        if workload.desired == 0 {
-            return waiting(Wait::OwnRollout, None, Some(Message::new("is being scaled to zero")));
-        }
         if self.suspended {
             return waiting(Wait::Suspended, None, None);
         }
@@ -52,7 +49,7 @@ impl Judge<'_> {
         if let Some(at) = retry_at.filter(|at| *at > now) {
             return waiting(Wait::Retry, Some(at), None);
         }
-        if let Some(at) = left_alone_until(self.reverted, workload, now) {
+        if let Some(at) = left_alone_until(self.reverted, workload, &self.expected.identity.hash(), now) {
             let message = Message::new("was restarted several times, and another manager undid it each time")
                 .action("let that manager ignore podidentity.dev/identity in the pod template");
             return waiting(Wait::Reverted, Some(at), Some(message));
@@ -75,6 +72,14 @@ impl Judge<'_> {
     }
 }
 
+/// The phase of a workload whose pods go without a restart: it is being deleted, or scaled to zero.
+pub(super) fn goes(workload: &Workload) -> Option<Phase> {
+    let deleted = workload.metadata.deletion_timestamp.is_some();
+    let what = if deleted { "is being deleted" } else { "is being scaled to zero" };
+    let message = Some(Message::new(what));
+    (workload.desired == 0).then_some(Phase::Waiting { on: Wait::OwnRollout, until: None, message })
+}
+
 /// The end of the settle time, after which the webhook is expected to know the annotation. Times in
 /// the Kubernetes API have whole seconds, so the annotation may have been written up to a second
 /// later than `written_at`.
@@ -86,8 +91,8 @@ pub(crate) fn settled_at(written_at: Option<Timestamp>, settle_seconds: i32) -> 
 /// The unready pod that keeps a StatefulSet from replacing any pod, including itself, and until
 /// when it has a chance to become ready.
 fn blocked_at(it: &Restarted<'_>) -> Option<(String, Timestamp)> {
-    let lacking = it.pods.iter().filter(|judged| judged.verdict.roll_cures() && !judged.pod.is_ready());
-    let (pod, created) = lacking.filter_map(|judged| Some((judged.pod.name(), judged.created()?))).min()?;
+    let unready = it.pods.iter().filter(|judged| !judged.pod.is_ready());
+    let (pod, created) = unready.filter_map(|judged| Some((judged.pod.name(), judged.created()?))).min()?;
     it.workload.ordered.then(|| (pod.to_owned(), created + STUCK_AFTER))
 }
 

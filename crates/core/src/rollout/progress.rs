@@ -37,7 +37,7 @@ impl Restarted<'_> {
     /// make them.
     pub(crate) fn progress(&self, settled_pods: bool) -> Progress {
         let workload = self.workload;
-        if settled_pods && workload.rolled_out && self.is_news() {
+        if settled_pods && workload.rolled_out && (self.is_news() || self.shows_new_pods()) {
             // Each kind has its own watch, so a workload may look complete before its new pods
             // arrive.
             let seen = workload.desired == 0 || !self.pods.is_empty();
@@ -54,7 +54,10 @@ impl Restarted<'_> {
         // A controller that has not observed the current workload (just resumed, for example) may
         // have had no chance to act yet.
         let late = workload.observed && deadline.is_some_and(|deadline| deadline <= self.now);
-        if workload.deadline_exceeded || late {
+        // The report of a Deployment that it exceeded its own deadline is not final, and that
+        // deadline may be shorter than the binding's.
+        let gave_up = workload.kind == WorkloadKind::Rollout && workload.deadline_exceeded;
+        if gave_up || late {
             return Progress::Stopped;
         }
         let at = [bearable_at, deadline].into_iter().flatten().filter(|at| *at > self.now).min();
@@ -68,11 +71,17 @@ impl Restarted<'_> {
         since.is_none_or(|(progressed, restarted)| progressed >= restarted)
     }
 
+    /// Whether the pods show that the restart is complete, whatever the controller's clock says.
+    fn shows_new_pods(&self) -> bool {
+        let ready = self.new_pods().filter(|judged| judged.pod.is_ready()).count();
+        ready == self.pods.len() && i32::try_from(ready).is_ok_and(|ready| ready == self.workload.desired)
+    }
+
     /// When a workload counts as complete although a tolerable number of pods is missing. Pods that
     /// do not become ready get a short while. Pods that do not exist get the whole deadline: a node
     /// that is down keeps the old pod terminating forever.
     pub(super) fn bearable_at(&self) -> Option<Timestamp> {
-        if !self.workload.nearly_rolled_out {
+        if !is_nearly_up(self.workload, self.pods) {
             return None;
         }
         let unready = self.pods.iter().filter(|judged| !judged.pod.is_ready()).filter_map(JudgedPod::created).max();
@@ -88,10 +97,14 @@ impl Restarted<'_> {
         if workload.kind == WorkloadKind::Rollout {
             return None;
         }
-        let new = self.pods.iter().filter(|judged| is_new(judged, workload));
-        let newest = new.filter_map(JudgedPod::created).max();
+        let newest = self.new_pods().filter_map(JudgedPod::created).max();
         let progress = [restarted_at(workload), newest, workload.progressed_at].into_iter().flatten().max()?;
         Some(progress + self.patience)
+    }
+
+    /// The live pods of the template with our current mark.
+    pub(super) fn new_pods(&self) -> impl Iterator<Item = &JudgedPod> {
+        self.pods.iter().filter(|judged| is_new(judged, self.workload))
     }
 
     /// Whether the template with our mark is still on its way to pods.
@@ -105,6 +118,12 @@ impl Restarted<'_> {
             _ => super::obstacles::held_back(self.workload, self.pods).is_none(),
         }
     }
+}
+
+/// Whether the rollout is complete except for pods that may be missing. The update strategy may
+/// allow many: at most one of those that exist may be unready, whatever it says.
+pub(super) fn is_nearly_up(workload: &Workload, pods: &[JudgedPod]) -> bool {
+    workload.nearly_rolled_out && pods.iter().filter(|judged| !judged.pod.is_ready()).count() <= 1
 }
 
 /// How long a restart may go without progress: the binding's deadline or the workload's own,
@@ -133,5 +152,8 @@ pub(crate) fn edited_since<'a>(workload: &'a Workload, record: &RestartStatus) -
         return None;
     }
     let (edited, manager) = last_template_edit(&workload.metadata)?;
-    restarted_at(workload).is_none_or(|restarted| edited >= restarted).then_some(manager)
+    // A change after the restart has failed is no excuse for the failure.
+    let failed_before = record.failed.as_ref().is_some_and(|failed| edited >= failed.0);
+    let since = restarted_at(workload).is_none_or(|restarted| edited >= restarted);
+    (since && !failed_before).then_some(manager)
 }

@@ -3,6 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{RevertedStatus, names};
 
+use super::restarted_at;
+use crate::mark::RollMark;
 use crate::objects::Workload;
 
 /// Number of consecutive undone restarts after which the operator waits.
@@ -12,9 +14,21 @@ const FIRST_WAIT: SignedDuration = SignedDuration::from_mins(10);
 /// The upper limit of the wait.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
 
-/// Whether the template does not have our annotation.
-pub(crate) fn is_unmarked(workload: &Workload) -> bool {
-    workload.template_annotation(names::IDENTITY_ANNOTATION).is_none()
+/// Whether the template does not have the mark of a restart for the identity of this hash: it has
+/// none, or one of another identity that another manager put back.
+pub(crate) fn lacks_mark(workload: &Workload, hash: &str) -> bool {
+    let Some(mark) = workload.template_annotation(names::IDENTITY_ANNOTATION) else { return true };
+    let of_identity = RollMark::parse(mark).is_some_and(|mark| mark.hash == hash);
+    !of_identity && restarted_at(workload).is_none()
+}
+
+/// Whether a restart of the workload was undone lately. A status that names no workloads is of an
+/// earlier version: each undone restart has changed its workload twice.
+pub(super) fn was_reverted(reverted: &RevertedStatus, workload: &Workload) -> bool {
+    if reverted.workloads.is_empty() {
+        return workload.metadata.generation.unwrap_or_default() > 2 * i64::from(reverted.count);
+    }
+    reverted.workloads.contains(&workload.id().to_string())
 }
 
 /// How long the operator waits before it restarts anything again. `count`: the number of undone
@@ -24,14 +38,15 @@ pub(crate) fn wait_after(count: i32) -> SignedDuration {
     (FIRST_WAIT * 2_i32.pow(doublings.unsigned_abs())).min(LONGEST_WAIT)
 }
 
-/// Until when a workload without our mark is left alone because another manager keeps undoing
-/// restarts of this binding.
+/// Until when a workload without our mark is left alone because another manager keeps undoing its
+/// restarts.
 pub(super) fn left_alone_until(
     reverted: Option<&RevertedStatus>,
     workload: &Workload,
+    hash: &str,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let reverted = reverted.filter(|_| is_unmarked(workload))?;
+    let reverted = reverted.filter(|it| was_reverted(it, workload) && lacks_mark(workload, hash))?;
     let until = reverted.at.as_ref()?.0 + wait_after(reverted.count);
     (reverted.count >= REVERTS_BEFORE_WAITING && until > now).then_some(until)
 }

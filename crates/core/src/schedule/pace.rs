@@ -10,7 +10,7 @@ use crate::windows::Pace;
 
 /// Keeps only the restarts that may be made now: repetitions of a restart that has begun, and new
 /// restarts unless all windows are closed. With an interval, it keeps at most one new restart, if
-/// the last restart of every other workload is long enough ago. Returns what the first restart that
+/// the last restart of every other workload is long enough ago. Returns what the next restart that
 /// has to wait is waiting for.
 pub(super) fn keep<'a>(
     due: &mut Vec<Start<'a>>,
@@ -25,7 +25,7 @@ pub(super) fn keep<'a>(
         return (due.len() < before).then_some(Waits::Window(opening));
     }
     let interval = pace.interval?;
-    let (mut begins, mut waits) = (false, None);
+    let (mut begins, mut waiting) = (false, Vec::new());
     due.retain(|start| {
         if has_begun(start) {
             return true;
@@ -34,14 +34,15 @@ pub(super) fn keep<'a>(
         let others = others.map(|other| (&*other.workload, other.record.as_ref()));
         match not_before(others, interval).filter(|at| *at > now) {
             Some(at) => {
-                waits.get_or_insert(Waits::Interval(start.verdict, at));
+                waiting.push((start.verdict, at));
                 false
             }
             // The next restart is considered once this one has been made.
             None => !std::mem::replace(&mut begins, true),
         }
     });
-    waits
+    let next = waiting.into_iter().min_by_key(|(_, at)| *at);
+    next.map(|(verdict, at)| Waits::Interval(verdict, at))
 }
 
 /// When the next workload may be restarted, counted from the last restart among the others. Times
@@ -51,6 +52,8 @@ pub(crate) fn not_before<'a>(
     others: impl Iterator<Item = (&'a Workload, Option<&'a RestartStatus>)>,
     interval: SignedDuration,
 ) -> Option<Timestamp> {
-    let last = others.flat_map(|(workload, record)| [restarted_at(workload), record.map(|record| record.since.0)]);
+    // A restart that the API server refuses is not made.
+    let decided = |record: &RestartStatus| record.refused.is_none().then_some(record.since.0);
+    let last = others.flat_map(|(workload, record)| [restarted_at(workload), record.and_then(decided)]);
     Some(last.flatten().max()? + interval + SignedDuration::from_secs(1))
 }

@@ -67,7 +67,7 @@ fn reverted(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> Opt
         object: verdict.workload.id().to_string(),
         container: None,
         message: Message::new(format!(
-            "another manager removed the annotation {} from the pod template, which restarts the workload once more",
+            "another manager removed or replaced the annotation {} of the pod template, which restarts the workload once more",
             names::IDENTITY_ANNOTATION
         ))
         .action("let it ignore that key (see the pages on Argo CD and Flux)"),

@@ -9,7 +9,7 @@ use crate::assess::Case;
 use crate::message::Message;
 use crate::objects::ControllerRef;
 use crate::rollout::{Phase, Shortage, WorkloadVerdict};
-use crate::schedule::{Schedule, Waits, schedule};
+use crate::schedule::Waits;
 use crate::verify::JudgedPod;
 
 /// The workloads that a status lists, failing ones first, and the number of those that it omits.
@@ -41,18 +41,12 @@ pub(super) fn state(case: &Case, verdict: &WorkloadVerdict, now: Timestamp) -> W
 /// The workloads that are restarted next, whatever the operator-wide limit has left. Other due
 /// workloads wait for restarts that are under way, even paused ones, or for injection.
 pub(super) fn next(case: &Case, now: Timestamp) -> impl Iterator<Item = &WorkloadVerdict> {
-    unlimited(case, now).starts.into_iter().map(|start| start.verdict)
+    case.schedule(usize::MAX, now).starts.into_iter().map(|start| start.verdict)
 }
 
 /// What the next restart waits for, if it waits for a window or the interval.
 pub(super) fn waits(case: &Case, now: Timestamp) -> Option<Waits<'_>> {
-    unlimited(case, now).waits
-}
-
-/// The schedule without the operator-wide limit.
-fn unlimited(case: &Case, now: Timestamp) -> Schedule<'_> {
-    let rollout = &case.binding.spec.rollout;
-    schedule(&case.workloads, case.injected_at, rollout, &case.pace, usize::MAX, now)
+    case.schedule(usize::MAX, now).waits
 }
 
 /// Why pods are missing, if the controller reports it.

@@ -77,6 +77,12 @@ impl JudgedPod {
     pub fn created(&self) -> Option<Timestamp> {
         self.pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
     }
+
+    /// Whether the pod has all that injection should give it: it is verified, and a restart would
+    /// not change it either.
+    pub fn has_all(&self) -> bool {
+        self.verdict.is_verified() && !self.verdict.roll_cures()
+    }
 }
 
 /// Judges a pod. `template`: the current template of the pod's workload; without one, a restart

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{PreflightPolicy, names};
 use podidentity_core::assess::Assessment;
-use podidentity_core::objects::{ServiceAccount, Workload};
+use podidentity_core::objects::{ServiceAccount, Workload, WorkloadKind};
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
 use podidentity_core::plan::plan;
 use podidentity_core::role::release_value;
@@ -55,6 +55,8 @@ enum Entry {
     Release(String),
     /// A Deployment is created or scaled, and comes up if it can.
     Deploy { name: String, replicas: usize },
+    /// A workload of another kind is created, and comes up if it can.
+    Make { kind: WorkloadKind, name: String, replicas: usize },
     /// A Deployment is scaled, and its controller has not acted yet.
     Scale(String, usize),
     /// The Deployment's pods crash without a role.
@@ -63,6 +65,14 @@ enum Entry {
     Broken(String, bool),
     /// The Deployment's new pods never become ready if they have this role.
     BrokenAs(String, String),
+    /// The workload's new pods find no node or no image, or do again.
+    NeverStarts(String, bool),
+    /// A quota refuses new pods of the workload, or no longer does.
+    Quota(String, bool),
+    /// The node of the DaemonSet's pod of this number is lost, or is back.
+    Node(String, usize, bool),
+    /// `kubectl rollout undo`: the previous template, with its annotations.
+    Undo(String),
     /// A user changes the Deployment's template.
     UserRollout(String),
     /// A user changes the service account in the Deployment's template, or restores it.
@@ -200,7 +210,15 @@ impl Story {
                 cluster.deploy(&name, replicas);
                 while cluster.progress(&name) {}
             }
+            Entry::Make { kind, name, replicas } => {
+                cluster.create(kind, &name, |it| it.replicas = replicas);
+                while cluster.progress(&name) {}
+            }
             Entry::Scale(name, replicas) => cluster.deploy(&name, replicas),
+            Entry::NeverStarts(name, stuck) => cluster.touch(&name, |it| it.stuck = stuck),
+            Entry::Quota(name, quota) => cluster.touch(&name, |it| it.quota = quota),
+            Entry::Node(name, node, down) => cluster.touch(&name, |it| it.node(node, down)),
+            Entry::Undo(name) => cluster.undo(&name),
             Entry::NeedsRole(name) => cluster.touch(&name, |it| it.needs_role = true),
             Entry::Broken(name, broken) => cluster.touch(&name, |it| it.broken = broken),
             Entry::BrokenAs(name, role) => cluster.touch(&name, |it| it.broken_as = Some(arn(&role))),

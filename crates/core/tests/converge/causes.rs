@@ -61,7 +61,7 @@ const DOWN: &str = "a node is down";
 fn of_binding(world: &World, case: &Case) -> Vec<&'static str> {
     let rollout = &case.binding.spec.rollout;
     let failed = |verdict: &WorkloadVerdict| matches!(verdict.phase, Phase::Failed { .. });
-    let pauses = case.workloads.iter().any(|verdict| matches!(verdict.phase, Phase::Paused { .. }));
+    let pauses = case.workloads.iter().any(|verdict| verdict.under_way && verdict.is_held_back());
     let breaks = world.cluster.workloads.values().any(|it| it.template.mounts && !it.template.elsewhere);
     let causes = [
         (case.binding.spec.suspend, "it is suspended"),

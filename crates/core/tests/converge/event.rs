@@ -175,6 +175,8 @@ pub enum Switch {
     BrokenAs(usize),
     NeedsRole,
     Quota(bool),
+    /// New pods find no node or no image, or do again.
+    Stuck(bool),
     Refused(bool),
     /// Admission changes the operator's mark, or removes it.
     Rewritten(Option<&'static str>),
@@ -259,6 +261,7 @@ fn switch() -> impl Strategy<Value = Switch> {
         (0..ROLES.len()).prop_map(Switch::BrokenAs),
         Just(Switch::NeedsRole),
         any::<bool>().prop_map(Switch::Quota),
+        any::<bool>().prop_map(Switch::Stuck),
         any::<bool>().prop_map(Switch::Refused),
         rewritten.prop_map(Switch::Rewritten),
     ]

@@ -14,7 +14,7 @@ use podidentity_core::snapshot::Snapshot;
 use podidentity_core::status::Report;
 
 use crate::rest::is_ready;
-use crate::sim::{self, ROLE_KEY};
+use crate::sim::{self, PodState, ROLE_KEY};
 use crate::world::World;
 
 /// The most restarts of one workload in a simulated day without changes: four attempts on each of
@@ -136,6 +136,8 @@ fn fails_only_by_its_restart(world: &World, case: &Case) {
             verdict.workload.id(),
             verdict.record
         );
+        let fails = workload.live().any(PodState::is_failing);
+        assert!(fails, "{} is called broken, and no pod of it fails: {message}", verdict.workload.id());
     }
 }
 

@@ -158,6 +158,7 @@ impl World {
             Switch::BrokenAs(role) => cluster.touch(name, |it| it.broken_as = Some(ROLES[role].to_owned())),
             Switch::NeedsRole => cluster.touch(name, |it| it.needs_role = true),
             Switch::Quota(on) => cluster.touch(name, |it| it.quota = on),
+            Switch::Stuck(on) => cluster.touch(name, |it| it.stuck = on),
             Switch::Refused(true) => drop(cluster.refused.insert(name.to_owned())),
             Switch::Refused(false) => drop(cluster.refused.remove(name)),
             Switch::Rewritten(Some(mark)) => drop(cluster.rewritten.insert(name.to_owned(), mark.to_owned())),

@@ -32,13 +32,16 @@ impl Workload {
 
     /// A pod that was created a step ago becomes ready, or does not.
     fn starts(&mut self) -> bool {
+        if self.stuck {
+            return false;
+        }
         let down = &self.down;
         let Some(place) = self.pods.iter().position(|pod| pod.starting && !down.contains(&pod.number)) else {
             return false;
         };
         let ready = self.becomes_ready(&self.pods[place]);
         self.pods[place].starting = false;
-        self.pods[place].set_ready(ready);
+        self.pods[place].run(ready);
         true
     }
 

@@ -82,9 +82,23 @@ impl PodState {
         self.admitted_with.annotations.get(AUDIENCE_KEY).map(String::as_str)
     }
 
+    /// Whether it has run and is not ready.
+    pub fn is_failing(&self) -> bool {
+        self.seen.is_failing()
+    }
+
     pub(super) fn set_ready(&mut self, ready: bool) {
-        if self.seen.ready != ready {
-            Arc::make_mut(&mut self.seen).ready = ready;
+        if self.seen.ready != ready || self.seen.failing {
+            let seen = Arc::make_mut(&mut self.seen);
+            (seen.ready, seen.failing) = (ready, false);
+        }
+    }
+
+    /// Its containers run, and it becomes ready or does not.
+    pub(super) fn run(&mut self, ready: bool) {
+        self.set_ready(ready);
+        if !ready {
+            Arc::make_mut(&mut self.seen).failing = true;
         }
     }
 
@@ -141,9 +155,10 @@ impl PodState {
             status: PodStatus {
                 phase: Some("Running".into()),
                 conditions: vec![PodCondition { type_: "Ready".into(), status: "False".into() }],
+                ..PodStatus::default()
             },
         };
-        let seen = Arc::new(Pod::from(observed).slim());
+        let seen = Arc::new(Pod { failing: false, ..Pod::from(observed).slim() });
         Ok(Self { template: template.clone(), number: 0, admitted_with: known.clone(), starting: false, seen })
     }
 }
@@ -185,9 +200,9 @@ impl Workload {
         let owner = Owner { kind, name: self.name.clone(), label };
         let mut pod = PodState::admitted(name, Some(owner), template, known, now)?;
         pod.number = number;
-        pod.starting = self.slow || self.down.contains(&number);
+        pod.starting = self.slow || self.stuck || self.down.contains(&number);
         if !pod.starting {
-            pod.set_ready(self.becomes_ready(&pod));
+            pod.run(self.becomes_ready(&pod));
         }
         Ok(pod)
     }

@@ -200,10 +200,10 @@ impl Cluster {
             match trouble {
                 PodTrouble::Fails => it.pods[place].finish(),
                 PodTrouble::Terminates => it.pods[place].terminate(now),
-                PodTrouble::Unready => it.pods[place].set_ready(false),
+                PodTrouble::Unready => it.pods[place].run(false),
                 PodTrouble::Recovers => {
                     let ready = it.becomes_ready(&it.pods[place]);
-                    it.pods[place].set_ready(ready);
+                    it.pods[place].run(ready);
                 }
                 PodTrouble::Ends => drop(it.pods.remove(place)),
             }

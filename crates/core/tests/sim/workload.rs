@@ -99,6 +99,8 @@ pub struct Workload {
     pub needs_role: bool,
     /// New pods become ready one step after their creation.
     pub slow: bool,
+    /// New pods never start: there is no node for them, or no image.
+    pub stuck: bool,
     /// The API server refuses to create pods: a quota.
     pub quota: bool,
     /// Whether the binding's selector excludes it.
@@ -145,6 +147,7 @@ impl Workload {
             broken_as: None,
             needs_role: false,
             slow: false,
+            stuck: false,
             quota: false,
             left_out: false,
             progress_deadline: None,

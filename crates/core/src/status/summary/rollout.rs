@@ -33,9 +33,10 @@ pub(super) fn halted(view: &View) -> Option<Summary> {
     };
     // With `onFailure: Continue`, the other workloads go on, so the rollout is not over yet. A
     // workload that is paused in the middle of its restart waits for a person.
-    let comes_forward = |it: &WorkloadVerdict| it.under_way && !matches!(it.phase, Phase::Paused { .. });
+    let comes_forward = |it: &WorkloadVerdict| it.under_way && !it.is_held_back();
     let going_on = is_next(view) || waits(view).is_some() || view.case.workloads.iter().any(comes_forward);
-    let continues = view.case.binding.spec.rollout.on_failure == podidentity_api::FailurePolicy::Continue;
+    let policy = view.case.binding.spec.rollout.on_failure;
+    let continues = policy == podidentity_api::FailurePolicy::Continue || view.case.rolled_back().is_some();
     let summary = if going_on && continues { reconciling::<Message> } else { stalled };
     let message = message.explains(failed.workload.id().to_string());
     let why = message.why.map(|why| format!("{why}{rest}"));
