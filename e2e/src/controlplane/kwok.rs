@@ -14,10 +14,10 @@ pub const NEVER_READY: &str = "e2e.podidentity.dev/never-ready";
 /// Annotation of a pod that becomes ready after a while, for example `3s`.
 pub const READY_AFTER: &str = "e2e.podidentity.dev/ready-after";
 
-/// Annotation of a pod that never becomes ready with this role, as with an application that lacks a permission.
+/// Annotation of a pod that crashes with this role, as an application that lacks a permission does.
 pub const NEVER_READY_AS: &str = "e2e.podidentity.dev/never-ready-as";
 
-/// Annotation of a pod that never becomes ready without a role.
+/// Annotation of a pod that crashes without a role.
 pub const NEEDS_ROLE: &str = "e2e.podidentity.dev/needs-role";
 
 const STAGES: [&str; 3] = ["node-fast.yaml", "node-heartbeat-with-lease.yaml", "pod-fast.yaml"];
@@ -40,6 +40,7 @@ pub(super) fn config(bin: &Path) -> Result<String> {
         let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         for stage in serde_saphyr::from_multiple::<Value>(&text).with_context(|| format!("in {}", file.display()))? {
             if !stage.is_null() {
+                documents.extend(crashes(&stage));
                 documents.push(adapted(stage));
             }
         }
@@ -63,6 +64,43 @@ fn adapted(mut stage: Value) -> Value {
     }
     stage
 }
+
+/// From the stage that makes a pod ready, those in which its containers crash instead.
+fn crashes(ready: &Value) -> Vec<Value> {
+    if ready["metadata"]["name"] != "pod-ready" {
+        return Vec::new();
+    }
+    let because = [("role", has_the_role_of(NEVER_READY_AS)), ("no-role", lacks_a_role(NEEDS_ROLE))];
+    let stages = because.into_iter().map(|(why, key)| {
+        let mut stage = ready.clone();
+        stage["metadata"]["name"] = json!(format!("pod-crashes-by-{why}"));
+        if let Some(expressions) = stage["spec"]["selector"]["matchExpressions"].as_array_mut() {
+            expressions.push(json!({"key": key, "operator": "Exists"}));
+        }
+        stage["spec"]["next"] = json!({"statusTemplate": CRASHED});
+        stage
+    });
+    stages.collect()
+}
+
+/// The status of a pod whose containers crash.
+const CRASHED: &str = r#"
+{{ $now := Now }}
+phase: Running
+conditions:
+- {type: Initialized, status: "True", lastTransitionTime: {{ $now | Quote }}}
+- {type: Ready, status: "False", reason: ContainersNotReady, lastTransitionTime: {{ $now | Quote }}}
+- {type: ContainersReady, status: "False", reason: ContainersNotReady, lastTransitionTime: {{ $now | Quote }}}
+containerStatuses:
+{{ range .spec.containers }}
+- name: {{ .name | Quote }}
+  image: {{ .image | Quote }}
+  ready: false
+  restartCount: 1
+  state: {waiting: {reason: CrashLoopBackOff}}
+  lastState: {terminated: {exitCode: 1, reason: Error}}
+{{ end }}
+"#;
 
 fn annotation(key: &str) -> String {
     format!(".metadata.annotations[\"{key}\"]")
