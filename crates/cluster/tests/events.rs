@@ -124,6 +124,25 @@ async fn the_workload_of_an_event_is_named_as_kubernetes_spells_it() {
     publishing.await.unwrap();
 }
 
+/// The API server refuses notes beyond a kilobyte, and people read events in a terminal.
+#[tokio::test]
+async fn a_note_is_one_line_and_bounded_whatever_others_wrote() {
+    let (publisher, publishing, server) = publisher();
+    let publishing = tokio::spawn(publishing);
+    let mut server = pin!(server);
+    for text in ["\u{1b}]52;c;eA==\u{7}", "\n::error::FORGED\n", "\u{202e}\u{2028}", "\u{9b}2J", "\u{1f600}"] {
+        let mut transitions = transitions(&[Reason::WriteRefused]);
+        transitions[0].note = text.repeat(1000);
+        publisher.publish(&binding(), transitions).await;
+        let event = next_event(&mut server).await.unwrap();
+        let note = event["note"].as_str().unwrap();
+        assert!(!note.contains(podidentity_core::foreign::is_active), "{note:?}");
+        assert!(note.len() <= 1024, "{} bytes", note.len());
+    }
+    drop(publisher);
+    publishing.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_event_that_is_never_answered_is_waited_for_a_few_seconds_only() {
     let (publisher, publishing, handle) = publisher();

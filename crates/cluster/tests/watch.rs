@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -106,6 +106,48 @@ async fn what_an_object_was_before_it_became_unreadable_is_forgotten() {
     let known = known_when(&client, |it| it.workloads.iter().any(|it| it.id().name == "later")).await;
     let names: Vec<_> = known.unwrap().workloads.iter().map(|it| it.id().name).collect();
     assert_eq!(names, ["later"]);
+}
+
+/// One tenant's large objects must not be in memory at once. The lists of the streams go through
+/// `with_bounded_pages`; tests/page_size.rs has the rest.
+#[tokio::test]
+async fn lists_of_large_objects_are_read_in_small_pages() {
+    const PODS: usize = 40;
+    let asked = Arc::new(Mutex::new(BTreeSet::new()));
+    let log = Arc::clone(&asked);
+    let answer = move |request: Request<Body>| {
+        let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
+        let number = |name: &str| -> Option<usize> {
+            query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))?.parse().ok()
+        };
+        let (from, limit) = (number("continue").unwrap_or(0), number("limit").unwrap_or(usize::MAX));
+        let is_watch = query.contains("watch=true");
+        let mut list = json!({"metadata": {"resourceVersion": "5"}, "items": []});
+        if path.ends_with("/podidentitybindings") {
+            list["items"] = json!([bound().1]);
+        } else if path.ends_with("/pods") && !is_watch {
+            log.lock().unwrap().insert(limit);
+            let until = from.saturating_add(limit).min(PODS);
+            let pod = |n: usize| {
+                json!({"metadata": {"name": format!("p{n}"), "namespace": "shop", "uid": format!("p{n}"), "resourceVersion": "1",
+                    "annotations": {"a": "x".repeat(100 * 1024)}}, "spec": {"serviceAccountName": "app", "containers": []}})
+            };
+            list["items"] = (from..until).map(pod).collect();
+            if until < PODS {
+                list["metadata"]["continue"] = until.to_string().into();
+            }
+        }
+        async move {
+            if is_watch {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, Infallible>(Response::new(http_body_util::Full::new(Bytes::from(list.to_string()))))
+        }
+    };
+    let client = Client::new(tower::service_fn(answer), "default");
+    assert!(known_when(&client, |it| it.pods.len() == PODS).await.is_some(), "not all pods are known");
+    let asked = asked.lock().unwrap();
+    assert!(asked.iter().any(|limit| limit * 100 * 1024 <= 2 * 1024 * 1024), "limits: {asked:?}");
 }
 
 #[tokio::test]

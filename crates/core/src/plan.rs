@@ -242,3 +242,31 @@ fn replaces_anothers(case: &Case) -> bool {
     let own = case.account.provenance.as_ref().is_some_and(|written| written.is_of(&case.binding));
     replaces && !own
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Whatever the deadlines of the binding and of the workload: they are the tenant's.
+    #[test]
+    fn a_restart_under_way_holds_a_slot_for_half_an_hour_at_most() {
+        let begun: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let record: RestartStatus =
+            serde_json::from_value(json!({"kind": "Deployment", "name": "web", "mark": "0a23456789",
+            "generation": 1, "since": begun, "healthy": true}))
+            .unwrap();
+        let after = |seconds: i64| {
+            let mut plan = Plan::default();
+            plan.take_places([Some(&record)].into_iter(), begun + SignedDuration::from_secs(seconds));
+            (plan.in_flight, plan.slots(), plan.check_at)
+        };
+        let over = begun + SignedDuration::from_mins(30);
+        assert_eq!(after(0), (1, 1, Some(over)));
+        assert_eq!(after(30 * 60 - 1), (1, 1, Some(over)));
+        assert_eq!(after(30 * 60), (0, 0, None));
+        assert_eq!(after(86_400), (0, 0, None));
+    }
+}

@@ -216,6 +216,23 @@ mod tests {
         })
     }
 
+    /// Of a megabyte of variables that nothing reads, nothing stays in memory.
+    #[test]
+    fn what_no_verdict_reads_is_dropped() {
+        let many: Vec<_> = (0..16_000).map(|n| serde_json::json!({"name": format!("V{n}"), "value": "$(B)"})).collect();
+        let role =
+            serde_json::json!([{"name": "B", "value": "x".repeat(16_384)}, {"name": "AWS_ROLE_ARN", "value": "r"}]);
+        let env: Vec<_> = many.into_iter().chain(role.as_array().unwrap().clone()).collect();
+        let mounts = serde_json::json!([{"name": "cache", "mountPath": "/cache"}]);
+        let pod: Pod = serde_json::from_value(serde_json::json!({"metadata": {}, "spec": {
+            "containers": [{"name": "c", "env": env, "volumeMounts": mounts}], "volumes": [{"name": "cache"}]}}))
+        .unwrap();
+        let pod = pod.slim();
+        let names: Vec<&str> = pod.spec.containers[0].env.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["AWS_ROLE_ARN"]);
+        assert_eq!((pod.spec.containers[0].volume_mounts.len(), pod.spec.volumes.len()), (0, 0));
+    }
+
     #[test]
     fn var_run_is_run() {
         let touch = |one: &str, other: &str| Paths::of(&[one.to_owned()]).may_touch(other);

@@ -183,6 +183,17 @@ mod tests {
         IdentityKey { namespace: "default".into(), service_account: name.into() }
     }
 
+    /// Judging reads what tenants wrote. Nothing in the reconcile may do it while it holds the lock
+    /// of the budget, on which all others wait.
+    #[test]
+    fn nothing_is_judged_under_the_lock() {
+        let text = include_str!("reconcile.rs");
+        let (_, locked) = text.split_once("self.budget.plan(key, |slots| {").unwrap();
+        let (locked, _) = locked.split_once("});").unwrap();
+        assert_eq!(text.matches("budget.plan(").count(), 1);
+        assert!(!locked.contains("Assessment::of"), "{locked}");
+    }
+
     #[test]
     fn slots_are_given_in_the_order_of_asking() {
         let mut budget = Budget::new(2);

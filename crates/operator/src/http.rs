@@ -205,6 +205,30 @@ mod tests {
         }
     }
 
+    /// docs/adr/0039 names them.
+    #[test]
+    fn the_limits_that_apply_are_those_that_are_documented() {
+        let Limits { connections, headers, connection } = LIMITS;
+        assert_eq!((connections, headers.as_secs(), connection.as_secs(), BUFFER), (64, 5, 60, 16 * 1024));
+    }
+
+    /// Whoever is to scrape is named. The kubelet's probes come from the node.
+    #[test]
+    fn by_default_the_network_policy_admits_nobody() {
+        let read = |path: &str| {
+            let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            std::fs::read_to_string(root.join(path)).unwrap()
+        };
+        let plain = read("config/manager/network_policy.yaml");
+        assert!(plain.contains("\n  policyTypes: [Ingress, Egress]\n  ingress: []\n  egress:\n"), "{plain}");
+        let values = read("charts/podidentity-operator/values.yaml");
+        assert!(values.contains("\n  metricsFrom: []\n"), "{values}");
+        let template = read("charts/podidentity-operator/templates/network_policy.yaml");
+        let (_, otherwise) = template.split_once("{{- with .Values.networkPolicy.metricsFrom }}").unwrap();
+        let (_, otherwise) = otherwise.split_once("{{- else }}\n").unwrap();
+        assert!(otherwise.starts_with("  ingress: []\n  {{- end }}\n  egress:\n"), "{template}");
+    }
+
     const PATIENT: Duration = Duration::from_secs(600);
 
     #[tokio::test]
@@ -237,7 +261,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_is_too_long_is_refused() {
-        let address = serving(LIMITS).await;
+        // Not because the time for a request is over.
+        let address = serving(Limits { headers: PATIENT, connection: PATIENT, ..LIMITS }).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         let long = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(BUFFER * 4));
         let _ = stream.write_all(long.as_bytes()).await;

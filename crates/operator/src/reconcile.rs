@@ -247,3 +247,59 @@ fn is_recorded(problem: &Problem) -> bool {
 fn more_follows_at_once(after: &Decision, outcome: &Outcome) -> bool {
     !outcome.done.is_empty() && !outcome.is_worth_telling() && !after.plan.steps.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::http::StatusCode;
+    use podidentity_cluster::http::heartbeat::Heartbeats;
+    use podidentity_cluster::index::Object;
+    use podidentity_cluster::preflight::Place;
+    use podidentity_cluster::queue::channel;
+    use podidentity_cluster::queue::load::Load;
+    use podidentity_cluster::sts::{Options, Sts};
+    use serde_json::json;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::args::MetricsPerBinding;
+    use crate::metrics::{Exposition, Sources};
+
+    /// A reconciler of these objects, whose API server refuses every request because it is too large.
+    fn refused(index: &Index, metrics: &Metrics) -> Reconciler {
+        let too_large = json!({"kind": "Status", "status": "Failure", "code": 500, "reason": "InternalError",
+            "message": "etcdserver: request is too large"})
+        .to_string();
+        let server = Router::new().fallback(move || async move { (StatusCode::INTERNAL_SERVER_ERROR, too_large) });
+        let client = Client::new(server, "default");
+        let sts = Sts::new(Options::from_environment("test")).unwrap();
+        Reconciler {
+            client: client.clone(),
+            clock: Clock::default(),
+            index: index.clone(),
+            events: EventPublisher::new(client).0,
+            metrics: metrics.clone(),
+            preflights: Preflights::new(sts, Place::Unknown, 1),
+            config: Arc::default(),
+            dry_run: DryRun::Off,
+            budget: SharedBudget::new(10, channel().0, metrics.clone()),
+            memories: Memories::default(),
+        }
+    }
+
+    /// The alert PodIdentityStatusRefused asks for this metric.
+    #[tokio::test]
+    async fn a_status_that_cannot_be_stored_is_counted() {
+        let (index, metrics) = (Index::default(), Metrics::new());
+        let binding = json!({"metadata": {"name": "web", "namespace": "shop", "uid": "b", "resourceVersion": "1", "generation": 1},
+            "spec": {"serviceAccountName": "web", "roleArn": "arn:aws:iam::111122223333:role/web", "deletionPolicy": "Retain"}});
+        index.apply(Object::Binding(Arc::new(serde_json::from_value(binding).unwrap())));
+        let key = IdentityKey { namespace: "shop".to_owned(), service_account: "web".to_owned() };
+        let again = Arc::new(refused(&index, &metrics)).reconcile(key).await;
+        assert!(again.is_some(), "it is tried again");
+        let (_, leads) = watch::channel(true);
+        let (load, heartbeats, per_binding) = (Load::default(), Heartbeats::default(), MetricsPerBinding::Auto);
+        let text = Exposition::new(&metrics, &Sources { index, load, heartbeats, leads, per_binding }).text();
+        assert!(text.contains("podidentity_statuses_refused_total 1\n"), "{text}");
+    }
+}

@@ -7,6 +7,7 @@ use e2e::fixtures;
 use e2e::wait::DEADLINE;
 use e2e::{Namespace, kubeconfig, operator};
 use http::{Method, Request};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::ListParams;
 use kube::{Client, Error, ResourceExt};
@@ -103,6 +104,9 @@ fn patches() -> Vec<(&'static str, Value)> {
         (deployment, json!({"spec": {"template": {"metadata": {"name": "other"}}}})),
         (deployment, json!({"spec": {"template": {"metadata": {"generateName": "other-"}}}})),
         (deployment, json!({"spec": {"template": {"metadata": {"namespace": "kube-system"}}}})),
+        // What a user set is not removed either.
+        (deployment, json!({"spec": {"template": {"metadata": {"name": null}}}})),
+        (deployment, json!({"metadata": {"labels": null}})),
         (deployment, json!({"metadata": {"annotations": {"other": "annotation"}}})),
         (deployment, json!({"metadata": {"finalizers": ["example.com/stuck"]}})),
         (deployment, json!({"spec": {"replicas": 0}})),
@@ -126,6 +130,8 @@ fn patches() -> Vec<(&'static str, Value)> {
 /// the guard does not hinder the operator itself.
 pub(crate) async fn by_the_guard(world: Arc<World>, namespace: Namespace) -> Result<()> {
     bound(&namespace, &json!({})).await?;
+    let own = json!({"metadata": {"labels": {"own": "label"}}, "spec": {"template": {"metadata": {"name": "own"}}}});
+    namespace.change::<Deployment>("app", &own).await?;
     let client = kubeconfig::client(&world.control_plane.operator_kubeconfig()).await?;
     for (path, patch) in patches() {
         let path = path.replace("NS", &namespace.name);

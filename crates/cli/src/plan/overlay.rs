@@ -197,3 +197,30 @@ fn applied(present: Option<&ServiceAccount>, file: &ServiceAccount, now: Timesta
     podidentity_core::forecast::owned_by(&mut account, APPLIER, changed, now);
     account
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BINDING: &str = "apiVersion: podidentity.dev/v1alpha1\nkind: PodIdentityBinding\nmetadata: {name: NAME}\n\
+                           spec: {serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role'}\n";
+
+    /// A document that cannot be read, or that kubectl reads differently, is a problem, and the
+    /// plan does not pass over it. The other documents are planned.
+    #[test]
+    fn what_is_another_document_to_kubectl_is_a_problem_and_no_plan() {
+        let hidden = "# x\u{2028}{kind: ClusterRoleBinding}\u{2028}---\u{2028}#\n";
+        for (broken, expected) in [(hidden, "is another document to kubectl"), ("a: [\n", "is not YAML")] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("bindings.yaml");
+            let first = BINDING.replace("NAME", "first");
+            let second = BINDING.replace("NAME", "second");
+            std::fs::write(&file, format!("{first}---\n{broken}{second}---\n{second}")).unwrap();
+            let overlay = Overlay::read(&[file.to_str().unwrap().to_owned()], "default", None);
+            let [problem] = &overlay.problems[..] else { panic!("{:?}", overlay.problems) };
+            assert!(problem.in_document().contains(expected), "{}", problem.in_document());
+            let names: Vec<_> = overlay.bindings.iter().map(|it| it.metadata.name.as_deref()).collect();
+            assert_eq!(names, [Some("first"), Some("second")]);
+        }
+    }
+}

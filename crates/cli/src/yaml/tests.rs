@@ -129,6 +129,17 @@ fn aliases_that_multiply_bytes_are_refused() {
     assert!(parse(&text, 0).is_ok());
 }
 
+/// The parser limits what is nested in the text, and aliases nest more than the text shows.
+#[test]
+fn aliases_that_nest_are_refused() {
+    let nested = |levels: usize| {
+        let levels = (1..levels).map(|level| format!("a{level}: &a{level} {{x: *a{}}}\n", level - 1));
+        format!("a0: &a0 {{x: 1}}\n{}", levels.collect::<String>())
+    };
+    assert!(parse(&nested(200), 0).is_ok());
+    assert!(parse(&nested(300), 0).unwrap_err().message.contains("too large"));
+}
+
 #[test]
 fn merge_keys_of_many_entries_are_merged_one_by_one() {
     let entries: Vec<String> = (0..30_000).map(|n| format!("k{n}: 1")).collect();

@@ -194,3 +194,59 @@ pub(super) fn literal(variable: &EnvVar) -> Seen {
 fn is_service_variable(name: &str) -> bool {
     name.contains("_SERVICE_") || name.contains("_PORT")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn container(env: &[Json]) -> Container {
+        serde_json::from_value(json!({"name": "c", "env": env})).unwrap()
+    }
+
+    /// The bytes of all values, as far as they are known.
+    fn expanded(env: &[Json]) -> usize {
+        let container = container(env);
+        Values::of(&container).by_name.values().filter_map(Seen::known).map(str::len).sum()
+    }
+
+    fn variable(name: &str, value: &str) -> Json {
+        json!({"name": name, "value": value})
+    }
+
+    /// Each variable is twice as long as the one before: twenty of them make 10 GB.
+    #[test]
+    fn values_that_double_are_not_expanded_beyond_a_bound() {
+        let first = variable("AWS_0", &"x".repeat(MAX_LENGTH - 1));
+        let others = (1..=20).map(|n| variable(&format!("AWS_{n}"), &format!("$(AWS_{0})$(AWS_{0})", n - 1)));
+        let env: Vec<Json> = std::iter::once(first).chain(others).collect();
+        assert_eq!(expanded(&env), MAX_LENGTH - 1);
+    }
+
+    /// 16,000 variables that refer to one of 16 KiB would have 256 MB.
+    #[test]
+    fn all_values_of_a_container_have_a_bound() {
+        let big = variable("B", &"x".repeat(MAX_LENGTH - 1));
+        let of = |prefix: &str| -> usize {
+            let many = (0..16_000).map(|n| variable(&format!("{prefix}{n}"), "$(B)"));
+            expanded(&std::iter::once(big.clone()).chain(many).collect::<Vec<_>>())
+        };
+        assert!(of("AWS_") <= MAX_TOTAL + MAX_LENGTH, "{}", of("AWS_"));
+        // Nothing reads these, so nothing expands them.
+        assert_eq!(of("V"), 0);
+    }
+
+    /// Without a closing bracket no further reference is looked for, or a text of a megabyte is
+    /// searched to its end for each opening bracket.
+    #[test]
+    fn references_that_never_end_are_searched_once() {
+        let mut parts = Parts::of("$(A) $(B $(C $(D");
+        let found: Vec<bool> = std::iter::from_fn(|| parts.next().map(|_| parts.closes)).collect();
+        assert_eq!((found.first(), found.last()), (Some(&true), Some(&false)), "{found:?}");
+        let text = "$(".repeat(700_000);
+        let began = std::time::Instant::now();
+        assert_eq!(names(&text).count(), 0);
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+}

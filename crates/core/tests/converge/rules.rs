@@ -121,7 +121,7 @@ fn judges_each_by_itself(world: &World, view: &Snapshot, case: &Case) {
 }
 
 /// A restart is blamed only if the workload was healthy when the restart was made, or recorded
-/// before a crash, and no other manager has changed the template since.
+/// before a crash, if no other manager changed the template before the failure, and if a pod fails.
 fn fails_only_by_its_restart(world: &World, case: &Case) {
     if !world.sees_all() {
         return;
@@ -130,8 +130,10 @@ fn fails_only_by_its_restart(world: &World, case: &Case) {
         let Phase::Failed { cause: Cause::NotUp, message } = &verdict.phase else { continue };
         let workload = &world.cluster.workloads[&verdict.workload.id().name];
         let restart = workload.restart;
+        // A change after the failure does not excuse it.
+        let failed_before = verdict.record.as_ref().is_some_and(|record| record.failed.is_some());
         assert!(
-            restart.is_some_and(|restart| restart.healthy && !restart.edited),
+            restart.is_some_and(|restart| restart.healthy && (!restart.edited || failed_before)),
             "{} is not to blame: {message}, {restart:?}, {:?}",
             verdict.workload.id(),
             verdict.record

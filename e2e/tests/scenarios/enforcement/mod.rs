@@ -60,6 +60,8 @@ pub(crate) async fn what_is_refused(world: Arc<World>, namespace: Namespace) -> 
     let message = refused(&namespace, &with_role("$(HIDDEN)")?).await.context("a role that comes from a Secret")?;
     ensure!(message.contains("cannot be seen"), "{message}");
     admitted(&namespace, &with_role("$(PLAIN)")?).await.context("a role that comes from another variable")?;
+    let message = refused(&namespace, &handmade(ROLE, "$(HIDDEN)")?).await.context("a token file from a Secret")?;
+    ensure!(message.contains("takes AWS_WEB_IDENTITY_TOKEN_FILE from a source that cannot be seen"), "{message}");
     // What a person sees who deploys such a workload.
     namespace.create(fixtures::deployment_like("preset", "app", &json!({}), &json!({"replicas": 1}))?).await?;
     let env = json!([{"name": "main", "image": "x", "env": [{"name": "AWS_ROLE_ARN", "value": "x"}]}]);
@@ -225,13 +227,18 @@ pub(crate) async fn stalled(world: Arc<World>, namespace: Namespace) -> Result<(
 
 /// A handmade pod, complete except for the role, which may be a reference.
 fn with_role(role: &str) -> Result<Pod> {
+    handmade(role, "/mine/jwt")
+}
+
+/// A handmade pod; role and token file may be references.
+fn handmade(role: &str, token_file: &str) -> Result<Pod> {
     let secret = json!({"secretKeyRef": {"name": "s", "key": "k"}});
     let own = json!({
         "containers": [{
             "name": "main", "image": "x",
             "env": [
                 {"name": "HIDDEN", "valueFrom": secret}, {"name": "PLAIN", "value": ROLE},
-                {"name": "AWS_ROLE_ARN", "value": role}, {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/mine/jwt"},
+                {"name": "AWS_ROLE_ARN", "value": role}, {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": token_file},
             ],
             "volumeMounts": [{"name": "mine", "mountPath": "/mine"}],
         }],
