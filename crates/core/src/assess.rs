@@ -246,7 +246,8 @@ impl Case {
         let changes = matches!(self.account.state, AccountState::Outdated { .. } | AccountState::Missing);
         // If the account already names a role, the API server already refuses these pods.
         let breaks = changes && !self.account.is_annotated;
-        self.workloads.iter().find(|verdict| breaks && verdict.refusal.is_some())
+        let by_role = |verdict: &WorkloadVerdict| verdict.refusal.as_ref().is_some_and(|refusal| !refusal.is_own());
+        self.workloads.iter().find(|verdict| breaks && by_role(verdict))
     }
 
     /// Whether the operator gives up the annotations that are left from IRSA after a move to EKS

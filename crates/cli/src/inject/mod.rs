@@ -9,7 +9,7 @@ mod tests;
 use std::io::{self, Write};
 
 use podidentity_core::finding::Severity;
-use podidentity_core::injection::{Injection, inject};
+use podidentity_core::injection::Injection;
 use podidentity_core::objects::{Map, PodTemplate};
 use podidentity_core::settings::Settings;
 
@@ -22,7 +22,7 @@ use crate::accounts::{Accounts, Identity, entries, key, unreadable};
 use crate::exit::Exit;
 use crate::manifest::{self, Object, Role, objects};
 use crate::messages::Messages;
-use crate::predict::{Predicted, judge};
+use crate::predict::{By, Predicted, judge};
 use crate::read::{Document, Input, Problem, read};
 use crate::yaml::{emit, unquote};
 
@@ -150,8 +150,12 @@ impl Work<'_> {
             }
         };
         let identity = self.identity(object, &template)?;
-        let injection = inject(&template, identity.given(), self.settings);
-        self.warn(object, &template, &identity);
+        let by = match self.args.injector {
+            Injector::Hand => By::Hand,
+            Injector::Webhook => By::Webhook,
+        };
+        let injection = by.inject(&template, &identity, self.settings);
+        self.warn(object, &template, &identity, by);
         (!injection.is_empty()).then(|| (object.items.clone(), path, injection))
     }
 
@@ -169,8 +173,8 @@ impl Work<'_> {
     }
 
     /// Warns about what still keeps containers from getting the role.
-    fn warn(&mut self, object: &Object<'_>, template: &PodTemplate, identity: &Identity) {
-        let predicted = Predicted::new(object, template, identity, self.settings, true);
+    fn warn(&mut self, object: &Object<'_>, template: &PodTemplate, identity: &Identity, by: By) {
+        let predicted = Predicted::new(object, template, identity, self.settings, by);
         let Some(node) = object.template_node() else { return };
         let findings = judge(object, node, &predicted, identity, self.settings);
         self.warnings.extend(findings.into_iter().filter(|found| found.severity != Severity::Info).map(|found| {

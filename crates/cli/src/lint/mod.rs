@@ -31,7 +31,7 @@ use crate::findings::Finding;
 use crate::manifest::{Object, Role, objects};
 use crate::messages::Messages;
 use crate::output::{self, Report, Totals};
-use crate::predict::{Predicted, judge};
+use crate::predict::{By, Predicted, judge, judge_without_role};
 use crate::read::{Input, Problem, read};
 use crate::yaml::decode;
 
@@ -96,9 +96,10 @@ impl Linter<'_> {
         for object in all.iter().filter(|object| matches!(object.role, Role::Workload(_) | Role::Custom)) {
             match self.workload(object, &accounts, &sources) {
                 Err(problem) => problems.push(problem),
-                Ok(None) => totals.workloads_without_role += 1,
-                Ok(Some(found)) => {
-                    totals.workloads_with_role += 1;
+                Ok((has_role, found)) => {
+                    let total =
+                        if has_role { &mut totals.workloads_with_role } else { &mut totals.workloads_without_role };
+                    *total += 1;
                     findings.extend(found);
                 }
             }
@@ -108,14 +109,15 @@ impl Linter<'_> {
         Report { findings, problems, totals }
     }
 
-    /// The findings in the future pods of a workload. `None` if the pods will have no role.
+    /// Whether the future pods of a workload will have a role, and the findings in them.
     fn workload(
         &self,
         object: &Object<'_>,
         accounts: &Accounts<'_>,
         sources: &Sources,
-    ) -> Result<Option<Vec<Finding>>, Problem> {
-        let mut found = None;
+    ) -> Result<(bool, Vec<Finding>), Problem> {
+        let by = if self.args.without_webhook { By::Nobody } else { By::Webhook };
+        let (mut has_role, mut found) = (false, Vec::new());
         for node in object.template_nodes() {
             let mut template: PodTemplate = match decode(&node) {
                 Ok(template) => template,
@@ -127,10 +129,14 @@ impl Linter<'_> {
             let key = key(object, template.spec.service_account(), self.args.input.namespace.as_deref());
             template.spec.reveal(&|source| sources.get(key.0.as_deref(), source));
             let identity = accounts.identity(&key, &self.settings);
-            let Some(identity) = identity else { continue };
-            let predicted = Predicted::new(object, &template, &identity, &self.settings, !self.args.without_webhook);
-            found.get_or_insert_with(Vec::new).extend(judge(object, &node, &predicted, &identity, &self.settings));
+            let Some(identity) = identity else {
+                found.extend(judge_without_role(object, &node, &template, &self.settings));
+                continue;
+            };
+            has_role = true;
+            let predicted = Predicted::new(object, &template, &identity, &self.settings, by);
+            found.extend(judge(object, &node, &predicted, &identity, &self.settings));
         }
-        Ok(found)
+        Ok((has_role, found))
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn position(template: &Node, finding: &Finding, settings: &Settings) 
         FindingReason::WebhookSkipped => places.meta("labels", SKIP_LABEL),
         FindingReason::PodIdentityActive => places.meta("labels", "eks.amazonaws.com/pod-identity"),
         FindingReason::NodeRoleReachable => places.spec("hostNetwork"),
+        FindingReason::InjectionRefused if finding.container.is_none() => places.spec("volumes"),
         _ => None,
     };
     found.or_else(|| places.container.map(|container| container.at)).unwrap_or(template.at)

@@ -140,9 +140,10 @@ reasons! {
          an audience is for the Kubernetes API server.",
         "Restart the workload if the audience was changed, otherwise correct the volume in the template.";
     InjectionRefused: Error, NO,
-        "The API server refuses the workload's next pods once the role is injected.",
-        "The template mounts something of its own at the path where the token is mounted, or asks for a lifetime of the \
-         token that is too long. Pods that run already go on; none can be created.",
+        "The API server refuses the workload's next pods, as their template is or once the role is injected.",
+        "The template mounts something of its own at the path where the token is mounted, mounts two volumes at one path, \
+         has two volumes of one name, or asks for a lifetime of a token below 600 seconds or above 2^32. Pods that run \
+         already go on; none can be created. `inject` leaves such a container alone.",
         "Remove the template's own mount and variables, so that the webhook adds them, or leave the container out by the \
          annotation `eks.amazonaws.com/skip-containers` of the pod template.";
     TooLargeToJudge: Error, NO,

@@ -26,7 +26,7 @@ pub use env::Seen;
 pub use observe::{Observed, Source, SourceKind, SourceState, TokenSeen, observe, renewed_after};
 pub(crate) use references::read as variables_that_are_read;
 pub(crate) use refused::next_pod_refusal;
-pub use refused::next_pod_refused;
+pub use refused::{left_alone, next_pod_refused, pod_refused};
 
 use container::{Judge, Problem};
 use message::Words;
