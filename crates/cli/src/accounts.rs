@@ -93,6 +93,12 @@ impl<'a> Accounts<'a> {
         own.or_else(|| Identity::listed(key, settings))
     }
 
+    /// Whether the input shows what the service account gives its pods. Nobody gives a role to the
+    /// service account of pods that name none.
+    pub(crate) fn is_known(&self, key: &Key) -> bool {
+        key.1 == "default" || self.by_key.get(key).is_some_and(|account| !account.objects.is_empty())
+    }
+
     fn at(&mut self, object: &Object<'a>, name: &str, namespace: Option<&str>) -> &mut Account<'a> {
         self.by_key.entry(key(object, name, namespace)).or_default()
     }
@@ -258,7 +264,9 @@ impl Identity {
             token_expiration: None,
             sts_regional_endpoints: None,
         };
-        Some(Self { annotations: Map::new(), entry: Some(entry.clone()), expected: in_force(desired, None) })
+        let foreign = entry.audience.is_empty().then(String::new);
+        let expected = Expectation { listed: true, ..in_force(desired, foreign) };
+        Some(Self { annotations: Map::new(), entry: Some(entry.clone()), expected })
     }
 
     /// What the webhook bases the injection on: the ConfigMap entry or the annotations.

@@ -9,11 +9,11 @@ use podidentity_core::finding::{Finding as Found, FindingReason};
 use podidentity_core::injection::{Injection, Refusal, inject};
 use podidentity_core::objects::{Pod, PodMeta, PodTemplate, SharedMeta, TemplateMeta};
 use podidentity_core::settings::Settings;
-use podidentity_core::verify::{left_alone, next_pod_refused, pod_refused, verify_pod};
+use podidentity_core::verify::{AccountOf, left_alone, next_pod_refused, pod_refused, verify_by_hand, verify_pod};
 
 use crate::accounts::Identity;
 use crate::findings::{Finding, Reason};
-use crate::manifest::Object;
+use crate::manifest::{Object, Role};
 use crate::yaml::Node;
 
 /// Who adds the injection.
@@ -117,10 +117,17 @@ pub(crate) fn judge_without_role(
     node: &Node,
     template: &PodTemplate,
     settings: &Settings,
+    account: AccountOf,
 ) -> Vec<Finding> {
-    let refusals = Injection::default().refusals(&template.spec);
-    let found = refusals.iter().map(|refusal| pod_refused(object.title(), refusal));
+    let nothing = Injection::default();
+    let refusals = nothing.refusals(&template.spec);
+    let mut found: Vec<Found> = refusals.iter().map(|refusal| pod_refused(object.title(), refusal)).collect();
+    // The controller of a custom resource may add to its pods what they lack.
+    if found.is_empty() && object.role != Role::Custom {
+        found = verify_by_hand(&pod(object, template, &nothing), account, settings);
+    }
     found
+        .into_iter()
         .map(|found| {
             let message = found.message.to_string();
             located(object, node, settings, found, message)

@@ -28,6 +28,11 @@ pub struct ArnError {
 }
 
 impl ArnError {
+    /// What is wrong with the text, in a few words, for example `it is a bare name`.
+    pub fn cause(&self) -> String {
+        self.fault.to_string()
+    }
+
     /// What to do, in a few words, for example
     /// `write the whole ARN: arn:aws:iam::ACCOUNT:role/my-role`.
     pub fn advice(&self) -> String {

@@ -16,8 +16,9 @@ use crate::desired_identity::DesiredIdentity;
 use crate::expectation::Expectation;
 use crate::finding::Finding;
 use crate::grants::Grant;
+use crate::injection::{Entry, Given};
 use crate::invalid;
-use crate::objects::{ControllerRef, Pod, RoleObjectKind};
+use crate::objects::{ControllerRef, Pod, RoleObjectKind, ServiceAccount};
 use crate::preflight::{self, Preflight};
 use crate::restart_record::Records;
 use crate::revoke::{self, Revocation, recorded_roles};
@@ -139,6 +140,17 @@ impl Assessment {
     }
 }
 
+/// The entry of the webhook's ConfigMap, if that and no annotation gives the service account the
+/// role.
+fn listed<'a>(account: &'a ServiceAccount, identity: &DesiredIdentity, settings: &'a Settings) -> Option<&'a Entry> {
+    let text = |field: &'a Option<String>| field.as_deref().unwrap_or_default();
+    let (namespace, name) = (text(&account.metadata.namespace), text(&account.metadata.name));
+    match Given::of(&account.annotations, namespace, name, settings) {
+        Given::Entry(entry) => Some(entry).filter(|entry| entry.role_arn == identity.role_arn),
+        Given::Annotations(_) | Given::Association(_) => None,
+    }
+}
+
 impl Case {
     /// Judges everything for one binding.
     pub fn of(snapshot: &Snapshot, binding: Arc<PodIdentityBinding>) -> Self {
@@ -151,9 +163,14 @@ impl Case {
         // The time of another role's annotation says nothing about pods that lack this one.
         let of_association = identity.is_of_association();
         let in_force = !of_association && account.role_in_force.as_ref() == Some(&identity.role_arn);
+        let listed = service_account.and_then(|it| listed(it, &identity, settings));
         let expected = Expectation {
             identity,
-            foreign_audience: undeclared.and_then(|it| account::foreign_audience(it, settings)),
+            foreign_audience: match listed {
+                Some(entry) => entry.audience.is_empty().then(String::new),
+                None => undeclared.and_then(|it| account::foreign_audience(it, settings)),
+            },
+            listed: listed.is_some(),
             annotated_at: account.annotated_at.filter(|_| in_force),
             earlier_roles: earlier_roles(&binding),
             left_association: !of_association && declared_association(&binding),

@@ -15,6 +15,9 @@ pub struct Expectation {
     pub identity: DesiredIdentity,
     /// The audience that another manager set on the service account, if the binding declares none.
     pub foreign_audience: Option<String>,
+    /// Whether the role comes from the ConfigMap that the webhook watches. The foreign audience is
+    /// then that of its entry.
+    pub listed: bool,
     /// When the annotations in force were written. `None` if they are not in force, or if the time
     /// is unknown.
     pub annotated_at: Option<Timestamp>,
@@ -31,6 +34,7 @@ impl From<DesiredIdentity> for Expectation {
         Self {
             identity,
             foreign_audience: None,
+            listed: false,
             annotated_at: None,
             earlier_roles: Vec::new(),
             left_association: false,

@@ -19,14 +19,14 @@ use crate::injection::{
     AGENT_LABEL, AUTHORIZATION_TOKEN_FILE, SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, TOKEN_FILE,
     is_injected_volume,
 };
-use crate::objects::{Container, Map, Pod, PodSpec, PodTemplate, Volume, VolumeMount, Workload, some};
+use crate::objects::{Container, Map, Pod, PodSpec, PodTemplate, Volume, VolumeMount, WINDOWS_BUILD, Workload, some};
 use crate::steps::step;
-use crate::verify::variables_that_are_read;
+use crate::verify::{is_of_profiles, variables_that_are_read};
 
 /// Prefix of the operator's annotations on a workload.
 const OURS: &str = "podidentity.dev/";
 /// Node selector keys that identify Windows pods.
-const SELECTORS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
+const SELECTORS: [&str; 3] = ["kubernetes.io/os", "beta.kubernetes.io/os", WINDOWS_BUILD];
 
 impl Pod {
     /// The pod without the parts that no verdict depends on.
@@ -124,9 +124,12 @@ fn slim_mounts(spec: &mut PodSpec) {
             }
         }
         let paths = Paths::of(&paths);
-        container
-            .volume_mounts
-            .retain(|mount| is_injected_volume(&mount.name) || has_token(mount) || paths.may_touch(&mount.mount_path));
+        container.volume_mounts.retain(|mount| {
+            is_injected_volume(&mount.name)
+                || has_token(mount)
+                || is_of_profiles(mount)
+                || paths.may_touch(&mount.mount_path)
+        });
         container.volume_mounts.shrink_to_fit();
         mounted.extend(container.volume_mounts.iter().map(|mount| mount.name.clone()));
     }

@@ -85,6 +85,9 @@ fn no_account(subject: &Subject<'_>) -> Option<Cause> {
     if let Some((_, slip)) = slips.first().filter(|(_, slip)| slip.severity != Severity::Info) {
         return Some(of_slip(slip));
     }
+    if let Some(cause) = by_hand(subject) {
+        return Some(cause);
+    }
     let account = subject.account_name();
     let message = if snapshot.service_account_name == "default" {
         format!(
@@ -98,6 +101,12 @@ fn no_account(subject: &Subject<'_>) -> Option<Cause> {
         )
     };
     Some(Cause { mark: Mark::Idle, reason: NOT_ANNOTATED.to_owned(), message, next: None })
+}
+
+/// What is wrong with the role that the pod names itself, although its service account gives none.
+fn by_hand(subject: &Subject<'_>) -> Option<Cause> {
+    let finding = subject.judged.as_ref()?.verdict.findings.first()?;
+    Some(Cause { message: finding.message.seen(), next: finding.message.action.clone(), ..cause(finding) })
 }
 
 fn account_not_found(subject: &Subject<'_>) -> Cause {

@@ -10,7 +10,7 @@ use podidentity_core::objects::{Pod, Workload};
 use podidentity_core::rollout::WorkloadVerdict;
 use podidentity_core::snapshot::Snapshot;
 use podidentity_core::unbound::{annotated_role, as_if_bound};
-use podidentity_core::verify::JudgedPod;
+use podidentity_core::verify::{AccountOf, JudgedPod, PodVerdict, verify_by_hand};
 
 use super::Around;
 use crate::flags::{Target, TargetKind};
@@ -56,7 +56,19 @@ impl<'a> Subject<'a> {
             TargetKind::Workload(kind) => subject.choose_workload(kind, &target.name),
             TargetKind::Binding | TargetKind::ServiceAccount => subject.choose_worst(),
         }
+        if subject.case().is_none() {
+            subject.judge_by_hand();
+        }
         subject
+    }
+
+    /// Judges a pod that has no role by its service account by the role that it names itself, if it
+    /// does.
+    fn judge_by_hand(&mut self) {
+        let Some(pod) = self.pod.as_ref().filter(|pod| pod.is_live()) else { return };
+        let findings = verify_by_hand(pod, AccountOf::NoRole, &self.snapshot.config.settings);
+        let verdict = PodVerdict { findings };
+        self.judged = (!verdict.findings.is_empty()).then(|| JudgedPod { pod: Arc::clone(pod), verdict });
     }
 
     pub(crate) fn case(&self) -> Option<&Case> {

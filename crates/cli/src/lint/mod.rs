@@ -19,6 +19,7 @@ use std::io::{self, Write};
 use podidentity_core::finding::Severity;
 use podidentity_core::objects::PodTemplate;
 use podidentity_core::settings::Settings;
+use podidentity_core::verify::AccountOf;
 
 pub(crate) use self::args::LintArgs;
 
@@ -130,7 +131,9 @@ impl Linter<'_> {
             template.spec.reveal(&|source| sources.get(key.0.as_deref(), source));
             let identity = accounts.identity(&key, &self.settings);
             let Some(identity) = identity else {
-                found.extend(judge_without_role(object, &node, &template, &self.settings));
+                let account =
+                    if by == By::Nobody || accounts.is_known(&key) { AccountOf::NoRole } else { AccountOf::Unknown };
+                found.extend(judge_without_role(object, &node, &template, &self.settings, account));
                 continue;
             };
             has_role = true;

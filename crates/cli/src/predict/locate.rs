@@ -22,7 +22,8 @@ pub(super) fn position(template: &Node, finding: &Finding, settings: &Settings) 
         | FindingReason::TokenMayBeUnreadable => places.volume(),
         FindingReason::TokenPathLinked | FindingReason::ApiServerToken => places.env(&[TOKEN_FILE]),
         FindingReason::TokenPathOfUnix => places.spec("os").or_else(|| places.spec("affinity")),
-        FindingReason::RegionMismatch => places.env(&REGIONS),
+        FindingReason::RegionMismatch | FindingReason::RegionInvalid => places.env(&REGIONS),
+        FindingReason::SessionNameInvalid => places.env(&["AWS_ROLE_SESSION_NAME"]),
         FindingReason::TokenExpirationMismatch => places
             .meta("annotations", &settings.annotation(IdentityAnnotation::TokenExpiration))
             .or_else(|| places.volume()),
@@ -31,7 +32,9 @@ pub(super) fn position(template: &Node, finding: &Finding, settings: &Settings) 
         FindingReason::StaticCredentialsShadow => {
             let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"];
             let files = ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"];
-            places.env(&names).or_else(|| places.env(&files)).or_else(|| places.key("envFrom"))
+            let old = ["AWS_ACCESS_KEY", "AWS_SECRET_KEY"];
+            let set = places.env(&names).or_else(|| places.env(&files)).or_else(|| places.env(&old));
+            set.or_else(|| places.key("envFrom")).or_else(|| places.key("volumeMounts"))
         }
         FindingReason::EnvFromOpaque => places.key("envFrom"),
         FindingReason::ContainerSkipped => places.meta("annotations", &settings.key(SKIP_CONTAINERS)),

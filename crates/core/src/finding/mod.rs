@@ -166,14 +166,26 @@ reasons! {
         "`AWS_REGION` or `AWS_DEFAULT_REGION` was taken over from another partition: `aws`, `aws-cn` and `aws-us-gov` know \
          nothing of each other's roles.",
         "Set a region of the role's partition, or name the role of the region's.";
+    RegionInvalid: Error, BY_TEMPLATE,
+        "The region is not one. A Warning where another variable may have a right one, or where it may be that of another \
+         maker's service.",
+        "`AWS_REGION` or `AWS_DEFAULT_REGION` has the name of an availability zone (`us-east-1a`), capitals, blanks, or a \
+         reference such as `$(REGION)` to a variable that is not set: the kubelet leaves that as it is.",
+        "Write the region, for example `us-east-1`.";
+    SessionNameInvalid: Error, BY_TEMPLATE,
+        "`AWS_ROLE_SESSION_NAME` is not a name that STS takes.",
+        "The template sets the variable to a text with blanks, slashes or colons, of one character, or of more than 64.",
+        "Write 2 to 64 letters, digits and `_+=,.@-`, or remove the variable.";
     RegionMissing: Warning, BY_TEMPLATE,
-        "A regional STS endpoint is asked for, and no region is set.",
-        "`AWS_STS_REGIONAL_ENDPOINTS` is `regional`, and neither the template nor the webhook sets `AWS_REGION`: a webhook \
-         of your own does so only with `--aws-default-region`.",
+        "No region is set, and a regional STS endpoint is asked for, or the role is of another partition than `aws`.",
+        "`AWS_STS_REGIONAL_ENDPOINTS` is `regional`, or the global endpoint `sts.amazonaws.com` does not know the role, and \
+         neither the template nor the webhook sets `AWS_REGION`: a webhook of your own does so only with \
+         `--aws-default-region`.",
         "Set `AWS_REGION` in the template, or let the webhook or the injection policy set it.";
     TokenPathOfUnix: Warning, NO,
         "A container of Windows looks for its token at a path without a drive.",
-        "The webhook sees Windows by the node selector only, not by `os.name` or an affinity.",
+        "The webhook sees Windows by the node selector `kubernetes.io/os` only, not by `os.name`, an affinity, `hostProcess` or \
+         another label of nodes.",
         "Add `nodeSelector` with `kubernetes.io/os: windows` to the template.";
     TokenExpirationMismatch: Warning, "yes, unless the pod's annotation or its own volume sets it",
         "The token's lifetime is not the declared one.",
@@ -185,7 +197,7 @@ reasons! {
         "The kubelet renews the files of a volume, but not those of a `subPath` mount.",
         "Mount the whole volume.";
     StsEndpointMismatch: Warning, BY_TEMPLATE,
-        "`AWS_STS_REGIONAL_ENDPOINTS` does not agree with `stsRegionalEndpoints`.",
+        "`AWS_STS_REGIONAL_ENDPOINTS` does not agree with `stsRegionalEndpoints`, or is neither `legacy` nor `regional`.",
         "The setting changed after the pod was created, or the template sets the variable, which wins.",
         "Restart the workload, or remove the variable from the template.";
     ContainerSkipped: Info, NO,
@@ -200,8 +212,9 @@ reasons! {
         "Static credentials or a profile are set, which SDKs use before the role, or may. An Error where both keys are \
          set: then SDKs do. Info where they come from keys of Secrets that may be absent.",
         "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, `AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, \
-         `AWS_SHARED_CREDENTIALS_FILE` or `AWS_CONFIG_FILE` is in the container's environment.",
-        "Remove these variables from the template, unless a profile is meant to assume another role by way of this one.";
+         `AWS_SHARED_CREDENTIALS_FILE` or `AWS_CONFIG_FILE` is in the container's environment, or the older names \
+         `AWS_ACCESS_KEY` and `AWS_SECRET_KEY`, or a Secret or ConfigMap is mounted as `.aws` of a home directory.",
+        "Remove these variables or the mount from the template, unless a profile is meant to assume another role by way of this one.";
     EnvFromOpaque: Info, NO,
         "A whole Secret or ConfigMap becomes environment; it might set AWS variables that cannot be seen.",
         "`envFrom` names its keys nowhere in the pod. `env` wins over it, so it cannot replace an injected role, but it \

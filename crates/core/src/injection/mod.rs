@@ -331,7 +331,7 @@ impl<'a> Identity<'a> {
         };
         let source = ProjectedSource { service_account_token: Some(token), ..ProjectedSource::default() };
         let projected = ProjectedVolume { sources: vec![source], ..ProjectedVolume::default() };
-        Volume { name: self.volume.to_owned(), projected: Some(projected) }
+        Volume { name: self.volume.to_owned(), projected: Some(projected), ..Volume::default() }
     }
 }
 

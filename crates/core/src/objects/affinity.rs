@@ -53,6 +53,9 @@ pub struct NodeRequirement {
     pub values: Vec<String>,
 }
 
+/// The label that only Windows nodes have.
+pub(crate) const WINDOWS_BUILD: &str = "node.kubernetes.io/windows-build";
+
 impl Affinity {
     /// Whether the pod can only run on Windows nodes.
     pub fn demands_windows(&self) -> bool {
@@ -60,9 +63,15 @@ impl Affinity {
         let terms = required.map(|required| required.node_selector_terms.as_slice()).unwrap_or_default();
         let demands = |term: &NodeSelectorTerm| {
             term.match_expressions.iter().any(|requirement| {
-                ["kubernetes.io/os", "beta.kubernetes.io/os"].contains(&requirement.key.as_str())
-                    && requirement.operator == "In"
-                    && requirement.values == ["windows"]
+                let of_os = ["kubernetes.io/os", "beta.kubernetes.io/os"].contains(&requirement.key.as_str());
+                let has = |value: &str| requirement.values.iter().any(|it| it == value);
+                match requirement.operator.as_str() {
+                    "In" if of_os => requirement.values == ["windows"],
+                    // Nodes run one of the two.
+                    "NotIn" if of_os => has("linux") && !has("windows"),
+                    "In" | "Exists" => requirement.key == WINDOWS_BUILD,
+                    _ => false,
+                }
             })
         };
         !terms.is_empty() && terms.iter().all(demands)

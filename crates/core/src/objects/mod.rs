@@ -16,6 +16,7 @@ mod role_object_kind;
 mod volume;
 mod workload;
 
+pub(crate) use affinity::WINDOWS_BUILD;
 pub use affinity::{Affinity, NodeAffinity, NodeRequirement, NodeSelector, NodeSelectorTerm};
 pub use apps::{DaemonSet, Deployment, StatefulSet};
 pub use argo::Rollout;
@@ -26,7 +27,7 @@ pub use observed_pod::{ObservedPod, PodCondition, PodStatus};
 pub use owner::{Controlled, ControllerRef, FieldOwner, field_owners, last_template_edit};
 pub use pod::{
     Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, NameRef, Phase, Pod, PodMeta, PodOs,
-    PodSecurityContext, PodSpec, SecurityContext, SharedMeta,
+    PodSecurityContext, PodSpec, SecurityContext, SharedMeta, WindowsOptions,
 };
 pub use reveal::{KeySource, Revealed, Value};
 pub use role_object::{
@@ -34,8 +35,8 @@ pub use role_object::{
 };
 pub use role_object_kind::RoleObjectKind;
 pub use volume::{
-    ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, ServiceAccountToken, Volume, VolumeDevice,
-    VolumeMount,
+    Present, ProjectedItem, ProjectedItems, ProjectedSource, ProjectedVolume, ServiceAccountToken, Volume,
+    VolumeDevice, VolumeMount,
 };
 pub use workload::{PodTemplate, TemplateMeta, UpdateStrategy, Workload, WorkloadId, WorkloadKind};
 

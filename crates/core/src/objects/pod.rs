@@ -117,6 +117,14 @@ impl PodSpec {
         self.init_containers.iter().chain(&self.containers)
     }
 
+    /// Whether its containers run as processes of a Windows node. Kubernetes has all of them do so,
+    /// or none.
+    pub fn is_host_process(&self) -> bool {
+        let of_pod = self.security_context.as_ref().and_then(|it| it.windows_options);
+        let of_containers = self.all_containers().filter_map(|it| it.security_context.as_ref()?.windows_options);
+        of_pod.into_iter().chain(of_containers).any(|options| options.host_process == Some(true))
+    }
+
     /// The service account that the pod runs as.
     pub fn service_account(&self) -> &str {
         let named = self.service_account_name.as_deref().filter(|name| !name.is_empty());
@@ -191,6 +199,18 @@ pub struct PodSecurityContext {
     /// Whether root is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as_non_root: Option<bool>,
+    /// Options of Windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows_options: Option<WindowsOptions>,
+}
+
+/// Options of Windows, as far as they show that a container runs on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct WindowsOptions {
+    /// Whether the container runs as a process of the node, which only Windows has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_process: Option<bool>,
 }
 
 /// A container's user.
@@ -206,6 +226,9 @@ pub struct SecurityContext {
     /// Whether root is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_as_non_root: Option<bool>,
+    /// Options of Windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub windows_options: Option<WindowsOptions>,
 }
 
 /// A container or init container.

@@ -31,7 +31,7 @@ pub struct VolumeDevice {
     pub device_path: String,
 }
 
-/// A volume; only projected sources are read.
+/// A volume, as far as it can provide a token or files of credentials.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Volume {
@@ -40,6 +40,30 @@ pub struct Volume {
     /// Projected sources.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub projected: Option<ProjectedVolume>,
+    /// Present if its files are the keys of a Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Present>,
+    /// Present if its files are the keys of a ConfigMap.
+    #[serde(rename = "configMap", skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<Present>,
+}
+
+/// A source of a volume of which only its presence matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Present {}
+
+impl Volume {
+    /// What the volume has the keys of: `a Secret` or `a ConfigMap`; `None` if of neither.
+    pub fn keys_of(&self) -> Option<&'static str> {
+        let projected = || self.projected.iter().flat_map(|projected| &projected.sources);
+        if self.secret.is_some() || projected().any(|source| source.secret.is_some()) {
+            Some("a Secret")
+        } else if self.config_map.is_some() || projected().any(|source| source.config_map.is_some()) {
+            Some("a ConfigMap")
+        } else {
+            None
+        }
+    }
 }
 
 /// A projected volume.

@@ -39,7 +39,8 @@ impl Judge<'_> {
         }
         problems.extend(self.token_problems(container, env, file));
         // These credentials need no call to STS, so a missing region is no problem.
-        problems.extend(region::problem(env, self.expected).filter(|problem| *problem != Problem::NoRegion));
+        let region = region::problem(env, self.expected);
+        problems.extend(region.filter(|problem| !matches!(problem, Problem::NoRegion { .. })));
         problems
     }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::association::has_credentials;
 use super::env::{Env, Seen};
-use super::region;
 use super::token::{self, Found, Mounts, Os};
+use super::{region, shadow, sts};
 use crate::expectation::Expectation;
-use crate::injection::{ROLE_ARN, STS_ENDPOINTS, TOKEN_FILE, Target};
-use crate::objects::{Container, PodSpec, ServiceAccountToken, Volume};
+use crate::injection::{ROLE_ARN, TOKEN_FILE, Target};
+use crate::objects::{Container, PodSpec, ServiceAccountToken, Volume, WINDOWS_BUILD};
 use crate::settings::Settings;
 use crate::steps::step;
 
@@ -72,8 +72,16 @@ pub(super) enum Problem {
     Linked { path: String },
     /// A path without a drive in a Windows container.
     WindowsPath { path: String },
-    /// A regional STS endpoint is asked for, but no region is set.
-    NoRegion,
+    /// No region is set, although a regional STS endpoint is asked for, or the role is of this
+    /// partition, which the global endpoint does not know.
+    NoRegion { partition: Option<&'static str> },
+    /// The value of a variable for the region is none. `meant`: the region that it most likely
+    /// means. `certain`: no other variable has one, and AWS has nothing under that name.
+    NotARegion { variable: &'static str, value: String, meant: Option<String>, certain: bool },
+    /// STS does not take the name of the session.
+    SessionName(String),
+    /// Neither `legacy` nor `regional`.
+    StsEndpointUnknown(String),
     /// The region is in another partition than the role. `certain`: this holds for every region
     /// variable that is set.
     RegionElsewhere { variable: &'static str, region: String, partition: &'static str, certain: bool },
@@ -85,6 +93,13 @@ pub(super) enum Problem {
     /// the role. `optional`: they come from keys of Secrets that may be absent. `from`: the
     /// ConfigMaps and Secrets that set them.
     Static { names: Vec<String>, certain: bool, optional: bool, from: Vec<String> },
+    /// Static credentials under these names, of which at least one is an older one that few SDKs
+    /// read. `from`: the ConfigMaps and Secrets that set them.
+    OldKeys { names: [String; 2], from: Vec<String> },
+    /// A Secret or ConfigMap is mounted where SDKs look for files of profiles.
+    ProfileFile { path: String, volume: String, source: &'static str },
+    /// The role is not the ARN of one. For a role that only the template names.
+    NoArn(String),
     /// These sources might set AWS variables.
     Opaque(Vec<String>),
 }
@@ -106,17 +121,23 @@ impl Problem {
             | Self::NotMounted { .. }
             | Self::Foreign { .. }
             | Self::ApiServerToken { .. }
+            | Self::SessionName(_)
+            | Self::NoArn(_)
             | Self::Audience { .. } => true,
-            Self::Static { certain, .. } | Self::Unreadable { certain, .. } | Self::RegionElsewhere { certain, .. } => {
-                *certain
-            }
+            Self::Static { certain, .. }
+            | Self::Unreadable { certain, .. }
+            | Self::NotARegion { certain, .. }
+            | Self::RegionElsewhere { certain, .. } => *certain,
             Self::Lifetime { .. }
             | Self::Frozen { .. }
             | Self::StsEndpoint(_)
             | Self::SkippedPod
             | Self::Linked { .. }
             | Self::WindowsPath { .. }
-            | Self::NoRegion
+            | Self::NoRegion { .. }
+            | Self::StsEndpointUnknown(_)
+            | Self::OldKeys { .. }
+            | Self::ProfileFile { .. }
             | Self::Skipped
             | Self::Opaque(_) => false,
         }
@@ -166,7 +187,7 @@ impl<'a> Judge<'a> {
         } else {
             self.web_identity_problems(container, &env)
         };
-        problems.extend(shadow(&env));
+        problems.extend(shadow::problems(self.spec, container, &env));
         let opaque = env.opaque_sources(&BY_SOURCES);
         problems.extend((!opaque.is_empty()).then_some(Problem::Opaque(opaque)));
         problems
@@ -179,7 +200,8 @@ impl<'a> Judge<'a> {
         }
         let mut problems: Vec<Problem> = self.role_problem(role, &file).into_iter().collect();
         problems.extend(self.token_problems(container, env, file));
-        problems.extend(self.sts_problem(env));
+        problems.extend(sts::endpoint(env, self.expected));
+        problems.extend(sts::session_name(env));
         problems.extend(region::problem(env, self.expected));
         problems
     }
@@ -289,17 +311,6 @@ impl<'a> Judge<'a> {
         let shared = own.is_some() && own == self.one_user;
         !grouped && !shared && own != Some(0)
     }
-
-    fn sts_problem(&self, env: &Env<'_>) -> Option<Problem> {
-        let wanted = self.expected.identity.sts_regional_endpoints?;
-        let seen = env.get(STS_ENDPOINTS);
-        let agrees = match &seen {
-            Seen::Absent => !wanted,
-            Seen::Known(value) => value.eq_ignore_ascii_case("regional") == wanted,
-            Seen::Unknown(_) => false,
-        };
-        (!agrees).then_some(Problem::StsEndpoint(seen))
-    }
 }
 
 /// The user that a container of the pod runs as; `None` if the pod does not say.
@@ -319,21 +330,13 @@ fn one_user(spec: &PodSpec) -> Option<i64> {
 pub(super) const BY_SOURCES: [&str; 8] =
     [ROLE_ARN, TOKEN_FILE, KEYS[0], KEYS[1], PROFILES[0], PROFILES[1], PROFILES[2], PROFILES[3]];
 
-/// The problem of variables that SDKs use, or may use, before the role.
-fn shadow(env: &Env<'_>) -> Option<Problem> {
-    let set = KEYS.iter().chain(&PROFILES).filter(|name| !env.get(name).is_unset());
-    let names: Vec<String> = set.map(|name| (*name).to_owned()).collect();
-    let certain = KEYS.iter().all(|name| env.is_certain(name));
-    let optional = names.iter().all(|name| env.is_optional(name));
-    let from = env.bringing(&names);
-    (!names.is_empty()).then_some(Problem::Static { names, certain, optional, from })
-}
-
 pub(super) fn os(target: &Target<'_>) -> Os {
-    let demanded = target.spec.affinity.as_ref().is_some_and(|affinity| affinity.demands_windows());
-    let named = target.spec.os.as_ref().map(|os| os.name.as_str());
-    let selected = target.spec.node_selector.get("kubernetes.io/os").map(String::as_str);
-    if target.selects_windows() || named == Some("windows") || demanded {
+    let spec = target.spec;
+    let demanded = spec.affinity.as_ref().is_some_and(|affinity| affinity.demands_windows());
+    let named = spec.os.as_ref().map(|os| os.name.as_str());
+    let selected = spec.node_selector.get("kubernetes.io/os").map(String::as_str);
+    let of_windows = spec.node_selector.contains_key(WINDOWS_BUILD) || spec.is_host_process();
+    if target.selects_windows() || named == Some("windows") || demanded || of_windows {
         Os::Windows
     } else if named == Some("linux") || selected == Some("linux") {
         Os::Linux

@@ -9,6 +9,7 @@
 //! A value that cannot be seen, such as that of a Secret, does not count as proven.
 
 mod association;
+mod by_hand;
 mod container;
 mod env;
 mod message;
@@ -18,15 +19,19 @@ mod references;
 mod refused;
 mod region;
 mod sdk;
+mod shadow;
 mod size;
+mod sts;
 mod token;
 
 pub use crate::foreign::shown;
+pub use by_hand::{AccountOf, verify_by_hand};
 pub use env::Seen;
 pub use observe::{Observed, Source, SourceKind, SourceState, TokenSeen, observe, renewed_after};
 pub(crate) use references::read as variables_that_are_read;
 pub(crate) use refused::next_pod_refusal;
 pub use refused::{left_alone, next_pod_refused, pod_refused};
+pub(crate) use shadow::is_of_profiles;
 
 use container::{Judge, Problem};
 use message::Words;
@@ -93,7 +98,7 @@ pub fn verify_pod(
     expected: &Expectation,
     settings: &Settings,
 ) -> PodVerdict {
-    let words = Words { pod, expected, settings, has_template: template.is_some() };
+    let words = Words { pod, expected, settings, has_template: template.is_some(), account: None };
     if is_too_large(&pod.spec) {
         return PodVerdict { findings: vec![words.too_large()] };
     }
@@ -131,7 +136,9 @@ fn outcome(problem: &Problem, container: &Container, prediction: &Prediction<'_>
         _ => false,
     };
     let cures = match problem {
-        Problem::Lifetime { .. } | Problem::StsEndpoint(_) => prediction.cures(name, Some(problem)),
+        Problem::Lifetime { .. } | Problem::StsEndpoint(_) | Problem::StsEndpointUnknown(_) => {
+            prediction.cures(name, Some(problem))
+        }
         // While the association exists, new pods get its credentials again.
         Problem::PodIdentity => words.expected.left_association && prediction.cures(name, None),
         _ if problem.is_error() => prediction.cures(name, None),

@@ -16,5 +16,7 @@ pub(super) const ROLE_BEFORE_KEYS: &str = "only that for .NET before version 4 t
 /// The SDKs that take a profile of a file before the role.
 pub(super) const PROFILE_BEFORE_ROLE: &str = "those for C++, JavaScript and Rust do, and that for Python if the profile assumes a role; those for Go, \
      Java, PHP, Ruby and .NET take the role first";
+/// The SDKs that read older names of static keys.
+pub(super) const OLD_KEYS_READ: &str = "the SDKs for Go, and version 1 of that for Java,";
 /// The SDKs that need a region.
 pub(super) const NEED_REGION: &str = "those for Go and Java fail with a missing region, others call sts..amazonaws.com";

@@ -1,6 +1,6 @@
 //! Messages about problems with the credentials of an EKS Pod Identity association.
 
-use super::{Described, Words};
+use super::{Described, Words, acts_as};
 use crate::foreign::shown;
 use crate::injection::{AGENT_URIS, AUTHORIZATION_TOKEN_FILE, CREDENTIALS_URI, ROLE_ARN, SKIP_CONTAINERS, TOKEN_FILE};
 use crate::objects::Container;
@@ -44,7 +44,6 @@ impl Words<'_> {
 
     /// The container has a web identity, which SDKs take first.
     pub(super) fn web_identity(&self, role: &Seen, beside: bool, roll_cures: bool) -> Described {
-        let value = role.shown();
         let seen = if role.is_unset() {
             return self.token_file_alone(roll_cures);
         } else if beside {
@@ -55,7 +54,7 @@ impl Words<'_> {
         let by_template = || format!("Remove {ROLE_ARN} and {TOKEN_FILE} from the pod's template.");
         let by_deletion = "Delete the pod once the service account has an association.";
         let action = self.action(roll_cures, by_template, by_deletion);
-        (format!("{seen}. Meanwhile its AWS calls act as {value}."), action)
+        (format!("{seen}. {}", acts_as(role)), action)
     }
 
     /// The container names a token file and no role, which stops some SDKs.

@@ -1,13 +1,16 @@
 //! Messages about problems other than a missing or wrong role: what was seen and what it means, and
 //! what to do if a restart does not help.
 
+use super::settings::{
+    endpoint_unknown, no_arn, no_region, not_a_region, old_keys, profile_file, region_elsewhere, session_name, take_out,
+};
 use super::{Described, Words};
 use crate::foreign::{list, shown};
 use crate::injection::{ROLE_ARN, SKIP_CONTAINERS, STS_ENDPOINTS, TOKEN_FILE, is_injected_volume};
 use crate::settings::IdentityAnnotation;
 use crate::verify::container::{PROFILES, Problem};
 use crate::verify::env::Seen;
-use crate::verify::sdk::{NEED_REGION, PROFILE_BEFORE_ROLE, ROLE_BEFORE_KEYS};
+use crate::verify::sdk::{PROFILE_BEFORE_ROLE, ROLE_BEFORE_KEYS};
 
 /// What SDKs do if they find only one half of the identity.
 const NO_TOKEN: &str = "Meanwhile its AWS calls fail, or with some SDKs fall back to the node's role.";
@@ -50,7 +53,15 @@ impl Words<'_> {
             Problem::ApiServerToken { path } => api_server_token(self.expected.variables(), path),
             Problem::Linked { path } => linked(path),
             Problem::WindowsPath { path } => windows_path(path),
-            Problem::NoRegion => no_region(),
+            Problem::NoRegion { partition } => no_region(*partition, &role),
+            Problem::NotARegion { variable, value, meant, certain } => {
+                not_a_region(variable, value, meant.as_deref(), *certain)
+            }
+            Problem::SessionName(name) => session_name(name),
+            Problem::StsEndpointUnknown(value) => endpoint_unknown(value),
+            Problem::OldKeys { names, from } => old_keys(names, from, &role),
+            Problem::ProfileFile { path, volume, source } => profile_file(path, volume, source, &role),
+            Problem::NoArn(seen) => no_arn(seen),
             Problem::RegionElsewhere { variable, region, partition, certain } => {
                 region_elsewhere(variable, region, partition, *certain, &role)
             }
@@ -90,11 +101,17 @@ impl Words<'_> {
         let action = if self.expected.foreign_audience.as_deref() == Some("")
             && self.expected.identity.audience.is_none()
         {
-            format!(
-                "The service account's annotation {} is empty, which the webhook takes literally: remove it, then restart \
-                 the workload.",
-                self.settings.annotation(IdentityAnnotation::Audience)
-            )
+            if self.expected.listed {
+                format!(
+                    "Write \"Audience\": \"{wanted}\" into its entry in the webhook's ConfigMap, then restart the workload."
+                )
+            } else {
+                format!(
+                    "The service account's annotation {} is empty, which the webhook takes literally: remove it, then \
+                     restart the workload.",
+                    self.settings.annotation(IdentityAnnotation::Audience)
+                )
+            }
         } else {
             "Set the audience of the volume in the pod's template, or remove the volume.".to_owned()
         };
@@ -207,10 +224,7 @@ fn unreadable(mode: i32, certain: bool) -> Described {
 fn shadowed(names: &[String], certain: bool, from: &[String], role: &str) -> Described {
     let has = |known: &[&str]| names.iter().any(|name| known.contains(&name.as_str()));
     let names_list = list(names);
-    let next = match from {
-        [] => "Take that out of the pod's template.".to_owned(),
-        from => format!("Take that out of {}.", list(from)),
-    };
+    let next = take_out(from);
     if certain {
         return (
             format!(
@@ -269,29 +283,5 @@ fn windows_path(path: &str) -> Described {
             shown(path)
         ),
         "Add nodeSelector kubernetes.io/os: windows to the pod's template.".to_owned(),
-    )
-}
-
-fn no_region() -> Described {
-    (
-        format!(
-            "is told to use the STS endpoint of its region ({STS_ENDPOINTS} is regional), but no region is set: neither \
-             AWS_REGION nor AWS_DEFAULT_REGION. Unless the program sets one itself its AWS calls fail: of the SDKs, \
-             {NEED_REGION}."
-        ),
-        "Set AWS_REGION in the pod's template, or let the webhook do it (its flag --aws-default-region; on EKS it does: then \
-         start this tool with the same)."
-            .to_owned(),
-    )
-}
-
-fn region_elsewhere(variable: &str, region: &str, partition: &str, certain: bool, role: &str) -> Described {
-    let fails = if certain { "Its AWS calls fail." } else { "SDKs that look at this variable first fail." };
-    (
-        format!(
-            "has {variable} {}, a region of the partition {partition}, where the role {role} does not exist. {fails}",
-            shown(region)
-        ),
-        "Set a region of the role's partition, or name the role of the region's.".to_owned(),
     )
 }

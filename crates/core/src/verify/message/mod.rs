@@ -2,13 +2,17 @@
 //! to do.
 
 mod association;
+mod by_hand;
 mod describe;
 mod pod;
+mod settings;
 
 use jiff::Timestamp;
 
+use super::by_hand::AccountOf;
 use super::container::{KEYS, PROFILES, Problem};
 use super::env::{Env, Seen};
+use crate::arn::RoleArn;
 use crate::expectation::Expectation;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::foreign::shown;
@@ -26,6 +30,8 @@ pub(super) struct Words<'a> {
     pub(super) expected: &'a Expectation,
     pub(super) settings: &'a Settings,
     pub(super) has_template: bool,
+    /// What is known of the service account, if the role is one that only the template names.
+    pub(super) account: Option<AccountOf>,
 }
 
 impl Words<'_> {
@@ -42,9 +48,11 @@ impl Words<'_> {
                 (seen, if roll_cures { Self::restart() } else { action })
             }
         };
+        let (seen, action) = self.by_hand(problem, seen, action);
         // A problem that keeps the container from its role is an error, whatever its usual severity
         // is.
         let severity = match reason.about().severity {
+            _ if self.is_doubtful(problem) => Severity::Warning,
             _ if problem.is_error() => Severity::Error,
             _ if matches!(problem, Problem::Static { optional: true, .. }) => Severity::Info,
             Severity::Error => Severity::Warning,
@@ -86,6 +94,7 @@ impl Words<'_> {
             Problem::WebIdentity { .. } => FindingReason::WebIdentityInstead,
             Problem::CredentialsUri(_) | Problem::RelativeUri => FindingReason::CredentialsUriMismatch,
             Problem::RoleMissing => FindingReason::RoleEnvMissing,
+            Problem::NoArn(_) => FindingReason::RoleEnvPreset,
             Problem::RoleDiffers(_) if preset => FindingReason::RoleEnvPreset,
             Problem::RoleDiffers(_) => FindingReason::StaleRole,
             Problem::TokenFileMissing => FindingReason::TokenEnvMissing,
@@ -95,17 +104,21 @@ impl Words<'_> {
             Problem::Audience { .. } => FindingReason::AudienceMismatch,
             Problem::Lifetime { .. } => FindingReason::TokenExpirationMismatch,
             Problem::Frozen { .. } => FindingReason::TokenNotRefreshed,
-            Problem::StsEndpoint(_) => FindingReason::StsEndpointMismatch,
+            Problem::StsEndpoint(_) | Problem::StsEndpointUnknown(_) => FindingReason::StsEndpointMismatch,
             Problem::Unreadable { certain: true, .. } => FindingReason::TokenUnreadable,
             Problem::Unreadable { .. } => FindingReason::TokenMayBeUnreadable,
             Problem::ApiServerToken { .. } => FindingReason::ApiServerToken,
             Problem::Linked { .. } => FindingReason::TokenPathLinked,
             Problem::WindowsPath { .. } => FindingReason::TokenPathOfUnix,
-            Problem::NoRegion => FindingReason::RegionMissing,
+            Problem::NoRegion { .. } => FindingReason::RegionMissing,
+            Problem::NotARegion { .. } => FindingReason::RegionInvalid,
+            Problem::SessionName(_) => FindingReason::SessionNameInvalid,
             Problem::RegionElsewhere { .. } => FindingReason::RegionMismatch,
             Problem::Skipped => FindingReason::ContainerSkipped,
             Problem::SkippedPod => FindingReason::WebhookSkipped,
-            Problem::Static { .. } => FindingReason::StaticCredentialsShadow,
+            Problem::Static { .. } | Problem::OldKeys { .. } | Problem::ProfileFile { .. } => {
+                FindingReason::StaticCredentialsShadow
+            }
             Problem::Opaque(_) => FindingReason::EnvFromOpaque,
         }
     }
@@ -195,7 +208,7 @@ impl Words<'_> {
             ),
             Seen::Known(_) | Seen::Absent => {
                 let value = shown(seen.known().unwrap_or_default());
-                (format!("has the role {value}"), format!("Meanwhile its AWS calls act as {value}."))
+                (format!("has the role {value}"), acts_as(seen))
             }
         };
         let why = if preset && self.has_template { " (the template sets it)" } else { "" };
@@ -213,5 +226,13 @@ impl Words<'_> {
 
     fn restart() -> String {
         "Restart the workload: new pods of its template will not have this.".to_owned()
+    }
+}
+
+/// What AWS calls with this role do: STS refuses what is not the ARN of a role.
+pub(super) fn acts_as(role: &Seen) -> String {
+    match role.known().map(str::parse::<RoleArn>) {
+        Some(Err(error)) => format!("Meanwhile its AWS calls fail, because STS refuses it: {}.", error.cause()),
+        _ => format!("Meanwhile its AWS calls act as {}.", role.shown()),
     }
 }

@@ -50,7 +50,14 @@ impl Words<'_> {
             list(&signs),
             shown(&self.expected.identity.role_arn)
         );
-        let action = "Delete the association, or set spec.mechanism of the binding to PodIdentity.";
+        let by_association = has_agent_volume(self.pod) || self.pod.metadata.shared.labels.contains_key(AGENT_LABEL);
+        let [first, second] = CONTAINER_CREDENTIALS;
+        let of_template = format!("Take {first} and {second} out of the pod's template.");
+        let action = if by_association {
+            "Delete the association, or set spec.mechanism of the binding to PodIdentity."
+        } else {
+            &of_template
+        };
         (!signs.is_empty()).then(|| self.pod_finding(FindingReason::PodIdentityActive, &text, action))
     }
 
