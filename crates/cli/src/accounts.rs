@@ -170,17 +170,25 @@ fn assume_role(binding: &mut PodIdentityBinding, account: Option<&AwsAccount>) {
 /// Reads the entries of the webhook's ConfigMap, if it is among the objects. `namespace` is the
 /// namespace that the webhook watches.
 pub(crate) fn entries(objects: &[Object<'_>], namespace: &str) -> Result<Option<Arc<Entries>>, Problem> {
-    let is_it = |object: &&Object<'_>| {
-        let here = object.namespace.is_none_or(|at| at == namespace);
-        object.group.is_empty() && object.kind == "ConfigMap" && object.name == CONFIG_MAP.0 && here
-    };
-    let Some(object) = objects.iter().rfind(is_it) else { return Ok(None) };
-    let config = object.node.at_path(&["data", CONFIG_MAP.1]);
+    let Some((object, config)) = config_map(objects, namespace) else { return Ok(None) };
     let parsed = Entries::parse(config.and_then(Node::text).unwrap_or_default());
     parsed.map(|entries| Some(Arc::new(entries))).map_err(|why| Problem {
         place: object.place.with(config.map_or(object.node.at, |node| node.at)),
         message: format!("{} {why}, so it counts for nothing", object.title()),
     })
+}
+
+/// The webhook's ConfigMap among the objects, and the node of its entries.
+pub(crate) fn config_map<'i, 'a>(
+    objects: &'i [Object<'a>],
+    namespace: &str,
+) -> Option<(&'i Object<'a>, Option<&'a Node>)> {
+    let is_it = |object: &&Object<'_>| {
+        let here = object.namespace.is_none_or(|at| at == namespace);
+        object.group.is_empty() && object.kind == "ConfigMap" && object.name == CONFIG_MAP.0 && here
+    };
+    let object = objects.iter().rfind(is_it)?;
+    Some((object, object.node.at_path(&["data", CONFIG_MAP.1])))
 }
 
 /// The key of the service account that the object names.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::partition::Partition;
 use fault::Fault;
 
 /// The ARN of an IAM role, for example `arn:aws:iam::111122223333:role/path/my-role`.
@@ -95,6 +96,17 @@ impl RoleArn {
         &self.text[PREFIX.len()..self.partition_end]
     }
 
+    /// What is wrong with the partition if it is none that is known; AWS may have made it since.
+    pub fn unknown_partition(&self) -> Option<String> {
+        let name = self.partition();
+        if Partition::named(name).is_some() {
+            return None;
+        }
+        let meant = Partition::meant(name);
+        let meant = meant.map(|it| format!("; did you mean {}?", it.name)).unwrap_or_default();
+        Some(format!("{:?} is of the partition {name}, and no such partition is known{meant}", self.text))
+    }
+
     /// The 12 digits of the account.
     pub fn account(&self) -> &str {
         let start = self.partition_end + ":iam::".len();
@@ -128,6 +140,21 @@ mod tests {
         let arn: RoleArn = "arn:aws-us-gov:iam::111122223333:role/team/a/my-role".parse().unwrap();
         assert_eq!((arn.partition(), arn.account(), arn.role()), ("aws-us-gov", "111122223333", "team/a/my-role"));
         assert_eq!(arn.to_string(), "arn:aws-us-gov:iam::111122223333:role/team/a/my-role");
+    }
+
+    #[test]
+    fn a_partition_that_is_not_known_is_told_with_the_one_that_is_meant() {
+        let told = |partition: &str| {
+            let arn: RoleArn = format!("arn:{partition}:iam::111122223333:role/r").parse().unwrap();
+            arn.unknown_partition()
+        };
+        for known in ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"] {
+            assert_eq!(told(known), None);
+        }
+        for meant in ["aws-gov", "aws-us"] {
+            assert!(told(meant).unwrap().ends_with("no such partition is known; did you mean aws-us-gov?"));
+        }
+        assert!(told("aws-antarctica").unwrap().ends_with("known"));
     }
 
     #[test]

@@ -12,12 +12,12 @@
 pub mod kubernetes;
 pub mod likeness;
 pub mod message;
+pub mod partition;
 mod steps;
 mod time;
 pub mod windows;
 
 pub mod arn;
-pub mod partition;
 mod webhook_config;
 
 pub mod settings;

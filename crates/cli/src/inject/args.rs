@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 use podidentity_api::Mechanism;
+use podidentity_core::arn::{ArnError, RoleArn};
 use podidentity_core::desired_identity::DesiredIdentity;
+use podidentity_core::partition::Partition;
 
 use crate::flags::{InputArgs, WebhookArgs};
 
@@ -84,9 +86,11 @@ pub(crate) struct RoleArgs {
 }
 
 fn role_arn(text: &str) -> Result<String, String> {
-    match text.parse::<podidentity_core::arn::RoleArn>() {
-        Ok(arn) => Ok(arn.to_string()),
-        Err(error) => Err(error.to_string()),
+    let arn: RoleArn = text.parse().map_err(|error: ArnError| error.to_string())?;
+    // AWS may have made a partition since; one that is nearly another's name is a slip.
+    match arn.unknown_partition().filter(|_| Partition::meant(arn.partition()).is_some()) {
+        Some(why) => Err(why),
+        None => Ok(arn.to_string()),
     }
 }
 

@@ -88,7 +88,8 @@ impl Linter<'_> {
         let accounts = Accounts::of(&all, namespace, self.settings.account.as_ref());
         findings.extend(declarations::check(&accounts, &self.settings));
         findings.extend(grants::check(&all, &accounts, &self.settings));
-        let slips = Slips { objects: &all, accounts: &accounts, settings: &self.settings, namespace };
+        let watched = self.args.webhook.watch_config_map.as_deref();
+        let slips = Slips { objects: &all, accounts: &accounts, settings: &self.settings, watched, namespace };
         findings.extend(slips.check());
         let mut problems: Vec<Problem> =
             input.problems.iter().chain(&accounts.problems).chain(&self.problems).cloned().collect();

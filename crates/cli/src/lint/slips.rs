@@ -12,7 +12,7 @@ use podidentity_core::slip::{
 };
 
 use super::declarations::field;
-use crate::accounts::{Account, Accounts, Key, key};
+use crate::accounts::{Account, Accounts, Key, config_map, key};
 use crate::findings::{Finding, Reason};
 use crate::manifest::{Object, Role};
 use crate::yaml::{Node, Position, decode};
@@ -22,6 +22,8 @@ pub(super) struct Slips<'i, 'a> {
     pub(super) objects: &'i [Object<'a>],
     pub(super) accounts: &'i Accounts<'a>,
     pub(super) settings: &'i Settings,
+    /// The namespace of the ConfigMap that the webhook watches, if it does.
+    pub(super) watched: Option<&'i str>,
     /// The namespace of objects that name none.
     pub(super) namespace: Option<&'i str>,
 }
@@ -49,7 +51,18 @@ impl<'a> Slips<'_, 'a> {
             self.bystander(object, &mut found);
         }
         self.unused(&runs, &mut found);
+        self.entries(&mut found);
         found
+    }
+
+    /// Reports the slips in the ConfigMap that the webhook watches.
+    fn entries(&self, found: &mut Vec<Finding>) {
+        let Some((object, Some(config))) = self.watched.and_then(|it| config_map(self.objects, it)) else { return };
+        let known = self.accounts.by_key.iter().filter(|(_, account)| !account.objects.is_empty());
+        let known: Vec<_> = known.map(|(key, _)| (key.0.clone().unwrap_or_default(), key.1.clone())).collect();
+        for slip in slip::of_entries(config.text().unwrap_or_default(), &known, self.settings) {
+            found.push(Finding { place: object.place.with(config.at), ..finding(object, None, &slip) });
+        }
     }
 
     fn runs(&self) -> Vec<Run<'_, 'a>> {
@@ -89,6 +102,10 @@ impl<'a> Slips<'_, 'a> {
             }
         }
         for binding in &account.bindings {
+            if let Some(slip) = slip::partition("spec.roleArn", At::Object, &binding.binding.spec.role_arn) {
+                let place = field(&binding.object, "roleArn");
+                found.push(Finding { place, ..finding(&binding.object, None, &slip) });
+            }
             let declared = binding.binding.spec.audience.as_deref().unwrap_or_default();
             if let Some(slip) = slip::audience("spec.audience", At::Object, declared, self.settings) {
                 let place = field(&binding.object, "audience");

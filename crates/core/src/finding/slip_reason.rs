@@ -52,7 +52,8 @@ macro_rules! slips {
 
 slips! {
     InvalidRoleArn: Error,
-        "The service account's annotation is not the ARN of a role; it is injected as it is.",
+        "The service account's annotation, or its entry in the webhook's ConfigMap, is not the ARN of a role; it is injected \
+         as it is. A Warning where only its partition is none that is known.",
         "A role. SDKs send the text to STS, which refuses it.",
         "Write `arn:aws:iam::ACCOUNT:role/NAME`, without blanks, quotes or what a template has left behind.",
         "eks.amazonaws.com/role-arn: my-role                                  # a name\n\

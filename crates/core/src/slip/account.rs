@@ -4,7 +4,6 @@ use podidentity_api::names;
 
 use super::keys::{self, AUDIENCE, Key, OF_ACCOUNT, ROLE, SKIP_POD};
 use super::{At, Slip, SlipReason, value};
-use crate::arn::RoleArn;
 use crate::finding::Severity;
 use crate::injection::SKIP_CONTAINERS;
 use crate::objects::Map;
@@ -62,10 +61,7 @@ fn role(key: &str, value: &str, bound: bool, settings: &Settings) -> Option<Slip
         let next = "Fill in the ARN of the role where the manifest is made, or remove the annotation.".to_owned();
         return (!bound).then(|| Slip::new(SlipReason::RoleAnnotationEmpty, at, seen, next));
     }
-    let error = settings.role(value).parse::<RoleArn>().err()?;
-    let seen = format!("annotation {key}: {error}. Pods get it all the same, and STS refuses it.");
-    let next = format!("Correct the annotation: {}.", error.advice());
-    Some(Slip::new(SlipReason::InvalidRoleArn, at, seen, next))
+    value::role(&format!("annotation {key}"), "the annotation", at, &settings.role(value))
 }
 
 /// Annotations that go with a role, but no role annotation. `None` if another slip already explains

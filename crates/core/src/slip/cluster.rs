@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::keys::AUDIENCE;
-use super::{At, Given, Holder, Place, Slip, SlipReason, audience, of_account, of_place, of_pod};
+use super::keys::{AUDIENCE, ROLE};
+use super::{At, Given, Holder, Place, Slip, SlipReason, audience, of_account, of_place, of_pod, partition};
 use crate::finding::{Finding, Severity};
 use crate::injection::Target;
 use crate::likeness::{alike, is_slip};
@@ -28,6 +28,10 @@ pub fn of_snapshot(snapshot: &Snapshot) -> Vec<(String, Slip)> {
         of_account.into_iter().map(in_object(format!("ServiceAccount/{}", snapshot.service_account_name))).collect();
     for binding in &snapshot.bindings {
         let name = binding.metadata.name.as_deref().unwrap_or_default();
+        if holder.annotations.get(&settings.key(ROLE)) != Some(&binding.spec.role_arn) {
+            let slip = partition("spec.roleArn", At::Object, &binding.spec.role_arn);
+            slips.extend(slip.map(in_object(format!("PodIdentityBinding/{name}"))));
+        }
         let declared = binding.spec.audience.as_deref().unwrap_or_default();
         if holder.annotations.get(&settings.key(AUDIENCE)).is_some_and(|annotated| annotated == declared) {
             continue; // told of the service account

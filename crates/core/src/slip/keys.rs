@@ -106,7 +106,7 @@ pub(crate) fn concerns(key: &str) -> bool {
 }
 
 /// The webhook's name that this name equals or resembles.
-fn meant(name: &str) -> Option<&'static str> {
+pub(super) fn meant(name: &str) -> Option<&'static str> {
     let name = letters(name);
     if let Some(known) = ALL.into_iter().find(|known| letters(known) == name) {
         return Some(known);

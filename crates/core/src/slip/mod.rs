@@ -10,6 +10,7 @@
 
 mod account;
 mod cluster;
+mod entries;
 mod keys;
 mod place;
 mod value;
@@ -17,9 +18,10 @@ mod value;
 pub use account::{Holder, of_account};
 pub(crate) use cluster::findings;
 pub use cluster::{NameMatches, means_role, not_found, not_looked_into, of_snapshot, template_means_role, unused};
+pub use entries::of_entries;
 pub(crate) use keys::concerns;
 pub use place::{Given, Place, of_place, of_pod};
-pub use value::{audience, not_text};
+pub use value::{audience, not_text, partition};
 
 pub use crate::finding::{Entry, SlipReason, slip_reference as reference};
 use crate::finding::{Finding, FindingReason, Severity};

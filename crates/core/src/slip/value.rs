@@ -2,6 +2,8 @@
 
 use super::keys::{AUDIENCE, STS};
 use super::{At, Slip, SlipReason};
+use crate::arn::RoleArn;
+use crate::finding::Severity;
 use crate::foreign::shown;
 use crate::injection::{MIN_TOKEN_EXPIRATION, TOKEN_EXPIRATION, reads_bool, reads_seconds};
 use crate::likeness::likeness;
@@ -37,6 +39,27 @@ fn ignored(key: &str, value: &str, expected: &str) -> Slip {
     let seen = format!("annotation {key} is \"{}\", which the webhook ignores:", shown(value));
     let next = format!("write {expected}.");
     Slip::new(SlipReason::AnnotationIgnored, At::Annotation(key.to_owned()), seen, next)
+}
+
+/// A text that is not the ARN of a role, or one of a partition that is not known. `what`: where it
+/// is, for example `annotation eks.amazonaws.com/role-arn`; `it`: that, to be corrected.
+pub(super) fn role(what: &str, it: &str, at: At, value: &str) -> Option<Slip> {
+    match value.parse::<RoleArn>() {
+        Err(error) => {
+            let seen = format!("{what}: {error}. Pods get it all the same, and STS refuses it.");
+            let next = format!("Correct {it}: {}.", error.advice());
+            Some(Slip::new(SlipReason::InvalidRoleArn, at, seen, next))
+        }
+        Ok(_) => partition(what, at, value),
+    }
+}
+
+/// A role of a partition that is not known. `what`: where it is, for example `spec.roleArn`.
+pub fn partition(what: &str, at: At, role: &str) -> Option<Slip> {
+    let why = role.parse::<RoleArn>().ok()?.unknown_partition()?;
+    let seen = if why.ends_with('?') { format!("{what}: {why}") } else { format!("{what}: {why}.") };
+    let next = "Write the partition of the account: aws, aws-cn, aws-us-gov or another of AWS.".to_owned();
+    Some(Slip::new(SlipReason::InvalidRoleArn, at, seen, next).severity(Severity::Warning))
 }
 
 /// An audience that resembles that of STS, but differs from it. `what`: where it is, for example
