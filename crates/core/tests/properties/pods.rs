@@ -43,6 +43,7 @@ pub fn wild() -> impl Strategy<Value = Value> {
         4 => Just(json!({})),
         1 => Just(json!({"kubernetes.io/os": "windows"})),
         1 => Just(json!({"beta.kubernetes.io/os": "windows"})),
+        1 => Just(json!({"node.kubernetes.io/windows-build": "10.0.20348"})),
     ];
     let containers = (vec(container(), 0..2), vec(container(), 0..3));
     (metadata(), os, containers, vec(volume(), 0..3)).prop_map(|(metadata, os, (init, containers), volumes)| {
@@ -130,7 +131,8 @@ fn variable() -> impl Strategy<Value = Value> {
 
 fn mount() -> impl Strategy<Value = Value> {
     let name = select(vec!["aws-iam-token", "eks-pod-identity-token", "data", "own"]);
-    let path = select(vec![DIRECTORY, FILE, AGENT_DIRECTORY, "/tokens", "/var/run", "tokens/", "/", r"C:\aws"]);
+    let path =
+        select(vec![DIRECTORY, FILE, AGENT_DIRECTORY, "/tokens", "/var/run", "tokens/", "/", r"C:\aws", "/root/.aws"]);
     let sub_path = select(vec![None, None, None, Some("token"), Some("a/..")]);
     (name, path, sub_path).prop_map(|(name, path, sub_path)| match sub_path {
         Some(sub_path) => json!({"name": name, "mountPath": path, "subPath": sub_path}),
@@ -149,8 +151,9 @@ fn volume() -> impl Strategy<Value = Value> {
     });
     let over = Just(json!({"secret": {"name": "s", "items": [{"key": "k", "path": "token"}]}}));
     let sources = vec(prop_oneof![2 => token, 1 => over], 0..3);
-    (name, proptest::option::of(sources)).prop_map(|(name, sources)| match sources {
+    (name, proptest::option::of(sources), any::<bool>()).prop_map(|(name, sources, keys)| match sources {
         Some(sources) => json!({"name": name, "projected": {"sources": sources}}),
+        None if keys => json!({"name": name, "secret": {"secretName": "s"}}),
         None => json!({"name": name, "emptyDir": {}}),
     })
 }
