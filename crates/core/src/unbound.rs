@@ -98,3 +98,32 @@ pub fn annotation<'a>(account: &'a ServiceAccount, settings: &Settings, name: &s
     let value = account.annotations.get(&settings.key(name))?;
     Some(value.as_str()).filter(|value| !value.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::assess::Assessment;
+    use crate::injection::Entries;
+    use crate::snapshot::Config;
+
+    #[test]
+    fn an_entry_without_an_audience_is_expected_as_the_webhook_takes_it() {
+        for (audience, foreign) in [("", Some("")), ("sts.amazonaws.com", None)] {
+            let role = "arn:aws:iam::111122223333:role/web";
+            let entry = json!({"shop/web": {"RoleARN": role, "Audience": audience}}).to_string();
+            let entries = Some(Arc::new(Entries::parse(&entry).unwrap()));
+            let settings = Settings { entries, ..Settings::default() };
+            let config = Arc::new(Config { settings, ..Config::default() });
+            let account: ServiceAccount =
+                serde_json::from_value(json!({"metadata": {"name": "web", "namespace": "shop"}})).unwrap();
+            let empty = Snapshot::empty("shop", "web", Timestamp::UNIX_EPOCH, &config);
+            let snapshot = Snapshot { service_account: Some(Arc::new(account)), ..empty };
+            let case = Assessment::of(&as_if_bound(&snapshot).unwrap()).owner.unwrap();
+            let expected = (case.expected.listed, case.expected.foreign_audience.as_deref());
+            assert_eq!(expected, (true, foreign));
+        }
+    }
+}
