@@ -240,14 +240,24 @@ impl<'a> Account<'a> {
 
     /// The place of an annotation of the service account in the files.
     pub(crate) fn annotation_place(&self, key: &str) -> Option<Place> {
-        let object = self.objects.iter().rev().find(|object| annotation(object.node, key).is_some())?;
-        let (key, _) = object.node.at_path(&["metadata", "annotations"])?.entry(key)?;
-        Some(object.place.with(key.at))
+        let mut objects = self.objects.iter().rev();
+        objects.find_map(|object| Some(object.place.with(annotations(object)?.entry(key)?.0.at)))
+    }
+
+    /// The manifests of the service account itself, each with the role that it names.
+    pub(crate) fn manifests(&self, settings: &Settings) -> impl Iterator<Item = (&Object<'a>, Option<&'a str>)> {
+        let key = settings.annotation(IdentityAnnotation::RoleArn);
+        let own = self.objects.iter().filter(|object| object.role == Role::ServiceAccount);
+        own.map(move |object| (object, annotations(object).and_then(|of| of.get(&key)).and_then(Node::text)))
     }
 }
 
-fn annotation<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
-    node.at_path(&["metadata", "annotations"])?.get(key)
+/// The annotations that the object gives the service account.
+fn annotations<'a>(object: &Object<'a>) -> Option<&'a Node> {
+    match object.role {
+        Role::Custom => object.made_account().map(|(_, annotations)| annotations),
+        _ => object.node.at_path(&["metadata", "annotations"]),
+    }
 }
 
 impl Identity {

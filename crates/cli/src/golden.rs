@@ -73,6 +73,7 @@ pub(crate) fn cluster(text: &str) -> Cluster {
     for snapshot in &snapshots {
         around.note(snapshot);
     }
+    around.without_bindings = text.starts_with("# PodIdentityBinding is not installed\n");
     // A case without injectors does not test them.
     around.injectors = (!injectors.is_empty()).then(|| Injectors::of(injectors.iter()));
     Cluster { snapshots, around }

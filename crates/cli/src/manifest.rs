@@ -5,8 +5,9 @@ mod custom;
 use std::borrow::Cow;
 
 use podidentity_core::objects::PodTemplate;
+use podidentity_core::slip;
 
-use crate::read::{Document, Place};
+use crate::read::{Document, Place, Problem};
 use crate::yaml::{DecodeError, Kind, Node, decode};
 
 /// How this program treats an object.
@@ -58,11 +59,17 @@ impl<'a> Object<'a> {
         (self.role == Role::Custom).then(|| custom::account(self.group, self.node)).flatten()
     }
 
+    /// The annotations that the controller of a custom resource gives a service account, whatever its
+    /// name.
+    pub(crate) fn annotations_of_account(&self) -> Option<&'a Node> {
+        custom::annotations_of_account(self.group, &self.kind, self.node)
+    }
+
     /// The node at which the object seems to create pods, although its kind is not known.
     pub(crate) fn hidden_pods(&self) -> Option<&'a Node> {
         let defines = self.kind == "CustomResourceDefinition";
         (self.role == Role::Other && self.group.contains('.') && !defines)
-            .then(|| custom::seems_to_make_pods(self.node))
+            .then(|| custom::seems_to_make_pods(self.group, self.node))
             .flatten()
     }
 
@@ -87,6 +94,42 @@ pub(crate) fn objects(document: &Document) -> Vec<Object<'_>> {
         collect(root, document, None, &mut Vec::new(), &mut found);
     }
     found
+}
+
+/// The mappings of a document that are no objects, although they seem to be meant as some: they lack
+/// a kind or an API version, or Kubernetes does not know these. Each with what is wrong.
+pub(crate) fn unknown(document: &Document) -> Vec<(&Node, slip::Slip)> {
+    let mut found = Vec::new();
+    if let Some(root) = &document.root {
+        refused(root, false, &mut found);
+    }
+    found
+}
+
+fn refused<'a>(node: &'a Node, in_list: bool, found: &mut Vec<(&'a Node, slip::Slip)>) {
+    let (version, kind) = (node.text_at(&["apiVersion"]), node.text_at(&["kind"]));
+    if let Some(items) = node.get("items").filter(|_| kind.is_some_and(|kind| kind.ends_with("List"))) {
+        items.items().iter().for_each(|item| refused(item, true, found));
+        return;
+    }
+    // Files of other programs have a `kind` as well. The items of a typed list may omit both.
+    let complete = version.is_some() && kind.is_some();
+    if complete || !in_list && node.text_at(&["metadata", "name"]).is_some() {
+        found.extend(slip::kind(version, kind).map(|slip| (node, slip)));
+    }
+}
+
+/// A document that is a list of objects, which kubectl does not read.
+pub(crate) fn bare_list(document: &Document) -> Option<Problem> {
+    let root = document.root.as_ref()?;
+    let is_object = |item: &Node| item.text_at(&["apiVersion"]).is_some() && item.text_at(&["kind"]).is_some();
+    root.items().iter().any(is_object).then(|| Problem {
+        place: document.place.with(root.at),
+        message:
+            "is a list of objects, which kubectl refuses: write them as documents of their own, or as the items of a \
+                  kind: List"
+                .to_owned(),
+    })
 }
 
 /// The API version and kind that the items of a typed list may omit.
@@ -122,14 +165,15 @@ fn collect<'a>(
         place: document.place.with(node.at),
         group,
         kind: kind.to_owned(),
-        role: role(group, kind),
+        role: role(version, kind),
         name: name.unwrap_or_default(),
         namespace: node.text_at(&["metadata", "namespace"]),
         items: items.clone(),
     });
 }
 
-fn role(group: &str, kind: &str) -> Role {
+fn role(version: &str, kind: &str) -> Role {
+    let group = version.split_once('/').map_or("", |(group, _)| group);
     match (group, kind) {
         ("", "Pod") => Role::Workload(&[]),
         ("", "PodTemplate") => Role::Workload(&["template"]),
@@ -139,7 +183,7 @@ fn role(group: &str, kind: &str) -> Role {
         | ("argoproj.io", "Rollout") => Role::Workload(&["spec", "template"]),
         ("batch", "CronJob") => Role::Workload(&["spec", "jobTemplate", "spec", "template"]),
         ("", "ServiceAccount") => Role::ServiceAccount,
-        ("podidentity.dev", "PodIdentityBinding") => Role::Binding,
+        ("podidentity.dev", "PodIdentityBinding") if version == "podidentity.dev/v1alpha1" => Role::Binding,
         _ if custom::is_known(group, kind) => Role::Custom,
         _ => Role::Other,
     }

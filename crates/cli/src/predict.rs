@@ -150,12 +150,20 @@ fn located(object: &Object<'_>, node: &Node, settings: &Settings, found: Found, 
 /// Adapts the message to a cluster without a webhook, because core assumes that there is one.
 fn message(object: &Object<'_>, predicted: &Predicted<'_>, identity: &Identity, found: &Found) -> String {
     match (&found.container, found.reason) {
-        (Some(container), FindingReason::InjectionMissed) if predicted.by == By::Nobody => format!(
-            "container {container} of {} has no AWS identity, and no webhook gives it one; wanted is {}. Run \
-             `kubectl podidentity inject` on the manifest.",
-            object.title(),
-            identity.expected.identity.role_arn
-        ),
+        (Some(container), FindingReason::InjectionMissed) if predicted.by == By::Nobody => {
+            let next = match object.role {
+                Role::Custom => {
+                    "Set the variables and the volume of the token by hand: `kubectl podidentity inject` does not look into \
+                     custom resources."
+                }
+                _ => "Run `kubectl podidentity inject` on the manifest.",
+            };
+            format!(
+                "container {container} of {} has no AWS identity, and no webhook gives it one; wanted is {}. {next}",
+                object.title(),
+                identity.expected.identity.role_arn
+            )
+        }
         _ => found.message.to_string(),
     }
 }

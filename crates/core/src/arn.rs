@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::partition::Partition;
 use fault::Fault;
+pub(crate) use fault::is_unfilled;
 
 /// The ARN of an IAM role, for example `arn:aws:iam::111122223333:role/path/my-role`.
 ///

@@ -20,6 +20,8 @@ pub(crate) struct Around {
     given: Vec<(String, Timestamp)>,
     /// The cluster's injectors. `None` if they were not looked up.
     pub(crate) injectors: Option<Injectors>,
+    /// Whether the cluster has no bindings, because their definition is not installed.
+    pub(crate) without_bindings: bool,
     /// All labels of the pod, if known.
     pub(crate) pod_labels: Option<Map>,
 }

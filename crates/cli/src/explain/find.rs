@@ -9,13 +9,20 @@ use crate::cluster::{Failure, Session, did_you_mean, notes};
 use crate::flags::Target;
 use crate::messages::Messages;
 
+/// The identity of an object.
+pub(crate) struct Found {
+    pub(crate) snapshot: Snapshot,
+    /// Whether the cluster knows bindings, and the user may read them.
+    pub(crate) bindings_known: bool,
+}
+
 /// Reads the identities of the namespace, passes each one to `each`, and returns the identity of
 /// the object. Fails with the most similar name if the object does not exist.
 pub(crate) async fn find(
     session: &Session,
     target: &Target,
     mut each: impl FnMut(&Snapshot) + Send,
-) -> Result<Snapshot, Failure> {
+) -> Result<Found, Failure> {
     let mut known = BTreeSet::new();
     let reading = session
         .read(true, |snapshot| {
@@ -25,7 +32,9 @@ pub(crate) async fn find(
         })
         .await?;
     Messages::new().notes(&notes(&reading));
-    reading.results.into_values().next().ok_or_else(|| {
+    let bindings_known = reading.bindings_known;
+    let found = reading.results.into_values().next().map(|snapshot| Found { snapshot, bindings_known });
+    found.ok_or_else(|| {
         let meant = did_you_mean(&target.name, known.iter().map(String::as_str));
         Failure::Other(format!("there is no {target} {}{meant}", session.place()))
     })

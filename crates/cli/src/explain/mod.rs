@@ -30,7 +30,7 @@ use crate::output::document::{self, Output};
 use crate::paint::{Mark, Paint};
 
 pub(crate) use around::Around;
-pub(crate) use find::find;
+pub(crate) use find::{Found, find};
 pub(crate) use subject::Subject;
 #[cfg(test)]
 pub(crate) use subject::contains;
@@ -125,7 +125,8 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, Failu
         let mut session = Session::open(&args.connection, &scope).await?;
         let issuer = session.discover_issuer().await;
         let mut around = Around::default();
-        let snapshot = find(&session, target, |snapshot| around.note(snapshot)).await?;
+        let Found { snapshot, bindings_known } = find(&session, target, |snapshot| around.note(snapshot)).await?;
+        around.without_bindings = !bindings_known;
         let no_issuer = issuer.err().map(|why| why.to_string());
         look_around(&session, &snapshot, target, &mut around).await?;
         write(&tell(&snapshot, target, no_issuer.as_deref(), &around), args.output, Paint::of_stdout(), out)?;

@@ -2,7 +2,7 @@
 
 use podidentity_api::Reason;
 use podidentity_core::account::AccountState;
-use podidentity_core::finding::{Finding, FindingReason};
+use podidentity_core::finding::{Finding, FindingReason, Severity};
 use podidentity_core::rollout::Wait;
 
 use super::around::Missed;
@@ -110,6 +110,12 @@ fn binding(subject: &Subject<'_>) -> String {
 fn not_annotated(subject: &Subject<'_>) -> String {
     let namespace = &subject.snapshot.namespace;
     let account = &subject.snapshot.service_account_name;
+    let key = subject.snapshot.config.settings.annotation(IdentityAnnotation::RoleArn);
+    let annotate = |account: &str| format!("kubectl -n {namespace} annotate serviceaccount {account} {key}=ARN");
+    let without_bindings = subject.around.without_bindings;
+    if account != "default" && without_bindings {
+        return format!("If its pods need a role, annotate it, then restart them: {}", annotate(account));
+    }
     if account != "default" {
         return format!(
             "If its pods need a role, create a PodIdentityBinding with serviceAccountName {account} and the role's ARN."
@@ -120,15 +126,20 @@ fn not_annotated(subject: &Subject<'_>) -> String {
     let what = what.unwrap_or_else(|| "the workload".to_owned());
     let name = workload.as_deref().and_then(|title| title.split_once('/')).map(|(_, name)| name);
     let meant = name.and_then(|name| subject.around.of_workload(namespace, name));
-    match meant {
-        Some(meant) => format!("Set serviceAccountName: {meant} in the pod template of {what}."),
-        None => format!(
-            "If it needs a role, give it a service account of its own and bind that, since every pod that names none runs as \
-             default: kubectl -n {namespace} create serviceaccount {0}; then set serviceAccountName: {0} in the pod template \
-             of {what}, and create a PodIdentityBinding for {0}.",
-            name.unwrap_or("NAME")
-        ),
+    if let Some(meant) = meant {
+        return format!("Set serviceAccountName: {meant} in the pod template of {what}.");
     }
+    let name = name.unwrap_or("NAME");
+    let (verb, last) = if without_bindings {
+        ("annotate", annotate(name))
+    } else {
+        ("bind", format!("create a PodIdentityBinding for {name}."))
+    };
+    format!(
+        "If it needs a role, give it a service account of its own and {verb} that, since every pod that names none runs as \
+         default: kubectl -n {namespace} create serviceaccount {name}; then set serviceAccountName: {name} in the pod template \
+         of {what}, and {last}"
+    )
 }
 
 /// Without pods only the absence of every injector shows that the next one gets no role.
@@ -170,6 +181,10 @@ fn general(reason: &str) -> String {
 fn of_finding(subject: &Subject<'_>, finding: &Finding) -> String {
     if finding.roll_cures {
         return restart(subject);
+    }
+    // Both keys are set, so no profile is at work.
+    if finding.reason == FindingReason::StaticCredentialsShadow && finding.severity == Severity::Error {
+        return "Remove these variables from the template.".to_owned();
     }
     let controller = subject.controller();
     let missed = [FindingReason::InjectionMissed, FindingReason::PodPredatesBinding, FindingReason::StaleRole];

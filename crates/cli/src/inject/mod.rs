@@ -20,11 +20,13 @@ use self::associated::Associated;
 
 use crate::accounts::{Accounts, Identity, entries, key, unreadable};
 use crate::exit::Exit;
+use crate::findings::{Finding, ManifestReason, Reason};
+use crate::lint::{declarations, slips::Slips};
 use crate::manifest::{self, Object, Role, objects};
 use crate::messages::Messages;
 use crate::predict::{By, Predicted, judge};
 use crate::read::{Document, Input, Problem, read};
-use crate::yaml::{emit, unquote};
+use crate::yaml::{decode, emit, unquote};
 
 /// Runs the command. Manifests go to `out`, problems to standard error.
 pub(crate) fn run(args: &InjectArgs, out: &mut dyn Write) -> io::Result<Exit> {
@@ -79,7 +81,19 @@ fn work(args: &InjectArgs, input: &Input, associated: Associated) -> Done {
     for document in input.documents() {
         append(&mut printed, &work.document(document));
     }
-    let Work { mut problems, warnings, .. } = work;
+    let Work { mut problems, mut warnings, .. } = work;
+    // A role by flags holds whatever the service accounts say.
+    if !args.role.is_given() {
+        let namespace = args.input.namespace.as_deref();
+        let watched = args.webhook.watch_config_map.as_deref();
+        let slips = Slips { objects: &all, accounts: &accounts, settings: &settings, watched, namespace, input };
+        let found = slips.check().into_iter().chain(declarations::check(&accounts, &settings));
+        // What breaks the schema is a problem.
+        let invalid = Reason::Manifest(ManifestReason::InvalidSpec);
+        warnings.extend(found.filter(|found| found.reason != invalid).filter_map(warning));
+    }
+    warnings.sort_by(|a, b| a.place.cmp(&b.place));
+    problems.extend(input.documents().filter_map(manifest::bare_list));
     problems.extend(accounts.problems.iter().cloned());
     for (object, violations) in &accounts.refused {
         problems.extend(violations.iter().map(|violation| Problem {
@@ -92,6 +106,14 @@ fn work(args: &InjectArgs, input: &Input, associated: Associated) -> Done {
         || settings.entries.is_some()
         || accounts.by_key.values().any(|account| account.identity(&settings).is_some());
     Done { printed, problems, warnings, no_role: !all.is_empty() && !roles && !args.role.is_given() }
+}
+
+/// A finding as a warning, in the words of `lint`. `None` if it is only worth knowing.
+fn warning(found: Finding) -> Option<Problem> {
+    (found.severity != Severity::Info).then(|| Problem {
+        message: format!("{}: {}: {}", found.object, found.reason, found.message),
+        place: found.place,
+    })
 }
 
 /// Adds a document to the stream.
@@ -138,7 +160,10 @@ impl Work<'_> {
 
     /// The injection for an object, and where to add it.
     fn edit(&mut self, object: &Object<'_>) -> Option<(Vec<usize>, &'static [&'static str], Injection)> {
-        let Role::Workload(path) = object.role else { return None };
+        let Role::Workload(path) = object.role else {
+            self.warn_of_custom(object);
+            return None;
+        };
         if self.args.injector == Injector::Webhook && !path.is_empty() {
             return None;
         }
@@ -177,8 +202,22 @@ impl Work<'_> {
         let predicted = Predicted::new(object, template, identity, self.settings, by);
         let Some(node) = object.template_node() else { return };
         let findings = judge(object, node, &predicted, identity, self.settings);
-        self.warnings.extend(findings.into_iter().filter(|found| found.severity != Severity::Info).map(|found| {
-            Problem { message: format!("{}: {}: {}", object.title(), found.reason, found.message), place: found.place }
-        }));
+        self.warnings.extend(findings.into_iter().filter_map(warning));
+    }
+
+    /// Warns of a custom resource that makes pods with a role, or may: its controller, and not its
+    /// manifest, says what its pods look like.
+    fn warn_of_custom(&mut self, object: &Object<'_>) {
+        let nodes = object.template_nodes();
+        let templates = nodes.iter().filter_map(|node| decode::<PodTemplate>(node).ok());
+        let has_role = templates.into_iter().any(|template| self.identity(object, &template).is_some());
+        if self.args.injector == Injector::Hand && (has_role || object.hidden_pods().is_some()) {
+            let message = format!(
+                "{}: inject does not look into the pods of custom resources, and leaves it as it is: set the variables and \
+                 the volume of the token in it by hand, where its controller takes them",
+                object.title()
+            );
+            self.warnings.push(Problem { message, place: object.place.clone() });
+        }
     }
 }

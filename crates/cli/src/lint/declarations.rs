@@ -11,7 +11,7 @@ use crate::manifest::Object;
 use crate::read::Place;
 
 /// Reports everything that is wrong with bindings and service accounts.
-pub(super) fn check(accounts: &Accounts<'_>, settings: &Settings) -> Vec<Finding> {
+pub(crate) fn check(accounts: &Accounts<'_>, settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (object, violations) in &accounts.refused {
         findings.extend(violations.iter().map(|violation| {

@@ -7,10 +7,10 @@
 //! ```
 
 mod args;
-mod declarations;
+pub(crate) mod declarations;
 mod grants;
 mod placeholders;
-mod slips;
+pub(crate) mod slips;
 mod sources;
 mod text;
 
@@ -29,7 +29,7 @@ use self::sources::Sources;
 use crate::accounts::{Accounts, entries, key, unreadable};
 use crate::exit::Exit;
 use crate::findings::Finding;
-use crate::manifest::{Object, Role, objects};
+use crate::manifest::{Object, Role, bare_list, objects};
 use crate::messages::Messages;
 use crate::output::{self, Report, Totals};
 use crate::predict::{By, Predicted, judge, judge_without_role};
@@ -89,10 +89,11 @@ impl Linter<'_> {
         findings.extend(declarations::check(&accounts, &self.settings));
         findings.extend(grants::check(&all, &accounts, &self.settings));
         let watched = self.args.webhook.watch_config_map.as_deref();
-        let slips = Slips { objects: &all, accounts: &accounts, settings: &self.settings, watched, namespace };
+        let slips = Slips { objects: &all, accounts: &accounts, settings: &self.settings, watched, namespace, input };
         findings.extend(slips.check());
         let mut problems: Vec<Problem> =
             input.problems.iter().chain(&accounts.problems).chain(&self.problems).cloned().collect();
+        problems.extend(input.documents().filter_map(bare_list));
         let sources = Sources::of(&all, namespace);
         let mut totals = Totals { files: input.files.len(), objects: all.len(), ..Totals::default() };
         for object in all.iter().filter(|object| matches!(object.role, Role::Workload(_) | Role::Custom)) {

@@ -92,6 +92,19 @@ pub(super) fn account<'a>(group: &str, object: &'a Node) -> Option<(String, &'a 
     }
 }
 
+/// The annotations that the object's controller gives a service account of a name that the object
+/// does not tell.
+pub(super) fn annotations_of_account<'a>(group: &str, kind: &str, object: &'a Node) -> Option<&'a Node> {
+    let path: &[&str] = match (group, kind) {
+        ("pkg.crossplane.io", "ControllerConfig") => &["metadata", "annotations"],
+        ("pkg.crossplane.io", "DeploymentRuntimeConfig") => {
+            &["spec", "serviceAccountTemplate", "metadata", "annotations"]
+        }
+        _ => return None,
+    };
+    object.at_path(path)
+}
+
 fn form(group: &str, kind: &str) -> Option<&'static Form> {
     KINDS.iter().find(|(of, kinds, _)| *of == group && kinds.contains(&kind)).map(|(.., form)| form)
 }
@@ -109,15 +122,48 @@ pub(super) fn templates<'a>(group: &str, kind: &str, object: &'a Node) -> Vec<Co
     found.into_iter().map(named).collect()
 }
 
-/// Finds a list of containers with images, which suggests that the object creates pods.
-pub(super) fn seems_to_make_pods(node: &Node) -> Option<&Node> {
+/// Groups whose objects name service accounts or variables without making pods: they request tokens,
+/// or describe what other objects make.
+const WITHOUT_PODS: &[&str] = &[
+    "toolkit.fluxcd.io",
+    "external-secrets.io",
+    "cert-manager.io",
+    "secrets.hashicorp.com",
+    "k8s.io",
+    "services.k8s.aws",
+    "crossplane.io",
+    "upbound.io",
+    "kyverno.io",
+    "eksctl.io",
+    "argoproj.io",
+    "openshift.io",
+    "podidentity.dev",
+];
+
+/// Finds what suggests that the object creates pods: containers with images, the name of a service
+/// account, or variables of an AWS SDK.
+pub(super) fn seems_to_make_pods<'a>(group: &str, node: &'a Node) -> Option<&'a Node> {
+    let without = |of: &str| group == of || group.strip_suffix(of).is_some_and(|rest| rest.ends_with('.'));
+    let names_account = !WITHOUT_PODS.iter().any(|of| without(of));
+    hint(node, names_account)
+}
+
+fn hint(node: &Node, names_account: bool) -> Option<&Node> {
     match &node.kind {
         Kind::Mapping(entries) => entries.iter().find_map(|(key, value)| {
-            let is_list = matches!(key.text(), Some("containers" | "initContainers" | "sidecars"));
-            let has_image = value.items().iter().any(|item| item.text_at(&["image"]).is_some());
-            if is_list && has_image { Some(key) } else { seems_to_make_pods(value) }
+            let has_image = || value.items().iter().any(|item| item.text_at(&["image"]).is_some());
+            let of_aws = |item: &Node| item.text_at(&["name"]).is_some_and(|name| name.starts_with("AWS_"));
+            let is_hint = match key.text() {
+                Some("containers" | "initContainers" | "sidecars") => has_image(),
+                Some("serviceAccountName" | "serviceAccount") => {
+                    names_account && value.text().is_some_and(|name| !name.is_empty() && !value.is_null())
+                }
+                Some("env") => names_account && value.items().iter().any(of_aws),
+                _ => false,
+            };
+            if is_hint { Some(key) } else { hint(value, names_account) }
         }),
-        Kind::Sequence(items) => items.iter().find_map(seems_to_make_pods),
+        Kind::Sequence(items) => items.iter().find_map(|item| hint(item, names_account)),
         Kind::Scalar { .. } => None,
     }
 }

@@ -107,7 +107,7 @@ pub(crate) fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure>
                 } else {
                     asked().then(|| self::planned(&snapshot, Change::None)).flatten()
                 };
-                Some((names.collect::<Vec<_>>(), planned))
+                Some((names.collect::<Vec<_>>(), (planned, overlay.warnings(&snapshot))))
             })
             .await?;
         if !with_files || overlay.is_empty() {
@@ -115,7 +115,9 @@ pub(crate) fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure>
         }
         let missing =
             if with_files { overlay.nowhere(&reading.results, reading.now, &reading.config) } else { Vec::new() };
-        let (known, planned): (Vec<_>, Vec<_>) = reading.results.into_values().unzip();
+        let (known, plans): (Vec<_>, Vec<_>) = reading.results.into_values().unzip();
+        let (planned, warnings): (Vec<_>, Vec<_>) = plans.into_iter().unzip();
+        messages.notes(&warnings.concat());
         let mut planned: Vec<Planned> = planned.into_iter().flatten().chain(missing).collect();
         if planned.is_empty() && !targets.is_empty() {
             let meant = did_you_mean(&targets[0].name, known.iter().flatten().map(String::as_str));

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::index::IdentityKey;
+use podidentity_core::finding::Severity;
 use podidentity_core::objects::ServiceAccount;
 use podidentity_core::role::{self, Referred};
+use podidentity_core::slip::{Holder, of_account};
 use podidentity_core::snapshot::{Config, Snapshot};
+use podidentity_core::unbound::annotated_role;
 
 use super::{Change, Planned, planned};
 use crate::accounts::unreadable;
@@ -112,10 +115,7 @@ impl Overlay {
     /// identity.
     pub(super) fn planned(&self, snapshot: &Snapshot) -> Option<Planned> {
         let bindings = self.bindings.iter().filter(|binding| concerns(binding, snapshot));
-        let account = self.accounts.iter().find(|account| {
-            account.metadata.namespace.as_ref() == Some(&snapshot.namespace)
-                && account.metadata.name.as_ref() == Some(&snapshot.service_account_name)
-        });
+        let account = self.account(snapshot);
         let bindings: Vec<&PodIdentityBinding> = bindings.collect();
         if bindings.is_empty() && account.is_none() {
             return None;
@@ -134,6 +134,43 @@ impl Overlay {
         let mut planned = planned(&after, Change::None)?;
         planned.change = changes.get(&Some(planned.binding.clone())).copied().unwrap_or(Change::None);
         Some(planned)
+    }
+
+    /// What the service accounts of the files say that new pods of the identity will feel, although no
+    /// binding plans anything for it.
+    pub(super) fn warnings(&self, snapshot: &Snapshot) -> Vec<String> {
+        let settings = &snapshot.config.settings;
+        let bound = !snapshot.bindings.is_empty() || self.bindings.iter().any(|binding| concerns(binding, snapshot));
+        let Some(account) = self.account(snapshot) else { return Vec::new() };
+        let holder = Holder { annotations: &account.annotations, labels: &account.labels, bound };
+        let title = format!("ServiceAccount {}/{}", snapshot.namespace, snapshot.service_account_name);
+        let slips = of_account(holder, settings).into_iter().filter(|slip| slip.severity != Severity::Info);
+        let mut warnings: Vec<String> =
+            slips.map(|slip| format!("{title}: {}: {}", slip.reason, slip.message())).collect();
+        let present = snapshot.service_account.as_deref();
+        let after = applied(present, account, snapshot.now);
+        let before = present.and_then(|present| annotated_role(present, settings));
+        let after = annotated_role(&after, settings);
+        warnings.extend(match (before, after) {
+            _ if bound => None,
+            (Some(before), None) => {
+                Some(format!("{title}: new pods lose the role {before}; pods that run keep it until they end"))
+            }
+            (Some(before), Some(after)) if before != after => Some(format!(
+                "{title}: new pods get the role {after} instead of {before}; without a binding nothing restarts those \
+                 that run"
+            )),
+            _ => None,
+        });
+        warnings
+    }
+
+    /// The service account of the identity in the files.
+    fn account(&self, snapshot: &Snapshot) -> Option<&ServiceAccount> {
+        self.accounts.iter().find(|account| {
+            account.metadata.namespace.as_ref() == Some(&snapshot.namespace)
+                && account.metadata.name.as_ref() == Some(&snapshot.service_account_name)
+        })
     }
 
     /// The plans for identities that the cluster does not know yet.
@@ -201,6 +238,7 @@ fn applied(present: Option<&ServiceAccount>, file: &ServiceAccount, now: Timesta
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::golden::cluster;
 
     const BINDING: &str = "apiVersion: podidentity.dev/v1alpha1\nkind: PodIdentityBinding\nmetadata: {name: NAME}\n\
                            spec: {serviceAccountName: app, roleArn: 'arn:aws:iam::111122223333:role/my-role'}\n";
@@ -221,6 +259,38 @@ mod tests {
             assert!(problem.in_document().contains(expected), "{}", problem.in_document());
             let names: Vec<_> = overlay.bindings.iter().map(|it| it.metadata.name.as_deref()).collect();
             assert_eq!(names, [Some("first"), Some("second")]);
+        }
+    }
+
+    const ACCOUNT: &str = "\
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: web, namespace: shop, annotations: {eks.amazonaws.com/role-arn: 'arn:aws:iam::111122223333:role/web'}}
+";
+
+    #[test]
+    fn what_a_service_account_of_the_files_does_to_new_pods_is_told() {
+        let snapshots = cluster(ACCOUNT).snapshots;
+        for (annotation, words) in [
+            ("eks.amazonaws.com/role-arn: my-role", &["InvalidRoleArn", "instead of"][..]),
+            ("eks.amazonaws.com/role-arn: ''", &["RoleAnnotationEmpty", "new pods lose the role"]),
+            ("eks.amazonaws.com/role_arn: my-role", &["AnnotationMisspelt"]),
+            ("eks.amazonaws.com/role-arn: 'arn:aws:iam::111122223333:role/other'", &["instead of"]),
+            ("eks.amazonaws.com/role-arn: 'arn:aws:iam::111122223333:role/web'", &[]),
+            ("example.com/team: web", &[]),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("account.yaml");
+            let text = format!(
+                "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web\n  annotations:\n    {annotation}\n"
+            );
+            std::fs::write(&file, text).unwrap();
+            let overlay = Overlay::read(&[file.display().to_string()], "shop", None);
+            let warnings = overlay.warnings(&snapshots[0]);
+            assert_eq!(warnings.len(), words.len(), "{annotation}: {warnings:?}");
+            for (warning, word) in warnings.iter().zip(words) {
+                assert!(warning.contains(word), "{annotation}: {warning}");
+            }
         }
     }
 }

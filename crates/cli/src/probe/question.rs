@@ -28,7 +28,7 @@ pub(super) async fn one(args: &ProbeArgs, session: &Session) -> Result<Question,
     if !matches!(target.kind, TargetKind::ServiceAccount | TargetKind::Binding) {
         return Err(Failure::Other(format!("{target} has no token of its own: write sa/NAME or pib/NAME")));
     }
-    let snapshot = find(session, target, |_| {}).await?;
+    let snapshot = find(session, target, |_| {}).await?.snapshot;
     let (role, audience) = match &args.role_arn {
         // With --role-arn, the declared role may be invalid.
         Some(role) => (Some(role.clone()), wanted(&snapshot, target).map(|(_, audience)| audience).ok()),

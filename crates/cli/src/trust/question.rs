@@ -67,7 +67,7 @@ fn of_object(args: &TrustArgs, policy: Option<&Policy>) -> Result<Question, Fail
         session.discover_issuer().await.map_err(|why| {
             Failure::Other(format!("the API server does not tell the cluster's OIDC issuer ({why}): give --issuer"))
         })?;
-        let snapshot = find(&session, target, |_| {}).await?;
+        let snapshot = find(&session, target, |_| {}).await?.snapshot;
         let mut question = ask(&snapshot, target)?;
         if let Some(role) = args.role_arn.clone() {
             question.role = Some(Role(role));

@@ -104,6 +104,28 @@ impl Node {
         node.text().filter(|text| !text.is_empty())
     }
 
+    /// Calls the function for every entry of every mapping, with the path of the mapping, for example
+    /// `spec.containers[0]`. The function says whether to look into the entry's value.
+    pub(crate) fn walk<'a>(&'a self, path: &str, visit: &mut impl FnMut(&str, &'a Self, &'a Self) -> bool) {
+        match &self.kind {
+            Kind::Mapping(entries) => {
+                for (key, value) in entries {
+                    if visit(path, key, value) {
+                        let name = key.text().unwrap_or_default();
+                        let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+                        value.walk(&path, visit);
+                    }
+                }
+            }
+            Kind::Sequence(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    item.walk(&format!("{path}[{index}]"), visit);
+                }
+            }
+            Kind::Scalar { .. } => {}
+        }
+    }
+
     /// The items of a sequence. Empty for every other node.
     pub(crate) fn items(&self) -> &[Self] {
         match &self.kind {

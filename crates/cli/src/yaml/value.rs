@@ -19,7 +19,7 @@ pub(super) fn to_value(node: &Node) -> Result<Value, DecodeError> {
         Kind::Mapping(entries) => {
             let mut map = Map::new();
             for (key, value) in entries {
-                let name = name(key).ok_or_else(|| error("a key has to be a text".to_owned(), key.at))?;
+                let name = name(key).ok_or_else(|| error(no_text(key).to_owned(), key.at))?;
                 if map.insert(name.clone(), to_value(value)?).is_some() {
                     return Err(error(format!("the key {name:?} is there twice"), key.at));
                 }
@@ -27,6 +27,17 @@ pub(super) fn to_value(node: &Node) -> Result<Value, DecodeError> {
             Value::Object(map)
         }
     })
+}
+
+/// Why a key is none. `{{ .Values.role }}` without quotes is a mapping whose key is a mapping.
+fn no_text(key: &Node) -> &'static str {
+    match key.kind {
+        Kind::Mapping(_) => {
+            "a key has to be a text; if this is {{ }}, it looks like a template: render it first, for example with `helm \
+             template`, or put it in quotes"
+        }
+        _ => "a key has to be a text",
+    }
 }
 
 /// A key in JSON: `on` without quotes is the key `true`.

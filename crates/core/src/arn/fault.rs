@@ -19,6 +19,18 @@ pub(super) enum Fault {
     Backslash,
     TrailingSlash,
     Capitals,
+    /// A word such as `null` or `TODO`.
+    Unfilled,
+    /// The annotation's key is in its value.
+    Key,
+    /// A comment is a part of the text.
+    Comment,
+    /// An attribute of another tool's resource, such as `Role.Arn`.
+    Reference,
+    /// More than one ARN.
+    Several,
+    /// The ID that IAM gives a role.
+    Id,
     Name,
     Path,
     NoScheme,
@@ -33,8 +45,12 @@ pub(super) enum Fault {
     AccountShort(usize),
     Account,
     InstanceProfile,
+    /// Something else in IAM.
+    Resource(&'static str),
+    Association,
     NoRole,
     RoleColon,
+    RoleCapital,
     NoName,
     Name64,
     Characters,
@@ -56,6 +72,21 @@ const STANDS: [&str; 10] = [
     "XXXX",
 ];
 
+/// Words that tools and people write for a value that is missing, in lower case.
+const UNFILLED: [&str; 10] =
+    ["null", "none", "nil", "undefined", "todo", "tbd", "fixme", "n/a", "changeme", "change-me"];
+/// What else in IAM has an ARN.
+const RESOURCES: [(&str, &str); 8] = [
+    ("user/", "a user"),
+    ("group/", "a group"),
+    ("policy/", "a policy"),
+    ("root", "the account itself"),
+    ("oidc-provider/", "an identity provider"),
+    ("saml-provider/", "an identity provider"),
+    ("server-certificate/", "a certificate"),
+    ("mfa/", "an MFA device"),
+];
+
 impl Fault {
     /// The fault of a text that is not the ARN of a role.
     pub(super) fn of(text: &str) -> Self {
@@ -66,7 +97,7 @@ impl Fault {
     pub(super) fn advice(self, text: &str) -> String {
         let whole = |name: &str| format!("write the whole ARN: arn:aws:iam::ACCOUNT:role/{}", name.trim_matches('/'));
         match self {
-            Self::Empty | Self::Placeholder(_) | Self::Stands(_) => {
+            Self::Empty | Self::Placeholder(_) | Self::Stands(_) | Self::Unfilled | Self::Reference => {
                 "fill it in where the manifest is made: arn:aws:iam::ACCOUNT:role/NAME".to_owned()
             }
             Self::LineFeed => "in YAML write the text on the line of its key, or after >- instead of | or >".to_owned(),
@@ -83,13 +114,20 @@ impl Fault {
             }
             Self::AccountDashes => "write the account without hyphens".to_owned(),
             Self::InstanceProfile => "write the ARN of the role in the profile, after :role/".to_owned(),
+            Self::Key => "write the ARN alone as the value".to_owned(),
+            Self::Comment => "take the comment out; outside of quotes a blank before # begins it".to_owned(),
+            Self::Several => "write one ARN: a service account has one role".to_owned(),
+            Self::Id => "write the role's ARN: aws iam list-roles shows it beside its ID".to_owned(),
+            Self::Association => "write the ARN of the role that the association names".to_owned(),
             Self::RoleColon => "write :role/ instead of :role:".to_owned(),
+            Self::RoleCapital => "write :role/ in lower case".to_owned(),
             Self::NoScheme
             | Self::Service
             | Self::Partition
             | Self::Region
             | Self::AccountMissing
             | Self::Account
+            | Self::Resource(_)
             | Self::NoRole
             | Self::NoName
             | Self::Name64
@@ -122,11 +160,41 @@ fn surface(text: &str) -> Option<Fault> {
     if trimmed.len() != text.len() {
         return Some(Fault::BlankAround);
     }
+    if let Some(fault) = meant(text) {
+        return Some(fault);
+    }
     if text.contains(|c: char| c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{feff}')) {
         return Some(Fault::BlankInside);
     }
     let lower = text.to_lowercase();
     (lower.starts_with("arn:aws") && !text.starts_with("arn:aws")).then_some(Fault::Capitals)
+}
+
+/// Whether a text stands for a value that is missing.
+pub(crate) fn is_unfilled(text: &str) -> bool {
+    UNFILLED.contains(&text.trim().to_lowercase().as_str())
+}
+
+/// A text that says by itself what its author had in mind.
+fn meant(text: &str) -> Option<Fault> {
+    let lower = text.to_lowercase();
+    if is_unfilled(text) {
+        return Some(Fault::Unfilled);
+    }
+    if text.contains("/role-arn:") || text.starts_with("role-arn:") {
+        return Some(Fault::Key);
+    }
+    if text.contains(" #") {
+        return Some(Fault::Comment);
+    }
+    if text.starts_with('!') || !text.contains(':') && lower.rsplit_once('.').is_some_and(|(_, end)| end == "arn") {
+        return Some(Fault::Reference);
+    }
+    if text.matches("arn:aws").count() > 1 {
+        return Some(Fault::Several);
+    }
+    let is_id = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    (is_id && text.starts_with("AROA")).then_some(Fault::Id)
 }
 
 /// The first wrong part, from the left.
@@ -145,8 +213,17 @@ fn structure(text: &str) -> Fault {
     if part(2) == "sts" && text.contains(":assumed-role/") {
         return Fault::Session;
     }
+    if part(2) == "eks" && part(5).starts_with("podidentityassociation/") {
+        return Fault::Association;
+    }
     if part(2) != "iam" {
         return Fault::Service;
+    }
+    let resource = part(5);
+    // Policies of AWS itself have its name in place of an account.
+    let other = RESOURCES.into_iter().find(|(start, _)| resource.starts_with(start));
+    if let Some((_, what)) = other.filter(|_| part(3).is_empty() && (is_account(part(4)) || part(4) == "aws")) {
+        return Fault::Resource(what);
     }
     if is_account(part(3)) {
         return Fault::OneColon;
@@ -157,7 +234,6 @@ fn structure(text: &str) -> Fault {
     if let Some(fault) = account(part(4)) {
         return fault;
     }
-    let resource = part(5);
     if resource.starts_with("instance-profile/") {
         return Fault::InstanceProfile;
     }
@@ -165,6 +241,7 @@ fn structure(text: &str) -> Fault {
         return Fault::RoleColon;
     }
     match resource.strip_prefix("role/") {
+        None if resource.to_lowercase().starts_with("role/") => Fault::RoleCapital,
         None => Fault::NoRole,
         Some("" | "/") => Fault::NoName,
         Some(role) if role.ends_with('/') => Fault::TrailingSlash,
@@ -197,6 +274,7 @@ impl fmt::Display for Fault {
             Self::AccountShort(digits) => {
                 return write!(f, "its account does not have 12 digits but {digits}: zeros at its front were lost");
             }
+            Self::Resource(what) => return write!(f, "it is that of {what} and does not name a role"),
             _ => {}
         }
         f.write_str(match self {
@@ -208,6 +286,14 @@ impl fmt::Display for Fault {
             Self::Backslash => "it has a backslash in it",
             Self::TrailingSlash => "it ends with a slash",
             Self::Capitals => "arn:aws:iam: is not in lower case",
+            Self::Unfilled => "it stands for a value that nobody filled in",
+            Self::Key => "it has the key of the annotation in it",
+            Self::Comment => "it has a comment in it",
+            Self::Reference => "it is a reference to an attribute that nothing has resolved",
+            Self::Several => "it has more than one ARN in it",
+            Self::Id => "it is the ID of a role",
+            Self::Association => "it is that of an association of EKS Pod Identity and does not name a role",
+            Self::RoleCapital => "it does not name a role: role/ is not in lower case",
             Self::Name => "it is a bare name and does not begin with arn:",
             Self::Path => "it is a bare path and does not begin with arn:",
             Self::NoScheme => "it does not begin with arn:",
@@ -228,7 +314,7 @@ impl fmt::Display for Fault {
             Self::Characters => {
                 "its path or name has other characters than letters, digits and _+=,.@-, or an empty part"
             }
-            Self::Placeholder(_) | Self::Stands(_) | Self::AccountShort(_) => "",
+            Self::Placeholder(_) | Self::Stands(_) | Self::AccountShort(_) | Self::Resource(_) => "",
         })
     }
 }
@@ -265,6 +351,24 @@ mod tests {
             ("arn:aws:iam::111122223333:instance-profile/r", "instance profile"),
             ("arn:aws:iam::111122223333:role:r", "a colon stands where a slash"),
             ("arn:aws:iam::111122223333:role/", "missing after role/"),
+            ("arn:aws:iam::111122223333:user/u", "that of a user"),
+            ("arn:aws:iam::111122223333:group/g", "that of a group"),
+            ("arn:aws:iam::111122223333:policy/p", "that of a policy"),
+            ("arn:aws:iam::aws:policy/ReadOnlyAccess", "that of a policy"),
+            ("arn:aws:iam::111122223333:root", "the account itself"),
+            ("arn:aws:iam::111122223333:oidc-provider/oidc.eks.example.com/id/1", "an identity provider"),
+            ("arn:aws:eks:eu-west-1:111122223333:podidentityassociation/c/a-1", "an association of EKS Pod Identity"),
+            ("arn:aws:iam::111122223333:Role/r", "role/ is not in lower case"),
+            ("null", "nobody filled in"),
+            ("None", "nobody filled in"),
+            ("TODO", "nobody filled in"),
+            ("AROAEXAMPLE1234567890", "the ID of a role"),
+            ("eks.amazonaws.com/role-arn: arn:aws:iam::111122223333:role/r", "the key of the annotation"),
+            ("arn:aws:iam::111122223333:role/r # the role", "a comment in it"),
+            ("!GetAtt Role.Arn", "a reference to an attribute"),
+            ("Role.Arn", "a reference to an attribute"),
+            ("aws_iam_role.app.arn", "a reference to an attribute"),
+            ("arn:aws:iam::111122223333:role/a,arn:aws:iam::111122223333:role/b", "more than one ARN"),
         ] {
             let error = text.parse::<RoleArn>().unwrap_err();
             assert!(error.to_string().contains(words), "{text:?}: {error}");

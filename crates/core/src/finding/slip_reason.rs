@@ -52,8 +52,8 @@ macro_rules! slips {
 
 slips! {
     InvalidRoleArn: Error,
-        "The service account's annotation, or its entry in the webhook's ConfigMap, is not the ARN of a role; it is injected \
-         as it is. A Warning where only its partition is none that is known.",
+        "The service account's annotation, or its entry in the webhook's ConfigMap, is not the ARN of a role that pods can \
+         assume; it is injected as it is. A Warning where only its partition is none that is known.",
         "A role. SDKs send the text to STS, which refuses it.",
         "Write `arn:aws:iam::ACCOUNT:role/NAME`, without blanks, quotes or what a template has left behind.",
         "eks.amazonaws.com/role-arn: my-role                                  # a name\n\
@@ -73,7 +73,8 @@ slips! {
         "eks.amazonaws.com/audience: sts.amazonaws.com                        # alone: wrong\n\
          eks.amazonaws.com/role-arn: arn:aws:iam::111122223333:role/my-role   # has to be there";
     AnnotationMisspelt: Error,
-        "A key that nothing reads, but that is like one of the webhook's. A Warning where the role does not depend on it.",
+        "A key that nothing reads, but that is like one of the webhook's, or that holds the ARN of a role. A Warning where \
+         the role does not depend on it.",
         "The key that it is like. The webhook reads only its own keys, letter by letter.",
         "Write the key as the message says.",
         "eks.amazonaws.com/role_arn: arn:aws:iam::111122223333:role/my-role   # wrong\n\
@@ -90,7 +91,8 @@ slips! {
         "iam.amazonaws.com/role: my-role                                      # kiam's, on pods\n\
          eks.amazonaws.com/role-arn: arn:aws:iam::111122223333:role/my-role   # on the service account";
     AnnotationMisplaced: Error,
-        "A key of the webhook in a place where it is not read: `role-arn` on a pod, a workload or a namespace; \
+        "A key of the webhook in a place where it is not read: `role-arn` on a pod, a workload, a namespace or another \
+         object, in a service account's manifest outside of `metadata.annotations`, or in a chart's `podAnnotations`; \
          `skip-containers` on a service account; a label as an annotation. A Warning where the role does not depend on it.",
         "The same in the place where it is read.",
         "Move it: `role-arn`, `audience` and `sts-regional-endpoints` to the service account's annotations, \
@@ -119,14 +121,15 @@ slips! {
         "Write 600 or more.",
         "eks.amazonaws.com/token-expiration: \"300\"   # 600 is what pods get";
     SkipsOtherwise: Warning,
-        "`skip-containers` does not say what is meant: a blank beside a comma, another separator than a comma, or text that \
-         is no CSV.",
+        "`skip-containers` does not say what is meant: a blank beside a comma, another separator than a comma, text that is no \
+         CSV, or a name that is nearly that of a container.",
         "To leave containers alone. The webhook compares names with their blanks, so the container gets the role after all.",
         "Write the names with commas alone.",
         "eks.amazonaws.com/skip-containers: \"istio-proxy, log\"   # log gets the role\n\
          eks.amazonaws.com/skip-containers: istio-proxy,log       # right";
     AudienceUnusual: Warning,
-        "The audience is like `sts.amazonaws.com`, but another one.",
+        "The audience is like `sts.amazonaws.com`, but another one; a placeholder; blank; or that of EKS Pod Identity. An \
+         Error if it is empty.",
         "`sts.amazonaws.com`, most likely, which is the audience in every partition, China as well. STS refuses the token \
          unless the identity provider in IAM lists the audience and the trust policy allows it.",
         "Remove the annotation, or add the audience to the provider's client list and to the trust policy.",
@@ -143,7 +146,7 @@ slips! {
          spec: {template: {spec: {serviceAccountName: reports}}}   # the one of finance, not that of platform";
     ServiceAccountUnused: Info,
         "Nothing among the files runs as a service account that has a role. A Warning where a workload of the same name \
-         names no service account.",
+         names no service account, or one of another namespace runs as an account of the same name without a role.",
         "That a workload has the role. It runs as another service account.",
         "Set `serviceAccountName` in the workload's pod template.",
         "kind: ServiceAccount\n\
@@ -152,8 +155,35 @@ slips! {
          kind: Deployment\n\
          metadata: {name: web}\n\
          spec: {template: {spec: {containers: [...]}}}   # runs as default: serviceAccountName: web is missing";
+    ServiceAccountNameMisplaced: Warning,
+        "A workload names a service account in a field that is not that of its pods.",
+        "That the pods run as it. They run as another service account.",
+        "Write `serviceAccountName` in the spec of the pod template, spelled like this.",
+        "kind: Deployment\n\
+         spec:\n\
+         \x20 serviceAccountName: web                          # not read\n\
+         \x20 template: {spec: {serviceAccountName: web}}      # read";
+    ServiceAccountRepeated: Warning,
+        "Two manifests of one service account differ in `role-arn`.",
+        "One role. The manifest that is applied last remains; one without `role-arn` removes it again.",
+        "Keep one of the manifests.",
+        "kind: ServiceAccount\n\
+         metadata: {name: web, annotations: {eks.amazonaws.com/role-arn: ARN}}\n\
+         ---\n\
+         kind: ServiceAccount\n\
+         metadata: {name: web}                                # removes the annotation";
+    KindNotKnown: Error,
+        "An object of a kind or an API version that does not exist, but that is nearly one that does.",
+        "That one. kubectl and the API server refuse the object.",
+        "Write `apiVersion` and `kind` as the message says.",
+        "apiVersion: core/v1          # wrong\n\
+         kind: serviceaccount\n\
+         ---\n\
+         apiVersion: v1               # right\n\
+         kind: ServiceAccount";
     TemplateNotLookedInto: Info,
-        "A custom resource that seems to make pods, of a kind that is not known here.",
+        "A custom resource that seems to make pods, of a kind that is not known here: it has containers, names a service \
+         account, or sets variables of an AWS SDK.",
         "To be judged as well.",
         "Look at its pods once they run: `kubectl podidentity explain pod/NAME`.",
         "kind: Trainer   # of a group that is not known\n\

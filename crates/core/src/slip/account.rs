@@ -4,7 +4,9 @@ use podidentity_api::names;
 
 use super::keys::{self, AUDIENCE, Key, OF_ACCOUNT, ROLE, SKIP_POD};
 use super::{At, Slip, SlipReason, value};
+use crate::arn::is_unfilled;
 use crate::finding::Severity;
+use crate::foreign::shown;
 use crate::injection::SKIP_CONTAINERS;
 use crate::objects::Map;
 use crate::settings::Settings;
@@ -16,7 +18,8 @@ pub struct Holder<'a> {
     pub annotations: &'a Map,
     /// Its labels, as far as they are known.
     pub labels: &'a Map,
-    /// Whether a binding gives it a role, whatever its annotations say.
+    /// Whether a binding, or the webhook's ConfigMap, gives it a role although its annotations name
+    /// none.
     pub bound: bool,
 }
 
@@ -43,9 +46,10 @@ pub fn of_account(holder: Holder<'_>, settings: &Settings) -> Vec<Slip> {
                     && key.starts_with(names::EKS_DOMAIN)
                     && settings.annotation_domain != names::EKS_DOMAIN => {}
             Key::Misspelt(meant) => slips.push(misspelt(key, meant, has_role, settings)),
-            Key::Kiam => slips.push(kiam(key, has_role, settings)),
+            Key::Kiam => slips.push(kiam(At::Annotation(key.clone()), "annotation", key, has_role, settings)),
             Key::Unknown => slips.push(unknown(key)),
-            Key::Other => {}
+            Key::HoldsRole if !has_role => slips.push(holds_role(key, settings)),
+            Key::KiamGrant | Key::HoldsRole | Key::Other => {}
         }
     }
     slips.extend(holder.labels.iter().filter_map(|(key, value)| label(key, value, has_role, settings)));
@@ -61,7 +65,29 @@ fn role(key: &str, value: &str, bound: bool, settings: &Settings) -> Option<Slip
         let next = "Fill in the ARN of the role where the manifest is made, or remove the annotation.".to_owned();
         return (!bound).then(|| Slip::new(SlipReason::RoleAnnotationEmpty, at, seen, next));
     }
+    if let Some(slip) = composed(key, value, settings) {
+        return Some(slip);
+    }
     value::role(&format!("annotation {key}"), "the annotation", at, &settings.role(value))
+}
+
+/// The webhook completes the value to an ARN that cannot be meant.
+fn composed(key: &str, value: &str, settings: &Settings) -> Option<Slip> {
+    let role = settings.role(value);
+    if role == value {
+        return None;
+    }
+    let plain = value.trim_start_matches('/');
+    let plain = plain.strip_prefix("role/").unwrap_or(plain);
+    let next = if is_unfilled(plain) {
+        "Write the name of the role, or remove the annotation.".to_owned()
+    } else if plain.len() < value.len() {
+        format!("Write {plain}: the webhook puts role/ before it.")
+    } else {
+        return None;
+    };
+    let seen = format!("annotation {key} is \"{}\", which the webhook completes to {}.", shown(value), shown(&role));
+    Some(Slip::new(SlipReason::InvalidRoleArn, At::Annotation(key.to_owned()), seen, next))
 }
 
 /// Annotations that go with a role, but no role annotation. `None` if another slip already explains
@@ -113,17 +139,25 @@ fn unknown(key: &str) -> Slip {
     Slip::new(SlipReason::AnnotationUnknown, At::Annotation(key.to_owned()), seen, next)
 }
 
-fn kiam(key: &str, has_role: bool, settings: &Settings) -> Slip {
+/// A role stands under a key of someone else, and the account has none by its own key.
+fn holds_role(key: &str, settings: &Settings) -> Slip {
+    let right = settings.key(ROLE);
+    let seen = format!("annotation {key} is the ARN of a role, but the webhook reads {right} alone; pods get no role.");
+    let next = format!("Write {right}, if pods are to have the role.");
+    Slip::new(SlipReason::AnnotationMisspelt, At::Annotation(key.to_owned()), seen, next).severity(Severity::Warning)
+}
+
+fn kiam(at: At, what: &str, key: &str, has_role: bool, settings: &Settings) -> Slip {
     let role = settings.key(ROLE);
     let seen = format!(
-        "annotation {key} is that of kiam and kube2iam, which read it on pods; the webhook reads {role} on service accounts."
+        "{what} {key} is that of kiam and kube2iam, which read it on pods; the webhook reads {role} on service accounts."
     );
     let (severity, next) = if has_role {
         (Severity::Info, "Remove it.".to_owned())
     } else {
         (Severity::Error, format!("Write {role} with the whole ARN of the role instead."))
     };
-    Slip::new(SlipReason::AnnotationOfOtherTool, At::Annotation(key.to_owned()), seen, next).severity(severity)
+    Slip::new(SlipReason::AnnotationOfOtherTool, at, seen, next).severity(severity)
 }
 
 /// A key that is read on pods has no effect on a service account.
@@ -136,7 +170,11 @@ fn of_pods(key: &str, name: &str) -> Slip {
 }
 
 fn label(key: &str, value: &str, has_role: bool, settings: &Settings) -> Option<Slip> {
-    let (Key::Known(name) | Key::Misspelt(name)) = keys::read(key, value, settings) else { return None };
+    let name = match keys::read(key, value, settings) {
+        Key::Known(name) | Key::Misspelt(name) => name,
+        Key::Kiam => return Some(kiam(At::Label(key.to_owned()), "label", key, has_role, settings)),
+        _ => return None,
+    };
     let severity = if name == ROLE && !has_role { Severity::Error } else { Severity::Warning };
     let right = settings.key(name);
     let (seen, next) = if OF_ACCOUNT.contains(&name) {

@@ -36,6 +36,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("irsarolearn", ROLE),
     ("serviceaccountrolearn", ROLE),
     ("podrolearn", ROLE),
+    ("podidentityrole", ROLE),
+    ("podidentityrolearn", ROLE),
     ("tokenaudience", AUDIENCE),
     ("aud", AUDIENCE),
     ("expiration", TOKEN_EXPIRATION),
@@ -57,8 +59,10 @@ const ALIKE: f64 = 0.93;
 
 /// The domain of kiam's and kube2iam's keys.
 const KIAM: &str = "iam.amazonaws.com";
-/// The names of their keys on pods.
-const KIAM_NAMES: [&str; 3] = ["role", "external-id", "session-name"];
+/// The names of their keys on pods. `iam-role` is a common slip for `role`.
+const KIAM_NAMES: [&str; 4] = ["role", "iam-role", "external-id", "session-name"];
+/// The names of their keys on namespaces, which say what roles pods may take.
+const KIAM_GRANTS: [&str; 2] = ["permitted", "allowed-roles"];
 
 /// What a key means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,16 +71,30 @@ pub(super) enum Key {
     Known(&'static str),
     /// Nothing reads the key, but it resembles the webhook's key of this name.
     Misspelt(&'static str),
-    /// Kiam and kube2iam read the key.
+    /// Kiam and kube2iam read the key on pods.
     Kiam,
+    /// Kiam and kube2iam read the key on namespaces.
+    KiamGrant,
     /// The key is in the webhook's domain, but resembles no key that the webhook reads.
     Unknown,
+    /// The key belongs to someone else, but holds the ARN of a role.
+    HoldsRole,
     /// The key belongs to someone else.
     Other,
 }
 
 /// What the key means. The value helps to tell which key was intended.
 pub(super) fn read(key: &str, value: &str, settings: &Settings) -> Key {
+    // Nothing reads a key with a slash at its end, whatever is before it.
+    let (whole, key) = (key, key.trim_end_matches('/'));
+    match of_whole(key, value, settings) {
+        Key::Known(name) if whole.len() > key.len() => Key::Misspelt(name),
+        Key::Other if is_role(value) => Key::HoldsRole,
+        read => read,
+    }
+}
+
+fn of_whole(key: &str, value: &str, settings: &Settings) -> Key {
     if key == SKIP_LABEL {
         return Key::Known(SKIP_POD);
     }
@@ -93,6 +111,9 @@ pub(super) fn read(key: &str, value: &str, settings: &Settings) -> Key {
     if domain == KIAM && KIAM_NAMES.contains(&name) {
         return Key::Kiam;
     }
+    if domain == KIAM && KIAM_GRANTS.contains(&name) {
+        return Key::KiamGrant;
+    }
     let meant = meant(name).filter(|_| is_of_aws(domain) || is_role(value));
     // A single word such as `role` or `audience` says nothing in someone else's domain.
     let meant = meant.filter(|meant| is_role(value) || ALL.contains(&name) && *meant != AUDIENCE);
@@ -101,7 +122,10 @@ pub(super) fn read(key: &str, value: &str, settings: &Settings) -> Key {
 
 /// Whether a key may matter, whatever the settings and its value are.
 pub(crate) fn concerns(key: &str) -> bool {
-    let Some((domain, name)) = key.rsplit_once('/') else { return meant(key) == Some(ROLE) };
+    let key = key.trim_end_matches('/');
+    let Some((domain, name)) = key.rsplit_once('/') else {
+        return meant(key) == Some(ROLE) || key.starts_with(podidentity_api::names::EKS_DOMAIN);
+    };
     domain == podidentity_api::names::EKS_DOMAIN || domain == KIAM || meant(name).is_some()
 }
 
@@ -122,6 +146,9 @@ pub(super) fn meant(name: &str) -> Option<&'static str> {
 /// The webhook's name that is meant by a key without a domain, or with a dot in place of the slash.
 fn bare(key: &str, value: &str) -> Option<&'static str> {
     let name = key.strip_prefix("eks.amazonaws.com").map_or(key, |rest| rest.trim_start_matches(['.', '-', '_', ':']));
+    if name.is_empty() && is_role(value) {
+        return Some(ROLE);
+    }
     meant(name).filter(|_| is_role(value) || name.len() < key.len())
 }
 
@@ -132,7 +159,7 @@ fn is_of_aws(domain: &str) -> bool {
 }
 
 /// Whether a value looks like the ARN of a role.
-fn is_role(value: &str) -> bool {
+pub(super) fn is_role(value: &str) -> bool {
     let value = value.trim();
     value.starts_with("arn:") && value.contains(":iam:") && value.contains(":role")
 }
@@ -176,6 +203,12 @@ mod tests {
             "role-arn",
             "eks.amazonaws.com.role-arn",
             "example.com/iam-role-arn",
+            "eks.amazonaws.com/role-arn/",
+            "eks.amazonaws.com//role-arn",
+            "eks.amazonaws.com",
+            "eks.amazonaws.com/",
+            "eks.amazonaws.com/pod-identity-role-arn",
+            "aws/role",
         ] {
             assert_eq!(of(key, ARN), Key::Misspelt(ROLE), "{key}");
         }
@@ -201,7 +234,15 @@ mod tests {
         ] {
             assert_eq!(of(key, "my-value"), Key::Other, "{key}");
         }
-        assert_eq!(of("iam.amazonaws.com/role", "my-role"), Key::Kiam);
+        for key in ["iam.gke.io/gcp-service-account", "example.com/used-by", "vault.hashicorp.com/authority"] {
+            assert_eq!(of(key, ARN), Key::HoldsRole, "{key}");
+        }
+        for key in ["iam.amazonaws.com/role", "iam.amazonaws.com/iam-role"] {
+            assert_eq!(of(key, "my-role"), Key::Kiam, "{key}");
+        }
+        for key in ["iam.amazonaws.com/permitted", "iam.amazonaws.com/allowed-roles"] {
+            assert_eq!(of(key, ".*"), Key::KiamGrant, "{key}");
+        }
         assert_eq!(of("eks.amazonaws.com/compute-type", "ec2"), Key::Unknown);
         assert_eq!(of("eks.amazonaws.com/primary", ARN), Key::Misspelt(ROLE));
     }

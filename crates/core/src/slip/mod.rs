@@ -12,16 +12,20 @@ mod account;
 mod cluster;
 mod entries;
 mod keys;
+mod names;
 mod place;
+mod stray;
 mod value;
 
 pub use account::{Holder, of_account};
 pub(crate) use cluster::findings;
-pub use cluster::{NameMatches, means_role, not_found, not_looked_into, of_snapshot, template_means_role, unused};
+pub use cluster::{means_role, not_looked_into, of_snapshot, template_means_role};
 pub use entries::of_entries;
 pub(crate) use keys::concerns;
+pub use names::{Forgot, NameMatches, Namer, not_found, unused};
 pub use place::{Given, Place, of_place, of_pod};
-pub use value::{audience, not_text, partition};
+pub use stray::{NamesAccount, common_annotation, kind, repeated, stray_annotation, stray_name};
+pub use value::{audience, empty_audience, not_text, partition};
 
 pub use crate::finding::{Entry, SlipReason, slip_reference as reference};
 use crate::finding::{Finding, FindingReason, Severity};

@@ -1,20 +1,36 @@
 //! Slips on pods, on pod templates, and on objects whose metadata the webhook does not read.
 
-use super::keys::{self, Key, ROLE, SKIP_POD};
+use super::keys::{self, Key, OF_ACCOUNT, ROLE, SKIP_POD};
 use super::{At, Slip, SlipReason, value};
 use crate::finding::Severity;
 use crate::foreign::shown;
 use crate::injection::{SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, Target, names_in};
+use crate::likeness::is_slip;
 use crate::objects::Map;
 use crate::settings::Settings;
 
 /// An object whose own metadata the webhook does not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Place<'a> {
     /// A workload: a Deployment, for example, as opposed to its pod template.
     Workload,
+    /// The template of the jobs of a CronJob, as opposed to that of their pods.
+    JobTemplate,
     /// A namespace.
     Namespace,
+    /// An object of another kind.
+    Object(&'a str),
+}
+
+impl Place<'_> {
+    fn what(self) -> String {
+        match self {
+            Self::Workload => "the workload itself".to_owned(),
+            Self::JobTemplate => "the template of the jobs".to_owned(),
+            Self::Namespace => "a namespace".to_owned(),
+            Self::Object(kind) => format!("an object of kind {kind}"),
+        }
+    }
 }
 
 /// Whether the pods' service account gives them a role.
@@ -36,20 +52,51 @@ impl Given {
 }
 
 /// The slips in metadata that the webhook does not read.
-pub fn of_place(place: Place, annotations: &Map, given: Given, settings: &Settings) -> Vec<Slip> {
-    let what = match place {
-        Place::Workload => "the workload itself",
-        Place::Namespace => "a namespace",
-    };
-    let slips = annotations.iter().filter_map(|(key, value)| {
-        let name = match keys::read(key, value, settings) {
-            Key::Known(name) => name,
-            Key::Misspelt(ROLE) => ROLE,
-            _ => return None,
-        };
-        Some(misplaced(key, name, what, given, settings))
+pub fn of_place(place: Place<'_>, annotations: &Map, labels: &Map, given: Given, settings: &Settings) -> Vec<Slip> {
+    let what = place.what();
+    let slips = annotations.iter().filter_map(|(key, value)| match keys::read(key, value, settings) {
+        Key::Known(name) => Some(misplaced(key, name, &what, given, settings)),
+        Key::Misspelt(ROLE) if is_meant_there(place, key, value) => Some(misplaced(key, ROLE, &what, given, settings)),
+        Key::Kiam => Some(kiam_of_place(key, At::Annotation(key.to_owned()), &what, given, settings)),
+        Key::KiamGrant if place == Place::Namespace => Some(kiam_grant(key, settings)),
+        _ => None,
     });
-    slips.collect()
+    let labels = labels.iter().filter_map(|(key, value)| match keys::read(key, value, settings) {
+        Key::Known(name) if OF_ACCOUNT.contains(&name) => Some(label(key, name, given, settings)),
+        Key::Kiam => Some(kiam_of_place(key, At::Label(key.to_owned()), &what, given, settings)),
+        _ => None,
+    });
+    slips.chain(labels).collect()
+}
+
+/// A key without a domain may mean anything on an object that has nothing to do with pods.
+fn is_meant_there(place: Place<'_>, key: &str, value: &str) -> bool {
+    !matches!(place, Place::Object(_)) || key.contains('/') && keys::is_role(value)
+}
+
+/// Even kiam and kube2iam read these keys on pods alone.
+fn kiam_of_place(key: &str, at: At, what: &str, given: Given, settings: &Settings) -> Slip {
+    let role = settings.key(ROLE);
+    let seen = format!(
+        "{key} has no effect on {what}: kiam and kube2iam read it on pods, and the webhook reads {role} on the pods' \
+         service account."
+    );
+    let (severity, next) = if given == Given::Role {
+        (Severity::Info, "Remove it.".to_owned())
+    } else {
+        (Severity::Warning, format!("Annotate the ServiceAccount with {role} instead, with the whole ARN of the role."))
+    };
+    Slip::new(SlipReason::AnnotationOfOtherTool, at, seen, next).severity(severity)
+}
+
+fn kiam_grant(key: &str, settings: &Settings) -> Slip {
+    let seen = format!(
+        "annotation {key} is that of kiam and kube2iam, which read it on namespaces; it neither gives a role nor limits \
+         what {} gives.",
+        settings.key(ROLE)
+    );
+    let next = "Remove it once neither of these tools runs.".to_owned();
+    Slip::new(SlipReason::AnnotationOfOtherTool, At::Annotation(key.to_owned()), seen, next).severity(Severity::Info)
 }
 
 /// The slips in a pod's metadata, or in that of its template.
@@ -62,7 +109,7 @@ pub fn of_pod(target: &Target<'_>, given: Given, settings: &Settings) -> Vec<Sli
         Key::Misspelt(ROLE) => Some(misplaced(key, ROLE, "a pod", given, settings)),
         Key::Misspelt(meant) => may_have.then(|| misspelt(key, meant, settings)),
         Key::Kiam => Some(kiam(key, given, settings)),
-        Key::Unknown | Key::Other => None,
+        Key::KiamGrant | Key::Unknown | Key::HoldsRole | Key::Other => None,
     });
     let labels = target.labels.iter().filter_map(|(key, text)| match keys::read(key, text, settings) {
         Key::Known(SKIP_POD) => None,
@@ -149,7 +196,7 @@ fn skips(key: &str, text: &str, target: &Target<'_>) -> Option<Slip> {
         names.iter().flat_map(|name| name.split([' ', ';', '\n', '\t', '|', '[', ']', '\'', '"'])).collect();
     let meant: Vec<&str> = containers().filter(missed).filter(|name| parts.contains(name)).collect();
     if meant.is_empty() {
-        return None;
+        return near(key, text, &names, target);
     }
     let seen = format!(
         "annotation {key} is \"{}\": the webhook takes blanks and other marks for a part of a name, so {} gets the role all \
@@ -161,4 +208,21 @@ fn skips(key: &str, text: &str, target: &Target<'_>) -> Option<Slip> {
         names.iter().map(String::as_str).chain(meant).filter(|name| containers().any(|it| it == *name)).collect();
     let right = if all.is_empty() { String::new() } else { format!(": {}", all.join(",")) };
     slip(seen, format!("Write the names with commas alone{right}."))
+}
+
+/// A name that no container has, but that is nearly that of one.
+fn near(key: &str, text: &str, names: &[String], target: &Target<'_>) -> Option<Slip> {
+    let containers = || target.spec.all_containers().map(|it| it.name.as_str());
+    let mut absent = names.iter().filter(|name| containers().all(|it| it != name.as_str()));
+    let skipped = |container: &&str| names.iter().any(|name| name == container);
+    let (name, meant) =
+        absent.find_map(|name| Some((name, containers().find(|it| !skipped(it) && is_slip(name, it))?)))?;
+    let seen = format!(
+        "annotation {key} is \"{}\": no container is named {}, so {} gets the role all the same.",
+        shown(text),
+        shown(name),
+        shown(meant)
+    );
+    let next = format!("Correct the name: did you mean {}?", shown(meant));
+    Some(Slip::new(SlipReason::SkipsOtherwise, At::Annotation(key.to_owned()), seen, next))
 }

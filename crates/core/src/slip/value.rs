@@ -11,8 +11,12 @@ use crate::settings::Settings;
 
 /// The audience of STS, in every partition.
 const STS_AUDIENCE: &str = "sts.amazonaws.com";
+/// The audience of the tokens of EKS Pod Identity, which STS does not know.
+const POD_IDENTITY_AUDIENCE: &str = "pods.eks.amazonaws.com";
 /// Minimum likeness at which an audience counts as a misspelling of it.
 const ALIKE: f64 = 0.9;
+/// What a template leaves behind if nothing fills it in.
+const PLACEHOLDERS: [&str; 4] = ["${", "{{", "$(", "<"];
 
 /// The slip in the value of the webhook's annotation of this name, if there is one.
 pub(super) fn of(name: &str, key: &str, value: &str, settings: &Settings) -> Option<Slip> {
@@ -50,8 +54,18 @@ pub(super) fn role(what: &str, it: &str, at: At, value: &str) -> Option<Slip> {
             let next = format!("Correct {it}: {}.", error.advice());
             Some(Slip::new(SlipReason::InvalidRoleArn, at, seen, next))
         }
-        Ok(_) => partition(what, at, value),
+        Ok(_) => service_linked(what, at.clone(), value).or_else(|| partition(what, at, value)),
     }
+}
+
+/// Only the AWS service that a service-linked role belongs to can assume it.
+fn service_linked(what: &str, at: At, role: &str) -> Option<Slip> {
+    let (_, path) = role.split_once(":role/aws-service-role/")?;
+    let service = path.split('/').next().unwrap_or_default();
+    let seen =
+        format!("{what} is a service-linked role, which {} alone can assume: STS refuses it to pods.", shown(service));
+    let next = "Write the ARN of a role whose trust policy you can write.".to_owned();
+    Some(Slip::new(SlipReason::InvalidRoleArn, at, seen, next))
 }
 
 /// A role of a partition that is not known. `what`: where it is, for example `spec.roleArn`.
@@ -70,7 +84,9 @@ pub fn audience(what: &str, at: At, value: &str, settings: &Settings) -> Option<
     }
     let plain = value.trim().to_lowercase();
     let plain = plain.trim_start_matches("https://").trim_matches(['/', '"', '\'']);
-    let near = plain == STS_AUDIENCE
+    let near = plain.ends_with("amazonaws.com")
+        || plain.is_empty()
+        || is_placeholder(value)
         || likeness(plain, STS_AUDIENCE) >= ALIKE
         || plain.starts_with("sts") && (plain.contains("amazon") || plain.contains("aws"));
     (near && value != STS_AUDIENCE).then(|| {
@@ -85,9 +101,30 @@ pub fn audience(what: &str, at: At, value: &str, settings: &Settings) -> Option<
     })
 }
 
+/// The audience is empty, which the webhook takes literally.
+pub fn empty_audience(key: &str) -> Slip {
+    let seen = format!(
+        "annotation {key} is empty, which the webhook takes literally: pods get a token for the Kubernetes API server, and \
+         STS refuses it, unless the identity provider and the role's trust policy allow that audience."
+    );
+    let slip = Slip::new(SlipReason::AudienceUnusual, At::Annotation(key.to_owned()), seen, "Remove it.".to_owned());
+    slip.severity(Severity::Error)
+}
+
+/// Whether nothing has filled in a template.
+fn is_placeholder(value: &str) -> bool {
+    PLACEHOLDERS.iter().any(|mark| value.contains(mark))
+}
+
 /// How it differs from the audience of STS.
 fn why(value: &str, plain: &str) -> String {
-    if plain == STS_AUDIENCE {
+    if is_placeholder(value) {
+        ", a placeholder that nothing has filled in.".to_owned()
+    } else if plain.is_empty() {
+        ", which is blank.".to_owned()
+    } else if plain == POD_IDENTITY_AUDIENCE {
+        format!(", which is the audience of EKS Pod Identity; that of STS is {STS_AUDIENCE}.")
+    } else if plain == STS_AUDIENCE {
         format!(", which is not {STS_AUDIENCE}: blanks, quotes, capitals, https:// and slashes count.")
     } else if plain.strip_suffix(".cn").is_some() && value == plain {
         format!(

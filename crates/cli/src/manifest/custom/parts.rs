@@ -66,9 +66,16 @@ pub(super) fn cron_workflow(object: &Node) -> Vec<Node> {
 /// set.
 fn workflow_spec(spec: &Node) -> Vec<Node> {
     let templates = spec.get("templates").map(Node::items).unwrap_or_default();
-    let pods = templates.iter().filter_map(|step| {
-        let main = first(&[step], &["container", "script"]);
-        let mut containers: Vec<Node> = main.iter().map(|main| container(main, "main")).collect();
+    let none = mapping(vec![], spec);
+    let defaults = spec.get("templateDefaults").unwrap_or(&none);
+    let pods = templates.iter().chain(templates.iter().flat_map(inline)).filter_map(|step| {
+        let main = ["container", "script"].into_iter().find_map(|key| Some((key, step.get(key)?)));
+        let main = main.map(|(key, main)| {
+            let mut made = container(main, "main");
+            add_variables(&mut made, unset(main, defaults.at_path(&[key, "env"])));
+            made
+        });
+        let mut containers: Vec<Node> = main.into_iter().collect();
         containers.extend(items(step.at_path(&["containerSet", "containers"])));
         if containers.is_empty() {
             return None;
@@ -77,9 +84,9 @@ fn workflow_spec(spec: &Node) -> Vec<Node> {
         let volumes = [items(step.get("volumes")), items(spec.get("volumes"))].concat();
         let made = mapping(
             vec![
-                ("serviceAccountName", first(&[step, spec], &["serviceAccountName"])),
-                ("securityContext", first(&[step, spec], &["securityContext"])),
-                ("nodeSelector", first(&[step, spec], &["nodeSelector"])),
+                ("serviceAccountName", first(&[step, defaults, spec], &["serviceAccountName"])),
+                ("securityContext", first(&[step, defaults, spec], &["securityContext"])),
+                ("nodeSelector", first(&[step, defaults, spec], &["nodeSelector"])),
                 ("hostNetwork", first(&[spec], &["hostNetwork"])),
                 ("initContainers", list(items(step.get("initContainers")))),
                 ("containers", list(containers)),
@@ -87,10 +94,25 @@ fn workflow_spec(spec: &Node) -> Vec<Node> {
             ],
             step,
         );
-        let metadata = first(&[step], &["metadata"]).or_else(|| first(&[spec], &["podMetadata"]));
+        let metadata = first(&[step, defaults], &["metadata"]).or_else(|| first(&[spec], &["podMetadata"]));
         Some(mapping(vec![("metadata", metadata), ("spec", Some(made))], step))
     });
     pods.collect()
+}
+
+/// The templates that the steps or tasks of a template contain.
+fn inline(template: &Node) -> Vec<&Node> {
+    let groups = template.get("steps").map(Node::items).unwrap_or_default();
+    let tasks = template.at_path(&["dag", "tasks"]).map(Node::items).unwrap_or_default();
+    let steps = groups.iter().flat_map(Node::items);
+    steps.chain(tasks).filter_map(|step| step.get("inline")).collect()
+}
+
+/// The common variables that the container does not set itself.
+fn unset(container: &Node, common: Option<&Node>) -> Vec<Node> {
+    let own = items(container.get("env"));
+    let is_set = |var: &Node| own.iter().any(|it| it.text_at(&["name"]) == var.text_at(&["name"]));
+    items(common).into_iter().filter(|var| !is_set(var)).collect()
 }
 
 pub(super) fn argo_events(object: &Node) -> Vec<Node> {
@@ -122,17 +144,20 @@ pub(super) fn scheduled_spark(object: &Node) -> Vec<Node> {
 /// own.
 fn spark_spec(spec: &Node) -> Vec<Node> {
     let conf = |key: &str| spec.get("sparkConf").and_then(|conf| conf.get(key)).cloned();
-    let of_driver = spec.get("driver").and_then(|driver| first(&[driver], &["serviceAccount"]));
+    let of_driver = spec.get("driver").and_then(account_of_spark);
     let of_driver = of_driver.or_else(|| conf("spark.kubernetes.authenticate.driver.serviceAccountName"));
     let roles = [("driver", "spark-kubernetes-driver"), ("executor", "spark-kubernetes-executor")];
     let pods = roles.into_iter().filter_map(|(role, default)| {
         let part = spec.get(role)?;
-        let account = first(&[part], &["serviceAccount"]);
+        let account = account_of_spark(part);
         let account = account
             .or_else(|| conf(&format!("spark.kubernetes.authenticate.{role}.serviceAccountName")))
             .or_else(|| of_driver.clone());
         let mut main = container(part, default);
         variables(&mut main, part.get("envVars"));
+        secret_variables(&mut main, part.get("envSecretKeyRefs"));
+        let prefix = if role == "driver" { "spark.kubernetes.driverEnv." } else { "spark.executorEnv." };
+        variables(&mut main, spec.get("sparkConf").map(|conf| with_prefix(conf, prefix)).as_ref());
         let made = mapping(
             vec![
                 ("serviceAccountName", account),
@@ -151,15 +176,43 @@ fn spark_spec(spec: &Node) -> Vec<Node> {
     pods.collect()
 }
 
+/// The service account of the driver or the executors, by itself or by their pod template.
+fn account_of_spark(part: &Node) -> Option<Node> {
+    let of_template = || first(&[part.at_path(&["template", "spec"])?], &["serviceAccountName", "serviceAccount"]);
+    first(&[part], &["serviceAccount"]).or_else(of_template)
+}
+
+/// The entries of a mapping whose keys have the prefix, without it.
+fn with_prefix(of: &Node, prefix: &str) -> Node {
+    let Kind::Mapping(entries) = &of.kind else { return mapping(vec![], of) };
+    let entries = entries.iter().filter_map(|(key, value)| {
+        let name = key.text()?.strip_prefix(prefix)?;
+        Some((Node { at: key.at, ..Node::string(name) }, value.clone()))
+    });
+    Node { at: of.at, ..Node::new(Kind::Mapping(entries.collect())) }
+}
+
+/// Adds variables that are given as a mapping to keys of Secrets.
+fn secret_variables(container: &mut Node, given: Option<&Node>) {
+    let Some(Kind::Mapping(given)) = given.map(|node| &node.kind) else { return };
+    let added = given.iter().map(|(key, value)| {
+        let from = mapping(vec![("secretKeyRef", Some(value.clone()))], key);
+        mapping(vec![("name", Some(key.clone())), ("valueFrom", Some(from))], key)
+    });
+    add_variables(container, added.collect());
+}
+
 /// Adds variables that are given as a mapping.
 fn variables(container: &mut Node, given: Option<&Node>) {
     let Some(Kind::Mapping(given)) = given.map(|node| &node.kind) else { return };
-    let mut env = items(container.get("env"));
-    env.extend(
-        given
-            .iter()
-            .map(|(key, value)| mapping(vec![("name", Some(key.clone())), ("value", Some(value.clone()))], key)),
-    );
+    let added = given
+        .iter()
+        .map(|(key, value)| mapping(vec![("name", Some(key.clone())), ("value", Some(value.clone()))], key));
+    add_variables(container, added.collect());
+}
+
+fn add_variables(container: &mut Node, added: Vec<Node>) {
+    let env = [items(container.get("env")), added].concat();
     if let Kind::Mapping(entries) = &mut container.kind {
         entries.retain(|(key, _)| key.text() != Some("env"));
         entries.extend(list(env).map(|env| (Node::string("env"), env)));
@@ -172,6 +225,13 @@ pub(super) fn flink(object: &Node) -> Vec<Node> {
     let common = spec.get("podTemplate");
     let managers = ["jobManager", "taskManager"].map(|manager| spec.at_path(&[manager, "podTemplate"]));
     let templates: Vec<&Node> = match managers {
+        // Without a template, Flink makes pods with the service account alone.
+        [None, None] if common.is_none() => {
+            return first(&[spec], &["serviceAccount"])
+                .map(|account| template(mapping(vec![("serviceAccountName", Some(account))], spec)))
+                .into_iter()
+                .collect();
+        }
         [None, None] => common.into_iter().collect(),
         [job, task] => [job.or(common), task.or(common)].into_iter().flatten().collect(),
     };
@@ -198,12 +258,14 @@ pub(super) fn strimzi(object: &Node) -> Vec<Node> {
     let parts = object.at_path(&["spec", "template"]);
     let main = ["connectContainer", "bridgeContainer", "mirrorMaker2Container"];
     let main = parts.and_then(|parts| first(&[parts], &main)).unwrap_or_else(|| mapping(vec![], object));
+    let mut main = container(&main, &format!("{cluster}-{end}"));
+    add_variables(&mut main, items(object.at_path(&["spec", "externalConfiguration", "env"])));
     let pod = parts.and_then(|parts| parts.get("pod"));
     let spec = mapping(
         vec![
             ("serviceAccountName", Some(Node::string(&format!("{cluster}-{end}")))),
             ("securityContext", pod.and_then(|pod| first(&[pod], &["securityContext"]))),
-            ("containers", list(vec![container(&main, &format!("{cluster}-{end}"))])),
+            ("containers", list(vec![main])),
             ("volumes", pod.and_then(|pod| first(&[pod], &["volumes"]))),
         ],
         object,
@@ -255,7 +317,12 @@ pub(super) fn tekton(object: &Node) -> Vec<Node> {
     let Some(spec) = object.get("spec") else { return Vec::new() };
     let task = spec.get("taskSpec").unwrap_or(spec);
     let Some(account) = first(&[spec], &["serviceAccountName"]) else { return Vec::new() };
-    let steps: Vec<Node> = items(task.get("steps")).iter().map(|step| container(step, "step")).collect();
+    let steps = items(task.get("steps")).into_iter().map(|step| {
+        let mut made = container(&step, "step");
+        add_variables(&mut made, unset(&step, task.at_path(&["stepTemplate", "env"])));
+        made
+    });
+    let steps: Vec<Node> = steps.collect();
     let pod = spec.get("podTemplate");
     let made = mapping(
         vec![
