@@ -203,8 +203,8 @@ impl fmt::Display for InvalidSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
     /// `Automatic` restarts what needs it. `Manual` reports what would be restarted and waits until the annotation
-    /// `podidentity.dev/release` on the binding equals its `metadata.generation` (with `role` or `roleRef`:
-    /// `GENERATION/ROLE_ARN`). `Never` only reports.
+    /// `podidentity.dev/release` on the binding has the value that the message names: `GENERATION-UID`, with the first eight
+    /// characters of the binding's uid (with `role` or `roleRef`: `GENERATION-UID/ROLE_ARN`). `Never` only reports.
     #[serde(default)]
     pub policy: RolloutPolicy,
 

@@ -1,5 +1,7 @@
 //! The status: what was done and what was proven.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube_derive::KubeSchema;
 use schemars::JsonSchema;
@@ -150,6 +152,10 @@ pub struct ServiceAccountStatus {
     /// Other field managers that own the role annotation as well: a change of theirs is a conflict, not drift.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub co_owners: Vec<String>,
+
+    /// The same for the other annotations that the binding declares, by the annotation's name: `audience`, for example.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub co_owners_of: BTreeMap<String, Vec<String>>,
 }
 
 /// A restart of a workload, from the decision until the workload has come up once.

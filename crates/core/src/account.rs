@@ -1,6 +1,7 @@
 //! The service account: its identity annotations, their field managers, and whether the operator
 //! may write.
 
+mod co_owners;
 mod foreign_owner;
 mod restorations;
 
@@ -17,6 +18,8 @@ use crate::provenance::Provenance;
 use crate::settings::{IdentityAnnotation, Settings};
 use crate::time::whole_seconds;
 
+pub use co_owners::CoOwners;
+use co_owners::{co_owners, was_co_owner};
 pub use foreign_owner::ForeignOwner;
 use foreign_owner::foreign_owner;
 use restorations::contested_until;
@@ -82,10 +85,11 @@ pub struct Account {
     pub role_in_force: Option<String>,
     /// When the role in force was written.
     pub annotated_at: Option<Timestamp>,
-    /// When the operator last wrote an annotation.
+    /// When the operator last wrote an annotation, or another manager the audience if the binding
+    /// declares none. The webhook has to learn both.
     pub written_at: Option<Timestamp>,
-    /// Other field managers that own the role annotation, by name.
-    pub co_owners: Vec<String>,
+    /// For each annotation that the operator owns, the other field managers that own it.
+    pub co_owners: CoOwners,
     /// The binding and the identity that the operator's annotations were written for.
     pub provenance: Option<Provenance>,
     /// Whether the operator still owns annotations that the desired identity does not need:
@@ -109,7 +113,7 @@ impl Account {
                 role_in_force: None,
                 annotated_at: None,
                 written_at: None,
-                co_owners: Vec::new(),
+                co_owners: CoOwners::new(),
                 provenance: None,
                 has_leftovers: false,
             };
@@ -126,8 +130,8 @@ impl Account {
                 .is_some_and(|role| !role.is_empty()),
             annotated_at: role_in_force.as_ref().and_then(|_| annotated_at(account, settings)),
             role_in_force,
-            written_at: owned_keys(account, settings).filter_map(|(_, owner)| owner.time).max(),
-            co_owners: co_owners(account, settings),
+            written_at: written_at(account, desired, settings),
+            co_owners: co_owners(account, desired, settings),
             provenance: Provenance::on(account),
             has_leftovers: desired.is_of_association() && owned_keys(account, settings).next().is_some(),
         }
@@ -142,12 +146,13 @@ impl Account {
     }
 }
 
-/// Other field managers that own the role annotation.
-fn co_owners(account: &ServiceAccount, settings: &Settings) -> Vec<String> {
-    let owners = field_owners(&account.metadata, &settings.annotation(IdentityAnnotation::RoleArn), false)
-        .map(|owner| owner.manager);
-    let others: BTreeSet<String> = owners.filter(|manager| manager != names::FIELD_MANAGER).collect();
-    others.into_iter().collect()
+/// When an annotation that pods depend on was last written.
+fn written_at(account: &ServiceAccount, desired: &DesiredIdentity, settings: &Settings) -> Option<Timestamp> {
+    let ours = owned_keys(account, settings).filter_map(|(_, owner)| owner.time);
+    let key = settings.annotation(IdentityAnnotation::Audience);
+    let is_foreign = desired.audience.is_none() && account.annotations.contains_key(&key);
+    let owners = field_owners(&account.metadata, &key, false).filter(|_| is_foreign);
+    ours.chain(owners.filter_map(|owner| owner.time)).max()
 }
 
 /// The role on the service account, if the operator owns the annotation.
@@ -227,7 +232,7 @@ fn state(
         // value that both had.
         let policy = binding.spec.on_conflict;
         let shared = policy != ConflictPolicy::TakeOver
-            && foreign.as_ref().is_some_and(|foreign| was_co_owner(binding, &foreign.manager));
+            && foreign.as_ref().is_some_and(|foreign| was_co_owner(binding, key, &foreign.manager));
         let taken = !owned.contains(key)
             && !shared
             && was_ours(account, binding, *key == settings.annotation(IdentityAnnotation::RoleArn));
@@ -256,12 +261,6 @@ fn rewritten(account: &ServiceAccount, key: &str, arrived: bool, now: Timestamp)
     let retry_at = ours.time.filter(|_| arrived)? + REWRITTEN_RETRY;
     let (key, value) = (key.to_owned(), value(account, key).map(str::to_owned));
     (retry_at > now).then_some(AccountState::Rewritten { key, value, retry_at })
-}
-
-/// Whether the status lists the manager as a co-owner of the role annotation.
-fn was_co_owner(binding: &PodIdentityBinding, manager: &str) -> bool {
-    let account = binding.status.as_ref().and_then(|status| status.service_account.as_ref());
-    account.is_some_and(|account| account.co_owners.iter().any(|owner| owner == manager))
 }
 
 /// Whether the status shows that the operator wrote the key to this same service account (same UID)

@@ -1,6 +1,8 @@
 //! The identity as a whole: claim, service account, and every pod's verdict, grouped by workload.
 
 mod counted_pods;
+mod failed_identity;
+mod rollback;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,15 +25,19 @@ use crate::preflight::{self, Preflight};
 use crate::restart_record::Records;
 use crate::revoke::{self, Revocation, recorded_roles};
 use crate::role;
-use crate::rollout::{Cause, Judge, Phase, WorkloadVerdict, is_released, settled_at};
+use crate::rollout::{Judge, Phase, WorkloadVerdict, is_released, settled_at};
 use crate::schedule::{self, Schedule};
 use crate::settings::Settings;
 use crate::slip;
 use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, verify_pod};
-use crate::windows::Pace;
+use crate::windows::{Gate, Pace};
 
 use counted_pods::{OwnedPods, PodsByOwner};
+use failed_identity::FailedIdentity;
+pub use rollback::Rollback;
+pub(crate) use rollback::last_verified;
+use rollback::{due_rollback, recorded_rollback};
 
 /// The verdicts on everything in a snapshot.
 #[derive(Clone, Debug)]
@@ -90,30 +96,10 @@ pub struct Case {
     pub slips: Vec<Finding>,
     /// When the newest pod that got the identity by injection was created.
     pub injected_at: Option<Timestamp>,
-    /// What holds back the restarts of all workloads. Nothing does in a rollback, so that a failed
-    /// role is undone at once.
+    /// What holds back restarts, except those that take back a failed identity.
     pub pace: Pace,
     /// How injection is configured.
     pub settings: Settings,
-}
-
-/// The return from a failed role to the previous one.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Rollback {
-    /// The rollback is due. It takes effect once the status has recorded it, so that a crash cannot
-    /// lose it.
-    Due(RollbackStatus),
-    /// The status has recorded the rollback. The previous role is the wanted one.
-    InForce(RollbackStatus),
-}
-
-impl Rollback {
-    /// What the status records about the rollback.
-    pub fn recorded(&self) -> &RollbackStatus {
-        match self {
-            Self::Due(rollback) | Self::InForce(rollback) => rollback,
-        }
-    }
 }
 
 impl Assessment {
@@ -186,7 +172,7 @@ impl Case {
             preflight: Preflight::judge(&subject, &snapshot.config, snapshot.now),
             invalid: invalid::invalid(&binding),
             grant: Grant::of(snapshot, &expected.identity.role_arn),
-            pace: if recorded.is_some() { Pace::default() } else { Pace::of(&binding.spec.rollout, snapshot.now) },
+            pace: Pace::of(&binding.spec.rollout, snapshot.now),
             rollback: recorded.map(Rollback::InForce),
             workloads: Vec::new(),
             unmanaged: BTreeMap::new(),
@@ -214,10 +200,15 @@ impl Case {
             pods.iter().map(judged).collect()
         };
         let mut pods = PodsByOwner::of(snapshot);
-        let judge = self.restart_judge(snapshot);
+        let judge = self.restart_judge(snapshot, &self.pace.gate);
+        let undoing = self.restart_judge(snapshot, &Gate::Always);
+        let failed = FailedIdentity::of(self);
         let workloads = snapshot.workloads.iter().map(|workload| {
             let OwnedPods { live, terminating } = pods.by_workload.remove(&workload.id()).unwrap_or_default();
-            judge.judge(Arc::clone(workload), judged(&live, Some(&workload.template)), terminating)
+            let undoes = failed.as_ref().is_some_and(|failed| failed.is_on(workload, &live, settings));
+            let judge = if undoes { &undoing } else { &judge };
+            let verdict = judge.judge(Arc::clone(workload), judged(&live, Some(&workload.template)), terminating);
+            WorkloadVerdict { undoes, ..verdict }
         });
         let workloads: Vec<_> = workloads.collect();
         let unmanaged = pods.unmanaged.into_iter().map(|(owner, pods)| (owner, judged(&pods, None))).collect();
@@ -225,7 +216,7 @@ impl Case {
         self.injected_at = schedule::injected_at(self.pods());
     }
 
-    fn restart_judge<'a>(&'a self, snapshot: &'a Snapshot) -> Judge<'a> {
+    fn restart_judge<'a>(&'a self, snapshot: &'a Snapshot, gate: &'a Gate) -> Judge<'a> {
         let rollout = &self.binding.spec.rollout;
         Judge {
             rollout,
@@ -237,7 +228,7 @@ impl Case {
             is_released: is_released(&self.binding),
             records: Records::of(&self.binding),
             reverted: self.binding.status.as_ref().and_then(|status| status.reverted.as_ref()),
-            gate: &self.pace.gate,
+            gate,
             now: snapshot.now,
         }
     }
@@ -323,25 +314,15 @@ impl Case {
         }
     }
 
+    /// The live pods that belong to no workload the operator can restart.
+    pub fn pods_of_no_workload(&self) -> impl Iterator<Item = &JudgedPod> {
+        self.unmanaged.values().flatten()
+    }
+
     /// All live pods with their verdicts.
     pub fn pods(&self) -> impl Iterator<Item = &JudgedPod> {
-        self.workloads.iter().flat_map(|workload| &workload.pods).chain(self.unmanaged.values().flatten())
+        self.workloads.iter().flat_map(|workload| &workload.pods).chain(self.pods_of_no_workload())
     }
-}
-
-/// The rollback that the status records for the current declaration. If the object behind `roleRef`
-/// changes its role, the declaration is a new one, although the generation stays the same.
-fn recorded_rollback(binding: &PodIdentityBinding) -> Option<RollbackStatus> {
-    let recorded = binding.status.as_ref()?.rollback.clone()?;
-    let same_role =
-        !role::is_indirect(binding) || binding.spec.unresolved.is_some() || recorded.from == binding.spec.role_arn;
-    (Some(recorded.generation) == binding.metadata.generation && same_role).then_some(recorded)
-}
-
-/// The identity that was verified last.
-pub(crate) fn last_verified(binding: &PodIdentityBinding) -> Option<DesiredIdentity> {
-    let status = binding.status.as_ref()?;
-    Some(status.last_verified_identity.clone()?.into())
 }
 
 /// The desired identity: what the binding declares, or, after a rollback, what was verified before. While the declared
@@ -363,30 +344,6 @@ fn declared_or_rolled_back(binding: &PodIdentityBinding, rollback: Option<&Rollb
 /// Whether the binding has declared an association, so that pods may still have its credentials.
 fn declared_association(binding: &PodIdentityBinding) -> bool {
     binding.status.as_ref().and_then(|status| status.mechanism) == Some(Mechanism::PodIdentity)
-}
-
-/// The rollback that is due because the new role does not work. Missed injection is no reason for a
-/// rollback: it says nothing about the role.
-fn due_rollback(case: &Case) -> Option<RollbackStatus> {
-    let binding = &case.binding;
-    if binding.spec.rollout.on_failure != FailurePolicy::Rollback || binding.spec.suspend {
-        return None;
-    }
-    let is_of_role = |it: &&WorkloadVerdict| matches!(it.phase, Phase::Failed { cause: Cause::NotUp, .. });
-    let failed = case.workloads.iter().find(is_of_role)?;
-    // A rollback never changes the mechanism: the operator does not control what EKS Pod Identity
-    // gives to pods.
-    let same_mechanism = |before: &DesiredIdentity| before.mechanism == case.expected.identity.mechanism;
-    let before = last_verified(binding).filter(same_mechanism)?;
-    (before.hash() != case.expected.identity.hash()).then(|| RollbackStatus {
-        generation: binding.metadata.generation.unwrap_or_default(),
-        from: case.expected.identity.role_arn.clone(),
-        to: before.role_arn,
-        message: failed
-            .message()
-            .map(|it| it.explains(failed.workload.id().to_string()).to_string())
-            .unwrap_or_default(),
-    })
 }
 
 fn earlier_roles(binding: &PodIdentityBinding) -> Vec<String> {

@@ -268,7 +268,7 @@ fn give_turns(case: &Case, forecasts: &mut [WorkloadForecast]) {
 
 fn fate(case: &Case, verdict: &WorkloadVerdict) -> Fate {
     let restart = |after: Option<After>| {
-        let window = || case.pace.gate.opening().cloned().map(After::Window);
+        let window = || case.pace.gate.opening().filter(|_| !verdict.undoes).cloned().map(After::Window);
         Fate::Restart { turn: 1, canary: false, after: after.or_else(window) }
     };
     let why = || verdict.message().map(ToString::to_string).unwrap_or_default();
@@ -280,6 +280,7 @@ fn fate(case: &Case, verdict: &WorkloadVerdict) -> Fate {
             Wait::Release => restart(Some(After::Released)),
             Wait::OwnRollout => restart(Some(After::OwnRollout)),
             Wait::Policy | Wait::HeldBack | Wait::Reverted => Fate::LeftAlone(why()),
+            Wait::Leaving => Fate::Untouched("has the role already; pods of an earlier template go by themselves"),
         },
         Phase::Rolling { .. } => Fate::Restarting,
         Phase::NotHelped { .. }

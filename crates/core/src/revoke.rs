@@ -6,14 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use podidentity_api::names::condition;
-use podidentity_api::{PodIdentityBinding, Reason, RestartStatus, RolloutPolicy, names};
+use podidentity_api::{PodIdentityBinding, PodIdentityBindingStatus, Reason, RestartStatus, RolloutPolicy, names};
 
 use crate::account;
 use crate::desired_identity::short_hash;
-use crate::injection::{ROLE_ARN, has_agent_volume};
-use crate::objects::{ControllerRef, Pod, PodSpec, Workload, WorkloadId};
+use crate::injection::{ROLE_ARN, VOLUME, has_agent_volume};
+use crate::objects::{ControllerRef, Pod, PodSpec, UpdateStrategy, Workload, WorkloadId};
 use crate::restart_record::{self, Records};
-use crate::rollout::{Progress, Restarted, held_back, is_selected, patience, settled_at};
+use crate::rollout::{Progress, Restarted, held_back_from, is_below_partition, is_selected, patience, settled_at};
 use crate::schedule::not_before;
 use crate::snapshot::Snapshot;
 use crate::verify::{JudgedPod, PodVerdict};
@@ -34,11 +34,14 @@ pub struct Revocation {
     pub due: Vec<Due>,
     /// Workloads that are being restarted, with their records.
     pub under_way: Vec<(WorkloadId, Option<RestartStatus>)>,
+    /// Rollouts with pods that still have the role and that go without a restart.
+    pub leaving: Vec<WorkloadId>,
     /// Restarts that the API server refuses, and when each is tried again.
     pub refused: Vec<(RestartStatus, Timestamp)>,
     /// Workloads and pods, as `Kind/name`, that have the role and that the operator does not
-    /// restart: paused, `OnDelete`, excluded by the binding's selector or policy, without progress
-    /// in a restart, Jobs, and bare pods. They do not delay the deletion of the binding.
+    /// restart: paused, `OnDelete`, below a partition, excluded by the binding's selector or policy,
+    /// without progress in a restart, Jobs, and bare pods. They do not delay the deletion of the
+    /// binding.
     pub kept: Vec<String>,
     /// The end of the settle time, after which the webhook is expected to have forgotten the
     /// annotation, if it is still ahead.
@@ -69,7 +72,8 @@ pub struct Due {
 impl Revocation {
     /// Whether no restart is left to be made or waited for.
     pub fn is_finished(&self) -> bool {
-        !self.is_offered && self.due.is_empty() && self.under_way.is_empty() && self.refused.is_empty()
+        let restarts = self.due.len() + self.under_way.len() + self.refused.len();
+        !self.is_offered && restarts == 0 && self.leaving.is_empty()
     }
 
     /// Why a due restart is not made now, apart from the settle time.
@@ -96,6 +100,21 @@ impl Revocation {
         self.look_again_at(pace.gate.closes_at());
     }
 
+    /// Names the workload as one whose pods keep the role, if there are any.
+    fn keep<'a>(&mut self, workload: &Workload, pods: impl Iterator<Item = &'a Pod>) {
+        let mut pods = pods.peekable();
+        if pods.peek().is_none() {
+            return;
+        }
+        let id = workload.id();
+        self.kept.push(match workload.strategy {
+            UpdateStrategy::Partition(number) if pods.all(|pod| is_below_partition(workload, pod)) => {
+                format!("{id} (those below number {number}, its partition)")
+            }
+            _ => id.to_string(),
+        });
+    }
+
     fn look_again_at(&mut self, at: Option<Timestamp>) {
         self.check_at = self.check_at.into_iter().chain(at).min();
     }
@@ -108,9 +127,13 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
     if account.and_then(|account| account::role_by_our_hand(account, settings)).is_some() {
         return Revocation { is_offered: true, ..Revocation::default() };
     }
-    let roles = given_roles(binding);
+    let roles = Roles {
+        given: given_roles(binding),
+        has_given: has_given(binding),
+        of_another: account.and_then(|account| account::role_on(account, settings)),
+    };
     let mut revocation = Revocation {
-        kept_by: account.and_then(|account| account::kept_by(account, settings, &roles)),
+        kept_by: account.and_then(|account| account::kept_by(account, settings, &roles.given)),
         ..Revocation::default()
     };
     let records = Records::of(binding);
@@ -135,34 +158,38 @@ fn judge_workload(
     binding: &PodIdentityBinding,
     records: &Records<'_>,
     workload: &Arc<Workload>,
-    roles: &BTreeSet<&str>,
+    roles: &Roles<'_>,
 ) {
     let mark = mark(binding);
-    let pods: Vec<JudgedPod> = live_pods(snapshot, workload).collect();
-    let has_role = pods.iter().any(|judged| injected_role(&judged.pod, workload, roles));
+    let (leaving, pods): (Vec<_>, Vec<_>) =
+        live_pods(snapshot, workload).partition(|judged| workload.is_leaving(&judged.pod));
+    if leaving.iter().any(|judged| roles.injected(&judged.pod, workload)) {
+        revocation.leaving.push(workload.id());
+    }
+    let with_role = || pods.iter().map(|judged| &*judged.pod).filter(|pod| roles.injected(pod, workload));
+    // A restart does not reach the pods below a partition.
+    let has_role = with_role().any(|pod| !is_below_partition(workload, pod));
     let marked = workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&mark);
     let record = records.get(workload).filter(|record| record.mark == mark);
     if marked && (record.is_some() || !records.has_status) {
         let patience = patience(workload, binding.spec.rollout.progress_deadline_seconds);
         let it = Restarted { workload, pods: &pods, patience, now: snapshot.now };
-        return match it.progress(!has_role) {
+        match it.progress(!has_role) {
             Progress::Coming(at) => {
                 revocation.look_again_at(at);
                 revocation.under_way.push((workload.id(), record.cloned()));
             }
-            Progress::Up | Progress::Stopped | Progress::Paused(_) if !has_role => {}
-            Progress::Up | Progress::Stopped | Progress::Paused(_) => revocation.kept.push(workload.id().to_string()),
-        };
-    }
-    if !has_role {
+            Progress::Up | Progress::Stopped | Progress::Paused(_) => revocation.keep(workload, with_role()),
+        }
         return;
     }
     let left_out = binding.spec.rollout.policy == RolloutPolicy::Never || !is_selected(workload, &binding.spec.rollout);
     let leaves = workload.metadata.deletion_timestamp.is_some();
-    if left_out || marked || leaves || revocation.kept_by.is_some() || held_back(workload, &[]).is_some() {
-        revocation.kept.push(workload.id().to_string());
-        return;
+    let is_held = !has_role || leaves || held_back_from(workload, with_role()).is_some();
+    if left_out || marked || revocation.kept_by.is_some() || is_held {
+        return revocation.keep(workload, with_role());
     }
+    revocation.keep(workload, with_role().filter(|pod| is_below_partition(workload, pod)));
     if let Some((record, (_, until))) =
         record.and_then(|record| Some((record, restart_record::refusal(record, workload, snapshot.now)?)))
     {
@@ -180,8 +207,43 @@ pub(crate) fn recorded_roles(binding: &PodIdentityBinding) -> impl Iterator<Item
     status.flat_map(|status| [&status.role_arn, &status.last_verified_role_arn]).flatten().map(String::as_str)
 }
 
-/// The roles that pods may have through the binding: the declared role, the role in force, and the
-/// last verified role. They differ while a role is being changed.
+/// The roles that are to be taken from pods.
+struct Roles<'a> {
+    /// The roles that the binding is known to have given.
+    given: BTreeSet<&'a str>,
+    /// Whether the binding may have given others before these.
+    has_given: bool,
+    /// The role that another manager has put on the service account. No restart takes it away.
+    of_another: Option<&'a str>,
+}
+
+impl Roles<'_> {
+    /// Whether the pod has one of the roles by injection, not from its workload's template.
+    fn injected(&self, pod: &Pod, workload: &Workload) -> bool {
+        let preset = roles_set(&workload.template.spec);
+        roles_set(&pod.spec).difference(&preset).any(|role| self.are_of(role, pod))
+    }
+
+    /// Whether the role is one of them. While a role is changed several times, a pod may have any of
+    /// those in between, and no record would have them all after a crash. So whatever the webhook
+    /// has given to the pod counts, unless another manager gives it still.
+    fn are_of(&self, role: &str, pod: &Pod) -> bool {
+        let by_webhook = || pod.spec.volumes.iter().any(|volume| volume.name == VOLUME);
+        self.given.contains(role) || self.has_given && self.of_another != Some(role) && by_webhook()
+    }
+}
+
+/// Whether the operator may have written a role for the binding. A status without any role is that
+/// of a binding that was never in force, for want of a grant, for example.
+fn has_given(binding: &PodIdentityBinding) -> bool {
+    let written = |status: &PodIdentityBindingStatus| {
+        status.service_account.as_ref().is_some_and(|account| account.written_role_arn.is_some())
+    };
+    binding.status.as_ref().is_none_or(|status| recorded_roles(binding).next().is_some() || written(status))
+}
+
+/// The roles that the binding is known to have given: the declared role, the role in force, and the
+/// last verified role.
 fn given_roles(binding: &PodIdentityBinding) -> BTreeSet<&str> {
     recorded_roles(binding).chain([binding.spec.role_arn.as_str()]).collect()
 }
@@ -214,12 +276,6 @@ fn is_of(pod: &Pod, workload: &Workload) -> bool {
     })
 }
 
-/// Whether the pod has one of the roles by injection, not from its workload's template.
-fn injected_role(pod: &Pod, workload: &Workload, roles: &BTreeSet<&str>) -> bool {
-    let preset = roles_set(&workload.template.spec);
-    roles_set(&pod.spec).difference(&preset).any(|role| roles.contains(role))
-}
-
 /// The live pods that get credentials from an association, each as `Kind/name` of its controller,
 /// or of the pod if it has none.
 fn with_credentials(snapshot: &Snapshot) -> Vec<String> {
@@ -244,9 +300,9 @@ fn roles_set(spec: &PodSpec) -> BTreeSet<&str> {
 
 /// The live pods that have one of the roles and belong to no workload, each as `Kind/name` of its
 /// controller, or of the pod if it has none.
-fn unmanaged(snapshot: &Snapshot, roles: &BTreeSet<&str>) -> BTreeSet<String> {
+fn unmanaged(snapshot: &Snapshot, roles: &Roles<'_>) -> BTreeSet<String> {
     let is_unmanaged = |pod: &&Arc<Pod>| !snapshot.workloads.iter().any(|workload| is_of(pod, workload));
-    let has_role = |pod: &&Arc<Pod>| !roles_set(&pod.spec).is_disjoint(roles);
+    let has_role = |pod: &&Arc<Pod>| roles_set(&pod.spec).iter().any(|role| roles.are_of(role, pod));
     let pods = snapshot.pods.iter().filter(|pod| pod.is_live()).filter(has_role).filter(is_unmanaged);
     pods.map(|pod| owner_of(pod)).collect()
 }

@@ -25,14 +25,23 @@ pub fn is_indirect(binding: &PodIdentityBinding) -> bool {
     binding.spec.role.is_some() || binding.spec.role_ref.is_some()
 }
 
+/// Number of characters of the uid in the value that releases restarts: enough to tell a binding
+/// from one of the same name, and few enough to type.
+const UID_PREFIX: usize = 8;
+
 /// The value of the annotation `podidentity.dev/release` that releases the restarts for the current
-/// declaration. It is the generation. If the binding names its role indirectly, the role can change
-/// without a new generation, so the value also has the ARN:
-/// `3/arn:aws:iam::111122223333:role/my-role`.
+/// declaration: the generation, and the beginning of the uid, `3-1f0c5b7e`. A binding that is
+/// created again counts its generations from one again, so a generation alone would let an
+/// annotation in a manifest or a backup release what nobody has looked at.
+///
+/// If the binding names its role indirectly, the role can change without a new generation, so the
+/// value also has the ARN: `3-1f0c5b7e/arn:aws:iam::111122223333:role/my-role`.
 pub fn release_value(binding: &PodIdentityBinding) -> String {
     let generation = binding.metadata.generation.unwrap_or_default();
+    let uid = binding.metadata.uid.as_deref().unwrap_or_default();
+    let generation = format!("{generation}-{}", uid.chars().take(UID_PREFIX).collect::<String>());
     if !is_indirect(binding) {
-        return generation.to_string();
+        return generation;
     }
     let declared = Some(binding.spec.role_arn.as_str()).filter(|role| !role.is_empty());
     let recorded = || binding.status.as_ref()?.declared_role_arn.as_deref();

@@ -19,7 +19,9 @@ use crate::injection::{
     AGENT_LABEL, AUTHORIZATION_TOKEN_FILE, SKIP_CONTAINERS, SKIP_LABEL, TOKEN_EXPIRATION, TOKEN_FILE,
     is_injected_volume,
 };
-use crate::objects::{Container, Map, Pod, PodSpec, PodTemplate, Volume, VolumeMount, WINDOWS_BUILD, Workload, some};
+use crate::objects::{
+    Container, Map, Pod, PodSpec, PodTemplate, ROLLOUT_HASH, Volume, VolumeMount, WINDOWS_BUILD, Workload, some,
+};
 use crate::steps::step;
 use crate::verify::{is_of_profiles, variables_that_are_read};
 
@@ -86,7 +88,7 @@ impl PodSpec {
 }
 
 fn slim_labels(labels: &mut Map) {
-    keep(labels, |key| [SKIP_LABEL, AGENT_LABEL].contains(&key));
+    keep(labels, |key| [SKIP_LABEL, AGENT_LABEL, ROLLOUT_HASH].contains(&key));
 }
 
 /// The annotation domain is a setting, so keys are matched by the name after the domain.

@@ -257,7 +257,8 @@ func TestFluxAndARelease(t *testing.T) {
 	flux.apply(app)
 	namespace.ReadyBecause("AwaitingRelease")
 	generation := namespace.Kubectl("get", "pib", "app", "-o", "jsonpath={.metadata.generation}")
-	release := "podidentity.dev/release=" + generation
+	uid := namespace.Kubectl("get", "pib", "app", "-o", "jsonpath={.metadata.uid}")
+	release := "podidentity.dev/release=" + generation + "-" + uid[:8]
 
 	namespace.Kubectl("annotate", "pib", "app", "podidentity.dev/release=0")
 	if changed := flux.apply(app); changed != "PodIdentityBinding configured" {

@@ -157,8 +157,8 @@ impl Step {
             Self::Refused(name, spec, why) => refused(namespace, name, spec, why).await,
             Self::Release(name) => {
                 let binding: PodIdentityBinding = namespace.api().get(name).await?;
-                let generation = binding.metadata.generation.unwrap_or_default().to_string();
-                let patch = json!({"metadata": {"annotations": {names::RELEASE_ANNOTATION: generation}}});
+                let release = podidentity_core::role::release_value(&binding);
+                let patch = json!({"metadata": {"annotations": {names::RELEASE_ANNOTATION: release}}});
                 namespace.change::<PodIdentityBinding>(name, &patch).await.map(|_| ())
             }
             Self::Unbind(name) => namespace.delete::<PodIdentityBinding>(name).await,

@@ -9,6 +9,9 @@ const POD: &str = r"-([bcdf-hj-np-tv-z2456789]{6,10})-[bcdf-hj-np-tv-z2456789]{5
 /// Of pods that start together, any one may be the last injected.
 const INJECTED: &str = r"pod\s+default/[a-z0-9-]+(-POD)?\s+was\s+given\s+its\s+role,\s+so\s+it\s+works";
 
+/// The beginning of the binding's uid in the value that releases its restarts, as long as a real one.
+const UID_IN_RELEASE: (&str, &str) = (r"(podidentity\.dev/release=\d+)-[0-9a-f]{8}", "$1-0a1b2c3d");
+
 /// Replaces times, ages, pod names, addresses and the plugin's version, and the style and script of
 /// a page, which have their own files.
 pub(crate) fn normal(text: &str) -> String {
@@ -25,6 +28,7 @@ pub(crate) fn normal(text: &str) -> String {
             (INJECTED, "pod default/NEWEST was given its role, so it works"),
             (r"(workload-unmanaged)-[bcdf-hj-np-tv-z2456789]{5}\b", "$1-POD"),
             (r"127\.0\.0\.1:\d+", "SERVER"),
+            UID_IN_RELEASE,
             (r"/tmp/podidentity-e2e-\w+", "/FOLDER"),
             (r#""semanticVersion": "[^"]+""#, r#""semanticVersion": "VERSION""#),
         ],
@@ -38,6 +42,7 @@ pub(crate) fn pretty(text: &str) -> String {
         text,
         &[
             (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "2026-01-02T03:04:05Z"),
+            UID_IN_RELEASE,
             (r"\((\d+[smhd])+ ago\)", "(2m ago)"),
             (POD, "-$1-x2x7k"),
             (

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::expect::{self, identity, rolled};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
 use e2e::{NEVER_READY_AS, Namespace, READY_AFTER, wait};
@@ -157,12 +157,15 @@ pub(crate) async fn manual(_: Arc<World>, namespace: Namespace) -> Result<()> {
     for (role, generation) in [(ROLE, 1), (OTHER_ROLE, 2)] {
         change(&namespace, json!({"roleArn": role})).await?;
         let message = expect::stalled(&namespace, "app", Reason::AwaitingRelease).await?;
-        let release = format!("{RELEASE_ANNOTATION}={generation}");
-        ensure!(message.contains(&release), "the message does not say how to release: {message}");
+        let released = message.rsplit_once(&format!("{RELEASE_ANNOTATION}=")).map(|(_, value)| value.to_owned());
+        let of_generation = |value: &String| value.starts_with(&format!("{generation}-"));
+        let Some(released) = released.filter(of_generation) else {
+            bail!("the message does not say how to release: {message}")
+        };
         expect::annotated(&namespace, "app", Some(role)).await?;
         rolled(&before, &expect::rolled_out(&namespace, "app").await?, generation - 1)?;
 
-        let release = json!({"metadata": {"annotations": {RELEASE_ANNOTATION: generation.to_string()}}});
+        let release = json!({"metadata": {"annotations": {RELEASE_ANNOTATION: released}}});
         namespace.change::<PodIdentityBinding>("app", &release).await?;
         expect::ready(&namespace, "app").await?;
         rolled(&before, &expect::rolled_out(&namespace, "app").await?, generation)?;

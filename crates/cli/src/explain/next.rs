@@ -219,7 +219,8 @@ fn restart(subject: &Subject<'_>) -> String {
         .assessment
         .owning_binding()
         .is_some_and(|owner| owner.status.as_ref().is_some_and(|status| !status.conditions.is_empty()));
-    let opening = subject.case().and_then(|case| case.pace.gate.opening()).filter(|_| operator_looked);
+    let opening =
+        subject.case().and_then(|case| case.pace.gate.opening()).filter(|_| operator_looked && !verdict.undoes);
     let window = opening.map(|opening| {
         format!(
             "Nothing: the operator restarts {id} in the next restart window, which opens on {opening}; or: {by_hand}"
@@ -230,6 +231,7 @@ fn restart(subject: &Subject<'_>) -> String {
         Some(Wait::Suspended) => format!("Resume it: kubectl podidentity resume -n {namespace} pib/{binding}"),
         Some(Wait::HeldBack | Wait::Reverted) => format!("{id} {}", message()),
         Some(Wait::Policy) => format!("Restart it: {by_hand}"),
+        Some(Wait::Leaving) => format!("Nothing: {id} {}", message()),
         _ if verdict.failed() => message(),
         _ if window.is_some() => window.unwrap_or_default(),
         _ if !operator_looked => format!(

@@ -65,6 +65,8 @@ struct DeploymentCondition {
 /// In seconds. The API server sets this deadline if a Deployment declares none, so this value does
 /// not count as declared.
 const DEFAULT_PROGRESS_DEADLINE: i32 = 600;
+/// The value that stands for no deadline at all. It says nothing about how long a restart may take.
+pub(super) const NO_PROGRESS_DEADLINE: i32 = i32::MAX;
 
 impl From<Deployment> for Workload {
     fn from(Deployment { mut metadata, spec, status }: Deployment) -> Self {
@@ -93,10 +95,12 @@ impl From<Deployment> for Workload {
             healthy: observed && status.available_replicas >= desired,
             needed: desired,
             nearly_rolled_out: false,
-            progress_deadline: spec.progress_deadline_seconds.filter(|it| *it != DEFAULT_PROGRESS_DEADLINE),
+            progress_deadline: spec
+                .progress_deadline_seconds
+                .filter(|it| ![DEFAULT_PROGRESS_DEADLINE, NO_PROGRESS_DEADLINE].contains(it)),
             min_ready: spec.min_ready_seconds.unwrap_or(0),
+            promoted: None,
             replica_failure: failure.map(|it| it.message.clone().unwrap_or_default()),
-            paused_until: None,
             deadline_exceeded: observed && progress == Some("ProgressDeadlineExceeded"),
             observed,
             progressed_at: condition
@@ -215,8 +219,8 @@ impl From<StatefulSet> for Workload {
             deadline_exceeded: false,
             progress_deadline: None,
             min_ready: spec.min_ready_seconds.unwrap_or(0),
+            promoted: None,
             replica_failure: None,
-            paused_until: None,
             strategy,
             paused: false,
             desired,
@@ -264,8 +268,8 @@ impl From<DaemonSet> for Workload {
             deadline_exceeded: false,
             progress_deadline: None,
             min_ready: spec.min_ready_seconds.unwrap_or(0),
+            promoted: None,
             replica_failure: None,
-            paused_until: None,
             observed,
             progressed_at: None,
             ordered: false,

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_core::Resource;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::apps::desired;
+use super::apps::{NO_PROGRESS_DEADLINE, desired};
+use super::argo_strategy::Strategy;
 use super::null_default;
 use super::workload::{PodTemplate, UpdateStrategy, Workload, WorkloadKind};
 
@@ -40,47 +40,6 @@ struct RolloutSpec {
     /// Whether the template comes from another workload (`workloadRef`).
     #[serde(deserialize_with = "is_there", skip_serializing)]
     workload_ref: bool,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Strategy {
-    #[serde(deserialize_with = "null_default")]
-    canary: Canary,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Canary {
-    #[serde(deserialize_with = "null_default")]
-    steps: Vec<Step>,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Step {
-    pause: Option<Pause>,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Pause {
-    duration: Option<IntOrString>,
-}
-
-impl Pause {
-    /// Duration in seconds; `None` if the pause lasts until a person promotes the Rollout.
-    fn seconds(&self) -> Option<i64> {
-        match self.duration.as_ref()? {
-            IntOrString::Int(seconds) => Some(i64::from(*seconds)),
-            IntOrString::String(text) => {
-                let units = [('s', 1), ('m', 60), ('h', 3600)];
-                let unit = units.into_iter().find(|(unit, _)| text.ends_with(*unit));
-                let (unit, seconds) = unit.map_or((None, 1), |(unit, seconds)| (Some(unit), seconds));
-                text.trim_end_matches(|it| Some(it) == unit).parse::<i64>().ok()?.checked_mul(seconds)
-            }
-        }
-    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -123,13 +82,21 @@ struct RolloutStatus {
 }
 
 impl Rollout {
-    /// When the current pause step ends by itself; `None` if a person has to promote the Rollout,
-    /// or if the Rollout does not pause.
+    /// When the pause ends by itself; `None` if a person has to promote the Rollout, or if the
+    /// Rollout does not pause. One that pauses for several reasons waits for all of them.
     fn pause_ends_at(&self) -> Option<Timestamp> {
-        let began = self.status.pause_conditions.iter().find(|it| it.reason.as_deref() == Some("CanaryPauseStep"))?;
-        let step = usize::try_from(self.status.current_step_index?).ok()?;
-        let seconds = self.spec.strategy.canary.steps.get(step)?.pause.as_ref()?.seconds()?;
-        began.start_time.as_ref()?.0.checked_add(SignedDuration::from_secs(seconds)).ok()
+        let ends: Option<Vec<Timestamp>> = self.status.pause_conditions.iter().map(|it| self.ends_at(it)).collect();
+        ends?.into_iter().max()
+    }
+
+    fn ends_at(&self, pause: &PauseCondition) -> Option<Timestamp> {
+        let strategy = &self.spec.strategy;
+        let seconds = match pause.reason.as_deref()? {
+            "CanaryPauseStep" => strategy.step_seconds(self.status.current_step_index?),
+            "BlueGreenPause" => strategy.promotion_seconds(),
+            _ => None,
+        };
+        pause.start_time.as_ref()?.0.checked_add(SignedDuration::from_secs(seconds?)).ok()
     }
 }
 
@@ -182,10 +149,10 @@ impl From<Rollout> for Workload {
             settled: rolled_out,
             healthy: observed && status.available_replicas.is_none_or(|available| available >= desired),
             needed: desired,
-            progress_deadline: spec.progress_deadline_seconds,
+            progress_deadline: spec.progress_deadline_seconds.filter(|it| *it != NO_PROGRESS_DEADLINE),
             min_ready: spec.min_ready_seconds.unwrap_or(0),
+            promoted: status.stable.clone().filter(|_| observed && promoted),
             replica_failure: failure.map(|it| it.message.clone().unwrap_or_default()),
-            paused_until: pause_ends_at,
             nearly_rolled_out: false,
             observed,
             progressed_at: None,

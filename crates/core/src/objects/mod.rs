@@ -4,6 +4,7 @@
 mod affinity;
 mod apps;
 mod argo;
+mod argo_strategy;
 mod managed_by;
 mod meta;
 mod observed_binding;
@@ -24,7 +25,7 @@ pub use managed_by::{ManagedBy, managed_by};
 pub use meta::{Namespace, ObservedAccount, ServiceAccount};
 pub use observed_binding::ObservedBinding;
 pub use observed_pod::{ObservedPod, PodCondition, PodStatus};
-pub use owner::{Controlled, ControllerRef, FieldOwner, field_owners, last_template_edit};
+pub use owner::{Controlled, ControllerRef, FieldOwner, ROLLOUT_HASH, field_owners, last_template_edit};
 pub use pod::{
     Container, EnvFromSource, EnvSource, EnvVar, FieldRef, KeyRef, NameRef, Phase, Pod, PodMeta, PodOs,
     PodSecurityContext, PodSpec, SecurityContext, SharedMeta, WindowsOptions,

@@ -12,6 +12,9 @@ const OBJECT_ANNOTATIONS: &[&str] = &["f:metadata", "f:annotations"];
 /// The path of a pod template's annotations in `fieldsV1`.
 const TEMPLATE_ANNOTATIONS: &[&str] = &["f:spec", "f:template", "f:metadata", "f:annotations"];
 
+/// The label of a Rollout's pods with the hash of their template.
+pub const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
+
 /// Prefix of a pod template's annotation in the list form of `fieldsV1`, which [`compact`] makes.
 const IN_TEMPLATE: &str = "t:";
 
@@ -150,7 +153,7 @@ impl Controlled for ObjectMeta {
             return Some(ControllerRef::new(&format!("{}.{group}", owner.kind), &owner.name, false));
         }
         if owner.kind == "ReplicaSet" {
-            for (label, kind) in [("pod-template-hash", "Deployment"), ("rollouts-pod-template-hash", "Rollout")] {
+            for (label, kind) in [("pod-template-hash", "Deployment"), (ROLLOUT_HASH, "Rollout")] {
                 let hash = self.labels.as_ref().and_then(|labels| labels.get(label));
                 let name = hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
                 if let Some(name) = name {

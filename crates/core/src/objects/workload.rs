@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
-use super::{Map, PodSpec, null_default};
+use super::{Map, Pod, PodSpec, ROLLOUT_HASH, null_default};
 
 /// A kind of workload that the operator can restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ pub struct Workload {
     pub template: PodTemplate,
     /// How a changed template reaches the pods.
     pub strategy: UpdateStrategy,
-    /// Whether a changed template is held back (`spec.paused`).
+    /// Whether a changed template is held back until a person acts (`spec.paused`, or a Rollout that waits to be promoted).
     pub paused: bool,
     /// Pods that should exist.
     pub desired: i32,
@@ -101,11 +101,12 @@ pub struct Workload {
     pub progress_deadline: Option<i32>,
     /// Seconds that a pod has to be ready before it is available.
     pub min_ready: i32,
+    /// The hash of the template that a Rollout has promoted. Its pods of another template are on
+    /// their way out.
+    pub promoted: Option<String>,
     /// Why its controller cannot create pods (condition `ReplicaFailure`), in the words of the API
     /// server.
     pub replica_failure: Option<String>,
-    /// When a timed pause ends (Argo Rollout: a canary step with a duration).
-    pub paused_until: Option<Timestamp>,
     /// Whether its controller replaces no pod while any pod is not ready, not even the pod that is
     /// not ready (StatefulSet).
     pub ordered: bool,
@@ -134,6 +135,13 @@ impl Workload {
     /// workload.
     pub fn service_account(&self) -> Option<&str> {
         (self.strategy != UpdateStrategy::ExternalTemplate).then(|| self.template.spec.service_account())
+    }
+
+    /// Whether its controller takes the pod away after a while without being asked: the pod is of
+    /// an earlier template of a Rollout that has promoted a later one (`scaleDownDelaySeconds`).
+    pub fn is_leaving(&self, pod: &Pod) -> bool {
+        let hash = pod.metadata.shared.labels.get(ROLLOUT_HASH);
+        self.promoted.as_ref().zip(hash).is_some_and(|(promoted, hash)| promoted != hash)
     }
 
     /// The value of an annotation of the pod template.

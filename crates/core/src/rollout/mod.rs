@@ -11,10 +11,12 @@
 //!                                             progress.rs
 //! ```
 
+mod leaving;
 mod need;
 mod obstacles;
 mod progress;
 mod reverted;
+mod standstill;
 
 use std::sync::Arc;
 
@@ -34,7 +36,7 @@ use crate::verify::{JudgedPod, next_pod_refusal};
 use crate::windows::Gate;
 
 pub use need::MAX_ATTEMPTS;
-pub(crate) use obstacles::{held_back, settled_at};
+pub(crate) use obstacles::{held_back_from, is_below_partition, settled_at};
 pub(crate) use progress::{Progress, Restarted, patience, restarted_at};
 use reverted::was_reverted;
 pub(crate) use reverted::{lacks_mark, wait_after};
@@ -63,6 +65,9 @@ pub struct WorkloadVerdict {
     pub refusal: Option<Refusal>,
     /// Whether another manager undid a restart of it lately.
     pub reverted: bool,
+    /// Whether its restart takes back an identity that failed. Such a restart waits neither for a
+    /// window nor for the interval.
+    pub undoes: bool,
 }
 
 /// The phase of a workload on its way to the identity.
@@ -168,13 +173,15 @@ pub enum Wait {
     Release,
     /// The policy is Never.
     Policy,
-    /// The workload is paused or `OnDelete`, or its pods are below its partition: a person has to
-    /// act.
+    /// The workload is paused or `OnDelete`, its pods are below its partition, or its own rollout
+    /// stands still: a person has to act.
     HeldBack,
     /// The binding is suspended.
     Suspended,
     /// Another manager has undone several restarts; the operator tries again later.
     Reverted,
+    /// Pods of an earlier template have to go, which they do by themselves.
+    Leaving,
 }
 
 /// A workload that has fewer pods than it should have.
@@ -219,7 +226,10 @@ impl WorkloadVerdict {
     /// Whether the workload shows that the identity works: it needs no restart, and has come up
     /// with pods that have it.
     pub fn proves_injection(&self) -> bool {
-        matches!(self.phase, Phase::Current { .. }) && !self.pods.is_empty() && self.is_verified() && self.is_up()
+        let through = matches!(self.phase, Phase::Current { .. } | Phase::Waiting { on: Wait::Leaving, .. });
+        let mut staying = self.pods.iter().filter(|judged| !self.workload.is_leaving(&judged.pod)).peekable();
+        let any = staying.peek().is_some();
+        through && any && staying.all(|judged| judged.verdict.is_verified()) && self.is_up()
     }
 
     /// Whether it is at rest and all of its pods are ready.
@@ -330,14 +340,17 @@ impl Judge<'_> {
     /// terminating.
     pub fn judge(&self, workload: Arc<Workload>, pods: Vec<JudgedPod>, terminating: usize) -> WorkloadVerdict {
         let refusal = next_pod_refusal(&workload.template, self.expected, self.settings);
+        let (leaving, mut pods): (Vec<_>, Vec<_>) = pods.into_iter().partition(|it| workload.is_leaving(&it.pod));
         let shortage = Shortage::of(&workload, pods.len() + terminating);
         let need::Judged { mut phase, under_way, record } = self.phase(&workload, &pods);
         if let (Phase::NotHelped(message), Some(refusal)) = (&mut phase, &refusal) {
             let what = "a restart would break it, because the API server refuses its next pods";
             *message = Message::new(what).because(refusal.to_string()).action("change its pod template");
         }
+        phase = leaving::with_leaving(phase, &leaving);
+        pods.extend(leaving);
         let reverted = self.reverted.is_some_and(|it| was_reverted(it, &workload));
-        WorkloadVerdict { workload, pods, phase, under_way, record, shortage, refusal, reverted }
+        WorkloadVerdict { workload, pods, phase, under_way, record, shortage, refusal, reverted, undoes: false }
     }
 
     fn phase(&self, workload: &Workload, pods: &[JudgedPod]) -> need::Judged {

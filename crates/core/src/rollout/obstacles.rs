@@ -7,7 +7,7 @@ use super::progress::Restarted;
 use super::reverted::left_alone_until;
 use super::{Judge, Phase, STUCK_AFTER, Wait, paused};
 use crate::message::Message;
-use crate::objects::{UpdateStrategy, Workload};
+use crate::objects::{Pod, UpdateStrategy, Workload};
 use crate::verify::JudgedPod;
 
 impl Judge<'_> {
@@ -35,8 +35,7 @@ impl Judge<'_> {
         if retry_at.is_none() && !workload.settled {
             let at = self.stuck_at(it).or_else(|| it.bearable_at());
             if at.is_none_or(|at| at > now) {
-                let message = Message::new("is in a rollout already, which has to finish first");
-                return waiting(Wait::OwnRollout, at, Some(message));
+                return Some(it.in_own_rollout(at));
             }
         }
         if let Some((pod, at)) = blocked_at(it) {
@@ -105,6 +104,11 @@ pub(super) fn blocked_by(pod: &str, workload: &Workload) -> Message {
 
 /// Why a changed template would not reach the pods that need it; `None` if it would.
 pub(crate) fn held_back(workload: &Workload, pods: &[JudgedPod]) -> Option<Message> {
+    held_back_from(workload, pods.iter().filter(|judged| judged.verdict.roll_cures()).map(|judged| &*judged.pod))
+}
+
+/// Why a changed template would not reach these pods; `None` if it would reach one of them.
+pub(crate) fn held_back_from<'a>(workload: &Workload, mut pods: impl Iterator<Item = &'a Pod>) -> Option<Message> {
     if let Some(message) = paused(workload, "needs a restart, but") {
         return Some(message);
     }
@@ -118,15 +122,18 @@ pub(crate) fn held_back(workload: &Workload, pods: &[JudgedPod]) -> Option<Messa
             let what = "needs a restart, but its updateStrategy is OnDelete";
             Some(Message::new(what).action("delete its pods one by one"))
         }
-        UpdateStrategy::Partition(partition) => {
-            let below = |judged: &JudgedPod| ordinal(judged.pod.name()).is_some_and(|ordinal| ordinal < partition);
-            let all_below = pods.iter().filter(|judged| judged.verdict.roll_cures()).all(below);
-            all_below.then(|| {
-                Message::new(format!("needs a restart of pods below number {partition}, its partition"))
-                    .action("lower that or delete the pods")
-            })
-        }
+        UpdateStrategy::Partition(partition) => pods.all(|pod| is_below_partition(workload, pod)).then(|| {
+            Message::new(format!("needs a restart of pods below number {partition}, its partition"))
+                .action("lower that or delete the pods")
+        }),
     }
+}
+
+/// Whether the workload's controller leaves the pod as it is because its number is below the
+/// partition.
+pub(crate) fn is_below_partition(workload: &Workload, pod: &Pod) -> bool {
+    let UpdateStrategy::Partition(partition) = workload.strategy else { return false };
+    ordinal(pod.name()).is_some_and(|ordinal| ordinal < partition)
 }
 
 fn ordinal(pod: &str) -> Option<i32> {

@@ -6,15 +6,16 @@ use super::Start;
 use crate::restart_record;
 use crate::rollout::{Cause, Phase, WorkloadVerdict};
 
-/// The restarts that may be made, in order. Restarts that the API server refused before, or that
-/// another manager undid, come last.
-/// Otherwise, recorded and repeated restarts come before new ones, and healthy workloads come
+/// The restarts that may be made, in order. Those that take back a failed identity come first, and
+/// those that the API server refused before, or that another manager undid, come last. Otherwise,
+/// recorded and repeated restarts come before new ones, and healthy workloads come
 /// before others.
 pub(super) fn in_order(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>) -> Vec<Start<'_>> {
     let mut due: Vec<Start<'_>> = workloads.iter().filter_map(|verdict| start(verdict, injected_at)).collect();
     due.sort_by_key(|start| {
         let refused = start.verdict.record.as_ref().is_some_and(|record| record.refused.is_some());
         (
+            !start.verdict.undoes,
             refused || start.verdict.reverted,
             !(start.recorded || start.mark.attempt > 0),
             !start.healthy,

@@ -8,9 +8,10 @@ use crate::objects::Workload;
 use crate::rollout::{WorkloadVerdict, restarted_at};
 use crate::windows::Pace;
 
-/// Keeps only the restarts that may be made now: repetitions of a restart that has begun, and new
-/// restarts unless all windows are closed. With an interval, it keeps at most one new restart, if
-/// the last restart of every other workload is long enough ago. Returns what the next restart that
+/// Keeps only the restarts that may be made now: repetitions of a restart that has begun, those that
+/// take back a failed identity, and new restarts unless all windows are closed. With an interval, it
+/// keeps at most one new restart, if the last restart of every other workload is long enough ago.
+/// Returns what the next restart that
 /// has to wait is waiting for.
 pub(super) fn keep<'a>(
     due: &mut Vec<Start<'a>>,
@@ -18,7 +19,7 @@ pub(super) fn keep<'a>(
     pace: &'a Pace,
     now: Timestamp,
 ) -> Option<Waits<'a>> {
-    let has_begun = |start: &Start<'_>| start.mark.attempt > 0;
+    let has_begun = |start: &Start<'_>| start.mark.attempt > 0 || start.verdict.undoes;
     if let Some(opening) = pace.gate.opening() {
         let before = due.len();
         due.retain(has_begun);

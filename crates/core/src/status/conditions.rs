@@ -118,7 +118,8 @@ fn rolled(summary: &Summary, counts: &Counts) -> Fact {
 
 fn verified(summary: &Summary, counts: &Counts) -> Fact {
     let type_ = condition::IDENTITY_VERIFIED;
-    if counts.pods == 0 && counts.pods_excluded > 0 {
+    // Pods of no workload come and go, so their verdict stands for none of the others.
+    if counts.selects_nothing() && counts.pods_excluded > 0 && counts.pods == counts.pods_verified {
         let (pods, verified) = (counts.pods_excluded, counts.pods_excluded_verified);
         let message =
             format!("rollout.workloadSelector leaves out all {pods} pods; {verified} of them have the identity");

@@ -35,6 +35,11 @@ impl Counts {
             pods_excluded_verified: count(left_out().filter(|judged| judged.verdict.is_verified())),
         }
     }
+
+    /// Whether there are workloads, and the selector excludes them all.
+    pub(super) fn selects_nothing(&self) -> bool {
+        self.workloads == 0 && self.excluded > 0
+    }
 }
 
 /// The number of items, at most [`i32::MAX`].

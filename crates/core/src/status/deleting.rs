@@ -51,7 +51,10 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
     let rolling = rolling.join(", ");
     let later = revocation.later().map(|later| format!(": {later}")).unwrap_or_default();
     let message = match (rolling.is_empty(), next, revocation.refused.first()) {
-        (true, 0, None) => return None,
+        (true, 0, None) => {
+            let id = revocation.leaving.first()?;
+            format!("being deleted: waiting for pods of {id} to go that still have the role (scaleDownDelaySeconds)")
+        }
         (true, 0, Some((refused, until))) => {
             let why = refused.refused.as_ref().map_or("", |refused| refused.message.as_str());
             let restart = format!("restart of {}/{}", refused.kind, refused.name);
@@ -120,7 +123,9 @@ pub fn deletion_events(
                 "not revoked: field manager {manager} keeps the role on service account {account}, so pods of {kept} keep it \
                  as well: remove the annotation there, then restart them"
             ),
-            None => format!("not revoked: pods of {kept} keep the role until they are replaced; restart them"),
+            None => {
+                format!("not revoked: pods of {kept} keep the role until they are replaced; restart or delete them")
+            }
         };
         say(true, Reason::RoleKept, note);
     }

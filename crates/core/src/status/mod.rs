@@ -28,6 +28,7 @@ use crate::outcome::{Outcome, ProblemKind};
 use crate::plan::Plan;
 use crate::reverts::{self, Done};
 use crate::rollout::{Phase, WorkloadVerdict};
+use crate::settings::IdentityAnnotation;
 use crate::snapshot::Snapshot;
 use crate::step::{Step, Target};
 use crate::time::whole_seconds;
@@ -263,7 +264,8 @@ fn of_owner(snapshot: &Snapshot, case: &Case, outcome: &Outcome) -> PodIdentityB
 /// Whether the identity works: every workload has come up with it, and all of its pods have it.
 /// Pods that have the identity are not enough: with a role that does not work, they have it too,
 /// until the operator gives up the workload. Pods that the operator does not restart count only if
-/// there are no others, because such a pod keeps an earlier role for as long as it runs.
+/// there is nothing else, because such a pod keeps an earlier role for as long as it runs. Such a pod
+/// has to be ready: until then, nobody knows whether it starts with the role.
 fn is_proven(case: &Case, counts: &Counts) -> bool {
     let in_force = case.account.state == AccountState::InForce;
     let mut counted = case.workloads.iter().filter(|workload| workload.phase != Phase::Excluded);
@@ -272,7 +274,9 @@ fn is_proven(case: &Case, counts: &Counts) -> bool {
     let verified = if managed > 0 {
         counted_pods(case).all(|judged| judged.verdict.is_verified())
     } else {
-        counts.pods > 0 && counts.pods == counts.pods_verified
+        let mut pods = case.pods_of_no_workload();
+        let any = counts.pods > 0 && !counts.selects_nothing();
+        any && pods.all(|judged| judged.verdict.is_verified() && judged.pod.is_ready())
     };
     in_force && all_up && verified
 }
@@ -304,17 +308,20 @@ fn service_account(snapshot: &Snapshot, case: &Case, restored: bool) -> Option<S
     };
     // With EKS Pod Identity the operator releases the annotation itself: nobody else removed it.
     let written = old.written_role_arn.filter(|_| !case.expected.identity.is_of_association());
+    // A manager that has changed the annotation since is not a co-owner.
+    let (co_owners, co_owners_of) = if case.account.state == AccountState::InForce {
+        let mut all = case.account.co_owners.clone();
+        (all.remove(IdentityAnnotation::RoleArn.name()).unwrap_or_default(), all)
+    } else {
+        (old.co_owners, old.co_owners_of)
+    };
     Some(ServiceAccountStatus {
         uid: account.metadata.uid.clone(),
         annotated_at: case.account.annotated_at.map(Time),
         written_role_arn: case.account.role_in_force.clone().or(written),
         restored,
         restored_at,
-        // A manager that has changed the annotation since is not a co-owner.
-        co_owners: if case.account.state == AccountState::InForce {
-            case.account.co_owners.clone()
-        } else {
-            old.co_owners
-        },
+        co_owners,
+        co_owners_of,
     })
 }

@@ -12,6 +12,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod entry;
 mod input;
 mod runner;
 mod said;

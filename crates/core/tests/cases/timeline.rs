@@ -8,127 +8,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use podidentity_api::{PreflightPolicy, names};
+use podidentity_api::names;
 use podidentity_core::assess::Assessment;
-use podidentity_core::objects::{ServiceAccount, Workload, WorkloadKind};
+use podidentity_core::objects::{ServiceAccount, Workload};
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
 use podidentity_core::plan::plan;
 use podidentity_core::role::release_value;
 use podidentity_core::snapshot::Snapshot;
-use podidentity_core::status::{deletion_events, reports, step_events, transitions};
+use podidentity_core::status::{Transition, deletion_events, reports, step_events, transitions};
 use podidentity_core::step::Step;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::entry::{Entry, Make};
 use crate::said::{Said, step};
 use crate::sim::{Cluster, Refusal};
-
-/// An entry of the timeline.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-enum Entry {
-    /// The service account is created.
-    Account,
-    /// It is deleted.
-    DeleteAccount,
-    /// Another manager writes the role.
-    Annotate { manager: String, role: String },
-    /// Another manager removes the annotation.
-    RemoveAnnotation,
-    /// Another manager writes one of the annotations: `audience`, for example.
-    AnnotateKey { manager: String, key: String, value: String },
-    /// Another manager removes one of the annotations.
-    RemoveKey(String),
-    /// A binding is created, or these fields of its spec change.
-    Bind { name: String, spec: Map<String, Value> },
-    /// The operator is started with `--aws-account`.
-    AwsAccount(String),
-    /// The object that bindings refer to is created or changed.
-    RoleObject { role: Option<String>, problem: Option<String> },
-    /// The object is deleted.
-    DeleteRoleObject,
-    /// The operator is started without `--role-references`.
-    ReferencesNotWatched,
-    /// A binding is deleted.
-    Unbind(String),
-    /// A binding's annotation releases its current generation.
-    Release(String),
-    /// A Deployment is created or scaled, and comes up if it can.
-    Deploy { name: String, replicas: usize },
-    /// A workload of another kind is created, and comes up if it can.
-    Make { kind: WorkloadKind, name: String, replicas: usize },
-    /// A Deployment is scaled, and its controller has not acted yet.
-    Scale(String, usize),
-    /// The Deployment's pods crash without a role.
-    NeedsRole(String),
-    /// The Deployment's new pods never become ready, or do again.
-    Broken(String, bool),
-    /// The Deployment's new pods never become ready if they have this role.
-    BrokenAs(String, String),
-    /// The workload's new pods find no node or no image, or do again.
-    NeverStarts(String, bool),
-    /// A quota refuses new pods of the workload, or no longer does.
-    Quota(String, bool),
-    /// The node of the DaemonSet's pod of this number is lost, or is back.
-    Node(String, usize, bool),
-    /// `kubectl rollout undo`: the previous template, with its annotations.
-    Undo(String),
-    /// A user changes the Deployment's template.
-    UserRollout(String),
-    /// A user changes the service account in the Deployment's template, or restores it.
-    Elsewhere(String, bool),
-    /// A pod of the Deployment is replaced.
-    Drain(String),
-    /// The operator is killed after this many steps of its next plan.
-    Crash(usize),
-    /// From now on, the operator sees the Deployment in its current state, while it still sees its
-    /// pods change.
-    Behind(String),
-    /// From now on, the operator sees the service account in its current state.
-    AccountBehind,
-    /// The operator sees all current states again.
-    CaughtUp,
-    /// The operator is down, or is back.
-    Away(bool),
-    /// The Deployment's template sets a role itself.
-    Preset(String),
-    /// The Deployment is paused or resumed.
-    Paused(String, bool),
-    /// Another manager removes the operator's annotation from the Deployment's template.
-    Revert(String),
-    /// The deployment controller takes this many steps.
-    Progress(String, usize),
-    /// The deployment controller takes all possible steps.
-    Finish(String),
-    /// The operator requires grants, and the namespace grants these roles.
-    Grants(Vec<String>),
-    /// Injection disappears or comes back.
-    Webhook(bool),
-    /// EKS gets an association for the service account, or loses it.
-    Association(bool),
-    /// Admission refuses restarts of the Deployment, or accepts them again.
-    Refuse(String, bool),
-    /// Admission replaces the operator's annotation in the Deployment's template by this value.
-    RewriteMark(String, String),
-    /// Admission replaces the role on the service account by this value.
-    RewriteRole(String),
-    /// The operator's flag `--preflight`.
-    Preflight(PreflightPolicy),
-    /// The operator's flag `--preflight-on-unavailable`: whether it proceeds.
-    Proceed(bool),
-    /// The operator's flag `--preflight-recheck`, in seconds.
-    Recheck(i64),
-    /// AWS permits no one to assume the role, or does again.
-    AwsRefuses(String, bool),
-    /// AWS STS does not answer, or does again.
-    AwsAway(bool),
-    /// The API server creates no tokens for the operator, or does again.
-    NoTokens(bool),
-    /// This many seconds pass.
-    Pass(i64),
-    /// The clock advances to this time.
-    Clock(Timestamp),
-}
 
 /// The operator's actions and reports at one moment.
 #[derive(Default, Serialize)]
@@ -154,6 +48,8 @@ struct Story {
     began: Timestamp,
     /// After how many steps of the next plan the operator is killed.
     crash_after: Option<usize>,
+    /// Whether it stays down after that.
+    dies: bool,
     away: bool,
     /// The visible state of a Deployment that has changed since.
     behind: Option<Arc<Workload>>,
@@ -165,8 +61,9 @@ pub fn case(path: &Path) -> Result<String, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("input.yaml: {error}"))?;
     let script: Vec<Value> = serde_saphyr::from_str(&text).map_err(|error| format!("input.yaml: {error}"))?;
     let cluster = Cluster::new();
-    let mut story =
-        Story { began: cluster.now, cluster, crash_after: None, away: false, behind: None, account_behind: None };
+    let began = cluster.now;
+    let (behind, account_behind) = (None, None);
+    let mut story = Story { began, cluster, crash_after: None, dies: false, away: false, behind, account_behind };
     let mut told = Vec::new();
     for entry in script {
         let what = entry.to_string().replace('"', "");
@@ -210,8 +107,8 @@ impl Story {
                 cluster.deploy(&name, replicas);
                 while cluster.progress(&name) {}
             }
-            Entry::Make { kind, name, replicas } => {
-                cluster.create(kind, &name, |it| it.replicas = replicas);
+            Entry::Make(Make { kind, name, replicas, strategy }) => {
+                cluster.create(kind, &name, |it| (it.replicas, it.strategy) = (replicas, strategy));
                 while cluster.progress(&name) {}
             }
             Entry::Scale(name, replicas) => cluster.deploy(&name, replicas),
@@ -234,6 +131,7 @@ impl Story {
             Entry::CaughtUp => (self.behind, self.account_behind) = (None, None),
             Entry::Away(away) => self.away = away,
             Entry::Crash(steps) => self.crash_after = Some(steps),
+            Entry::Dies(steps) => (self.crash_after, self.dies) = (Some(steps), true),
             Entry::UserRollout(name) => cluster.edit_template(&name, |it| it.template.revision += 1),
             Entry::Preset(name) => cluster.edit_template(&name, |it| it.template.preset = true),
             Entry::Paused(name, paused) => cluster.pause(&name, paused),
@@ -316,13 +214,15 @@ impl Story {
                 }
                 done.push(planned);
             }
+            if crash_after.is_some() && std::mem::take(&mut self.dies) {
+                self.away = true;
+                return Ok(heard);
+            }
             if crash_after.is_some() {
                 continue;
             }
             let outcome = Outcome { answered, ..Outcome::of(&assessment, done, problems) };
-            heard
-                .events
-                .extend(deletion_events(&view, &assessment, &outcome).into_iter().map(|(_, it)| it.reason.into()));
+            heard.events.extend(deletion_events(&view, &assessment, &outcome).into_iter().map(|(_, it)| deletion(&it)));
             heard.events.extend(step_events(&view, &outcome).into_iter().map(|it| it.reason.into()));
             let after = self.view();
             let after_assessment = Assessment::of(&after);
@@ -341,6 +241,11 @@ impl Story {
         }
         Err("the operator does not come to rest".to_owned())
     }
+}
+
+/// An event about a deleted binding. What was not undone stands in no status.
+fn deletion(event: &Transition) -> String {
+    if event.warning { format!("{}: {}", event.reason, event.note) } else { event.reason.to_string() }
 }
 
 fn problem(planned: &Step, kind: ProblemKind, message: &str) -> Problem {

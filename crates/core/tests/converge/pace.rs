@@ -42,7 +42,7 @@ pub fn is_kept(world: &World, view: &Snapshot, assessment: &Assessment, plan: &P
         if RollMark::parse(mark).is_some_and(|mark| mark.attempt > 0) {
             continue;
         }
-        let Some(spec) = spec_of(assessment, mark) else { continue };
+        let Some(spec) = spec_of(world, assessment, &workload.name, mark) else { continue };
         let open = spec.rollout.windows.is_empty() || spec.rollout.windows.iter().any(|it| is_open(it, view.now));
         assert!(open, "{workload} is restarted at {}, outside of {:?}", view.now, spec.rollout.windows);
         let Some(interval) = &spec.rollout.interval else { continue };
@@ -57,7 +57,12 @@ pub fn is_kept(world: &World, view: &Snapshot, assessment: &Assessment, plan: &P
 }
 
 /// The spec that applies to a restart with this mark; `None` if it undoes another restart.
-fn spec_of<'a>(assessment: &'a Assessment, mark: &str) -> Option<&'a PodIdentityBindingSpec> {
+fn spec_of<'a>(
+    world: &World,
+    assessment: &'a Assessment,
+    workload: &str,
+    mark: &str,
+) -> Option<&'a PodIdentityBindingSpec> {
     if mark.starts_with("revoked-") {
         let has_finalizer = |it: &&podidentity_core::assess::Deletion| {
             it.binding.metadata.finalizers.iter().flatten().any(|it| it == names::FINALIZER)
@@ -65,7 +70,12 @@ fn spec_of<'a>(assessment: &'a Assessment, mark: &str) -> Option<&'a PodIdentity
         return assessment.deleting.iter().find(has_finalizer).map(|deletion| &deletion.binding.spec);
     }
     let case = assessment.owner.as_ref()?;
-    case.rolled_back().is_none().then_some(&case.binding.spec)
+    // In a rollback, a workload that never had the failed role undoes nothing.
+    let rollback = case.rolled_back().filter(|_| world.sees_all());
+    let (workload, failed) = (world.cluster.workloads.get(workload)?, rollback.map(|rollback| &rollback.from));
+    let has_it = workload.live().any(|pod| pod.role() == failed.map(String::as_str));
+    let undoes = has_it || workload.template.mark.is_some() || case.rolled_back().is_some() && rollback.is_none();
+    (case.rolled_back().is_none() || !undoes).then_some(&case.binding.spec)
 }
 
 /// Decides by the local wall clock.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use podidentity_api::{PodIdentityBinding, RollbackStatus};
-use podidentity_core::assess::{Assessment, Case};
+use podidentity_core::assess::{Assessment, Case, Deletion};
 use podidentity_core::claim::Claim;
 use podidentity_core::objects::Workload;
 use podidentity_core::plan::{Plan, Step};
@@ -29,6 +29,9 @@ pub fn of_plan(world: &World, view: &Snapshot, assessment: &Assessment, plan: &P
     assert!(!claimed || moves || !plan.steps.iter().any(gives_up), "a claimed account keeps its annotation");
     let starts = plan.restarts() + plan.intents.len();
     assert!(starts == 0 || plan.slots() <= view.rollout_slots, "more restarts than slots: {plan:?}");
+    for deletion in &assessment.deleting {
+        takes_every_role_or_says_so(world, view, deletion, plan);
+    }
     let Some(case) = &assessment.owner else { return };
     for verdict in &case.workloads {
         crate::survey::meets(|| format!("{:?}", verdict.phase));
@@ -37,6 +40,30 @@ pub fn of_plan(world: &World, view: &Snapshot, assessment: &Assessment, plan: &P
     restarts_as_many_as_allowed(view, case, plan);
     judges_each_by_itself(world, view, case);
     fails_only_by_its_restart(world, case);
+}
+
+/// When a revocation lets its binding go, no pod has a role by injection, unless the service account
+/// still gives that role or the operator says that the pod keeps it.
+fn takes_every_role_or_says_so(world: &World, view: &Snapshot, deletion: &Deletion, plan: &Plan) {
+    let Some(revocation) = deletion.revocation.as_ref().filter(|_| world.sees_all()) else { return };
+    let name = deletion.binding.metadata.name.as_ref();
+    let lets_go =
+        |step: &Step| matches!(step, Step::SetFinalizer { binding, present: false } if Some(&binding.name) == name);
+    // A binding that was never in force has given no role.
+    let was_in_force = deletion.binding.status.as_ref().is_none_or(|status| {
+        let account = status.service_account.as_ref();
+        let written = account.and_then(|account| account.written_role_arn.as_ref());
+        written.or(status.role_arn.as_ref()).or(status.last_verified_role_arn.as_ref()).is_some()
+    });
+    if !plan.steps.iter().any(lets_go) || !revocation.is_finished() || !was_in_force {
+        return;
+    }
+    for workload in view.workloads.iter().map(|it| it.id()) {
+        let is_kept = revocation.kept.iter().any(|kept| kept.split(' ').next() == Some(&workload.to_string()));
+        let mut live = world.cluster.workloads[&workload.name].live().filter(|pod| !pod.is_elsewhere());
+        let kept = live.find(|pod| !pod.is_preset() && pod.role().is_some() && pod.role() != world.cluster.role());
+        assert!(is_kept || kept.is_none(), "{workload} keeps a role, and nobody is told: {kept:?}");
+    }
 }
 
 fn writes_what_is_wanted(case: &Case, plan: &Plan) {
@@ -188,6 +215,10 @@ fn proof_is_none_too_early(world: &World, report: &Report) {
     let proven = report.status.last_verified_role_arn.as_ref();
     let selects_all = binding.spec.rollout.workload_selector.is_empty();
     let here = world.cluster.workloads.values().filter(|it| !it.template.elsewhere && (selects_all || !it.left_out));
+    let managed = here.clone().any(|it| it.live().count() > 0);
+    let mut strays = world.cluster.unmanaged.iter().map(|it| &it.pod).filter(|pod| pod.is_live());
+    let unready = !managed && strays.any(|pod| !pod.is_ready());
+    assert!(proven == before || !unready, "{proven:?} is proven by a pod that is not ready: {:?}", report.status);
     let mut down = here.filter(|it| it.replicas > 0 && !it.has_come_up() && !it.live().all(sim::PodState::is_ready));
     let down = down.next();
     assert!(proven == before || down.is_none(), "{proven:?} is proven while a workload is not up: {down:?}");

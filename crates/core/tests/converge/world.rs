@@ -21,7 +21,8 @@ use crate::rules;
 use crate::sim::{Cluster, Refusal, Strategy};
 use crate::time;
 
-pub const ROLES: [&str; 2] = ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b"];
+pub const ROLES: [&str; 3] =
+    ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b", "arn:aws:iam::111122223333:role/c"];
 const FOREIGN: &str = "arn:aws:iam::111122223333:role/foreign";
 pub const WORKLOADS: [(&str, WorkloadKind); 5] = [
     ("web", WorkloadKind::Deployment),
@@ -131,7 +132,8 @@ impl World {
                 (WorkloadKind::StatefulSet, 1) => it.parallel = true,
                 (WorkloadKind::StatefulSet, 2) => it.strategy = Strategy::Partition(1),
                 (WorkloadKind::StatefulSet | WorkloadKind::DaemonSet, 3) => it.strategy = Strategy::OnDelete,
-                (WorkloadKind::Rollout, 1 | 3) => it.strategy = Strategy::TimedCanary(90),
+                (WorkloadKind::Rollout, 1) => it.strategy = Strategy::TimedCanary(90),
+                (WorkloadKind::Rollout, 3) => it.strategy = Strategy::BlueGreen(90),
                 (WorkloadKind::Rollout, 2) => it.strategy = Strategy::Canary,
                 _ => {}
             }

@@ -69,8 +69,43 @@ impl Workload {
         self.replica_set(&template, replaceable, &self.template.clone(), at)
     }
 
+    /// All pods of the new template first, beside the old ones. Once they are ready, the template is
+    /// promoted, and the old pods go after a while.
+    fn blue_green(&mut self, at: &Moment<'_>) -> bool {
+        if self.starts() {
+            return self.came_forward(at);
+        }
+        let wanted = if self.paused { self.current.clone() } else { self.template.clone() };
+        let is_new = |pod: &super::PodState| pod.is_live() && pod.template == wanted;
+        let news = self.live().filter(|pod| is_new(pod)).count();
+        if news < self.replicas {
+            let before = self.pods.len();
+            let noted = self.creates(&wanted, 0, at);
+            return if self.pods.len() > before { self.came_forward(at) } else { noted };
+        }
+        let surplus = self.pods.iter().rposition(is_new).filter(|_| news > self.replicas);
+        let gone_at = self.scales_down_at();
+        let old = self.pods.iter().position(|pod| pod.is_live() && pod.template != wanted);
+        let old = old.filter(|_| self.completed && gone_at.is_none_or(|gone| gone <= at.now));
+        if let Some(place) = surplus.or(old) {
+            self.pods.remove(place);
+            return self.came_forward(at);
+        }
+        let is_up = self.live().filter(|pod| is_new(pod)).all(super::PodState::is_ready);
+        if !is_up || self.completed || self.paused {
+            return false;
+        }
+        (self.completed, self.failure) = (true, None);
+        self.current = self.template.clone();
+        (self.progressed_at, self.promoted_at) = (at.now, Some(at.now));
+        true
+    }
+
     /// One pod of the new template first; the others once the step is over.
     fn rollout(&mut self, at: &Moment<'_>) -> bool {
+        if matches!(self.strategy, Strategy::BlueGreen(_)) {
+            return self.blue_green(at);
+        }
         let is_new = |pod: &super::PodState, it: &Self| pod.template == it.template;
         let canary = matches!(self.strategy, Strategy::Canary | Strategy::TimedCanary(_));
         let staged = canary && self.current != self.template && !self.promoted;

@@ -166,9 +166,9 @@ impl Cluster {
         progressed
     }
 
-    /// When a controller next acts because of time alone: it gives up, or a pause ends.
+    /// When a controller next acts because of time alone: it gives up, a pause ends, or old pods go.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let times = self.workloads.values().flat_map(|it| [it.deadline(), it.pause_ends_at()]);
+        let times = self.workloads.values().flat_map(|it| [it.deadline(), it.pause_ends_at(), it.scales_down_at()]);
         times.flatten().filter(|at| *at > self.now).min()
     }
 

@@ -108,7 +108,11 @@ impl Workload {
             _ => json!({}),
         };
         let staged = matches!(self.strategy, Strategy::Canary | Strategy::TimedCanary(_));
-        let steps = if staged { json!([{"setWeight": 20}, {"pause": pause}]) } else { json!([]) };
+        let strategy = match self.strategy {
+            Strategy::BlueGreen(delay) => json!({"blueGreen": {"scaleDownDelaySeconds": delay}}),
+            _ if staged => json!({"canary": {"steps": [{"setWeight": 20}, {"pause": pause}]}}),
+            _ => json!({"canary": {"steps": []}}),
+        };
         let phase = match (self.completed, self.paused || self.waits_since.is_some(), gave_up) {
             (true, ..) if self.is_all_ready() => "Healthy",
             (_, true, _) => "Paused",
@@ -129,7 +133,7 @@ impl Workload {
             "conditions": Vec::from_iter(self.failures()),
         });
         let deadline = self.progress_deadline;
-        let spec = json!({"paused": self.paused, "progressDeadlineSeconds": deadline, "strategy": {"canary": {"steps": steps}}});
+        let spec = json!({"paused": self.paused, "progressDeadlineSeconds": deadline, "strategy": strategy});
         (spec, status)
     }
 
@@ -173,6 +177,6 @@ fn decoded<T: DeserializeOwned>(object: Value) -> T {
 }
 
 /// The name of a revision.
-fn hash(template: &Template) -> String {
+pub(super) fn hash(template: &Template) -> String {
     format!("{template:?}")
 }

@@ -12,6 +12,7 @@ use podidentity_core::objects::{
 };
 use podidentity_core::settings::Settings;
 
+use super::object::hash;
 use super::workload::{Template, Workload};
 use super::{ACCOUNT, AUDIENCE_KEY, NAMESPACE, ROLE_KEY};
 
@@ -60,6 +61,11 @@ impl PodState {
 
     pub fn is_elsewhere(&self) -> bool {
         self.template.elsewhere
+    }
+
+    /// Whether its template sets a role itself.
+    pub fn is_preset(&self) -> bool {
+        self.template.preset
     }
 
     /// The role that its variables name.
@@ -139,7 +145,7 @@ impl PodState {
             }
         }
         let mark = template.mark.iter().map(|mark| (names::IDENTITY_ANNOTATION.to_owned(), mark.clone())).collect();
-        let hash = owner.as_ref().and_then(|owner| owner.label).map(|label| (label.to_owned(), "hash".to_owned()));
+        let hash = owner.as_ref().and_then(|owner| owner.label).map(|label| (label.to_owned(), hash(template)));
         let injected = injection.label.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let observed = ObservedPod {
             metadata: ObjectMeta {
@@ -148,7 +154,7 @@ impl PodState {
                 creation_timestamp: Some(Time(now)),
                 annotations: Some(mark),
                 labels: Some(hash.into_iter().chain(injected).collect()),
-                owner_references: owner.map(|owner| vec![owner.reference()]),
+                owner_references: owner.map(|owner| vec![owner.reference(template)]),
                 ..ObjectMeta::default()
             },
             spec: pod.spec,
@@ -164,8 +170,8 @@ impl PodState {
 }
 
 impl Owner {
-    fn reference(self) -> OwnerReference {
-        let name = if self.label.is_some() { format!("{}-hash", self.name) } else { self.name };
+    fn reference(self, template: &Template) -> OwnerReference {
+        let name = if self.label.is_some() { format!("{}-{}", self.name, hash(template)) } else { self.name };
         OwnerReference {
             api_version: if self.kind == "Job" { "batch/v1".into() } else { "apps/v1".into() },
             kind: self.kind.into(),

@@ -34,7 +34,8 @@ impl Cluster {
         if let Ok(mut pod) =
             PodState::admitted(format!("unmanaged-{id}"), owner, &Template::default(), &known, self.now)
         {
-            pod.set_ready(true);
+            // One that another controller makes never comes up.
+            pod.set_ready(kind != UnmanagedKind::Direct);
             self.unmanaged.push(Unmanaged { kind, pod });
         }
     }

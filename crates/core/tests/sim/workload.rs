@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use podidentity_core::objects::{self, WorkloadKind};
+use serde::Deserialize;
 
 use super::pod::PodState;
 
@@ -31,7 +32,8 @@ pub struct Template {
 }
 
 /// How a changed template reaches the pods.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Strategy {
     /// Pod by pod.
     #[default]
@@ -46,6 +48,8 @@ pub enum Strategy {
     Canary,
     /// One pod first; then it waits this many seconds (Rollout).
     TimedCanary(i64),
+    /// All new pods first, beside the old ones, which go this many seconds after the promotion (Rollout).
+    BlueGreen(i64),
 }
 
 /// The truth about the operator's last restart, whatever the status records.
@@ -89,6 +93,8 @@ pub struct Workload {
     pub paused: bool,
     /// Since when the Rollout waits at its step.
     pub(super) waits_since: Option<Timestamp>,
+    /// When the Rollout's current template was promoted, if old pods stay for a while after that.
+    pub(super) promoted_at: Option<Timestamp>,
     /// Whether the Rollout's step was promoted or is over.
     pub(super) promoted: bool,
     /// New pods never become ready.
@@ -142,6 +148,7 @@ impl Workload {
             down: BTreeSet::new(),
             paused: false,
             waits_since: None,
+            promoted_at: None,
             promoted: false,
             broken: false,
             broken_as: None,
@@ -177,7 +184,7 @@ impl Workload {
     pub(super) fn template_changed(&mut self, before: Template, now: Timestamp) {
         self.history.push(before);
         self.completed = false;
-        (self.waits_since, self.promoted) = (None, false);
+        (self.waits_since, self.promoted, self.promoted_at) = (None, false, None);
         self.spec_changed(now);
     }
 
@@ -251,7 +258,8 @@ impl Workload {
 
     /// Whether it is at rest and all its pods are ready; a DaemonSet may lack one.
     pub fn is_healthy(&self) -> bool {
-        let all_ready = self.live().all(PodState::is_ready);
+        // Old pods that are on their way out do not matter.
+        let all_ready = self.live().filter(|pod| !self.is_leaving(pod)).all(PodState::is_ready);
         match self.kind {
             WorkloadKind::DaemonSet => all_ready && self.live().count() + 1 >= self.replicas,
             _ => all_ready && self.is_completed(),
@@ -289,6 +297,17 @@ impl Workload {
         let gives_up = matches!(self.kind, WorkloadKind::Deployment | WorkloadKind::Rollout);
         let moves = !self.completed && !self.paused && self.waits_since.is_none();
         (gives_up && moves).then(|| self.progressed_at + self.patience())
+    }
+
+    /// Whether the pod goes by itself because a later template was promoted.
+    pub fn is_leaving(&self, pod: &PodState) -> bool {
+        self.promoted_at.is_some() && pod.template != self.template
+    }
+
+    /// When the old pods go after a promotion.
+    pub(super) fn scales_down_at(&self) -> Option<Timestamp> {
+        let Strategy::BlueGreen(delay) = self.strategy else { return None };
+        Some(self.promoted_at? + SignedDuration::from_secs(delay))
     }
 
     /// When the step at which it waits ends by itself.

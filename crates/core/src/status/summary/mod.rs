@@ -70,11 +70,12 @@ const CHECKS: &[Check] = &[
     rollout::refused,
     rollout::waits_for_person,
     rollout::lapsed,
+    pods::nothing_selected,
     pods_not_verified,
     pods::next_refused,
     pods::missing,
     rollout::rolled_back,
-    pods::nothing_selected,
+    pods::none_selected,
     pods::none,
 ];
 

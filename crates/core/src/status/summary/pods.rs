@@ -70,7 +70,9 @@ pub(super) fn next_refused(view: &View) -> Option<Summary> {
 
 /// A workload has fewer pods than it wants.
 pub(super) fn missing(view: &View) -> Option<Summary> {
-    let counted = view.case.workloads.iter().filter(|verdict| verdict.phase != Phase::Excluded);
+    // If nothing else is there, what the selector excludes counts too.
+    let counts = |verdict: &&WorkloadVerdict| verdict.phase != Phase::Excluded || view.counts.selects_nothing();
+    let counted = view.case.workloads.iter().filter(counts);
     let short = counted.filter_map(|verdict| Some((verdict, verdict.shortage.as_ref()?)));
     let (verdict, shortage) = short.min_by_key(|(_, it)| (it.failure.is_none(), it.present))?;
     let what = describe(verdict, shortage);
@@ -87,25 +89,30 @@ fn describe(verdict: &WorkloadVerdict, Shortage { desired, present, .. }: &Short
     format!("{} has {present} of {desired} pods", verdict.workload.id())
 }
 
-/// The selector excludes all workloads that exist.
+/// The selector excludes all workloads that exist, and pods of theirs lack the identity.
 pub(super) fn nothing_selected(view: &View) -> Option<Summary> {
     let counts = view.counts;
-    if counts.excluded == 0 || counts.pods > 0 || counts.workloads > 0 {
+    if !counts.selects_nothing() || counts.pods_excluded == counts.pods_excluded_verified {
         return None;
     }
-    let (pods, verified) = (counts.pods_excluded, counts.pods_excluded_verified);
-    let what = format!(
+    let action = "correct the selector, or restart them yourself";
+    Some(stalled(Reason::NothingSelected, Message::new(selects_none(view)).action(action)))
+}
+
+/// The selector excludes all workloads that exist, and all of their pods have the identity.
+pub(super) fn none_selected(view: &View) -> Option<Summary> {
+    let applies = view.counts.selects_nothing() && view.counts.pods_excluded > 0;
+    applies.then(|| done(Reason::Verified, selects_none(view)))
+}
+
+fn selects_none(view: &View) -> String {
+    let (pods, verified) = (view.counts.pods_excluded, view.counts.pods_excluded_verified);
+    format!(
         "{}; rollout.workloadSelector selects none of its {} workloads, so none is restarted: {verified} of their {pods} pods \
          have the role",
         offered(view),
-        counts.excluded
-    );
-    Some(if verified == pods {
-        done(Reason::Verified, what)
-    } else {
-        let action = "correct the selector, or restart them yourself";
-        stalled(Reason::NothingSelected, Message::new(what).action(action))
-    })
+        view.counts.excluded
+    )
 }
 
 /// Nothing runs as the service account, and nothing should.

@@ -113,6 +113,11 @@ pub(super) fn waits_for_operator(view: &View) -> Option<Summary> {
         (Wait::Settling, Reason::Settling, "waiting for the webhook's cache to learn the annotation before restarting"),
         (Wait::OwnRollout, Reason::RolloutPending, "waiting for a rollout that is under way to finish:"),
         (Wait::Retry, Reason::Rolling, missed),
+        (
+            Wait::Leaving,
+            Reason::RolloutPending,
+            "waiting for pods of an earlier template to go (scaleDownDelaySeconds):",
+        ),
     ];
     let waiting = waits.iter().find_map(|(wait, reason, text)| {
         let workloads = view.waiting(*wait);

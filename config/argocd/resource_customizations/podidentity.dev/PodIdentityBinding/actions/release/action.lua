@@ -1,8 +1,8 @@
--- Releases the restarts of this generation, and of no later one.
+-- Releases the restarts of this generation of this binding, and of no later one.
 if obj.metadata.annotations == nil then
   obj.metadata.annotations = {}
 end
-local release = tostring(obj.metadata.generation)
+local release = tostring(obj.metadata.generation) .. "-" .. string.sub(obj.metadata.uid or "", 1, 8)
 -- The role of spec.role and spec.roleRef may change without another generation.
 if obj.spec.roleArn == nil and obj.status ~= nil and obj.status.declaredRoleArn ~= nil then
   release = release .. "/" .. obj.status.declaredRoleArn
