@@ -139,15 +139,16 @@ impl Judge<'_> {
         let under_way = retry_at.is_some() || keeps_until.is_some();
         if let Some(mut phase) = self.obstacle(it, retry_at) {
             let keeps = match &mut phase {
-                Phase::Waiting { on: super::Wait::Retry, .. } => true,
-                Phase::Waiting { on: super::Wait::HeldBack, .. } => workload.paused,
+                Phase::Waiting { on: super::Wait::Retry, .. } => under_way,
+                // As long as the pause lasts.
+                Phase::Waiting { on: super::Wait::HeldBack, .. } => workload.paused && made.is_some(),
                 Phase::Waiting { on: super::Wait::OwnRollout, until, .. } => {
                     *until = until.iter().copied().chain(keeps_until).min();
-                    true
+                    under_way
                 }
                 _ => false,
             };
-            return Judged { phase, under_way: under_way && keeps, record: made };
+            return Judged { phase, under_way: keeps, record: made };
         }
         // If the workload has not come up since our last restart, its health before that restart
         // counts.

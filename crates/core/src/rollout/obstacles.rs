@@ -71,12 +71,17 @@ impl Judge<'_> {
     }
 }
 
-/// The phase of a workload whose pods go without a restart: it is being deleted, or scaled to zero.
+/// The phase of a workload whose pods go without a restart: it is being deleted, or scaled to zero
+/// and not paused.
 pub(super) fn goes(workload: &Workload) -> Option<Phase> {
     let deleted = workload.metadata.deletion_timestamp.is_some();
     let what = if deleted { "is being deleted" } else { "is being scaled to zero" };
     let message = Some(Message::new(what));
-    (workload.desired == 0).then_some(Phase::Waiting { on: Wait::OwnRollout, until: None, message })
+    (workload.desired == 0 && (deleted || !workload.paused)).then_some(Phase::Waiting {
+        on: Wait::OwnRollout,
+        until: None,
+        message,
+    })
 }
 
 /// The end of the settle time, after which the webhook is expected to know the annotation. Times in

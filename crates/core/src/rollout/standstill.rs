@@ -17,7 +17,7 @@ impl Restarted<'_> {
             Some((pod, at)) if at <= self.now => {
                 let message =
                     self.stuck_at_pod(pod).prefixed("needs a restart, but is in a rollout that stands still: ");
-                Phase::Waiting { on: Wait::HeldBack, until: None, message: Some(message) }
+                Phase::Waiting { on: Wait::HeldBack, until, message: Some(message) }
             }
             still => {
                 let until = until.into_iter().chain(still.map(|(_, at)| at)).min();

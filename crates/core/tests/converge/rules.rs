@@ -23,7 +23,9 @@ const MOST_IN_A_DAY: usize = 60;
 
 /// What holds for every plan, whatever has happened before.
 pub fn of_plan(world: &World, view: &Snapshot, assessment: &Assessment, plan: &Plan) {
-    let claimed = view.bindings.iter().any(|binding| binding.metadata.deletion_timestamp.is_none());
+    // A binding whose role is not known has nothing to take over with.
+    let unknown = assessment.owner.as_ref().is_some_and(|owner| owner.binding.spec.unresolved.is_some());
+    let claimed = !unknown && view.bindings.iter().any(|binding| binding.metadata.deletion_timestamp.is_none());
     let gives_up = |step: &Step| matches!(step, Step::Annotate { annotations, .. } if annotations.is_empty());
     let moves = assessment.owner.as_ref().is_some_and(Case::gives_up_annotations);
     assert!(!claimed || moves || !plan.steps.iter().any(gives_up), "a claimed account keeps its annotation");
@@ -82,6 +84,10 @@ fn writes_what_is_wanted(case: &Case, plan: &Plan) {
         let Step::Annotate { annotations, .. } = step else { continue };
         if case.expected.identity.is_of_association() {
             assert!(annotations.is_empty(), "nothing is annotated with EKS Pod Identity");
+            continue;
+        }
+        if annotations.is_empty() && binding.spec.unresolved.is_some() {
+            // Another binding is deleted, and this one has no role to take over with.
             continue;
         }
         assert_eq!(annotations.get(ROLE_KEY), Some(wanted), "only the role that is wanted now is ever written");
