@@ -14,7 +14,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource;
 use podidentity_api::names::condition;
-use podidentity_api::{Reason, WorkloadState};
+use podidentity_api::{PodIdentityBinding, Reason, WorkloadState};
 use serde_json::{Value, json};
 
 use crate::steps::{change, verified};
@@ -238,10 +238,21 @@ pub(crate) async fn job(_: Arc<World>, namespace: Namespace) -> Result<()> {
     let before = unmanaged_job(&namespace, "app").await?;
     rolled(&before, &namespace.api().get("app").await?, 0)?;
 
-    // The Job creates another pod, which has the role.
+    // The Job creates another pod, which has the role. It does not come up, so it proves nothing.
     let pod = pod_names(&namespace).await?.pop().context("no pod")?;
     namespace.delete::<Pod>(&pod).await?;
-    expect::status_names(&verified(&namespace, 1).await?, ROLE, 1)
+    let has_role = |binding: Option<&PodIdentityBinding>| {
+        let verified = binding.and_then(|binding| binding.status.as_ref()?.verified.clone());
+        if verified.as_deref() == Some("1/1") { Ok(()) } else { Err(format!("{verified:?}")) }
+    };
+    wait::object(&namespace.api(), "app", "the new pod has the role", has_role).await?;
+    let status = expect::ready(&namespace, "app").await?.status.unwrap_or_default();
+    ensure!(
+        status.last_verified_role_arn.is_none(),
+        "a pod that is not ready proves {:?}",
+        status.last_verified_role_arn
+    );
+    Ok(())
 }
 
 pub(crate) async fn cron_job(world: Arc<World>, namespace: Namespace) -> Result<()> {

@@ -91,7 +91,9 @@ pub(crate) async fn deadline_exceeded(_: Arc<World>, namespace: Namespace) -> Re
         if reasons.any(|it| it == "ProgressDeadlineExceeded") { Ok(()) } else { Err("it has not".to_owned()) }
     })
     .await?;
-    namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
+    // The longer deadline counts, so the binding's has to be short as well.
+    let short = json!({"rollout": {"progressDeadlineSeconds": 10}});
+    namespace.create(fixtures::binding_with("app", "app", ROLE, &short)?).await?;
     let halted = expect::workload(&namespace, "app", "Deployment/app", WorkloadState::Halted).await?;
     let message = halted.message.unwrap_or_default();
     ensure!(message.contains("ProgressDeadlineExceeded"), "the message does not say why: {message}");
