@@ -71,7 +71,8 @@ pub struct PodIdentityBindingStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<RestartStatus>,
 
-    /// Restarts that another manager undid by removing our annotation from the pod template.
+    /// Restarts that another manager undid by removing our annotation from the pod template, or by putting an earlier one
+    /// back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverted: Option<RevertedStatus>,
 

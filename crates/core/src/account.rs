@@ -88,7 +88,7 @@ pub struct Account {
     /// When the operator last wrote an annotation, or another manager the audience if the binding
     /// declares none. The webhook has to learn both.
     pub written_at: Option<Timestamp>,
-    /// For each annotation that the operator owns, the other field managers that own it.
+    /// For each annotation that the binding declares, the other field managers that own it.
     pub co_owners: CoOwners,
     /// The binding and the identity that the operator's annotations were written for.
     pub provenance: Option<Provenance>,

@@ -10,15 +10,12 @@ use podidentity_api::{PodIdentityBinding, RestartStatus, RevertedStatus, names};
 use crate::mark::RollMark;
 use crate::objects::WorkloadId;
 use crate::restart_record::{self, Records};
-use crate::rollout::{WorkloadVerdict, lacks_mark, wait_after};
+use crate::rollout::{MOST_NAMED, WorkloadVerdict, lacks_mark, wait_after};
 use crate::time::whole_seconds;
 use crate::verify::JudgedPod;
 
 /// A restart that is undone within this time after the wait belongs to the same series.
 const SAME_FIGHT: SignedDuration = SignedDuration::from_mins(10);
-
-/// How many workloads the record names.
-const MOST_NAMED: usize = 50;
 
 /// The parts of a reconcile's outcome that matter for reverts.
 #[derive(Clone, Copy, Debug)]

@@ -131,6 +131,7 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
         given: given_roles(binding),
         has_given: has_given(binding),
         of_another: account.and_then(|account| account::role_on(account, settings)),
+        mark: mark(binding),
     };
     let mut revocation = Revocation {
         kept_by: account.and_then(|account| account::kept_by(account, settings, &roles.given)),
@@ -163,8 +164,18 @@ fn judge_workload(
     let mark = mark(binding);
     let (leaving, pods): (Vec<_>, Vec<_>) =
         live_pods(snapshot, workload).partition(|judged| workload.is_leaving(&judged.pod));
-    if leaving.iter().any(|judged| roles.injected(&judged.pod, workload)) {
-        revocation.leaving.push(workload.id());
+    let left_out = binding.spec.rollout.policy == RolloutPolicy::Never || !is_selected(workload, &binding.spec.rollout);
+    let patience = patience(workload, binding.spec.rollout.progress_deadline_seconds);
+    let leaving = || leaving.iter().map(|judged| &*judged.pod).filter(|pod| roles.injected(pod, workload));
+    if leaving().next().is_some() {
+        // They go by themselves, unless their controller is away.
+        let until = released_at(binding).unwrap_or(snapshot.now) + patience;
+        if left_out || revocation.kept_by.is_some() || until <= snapshot.now {
+            revocation.keep(workload, leaving());
+        } else {
+            revocation.look_again_at(Some(until));
+            revocation.leaving.push(workload.id());
+        }
     }
     let with_role = || pods.iter().map(|judged| &*judged.pod).filter(|pod| roles.injected(pod, workload));
     // A restart does not reach the pods below a partition.
@@ -172,7 +183,6 @@ fn judge_workload(
     let marked = workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&mark);
     let record = records.get(workload).filter(|record| record.mark == mark);
     if marked && (record.is_some() || !records.has_status) {
-        let patience = patience(workload, binding.spec.rollout.progress_deadline_seconds);
         let it = Restarted { workload, pods: &pods, patience, now: snapshot.now };
         match it.progress(!has_role) {
             Progress::Coming(at) => {
@@ -183,7 +193,6 @@ fn judge_workload(
         }
         return;
     }
-    let left_out = binding.spec.rollout.policy == RolloutPolicy::Never || !is_selected(workload, &binding.spec.rollout);
     let leaves = workload.metadata.deletion_timestamp.is_some();
     let is_held = !has_role || leaves || held_back_from(workload, with_role()).is_some();
     if left_out || marked || revocation.kept_by.is_some() || is_held {
@@ -215,6 +224,8 @@ struct Roles<'a> {
     has_given: bool,
     /// The role that another manager has put on the service account. No restart takes it away.
     of_another: Option<&'a str>,
+    /// The mark of the revocation.
+    mark: String,
 }
 
 impl Roles<'_> {
@@ -224,11 +235,16 @@ impl Roles<'_> {
         roles_set(&pod.spec).difference(&preset).any(|role| self.are_of(role, pod))
     }
 
+    /// Whether the revocation made the pod. The binding has given it nothing.
+    fn is_after(&self, pod: &Pod) -> bool {
+        pod.annotation(names::IDENTITY_ANNOTATION) == Some(&self.mark)
+    }
+
     /// Whether the role is one of them. While a role is changed several times, a pod may have any of
     /// those in between, and no record would have them all after a crash. So whatever the webhook
     /// has given to the pod counts, unless another manager gives it still.
     fn are_of(&self, role: &str, pod: &Pod) -> bool {
-        let by_webhook = || pod.spec.volumes.iter().any(|volume| volume.name == VOLUME);
+        let by_webhook = || pod.spec.volumes.iter().any(|volume| volume.name == VOLUME) && !self.is_after(pod);
         self.given.contains(role) || self.has_given && self.of_another != Some(role) && by_webhook()
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_core::assess::Case;
 use podidentity_core::objects::WorkloadId;
+use podidentity_core::rollout::{Wait, WorkloadVerdict};
 use podidentity_core::step::Step;
 use tokio::time::Instant;
 
@@ -48,7 +49,9 @@ impl Memory {
         let before = std::mem::replace(&mut self.in_flight, in_flight);
         let ended = case.workloads.iter().filter(|it| !it.under_way && before.contains(&it.workload.id()));
         let end = |failed| if failed { RolloutEnd::Failed } else { RolloutEnd::Completed };
-        ended.filter(|it| it.failed() || it.is_current()).map(|it| end(it.failed())).collect()
+        // Old pods of a promoted Rollout go by themselves.
+        let is_done = |it: &&WorkloadVerdict| it.failed() || it.is_current() || it.wait() == Some(Wait::Leaving);
+        ended.filter(is_done).map(|it| end(it.failed())).collect()
     }
 
     /// Remembers restarts that were begun.

@@ -199,7 +199,7 @@ impl Reconciler {
         }
         let Self { client, clock, index, .. } = self;
         let writer = StatusWriter { client, clock, index, namespace: &key.namespace };
-        let WrittenStatuses { written, refused, problem } = writer.write(reports).await;
+        let WrittenStatuses { written, incomplete, refused, problem } = writer.write(reports).await;
         memory.status_is_current();
         self.metrics.statuses_refused(refused);
         // Publishes only the transitions of written statuses: a later retry of the other statuses
@@ -213,7 +213,7 @@ impl Reconciler {
         }
         match problem {
             Some(problem) => Err(problem.kind),
-            None => Ok(urgent.then(Instant::now)),
+            None => Ok((urgent && !incomplete).then(Instant::now)),
         }
     }
 

@@ -58,10 +58,11 @@ const UNDECLARED: &str = ": field not declared in schema";
 /// Part of the API server's and etcd's messages about an object that is too large.
 const TOO_LARGE: &str = "too large";
 
-/// The direct fields of `status` that an error message reports as undeclared.
+/// The fields of `status` that an error message reports as undeclared, as paths below `status`, for
+/// example `restarts[0].failed`.
 pub(crate) fn undeclared_status_fields(message: &str) -> Vec<&str> {
-    let paths = message.split(UNDECLARED).filter_map(|before| before.rsplit_once(".status.").map(|(_, field)| field));
-    paths.filter(|field| field.chars().all(|c| c.is_ascii_alphanumeric())).collect()
+    let paths = message.split(UNDECLARED).filter_map(|before| before.rsplit_once(".status.").map(|(_, path)| path));
+    paths.filter(|path| path.chars().all(|c| c.is_ascii_alphanumeric() || "[].".contains(c))).collect()
 }
 
 impl Meaning {
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn fields_that_an_older_definition_lacks_are_named() {
-        assert_eq!(undeclared_status_fields(OLDER), ["declaredRoleArn", "more"]);
+        assert_eq!(undeclared_status_fields(OLDER), ["declaredRoleArn", "more", "workloads[0].new"]);
         assert_eq!(undeclared_status_fields("no"), [] as [&str; 0]);
     }
 

@@ -20,6 +20,9 @@ use crate::index::{Index, Object};
 pub struct WrittenStatuses<'a> {
     /// The reports whose status was written.
     pub written: Vec<&'a Report>,
+    /// Whether the API server stored only a part, for want of fields in an older definition. What it
+    /// does not store looks new in each reconcile.
+    pub incomplete: bool,
     /// How many statuses the API server refuses.
     pub refused: usize,
     /// The first problem.
@@ -46,7 +49,10 @@ impl StatusWriter<'_> {
         for report in reports {
             let (namespace, binding) = (self.namespace, &report.binding);
             match self.write_one(binding, &report.status).await {
-                Ok(()) => statuses.written.push(report),
+                Ok(complete) => {
+                    statuses.incomplete |= !complete;
+                    statuses.written.push(report);
+                }
                 Err(error) => {
                     if error.kind == ProblemKind::Stale {
                         debug!(namespace, binding = binding.name, "status not written: the binding has changed");
@@ -75,8 +81,8 @@ impl StatusWriter<'_> {
         }
     }
 
-    /// Writes the status of a binding.
-    async fn write_one(&self, binding: &Target, status: &PodIdentityBindingStatus) -> Result<(), WriteError> {
+    /// Writes the status of a binding. Returns whether the installed definition has all its fields.
+    async fn write_one(&self, binding: &Target, status: &PodIdentityBindingStatus) -> Result<bool, WriteError> {
         let requests = Requests { client: self.client, namespace: self.namespace };
         let body = json!({"status": status});
         // The operator owns the whole status, but the default from the schema belongs to whoever
@@ -91,6 +97,7 @@ impl StatusWriter<'_> {
             }
             applied => applied,
         };
+        let complete = declared.is_none();
         let status = declared.as_ref().unwrap_or(status);
         let stored = match applied {
             Err(error) if error.meaning == Meaning::StoredInvalid => self.replace(requests, binding, status).await,
@@ -111,7 +118,7 @@ impl StatusWriter<'_> {
             });
         }
         self.index.refresh(stored);
-        Ok(())
+        Ok(complete)
     }
 
     /// Writes the status of a binding that apply cannot change: a merge patch of all fields, with
@@ -149,7 +156,7 @@ fn without_undeclared(
     let fields = undeclared_status_fields(&error.message);
     let mut body = json!(status);
     for field in &fields {
-        body.as_object_mut().and_then(|body| body.remove(*field));
+        remove(&mut body, field);
     }
     let known = serde_json::from_value(body.clone()).ok().filter(|_| !fields.is_empty());
     let known = known.ok_or_else(|| error.clone())?;
@@ -161,8 +168,42 @@ fn without_undeclared(
     Ok((json!({"status": body}), known))
 }
 
+/// Removes the field at this path, for example `restarts[0].failed`, from this and all other items of
+/// its list.
+fn remove(value: &mut Value, path: &str) {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    let name = first.split('[').next().unwrap_or_default();
+    let Some(fields) = value.as_object_mut() else { return };
+    match fields.get_mut(name) {
+        Some(Value::Array(items)) if !rest.is_empty() => items.iter_mut().for_each(|item| remove(item, rest)),
+        Some(field) if !rest.is_empty() => remove(field, rest),
+        _ => drop(fields.remove(name)),
+    }
+}
+
 /// Whether the API server refuses the status itself. A status that is too large for the store fails
 /// with an error that is otherwise temporary.
 fn is_refusal(error: &WriteError) -> bool {
     error.kind == ProblemKind::Refused || error.meaning == Meaning::TooLarge
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::remove;
+
+    #[test]
+    fn a_field_that_an_older_definition_lacks_goes_and_nothing_else() {
+        let mut status = json!({
+            "restarts": [{"mark": "a", "failed": "t"}, {"mark": "b", "failed": "t"}],
+            "reverted": {"count": 1, "workloads": ["Deployment/web"]},
+            "declaredRoleArn": "arn", "subject": "s",
+        });
+        for path in ["restarts[0].failed", "reverted.workloads", "declaredRoleArn", "unknown.field"] {
+            remove(&mut status, path);
+        }
+        let left = json!({"restarts": [{"mark": "a"}, {"mark": "b"}], "reverted": {"count": 1}, "subject": "s"});
+        assert_eq!(status, left);
+    }
 }

@@ -39,7 +39,7 @@ pub use need::MAX_ATTEMPTS;
 pub(crate) use obstacles::{held_back_from, is_below_partition, settled_at};
 pub(crate) use progress::{Progress, Restarted, patience, restarted_at};
 use reverted::was_reverted;
-pub(crate) use reverted::{lacks_mark, wait_after};
+pub(crate) use reverted::{MOST_NAMED, lacks_mark, wait_after};
 
 /// How long unready pods have to become ready before they count as stuck. The operator does not
 /// wait for a rollout that it did not start if the new pods can never become ready.
@@ -219,7 +219,9 @@ impl WorkloadVerdict {
     /// has pods and all of them are ready.
     pub fn is_up(&self) -> bool {
         let nearly = progress::is_nearly_up(&self.workload, &self.pods);
-        let complete = self.workload.rolled_out || nearly || self.workload.desired == 0;
+        // Pods that are about to go show nothing.
+        let complete =
+            if self.workload.desired == 0 { self.pods.is_empty() } else { self.workload.rolled_out || nearly };
         complete || !self.pods.is_empty() && self.pods.iter().all(|judged| judged.pod.is_ready())
     }
 

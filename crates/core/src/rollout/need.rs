@@ -318,16 +318,15 @@ fn stuck_on(it: &Restarted<'_>) -> Message {
     let (workload, id) = (it.workload, it.workload.id());
     let unready = |new: bool| {
         let pods = it.pods.iter().filter(|judged| is_new(judged, workload) == new);
-        pods.filter(|judged| !judged.pod.is_ready()).map(|judged| judged.pod.name()).next()
+        pods.into_iter().find(|judged| !judged.pod.is_ready())
     };
     match (unready(true), unready(false)) {
-        (Some(pod), _) if workload.ordered => {
-            Message::new(format!("Pod/{pod} is not ready, and {id} replaces no pod before it is"))
-                .action("once the cause is mended, delete it")
+        (Some(pod), _) | (None, Some(pod)) if workload.ordered => blocked_by(pod, workload),
+        (Some(pod), _) => {
+            let name = pod.pod.name();
+            Message::new(format!("Pod/{name} is not ready"))
+                .action(format!("look at the events and the log of Pod/{name}"))
         }
-        (Some(pod), _) => Message::new(format!("Pod/{pod} is not ready"))
-            .action(format!("look at the events and the log of Pod/{pod}")),
-        (None, Some(pod)) if workload.ordered => blocked_by(pod, workload),
         _ if !it.pods.iter().any(|judged| is_new(judged, workload)) => Message::new("it has no new pod")
             .action(format!("look at the events of {id} and of what makes its pods (a quota, a webhook?)")),
         _ => Message::new("its new pods are ready").action(format!("look at the events of {id}")),

@@ -40,10 +40,11 @@ impl Judge<'_> {
         }
         if let Some((pod, at)) = blocked_at(it) {
             if at > now {
-                let message = Message::new(format!("needs a restart, which waits for Pod/{pod} to become ready"));
+                let name = pod.pod.name();
+                let message = Message::new(format!("needs a restart, which waits for Pod/{name} to become ready"));
                 return waiting(Wait::OwnRollout, Some(at), Some(message));
             }
-            return waiting(Wait::HeldBack, None, Some(blocked_by(&pod, workload).prefixed("needs a restart, but ")));
+            return waiting(Wait::HeldBack, None, Some(blocked_by(pod, workload).prefixed("needs a restart, but ")));
         }
         if let Some(at) = retry_at.filter(|at| *at > now) {
             return waiting(Wait::Retry, Some(at), None);
@@ -93,18 +94,24 @@ pub(crate) fn settled_at(written_at: Option<Timestamp>, settle_seconds: i32) -> 
 }
 
 /// The unready pod that keeps a StatefulSet from replacing any pod, including itself, and until
-/// when it has a chance to become ready.
-fn blocked_at(it: &Restarted<'_>) -> Option<(String, Timestamp)> {
+/// when it has a chance to become ready. A pod that lacks the identity gets a short while.
+fn blocked_at<'a>(it: &Restarted<'a>) -> Option<(&'a JudgedPod, Timestamp)> {
     let unready = it.pods.iter().filter(|judged| !judged.pod.is_ready());
-    let (pod, created) = unready.filter_map(|judged| Some((judged.pod.name(), judged.created()?))).min()?;
-    it.workload.ordered.then(|| (pod.to_owned(), created + STUCK_AFTER))
+    let (_, pod) = unready.map(|judged| (judged.pod.name(), judged)).min_by_key(|(name, _)| *name)?;
+    let chance = if pod.verdict.roll_cures() { STUCK_AFTER } else { it.patience };
+    it.workload.ordered.then(|| Some((pod, pod.created()? + chance)))?
 }
 
-/// What to do about a pod that a StatefulSet waits for.
-pub(super) fn blocked_by(pod: &str, workload: &Workload) -> Message {
-    let id = workload.id();
-    Message::new(format!("Pod/{pod} is not ready, and {id} replaces no pod before it is (podManagementPolicy)"))
-        .action("delete it")
+/// What to do about a pod that a StatefulSet waits for. Its successor has the identity.
+pub(super) fn blocked_by(pod: &JudgedPod, workload: &Workload) -> Message {
+    let (id, name) = (workload.id(), pod.pod.name());
+    let message =
+        Message::new(format!("Pod/{name} is not ready, and {id} replaces no pod before it is (podManagementPolicy)"));
+    if pod.verdict.roll_cures() {
+        message.action("delete it")
+    } else {
+        message.action(format!("look at the events and the log of Pod/{name}; once the cause is mended, delete it"))
+    }
 }
 
 /// Why a changed template would not reach the pods that need it; `None` if it would.

@@ -22,17 +22,20 @@ pub(crate) fn lacks_mark(workload: &Workload, hash: &str) -> bool {
     !of_identity && restarted_at(workload).is_none()
 }
 
+/// How many workloads the record names. A full list stands for all workloads.
+pub(crate) const MOST_NAMED: usize = 50;
+
 /// Whether a restart of the workload was undone lately. A status that names no workloads is of an
 /// earlier version: each undone restart has changed its workload twice.
 pub(super) fn was_reverted(reverted: &RevertedStatus, workload: &Workload) -> bool {
     if reverted.workloads.is_empty() {
         return workload.metadata.generation.unwrap_or_default() > 2 * i64::from(reverted.count);
     }
-    reverted.workloads.contains(&workload.id().to_string())
+    reverted.workloads.len() >= MOST_NAMED || reverted.workloads.contains(&workload.id().to_string())
 }
 
-/// How long the operator waits before it restarts anything again. `count`: the number of undone
-/// restarts in a row.
+/// How long the operator waits before it restarts the workloads of the record again. `count`: the
+/// number of undone restarts in a row.
 pub(crate) fn wait_after(count: i32) -> SignedDuration {
     let doublings = (count - REVERTS_BEFORE_WAITING).clamp(0, 10);
     (FIRST_WAIT * 2_i32.pow(doublings.unsigned_abs())).min(LONGEST_WAIT)
@@ -49,4 +52,27 @@ pub(super) fn left_alone_until(
     let reverted = reverted.filter(|it| was_reverted(it, workload) && lacks_mark(workload, hash))?;
     let until = reverted.at.as_ref()?.0 + wait_after(reverted.count);
     (reverted.count >= REVERTS_BEFORE_WAITING && until > now).then_some(until)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use podidentity_api::RevertedStatus;
+    use serde_json::json;
+
+    use super::{MOST_NAMED, was_reverted};
+    use crate::objects::{Deployment, Workload};
+
+    #[test]
+    fn a_full_list_stands_for_all_workloads() {
+        let web = json!({"metadata": {"name": "web"}, "spec": {}});
+        let workload = Workload::from(serde_json::from_value::<Deployment>(web).unwrap());
+        let named = |count: usize| RevertedStatus {
+            count: 3,
+            workloads: (0..count).map(|n| format!("Deployment/a{n:02}")).collect(),
+            ..RevertedStatus::default()
+        };
+        assert!(!was_reverted(&named(MOST_NAMED - 1), &workload));
+        assert!(was_reverted(&named(MOST_NAMED), &workload));
+    }
 }

@@ -11,8 +11,7 @@ use crate::windows::Pace;
 /// Keeps only the restarts that may be made now: repetitions of a restart that has begun, those that
 /// take back a failed identity, and new restarts unless all windows are closed. With an interval, it
 /// keeps at most one new restart, if the last restart of every other workload is long enough ago.
-/// Returns what the next restart that
-/// has to wait is waiting for.
+/// Returns why the next restart waits.
 pub(super) fn keep<'a>(
     due: &mut Vec<Start<'a>>,
     workloads: &[WorkloadVerdict],
