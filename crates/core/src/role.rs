@@ -37,9 +37,20 @@ const UID_PREFIX: usize = 8;
 /// If the binding names its role indirectly, the role can change without a new generation, so the
 /// value also has the ARN: `3-1f0c5b7e/arn:aws:iam::111122223333:role/my-role`.
 pub fn release_value(binding: &PodIdentityBinding) -> String {
-    let generation = binding.metadata.generation.unwrap_or_default();
     let uid = binding.metadata.uid.as_deref().unwrap_or_default();
-    let generation = format!("{generation}-{}", uid.chars().take(UID_PREFIX).collect::<String>());
+    value_with(binding, &uid.chars().take(UID_PREFIX).collect::<String>())
+}
+
+/// Whether a value of the release annotation releases the current declaration. The whole uid is as
+/// good as its beginning: Argo CD's actions cannot cut a text.
+pub fn releases(binding: &PodIdentityBinding, value: &str) -> bool {
+    let uid = binding.metadata.uid.as_deref().unwrap_or_default();
+    value == release_value(binding) || value == value_with(binding, uid)
+}
+
+fn value_with(binding: &PodIdentityBinding, uid: &str) -> String {
+    let generation = binding.metadata.generation.unwrap_or_default();
+    let generation = format!("{generation}-{uid}");
     if !is_indirect(binding) {
         return generation;
     }
@@ -171,4 +182,32 @@ fn waits(problem: String) -> Unresolved {
 
 fn stalled(problem: String, action: &str) -> Unresolved {
     Unresolved { problem, action: Some(action.to_owned()) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::releases;
+
+    #[test]
+    fn a_release_names_the_generation_and_the_binding() {
+        let binding = json!({
+            "apiVersion": "podidentity.dev/v1alpha1", "kind": "PodIdentityBinding",
+            "metadata": {"name": "shop", "generation": 3, "uid": "1f0c5b7e-07d1-4336-9f09-cb08b87d0163"},
+            "spec": {"serviceAccountName": "shop", "roleArn": "arn:aws:iam::111122223333:role/shop"},
+        });
+        let binding = serde_json::from_value(binding).unwrap();
+        for (value, is_one) in [
+            ("3-1f0c5b7e", true),
+            ("3-1f0c5b7e-07d1-4336-9f09-cb08b87d0163", true),
+            ("3", false),
+            ("3-", false),
+            ("2-1f0c5b7e", false),
+            ("3-86982c25", false),
+        ] {
+            assert_eq!(releases(&binding, value), is_one, "{value}");
+        }
+    }
 }

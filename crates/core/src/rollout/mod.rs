@@ -29,7 +29,7 @@ use crate::mark::RollMark;
 use crate::message::Message;
 use crate::objects::{Workload, WorkloadKind};
 use crate::restart_record::Records;
-use crate::role::release_value;
+use crate::role::releases;
 use crate::selector;
 use crate::settings::Settings;
 use crate::verify::{JudgedPod, next_pod_refusal};
@@ -334,7 +334,7 @@ pub(crate) fn is_selected(workload: &Workload, rollout: &Rollout) -> bool {
 /// Whether the binding's release annotation names its current declaration.
 pub(crate) fn is_released(binding: &PodIdentityBinding) -> bool {
     let released = binding.metadata.annotations.as_ref().and_then(|all| all.get(names::RELEASE_ANNOTATION));
-    released.is_some_and(|released| *released == release_value(binding))
+    released.is_some_and(|released| releases(binding, released))
 }
 
 impl Judge<'_> {

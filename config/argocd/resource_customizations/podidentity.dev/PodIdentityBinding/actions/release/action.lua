@@ -2,7 +2,7 @@
 if obj.metadata.annotations == nil then
   obj.metadata.annotations = {}
 end
-local release = tostring(obj.metadata.generation) .. "-" .. string.sub(obj.metadata.uid or "", 1, 8)
+local release = tostring(obj.metadata.generation) .. "-" .. (obj.metadata.uid or "")
 -- The role of spec.role and spec.roleRef may change without another generation.
 if obj.spec.roleArn == nil and obj.status ~= nil and obj.status.declaredRoleArn ~= nil then
   release = release .. "/" .. obj.status.declaredRoleArn
