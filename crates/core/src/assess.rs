@@ -233,9 +233,13 @@ impl Case {
         }
     }
 
-    /// The restarts to make now. `slots`: the number of free slots of the operator-wide limit. A
-    /// rollback goes back to what worked, so one workload that does not come up keeps no other from
-    /// returning.
+    /// Whether a failed restart keeps others from starting. A rollback goes back to what worked, so
+    /// one workload that does not come up keeps no other from returning.
+    pub(crate) fn halts(&self) -> bool {
+        self.binding.spec.rollout.on_failure != FailurePolicy::Continue && self.rolled_back().is_none()
+    }
+
+    /// The restarts to make now. `slots`: the number of free slots of the operator-wide limit.
     pub fn schedule(&self, slots: usize, now: Timestamp) -> Schedule<'_> {
         let rollout = &self.binding.spec.rollout;
         let inputs = schedule::Inputs {
@@ -243,7 +247,7 @@ impl Case {
             injected_at: self.injected_at,
             rollout,
             pace: &self.pace,
-            halts: rollout.on_failure != FailurePolicy::Continue && self.rolled_back().is_none(),
+            halts: self.halts(),
         };
         schedule::schedule(&inputs, slots, now)
     }

@@ -33,6 +33,11 @@ impl RollMark {
         let is_hash = !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_hash.then(|| Self { hash: hash.to_owned(), round, attempt })
     }
+
+    /// Whether the annotation is the mark of a restart for the identity of this hash.
+    pub fn is_for(text: &str, hash: &str) -> bool {
+        Self::parse(text).is_some_and(|mark| mark.hash == hash)
+    }
 }
 
 impl std::fmt::Display for RollMark {

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// One thing that a person is told, as text of one line: `WHAT: WHY; ACTION`.
 ///
-/// The parts are clauses without a full stop. If they are sentences, as those of a finding are, or end with a colon, the
-/// action follows a blank.
+/// The parts are clauses without a full stop. If they are sentences, as those of a finding are, or
+/// end with a colon, the action follows a blank.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// What is so, about which object.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use podidentity_api::{PodIdentityBinding, RestartStatus, RevertedStatus, names};
+use podidentity_api::{PodIdentityBinding, RevertedStatus, names};
 
 use crate::mark::RollMark;
 use crate::objects::WorkloadId;
@@ -33,9 +33,8 @@ pub(crate) struct Done<'a> {
 /// mark.
 pub(crate) fn has_pods_of_undone_restart(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> bool {
     let record = records.get(&verdict.workload);
-    let mark_of = |judged: &JudgedPod| RollMark::parse(judged.pod.annotation(names::IDENTITY_ANNOTATION)?);
     let of_undone = |judged: &JudgedPod| {
-        mark_of(judged).is_some_and(|mark| mark.hash == hash)
+        judged.pod.annotation(names::IDENTITY_ANNOTATION).is_some_and(|mark| RollMark::is_for(mark, hash))
             && !record.is_some_and(|record| restart_record::is_ahead_of_template(judged, record, &verdict.workload))
     };
     lacks_mark(&verdict.workload, hash) && verdict.pods.iter().any(of_undone)
@@ -46,8 +45,8 @@ pub(crate) fn has_pods_of_undone_restart(verdict: &WorkloadVerdict, records: &Re
 /// decided.
 pub(crate) fn is_undone(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> bool {
     let generation = verdict.workload.metadata.generation.unwrap_or_default();
-    let of_identity = |record: &RestartStatus| RollMark::parse(&record.mark).is_some_and(|mark| mark.hash == hash);
-    let made = records.get(&verdict.workload).filter(|record| record.refused.is_none() && of_identity(record));
+    let made = records.get(&verdict.workload);
+    let made = made.filter(|record| record.refused.is_none() && RollMark::is_for(&record.mark, hash));
     let twice_changed = made.is_some_and(|record| generation >= record.generation + 2);
     lacks_mark(&verdict.workload, hash) && (twice_changed || has_pods_of_undone_restart(verdict, records, hash))
 }

@@ -161,7 +161,7 @@ fn judge_workload(
     workload: &Arc<Workload>,
     roles: &Roles<'_>,
 ) {
-    let mark = mark(binding);
+    let mark = &roles.mark;
     let (leaving, pods): (Vec<_>, Vec<_>) =
         live_pods(snapshot, workload).partition(|judged| workload.is_leaving(&judged.pod));
     let left_out = binding.spec.rollout.policy == RolloutPolicy::Never || !is_selected(workload, &binding.spec.rollout);
@@ -180,8 +180,8 @@ fn judge_workload(
     let with_role = || pods.iter().map(|judged| &*judged.pod).filter(|pod| roles.injected(pod, workload));
     // A restart does not reach the pods below a partition.
     let has_role = with_role().any(|pod| !is_below_partition(workload, pod));
-    let marked = workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(&mark);
-    let record = records.get(workload).filter(|record| record.mark == mark);
+    let marked = workload.template_annotation(names::IDENTITY_ANNOTATION) == Some(mark);
+    let record = records.get(workload).filter(|record| record.mark == *mark);
     if marked && (record.is_some() || !records.has_status) {
         let it = Restarted { workload, pods: &pods, patience, now: snapshot.now };
         match it.progress(!has_role) {
@@ -206,8 +206,8 @@ fn judge_workload(
         revocation.refused.push((record.clone(), until));
         return;
     }
-    let recorded = record.is_some_and(|record| restart_record::is_of(record, workload, &mark));
-    revocation.due.push(Due { workload: Arc::clone(workload), mark, recorded, record: record.cloned() });
+    let recorded = record.is_some_and(|record| restart_record::is_of(record, workload, mark));
+    revocation.due.push(Due { workload: Arc::clone(workload), mark: mark.clone(), recorded, record: record.cloned() });
 }
 
 /// The roles in the status: the role in force, and the last verified role.

@@ -24,8 +24,8 @@ impl FailedIdentity {
 
     /// Whether the workload was restarted for the identity, or has pods with it.
     pub(super) fn is_on(&self, workload: &Workload, pods: &[Arc<Pod>], settings: &Settings) -> bool {
-        let mark = workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse);
+        let mark = workload.template_annotation(names::IDENTITY_ANNOTATION);
         let has_it = |pod: &Arc<Pod>| verify_pod(pod, Some(&workload.template), &self.0, settings).is_verified();
-        mark.is_some_and(|mark| mark.hash == self.0.identity.hash()) || pods.iter().any(has_it)
+        mark.is_some_and(|mark| RollMark::is_for(mark, &self.0.identity.hash())) || pods.iter().any(has_it)
     }
 }

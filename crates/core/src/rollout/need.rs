@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::{RestartStatus, names};
 
-use super::obstacles::{blocked_by, goes};
+use super::obstacles::{blocked_by, goes, not_ready};
 use super::progress::{Progress, Restarted, edited_since, restarted_at};
 use super::{Cause, Judge, Phase, is_healthy, is_new};
 use crate::finding::Severity;
@@ -43,8 +43,7 @@ impl Judge<'_> {
     pub(super) fn needs_none(&self, it: &Restarted<'_>) -> Judged {
         let made = self.made(it);
         if let Some(message) = it.pods.iter().find_map(first_error) {
-            // Nothing to wait for: the next pods would be no better.
-            // That also shows that the restart is not the cause.
+            // Nothing to wait for: the next pods would be no better, so the restart is not the cause.
             let phase = Phase::NotHelped(message.explains("a restart would not help"));
             return Judged { phase, under_way: false, record: made };
         }
@@ -175,8 +174,7 @@ impl Judge<'_> {
 
     /// Follows a restart of ours that is not over: it makes progress, waits for a person, or has
     /// stopped.
-    fn follow(&self, it: &Restarted<'_>, record: RestartStatus, has_identity: bool) -> Judged {
-        let mut record = record;
+    fn follow(&self, it: &Restarted<'_>, mut record: RestartStatus, has_identity: bool) -> Judged {
         let (phase, under_way) = match it.progress(has_identity) {
             Progress::Up => return Judged::at_rest(Phase::Current { note: None }),
             Progress::Coming(until) => (Phase::Rolling { until }, true),
@@ -231,7 +229,7 @@ impl Judge<'_> {
 
     /// Whether the recorded restart is for the identity that is wanted now.
     fn is_of_identity(&self, record: &RestartStatus) -> bool {
-        RollMark::parse(&record.mark).is_some_and(|mark| mark.hash == self.expected.identity.hash())
+        RollMark::is_for(&record.mark, &self.expected.identity.hash())
     }
 
     /// The record of a restart whose pods have arrived, while the workload's watch does not show
@@ -316,17 +314,10 @@ fn first_problem(judged: &JudgedPod) -> Option<String> {
 /// What to look at if a restart makes no progress.
 fn stuck_on(it: &Restarted<'_>) -> Message {
     let (workload, id) = (it.workload, it.workload.id());
-    let unready = |new: bool| {
-        let pods = it.pods.iter().filter(|judged| is_new(judged, workload) == new);
-        pods.into_iter().find(|judged| !judged.pod.is_ready())
-    };
+    let unready = |new: bool| it.pods.iter().find(|judged| is_new(judged, workload) == new && !judged.pod.is_ready());
     match (unready(true), unready(false)) {
         (Some(pod), _) | (None, Some(pod)) if workload.ordered => blocked_by(pod, workload),
-        (Some(pod), _) => {
-            let name = pod.pod.name();
-            Message::new(format!("Pod/{name} is not ready"))
-                .action(format!("look at the events and the log of Pod/{name}"))
-        }
+        (Some(pod), _) => not_ready(pod.pod.name()),
         _ if !it.pods.iter().any(|judged| is_new(judged, workload)) => Message::new("it has no new pod")
             .action(format!("look at the events of {id} and of what makes its pods (a quota, a webhook?)")),
         _ => Message::new("its new pods are ready").action(format!("look at the events of {id}")),

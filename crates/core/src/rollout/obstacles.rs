@@ -102,6 +102,16 @@ fn blocked_at<'a>(it: &Restarted<'a>) -> Option<(&'a JudgedPod, Timestamp)> {
     it.workload.ordered.then(|| Some((pod, pod.created()? + chance)))?
 }
 
+/// What to do about a pod that is not ready.
+pub(super) fn not_ready(pod: &str) -> Message {
+    Message::new(format!("Pod/{pod} is not ready")).action(look_at(pod))
+}
+
+/// How to find out why a pod is not ready.
+pub(super) fn look_at(pod: &str) -> String {
+    format!("look at the events and the log of Pod/{pod}")
+}
+
 /// What to do about a pod that a StatefulSet waits for. Its successor has the identity.
 pub(super) fn blocked_by(pod: &JudgedPod, workload: &Workload) -> Message {
     let (id, name) = (workload.id(), pod.pod.name());
@@ -110,7 +120,7 @@ pub(super) fn blocked_by(pod: &JudgedPod, workload: &Workload) -> Message {
     if pod.verdict.roll_cures() {
         message.action("delete it")
     } else {
-        message.action(format!("look at the events and the log of Pod/{name}; once the cause is mended, delete it"))
+        message.action(format!("{}; once the cause is mended, delete it", look_at(name)))
     }
 }
 

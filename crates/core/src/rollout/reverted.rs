@@ -18,8 +18,7 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// none, or one of another identity that another manager put back.
 pub(crate) fn lacks_mark(workload: &Workload, hash: &str) -> bool {
     let Some(mark) = workload.template_annotation(names::IDENTITY_ANNOTATION) else { return true };
-    let of_identity = RollMark::parse(mark).is_some_and(|mark| mark.hash == hash);
-    !of_identity && restarted_at(workload).is_none()
+    !RollMark::is_for(mark, hash) && restarted_at(workload).is_none()
 }
 
 /// How many workloads the record names. A full list stands for all workloads.

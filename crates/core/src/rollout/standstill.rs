@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::obstacles::{look_at, not_ready};
 use super::progress::Restarted;
 use super::{Phase, Wait};
 use crate::message::Message;
@@ -40,15 +41,12 @@ impl Restarted<'_> {
     }
 
     fn stuck_at_pod(&self, pod: &str) -> Message {
-        let message = Message::new(format!("Pod/{pod} is not ready"));
-        let look = format!("look at the events and the log of Pod/{pod}");
-        if self.workload.ordered {
-            let id = self.workload.id();
-            message
-                .and(format!("{id} replaces no pod before it is"))
-                .action(format!("{look}; once the cause is mended, delete it"))
-        } else {
-            message.action(look)
+        let message = not_ready(pod);
+        if !self.workload.ordered {
+            return message;
         }
+        message
+            .and(format!("{} replaces no pod before it is", self.workload.id()))
+            .action(format!("{}; once the cause is mended, delete it", look_at(pod)))
     }
 }

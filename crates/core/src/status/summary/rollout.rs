@@ -31,13 +31,11 @@ pub(super) fn halted(view: &View) -> Option<Summary> {
         0 => String::new(),
         n => format!("; {n} more {} not been restarted", if n == 1 { "workload has" } else { "workloads have" }),
     };
-    // With `onFailure: Continue`, the other workloads go on, so the rollout is not over yet. A
-    // workload that is paused in the middle of its restart waits for a person.
+    // If the other workloads go on, the rollout is not over yet. A workload that is paused in the
+    // middle of its restart waits for a person.
     let comes_forward = |it: &WorkloadVerdict| it.under_way && !it.is_held_back();
     let going_on = is_next(view) || waits(view).is_some() || view.case.workloads.iter().any(comes_forward);
-    let policy = view.case.binding.spec.rollout.on_failure;
-    let continues = policy == podidentity_api::FailurePolicy::Continue || view.case.rolled_back().is_some();
-    let summary = if going_on && continues { reconciling::<Message> } else { stalled };
+    let summary = if going_on && !view.case.halts() { reconciling::<Message> } else { stalled };
     let message = message.explains(failed.workload.id().to_string());
     let why = message.why.map(|why| format!("{why}{rest}"));
     Some(summary(Reason::RolloutHalted, Message { why, ..message }))
@@ -45,8 +43,8 @@ pub(super) fn halted(view: &View) -> Option<Summary> {
 
 /// Whether the workload was restarted for this identity, whatever the result.
 fn was_restarted(verdict: &WorkloadVerdict, hash: &str) -> bool {
-    let mark = verdict.workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse);
-    mark.is_some_and(|mark| mark.hash == hash)
+    let mark = verdict.workload.template_annotation(names::IDENTITY_ANNOTATION);
+    mark.is_some_and(|mark| RollMark::is_for(mark, hash))
 }
 
 fn is_due(verdict: &WorkloadVerdict) -> bool {
