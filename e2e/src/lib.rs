@@ -40,7 +40,7 @@ pub mod terminal;
 pub mod wait;
 mod webhook;
 
-pub use controlplane::{Component, ControlPlane, NEEDS_ROLE, NEVER_READY, NEVER_READY_AS, Options, READY_AFTER};
+pub use controlplane::{Component, ControlPlane, Lists, NEEDS_ROLE, NEVER_READY, NEVER_READY_AS, Options, READY_AFTER};
 pub use namespace::Namespace;
 pub use operator::Operator;
 

@@ -52,9 +52,9 @@ fn only_bound_identities_are_told_of() {
     let index = Index::default();
     assert_eq!(index.apply(pod("a", "app", 1)), []);
     assert_eq!(index.apply(binding("app")), [key("app")]);
-    assert_eq!(index.apply(pod("a", "app", 2)), [key("app")]);
+    assert_eq!(index.apply(pod("c", "app", 2)), [key("app")]);
     assert_eq!(index.apply(pod("b", "other", 1)), []);
-    assert_eq!(pods(&index, "app"), ["a@2"]);
+    assert_eq!(pods(&index, "app"), ["a@1", "c@2"]);
     assert!(index.snapshot(&key("other"), &Arc::default(), Timestamp::UNIX_EPOCH).is_none());
 }
 
@@ -116,6 +116,29 @@ fn pods_of_one_template_share_it() {
     let snapshot = index.snapshot(&key("app"), &Arc::default(), Timestamp::UNIX_EPOCH).unwrap();
     let specs: Vec<_> = snapshot.pods.iter().map(|pod| &pod.spec).collect();
     assert!(specs.iter().all(|spec| Arc::ptr_eq(spec, specs[0])));
+}
+
+#[test]
+fn a_pod_that_changed_in_nothing_that_is_judged_concerns_no_one() {
+    let index = Index::default();
+    index.apply(binding("app"));
+    index.apply(pod("a", "app", 1));
+    let changed = |version: u64, change: fn(&mut Value)| {
+        let mut pod = json!({"metadata": meta("a", version), "spec": {"serviceAccountName": "app", "containers": []}});
+        change(&mut pod);
+        index.apply(Object::pod(serde_json::from_value(pod).unwrap()))
+    };
+    assert_eq!(changed(2, |pod| pod["status"] = json!({"podIP": "10.0.0.1"})), []);
+    assert_eq!(pods(&index, "app"), ["a@2"], "its version is known all the same");
+    let concerning: [fn(&mut Value); 4] = [
+        |pod| pod["status"] = json!({"phase": "Running"}),
+        |pod| pod["status"] = json!({"conditions": [{"type": "Ready", "status": "True"}]}),
+        |pod| pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z"),
+        |pod| pod["metadata"]["uid"] = json!("another"),
+    ];
+    for (version, change) in (3..).zip(concerning) {
+        assert_eq!(changed(version, change), [key("app")], "{version}");
+    }
 }
 
 #[test]
@@ -242,11 +265,11 @@ fn a_namespace_is_looked_after_while_its_labels_are_selected() {
     assert_eq!(index.apply(namespace(&json!({"env": "prod"}))), [key("app")]);
     assert!(shows(&index));
     assert_eq!(pods(&index, "app"), ["a@1"]);
-    assert_eq!(index.apply(pod("a", "app", 2)), [key("app")]);
+    assert_eq!(index.apply(pod("b", "app", 2)), [key("app")]);
     // It is told once that it is not looked after any more.
     assert_eq!(index.apply(namespace(&json!({}))), [key("app")]);
     assert!(!shows(&index));
-    assert_eq!(index.apply(pod("a", "app", 3)), []);
+    assert_eq!(index.apply(pod("c", "app", 3)), []);
     assert_eq!(index.apply(namespace(&json!({"more": "x"}))), []);
     assert_eq!(index.delete(&binding("app").id(), None), []);
     assert_eq!(index.apply(namespace(&json!({"env": "prod"}))), []);

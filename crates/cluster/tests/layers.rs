@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Method, Request, Response};
-use kube::Client;
-use kube::client::Body;
+use kube::client::{Body, ClientBuilder};
 use podidentity_cluster::http::fence::{Fence, WriteScope};
 use podidentity_cluster::http::layers;
 use podidentity_cluster::http::telemetry::{RequestKind, Telemetry};
 
+type Server = tower_test::mock::Mock<Request<Body>, Response<Body>>;
+
 /// An API server that answers everything with this code.
-fn server(code: u16) -> (Client, Arc<Mutex<Vec<Method>>>) {
+fn server(code: u16) -> (ClientBuilder<Server>, Arc<Mutex<Vec<Method>>>) {
     let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&seen);
@@ -24,7 +25,7 @@ fn server(code: u16) -> (Client, Arc<Mutex<Vec<Method>>>) {
             send.send_response(Response::builder().status(code).body(Body::from(b"{}".to_vec())).unwrap());
         }
     });
-    (Client::new(service, "default"), seen)
+    (ClientBuilder::new(service, "default"), seen)
 }
 
 fn request(method: Method) -> Request<Body> {
@@ -35,7 +36,7 @@ fn request(method: Method) -> Request<Body> {
 #[tokio::test]
 async fn a_closed_fence_keeps_writes_from_the_server() {
     let (client, seen) = server(200);
-    let client = layers::with_fence(&client, Fence::closed(WriteScope::Everything));
+    let client = client.with_layer(&layers::fence_layer(Fence::closed(WriteScope::Everything))).build();
     let error = client.send(request(Method::PATCH)).await.unwrap_err();
     assert!(error.to_string().contains("this process does not lead"), "{error}");
     client.send(request(Method::GET)).await.unwrap();
@@ -45,7 +46,7 @@ async fn a_closed_fence_keeps_writes_from_the_server() {
 #[tokio::test]
 async fn an_open_fence_lets_writes_pass() {
     let (client, seen) = server(200);
-    let client = layers::with_fence(&client, Fence::open(WriteScope::Everything));
+    let client = client.with_layer(&layers::fence_layer(Fence::open(WriteScope::Everything))).build();
     client.send(request(Method::PATCH)).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [Method::PATCH]);
 }
@@ -63,7 +64,7 @@ impl Telemetry for Notes {
 async fn requests_are_told_of_with_their_answers() {
     let notes = Arc::new(Notes::default());
     let (client, _) = server(409);
-    let client = layers::with_telemetry(&client, notes.clone());
+    let client = client.with_layer(&layers::TelemetryLayer(notes.clone())).build();
     client.send(request(Method::PATCH)).await.unwrap();
     assert_eq!(*notes.0.lock().unwrap(), ["patch serviceaccounts Some(409)"]);
 }

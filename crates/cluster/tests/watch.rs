@@ -23,8 +23,8 @@ use podidentity_cluster::watch::{Listeners, streams};
 use podidentity_core::snapshot::Snapshot;
 use serde_json::{Value, json};
 
-/// An API server with these bindings and Deployments, whose first watch on `changed` then shows
-/// these events.
+/// An API server with these bindings and Deployments, which streams lists. Its first watch on
+/// `changed` then shows these events.
 fn api_server(lists: Vec<(&'static str, Value)>, changed: &'static str, mut events: Vec<String>) -> Client {
     let answer = move |request: Request<Body>| {
         let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
@@ -33,7 +33,14 @@ fn api_server(lists: Vec<(&'static str, Value)>, changed: &'static str, mut even
             lists.iter().filter(|(which, _)| *which == resource).map(|(_, item)| item.clone()).collect();
         let is_watch = query.contains("watch=true");
         let is_awaited = is_watch && resource == changed;
-        let events = if is_awaited { std::mem::take(&mut events) } else { Vec::new() };
+        let mut events = if is_awaited { std::mem::take(&mut events) } else { Vec::new() };
+        if query.contains("sendInitialEvents=true") {
+            assert!(!query.contains("resourceVersion="), "the latest state: {query}");
+            let end = json!({"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "5",
+                "annotations": {"k8s.io/initial-events-end": "true"}}});
+            let initial = items.iter().map(|item| event("ADDED", item)).chain([event("BOOKMARK", &end)]);
+            events = initial.chain(events).collect();
+        }
         async move {
             let whole = json!({"metadata": {"resourceVersion": "5"}, "items": items}).to_string();
             let lines = if is_watch { events.iter().map(|event| format!("{event}\n")).collect() } else { vec![whole] };
@@ -137,11 +144,18 @@ async fn lists_of_large_objects_are_read_in_small_pages() {
                 list["metadata"]["continue"] = until.to_string().into();
             }
         }
+        // As an API server without the feature gate WatchList answers.
+        let refusal = json!({"kind": "Status", "status": "Failure", "code": 422, "reason": "Invalid",
+            "message": "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature \
+                gate is enabled"});
+        let streams = query.contains("sendInitialEvents=true");
         async move {
-            if is_watch {
+            if is_watch && !streams {
                 std::future::pending::<()>().await;
             }
-            Ok::<_, Infallible>(Response::new(http_body_util::Full::new(Bytes::from(list.to_string()))))
+            let (code, body) = if streams { (422, refusal) } else { (200, list) };
+            let body = http_body_util::Full::new(Bytes::from(body.to_string()));
+            Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap())
         }
     };
     let client = Client::new(tower::service_fn(answer), "default");

@@ -20,6 +20,7 @@ use hyper_util::service::TowerToHyperService;
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tracing::{debug, info};
 
@@ -57,8 +58,14 @@ pub(crate) struct CannotListen {
     error: std::io::Error,
 }
 
-/// Starts to serve. Fails if the address is unavailable.
-pub(crate) fn serve(address: SocketAddr, health: Health, metrics: Exposition) -> Result<(), CannotListen> {
+/// Starts to serve in the runtime. Fails if the address is unavailable.
+pub(crate) fn serve(
+    runtime: &Handle,
+    address: SocketAddr,
+    health: Health,
+    metrics: Exposition,
+) -> Result<(), CannotListen> {
+    let _entered = runtime.enter();
     let listener = listener(address).map_err(|error| CannotListen { address, error })?;
     let bound = listener.local_addr().map_err(|error| CannotListen { address, error })?;
     info!(address = %bound, "serving /metrics, /livez and /readyz");

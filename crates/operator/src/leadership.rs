@@ -1,11 +1,15 @@
 //! Leadership: whether this replica works, because it won the election or because it is the only
 //! one.
 
-use kube::Client;
+use std::sync::Arc;
+
+use podidentity_cluster::http::connection::{ConnectError, Connection};
 use podidentity_cluster::http::fence::Fence;
+use podidentity_cluster::http::telemetry::Telemetry;
 use podidentity_cluster::lease::{Candidate, Unreadable};
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tracing::info;
 
 use crate::args::{Args, DryRun};
@@ -15,6 +19,8 @@ pub(crate) struct Leadership {
     fence: Fence,
     leads: watch::Receiver<bool>,
     candidate: Result<Candidate, watch::Sender<bool>>,
+    /// Where the candidate runs: reconciles must not delay a renewal of the lease.
+    aside: Handle,
 }
 
 /// The period in which this replica stands for election, or works without an election.
@@ -30,12 +36,22 @@ pub(crate) enum CannotLead {
     #[error("{0}")]
     Flags(String),
     #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
     Lease(#[from] Unreadable),
+    #[error("reading the lease failed: {0}")]
+    Failed(#[from] JoinError),
 }
 
 impl Leadership {
     /// Reads the flags and the lease; the election begins with [`Leadership::stand`].
-    pub(crate) async fn prepare(client: &Client, args: &Args) -> Result<Self, CannotLead> {
+    pub(crate) async fn prepare(
+        connection: &Connection,
+        telemetry: &Arc<dyn Telemetry>,
+        args: &Args,
+        aside: &Handle,
+    ) -> Result<Self, CannotLead> {
+        let aside = aside.clone();
         let scope = args.dry_run.write_scope();
         let candidacy = match args.dry_run {
             // A silent dry run writes nothing, not even a lease.
@@ -45,7 +61,7 @@ impl Leadership {
         let Some(candidacy) = candidacy else {
             info!("no leader election: this is taken for the only replica");
             let (alone, leads) = watch::channel(true);
-            return Ok(Self { fence: Fence::open(scope), leads, candidate: Err(alone) });
+            return Ok(Self { fence: Fence::open(scope), leads, candidate: Err(alone), aside });
         };
         info!(
             lease = %format_args!("{}/{}", candidacy.namespace, candidacy.name),
@@ -53,8 +69,14 @@ impl Leadership {
             "working while holding the lease"
         );
         let fence = Fence::closed(scope);
-        let (candidate, leads) = Candidate::new(client, candidacy, fence.clone()).await?;
-        Ok(Self { fence, leads, candidate: Ok(candidate) })
+        let (connection, telemetry, own) = (connection.clone(), Arc::clone(telemetry), fence.clone());
+        // The client and its connections belong to the runtime that makes them.
+        let candidate = aside.spawn(async move {
+            let client = connection.reporting(&telemetry, None)?;
+            Ok::<_, CannotLead>(Candidate::new(&client, candidacy, own).await?)
+        });
+        let (candidate, leads) = candidate.await??;
+        Ok(Self { fence, leads, candidate: Ok(candidate), aside })
     }
 
     /// The fence that lets writes pass while this replica works.
@@ -73,7 +95,7 @@ impl Leadership {
             Err(alone) => Term { end: None, standing: None, _alone: Some(alone) },
             Ok(candidate) => {
                 let (end, ended) = oneshot::channel();
-                let standing = tokio::spawn(candidate.run(async move {
+                let standing = self.aside.spawn(candidate.run(async move {
                     // Dropping the sender ends the candidacy, too.
                     let _ = ended.await;
                 }));

@@ -27,6 +27,7 @@ use clap::Parser;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_cluster::write::events::EventPublisher;
 use podidentity_core::snapshot::Config;
+use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tracing::{Instrument, info, info_span, warn};
@@ -44,18 +45,32 @@ const LAST_EVENTS: Duration = Duration::from_secs(2);
 /// Why the process cannot continue.
 type Problem = Box<dyn std::error::Error>;
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> ExitCode {
+/// One thread does the work, because its tasks mostly wait for each other: on several threads they
+/// spend a sixth of the CPU on waking each other. Another thread does what must not wait for a long
+/// judgment: probes, metrics and the lease.
+fn main() -> ExitCode {
     let args = Args::parse();
-    let traces = match args.logs.init() {
+    let work = Builder::new_current_thread().enable_all().build();
+    let aside = Builder::new_multi_thread().worker_threads(1).thread_name("aside").enable_all().build();
+    match (work, aside) {
+        (Ok(work), Ok(aside)) => work.block_on(start_and_work(args, aside.handle())),
+        (Err(error), _) | (_, Err(error)) => {
+            // Logging is not set up yet.
+            eprintln!("error: no threads: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start_and_work(args: Args, aside: &Handle) -> ExitCode {
+    let traces = match args.logs.init(aside) {
         Ok(traces) => traces,
         Err(error) => {
-            // Logging is not set up yet.
             eprintln!("error: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let ended = run(args).await;
+    let ended = run(args, aside).await;
     if let Err(error) = &ended {
         tracing::error!("{error}");
     }
@@ -65,14 +80,14 @@ async fn main() -> ExitCode {
     if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn run(args: Args) -> Result<(), Problem> {
+async fn run(args: Args, aside: &Handle) -> Result<(), Problem> {
     args.check()?;
     // Handles signals before anything slow, so that a signal during startup also ends the process
     // cleanly.
     let shutdown = shutdown()?;
     tokio::pin!(shutdown);
     let started = tokio::select! {
-        started = start::start(&args) => started?,
+        started = start::start(&args, aside) => started?,
         () = &mut shutdown => return Ok(()),
     };
     work(started, &args, shutdown).await

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use kube::Client;
 use podidentity_cluster::http::clock::Clock;
-use podidentity_cluster::http::connection::{AnswerTime, Connection, Options, connect};
+use podidentity_cluster::http::connection::{AnswerTime, Options, connect};
 use podidentity_cluster::http::discovery::{discover_issuer, may_list_namespaces};
 use podidentity_cluster::http::heartbeat::Heartbeats;
-use podidentity_cluster::http::layers::{with_fence, with_telemetry};
+use podidentity_cluster::http::telemetry::Telemetry;
 use podidentity_cluster::index::{IdentityKey, Index};
 use podidentity_cluster::preflight::Preflights;
 use podidentity_cluster::queue::{self, Queue, Sender};
@@ -15,6 +15,7 @@ use podidentity_cluster::read::installation::version as version_of_server;
 use podidentity_cluster::sts::{self, Sts};
 use podidentity_cluster::watch::{self, Listeners, WatchScope};
 use podidentity_core::kubernetes;
+use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 use tracing::{info, warn};
 
@@ -48,14 +49,14 @@ pub(crate) struct Started {
 }
 
 /// Connects, serves health and metrics, and fills the index.
-pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
+pub(crate) async fn start(args: &Args, aside: &Handle) -> Result<Started, Problem> {
     info!(version = env!("CARGO_PKG_VERSION"), commit = version::COMMIT, dry_run = ?args.dry_run, "pod identity operator");
     let metrics = Metrics::new();
     let options = Options { answers: AnswerTime::Watch, user_agent: USER_AGENT.to_owned(), ..Options::default() };
-    let Connection { client, clock, .. } = connect(&options).await?;
-    let client = with_telemetry(&client, Arc::new(metrics.clone()));
-    let leadership = Leadership::prepare(&client, args).await?;
-    let client = with_fence(&client, leadership.fence());
+    let connection = connect(&options).await?;
+    let telemetry: Arc<dyn Telemetry> = Arc::new(metrics.clone());
+    let leadership = Leadership::prepare(&connection, &telemetry, args, aside).await?;
+    let client = connection.reporting(&telemetry, Some(leadership.fence()))?;
 
     if let Some(selector) = &args.namespace_selector {
         info!(%selector, "looks after the bindings of the namespaces with these labels only");
@@ -71,7 +72,7 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
         leads: leadership.leads(),
         per_binding: args.metrics_per_binding,
     };
-    http::serve(args.listen, health.clone(), Exposition::new(&metrics, &sources))?;
+    http::serve(aside, args.listen, health.clone(), Exposition::new(&metrics, &sources))?;
 
     let scope = args.watch_scope();
     if args.require_grants && scope == WatchScope::Cluster {
@@ -84,17 +85,23 @@ pub(crate) async fn start(args: &Args) -> Result<Started, Problem> {
         None => discover_issuer(&client).await,
     };
     let preflights = preflights(args, issuer.as_deref())?;
-    let listeners = Listeners { notify: notify(&sender), telemetry: Arc::new(metrics.clone()), heartbeats };
+    let listeners = Listeners { notify: notify(&sender), telemetry, heartbeats };
     let (streams, listed) = watch::streams(&client, &index, &listeners, &scope, &args.role_objects());
     let mut streams: JoinSet<()> = streams.into_iter().collect();
-    // The operator never acts on an incomplete index: every stream must deliver its first full
-    // list.
+    wait_for_lists(&mut streams, listed).await?;
+    health.all_listed();
+    let clock = connection.clock;
+    Ok(Started { client, clock, index, sender, queue, streams, leadership, issuer, metrics, preflights })
+}
+
+/// Waits until every stream has delivered its first full list: the operator never acts on an
+/// incomplete index.
+async fn wait_for_lists(streams: &mut JoinSet<()>, listed: impl Future<Output = ()>) -> Result<(), Problem> {
     tokio::select! {
         () = listed => info!("all kinds listed"),
         Some(ended) = streams.join_next() => return Err(stream_ended(ended)),
     }
-    health.all_listed();
-    Ok(Started { client, clock, index, sender, queue, streams, leadership, issuer, metrics, preflights })
+    Ok(())
 }
 
 /// Logs once what this version of Kubernetes cannot do. If the API server does not tell its

@@ -37,13 +37,17 @@ pub(crate) enum CannotTrace {
 
 impl Traces {
     /// Sends traces to the collector at this address, for example `http://collector:4318`.
-    pub(crate) fn to<S>(endpoint: &str) -> Result<(Self, impl Layer<S> + Send + Sync + 'static), CannotTrace>
+    /// A task of the runtime sends them.
+    pub(crate) fn to<S>(
+        endpoint: &str,
+        runtime: &Handle,
+    ) -> Result<(Self, impl Layer<S> + Send + Sync + 'static), CannotTrace>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
         let exporter = SpanExporter::builder()
             .with_http()
-            .with_http_client(OnRuntime::new()?)
+            .with_http_client(OnRuntime::new(runtime)?)
             .with_protocol(Protocol::HttpBinary)
             .with_timeout(TIMEOUT)
             .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
@@ -78,9 +82,9 @@ struct OnRuntime {
 }
 
 impl OnRuntime {
-    fn new() -> std::io::Result<Self> {
+    fn new(runtime: &Handle) -> std::io::Result<Self> {
         let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
-        Ok(Self { runtime: Handle::current(), client: HyperClient::new(connector, TIMEOUT, None) })
+        Ok(Self { runtime: runtime.clone(), client: HyperClient::new(connector, TIMEOUT, None) })
     }
 }
 
@@ -121,7 +125,7 @@ mod tests {
         let endpoint = format!("http://{}/", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, collector).await });
 
-        let (traces, layer) = Traces::to(&endpoint).unwrap();
+        let (traces, layer) = Traces::to(&endpoint, &Handle::current()).unwrap();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             tracing::info_span!(target: "podidentity_operator", "reconcile", identity = "shop/app").in_scope(|| {
                 tracing::info!(target: "podidentity_cluster::write::steps", "done");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::{Options, kwok};
+use super::{Lists, Options, kwok};
 use crate::audit;
 use crate::certs::{Authority, Identity};
 use crate::kubeconfig::{self, User};
@@ -134,6 +134,9 @@ impl Setup<'_> {
             // There is no endpoint to publish, and pods could not reach its address.
             flag("endpoint-reconciler-type", "none"),
         ];
+        if self.options.lists == Lists::InPages {
+            args.push(flag("feature-gates", "WatchList=false"));
+        }
         if self.options.audit {
             let policy = self.workdir.path().join("audit-policy.json");
             std::fs::write(&policy, serde_json::to_vec_pretty(&audit::policy())?)?;

@@ -40,10 +40,21 @@ pub struct Options {
     pub fsync: bool,
     /// Whether the API server logs every request, see [`ControlPlane::audit`].
     pub audit: bool,
+    /// How the API server offers lists.
+    pub lists: Lists,
     /// The issuer of service accounts' tokens.
     pub issuer: &'static str,
     /// How long the start may take.
     pub deadline: Duration,
+}
+
+/// How the API server offers lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lists {
+    /// As its version does: newer ones stream them.
+    Streamed,
+    /// In pages only (feature gate `WatchList`).
+    InPages,
 }
 
 impl Default for Options {
@@ -53,6 +64,7 @@ impl Default for Options {
             controllers: true,
             fsync: false,
             audit: true,
+            lists: Lists::Streamed,
             issuer: "https://kubernetes.default.svc.cluster.local",
             deadline: Duration::from_secs(120),
         }

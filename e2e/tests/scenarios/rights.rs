@@ -1,4 +1,6 @@
 //! The operator needs each of its rights, in the whole cluster and in a few namespaces.
+//!
+//! The API server streams no lists, because the right to list is needed only there.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use e2e::fixtures::{self, ROLE};
 use e2e::wait::{self, DEADLINE};
-use e2e::{ControlPlane, Namespace, Operator, audit, expect, operator};
+use e2e::{ControlPlane, Lists, Namespace, Operator, Options, audit, expect, operator};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::api::{Api, Patch, PatchParams};
@@ -98,7 +100,7 @@ const ELECTION: [&str; 2] = ["--leader-elect=true", "--lease-namespace=podidenti
 
 /// Removes each right in turn, and checks that the operator asks for it and is refused.
 pub(crate) async fn none_is_spare(_: Arc<World>, _: Namespace) -> Result<()> {
-    let control_plane = ControlPlane::start().await?;
+    let control_plane = ControlPlane::start_with(&Options { lists: Lists::InPages, ..Options::default() }).await?;
     let operator = Operator::start(&control_plane, &[]).await?;
     argo::install(&control_plane).await?;
     let namespace = control_plane.namespace("rights").await?;
@@ -112,7 +114,7 @@ pub(crate) async fn none_is_spare(_: Arc<World>, _: Namespace) -> Result<()> {
 
 /// The same for the rights in one namespace.
 pub(crate) async fn none_is_spare_in_a_namespace(_: Arc<World>, _: Namespace) -> Result<()> {
-    let control_plane = ControlPlane::start().await?;
+    let control_plane = ControlPlane::start_with(&Options { lists: Lists::InPages, ..Options::default() }).await?;
     control_plane.install().await?;
     control_plane.kubectl(&["delete", "clusterrole,clusterrolebinding", operator::SERVICE_ACCOUNT]).await?;
     let namespace = control_plane.namespace("rights").await?;

@@ -3,20 +3,24 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Response, Uri};
+use http::{Request, Response, Uri};
 use hyper_util::client::legacy::Error as HyperError;
-use kube::client::ClientBuilder;
+use kube::client::{Body, ClientBuilder, DynBody};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use tower::BoxError;
-use tower::util::{MapErrLayer, MapResponseLayer};
+use tower::util::{BoxService, MapErrLayer, MapResponseLayer};
 
 use super::clock::Clock;
+use super::fence::Fence;
 use super::heartbeat::SILENCE;
+use super::layers::{TelemetryLayer, fence_layer};
 use super::overrides::Overrides;
 use super::retry::{self, Retry};
+use super::telemetry::Telemetry;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Upper limit for a list page of 500 objects.
@@ -94,7 +98,18 @@ impl Connection {
     pub fn watching(&self) -> Result<Client, ConnectError> {
         let mut config = (*self.config).clone();
         config.read_timeout = Some(SILENCE);
-        client(config, &self.clock)
+        Ok(builder(config, &self.clock)?.build())
+    }
+
+    /// Returns another client with the same clock, for the operator: it reports its requests, and
+    /// sends only the writes that the fence allows. Its tasks run where it is created.
+    pub fn reporting(&self, telemetry: &Arc<dyn Telemetry>, fence: Option<Fence>) -> Result<Client, ConnectError> {
+        let builder = builder((*self.config).clone(), &self.clock)?;
+        let builder = builder.with_layer(&TelemetryLayer(Arc::clone(telemetry)));
+        Ok(match fence {
+            Some(fence) => builder.with_layer(&fence_layer(fence)).build(),
+            None => builder.build(),
+        })
     }
 }
 
@@ -116,7 +131,7 @@ pub async fn connect(options: &Options) -> Result<Connection, ConnectError> {
     config.headers.push((http::header::USER_AGENT, user_agent));
     let (namespace, server) = (config.default_namespace.clone(), config.cluster_url.to_string());
     let (config, clock) = (Box::new(config), Clock::default());
-    let client = client((*config).clone(), &clock)?;
+    let client = builder((*config).clone(), &clock)?.build();
     let client = match options.answers {
         AnswerTime::Watch => client,
         AnswerTime::List | AnswerTime::AtMost(_) => retry::with_retry(&client, Retry::EveryPage),
@@ -149,8 +164,11 @@ async fn configuration(options: &Options) -> Result<Config, ConnectError> {
     })
 }
 
-/// Creates a client whose responses set the clock.
-fn client(config: Config, clock: &Clock) -> Result<Client, ConnectError> {
+/// What a client sends its requests to, in kube's types.
+type Requests = BoxService<Request<Body>, Response<Box<DynBody>>, BoxError>;
+
+/// The builder of a client whose responses set the clock.
+fn builder(config: Config, clock: &Clock) -> Result<ClientBuilder<Requests>, ConnectError> {
     let proxy = config.proxy_url.as_ref().map(without_password);
     let builder = ClientBuilder::try_from(config).map_err(|error| ConnectError::Setup(Box::new(error)))?;
     let clock = clock.clone();
@@ -158,11 +176,11 @@ fn client(config: Config, clock: &Clock) -> Result<Client, ConnectError> {
         clock.observe(answer.headers());
         answer
     });
-    let builder = builder.with_layer(&observing);
-    Ok(match proxy {
-        Some(proxy) => builder.with_layer(&MapErrLayer::new(move |error| behind(&proxy, error))).build(),
-        None => builder.build(),
-    })
+    let naming_proxy = MapErrLayer::new(move |error| match &proxy {
+        Some(proxy) => behind(proxy, error),
+        None => error,
+    });
+    Ok(builder.with_layer(&observing).with_layer(&naming_proxy).with_layer(&BoxService::layer()))
 }
 
 /// Adds the proxy's URL to a connection error: the user may have forgotten the proxy setting in the

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! connection (kubeconfig, service account) ──► (Client, Clock)
-//! Client ──► retry, page_size ──► heartbeat ──► fence ──► telemetry ──► API server
+//! Client ──► streamed_list, retry, page_size ──► heartbeat ──► fence ──► telemetry ──► API server
 //! ```
 //!
 //! [`error`] classifies the API server's errors; no other module inspects status codes.
@@ -18,4 +18,5 @@ pub mod layers;
 pub mod overrides;
 pub mod page_size;
 pub mod retry;
+pub(crate) mod streamed_list;
 pub mod telemetry;

@@ -42,12 +42,27 @@ impl<T> Default for Compressor<T> {
 }
 
 impl<T: Serialize + DeserializeOwned + PartialEq> Compressor<T> {
+    /// The compressed object that has the same content, or else the object, compressed.
+    pub(crate) fn compress_unless_known(&mut self, object: Arc<T>, known: &[Arc<Compressed<T>>]) -> Arc<Compressed<T>> {
+        let Ok(plain) = rmp_serde::to_vec_named(&*object) else { return Arc::new(Compressed::Whole(object)) };
+        if let Some(known) = known.iter().find(|known| known.is(&plain, &object)) {
+            return Arc::clone(known);
+        }
+        Arc::new(self.compress_plain(&plain, object))
+    }
+
     /// Compresses an object.
     pub(crate) fn compress(&mut self, object: Arc<T>) -> Compressed<T> {
-        let Ok(plain) = rmp_serde::to_vec_named(&*object) else { return Compressed::Whole(object) };
-        let mut bytes = self.difference(&plain);
-        if bytes.len() > plain.len() / 2 && self.learn(&plain) {
-            bytes = self.difference(&plain);
+        match rmp_serde::to_vec_named(&*object) {
+            Ok(plain) => self.compress_plain(&plain, object),
+            Err(_) => Compressed::Whole(object),
+        }
+    }
+
+    fn compress_plain(&mut self, plain: &[u8], object: Arc<T>) -> Compressed<T> {
+        let mut bytes = self.difference(plain);
+        if bytes.len() > plain.len() / 2 && self.learn(plain) {
+            bytes = self.difference(plain);
         }
         let compressed =
             Compressed::Small { bytes: bytes.into_boxed_slice(), dictionary: Arc::clone(&self.dictionary) };
@@ -89,6 +104,23 @@ impl<T: DeserializeOwned> Compressed<T> {
     fn try_decompress(&self) -> Option<T> {
         let Self::Small { bytes, dictionary } = self else { return None };
         rmp_serde::from_slice(&decompress_size_prepended_with_dict(bytes, dictionary).ok()?).ok()
+    }
+
+    /// Whether this is the object, whose uncompressed bytes are `plain`. Decoding is not necessary:
+    /// these bytes were decoded and compared when they were compressed.
+    fn is(&self, plain: &[u8], object: &Arc<T>) -> bool
+    where
+        T: PartialEq,
+    {
+        match self {
+            Self::Small { bytes, dictionary } => {
+                // The size precedes the compressed bytes.
+                let size = bytes.first_chunk().map(|size| u32::from_le_bytes(*size) as usize);
+                size == Some(plain.len())
+                    && decompress_size_prepended_with_dict(bytes, dictionary).is_ok_and(|known| known == plain)
+            }
+            Self::Whole(known) => known == object,
+        }
     }
 }
 
@@ -168,6 +200,20 @@ mod tests {
         let kept = compressor.compress(Arc::clone(&noted));
         assert!(matches!(kept, Compressed::Whole(_)));
         assert_eq!(kept.decompress(), Some(noted));
+    }
+
+    #[test]
+    fn a_known_object_is_not_compressed_again() {
+        let mut compressor = Compressor::default();
+        let aside = Arc::new(Note { aside: Some("never on the wire".into()), ..(*note(3)).clone() });
+        let known: Vec<_> =
+            [note(1), note(2), Arc::clone(&aside)].map(|note| Arc::new(compressor.compress(note))).to_vec();
+        for (number, object) in [note(1), note(2), aside].into_iter().enumerate() {
+            assert!(Arc::ptr_eq(&compressor.compress_unless_known(object, &known), &known[number]));
+        }
+        // Its bytes are those of the known one, but it is another object.
+        let other = compressor.compress_unless_known(note(3), &known);
+        assert_eq!(other.decompress(), Some(note(3)));
     }
 
     #[test]

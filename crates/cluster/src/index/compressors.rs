@@ -37,6 +37,16 @@ pub(crate) struct PodBody {
     pub(crate) template: Arc<Compressed<Template>>,
 }
 
+impl PodBody {
+    /// Whether both pods are the same for every verdict.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let Self { created, deleted, phase, ready, failing, template } = self;
+        (created, deleted, phase, ready, failing)
+            == (&other.created, &other.deleted, &other.phase, &other.ready, &other.failing)
+            && Arc::ptr_eq(template, &other.template)
+    }
+}
+
 /// What the pods of one template share.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Template {
@@ -66,20 +76,24 @@ impl From<Account> for ServiceAccount {
 
 impl Compressors {
     /// Compresses an object. `None` for a namespace or role object, which the index keeps
-    /// uncompressed.
-    pub(crate) fn compress(&mut self, object: Object) -> Option<Body> {
+    /// uncompressed. `templates`: known templates, one of which a pod probably shares.
+    pub(crate) fn compress(&mut self, object: Object, templates: &[Arc<Compressed<Template>>]) -> Option<Body> {
         Some(match object {
             Object::Binding(binding) => Body::Binding(self.bindings.compress(binding)),
             Object::ServiceAccount(account) => {
                 Body::ServiceAccount(self.accounts.compress(Arc::new(Arc::unwrap_or_clone(account).into())))
             }
             Object::Workload(workload) => Body::Workload(self.workloads.compress(workload)),
-            Object::Pod(pod) => Body::Pod(self.pod(Arc::unwrap_or_clone(pod))),
+            Object::Pod(pod) => Body::Pod(self.pod(Arc::unwrap_or_clone(pod), templates)),
             Object::Namespace(_) | Object::RoleObject(_) => return None,
         })
     }
 
-    fn pod(&mut self, Pod { metadata, spec, phase, ready, failing }: Pod) -> PodBody {
+    fn pod(
+        &mut self,
+        Pod { metadata, spec, phase, ready, failing }: Pod,
+        templates: &[Arc<Compressed<Template>>],
+    ) -> PodBody {
         let template = Template { shared: Arc::unwrap_or_clone(metadata.shared), spec: Arc::unwrap_or_clone(spec) };
         PodBody {
             created: metadata.creation_timestamp,
@@ -87,7 +101,7 @@ impl Compressors {
             phase,
             ready,
             failing,
-            template: Arc::new(self.templates.compress(Arc::new(template))),
+            template: self.templates.compress_unless_known(Arc::new(template), templates),
         }
     }
 }

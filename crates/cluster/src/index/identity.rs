@@ -51,6 +51,18 @@ impl Identity {
         Some(head.version())
     }
 
+    /// The templates that pods share, latest last.
+    pub(crate) fn templates(&self) -> &[Arc<Compressed<Template>>] {
+        &self.templates
+    }
+
+    /// Whether the object is a pod that differs from its entry only in its resource version: most
+    /// events of a pod are about conditions, restart counts or addresses, which no verdict reads.
+    pub(crate) fn is_same_pod(&self, id: &ObjectId, version: &Version, body: &Body) -> bool {
+        let Body::Pod(pod) = body else { return false };
+        self.pods.find(id).is_some_and(|entry| entry.head.version().uid() == version.uid() && entry.body.is_same(pod))
+    }
+
     /// Adds an object; returns the binding that it replaces.
     pub(crate) fn insert(&mut self, id: &ObjectId, head: Head, body: Body) -> Option<Compressed<PodIdentityBinding>> {
         match body {

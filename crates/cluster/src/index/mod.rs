@@ -63,8 +63,9 @@ impl Index {
     }
 
     /// Adds an object and returns the affected identities: those that a binding names, or named
-    /// until now, in namespaces that the operator looks after. Ignores a version that is not newer
-    /// than the entry: our own writes are in the index before their watch events arrive.
+    /// until now, in namespaces that the operator looks after. A pod that changed only in what no
+    /// verdict reads affects none. Ignores a version that is not newer than the entry: our own writes
+    /// are in the index before their watch events arrive.
     pub fn apply(&self, object: Object) -> Vec<IdentityKey> {
         self.lock().apply(object)
     }
@@ -184,12 +185,17 @@ impl State {
                 self.status_totals.add(binding);
             }
         }
-        let Some(body) = self.compressors.compress(object) else { return affected };
+        let Self { identities, compressors, .. } = self;
+        let known = identities.get(&id.namespace).and_then(|accounts| accounts.get(&account));
+        let Some(body) = compressors.compress(object, known.map_or(&[], Identity::templates)) else { return affected };
+        let is_same = known.is_some_and(|identity| identity.is_same_pod(&id, &version, &body));
         let head = Head::new(id.kind, name, version);
         if let Some(replaced) = self.identity(&id.namespace, &account).insert(&id, head, body) {
             self.uncount(&id.namespace, &replaced);
         }
-        affected.extend(self.if_bound(&id.namespace, &account));
+        if !is_same {
+            affected.extend(self.if_bound(&id.namespace, &account));
+        }
         affected
     }
 

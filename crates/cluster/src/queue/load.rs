@@ -5,7 +5,6 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kube::runtime::scheduler::ScheduleRequest;
 use tokio::time::Instant;
 
 /// The load of a queue, for metrics and the liveness check. Cheap to clone; all clones are the
@@ -66,12 +65,12 @@ impl<K: Clone + Eq + Hash> Load<K> {
         self.lock().running.iter().min_by_key(|(_, began)| **began).map(|(key, _)| key.clone())
     }
 
-    pub(crate) fn requested(&self, request: &ScheduleRequest<K>) {
+    pub(crate) fn requested(&self, key: &K, at: Instant) {
         let mut ledger = self.lock();
-        match ledger.due.get_mut(&request.message) {
-            Some(due) => *due = request.run_at.min(*due),
+        match ledger.due.get_mut(key) {
+            Some(due) => *due = at.min(*due),
             None => {
-                ledger.due.insert(request.message.clone(), request.run_at);
+                ledger.due.insert(key.clone(), at);
             }
         }
     }
@@ -103,8 +102,8 @@ mod tests {
         let load = Load::default();
         let now = Instant::now();
         let second = Duration::from_secs(1);
-        load.requested(&ScheduleRequest { message: "now", run_at: now });
-        load.requested(&ScheduleRequest { message: "later", run_at: now + 10 * second });
+        load.requested(&"now", now);
+        load.requested(&"later", now + 10 * second);
         tokio::time::advance(2 * second).await;
         assert_eq!(load.read(), Reading { waiting: 1, longest_wait: 2 * second, ..Reading::default() });
         load.started(&"now");

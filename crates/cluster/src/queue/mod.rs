@@ -2,27 +2,26 @@
 //! concurrently, and the namespaces take turns.
 //!
 //! ```text
-//! requests ──► scheduler: due now, not running ──► ready: one of each namespace in turn ──► run
+//! requests ──► schedule: due now, or a timer ──► ready: one of each namespace in turn ──► run
 //! ```
 
 pub mod load;
 pub mod ready;
+mod schedule;
 
-use std::collections::{HashMap, HashSet};
-use std::future::{Future, poll_fn};
+use std::collections::HashMap;
+use std::future::Future;
 use std::hash::Hash;
 use std::pin::pin;
 
-use futures::channel::mpsc;
-use futures::{Stream, StreamExt};
-use kube::runtime::scheduler::{ScheduleRequest, scheduler};
-use tokio::sync::watch;
-use tokio::task::{Id, JoinSet};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Duration, Instant};
 use tracing::{error, warn};
 
 use self::load::Load;
-use self::ready::{Fair, Ready};
+use self::ready::Fair;
+use self::schedule::Schedule;
 
 /// How long a key waits after its work panicked.
 const AFTER_PANIC: Duration = Duration::from_secs(60);
@@ -33,13 +32,12 @@ const FINISH: Duration = Duration::from_secs(20);
 /// Asks for keys to be worked on. Cheap to clone.
 #[derive(Clone)]
 pub struct Sender<K> {
-    requests: mpsc::UnboundedSender<ScheduleRequest<K>>,
+    requests: mpsc::UnboundedSender<(K, Instant)>,
 }
 
 /// The other end of a [`Sender`].
 pub struct Queue<K> {
-    requests: mpsc::UnboundedReceiver<ScheduleRequest<K>>,
-    sender: Sender<K>,
+    requests: mpsc::UnboundedReceiver<(K, Instant)>,
     load: Load<K>,
 }
 
@@ -50,17 +48,16 @@ impl<K> Sender<K> {
     }
 
     /// Asks for the key to be worked on at this time. The earliest request for a key counts.
-    pub fn at(&self, message: K, run_at: Instant) {
+    pub fn at(&self, key: K, at: Instant) {
         // The queue is gone only while the process shuts down.
-        let _ = self.requests.unbounded_send(ScheduleRequest { message, run_at });
+        let _ = self.requests.send((key, at));
     }
 }
 
 /// A queue and its sender.
-pub fn channel<K: Clone>() -> (Sender<K>, Queue<K>) {
-    let (sender, receiver) = mpsc::unbounded();
-    let sender = Sender { requests: sender };
-    (sender.clone(), Queue { requests: receiver, sender, load: Load::default() })
+pub fn channel<K: Clone + Eq + Hash>() -> (Sender<K>, Queue<K>) {
+    let (sender, requests) = mpsc::unbounded_channel();
+    (Sender { requests: sender }, Queue { requests, load: Load::default() })
 }
 
 impl<K: Fair + Clone + Eq + Hash + Send + 'static> Queue<K> {
@@ -82,65 +79,62 @@ impl<K: Fair + Clone + Eq + Hash + Send + 'static> Queue<K> {
         F: Fn(K) -> W,
         W: Future<Output = Option<Instant>> + Send + 'static,
     {
-        let load = self.load;
-        let requests = self.requests.inspect(|request| load.requested(request));
-        let mut scheduler = pin!(scheduler(requests));
+        let Self { mut requests, load } = self;
         let mut shutdown = pin!(shutdown);
-        let mut busy = Busy { tasks: JoinSet::new(), keys: HashMap::new(), running: HashSet::new() };
-        let mut ready = Ready::default();
+        let mut tasks = Tasks { tasks: JoinSet::new(), keys: HashMap::new() };
+        let mut schedule = Schedule::default();
         loop {
             let is_open = *open.borrow_and_update();
             while is_open
-                && busy.running.len() < concurrency
-                && let Some(key) = ready.pop()
+                && schedule.running() < concurrency
+                && let Some(key) = schedule.start()
             {
                 load.started(&key);
-                busy.start(key.clone(), work(key));
+                tasks.start(key.clone(), work(key));
             }
-            // The queue takes in due keys even while no work may start, so that requests do not
+            // The schedule takes in requests even while no work may start, so that they do not
             // pile up.
-            let due = poll_fn(|context| {
-                let running = &busy.running;
-                pin!(scheduler.as_mut().hold_unless(|key| !running.contains(key))).poll_next(context)
-            });
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 Ok(()) = open.changed() => {}
-                Some(finished) = busy.tasks.join_next_with_id() => {
-                    if let Some((key, at)) = busy.finish(finished, &load) {
-                        self.sender.at(key, at);
+                Some(finished) = tasks.tasks.join_next_with_id() => {
+                    if let Some((key, again)) = tasks.finish(finished) {
+                        load.finished(&key);
+                        if let Some(at) = again {
+                            load.requested(&key, at);
+                            schedule.request(key.clone(), at);
+                        }
+                        schedule.finish(key);
                     }
                 }
-                Some(key) = due => ready.push(key),
+                Some((key, at)) = requests.recv() => {
+                    load.requested(&key, at);
+                    schedule.request(key, at);
+                }
+                () = schedule.timer() => {}
             }
         }
-        let finish = async { while busy.tasks.join_next().await.is_some() {} };
+        let finish = async { while tasks.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(FINISH, finish).await.is_err() {
             warn!(within = ?FINISH, "what was under way has not finished");
         }
     }
 }
 
-struct Busy<K> {
+/// Running work.
+struct Tasks<K> {
     tasks: JoinSet<Option<Instant>>,
     keys: HashMap<Id, K>,
-    running: HashSet<K>,
 }
 
-impl<K: Clone + Eq + Hash> Busy<K> {
+impl<K> Tasks<K> {
     fn start(&mut self, key: K, work: impl Future<Output = Option<Instant>> + Send + 'static) {
-        let id = self.tasks.spawn(work).id();
-        self.running.insert(key.clone());
-        self.keys.insert(id, key);
+        self.keys.insert(self.tasks.spawn(work).id(), key);
     }
 
-    /// Frees the key of a finished task and returns when the key is due again.
-    fn finish(
-        &mut self,
-        finished: Result<(Id, Option<Instant>), tokio::task::JoinError>,
-        load: &Load<K>,
-    ) -> Option<(K, Instant)> {
+    /// The key of a finished task, and when the key is due again.
+    fn finish(&mut self, finished: Result<(Id, Option<Instant>), JoinError>) -> Option<(K, Option<Instant>)> {
         let (id, again) = match finished {
             Ok(done) => done,
             Err(panicked) => {
@@ -148,9 +142,6 @@ impl<K: Clone + Eq + Hash> Busy<K> {
                 (panicked.id(), Some(Instant::now() + AFTER_PANIC))
             }
         };
-        let key = self.keys.remove(&id)?;
-        self.running.remove(&key);
-        load.finished(&key);
-        Some((key, again?))
+        Some((self.keys.remove(&id)?, again))
     }
 }

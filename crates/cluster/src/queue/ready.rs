@@ -48,6 +48,11 @@ impl<K: Fair + Clone + Eq + Hash> Ready<K> {
         }
     }
 
+    /// Whether the key waits.
+    pub(crate) fn contains(&self, key: &K) -> bool {
+        self.keys.contains(key)
+    }
+
     /// Takes the key whose turn it is.
     pub(crate) fn pop(&mut self) -> Option<K> {
         let group = self.turns.pop_front()?;

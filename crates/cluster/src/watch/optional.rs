@@ -24,7 +24,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::scope::{POLL_EVERY, WatchScope};
-use super::streams::{Source, Stream};
+use super::streams::{KindStream, Source};
 use crate::http::discovery::serves;
 use crate::index::Kind;
 
@@ -40,7 +40,7 @@ pub(crate) struct Optional {
     pub(crate) api_version: &'static str,
     pub(crate) plural: &'static str,
     /// The streams that keep its objects.
-    pub(crate) streams: fn(&Source) -> Vec<Stream>,
+    pub(crate) streams: fn(&Source) -> Vec<KindStream>,
 }
 
 impl Optional {
@@ -53,7 +53,7 @@ impl Optional {
     /// The stream of its objects, which starts and stops with their definition. The receiver is
     /// ready when startup no longer has to wait for them: they are listed, there are none, or their
     /// presence is unknown.
-    pub(crate) fn stream(self, source: &Source) -> Stream {
+    pub(crate) fn stream(self, source: &Source) -> KindStream {
         let (looked, receiver) = oneshot::channel();
         let keeper =
             Keeper { resource: self, source: source.clone(), looked: Some(looked), listed: None, running: None };

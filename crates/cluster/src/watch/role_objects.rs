@@ -9,12 +9,12 @@ use podidentity_core::objects::{
 };
 
 use super::optional::Optional;
-use super::streams::{Source, Stream};
+use super::streams::{KindStream, Source};
 use crate::index::{Kind, Object};
 
 /// The streams of these kinds. ConfigMaps always exist; the other kinds come and go with their
 /// definitions.
-pub(crate) fn streams(source: &Source, kinds: &BTreeSet<RoleObjectKind>) -> Vec<Stream> {
+pub(crate) fn streams(source: &Source, kinds: &BTreeSet<RoleObjectKind>) -> Vec<KindStream> {
     source.index.watches_role_objects(kinds);
     let of_kind = |kind: &RoleObjectKind| match kind {
         RoleObjectKind::ConfigMap => {
@@ -29,16 +29,16 @@ pub(crate) fn streams(source: &Source, kinds: &BTreeSet<RoleObjectKind>) -> Vec<
     kinds.iter().flat_map(of_kind).collect()
 }
 
-fn optional(source: &Source, kind: RoleObjectKind, streams: fn(&Source) -> Vec<Stream>) -> Stream {
+fn optional(source: &Source, kind: RoleObjectKind, streams: fn(&Source) -> Vec<KindStream>) -> KindStream {
     let (api_version, plural) = (kind.api_version(), kind.plural());
     let optional = Optional { kind: Kind::RoleObject(kind), api_version, plural, streams };
     optional.stream(source)
 }
 
-fn namespaced<A: RoleApi<Scope = kube::core::NamespaceResourceScope>>(source: &Source) -> Vec<Stream> {
+fn namespaced<A: RoleApi<Scope = kube::core::NamespaceResourceScope>>(source: &Source) -> Vec<KindStream> {
     source.watch::<ObservedRole<A>>(Kind::RoleObject(A::KIND), Object::role_object)
 }
 
-fn of_cluster<A: RoleApi<Scope = kube::core::ClusterResourceScope>>(source: &Source) -> Vec<Stream> {
+fn of_cluster<A: RoleApi<Scope = kube::core::ClusterResourceScope>>(source: &Source) -> Vec<KindStream> {
     vec![source.watch_cluster::<ObservedRole<A>>(Kind::RoleObject(A::KIND), Object::role_object)]
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, StreamExt, pin_mut};
 use kube::core::NamespaceResourceScope;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher::{self, Event, InitialListStrategy};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
 use podidentity_core::objects::{
@@ -29,6 +29,7 @@ use crate::http::heartbeat::Heartbeats;
 use crate::http::layers::with_heartbeat;
 use crate::http::page_size::{WATCH_PAGE, with_bounded_pages};
 use crate::http::retry::{Retry, with_retry};
+use crate::http::streamed_list::{is_not_offered, with_latest_streamed_lists};
 use crate::http::telemetry::Telemetry;
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
 
@@ -83,7 +84,7 @@ fn argo_rollouts() -> Optional {
 type Undecodable = Arc<Mutex<HashSet<ObjectId>>>;
 
 /// A stream, and a receiver that is ready after its first full list.
-pub(crate) type Stream = (BoxFuture<'static, ()>, oneshot::Receiver<()>);
+pub(crate) type KindStream = (BoxFuture<'static, ()>, oneshot::Receiver<()>);
 
 /// What the streams share.
 #[derive(Clone)]
@@ -96,7 +97,7 @@ pub(crate) struct Source {
 
 impl Source {
     /// The streams that keep the objects of one kind.
-    pub(crate) fn watch<K>(&self, kind: Kind, object: fn(K) -> Object) -> Vec<Stream>
+    pub(crate) fn watch<K>(&self, kind: Kind, object: fn(K) -> Object) -> Vec<KindStream>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -115,7 +116,7 @@ impl Source {
     }
 
     /// The stream that keeps the objects of a cluster-scoped kind.
-    pub(crate) fn watch_cluster<K>(&self, kind: Kind, object: fn(K) -> Object) -> Stream
+    pub(crate) fn watch_cluster<K>(&self, kind: Kind, object: fn(K) -> Object) -> KindStream
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
@@ -125,11 +126,12 @@ impl Source {
 
     /// The client for one stream of a kind.
     pub(crate) fn client(&self, kind: &'static str) -> Client {
-        let bounded = with_bounded_pages(&with_retry(&self.client, Retry::FurtherPages));
+        let latest = with_latest_streamed_lists(&self.client);
+        let bounded = with_bounded_pages(&with_retry(&latest, Retry::FurtherPages));
         with_heartbeat(&bounded, self.listeners.heartbeats.begin(kind))
     }
 
-    fn namespaces(&self) -> Vec<Stream> {
+    fn namespaces(&self) -> Vec<KindStream> {
         let poll = |part: Option<String>| {
             let Some(name) = part else {
                 let object = |it: Namespace| Object::Namespace(Arc::new(it));
@@ -148,7 +150,7 @@ impl Source {
         kind: Kind,
         object: fn(K) -> Object,
         undecodable: &Undecodable,
-    ) -> Stream
+    ) -> KindStream
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
@@ -197,11 +199,22 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     async fn run(mut self, api: Api<Decoded<K>>) {
-        let stream = watch(api, watcher::Config::default().page_size(WATCH_PAGE)).default_backoff();
+        let paged = watcher::Config::default().page_size(WATCH_PAGE);
+        self.keep_all(api.clone(), paged.clone().streaming_lists()).await;
+        info!(kind = self.kind.as_str(), "the API server streams no lists; listing in pages");
+        self.keep_all(api, paged).await;
+    }
+
+    /// Keeps the objects of the API for as long as the process lives. Returns only if the API server
+    /// should stream its list and does not offer that.
+    async fn keep_all(&mut self, api: Api<Decoded<K>>, config: watcher::Config) {
+        let streamed = config.initial_list_strategy == InitialListStrategy::StreamingList;
+        let stream = watch(api, config).default_backoff();
         pin_mut!(stream);
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => self.keep(event),
+                Err(error) if streamed && is_not_offered(&error) => return,
                 Err(error) => {
                     warn!(kind = self.kind.as_str(), namespace = self.namespace, %error, "watch failed, trying again");
                     self.listeners.telemetry.watch_failed(self.kind.as_str());

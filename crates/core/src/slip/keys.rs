@@ -17,6 +17,9 @@ pub(super) const SKIP_POD: &str = "skip-pod-identity-webhook";
 pub(super) const OF_ACCOUNT: [&str; 4] = [ROLE, AUDIENCE, TOKEN_EXPIRATION, STS];
 /// All names that the webhook reads on any object.
 const ALL: [&str; 6] = [ROLE, AUDIENCE, TOKEN_EXPIRATION, STS, SKIP_CONTAINERS, SKIP_POD];
+/// The letters of these names.
+const LETTERS: [&str; 6] =
+    ["rolearn", "audience", "tokenexpiration", "stsregionalendpoints", "skipcontainers", "skippodidentitywebhook"];
 
 /// Wrong names that people use for these, letters and digits only.
 const ALIASES: &[(&str, &str)] = &[
@@ -56,6 +59,9 @@ const ALIASES: &[(&str, &str)] = &[
 
 /// Minimum likeness at which a name counts as a misspelling.
 const ALIKE: f64 = 0.93;
+/// Minimum ratio in percent of the lengths of two texts of that likeness: where all characters of
+/// the shorter one match, the likeness is 0.8 + 0.2 times the ratio.
+const LENGTHS_ALIKE: usize = 65;
 
 /// The domain of kiam's and kube2iam's keys.
 const KIAM: &str = "iam.amazonaws.com";
@@ -129,16 +135,24 @@ pub(crate) fn concerns(key: &str) -> bool {
     domain == podidentity_api::names::EKS_DOMAIN || domain == KIAM || meant(name).is_some()
 }
 
-/// The webhook's name that this name equals or resembles.
+/// The webhook's name that this name equals or resembles. Runs for each key of each observed object,
+/// so it compares only texts of similar length.
 pub(super) fn meant(name: &str) -> Option<&'static str> {
     let name = letters(name);
-    if let Some(known) = ALL.into_iter().find(|known| letters(known) == name) {
+    let known = || LETTERS.into_iter().zip(ALL);
+    if let Some((_, known)) = known().find(|(letters, _)| *letters == name) {
         return Some(known);
     }
     if let Some((_, meant)) = ALIASES.iter().find(|(alias, _)| *alias == name) {
         return Some(meant);
     }
-    let best = ALL.into_iter().map(|known| (likeness(&letters(known), &name), known));
+    let length = name.chars().count();
+    let may_be_alike = |letters: &str| {
+        let (shorter, longer) = (length.min(letters.len()), length.max(letters.len()));
+        shorter * 100 >= LENGTHS_ALIKE * longer
+    };
+    let compared = known().filter(|(letters, _)| may_be_alike(letters));
+    let best = compared.map(|(letters, known)| (likeness(letters, &name), known));
     let best = best.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= ALIKE).then_some(best.1)
 }
@@ -185,6 +199,19 @@ mod tests {
             assert_eq!(of(&format!("eks.amazonaws.com/{name}"), "x"), Key::Known(name));
         }
         assert_eq!(of(SKIP_LABEL, "true"), Key::Known(SKIP_POD));
+    }
+
+    #[test]
+    fn names_of_other_lengths_are_not_alike() {
+        assert_eq!(LETTERS.map(str::to_owned), ALL.map(letters));
+        for known in LETTERS {
+            for length in 1..40 {
+                // The most alike text of this length.
+                let name: String = known.chars().cycle().take(length).collect();
+                let alike = LETTERS.into_iter().any(|known| likeness(known, &name) >= ALIKE);
+                assert!(!alike || meant(&name).is_some(), "{name}");
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use clap::{Args, ValueEnum};
+use tokio::runtime::Handle;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -54,7 +55,7 @@ fn directives(wanted: &str) -> String {
 
 impl LogArgs {
     /// Begins to log, and to trace if somebody collects that.
-    pub(crate) fn init(&self) -> Result<Option<Traces>, CannotTrace> {
+    pub(crate) fn init(&self, aside: &Handle) -> Result<Option<Traces>, CannotTrace> {
         let colours =
             std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
@@ -63,7 +64,8 @@ impl LogArgs {
             LogFormat::Json => logs.json().boxed(),
         };
         let logs = logs.with_filter(EnvFilter::new(directives(&self.log)));
-        let (traces, spans) = self.otlp_endpoint.as_deref().map(Traces::to).transpose()?.unzip();
+        let (traces, spans) =
+            self.otlp_endpoint.as_deref().map(|endpoint| Traces::to(endpoint, aside)).transpose()?.unzip();
         tracing_subscriber::registry().with(logs).with(spans).init();
         Ok(traces)
     }

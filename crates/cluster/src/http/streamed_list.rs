@@ -1,0 +1,63 @@
+//! Lists that the API server streams as the first events of a watch (`sendInitialEvents`).
+//!
+//! The API server encodes one object after the other from its cache. Pages need one request each,
+//! and client and server have whole pages in memory.
+
+use futures::FutureExt;
+use http::Uri;
+use kube::Client;
+use kube::runtime::watcher;
+
+use super::error::Meaning;
+use super::layers::with_layer;
+
+/// Wraps a client so that streamed lists have the latest state. kube asks for version 0, which is
+/// any state that the API server has cached, even one that this process has seen changed.
+pub(crate) fn with_latest_streamed_lists(client: &Client) -> Client {
+    with_layer(client, |client, mut request| {
+        let latest = latest(request.uri());
+        async move {
+            if let Some(uri) = latest {
+                *request.uri_mut() = uri?;
+            }
+            Ok(client.send(request).await?)
+        }
+        .boxed()
+    })
+}
+
+/// The same request without the version 0; `None` if it is no streamed list.
+fn latest(uri: &Uri) -> Option<Result<Uri, http::Error>> {
+    let query = uri.query()?;
+    if !query.split('&').any(|part| part == "sendInitialEvents=true") {
+        return None;
+    }
+    let query = query.split('&').filter(|part| *part != "resourceVersion=0").collect::<Vec<_>>().join("&");
+    let mut parts = uri.clone().into_parts();
+    let replaced = format!("{}?{query}", uri.path()).parse().map_err(http::Error::from);
+    Some(replaced.and_then(|path| {
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(http::Error::from)
+    }))
+}
+
+/// Whether the API server refuses to stream lists: its feature gate `WatchList` is off.
+pub(crate) fn is_not_offered(error: &watcher::Error) -> bool {
+    let watcher::Error::WatchStartFailed(error) = error else { return false };
+    matches!(Meaning::of(error), Meaning::Refused | Meaning::BadRequest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_streamed_list_has_the_latest_state_and_other_requests_stay_as_they_are() {
+        let of = |uri: &str| latest(&uri.parse().unwrap()).map(|uri| uri.unwrap().to_string());
+        let streamed = "/api/v1/pods?&watch=true&timeoutSeconds=290&allowWatchBookmarks=true&sendInitialEvents=true\
+             &resourceVersionMatch=NotOlderThan&resourceVersion=0";
+        assert_eq!(of(streamed).as_deref(), streamed.strip_suffix("&resourceVersion=0"));
+        assert_eq!(of("/api/v1/pods?&watch=true&timeoutSeconds=290&resourceVersion=7"), None);
+        assert_eq!(of("/api/v1/pods?&limit=100"), None);
+    }
+}
