@@ -163,13 +163,16 @@ bench: controlplane ## Measure on a real API server into target/bench, for examp
 	@cargo build --release -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
 	@target/release/bench run $(ARGS)
 
-# BASE: a commit, for example BASE=main~1. PEER: a command that runs another operator of the same job.
+# BASE: a commit, for example BASE=main~1, or yesterday, the newest that is a day older than HEAD. PEER: a command that runs
+# another operator of the same job. The table is also in target/bench/compare.md.
 .PHONY: bench-compare
 bench-compare: controlplane ## Compare this build with that of another commit (BASE=), and with another operator (PEER=), in turns
 	@[ -n "$(BASE)$(PEER)" ] || { echo "give a commit or a command: make bench-compare BASE=HEAD~1" >&2; exit 2; }
 	@cargo build --release -p podidentity-operator -p e2e --bin podidentity-operator --bin bench
 	@$(if $(BASE),e2e/tools/base.sh "$(BASE)")
-	@target/release/bench compare $(if $(BASE),--base target/base/podidentity-operator) $(if $(PEER),--peer "$(PEER)") $(ARGS)
+	@mkdir -p target/bench
+	@target/release/bench compare $(if $(BASE),--base target/base/podidentity-operator) $(if $(PEER),--peer "$(PEER)") $(ARGS) \
+	  | tee target/bench/compare.md
 
 .PHONY: bench-publish
 bench-publish: ## Write tables and plots of all runs in target/bench to docs/benchmarks
