@@ -279,9 +279,10 @@ release-publish: ## Push image and charts of dist/ to REGISTRY, sign them, and m
 release-rehearsal: controlplane ## Release in a scratch clone, publish to a local registry, verify and install as a user would
 	@release/rehearse.sh
 
+# ALL=1 builds every released version below this one, with a page to switch; it needs the tags.
 .PHONY: site
-site: ## Build the documentation as a site with search into target/site/book, and check its links
-	@release/site.sh
+site: ## Build the documentation as a site with search into target/site/book, and check its links; ALL=1 for every version
+	@release/site.sh $(if $(ALL),--all)
 
 .PHONY: generate
 generate: ## Write the generated files: config/crd, docs/reference/api.md, parts of charts/

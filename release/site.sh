@@ -35,6 +35,8 @@ END
 }
 
 rm -rf "$out" && mkdir -p "$out"
+# Of a run that was interrupted; Git would refuse to lay another work tree there.
+git worktree prune
 tags=()
 if [ "${1:-}" = --all ]; then mapfile -t tags < <(git tag --list 'v*' --sort=-version:refname); fi
 if [ ${#tags[@]} -gt 0 ]; then
@@ -43,7 +45,8 @@ fi
 build . "$out/book" "$version" ""
 for tag in ${tags[@]+"${tags[@]}"}; do
   git worktree add --quiet --detach "$out/tree" "$tag"
-  build "$out/tree" "$out/book/$tag" "${tag#v}" ../
+  # The versions share their dependencies, and none takes the program of this work tree for its own.
+  CARGO_TARGET_DIR=$out/target build "$out/tree" "$out/book/$tag" "${tag#v}" ../
   git worktree remove --force "$out/tree"
 done
 cargo run --quiet -p podidentity-docs -- site-check "$out/book"
