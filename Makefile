@@ -284,6 +284,11 @@ release-rehearsal: controlplane ## Release in a scratch clone, publish to a loca
 site: ## Build the documentation as a site with search into target/site/book, and check its links; ALL=1 for every version
 	@release/site.sh $(if $(ALL),--all)
 
+.PHONY: screenshots
+screenshots: controlplane ## Make the screenshots of the pages, docs/images, on a local control plane; needs Debian's chromium
+	@cargo build --quiet -p kubectl-podidentity -p e2e --bin kubectl-podidentity --bin broken
+	@release/screenshots.sh
+
 .PHONY: generate
 generate: ## Write the generated files: config/crd, docs/reference/api.md, parts of charts/
 	@cargo run --quiet -p podidentity-api --example crd > $(CRD).new
