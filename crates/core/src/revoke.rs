@@ -153,6 +153,19 @@ pub(crate) fn judge(snapshot: &Snapshot, binding: &PodIdentityBinding) -> Revoca
     revocation
 }
 
+/// Pods with the role that go without a restart of ours, unless their controller is away. `until`:
+/// how long they are waited for; `None`: they keep the role.
+fn wait_for_leaving(revocation: &mut Revocation, workload: &Workload, pods: Vec<&Pod>, until: Option<Timestamp>) {
+    match until {
+        _ if pods.is_empty() => {}
+        None => revocation.keep(workload, pods.into_iter()),
+        Some(until) => {
+            revocation.look_again_at(Some(until));
+            revocation.leaving.push(workload.id());
+        }
+    }
+}
+
 fn judge_workload(
     revocation: &mut Revocation,
     snapshot: &Snapshot,
@@ -166,17 +179,10 @@ fn judge_workload(
         live_pods(snapshot, workload).partition(|judged| workload.is_leaving(&judged.pod));
     let left_out = binding.spec.rollout.policy == RolloutPolicy::Never || !is_selected(workload, &binding.spec.rollout);
     let patience = patience(workload, binding.spec.rollout.progress_deadline_seconds);
-    let leaving = || leaving.iter().map(|judged| &*judged.pod).filter(|pod| roles.injected(pod, workload));
-    if leaving().next().is_some() {
-        // They go by themselves, unless their controller is away.
-        let until = released_at(binding).unwrap_or(snapshot.now) + patience;
-        if left_out || revocation.kept_by.is_some() || until <= snapshot.now {
-            revocation.keep(workload, leaving());
-        } else {
-            revocation.look_again_at(Some(until));
-            revocation.leaving.push(workload.id());
-        }
-    }
+    let leaving = leaving.iter().map(|judged| &*judged.pod).filter(|pod| roles.injected(pod, workload));
+    let until = released_at(binding).unwrap_or(snapshot.now) + patience;
+    let goes = !left_out && revocation.kept_by.is_none() && until > snapshot.now;
+    wait_for_leaving(revocation, workload, leaving.collect(), goes.then_some(until));
     let with_role = || pods.iter().map(|judged| &*judged.pod).filter(|pod| roles.injected(pod, workload));
     // A restart does not reach the pods below a partition.
     let has_role = with_role().any(|pod| !is_below_partition(workload, pod));
@@ -235,16 +241,19 @@ impl Roles<'_> {
         roles_set(&pod.spec).difference(&preset).any(|role| self.are_of(role, pod))
     }
 
-    /// Whether the revocation made the pod. The binding has given it nothing.
+    /// Whether the revocation made the pod. The binding has given it nothing, unless the webhook was
+    /// late.
     fn is_after(&self, pod: &Pod) -> bool {
         pod.annotation(names::IDENTITY_ANNOTATION) == Some(&self.mark)
     }
 
     /// Whether the role is one of them. While a role is changed several times, a pod may have any of
     /// those in between, and no record would have them all after a crash. So whatever the webhook
-    /// has given to the pod counts, unless another manager gives it still.
+    /// has given to the pod counts, unless another manager gives it still, or may have given it after
+    /// the revocation.
     fn are_of(&self, role: &str, pod: &Pod) -> bool {
-        let by_webhook = || pod.spec.volumes.iter().any(|volume| volume.name == VOLUME) && !self.is_after(pod);
+        let by_another = || self.is_after(pod) && self.of_another.is_some();
+        let by_webhook = || pod.spec.volumes.iter().any(|volume| volume.name == VOLUME) && !by_another();
         self.given.contains(role) || self.has_given && self.of_another != Some(role) && by_webhook()
     }
 }

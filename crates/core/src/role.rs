@@ -140,7 +140,7 @@ fn look_up(reference: &RoleRef, referred: Referred<'_>, recorded: Option<String>
         }
     };
     let Some(object) = object else {
-        return Err(waits(format!("{name} does not exist: once it exists the binding goes on by itself")));
+        return Err(waits(format!("{name} does not exist: once it exists, the binding continues by itself")));
     };
     match (object.arn(reference), &reference.key, &object.problem) {
         (Some(arn), _, _) => Ok(arn.to_owned()),

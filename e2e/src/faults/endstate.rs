@@ -104,7 +104,8 @@ fn normal_meta(meta: &ObjectMeta) -> Value {
     })
 }
 
-/// The bound-by annotation names a UID and a generation, which differ between runs.
+/// The bound-by annotation names a UID and a generation, and the release annotation the beginning of
+/// a UID. They differ between runs.
 fn normal_annotations(meta: &ObjectMeta) -> BTreeMap<String, String> {
     let mut annotations = meta.annotations.clone().unwrap_or_default();
     if let Some(bound_by) = annotations.get_mut(names::BOUND_BY_ANNOTATION) {
@@ -112,6 +113,10 @@ fn normal_annotations(meta: &ObjectMeta) -> BTreeMap<String, String> {
         if let [name, _, _, hash] = parts[..] {
             *bound_by = format!("{name}/UID/GENERATION/{hash}");
         }
+    }
+    if let Some(release) = annotations.get_mut(names::RELEASE_ANNOTATION) {
+        let uid = meta.uid.as_deref().and_then(|uid| uid.split('-').next()).unwrap_or_default();
+        *release = release.replace(uid, "UID");
     }
     annotations
 }

@@ -22,11 +22,13 @@ pub const WATCHED: [&str; 8] = [
     "daemonsets",
     "pods",
     "namespaces",
-    "customresourcedefinitions",
+    DEFINITIONS,
 ];
 
+const DEFINITIONS: &str = "customresourcedefinitions";
+
 /// The watched resources that a binding of Deployments does not need.
-const SPARE: [&str; 4] = ["statefulsets", "daemonsets", "namespaces", "customresourcedefinitions"];
+const SPARE: [&str; 4] = ["statefulsets", "daemonsets", "namespaces", DEFINITIONS];
 
 /// Longer than the operator takes to notice a watch that died silently.
 const UNTIL_A_DEAD_WATCH_IS_NOTICED: u64 = 420;
@@ -62,14 +64,20 @@ fn bad_weather() -> Vec<Plan> {
     weather.iter().flat_map(|(class, rule)| cases.iter().map(|case| Plan::of_rules(class, case, &[rule]))).collect()
 }
 
-/// The first list of each kind fails.
+/// The first list of each kind fails, streamed and, where the API server refuses that, in pages.
 fn first_lists() -> Vec<Plan> {
+    let case = cases::bound();
     let mut plans = Vec::new();
     for resource in WATCHED {
-        for trouble in ["truncate", "answer 403", "answer 500", "answer 429 retry-after 1", "reset"] {
-            plans.push(Plan::of_rules("first list broken", &cases::bound(), &[&format!("list {resource}: {trouble}")]));
+        for trouble in ["truncate", "answer 403", "answer 500", "answer 429 retry-after 1", "reset", "delay 3s"] {
+            let in_pages = [&*format!("list {resource}: {trouble}"), &*format!("watch {resource}: answer 422")];
+            // The list of definitions is never streamed.
+            let rules = if resource == DEFINITIONS { &in_pages[..1] } else { &in_pages };
+            plans.push(Plan::of_rules("first list broken", &case, rules));
         }
-        plans.push(Plan::of_rules("first list broken", &cases::bound(), &[&format!("list {resource}: delay 3s")]));
+        for trouble in ["answer 403", "answer 500", "answer 429 retry-after 1", "reset", "delay 3s"] {
+            plans.push(Plan::of_rules("first watch broken", &case, &[&format!("watch {resource}: {trouble}")]));
+        }
     }
     plans
 }

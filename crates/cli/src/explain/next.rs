@@ -50,7 +50,7 @@ fn of_binding(subject: &Subject<'_>, reason: Reason) -> Option<String> {
         }
         Reason::InvalidSpec => format!("Correct it: kubectl -n {namespace} edit pib {}", binding(subject)),
         Reason::RoleNotResolved => {
-            "See to it that what the binding refers to has the role's ARN; the operator goes on by itself.".to_owned()
+            "See to it that what the binding refers to has the role's ARN; the operator continues by itself.".to_owned()
         }
         Reason::AnnotationConflict => {
             let binding = binding(subject);
@@ -74,7 +74,7 @@ fn of_binding(subject: &Subject<'_>, reason: Reason) -> Option<String> {
             "Name another role, or ask an administrator for the grant that the cause names.".to_owned()
         }
         Reason::Contested => {
-            "Stop the other manager from writing the annotation; the operator goes on by itself.".to_owned()
+            "Stop the other manager from writing the annotation; the operator continues by itself.".to_owned()
         }
         Reason::Verified => verified(subject),
         Reason::NoPods => no_pods(subject),

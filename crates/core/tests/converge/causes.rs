@@ -10,7 +10,7 @@ use podidentity_core::rollout::{Cause, Phase, WorkloadVerdict};
 use proptest::prelude::*;
 
 use crate::rest::{has, is_ready};
-use crate::sim::{PodState, ROLE_KEY, Strategy, Workload};
+use crate::sim::{AUDIENCE_KEY, PodState, ROLE_KEY, Strategy, Workload};
 use crate::world::World;
 
 /// At rest, each workload without a cause has the identity, and a binding that is not Ready has a
@@ -91,10 +91,11 @@ fn is_released(case: &Case) -> bool {
     released.is_some_and(|released| *released == release_value(&case.binding))
 }
 
-/// Whether another manager owns the role, or owned it when the operator last saw the service
+/// Whether another manager owns the role or the audience, or owned it when the operator last saw the service
 /// account.
 fn is_foreign(world: &World) -> bool {
-    world.cluster.account.as_ref().is_some_and(|account| account.is_shared(ROLE_KEY))
+    let account = world.cluster.account.as_ref();
+    account.is_some_and(|account| [ROLE_KEY, AUDIENCE_KEY].iter().any(|key| account.is_shared(key)))
 }
 
 /// What keeps one workload from coming up with the identity.
@@ -136,7 +137,8 @@ fn is_missed(case: &Case, verdict: &WorkloadVerdict) -> bool {
 /// service account.
 fn of_unmanaged(world: &World, case: &Case) -> Option<&'static str> {
     let wanted = Some(case.expected.identity.role_arn.as_str());
-    let audience = case.expected.identity.audience.as_deref();
+    let audience = case.expected.identity.audience.as_ref().or(case.expected.foreign_audience.as_ref());
+    let audience = audience.map(String::as_str);
     let lacks = |pod: &PodState| match case.expected.identity.mechanism {
         Mechanism::Irsa => pod.role() != wanted || pod.audience() != audience,
         Mechanism::PodIdentity => !pod.is_associated(),

@@ -6,6 +6,7 @@ use podidentity_api::{
 };
 use proptest::prelude::*;
 
+use crate::account_change::{AccountChange, account_change};
 use crate::pace;
 use crate::sim::{PodTrouble, UnmanagedKind, reference};
 use crate::world::{Part, ROLES, WORKLOADS};
@@ -21,12 +22,10 @@ pub enum Event {
     RoleObject(RoleObject),
     /// A person releases the current generation.
     Release(usize),
+    /// A person removes the finalizers of a binding and creates it anew, without its status.
+    CreateAnew(usize),
     CreateAccount,
-    DeleteAccount,
-    RemoveAnnotation,
-    OverwriteAnnotation,
-    /// Another manager writes the existing value.
-    CoOwn,
+    Account(AccountChange),
     /// Creates a workload in one of the shapes of its kind, or scales it.
     Deploy {
         workload: usize,
@@ -300,8 +299,9 @@ fn part() -> impl Strategy<Value = Part> {
 fn of_identity() -> impl Strategy<Value = Event> {
     let binding = prop_oneof![5 => Just(0_usize), 1 => Just(1)];
     prop_oneof![
-        4 => (prop_oneof![4 => Just(0_usize), 1 => Just(1)], 0..ROLES.len()).prop_map(|(name, role)| Event::Bind(name, role)),
+        4 => (binding.clone(), 0..ROLES.len()).prop_map(|(name, role)| Event::Bind(name, role)),
         1 => binding.clone().prop_map(Event::DeleteBinding),
+        1 => binding.clone().prop_map(Event::CreateAnew),
         5 => (binding.clone(), spec_change()).prop_map(|(name, change)| Event::Spec(name, change)),
         1 => binding.prop_map(Event::Release),
         2 => prop_oneof![
@@ -310,9 +310,7 @@ fn of_identity() -> impl Strategy<Value = Event> {
             1 => Just(Event::RoleObject(RoleObject::Goes)),
         ],
         3 => Just(Event::CreateAccount),
-        1 => prop_oneof![
-            Just(Event::DeleteAccount), Just(Event::RemoveAnnotation), Just(Event::OverwriteAnnotation), Just(Event::CoOwn)
-        ],
+        1 => account_change().prop_map(Event::Account),
     ]
 }
 

@@ -10,6 +10,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod account_change;
 mod asking;
 mod causes;
 mod event;

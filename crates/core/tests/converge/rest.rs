@@ -8,7 +8,7 @@ use podidentity_core::plan::{Step, plan};
 use proptest::prelude::*;
 
 use crate::causes;
-use crate::sim::{PodState, ROLE_KEY, Workload};
+use crate::sim::{AUDIENCE_KEY, PodState, ROLE_KEY, Workload};
 use crate::world::World;
 
 pub fn is_ready(status: &PodIdentityBindingStatus) -> bool {
@@ -49,6 +49,10 @@ fn status_is_true(world: &World, binding: &PodIdentityBinding) -> Result<(), Tes
         return Ok(());
     }
     let wanted = &binding.spec.role_arn;
+    let account = world.cluster.account.as_ref().map(|it| &it.annotations);
+    // An audience that the binding does not declare is left to whoever set it.
+    let set = account.and_then(|it| it.get(AUDIENCE_KEY)).filter(|audience| !audience.is_empty());
+    let audience = binding.spec.audience.as_ref().or(set).map(String::as_str);
     let selects_all = binding.spec.rollout.workload_selector.is_empty();
     let counted = world.cluster.workloads.values().filter(|it| selects_all || !it.left_out);
     let pods = counted.flat_map(|it| &it.pods).chain(world.cluster.unmanaged.iter().map(|it| &it.pod));
@@ -59,9 +63,8 @@ fn status_is_true(world: &World, binding: &PodIdentityBinding) -> Result<(), Tes
             continue;
         }
         prop_assert_eq!(pod.role(), Some(wanted.as_str()), "Ready, so every pod has the role");
-        prop_assert_eq!(pod.audience(), binding.spec.audience.as_deref(), "and the audience");
+        prop_assert_eq!(pod.audience(), audience, "and the audience");
     }
-    let account = world.cluster.account.as_ref().map(|it| &it.annotations);
     if binding.spec.mechanism == Mechanism::PodIdentity {
         // Pods that are left out, or do not come up, may need the annotation.
         let is_well = |pod: &PodState| pod.is_associated() && pod.is_ready();

@@ -23,7 +23,6 @@ use crate::time;
 
 pub const ROLES: [&str; 3] =
     ["arn:aws:iam::111122223333:role/a", "arn:aws:iam::111122223333:role/b", "arn:aws:iam::111122223333:role/c"];
-const FOREIGN: &str = "arn:aws:iam::111122223333:role/foreign";
 pub const WORKLOADS: [(&str, WorkloadKind); 5] = [
     ("web", WorkloadKind::Deployment),
     ("worker", WorkloadKind::Deployment),
@@ -78,6 +77,7 @@ impl World {
         let cluster = &mut self.cluster;
         match *event {
             Event::Bind(name, role) => cluster.bind(BINDINGS[name], ROLES[role]),
+            Event::CreateAnew(name) => cluster.create_binding_anew(BINDINGS[name]),
             Event::DeleteBinding(name) => cluster.delete_binding(BINDINGS[name]),
             Event::Spec(name, change) => cluster.edit_binding(BINDINGS[name], |spec| change.make(spec)),
             Event::RoleObject(RoleObject::Has(role)) => cluster.roles.set(Some(ROLES[role]), None),
@@ -89,10 +89,7 @@ impl World {
                 cluster.annotate_binding(BINDINGS[name], names::RELEASE_ANNOTATION, &release);
             }
             Event::CreateAccount => cluster.create_account(),
-            Event::DeleteAccount => cluster.delete_account(),
-            Event::RemoveAnnotation => cluster.remove_annotation(),
-            Event::OverwriteAnnotation => cluster.overwrite_annotation("kubectl-annotate", FOREIGN),
-            Event::CoOwn => cluster.co_own_annotation(),
+            Event::Account(change) => change.make(cluster),
             Event::Deploy { workload, shape, replicas } => self.deploy(WORKLOADS[workload], shape, replicas),
             Event::DeleteWorkload(name) => cluster.delete_workload(WORKLOADS[name].0),
             Event::Edit(name, edit) => self.edit(WORKLOADS[name].0, edit),

@@ -44,7 +44,7 @@ pub use workload::{Restart, Strategy, Template, Workload};
 pub const NAMESPACE: &str = "default";
 pub const ACCOUNT: &str = "my-app";
 pub const ROLE_KEY: &str = "eks.amazonaws.com/role-arn";
-const AUDIENCE_KEY: &str = "eks.amazonaws.com/audience";
+pub const AUDIENCE_KEY: &str = "eks.amazonaws.com/audience";
 
 #[derive(Clone, Debug)]
 pub struct Cluster {

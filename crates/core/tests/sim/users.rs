@@ -48,11 +48,15 @@ impl Cluster {
 
     /// Another manager, such as Helm, applies the existing value.
     pub fn co_own_annotation(&mut self) {
+        self.co_own_key(ROLE_KEY);
+    }
+
+    pub fn co_own_key(&mut self, key: &str) {
         let (version, now) = (self.count(), self.now);
         if let Some(account) = &mut self.account
-            && account.annotations.contains_key(ROLE_KEY)
+            && account.annotations.contains_key(key)
         {
-            account.owners.entry(ROLE_KEY.into()).or_default().insert("helm".into(), now);
+            account.owners.entry(key.into()).or_default().insert("helm".into(), now);
             account.version = version;
         }
     }
@@ -81,6 +85,15 @@ impl Cluster {
             binding.metadata.generation = binding.metadata.generation.map(|generation| generation + 1);
         }
         binding.metadata.resource_version = Some(version.to_string());
+    }
+
+    /// Removes the binding whatever its finalizers are, and creates it from its manifest, for example
+    /// from a backup.
+    pub fn create_binding_anew(&mut self, name: &str) {
+        if let Some(binding) = self.bindings.remove(name) {
+            self.bind(name, &binding.spec.role_arn);
+            self.touch_binding(name, |anew| anew.spec = binding.spec);
+        }
     }
 
     /// An edit without a change creates no new generation.

@@ -62,7 +62,7 @@ impl Demo<'_> {
         let binding: PodIdentityBinding = self.namespace.api().get(APP).await?;
         let ready = expect::condition_of(&binding, condition::READY).map(|it| it.message.clone()).unwrap_or_default();
         promises.check(
-            "corrected in AWS, it goes on by itself, and says that the pods act as the role",
+            "corrected in AWS, it continues by itself, and says that the pods act as the role",
             ready.contains("act as"),
         );
         let objects = self.control_plane.kubectl(&["get", "pib,sa,events.events.k8s.io", "-A", "-o", "yaml"]).await?;

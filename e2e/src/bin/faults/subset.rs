@@ -18,6 +18,7 @@ const CHOSEN: &[&str] = &[
     "bad network/role-changed/",
     "first list broken/bound/list-pods",
     "first list broken/bound/list-podidentitybindings",
+    "first watch broken/bound/watch-pods",
     "a watch refused for ever/bound/watch-statefulsets",
     "two operators/bound/",
     "recreate account mid-way/bound/patch-serviceaccounts",

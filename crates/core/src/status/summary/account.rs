@@ -9,18 +9,14 @@ use crate::status::findings;
 
 pub(super) fn missing(view: &View) -> Option<Summary> {
     let state = match view.case.account.state {
-        AccountState::Missing => "does not exist",
-        AccountState::Terminating => "is being deleted",
+        AccountState::Missing => {
+            "does not exist: once it exists, the binding continues by itself; if its name is wrong, delete this binding \
+             and bind the right one"
+        }
+        AccountState::Terminating => "is being deleted: once it exists again, the binding continues by itself",
         _ => return None,
     };
-    Some(reconciling(
-        Reason::ServiceAccountNotFound,
-        format!(
-            "{} {state}: once it exists the binding goes on by itself; if its name is wrong, delete this binding and \
-             bind the right one",
-            view.account_name()
-        ),
-    ))
+    Some(reconciling(Reason::ServiceAccountNotFound, format!("{} {state}", view.account_name())))
 }
 
 pub(super) fn owned_by_others(view: &View) -> Option<Summary> {
