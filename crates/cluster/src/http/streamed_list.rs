@@ -41,10 +41,13 @@ fn latest(uri: &Uri) -> Option<Result<Uri, http::Error>> {
     }))
 }
 
-/// Whether the API server refuses to stream lists: its feature gate `WatchList` is off.
-pub(crate) fn is_not_offered(error: &watcher::Error) -> bool {
+/// Whether the API server answers that it streams no list: its feature gate `WatchList` is off, or
+/// the operator may not watch. The same list may be available in pages. An overloaded API server is
+/// asked again.
+pub(crate) fn is_refused(error: &watcher::Error) -> bool {
     let watcher::Error::WatchStartFailed(error) = error else { return false };
-    matches!(Meaning::of(error), Meaning::Refused | Meaning::BadRequest)
+    let meaning = Meaning::of(error);
+    !meaning.is_short_of_time() && meaning != Meaning::Unreachable
 }
 
 #[cfg(test)]

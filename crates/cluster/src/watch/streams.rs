@@ -29,7 +29,7 @@ use crate::http::heartbeat::Heartbeats;
 use crate::http::layers::with_heartbeat;
 use crate::http::page_size::{WATCH_PAGE, with_bounded_pages};
 use crate::http::retry::{Retry, with_retry};
-use crate::http::streamed_list::{is_not_offered, with_latest_streamed_lists};
+use crate::http::streamed_list::{is_refused, with_latest_streamed_lists};
 use crate::http::telemetry::Telemetry;
 use crate::index::{IdentityKey, Index, Kind, Object, ObjectId};
 
@@ -201,12 +201,11 @@ where
     async fn run(mut self, api: Api<Decoded<K>>) {
         let paged = watcher::Config::default().page_size(WATCH_PAGE);
         self.keep_all(api.clone(), paged.clone().streaming_lists()).await;
-        info!(kind = self.kind.as_str(), "the API server streams no lists; listing in pages");
         self.keep_all(api, paged).await;
     }
 
     /// Keeps the objects of the API for as long as the process lives. Returns only if the API server
-    /// should stream its list and does not offer that.
+    /// should stream its list and refuses that.
     async fn keep_all(&mut self, api: Api<Decoded<K>>, config: watcher::Config) {
         let streamed = config.initial_list_strategy == InitialListStrategy::StreamingList;
         let stream = watch(api, config).default_backoff();
@@ -214,7 +213,10 @@ where
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => self.keep(event),
-                Err(error) if streamed && is_not_offered(&error) => return,
+                Err(error) if streamed && is_refused(&error) => {
+                    let (kind, namespace) = (self.kind.as_str(), &self.namespace);
+                    return info!(kind, namespace, %error, "the API server streams no list; listing in pages");
+                }
                 Err(error) => {
                     warn!(kind = self.kind.as_str(), namespace = self.namespace, %error, "watch failed, trying again");
                     self.listeners.telemetry.watch_failed(self.kind.as_str());
