@@ -2,7 +2,7 @@
 # Mutation tests of core: changes its decisions one at a time, and tells which changes no test of core notices.
 #
 #   mutants.sh                        all; goes on where it was interrupted, and tests again what was missed
-#   SHARD=0/8 mutants.sh              every eighth
+#   SHARD=0/8 mutants.sh              every eighth of what is left: with FRESH=1 a sample for the golden tests
 #   ONLY=crates/core/src/plan.rs mutants.sh    one file
 #   mutants.sh summary                only what is known so far
 #   FRESH=1                           forgets what is known
