@@ -12,7 +12,7 @@ use kube::client::{Body, ClientBuilder, DynBody};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use tower::BoxError;
-use tower::util::{BoxService, MapErrLayer, MapResponseLayer};
+use tower::util::{BoxService, MapErrLayer, MapResponseLayer, option_layer};
 
 use super::clock::Clock;
 use super::fence::Fence;
@@ -106,10 +106,7 @@ impl Connection {
     pub fn reporting(&self, telemetry: &Arc<dyn Telemetry>, fence: Option<Fence>) -> Result<Client, ConnectError> {
         let builder = builder((*self.config).clone(), &self.clock)?;
         let builder = builder.with_layer(&TelemetryLayer(Arc::clone(telemetry)));
-        Ok(match fence {
-            Some(fence) => builder.with_layer(&fence_layer(fence)).build(),
-            None => builder.build(),
-        })
+        Ok(builder.with_layer(&option_layer(fence.map(fence_layer))).build())
     }
 }
 

@@ -17,6 +17,7 @@ pub mod heartbeat;
 pub mod layers;
 pub mod overrides;
 pub mod page_size;
+mod query;
 pub mod retry;
 pub(crate) mod streamed_list;
 pub mod telemetry;

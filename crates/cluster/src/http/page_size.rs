@@ -16,6 +16,7 @@ use kube::client::Body;
 use tower::BoxError;
 
 use super::layers::with_layer;
+use super::query;
 
 /// Objects per page of a watch's list. A page is in memory as text and as objects at once, and the
 /// process does not return all of that memory to the system: with a hundred pods, about a megabyte
@@ -79,19 +80,16 @@ async fn page(
 
 /// The `limit` of a list request; `None` for other requests and for unlimited lists.
 fn limit(uri: &Uri) -> Option<u32> {
-    uri.query()?.split('&').find_map(|part| part.strip_prefix("limit="))?.parse().ok()
+    query::parts(uri).find_map(|part| part.strip_prefix("limit="))?.parse().ok()
 }
 
 /// The same request with another `limit`.
 fn with_limit(parts: &request::Parts, limit: u32) -> Result<Request<Body>, BoxError> {
-    let query = parts.uri.query().unwrap_or_default().split('&');
-    let query: Vec<String> =
-        query.map(|part| if part.starts_with("limit=") { format!("limit={limit}") } else { part.to_owned() }).collect();
-    let mut uri = parts.uri.clone().into_parts();
-    uri.path_and_query = Some(format!("{}?{}", parts.uri.path(), query.join("&")).parse()?);
+    let limited =
+        |part: &str| Some(if part.starts_with("limit=") { format!("limit={limit}") } else { part.to_owned() });
     let mut request = Request::new(Body::empty());
     *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = Uri::from_parts(uri)?;
+    *request.uri_mut() = query::with_parts(&parts.uri, limited)?;
     *request.headers_mut() = parts.headers.clone();
     Ok(request)
 }

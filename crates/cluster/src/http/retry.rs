@@ -13,6 +13,7 @@ use kube::client::Body;
 
 use super::error::Meaning;
 use super::layers::with_layer;
+use super::query;
 
 /// Wait before the first retry if the API server sends no `Retry-After`; doubles after each
 /// attempt.
@@ -33,7 +34,7 @@ pub enum Retry {
 
 impl Retry {
     fn applies_to(self, uri: &Uri) -> bool {
-        let has = |key: &str| uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with(key)));
+        let has = |key: &str| query::parts(uri).any(|part| part.starts_with(key));
         match self {
             Self::FurtherPages => has("continue="),
             Self::EveryPage => has("continue=") || has("limit="),

@@ -10,6 +10,7 @@ use kube::runtime::watcher;
 
 use super::error::Meaning;
 use super::layers::with_layer;
+use super::query;
 
 /// Wraps a client so that streamed lists have the latest state. kube asks for version 0, which is
 /// any state that the API server has cached, even one that this process has seen changed.
@@ -28,17 +29,8 @@ pub(crate) fn with_latest_streamed_lists(client: &Client) -> Client {
 
 /// The same request without the version 0; `None` if it is no streamed list.
 fn latest(uri: &Uri) -> Option<Result<Uri, http::Error>> {
-    let query = uri.query()?;
-    if !query.split('&').any(|part| part == "sendInitialEvents=true") {
-        return None;
-    }
-    let query = query.split('&').filter(|part| *part != "resourceVersion=0").collect::<Vec<_>>().join("&");
-    let mut parts = uri.clone().into_parts();
-    let replaced = format!("{}?{query}", uri.path()).parse().map_err(http::Error::from);
-    Some(replaced.and_then(|path| {
-        parts.path_and_query = Some(path);
-        Uri::from_parts(parts).map_err(http::Error::from)
-    }))
+    let is_streamed = query::parts(uri).any(|part| part == "sendInitialEvents=true");
+    is_streamed.then(|| query::with_parts(uri, |part| (part != "resourceVersion=0").then(|| part.to_owned())))
 }
 
 /// Whether the API server answers that it streams no list: its feature gate `WatchList` is off, or

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::query;
+
 /// Receives reports of API traffic. The default methods do nothing.
 pub trait Telemetry: Send + Sync {
     /// Reports a request with its status code, or `None` if it failed without an answer. A watch
@@ -46,7 +48,7 @@ impl RequestKind {
     /// Derives verb and resource from a request.
     pub fn of<B>(request: &http::Request<B>) -> Self {
         let (resource, named) = resource(request.uri().path());
-        let watches = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == "watch=true"));
+        let watches = query::parts(request.uri()).any(|part| part == "watch=true");
         let verb = match request.method().as_str() {
             "POST" => "create",
             "PUT" => "update",

@@ -103,9 +103,8 @@ impl<K: Fair + Clone + Eq + Hash + Send + 'static> Queue<K> {
                         load.finished(&key);
                         if let Some(at) = again {
                             load.requested(&key, at);
-                            schedule.request(key.clone(), at);
                         }
-                        schedule.finish(key);
+                        schedule.finish(key, again);
                     }
                 }
                 Some((key, at)) = requests.recv() => {

@@ -4,9 +4,10 @@
 //! change would wait for.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
+use std::future::pending;
 use std::hash::Hash;
 
+use futures::StreamExt;
 use tokio::time::{Duration, Instant};
 use tokio_util::time::delay_queue::{self, DelayQueue};
 
@@ -61,22 +62,18 @@ impl<K: Fair + Clone + Eq + Hash> Schedule<K> {
         self.running.len()
     }
 
-    /// Ends the run of a key.
-    pub(crate) fn finish(&mut self, key: K) {
-        if let Some(Some(again)) = self.running.remove(&key) {
-            self.request(key, again);
+    /// Ends the run of a key, which is due again at this time, if any.
+    pub(crate) fn finish(&mut self, key: K, again: Option<Instant>) {
+        let requested = self.running.remove(&key).flatten();
+        if let Some(at) = requested.into_iter().chain(again).min() {
+            self.request(key, at);
         }
     }
 
-    /// Waits until the timers of at least one key expire, and makes the key ready. Never returns
-    /// while there are no timers.
+    /// Waits until a timer expires, and makes its key ready. Never returns while there are no timers.
     pub(crate) async fn timer(&mut self) {
-        let timers = &mut self.timers;
-        let expired = poll_fn(|context| match timers.poll_expired(context) {
-            std::task::Poll::Ready(Some(expired)) => std::task::Poll::Ready(expired.into_inner()),
-            _ => std::task::Poll::Pending,
-        });
-        let key = expired.await;
+        let Some(expired) = self.timers.next().await else { return pending().await };
+        let key = expired.into_inner();
         self.timed.remove(&key);
         self.ready.push(key);
     }
@@ -114,7 +111,7 @@ mod tests {
     fn all(schedule: &mut Schedule<&'static str>) -> Vec<&'static str> {
         let next = || {
             let key = schedule.start()?;
-            schedule.finish(key);
+            schedule.finish(key, None);
             Some(key)
         };
         std::iter::from_fn(next).collect()
@@ -151,7 +148,7 @@ mod tests {
         schedule.request("a", in_seconds(5));
         schedule.request("a", Instant::now());
         assert_eq!(schedule.start(), None, "it still runs");
-        schedule.finish("a");
+        schedule.finish("a", None);
         assert_eq!(all(&mut schedule), ["a"]);
     }
 

@@ -91,8 +91,8 @@ fn is_released(case: &Case) -> bool {
     released.is_some_and(|released| *released == release_value(&case.binding))
 }
 
-/// Whether another manager owns the role or the audience, or owned it when the operator last saw the service
-/// account.
+/// Whether another manager owns the role or the audience, or owned it when the operator last saw the
+/// service account.
 fn is_foreign(world: &World) -> bool {
     let account = world.cluster.account.as_ref();
     account.is_some_and(|account| [ROLE_KEY, AUDIENCE_KEY].iter().any(|key| account.is_shared(key)))

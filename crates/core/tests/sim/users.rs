@@ -47,10 +47,6 @@ impl Cluster {
     }
 
     /// Another manager, such as Helm, applies the existing value.
-    pub fn co_own_annotation(&mut self) {
-        self.co_own_key(ROLE_KEY);
-    }
-
     pub fn co_own_key(&mut self, key: &str) {
         let (version, now) = (self.count(), self.now);
         if let Some(account) = &mut self.account
