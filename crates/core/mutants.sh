@@ -2,7 +2,7 @@
 # Mutation tests of core: changes its decisions one at a time, and tells which changes no test of core notices.
 #
 #   mutants.sh                        all; goes on where it was interrupted, and tests again what was missed
-#   SHARD=0/8 mutants.sh              every eighth of what is left: with FRESH=1 a sample for the golden tests
+#   SHARD=0/8 mutants.sh              a sample: every eighth
 #   ONLY=crates/core/src/plan.rs mutants.sh    one file
 #   mutants.sh summary                only what is known so far
 #   FRESH=1                           forgets what is known
@@ -46,13 +46,40 @@ installed() {
   echo "$root/bin"
 }
 
-selection=()
+files=()
 if [ -n "${ONLY:-}" ]; then
-  selection+=(--file "$ONLY")
+  files+=(--file "$ONLY")
 else
-  for file in "${default[@]}"; do selection+=(--file "$src/$file"); done
+  for file in "${default[@]}"; do files+=(--file "$src/$file"); done
 fi
-[ -z "${SHARD:-}" ] || selection+=(--shard "$SHARD" --sharding round-robin)
+
+# Lists the mutants: all of the chosen files, and those of them that the user chose.
+list() {
+  local shard=()
+  [ -z "${SHARD:-}" ] || shard+=(--shard "$SHARD" --sharding round-robin)
+  cargo mutants --package podidentity-core "${files[@]}" --list > "$out/all.txt"
+  cargo mutants --package podidentity-core "${files[@]}" "${shard[@]}" --list > "$out/listed.txt"
+}
+
+# Prints the chosen mutants: RESULT<tab>MUTANT, where the result may be "equivalent" or "not tried" as well.
+results() {
+  awk -F '\t' '
+    function plain(name) { sub(/:[0-9]+:[0-9]+:/, ":", name); return name }
+    FILENAME ~ /mutants-equivalent.txt$/ { if ($0 !~ /^(#|$)/) same[$1] = 1; next }
+    FILENAME ~ /known.tsv$/ { known[$1] = $2; next }
+    {
+      result = ($1 in known) ? known[$1] : "not tried"
+      if ((plain($1) in same) && result != "caught") result = "equivalent"
+      print result "\t" $1
+    }' "$equivalent" "$out/known.tsv" "$out/listed.txt"
+}
+
+# Prints the mutants that are not to be tried: those that are not chosen, caught, unviable or equivalent.
+left_out() {
+  results | awk -F '\t' '
+    FILENAME == "-" { if ($1 ~ /^(missed|timeout|not tried)$/) left[$2] = 1; next }
+    !($1 in left)' - "$out/all.txt"
+}
 
 # Adds what the last run found to what is known: LINE<tab>RESULT, of which the last one counts.
 remember() {
@@ -62,11 +89,15 @@ remember() {
   done
 }
 
-# Tests the mutants that are not known to be caught, with these targets of core. The targets are arguments of the build as
-# well: without them cargo-mutants links all tests of core for each mutant.
+# Tests the mutants that are left, with these targets of core. The targets are arguments of the build as well: without
+# them cargo-mutants links all tests of core for each mutant. It has no list of mutants as an option. With --iterate it
+# leaves out what an earlier run has caught: that list is written here.
 try() {
   local status=0
-  cargo mutants --package podidentity-core "${selection[@]}" --profile mutants --jobs 1 --timeout "$timeout" --iterate \
+  rm -rf "$out/mutants.out" "$out/mutants.out.old"
+  mkdir "$out/mutants.out"
+  left_out > "$out/mutants.out/previously_caught.txt"
+  cargo mutants --package podidentity-core "${files[@]}" --profile mutants --jobs 1 --timeout "$timeout" --iterate \
     --output "$out" --colors never "${@/#/--cargo-arg=}" || status=$?
   remember
   # 2: some were missed; 3: some took too long.
@@ -74,24 +105,16 @@ try() {
 }
 
 summary() {
-  cargo mutants --package podidentity-core "${selection[@]}" --list > "$out/listed.txt"
-  awk -F '\t' -v equivalent="$equivalent" '
-    function plain(name) { sub(/:[0-9]+:[0-9]+:/, ":", name); return name }
-    BEGIN { while ((getline line < equivalent) > 0) if (line !~ /^(#|$)/) { split(line, part, "\t"); same[part[1]] = 1 } }
-    FILENAME ~ /known/ { known[$1] = $2; next }
-    {
-      result = ($1 in known) ? known[$1] : "not tried"
-      if (result == "missed" && (plain($1) in same)) result = "equivalent"
-      count[result]++
-      if (result == "missed" || result == "timeout") print result ": " $1
-    }
+  results | awk -F '\t' '
+    { count[$1]++ }
+    $1 == "missed" || $1 == "timeout" { print $1 ": " $2 }
     END {
       viable = count["caught"] + count["missed"] + count["timeout"]
       printf "%d caught, %d missed, %d timed out, %d equivalent, %d unviable, %d not tried", count["caught"], \
         count["missed"], count["timeout"], count["equivalent"], count["unviable"], count["not tried"]
       if (viable) printf ": %.1f %% of the viable ones are caught", 100 * count["caught"] / viable
       print ""
-    }' "$out/known.tsv" "$out/listed.txt"
+    }'
 }
 
 mkdir -p "$out"
@@ -99,6 +122,7 @@ mkdir -p "$out"
 touch "$out/known.tsv"
 PATH=$(installed):$PATH
 export PATH
+list
 if [ "${1:-}" != summary ]; then
   # Of a run that was interrupted.
   remember
