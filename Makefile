@@ -234,8 +234,9 @@ controlplane: ## Build etcd, the Kubernetes control plane and kwok from source (
 	@e2e/controlplane/build.sh > /dev/null
 
 .PHONY: tools
-tools: ## Build helm and helm-docs from source (once, about 3 minutes)
+tools: ## Build helm, helm-docs and kube-state-metrics from source (once, about 5 minutes)
 	@e2e/tools/build.sh > /dev/null
+	@e2e/tools/build.sh kube-state-metrics > /dev/null
 
 IMAGE ?= podidentity-operator:$(CARGO_VERSION)
 

@@ -10,27 +10,33 @@ use anyhow::{Context, Result, bail};
 /// minutes, once; stderr shows the progress).
 pub fn folder() -> Result<&'static Path> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    built(&FOLDER, "e2e/controlplane/build.sh")
+    built(&FOLDER, "e2e/controlplane/build.sh", &[])
 }
 
 /// The folder of helm. Builds it first if it is missing (about 3 minutes, once).
 pub fn tools() -> Result<&'static Path> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    built(&FOLDER, "e2e/tools/build.sh")
+    built(&FOLDER, "e2e/tools/build.sh", &[])
+}
+
+/// The folder of kube-state-metrics. Builds it first if it is missing (about 3 minutes, once).
+pub fn kube_state_metrics() -> Result<&'static Path> {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    built(&FOLDER, "e2e/tools/build.sh", &["kube-state-metrics"])
 }
 
 /// The folder of Debian's prometheus and promtool. Unpacks them first if they are missing.
 pub fn prometheus() -> Result<&'static Path> {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    built(&FOLDER, "config/prometheus/tests/tools.sh")
+    built(&FOLDER, "config/prometheus/tests/tools.sh", &[])
 }
 
-fn built(folder: &'static OnceLock<PathBuf>, script: &str) -> Result<&'static Path> {
+fn built(folder: &'static OnceLock<PathBuf>, script: &str, args: &[&str]) -> Result<&'static Path> {
     if let Some(folder) = folder.get() {
         return Ok(folder);
     }
     let script = crate::repository().join(script);
-    let output = Command::new(&script).stderr(Stdio::inherit()).output();
+    let output = Command::new(&script).args(args).stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("cannot run {}", script.display()))?;
     if !output.status.success() {
         bail!("{} failed ({}), see above", script.display(), output.status);

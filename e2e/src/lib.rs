@@ -24,6 +24,7 @@ pub mod fixtures;
 pub mod history;
 pub mod injection;
 mod installed;
+pub mod kube_state_metrics;
 mod kubectl;
 pub mod memory_limit;
 mod namespace;

@@ -1,6 +1,7 @@
-//! The operator's HTTP responses: metrics and health.
+//! HTTP responses of the operator and of others: metrics and health.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -50,26 +51,12 @@ impl Scrape {
 impl Operator {
     /// Requests a path. Returns the status code and the text.
     pub async fn get(&self, path: &str) -> Result<(u16, String)> {
-        let request = format!("GET {path} HTTP/1.0\r\nHost: operator\r\n\r\n");
-        let answer = async {
-            let mut stream = TcpStream::connect(self.address()).await?;
-            stream.write_all(request.as_bytes()).await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            anyhow::Ok(answer)
-        };
-        let answer = tokio::time::timeout(PATIENCE, answer).await.with_context(|| format!("no answer to {path}"))??;
-        let (head, body) = answer.split_once("\r\n\r\n").context("not an HTTP answer")?;
-        let code = head.split(' ').nth(1).context("no status code")?.parse()?;
-        Ok((code, body.to_owned()))
+        get(self.address(), path).await
     }
 
     /// The metrics now.
     pub async fn metrics(&self) -> Result<Scrape> {
-        match self.get("/metrics").await? {
-            (200, text) => Scrape::parse(&text),
-            (code, text) => bail!("/metrics answered {code}: {text}"),
-        }
+        metrics(self.address()).await
     }
 
     /// Waits until a path answers with this code. Returns the text.
@@ -87,14 +74,41 @@ impl Operator {
 
     /// Waits until the metrics satisfy `is_so`.
     pub async fn shows(&self, what: &str, is_so: impl Fn(&Scrape) -> bool) -> Result<Scrape> {
-        let began = Instant::now();
-        loop {
-            let seen = self.metrics().await;
-            match seen {
-                Ok(scrape) if is_so(&scrape) => return Ok(scrape),
-                _ if began.elapsed() < DEADLINE => tokio::time::sleep(EVERY).await,
-                seen => bail!("{what}: not so within {DEADLINE:?}; the metrics: {seen:#?}"),
-            }
+        shows(self.address(), what, is_so).await
+    }
+}
+
+async fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let answer = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        anyhow::Ok(answer)
+    };
+    let answer = tokio::time::timeout(PATIENCE, answer).await.with_context(|| format!("no answer to {path}"))??;
+    let (head, body) = answer.split_once("\r\n\r\n").context("not an HTTP answer")?;
+    let code = head.split(' ').nth(1).context("no status code")?.parse()?;
+    Ok((code, body.to_owned()))
+}
+
+async fn metrics(address: SocketAddr) -> Result<Scrape> {
+    match get(address, "/metrics").await? {
+        (200, text) => Scrape::parse(&text),
+        (code, text) => bail!("/metrics answered {code}: {text}"),
+    }
+}
+
+/// Waits until the metrics at the address satisfy `is_so`.
+pub(crate) async fn shows(address: SocketAddr, what: &str, is_so: impl Fn(&Scrape) -> bool) -> Result<Scrape> {
+    let began = Instant::now();
+    loop {
+        let seen = metrics(address).await;
+        match seen {
+            Ok(scrape) if is_so(&scrape) => return Ok(scrape),
+            _ if began.elapsed() < DEADLINE => tokio::time::sleep(EVERY).await,
+            seen => bail!("{what}: not so within {DEADLINE:?}; the metrics: {seen:#?}"),
         }
     }
 }

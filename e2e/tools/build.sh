@@ -18,6 +18,7 @@ declare -A packages=(
   [cosign]=github.com/sigstore/cosign/v3/cmd/cosign
   [crane]=github.com/google/go-containerregistry/cmd/crane
   [krew]=sigs.k8s.io/krew/cmd/krew
+  [kube-state-metrics]=k8s.io/kube-state-metrics/v2
 )
 
 say() { printf 'tools: %s\n' "$*" >&2; }

@@ -36,7 +36,7 @@ else
   echo "To install the missing ones yourself: apt-get install ${missing[*]}"
 fi
 cat << 'END'
-Built from source into the cache, without apt-get: the control plane (make controlplane), helm and helm-docs
+Built from source into the cache, without apt-get: the control plane (make controlplane), helm, helm-docs and kube-state-metrics
 (make tools), cargo-deny and actionlint (make lint), cargo-mutants (make mutants), mdbook (make site), crane, cosign and krew
 (make release-rehearsal). From Python packages: zizmor (make lint), cargo-zigbuild and zig (make release). make image-test
 and make release also run cargo install cargo-cyclonedx.

@@ -1,7 +1,7 @@
 {{/*
 A file of policies, as objects of this release. Argument: a list of the root and of the file's name.
 
-Its text gets the annotation domain, the operator's user and, for injection, the region. What does not follow the domain:
+Its text gets the annotation domain, the operator's user and, for injection, the region and the prefix of roles. What does not follow the domain:
 the folder of the token, and the label by which a pod opts out, which the webhook's configuration names.
 */}}
 {{- define "podidentity-operator.policies" -}}
@@ -13,7 +13,12 @@ the folder of the token, and the label by which a pod opts out, which the webhoo
 {{- end -}}
 {{- if eq (index . 1) "injection" -}}
 {{- with $root.Values.settings.awsDefaultRegion -}}
-{{- $text = replace `expression: "''"` (printf `expression: "'%s'"` .) $text -}}
+{{- $text = regexReplaceAll `(name: region\n +expression: )"''"` $text (printf `${1}"'%s'"` .) -}}
+{{- end -}}
+{{- with $root.Values.settings.composeRoleArn -}}
+{{- $account := splitList ":" (contains ":" . | ternary . (printf "aws:%s" .)) -}}
+{{- $prefix := printf "arn:%s:iam::%s:role/" (first $account) (last $account) -}}
+{{- $text = regexReplaceAll `(name: rolePrefix\n +expression: )"''"` $text (printf `${1}"'%s'"` $prefix) -}}
 {{- end -}}
 {{- end -}}
 {{- $text = replace "system:serviceaccount:podidentity-system:podidentity-operator" (include "podidentity-operator.user" $root) $text -}}

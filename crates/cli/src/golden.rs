@@ -14,9 +14,11 @@ use podidentity_core::injector::Injectors;
 use podidentity_core::objects::{
     DaemonSet, Deployment, Namespace, ObservedBinding, ObservedPod, ServiceAccount, StatefulSet,
 };
+use podidentity_core::settings::Settings;
 use podidentity_core::snapshot::{Config, Snapshot};
 use podidentity_core::trust::Policy;
 
+use crate::accounts::entries;
 use crate::command::{Cli, Command};
 use crate::explain::Around;
 use crate::flags::{TargetKind, target};
@@ -57,14 +59,17 @@ pub(crate) fn cluster(text: &str) -> Cluster {
     assert!(input.problems.is_empty(), "{:?}", input.problems);
     let index = Index::default();
     let mut injectors = Vec::new();
-    for object in input.documents().flat_map(objects) {
-        if object.kind.starts_with("Mutating") {
-            injectors.push(json(object.node).unwrap());
-        } else {
-            index.apply(filed(&object));
+    let all: Vec<manifest::Object<'_>> = input.documents().flat_map(objects).collect();
+    let settings = Settings { entries: entries(&all, "kube-system").unwrap(), ..Settings::default() };
+    for object in &all {
+        match object.kind.as_str() {
+            kind if kind.starts_with("Mutating") => injectors.push(json(object.node).unwrap()),
+            "ConfigMap" => {} // the webhook's
+            _ => drop(index.apply(filed(object))),
         }
     }
-    let config = Arc::new(Config { issuer: Some("https://oidc.example.com/id/1".to_owned()), ..Config::default() });
+    let issuer = Some("https://oidc.example.com/id/1".to_owned());
+    let config = Arc::new(Config { settings, issuer, ..Config::default() });
     let now: Timestamp = NOW.parse().unwrap();
     let mut keys = index.known();
     keys.sort();

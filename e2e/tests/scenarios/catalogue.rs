@@ -19,6 +19,7 @@ pub(crate) const PLUGIN_PROXIES: &str = "the_plugin_works_through_proxies";
 pub(crate) const INJECTED_BY_POLICY: &[&str] = &[
     "the_injection_policy_does_what_the_model_says",
     "the_injection_policy_differs_only_as_documented",
+    "the_injection_policy_completes_roles",
     "a_mark_that_admission_strips_is_told_and_not_repeated",
     // It records a page that names the policy.
     "check_tells_what_is_wrong_before_and_after_the_installation",
@@ -46,6 +47,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         ("a_frozen_leader_that_wakes_does_no_harm", Narrow, |w, n| Box::pin(replicas::leader_frozen(w, n))),
         ("a_frozen_watch_turns_liveness_bad", Shared, |w, n| Box::pin(observed::frozen_watch(w, n))),
         ("metrics_tell_what_happened", Shared, |w, n| Box::pin(observed::counted(w, n))),
+        ("kube_state_metrics_shows_bindings", Shared, |w, n| Box::pin(observed::by_kube_state_metrics(w, n))),
         ("every_panel_of_the_dashboard_shows_something", Shared, |w, n| Box::pin(dashboard::shows(w, n))),
         ("a_dry_run_writes_nothing_or_only_reports", Exclusive, |w, n| Box::pin(observed::dry_run(w, n))),
         ("killed_at_random_it_rolls_once", Narrow, |w, n| Box::pin(disturbed::killed_at_random(w, n))),
@@ -193,6 +195,7 @@ pub(crate) fn all() -> Vec<(&'static str, Place, Scenario)> {
         // The policy that injects.
         ("the_injection_policy_does_what_the_model_says", Shared, |w, n| Box::pin(injection::as_the_model_says(w, n))),
         ("the_injection_policy_differs_only_as_documented", Shared, |w, n| Box::pin(injection::known_differences(w, n))),
+        ("the_injection_policy_completes_roles", Shared, |w, n| Box::pin(injection::composed::as_the_model_says(w, n))),
         // The policy that enforces.
         ("enforcement_refuses_pods_without_the_role", Shared, |w, n| Box::pin(enforcement::what_is_refused(w, n))),
         ("enforcement_honours_what_verification_honours", Shared, |w, n| Box::pin(enforcement::what_is_let_in(w, n))),

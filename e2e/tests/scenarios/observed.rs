@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::audit::{self, Request};
 use e2e::expect::{self, identity};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
+use e2e::kube_state_metrics::KubeStateMetrics;
 use e2e::proxy::Proxy;
 use e2e::{ControlPlane, Namespace, Operator};
 use futures::try_join;
@@ -19,8 +20,29 @@ use podidentity_api::names::condition;
 use serde_json::json;
 
 use crate::replicas::instead_of_the_only_one;
-use crate::steps::{running, several};
+use crate::steps::{bound, running, several, verified};
 use crate::world::World;
+
+/// The configuration for kube-state-metrics makes the metrics of single bindings from their
+/// statuses.
+pub(crate) async fn by_kube_state_metrics(world: Arc<World>, namespace: Namespace) -> Result<()> {
+    bound(&namespace, &json!({})).await?;
+    verified(&namespace, 2).await?;
+    let metrics = KubeStateMetrics::start(&world.control_plane, &namespace)?;
+    let own = [&*format!("namespace=\"{}\"", namespace.name), "name=\"app\""];
+    let ready = [own[0], own[1], "type=\"Ready\"", "reason=\"Verified\""];
+    let done = metrics
+        .shows("the binding is shown", |it| it.count("kube_podidentitybinding_status_condition", &ready) == 1)
+        .await?;
+    let ready = [own[0], own[1], "type=\"Ready\""];
+    let changed = done.count("kube_podidentitybinding_status_condition_last_transition_time", &ready);
+    ensure!(changed > 1_700_000_000, "the time of the change is {changed}");
+    for name in ["pods", "pods_verified"] {
+        let found = done.count(&format!("kube_podidentitybinding_status_{name}"), &own);
+        ensure!(found == 2, "{name} is {found}: {done:#?}");
+    }
+    Ok(())
+}
 
 /// A series of events in its own cluster, and the resulting metrics.
 pub(crate) async fn counted(_: Arc<World>, _: Namespace) -> Result<()> {

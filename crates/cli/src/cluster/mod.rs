@@ -12,7 +12,9 @@ use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::http::connection::{ConnectError, Connection, connect};
 use podidentity_cluster::http::discovery::{NoIssuer, issuer};
 use podidentity_cluster::read::injectors::{injectors, pod_labels};
+use podidentity_cluster::read::webhook_config::webhook_config;
 use podidentity_cluster::read::{ReadError, ReadScope, Reading, read};
+use podidentity_core::injection::{CONFIG_MAP, Entries};
 use podidentity_core::injector::Injectors;
 use podidentity_core::objects::{Map, ObservedAccount};
 use podidentity_core::snapshot::{Config, Snapshot};
@@ -69,10 +71,15 @@ pub(crate) struct Views {
 impl Session {
     /// Connects to the cluster. Reads no objects yet.
     pub(crate) async fn open(connection: &ConnectionArgs, scope: &ScopeArgs) -> Result<Self, Failure> {
-        let settings = connection.webhook.settings();
-        let config = Config { settings, issuer: connection.issuer.clone(), ..Config::default() };
+        let mut settings = connection.webhook.settings();
+        let watched = connection.webhook.watch_config_map.clone();
+        let issuer = connection.issuer.clone();
         let grants = connection.require_grants;
         let connection = connect(&connection.options()).await?;
+        if let Some(namespace) = watched {
+            settings.entries = Some(Arc::new(entries(&connection, &namespace).await?));
+        }
+        let config = Config { settings, issuer, ..Config::default() };
         let own = scope.namespace.clone().unwrap_or_else(|| connection.namespace.clone());
         let namespace = (!scope.all_namespaces).then_some(own);
         Ok(Self {
@@ -193,6 +200,20 @@ impl Session {
             None => "in any namespace".to_owned(),
         }
     }
+}
+
+/// The entries of the ConfigMap that the webhook watches in this namespace.
+async fn entries(connection: &Connection, namespace: &str) -> Result<Entries, Failure> {
+    let name = CONFIG_MAP.0;
+    let Some(config) = webhook_config(&connection.client, namespace).await? else {
+        return Err(Failure::Other(format!(
+            "there is no ConfigMap {name} in namespace {namespace}: name the one that the webhook watches by \
+             --watch-config-map=NAMESPACE, or leave the flag out"
+        )));
+    };
+    Entries::parse(&config).map_err(|why| {
+        Failure::Other(format!("ConfigMap {namespace}/{name} {why}; the webhook takes none of its entries: correct it"))
+    })
 }
 
 /// The namespaces and names of the selected objects.

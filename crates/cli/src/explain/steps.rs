@@ -6,7 +6,7 @@ use crate::paint::Mark;
 use jiff::Timestamp;
 use podidentity_core::account::annotated_at;
 use podidentity_core::arn::RoleArn;
-use podidentity_core::injection::{Given, Reasons, reasons};
+use podidentity_core::injection::{CONFIG_MAP, Entry, Given, Reasons, reasons};
 use podidentity_core::objects::managed_by;
 use podidentity_core::objects::{FieldOwner, field_owners};
 use podidentity_core::settings::IdentityAnnotation;
@@ -45,7 +45,7 @@ fn service_account(subject: &Subject<'_>) -> Step {
     };
     let defaulted = if name == "default" { "; it is the one for pods that name none" } else { "" };
     if subject.snapshot.service_account.is_none() {
-        return step(Mark::Wrong, heading, format!("{name}: {by}, but it does not exist"));
+        return step(Mark::Wrong, heading, format!("{name} does not exist; {by}"));
     }
     step(Mark::Right, heading, format!("{name}: {by}{defaulted}"))
 }
@@ -64,6 +64,9 @@ fn annotation(subject: &Subject<'_>) -> Step {
         }
         return step(Mark::Wrong, heading, format!("the service account has no {key}"));
     };
+    if let Some(entry) = subject.entry() {
+        return of_config_map(subject, entry);
+    }
     let wanted = subject.role().is_none_or(|wanted| wanted == role);
     let valid = role.parse::<RoleArn>().is_ok();
     let mut text = format!("{key} is {}", shown(&role));
@@ -97,6 +100,19 @@ fn annotation(subject: &Subject<'_>) -> Step {
         }
     }
     annotation
+}
+
+/// The role of a service account without annotation, from the ConfigMap that the webhook watches.
+fn of_config_map(subject: &Subject<'_>, entry: &Entry) -> Step {
+    let wanted = subject.role().is_none_or(|wanted| wanted == entry.role_arn);
+    let valid = entry.role_arn.parse::<RoleArn>().is_ok();
+    let mark = if wanted && valid { Mark::Right } else { Mark::Wrong };
+    let role = shown(&entry.role_arn);
+    let text = format!("none; the ConfigMap {} gives the role {role}", CONFIG_MAP.0);
+    let mut found = step(mark, "Annotation", text);
+    let audience = if entry.audience.is_empty() { "none: the token is for the API server" } else { &entry.audience };
+    found.details.push((IdentityAnnotation::Audience.name().to_owned(), shown(audience)));
+    found
 }
 
 fn writer(owner: &FieldOwner, now: Timestamp) -> String {
@@ -139,7 +155,8 @@ fn binding(subject: &Subject<'_>) -> Option<Step> {
 /// Was the pod created before or after the annotation was written?
 fn order(subject: &Subject<'_>) -> Option<Step> {
     let heading = "Order";
-    let pod = subject.pod.as_ref().filter(|_| !subject.is_of_association())?;
+    // When an entry was added to the webhook's ConfigMap is not known.
+    let pod = subject.pod.as_ref().filter(|_| !subject.is_of_association() && subject.entry().is_none())?;
     let created = pod.metadata.creation_timestamp.as_ref()?.0;
     let now = subject.snapshot.now;
     let account = subject.snapshot.service_account.as_deref()?;
@@ -181,6 +198,7 @@ fn webhook(subject: &Subject<'_>) -> Option<Step> {
     let source =
         if subject.workload().is_some() { "a pod of the template as it is now" } else { "a pod like this one" };
     let given = expected.map_or(Given::Annotations(&annotations), |expected| expected.given(&annotations));
+    let given = subject.entry().map_or(given, Given::Entry);
     let source = if subject.is_of_association() {
         format!("{source}, once the cluster has an association for its service account,")
     } else {

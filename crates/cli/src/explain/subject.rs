@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use podidentity_core::assess::{Assessment, Case};
-use podidentity_core::injection;
+use podidentity_core::injection::{self, Entry, Given};
 use podidentity_core::objects::{Pod, Workload};
 use podidentity_core::rollout::WorkloadVerdict;
 use podidentity_core::snapshot::Snapshot;
@@ -117,7 +117,17 @@ impl<'a> Subject<'a> {
         self.workload = workloads.and_then(|all| all.iter().find(|it| is(&it.workload, kind, name))).cloned();
     }
 
-    /// The role in the service account's annotation.
+    /// The entry of the webhook's ConfigMap, if it gives the service account its role.
+    pub(crate) fn entry(&self) -> Option<&Entry> {
+        let account = self.snapshot.service_account.as_deref()?;
+        let (namespace, name) = (&self.snapshot.namespace, &self.snapshot.service_account_name);
+        match Given::of(&account.annotations, namespace, name, &self.snapshot.config.settings) {
+            Given::Entry(entry) => Some(entry).filter(|entry| !entry.role_arn.is_empty()),
+            Given::Annotations(_) | Given::Association(_) => None,
+        }
+    }
+
+    /// The role in the service account's annotation, or else in the webhook's ConfigMap.
     pub(crate) fn annotated_role(&self) -> Option<Cow<'_, str>> {
         annotated_role(self.snapshot.service_account.as_deref()?, &self.snapshot.config.settings)
     }

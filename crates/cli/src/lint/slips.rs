@@ -2,6 +2,7 @@
 
 mod names;
 mod places;
+mod s3;
 mod strays;
 mod users;
 mod values;
@@ -55,6 +56,7 @@ impl<'a> Slips<'_, 'a> {
         }
         for object in self.objects {
             self.bystander(object, &mut found);
+            self.s3(object, &runs, &mut found);
             self.strays(object, &mut found);
         }
         self.refused(&mut found);

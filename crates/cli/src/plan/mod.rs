@@ -113,12 +113,12 @@ pub(crate) fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure>
         if !with_files || overlay.is_empty() {
             messages.notes(&notes(&reading));
         }
-        let missing =
-            if with_files { overlay.nowhere(&reading.results, reading.now, &reading.config) } else { Vec::new() };
+        let nowhere = overlay.nowhere(&reading.results, reading.now, &reading.config);
+        let nowhere = nowhere.iter().map(|snapshot| (overlay.planned(snapshot), overlay.warnings(snapshot)));
         let (known, plans): (Vec<_>, Vec<_>) = reading.results.into_values().unzip();
-        let (planned, warnings): (Vec<_>, Vec<_>) = plans.into_iter().unzip();
+        let (planned, warnings): (Vec<_>, Vec<_>) = plans.into_iter().chain(nowhere).unzip();
         messages.notes(&warnings.concat());
-        let mut planned: Vec<Planned> = planned.into_iter().flatten().chain(missing).collect();
+        let mut planned: Vec<Planned> = planned.into_iter().flatten().collect();
         if planned.is_empty() && !targets.is_empty() {
             let meant = did_you_mean(&targets[0].name, known.iter().flatten().map(String::as_str));
             return Err(Failure::Other(format!("there is no {} {}{meant}", targets[0], session.place())));

@@ -173,26 +173,24 @@ impl Overlay {
         })
     }
 
-    /// The plans for identities that the cluster does not know yet.
+    /// The identities of the files that the cluster does not know yet.
     pub(super) fn nowhere<T>(
         &self,
         known: &BTreeMap<IdentityKey, T>,
         now: Timestamp,
         config: &Arc<Config>,
-    ) -> Vec<Planned> {
-        let missing: BTreeSet<(String, String)> = self
-            .bindings
-            .iter()
-            .map(|binding| {
-                (binding.metadata.namespace.clone().unwrap_or_default(), binding.spec.service_account_name.clone())
-            })
-            .filter(|(namespace, account)| {
-                let key = IdentityKey { namespace: namespace.clone(), service_account: account.clone() };
-                !known.contains_key(&key)
-            })
+    ) -> Vec<Snapshot> {
+        let of_bindings = self.bindings.iter().map(|it| (&it.metadata.namespace, Some(&it.spec.service_account_name)));
+        let of_accounts = self.accounts.iter().map(|it| (&it.metadata.namespace, it.metadata.name.as_ref()));
+        let all: BTreeSet<(String, String)> = of_bindings
+            .chain(of_accounts)
+            .filter_map(|(namespace, name)| Some((namespace.clone().unwrap_or_default(), name?.clone())))
             .collect();
-        let empty = |(namespace, account): (String, String)| Snapshot::empty(&namespace, &account, now, config);
-        missing.into_iter().filter_map(|key| self.planned(&empty(key))).collect()
+        let is_known = |namespace: &str, name: &str| {
+            known.contains_key(&IdentityKey { namespace: namespace.to_owned(), service_account: name.to_owned() })
+        };
+        let missing = all.into_iter().filter(|(namespace, name)| !is_known(namespace, name));
+        missing.map(|(namespace, name)| Snapshot::empty(&namespace, &name, now, config)).collect()
     }
 }
 
@@ -291,6 +289,14 @@ metadata: {name: web, namespace: shop, annotations: {eks.amazonaws.com/role-arn:
             for (warning, word) in warnings.iter().zip(words) {
                 assert!(warning.contains(word), "{annotation}: {warning}");
             }
+            // A cluster without the service account: its pods have no role to lose.
+            let known = BTreeMap::<IdentityKey, ()>::new();
+            let nowhere = overlay.nowhere(&known, snapshots[0].now, &snapshots[0].config);
+            let [snapshot] = &nowhere[..] else { panic!("{} identities", nowhere.len()) };
+            let slips: Vec<_> = overlay.warnings(snapshot);
+            let expected: Vec<_> =
+                warnings.iter().filter(|it| it.contains("Annotation") || it.contains("Arn")).collect();
+            assert_eq!(slips.iter().collect::<Vec<_>>(), expected, "{annotation}");
         }
     }
 }

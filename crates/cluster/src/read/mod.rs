@@ -16,6 +16,7 @@ pub mod installation;
 mod list;
 mod pages;
 mod pods;
+pub mod webhook_config;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

@@ -181,6 +181,18 @@ slips! {
          ---\n\
          apiVersion: v1               # right\n\
          kind: ServiceAccount";
+    S3RoleUnused: Error,
+        "Settings of an S3 connector (Hadoop's S3A in Spark and Flink, Iceberg's S3FileIO) with static keys, or with a \
+         provider of credentials that does not know the role. A Warning where S3A is used and no provider is set.",
+        "That the connector asks S3 as the role of the pod. By default S3A asks for static keys and for the node's role, \
+         but not for the web identity of the pod.",
+        "Remove the keys, and set `fs.s3a.aws.credentials.provider` to the provider of web identities.",
+        "hadoopConf:\n\
+         \x20 fs.s3a.aws.credentials.provider: com.amazonaws.auth.InstanceProfileCredentialsProvider   # the node's role\n\
+         ---\n\
+         hadoopConf:   # Hadoop 3.4; before: com.amazonaws.auth.WebIdentityTokenCredentialsProvider\n\
+         \x20 fs.s3a.aws.credentials.provider: \
+         software.amazon.awssdk.auth.credentials.WebIdentityTokenFileCredentialsProvider";
     TemplateNotLookedInto: Info,
         "A custom resource that seems to make pods, of a kind that is not known here: it has containers, names a service \
          account, or sets variables of an AWS SDK.",

@@ -53,7 +53,7 @@ fn files(spec: &PodSpec, container: &Container) -> Option<Problem> {
 
 /// Whether the mount is at the place of files of profiles, in whatever home directory.
 pub(crate) fn is_of_profiles(mount: &VolumeMount) -> bool {
-    let mut parts = mount.mount_path.split('/').filter(|part| !part.is_empty()).rev();
+    let mut parts = mount.mount_path.split(['/', '\\']).filter(|part| !part.is_empty()).rev();
     match parts.next() {
         Some(PROFILE_FOLDER) => true,
         Some(file) => PROFILE_FILES.contains(&file) && parts.next() == Some(PROFILE_FOLDER),

@@ -10,6 +10,7 @@
 //! both. The policy adds nothing to pods of service accounts without annotations.
 
 mod compare;
+pub(crate) mod composed;
 mod differences;
 pub(crate) mod generate;
 

@@ -50,7 +50,7 @@ pub(super) async fn template(values: &[&str]) -> Result<String> {
 }
 
 /// The same for another release.
-pub(super) async fn template_as(release: &str, namespace: &str, values: &[&str]) -> Result<String> {
+pub(crate) async fn template_as(release: &str, namespace: &str, values: &[&str]) -> Result<String> {
     let chart = chart();
     let mut args = vec!["template", release, &chart, "--namespace", namespace];
     for value in values {

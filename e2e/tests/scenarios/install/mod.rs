@@ -6,7 +6,7 @@
 //! helm ──────┘                     └─► applied to a control plane of its own: kubectl, chart, upgrade, namespaced
 //! ```
 
-mod helm;
+pub(crate) mod helm;
 mod objects;
 
 pub(crate) mod rendering;

@@ -169,6 +169,9 @@ impl Words<'_> {
             (FindingReason::PodPredatesBinding, Some(created), Some(annotated)) => {
                 format!("the pod was created at {created}, before the service account was annotated at {annotated}")
             }
+            (FindingReason::PodPredatesBinding, ..) if self.expected.listed => {
+                "when its entry came into the webhook's ConfigMap is not known".to_owned()
+            }
             (FindingReason::PodPredatesBinding, ..) => {
                 "the annotation of the service account is not in force, or it is not known since when".to_owned()
             }
