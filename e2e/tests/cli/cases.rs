@@ -26,6 +26,13 @@ pub(crate) fn all() -> Vec<(&'static str, Case)> {
         ("a_service_account_taken_for_a_binding", |it| it.compare("status-not-a-binding", &["status", "stale-role"])),
         ("an_empty_namespace", |it| it.compare("status-empty", &["status", "-n", "kube-public"])),
         ("a_namespace_that_does_not_exist", |it| it.compare("status-no-namespace", &["status", "-n", "kube-sistem"])),
+        ("a_role_by_the_webhook_s_config_map", |it| {
+            it.compare("explain-config-map", &["explain", "deploy/not-annotated", "--watch-config-map=default"])
+        }),
+        ("no_config_map_of_the_webhook", |it| it.compare("no-config-map", &["status", "--watch-config-map"])),
+        ("no_access_to_the_config_map", |it| {
+            it.compare("no-access-config-map", &["status", "--watch-config-map=default", "--as", LOOKER_NAME])
+        }),
         ("explain_as_json", |it| it.compare("explain-json", &["explain", "deploy/stale-role", "-o", "json"])),
         ("explain_of_something_unknown", |it| it.compare("explain-unknown-kind", &["explain", "svc/web"])),
         ("explain_of_nothing", |it| it.compare("explain-did-you-mean", &["explain", "deploy/stale-rol"])),

@@ -62,6 +62,7 @@ async fn start() -> Result<ControlPlane> {
     let namespace = control_plane.existing_namespace("default");
     control_plane.break_everything(&namespace).await?;
     control_plane.apply_yaml(plugin::LOOKER).await?;
+    control_plane.apply_yaml(plugin::CONFIG_MAP).await?;
     Ok(control_plane)
 }
 

@@ -33,6 +33,16 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: looker}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: looker}]
 "#;
 
+/// A ConfigMap such as the webhook watches.
+pub(crate) const CONFIG_MAP: &str = r#"
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: pod-identity-webhook, namespace: default}
+data:
+  config: |
+    {"*/not-annotated": {"RoleARN": "arn:aws:iam::111122223333:role/listed", "Audience": "sts.amazonaws.com"}}
+"#;
+
 /// The plugin and its cluster.
 pub(crate) struct Plugin {
     program: PathBuf,

@@ -139,7 +139,7 @@ impl Words<'_> {
 
     fn no_identity(&self, reason: FindingReason, container: &Container, roll_cures: bool) -> Described {
         let role = shown(&self.expected.identity.role_arn);
-        let action = if roll_cures && self.expected.annotated_at.is_none() {
+        let action = if roll_cures && self.expected.annotated_at.is_none() && !self.expected.listed {
             "Restart the workload once the service account is annotated.".to_owned()
         } else if roll_cures {
             Self::restart()
