@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! world (etcd, API server, load) ─► population ─► rounds: raw client, operator, raw client
-//!                                              └► start, silence, churn, storm, kubectl ─► results ─► table, plots
+//!                                              └► start, silence, scrape, churn, storm, kubectl ─► results ─► table, plots
 //! ```
 //!
 //! [`replicas`] plays controllers and kubelets: the real ones would use more of the machine than
@@ -27,6 +27,7 @@ pub mod phases;
 pub mod plugin;
 mod raw;
 mod rounds;
+mod scrape;
 mod single;
 mod startup;
 

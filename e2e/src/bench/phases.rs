@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use super::objects::Size;
 use super::results::{Run, versions};
 use super::world::World;
-use super::{churn, drift, kubectl, load, rounds, startup};
+use super::{churn, drift, kubectl, load, rounds, scrape, startup};
 use crate::Operator;
 
 /// A measurement.
@@ -17,6 +17,8 @@ pub enum Phase {
     Startup,
     /// Nothing happens.
     Silence,
+    /// The metrics are scraped.
+    Scrape,
     /// Pods come, go and change.
     Churn,
     /// All service accounts are stripped.
@@ -146,6 +148,10 @@ impl Runner<'_> {
         if plan.has(Phase::Silence) {
             self.begin("silence", &format!("listening to silence for {} s", plan.seconds));
             run.silence = Some(churn::silence(world, &operator, plan.seconds).await?);
+        }
+        if plan.has(Phase::Scrape) {
+            self.begin("scrape", "scraping the metrics");
+            run.scrapes = Some(scrape::scrape(&operator).await?);
         }
         if plan.has(Phase::Churn) {
             self.begin("churn", &format!("{} pod events a second for {} s", plan.rate, plan.seconds));

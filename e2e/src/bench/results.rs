@@ -37,6 +37,8 @@ pub struct Run {
     pub startup: Option<Startup>,
     /// Nothing happens.
     pub silence: Option<Window>,
+    /// The operator's metrics are scraped.
+    pub scrapes: Option<Scrapes>,
     /// Pods come, go and change, and stay correct.
     pub churn: Option<Churn>,
     /// The annotation is stripped from every service account.
@@ -185,6 +187,18 @@ pub struct Window {
     pub requests: Requests,
 }
 
+/// Scrapes of the operator's metrics.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Scrapes {
+    /// Seconds of each.
+    pub seconds: f64,
+    /// CPU seconds of the operator for each.
+    pub cpu: f64,
+    /// Size of the answer.
+    pub bytes: usize,
+}
+
 /// Pods that come, go and change.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -281,7 +295,11 @@ impl Run {
 
     /// Whether any measurement finished.
     pub fn has_anything(&self) -> bool {
-        let alone = self.startup.is_some() || self.silence.is_some() || self.churn.is_some() || self.drift.is_some();
+        let alone = self.startup.is_some()
+            || self.silence.is_some()
+            || self.scrapes.is_some()
+            || self.churn.is_some()
+            || self.drift.is_some();
         alone || !self.rounds.is_empty()
     }
 

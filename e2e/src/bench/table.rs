@@ -122,6 +122,11 @@ fn alone(runs: &[Run]) -> Vec<Row> {
         row("**resident memory at rest (MiB)**", runs, |run| {
             run.startup.as_ref().map(|it| format!("**{}**", mib(it.resident_kib)))
         }),
+        row("scrape: time (ms), CPU (ms), size (KiB)", runs, |run| {
+            let it = run.scrapes.as_ref()?;
+            let kib = it.bytes as f64 / 1024.0;
+            Some(format!("{:.1}, {:.1}, {kib:.0}", it.seconds * 1000.0, it.cpu * 1000.0))
+        }),
         row("**silence: requests**", runs, |run| {
             run.silence.as_ref().map(|it| format!("**{}** in {:.0} s", others(&it.requests), it.seconds))
         }),

@@ -60,7 +60,7 @@ struct RunArgs {
     #[arg(long, default_value_t = 0)]
     settle: u32,
     /// What to measure.
-    #[arg(long, value_delimiter = ',', default_values_t = [Phase::Rounds, Phase::Startup, Phase::Silence, Phase::Churn, Phase::Drift, Phase::Kubectl], value_enum)]
+    #[arg(long, value_delimiter = ',', default_values_t = [Phase::Rounds, Phase::Startup, Phase::Silence, Phase::Scrape, Phase::Churn, Phase::Drift, Phase::Kubectl], value_enum)]
     phases: Vec<Phase>,
     /// Seconds of silence, and of churn.
     #[arg(long, default_value_t = 60)]
