@@ -29,12 +29,12 @@ mod lint;
 
 mod cluster;
 mod complete;
-mod parts;
+mod operators;
 
 mod age;
 mod paint;
-mod sheet;
 mod table;
+mod terminal_text;
 mod view;
 
 mod adopt;
@@ -53,11 +53,11 @@ mod messages;
 mod output;
 
 #[cfg(test)]
-mod attacks;
-#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod hostile_text;
 #[cfg(test)]
 mod man;
 

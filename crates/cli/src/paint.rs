@@ -1,4 +1,4 @@
-//! Colours and marks for output on a terminal. [`crate::sheet`] writes the painted text.
+//! Colours and marks for output on a terminal. [`crate::terminal_text`] writes the painted text.
 
 use std::fmt::Display;
 
@@ -8,7 +8,7 @@ use podidentity_core::finding::Severity;
 use crate::view::State;
 
 /// The start or end of a colour within a text: a character that no other text contains.
-/// [`crate::sheet`] replaces it with the terminal's code, and escapes every other character that
+/// [`crate::terminal_text`] replaces it with the terminal's code, and escapes every other character that
 /// acts on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marker {

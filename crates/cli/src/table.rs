@@ -1,7 +1,7 @@
 //! Aligned columns.
 
 use crate::paint::{Marker, Paint};
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 
 /// A table whose columns are as wide as their widest cell, three spaces apart.
 pub(crate) struct Table {

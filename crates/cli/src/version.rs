@@ -10,7 +10,7 @@ use crate::cluster::{Failure, Session, block_on};
 use crate::exit::Exit;
 use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::output::document::{self, Output};
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 
 /// Print the versions of plugin, operator and API server
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use crate::flags::completion;
 use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::flags::{TargetKind, target};
 use crate::messages::Messages;
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 
 /// Let the restarts of a binding with rollout.policy Manual go ahead
 ///

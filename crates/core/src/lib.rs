@@ -9,11 +9,11 @@
 //! account. Every decision is a function of the snapshot. The modules are listed in the order of
 //! their imports: each uses only those before it, as `tests/floors.rs` checks.
 
+pub mod aws_partition;
 pub mod kubernetes;
 pub mod likeness;
 pub mod message;
-pub mod partition;
-mod steps;
+mod step_counter;
 mod time;
 pub mod windows;
 
@@ -36,8 +36,8 @@ pub mod selector;
 
 pub mod desired_identity;
 pub mod expectation;
-pub mod manager;
-pub mod mark;
+pub mod field_manager;
+pub mod restart_mark;
 
 pub mod provenance;
 pub mod step;
@@ -79,4 +79,4 @@ pub mod forecast;
 pub mod unbound;
 
 #[cfg(test)]
-mod largest;
+mod largest_objects;

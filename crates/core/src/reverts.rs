@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::{PodIdentityBinding, RevertedStatus, names};
 
-use crate::mark::RollMark;
 use crate::objects::WorkloadId;
+use crate::restart_mark::RestartMark;
 use crate::restart_record::{self, Records};
 use crate::rollout::{MOST_NAMED, WorkloadVerdict, lacks_mark, wait_after};
 use crate::time::whole_seconds;
@@ -34,7 +34,7 @@ pub(crate) struct Done<'a> {
 pub(crate) fn has_pods_of_undone_restart(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> bool {
     let record = records.get(&verdict.workload);
     let of_undone = |judged: &JudgedPod| {
-        judged.pod.annotation(names::IDENTITY_ANNOTATION).is_some_and(|mark| RollMark::is_for(mark, hash))
+        judged.pod.annotation(names::IDENTITY_ANNOTATION).is_some_and(|mark| RestartMark::is_for(mark, hash))
             && !record.is_some_and(|record| restart_record::is_ahead_of_template(judged, record, &verdict.workload))
     };
     lacks_mark(&verdict.workload, hash) && verdict.pods.iter().any(of_undone)
@@ -46,7 +46,7 @@ pub(crate) fn has_pods_of_undone_restart(verdict: &WorkloadVerdict, records: &Re
 pub(crate) fn is_undone(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> bool {
     let generation = verdict.workload.metadata.generation.unwrap_or_default();
     let made = records.get(&verdict.workload);
-    let made = made.filter(|record| record.refused.is_none() && RollMark::is_for(&record.mark, hash));
+    let made = made.filter(|record| record.refused.is_none() && RestartMark::is_for(&record.mark, hash));
     let twice_changed = made.is_some_and(|record| generation >= record.generation + 2);
     lacks_mark(&verdict.workload, hash) && (twice_changed || has_pods_of_undone_restart(verdict, records, hash))
 }

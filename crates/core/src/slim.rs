@@ -22,7 +22,7 @@ use crate::injection::{
 use crate::objects::{
     Container, Map, Pod, PodSpec, PodTemplate, ROLLOUT_HASH, Volume, VolumeMount, WINDOWS_BUILD, Workload, some,
 };
-use crate::steps::step;
+use crate::step_counter::step;
 use crate::verify::{is_of_profiles, variables_that_are_read};
 
 /// Prefix of the operator's annotations on a workload.

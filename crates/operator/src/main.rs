@@ -8,13 +8,13 @@
 
 mod args;
 mod backoff;
-mod budget;
 mod health;
 mod http;
 mod leadership;
 mod memory;
 mod metrics;
 mod reconcile;
+mod rollout_limit;
 mod start;
 mod traces;
 mod version;
@@ -33,10 +33,10 @@ use tokio::time::Instant;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::args::Args;
-use crate::budget::SharedBudget;
 use crate::memory::Memories;
 use crate::metrics::Metrics;
 use crate::reconcile::Reconciler;
+use crate::rollout_limit::SharedRolloutLimit;
 use crate::start::Started;
 
 /// How long the remaining events may take at shutdown: the next leader waits for them.
@@ -115,7 +115,7 @@ async fn work(started: Started, args: &Args, shutdown: impl Future<Output = ()>)
         preflights,
         config: Arc::new(config),
         dry_run: args.dry_run,
-        budget: SharedBudget::new(args.max_concurrent_rollouts, sender, metrics.clone()),
+        rollout_limit: SharedRolloutLimit::new(args.max_concurrent_rollouts, sender, metrics.clone()),
         memories: Memories::default(),
     });
     let surveyor = Arc::clone(&reconciler);

@@ -26,9 +26,9 @@ use tokio::time::Instant;
 use tracing::info;
 
 use crate::args::DryRun;
-use crate::budget::SharedBudget;
 use crate::memory::{Memories, Memory};
 use crate::metrics::Metrics;
+use crate::rollout_limit::SharedRolloutLimit;
 
 /// Delay of a question that is postponed because too many others are under way.
 const POSTPONED: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ pub(crate) struct Reconciler {
     pub(crate) preflights: Preflights,
     pub(crate) config: Arc<Config>,
     pub(crate) dry_run: DryRun,
-    pub(crate) budget: SharedBudget,
+    pub(crate) rollout_limit: SharedRolloutLimit,
     pub(crate) memories: Memories,
 }
 
@@ -63,7 +63,7 @@ impl Reconciler {
         let mut memory = self.memories.take(&key);
         let Ok(due) = self.run(&key, &mut memory).await else {
             // Nothing is left to do for the identity.
-            self.budget.set(&key, 0);
+            self.rollout_limit.set(&key, 0);
             return None;
         };
         self.memories.put(key, memory);
@@ -119,10 +119,10 @@ impl Reconciler {
     /// Decides what to do about an identity.
     fn decide(&self, key: &IdentityKey, memory: &mut Memory) -> Result<Decision, Unbound> {
         let mut snapshot = self.index.snapshot(key, &self.config, self.clock.now()).ok_or(Unbound)?;
-        // The assessment reads what tenants wrote. It runs without the budget's lock, so that no
-        // other identity waits for it. Only planning needs the shared budget.
+        // The assessment reads what tenants wrote. It runs without the lock of the rollout limit, so that no
+        // other identity waits for it. Only planning needs the shared limit.
         let assessment = Assessment::of(&snapshot);
-        let plan = self.budget.plan(key, |slots| {
+        let plan = self.rollout_limit.plan(key, |slots| {
             snapshot.rollout_slots = slots;
             plan(&snapshot, &assessment)
         });
@@ -146,7 +146,7 @@ impl Reconciler {
         Written { withheld, ..Written::default() }
     }
 
-    /// Records the outcome of a plan in metrics, budget and memory.
+    /// Records the outcome of a plan in metrics, rollout limit and memory.
     fn count(&self, key: &IdentityKey, plan: &Plan, outcome: &Outcome, memory: &mut Memory) {
         self.metrics.acted(outcome);
         let restarted = outcome.restarted();
@@ -156,7 +156,7 @@ impl Reconciler {
             // either: two refused restarts would wake each other endlessly. A later reconcile tries
             // it again.
             let intents = if withheld { 0 } else { plan.intents.len() };
-            self.budget.set(key, plan.in_flight + restarted.len() + intents);
+            self.rollout_limit.set(key, plan.in_flight + restarted.len() + intents);
         }
         memory.restarted(restarted.into_iter().cloned());
     }
@@ -217,12 +217,12 @@ impl Reconciler {
         }
     }
 
-    /// Adds all restarts in flight to the budget. Runs before the first decision, because restarts
+    /// Adds all restarts in flight to the rollout limit. Runs before the first decision, because restarts
     /// that another process has begun count, too.
     pub(crate) async fn survey(&self) {
         for key in self.index.bound() {
             if let Some(snapshot) = self.index.snapshot(&key, &self.config, self.clock.now()) {
-                self.budget.observe(&key, plan(&snapshot, &Assessment::of(&snapshot)).in_flight);
+                self.rollout_limit.observe(&key, plan(&snapshot, &Assessment::of(&snapshot)).in_flight);
             }
             // Ten thousand identities take half a second.
             tokio::task::yield_now().await;
@@ -282,7 +282,7 @@ mod tests {
             preflights: Preflights::new(sts, Place::Unknown, 1),
             config: Arc::default(),
             dry_run: DryRun::Off,
-            budget: SharedBudget::new(10, channel().0, metrics.clone()),
+            rollout_limit: SharedRolloutLimit::new(10, channel().0, metrics.clone()),
             memories: Memories::default(),
         }
     }

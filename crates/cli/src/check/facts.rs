@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{When, rights};
 use crate::cluster::{Failure, Session};
-use crate::parts::setting;
+use crate::operators::setting;
 
 /// Name prefixes of the admission policies.
 pub(super) const GUARD: &str = "podidentity-operator-guard";

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::facts::{ENFORCEMENT, Facts, GRANTS, GUARD, OperatorFacts, Tried};
 use super::operators::{namespaces, operators};
 use super::{Check, When};
+use crate::operators::setting;
 use crate::paint::Mark;
-use crate::parts::setting;
 
 /// The label of namespaces in which `config/enforcement` refuses pods without their role.
 const ENFORCED: &str = "podidentity.dev/enforce";

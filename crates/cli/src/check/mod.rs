@@ -22,7 +22,7 @@ use crate::exit::Exit;
 use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::output::document::{self, Output};
 use crate::paint::{Mark, Paint};
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 
 use facts::Facts;
 

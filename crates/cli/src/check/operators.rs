@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::Check;
 use super::facts::Facts;
 use super::judge::{check, unseen};
+use crate::operators::{Division, Part, described, setting};
 use crate::paint::Mark;
-use crate::parts::{Division, Part, described, setting};
 
 /// One line for each operator.
 pub(super) fn operators(facts: &Facts) -> Vec<Check> {

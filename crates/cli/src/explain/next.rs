@@ -179,7 +179,7 @@ fn general(reason: &str) -> String {
 }
 
 fn of_finding(subject: &Subject<'_>, finding: &Finding) -> String {
-    if finding.roll_cures {
+    if finding.restart_cures {
         return restart(subject);
     }
     // Both keys are set, so no profile is at work.

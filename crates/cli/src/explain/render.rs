@@ -2,7 +2,7 @@
 
 use super::{Explanation, Step};
 use crate::paint::{Mark, Paint};
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 
 /// The cause first, then the steps, then what to do next.
 pub(super) fn text(explanation: &Explanation, paint: Paint) -> Sheet {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 use podidentity_api::Mechanism;
 use podidentity_core::arn::{ArnError, RoleArn};
+use podidentity_core::aws_partition::Partition;
 use podidentity_core::desired_identity::DesiredIdentity;
-use podidentity_core::partition::Partition;
 
 use crate::flags::{InputArgs, WebhookArgs};
 

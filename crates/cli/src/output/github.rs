@@ -7,7 +7,7 @@ use podidentity_core::foreign::Foreign;
 
 use super::Report;
 use crate::read::Place;
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 
 /// The maximum number of characters in a part of a command.
 const LONGEST: usize = 4000;

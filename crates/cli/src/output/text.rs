@@ -6,7 +6,7 @@ use podidentity_core::finding::Severity;
 
 use super::{Report, severity_word};
 use crate::paint::{Mark, Paint};
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 use crate::view::counted;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write, colour: bool) -> io::Result<()> {

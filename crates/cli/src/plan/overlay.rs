@@ -290,7 +290,7 @@ metadata: {name: web, namespace: shop, annotations: {eks.amazonaws.com/role-arn:
                 assert!(warning.contains(word), "{annotation}: {warning}");
             }
             // A cluster without the service account: its pods have no role to lose.
-            let known = BTreeMap::<IdentityKey, ()>::new();
+            let known = BTreeMap::<IdentityKey, bool>::new();
             let nowhere = overlay.nowhere(&known, snapshots[0].now, &snapshots[0].config);
             let [snapshot] = &nowhere[..] else { panic!("{} identities", nowhere.len()) };
             let slips: Vec<_> = overlay.warnings(snapshot);

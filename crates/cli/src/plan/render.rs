@@ -4,7 +4,7 @@ use podidentity_core::forecast::{Fate, WorkloadForecast};
 
 use super::{Change, Planned};
 use crate::paint::{Mark, Paint};
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 use crate::view::counted;
 
 pub(super) fn text(planned: &[Planned], paint: Paint) -> Sheet {

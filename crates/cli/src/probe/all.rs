@@ -17,8 +17,8 @@ use crate::exit::Exit;
 use crate::messages::Messages;
 use crate::output::document;
 use crate::paint::{Mark, Paint};
-use crate::sheet::Sheet;
 use crate::table::Table;
+use crate::terminal_text::Sheet;
 
 /// The number of concurrent requests. STS allows an account some hundreds of requests a second, and
 /// the account's pods need them.

@@ -5,7 +5,7 @@ use podidentity_core::sts::{Cause, Claims};
 use super::outcome::{Outcome, Verdict, Words};
 use super::region::Source;
 use crate::paint::{Mark, Paint};
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 
 /// The question first, then the answer of AWS, then its possible causes.
 pub(super) fn text(outcome: &Outcome, paint: Paint) -> Sheet {

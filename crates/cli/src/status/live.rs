@@ -11,7 +11,7 @@ use crate::cluster::{Failure, Picture, Session};
 use crate::exit::Exit;
 use crate::flags::Target;
 use crate::paint::{Mark, Paint};
-use crate::sheet::{Sheet, one_line};
+use crate::terminal_text::{Sheet, one_line};
 
 /// Shows the tree until Ctrl-C. On a terminal, each change overwrites the screen. Elsewhere, each
 /// change is printed below the last one.

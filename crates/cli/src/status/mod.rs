@@ -20,8 +20,8 @@ use crate::flags::completion;
 use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::flags::{Target, TargetKind, target};
 use crate::messages::Messages;
+use crate::operators::note_of_left_out;
 use crate::paint::Paint;
-use crate::parts::note_of_left_out;
 use crate::view::View;
 
 pub(crate) use output::of as document;

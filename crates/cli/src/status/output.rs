@@ -11,8 +11,8 @@ use crate::cluster::Failure;
 use crate::output::document;
 use crate::output::jsonpath::{Path, Template};
 use crate::paint::Paint;
-use crate::sheet::Sheet;
 use crate::table::Table;
+use crate::terminal_text::Sheet;
 use crate::view::{Totals, View};
 
 /// The output format.

@@ -3,7 +3,7 @@
 use podidentity_core::finding::Severity;
 
 use crate::paint::{Mark, Paint};
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 use crate::view::{FindingView, PodView, Totals, View, WorkloadView, counted};
 
 /// The most pods of a workload that are shown, unless the user asks for all.

@@ -4,7 +4,7 @@ use podidentity_core::trust::{Finding, Judged, Judgement, Match, Verdict};
 
 use super::Answer;
 use crate::paint::{Mark, Paint};
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 use crate::yaml::encode_json;
 
 /// The question first, then the verdict and its reasons, then what to do.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use podidentity_core::foreign::Foreign;
 
-use crate::sheet::Sheet;
+use crate::terminal_text::Sheet;
 use crate::view::{State, View};
 
 /// The maximum number of characters in a text of the report.

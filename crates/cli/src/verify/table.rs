@@ -3,8 +3,8 @@
 use podidentity_core::finding::Severity;
 
 use crate::paint::{Mark, Paint};
-use crate::sheet::Sheet;
 use crate::table::Table;
+use crate::terminal_text::Sheet;
 use crate::view::{Totals, View, counted};
 
 /// One line for each binding, then what is wrong, then the totals.

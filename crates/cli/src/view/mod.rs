@@ -134,7 +134,7 @@ impl From<Finding> for FindingView {
             object: finding.object,
             container: finding.container,
             message: finding.message.to_string(),
-            restart_cures: finding.roll_cures,
+            restart_cures: finding.restart_cures,
         }
     }
 }

@@ -6,7 +6,7 @@
 //! ```
 
 pub mod decode;
-mod optional;
+mod optional_kinds;
 mod role_objects;
 pub mod scope;
 mod streams;

@@ -8,7 +8,7 @@ use podidentity_core::objects::{
     UpboundNamespaced,
 };
 
-use super::optional::Optional;
+use super::optional_kinds::Optional;
 use super::streams::{KindStream, Source};
 use crate::index::{Kind, Object};
 

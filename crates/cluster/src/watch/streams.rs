@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::decode::Decoded;
-use super::optional::Optional;
+use super::optional_kinds::Optional;
 use super::role_objects;
 use super::scope::{self, WatchScope};
 use crate::http::heartbeat::Heartbeats;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use podidentity_api::{ConflictPolicy, names};
 
 use super::value;
-use crate::manager::ManagerKind;
+use crate::field_manager::ManagerKind;
 use crate::objects::{ServiceAccount, field_owners};
 
 /// Another field manager's value in place of the operator's.

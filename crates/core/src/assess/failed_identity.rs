@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::assess::Case;
 use crate::desired_identity::DesiredIdentity;
 use crate::expectation::Expectation;
-use crate::mark::RollMark;
 use crate::objects::{Pod, Workload};
+use crate::restart_mark::RestartMark;
 use crate::settings::Settings;
 use crate::verify::verify_pod;
 use podidentity_api::names;
@@ -26,6 +26,6 @@ impl FailedIdentity {
     pub(super) fn is_on(&self, workload: &Workload, pods: &[Arc<Pod>], settings: &Settings) -> bool {
         let mark = workload.template_annotation(names::IDENTITY_ANNOTATION);
         let has_it = |pod: &Arc<Pod>| verify_pod(pod, Some(&workload.template), &self.0, settings).is_verified();
-        mark.is_some_and(|mark| RollMark::is_for(mark, &self.0.identity.hash())) || pods.iter().any(has_it)
+        mark.is_some_and(|mark| RestartMark::is_for(mark, &self.0.identity.hash())) || pods.iter().any(has_it)
     }
 }

@@ -291,7 +291,7 @@ pub struct Finding {
     /// What was seen, what was wanted, what the pod does meanwhile, and what to do.
     pub message: Message,
     /// Whether new pods of the workload's present template would not have it.
-    pub roll_cures: bool,
+    pub restart_cures: bool,
 }
 
 /// The reference page of all findings, as Markdown.

@@ -12,7 +12,7 @@
 mod apply;
 mod association;
 mod given;
-mod go;
+mod go_parsing;
 mod reasons;
 #[cfg(test)]
 mod tests;
@@ -98,7 +98,7 @@ impl<'a> Target<'a> {
 
     /// The containers that the pod's annotation tells the webhook to leave alone.
     pub fn skipped_containers(&self, settings: &Settings) -> BTreeSet<String> {
-        let names = self.annotation(&settings.key(SKIP_CONTAINERS)).and_then(go::first_csv_record);
+        let names = self.annotation(&settings.key(SKIP_CONTAINERS)).and_then(go_parsing::first_csv_record);
         names.into_iter().flatten().collect()
     }
 
@@ -177,26 +177,26 @@ pub fn token_file(target: &Target<'_>, settings: &Settings) -> String {
 }
 
 fn file_in(target: &Target<'_>, mount_path: &str, token_path: &str) -> String {
-    let path = go::join(mount_path, token_path);
+    let path = go_parsing::join(mount_path, token_path);
     if target.selects_windows() { format!("C:{}", path.replace('/', "\\")) } else { path }
 }
 
 /// The seconds that the webhook reads from an annotation. `None` if it cannot parse the text; it
 /// then ignores the annotation.
 pub fn reads_seconds(text: &str) -> Option<i64> {
-    go::parse_int(text)
+    go_parsing::parse_int(text)
 }
 
 /// The boolean that the webhook reads from an annotation. `None` if it cannot parse the text; it
 /// then ignores the annotation.
 pub fn reads_bool(text: &str) -> Option<bool> {
-    go::parse_bool(text)
+    go_parsing::parse_bool(text)
 }
 
 /// The container names that the webhook reads from an annotation. `None` if it cannot parse the
 /// text; it then skips no container.
 pub fn names_in(text: &str) -> Option<Vec<String>> {
-    go::first_csv_record(text)
+    go_parsing::first_csv_record(text)
 }
 
 /// Everything that the webhook takes from annotations and flags.
@@ -224,7 +224,7 @@ impl<'a> Identity<'a> {
             Given::Association(annotations) => Self::associated(annotations, pod, settings),
         };
         let own_expiration =
-            pod.annotation(&settings.annotation(IdentityAnnotation::TokenExpiration)).and_then(go::parse_int);
+            pod.annotation(&settings.annotation(IdentityAnnotation::TokenExpiration)).and_then(go_parsing::parse_int);
         let own_expiration = own_expiration.map(|seconds| seconds.max(MIN_TOKEN_EXPIRATION));
         Some(Self { expiration: own_expiration.unwrap_or(identity.expiration), ..identity })
     }
@@ -269,9 +269,9 @@ impl<'a> Identity<'a> {
     fn common(annotations: &Map, settings: &Settings) -> (i64, bool) {
         let annotation = |it| annotations.get(&settings.annotation(it)).map(String::as_str);
         let expiration = annotation(IdentityAnnotation::TokenExpiration)
-            .and_then(go::parse_int)
+            .and_then(go_parsing::parse_int)
             .unwrap_or(settings.token_expiration);
-        let regional = annotation(IdentityAnnotation::StsRegionalEndpoints).and_then(go::parse_bool);
+        let regional = annotation(IdentityAnnotation::StsRegionalEndpoints).and_then(go_parsing::parse_bool);
         (expiration.max(MIN_TOKEN_EXPIRATION), regional.unwrap_or(settings.sts_regional_endpoints))
     }
 

@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::{ContainerInjection, Injection, MIN_TOKEN_EXPIRATION};
 use crate::objects::{Container, PodSpec, Volume};
-use crate::steps::step;
+use crate::step_counter::step;
 
 /// The longest lifetime of a token that the API server accepts, in seconds.
 const MAX_TOKEN_EXPIRATION: i64 = 1 << 32;

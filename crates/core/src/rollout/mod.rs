@@ -25,9 +25,9 @@ use podidentity_api::{PodIdentityBinding, RestartStatus, RevertedStatus, Rollout
 
 use crate::expectation::Expectation;
 use crate::injection::Refusal;
-use crate::mark::RollMark;
 use crate::message::Message;
 use crate::objects::{Workload, WorkloadKind};
+use crate::restart_mark::RestartMark;
 use crate::restart_record::Records;
 use crate::role::releases;
 use crate::selector;
@@ -105,7 +105,7 @@ pub enum Phase {
     /// Needs a restart that may be made now.
     Due {
         /// The mark that the restart writes to the pod template.
-        mark: RollMark,
+        mark: RestartMark,
         /// Whether the workload is healthy now. The later failure of an unhealthy workload proves
         /// nothing.
         healthy: bool,
@@ -152,7 +152,7 @@ pub enum Cause {
         at: Option<Timestamp>,
         /// The mark of the next restart, if injection works again; `None` while an obstacle stands
         /// in its way.
-        next: Option<RollMark>,
+        next: Option<RestartMark>,
         /// When that obstacle ends by itself.
         not_before: Option<Timestamp>,
     },
@@ -361,7 +361,7 @@ impl Judge<'_> {
         }
         let patience = patience(workload, self.rollout.progress_deadline_seconds);
         let it = Restarted { workload, pods, patience, now: self.now };
-        if pods.iter().any(|judged| judged.verdict.roll_cures()) {
+        if pods.iter().any(|judged| judged.verdict.restart_cures()) {
             self.needs_restart(&it)
         } else {
             self.needs_none(&it)

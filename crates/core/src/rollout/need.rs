@@ -8,9 +8,9 @@ use super::obstacles::{blocked_by, goes, not_ready};
 use super::progress::{Progress, Restarted, edited_since, restarted_at};
 use super::{Cause, Judge, Phase, is_healthy, is_new};
 use crate::finding::Severity;
-use crate::mark::RollMark;
 use crate::message::Message;
 use crate::objects::{Workload, WorkloadKind};
+use crate::restart_mark::RestartMark;
 use crate::restart_record;
 use crate::time::whole_seconds;
 use crate::verify::JudgedPod;
@@ -66,10 +66,10 @@ impl Judge<'_> {
         if let Some(phase) = goes(workload) {
             return Judged::at_rest(phase);
         }
-        let lacking: Vec<&JudgedPod> = it.pods.iter().filter(|judged| judged.verdict.roll_cures()).collect();
+        let lacking: Vec<&JudgedPod> = it.pods.iter().filter(|judged| judged.verdict.restart_cures()).collect();
         let missed: Vec<&JudgedPod> = lacking.iter().copied().filter(|judged| is_new(judged, workload)).collect();
         let Some(mark) = self.mark_of(workload) else {
-            return self.next(it, RollMark::first(self.expected.identity.hash()), None);
+            return self.next(it, RestartMark::first(self.expected.identity.hash()), None);
         };
         let Some(record) = self.made(it) else { return self.next_round(it, &mark) };
         if missed.is_empty() && (workload.paused || it.reaches_pods()) {
@@ -83,7 +83,7 @@ impl Judge<'_> {
         let missed_at = missed.iter().filter_map(|judged| judged.created()).max();
         if mark.attempt < MAX_ATTEMPTS {
             let delay = FIRST_RETRY_DELAY * 4_i32.pow(mark.attempt);
-            let next = RollMark { attempt: mark.attempt + 1, ..mark };
+            let next = RestartMark { attempt: mark.attempt + 1, ..mark };
             return self.next(it, next, Some(missed_at.map_or(self.now, |at| at + delay)));
         }
         // Injection works again, as another pod of the workload shows.
@@ -114,8 +114,8 @@ impl Judge<'_> {
 
     /// A new round of restarts for the same identity. It does not use up the attempts of the
     /// previous round, and rounds must not follow each other too quickly.
-    fn next_round(&self, it: &Restarted<'_>, mark: &RollMark) -> Judged {
-        let next = RollMark { hash: mark.hash.clone(), round: mark.round + 1, attempt: 0 };
+    fn next_round(&self, it: &Restarted<'_>, mark: &RestartMark) -> Judged {
+        let next = RestartMark { hash: mark.hash.clone(), round: mark.round + 1, attempt: 0 };
         let not_before = round_not_before(it.workload, mark).filter(|at| *at > self.now);
         let judged = self.next(it, next, None);
         match (&judged.phase, not_before) {
@@ -128,7 +128,7 @@ impl Judge<'_> {
 
     /// The next restart, unless an obstacle stands in its way. `retry_at`: when it may be made, if
     /// it repeats a restart that injection missed.
-    fn next(&self, it: &Restarted<'_>, mark: RollMark, retry_at: Option<Timestamp>) -> Judged {
+    fn next(&self, it: &Restarted<'_>, mark: RestartMark, retry_at: Option<Timestamp>) -> Judged {
         let workload = it.workload;
         // Another restart is to cure what the last one did not.
         let made = self.made(it).map(|record| RestartStatus { failed: None, ..record });
@@ -229,7 +229,7 @@ impl Judge<'_> {
 
     /// Whether the recorded restart is for the identity that is wanted now.
     fn is_of_identity(&self, record: &RestartStatus) -> bool {
-        RollMark::is_for(&record.mark, &self.expected.identity.hash())
+        RestartMark::is_for(&record.mark, &self.expected.identity.hash())
     }
 
     /// The record of a restart whose pods have arrived, while the workload's watch does not show
@@ -253,14 +253,14 @@ impl Judge<'_> {
             return made.map(|record| RestartStatus { failed: failed(record), ..record.clone() });
         }
         let mark = workload.template_annotation(names::IDENTITY_ANNOTATION)?;
-        let made = RollMark::parse(mark).is_some() && fresh_until(it).is_some();
+        let made = RestartMark::parse(mark).is_some() && fresh_until(it).is_some();
         let assumed = restart_record::intended(workload, mark.to_owned(), false, restarted_at(workload)?, None);
         made.then(|| RestartStatus { generation: assumed.generation - 1, ..assumed })
     }
 
     /// The template's mark, if it is for the identity that is wanted now.
-    fn mark_of(&self, workload: &Workload) -> Option<RollMark> {
-        let mark = RollMark::parse(workload.template_annotation(names::IDENTITY_ANNOTATION)?)?;
+    fn mark_of(&self, workload: &Workload) -> Option<RestartMark> {
+        let mark = RestartMark::parse(workload.template_annotation(names::IDENTITY_ANNOTATION)?)?;
         (mark.hash == self.expected.identity.hash()).then_some(mark)
     }
 
@@ -284,13 +284,13 @@ fn is_started(workload: &Workload, record: &RestartStatus) -> bool {
 /// Whether the record announces the next attempt of the restart that the template's mark names.
 /// That restart is then not over.
 fn repeats(workload: &Workload, record: &RestartStatus) -> bool {
-    let made = workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RollMark::parse);
-    let made = made.map(|made| RollMark { attempt: made.attempt + 1, ..made });
-    made.is_some() && made == RollMark::parse(&record.mark)
+    let made = workload.template_annotation(names::IDENTITY_ANNOTATION).and_then(RestartMark::parse);
+    let made = made.map(|made| RestartMark { attempt: made.attempt + 1, ..made });
+    made.is_some() && made == RestartMark::parse(&record.mark)
 }
 
 /// When the next round of restarts for the identity of this mark may begin.
-fn round_not_before(workload: &Workload, mark: &RollMark) -> Option<Timestamp> {
+fn round_not_before(workload: &Workload, mark: &RestartMark) -> Option<Timestamp> {
     let delay = FIRST_ROUND_DELAY * 4_i32.pow(mark.round.min(10));
     Some(restarted_at(workload)? + delay.min(LONGEST_ROUND_DELAY))
 }
@@ -307,7 +307,7 @@ fn first_error(judged: &JudgedPod) -> Option<Message> {
 
 /// The first problem that a restart should fix, in short. The finding has the details.
 fn first_problem(judged: &JudgedPod) -> Option<String> {
-    let finding = judged.verdict.findings.iter().find(|finding| finding.roll_cures)?;
+    let finding = judged.verdict.findings.iter().find(|finding| finding.restart_cures)?;
     Some(format!("{} still has the finding {}", finding.object, finding.reason))
 }
 

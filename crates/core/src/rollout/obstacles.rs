@@ -66,7 +66,7 @@ impl Judge<'_> {
             return Some(self.now);
         }
         let unready = || it.pods.iter().filter(|judged| !judged.pod.is_ready());
-        let crashing = unready().all(|judged| judged.verdict.roll_cures());
+        let crashing = unready().all(|judged| judged.verdict.restart_cures());
         let latest = unready().filter_map(JudgedPod::created).max()?;
         crashing.then(|| latest + STUCK_AFTER)
     }
@@ -98,7 +98,7 @@ pub(crate) fn settled_at(written_at: Option<Timestamp>, settle_seconds: i32) -> 
 fn blocked_at<'a>(it: &Restarted<'a>) -> Option<(&'a JudgedPod, Timestamp)> {
     let unready = it.pods.iter().filter(|judged| !judged.pod.is_ready());
     let (_, pod) = unready.map(|judged| (judged.pod.name(), judged)).min_by_key(|(name, _)| *name)?;
-    let chance = if pod.verdict.roll_cures() { STUCK_AFTER } else { it.patience };
+    let chance = if pod.verdict.restart_cures() { STUCK_AFTER } else { it.patience };
     it.workload.ordered.then(|| Some((pod, pod.created()? + chance)))?
 }
 
@@ -117,7 +117,7 @@ pub(super) fn blocked_by(pod: &JudgedPod, workload: &Workload) -> Message {
     let (id, name) = (workload.id(), pod.pod.name());
     let message =
         Message::new(format!("Pod/{name} is not ready, and {id} replaces no pod before it is (podManagementPolicy)"));
-    if pod.verdict.roll_cures() {
+    if pod.verdict.restart_cures() {
         message.action("delete it")
     } else {
         message.action(format!("{}; once the cause is mended, delete it", look_at(name)))
@@ -126,7 +126,7 @@ pub(super) fn blocked_by(pod: &JudgedPod, workload: &Workload) -> Message {
 
 /// Why a changed template would not reach the pods that need it; `None` if it would.
 pub(crate) fn held_back(workload: &Workload, pods: &[JudgedPod]) -> Option<Message> {
-    held_back_from(workload, pods.iter().filter(|judged| judged.verdict.roll_cures()).map(|judged| &*judged.pod))
+    held_back_from(workload, pods.iter().filter(|judged| judged.verdict.restart_cures()).map(|judged| &*judged.pod))
 }
 
 /// Why a changed template would not reach these pods; `None` if it would reach one of them.

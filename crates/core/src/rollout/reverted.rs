@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use podidentity_api::{RevertedStatus, names};
 
 use super::restarted_at;
-use crate::mark::RollMark;
 use crate::objects::Workload;
+use crate::restart_mark::RestartMark;
 
 /// Number of consecutive undone restarts after which the operator waits.
 const REVERTS_BEFORE_WAITING: i32 = 3;
@@ -18,7 +18,7 @@ const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
 /// none, or one of another identity that another manager put back.
 pub(crate) fn lacks_mark(workload: &Workload, hash: &str) -> bool {
     let Some(mark) = workload.template_annotation(names::IDENTITY_ANNOTATION) else { return true };
-    !RollMark::is_for(mark, hash) && restarted_at(workload).is_none()
+    !RestartMark::is_for(mark, hash) && restarted_at(workload).is_none()
 }
 
 /// How many workloads the record names. A full list stands for all workloads.

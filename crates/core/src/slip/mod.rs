@@ -82,7 +82,7 @@ impl Slip {
             object: object.to_owned(),
             container: None,
             message: self.message(),
-            roll_cures: false,
+            restart_cures: false,
         }
     }
 }

@@ -106,8 +106,8 @@ fn setting(key: &str) -> Option<Setting> {
     };
     let find = |rest: &str, is_s3a: bool| {
         let all = NAMES.iter().flat_map(|(name, ends)| ends.iter().map(move |end| (*name, *end)));
-        let all = all.filter(|(_, end)| end.starts_with("s3.") != is_s3a);
-        all.filter_map(|(name, end)| Some((named(rest, end)?, name))).next()
+        let mut all = all.filter(|(_, end)| end.starts_with("s3.") != is_s3a);
+        all.find_map(|(name, end)| Some((named(rest, end)?, name)))
     };
     if let Some(rest) = key.strip_prefix(S3A) {
         let (rest, is_of_bucket) = rest.strip_prefix(OF_BUCKET).map_or((rest, false), |rest| (rest, true));

@@ -71,7 +71,7 @@ fn reverted(verdict: &WorkloadVerdict, records: &Records<'_>, hash: &str) -> Opt
             names::IDENTITY_ANNOTATION
         ))
         .action("let it ignore that key (see the pages on Argo CD and Flux)"),
-        roll_cures: false,
+        restart_cures: false,
     })
 }
 
@@ -103,7 +103,7 @@ fn unmanaged(case: &Case) -> impl Iterator<Item = Finding> {
                 .because(why),
             object,
             container: None,
-            roll_cures: false,
+            restart_cures: false,
         })
     })
 }
@@ -135,6 +135,6 @@ pub(super) fn webhook_not_found(case: &Case, namespace: &str) -> Option<Finding>
                 .because("nothing injects it in this cluster")
                 .action("install the EKS pod identity webhook or the injection policy")
         },
-        roll_cures: false,
+        restart_cures: false,
     })
 }

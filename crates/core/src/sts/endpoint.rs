@@ -8,8 +8,8 @@ use http::Uri;
 use thiserror::Error;
 
 use crate::arn::RoleArn;
+use crate::aws_partition::Partition;
 use crate::foreign::shown;
-use crate::partition::Partition;
 
 /// The name of a region, for example `eu-central-1`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::expectation::Expectation;
 use crate::injection::{ROLE_ARN, TOKEN_FILE, Target};
 use crate::objects::{Container, PodSpec, ServiceAccountToken, Volume, WINDOWS_BUILD};
 use crate::settings::Settings;
-use crate::steps::step;
+use crate::step_counter::step;
 
 /// Static credentials, which SDKs use before the role if both are set.
 pub(super) const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];

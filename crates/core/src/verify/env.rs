@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use super::references::{Values, literal};
 use crate::foreign::shown;
 use crate::objects::{Container, EnvFromSource, EnvSource, EnvVar, KeySource, Value};
-use crate::steps::step;
+use crate::step_counter::step;
 
 /// A variable's value.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -63,8 +63,8 @@ impl PodVerdict {
     }
 
     /// Whether a restart would fix a finding that is worth one.
-    pub fn roll_cures(&self) -> bool {
-        self.findings.iter().any(|finding| finding.roll_cures && finding.severity != Severity::Info)
+    pub fn restart_cures(&self) -> bool {
+        self.findings.iter().any(|finding| finding.restart_cures && finding.severity != Severity::Info)
     }
 }
 
@@ -86,7 +86,7 @@ impl JudgedPod {
     /// Whether the pod has all that injection should give it: it is verified, and a restart would
     /// not change it either.
     pub fn has_all(&self) -> bool {
-        self.verdict.is_verified() && !self.verdict.roll_cures()
+        self.verdict.is_verified() && !self.verdict.restart_cures()
     }
 }
 
@@ -115,8 +115,8 @@ pub fn verify_pod(
                 skipped = true;
                 continue;
             }
-            let (preset, roll_cures) = outcome(&problem, container, &prediction, &words);
-            found.push((Some(index), words.finding(&problem, container, preset, roll_cures)));
+            let (preset, restart_cures) = outcome(&problem, container, &prediction, &words);
+            found.push((Some(index), words.finding(&problem, container, preset, restart_cures)));
         }
     }
     let of_pod = words.of_pod(skipped).into_iter();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::env::Seen;
 use crate::objects::{Container, EnvVar, Value};
-use crate::steps::step;
+use crate::step_counter::step;
 
 /// Prefix of the variables that are read. Other variables are read only if one of these refers to
 /// them.

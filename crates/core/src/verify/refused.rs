@@ -106,6 +106,6 @@ fn finding(object: String, refusal: &Refusal) -> Finding {
         message: Message::new(String::new()),
         object,
         container: refusal.container.clone(),
-        roll_cures: false,
+        restart_cures: false,
     }
 }

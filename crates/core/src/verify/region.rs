@@ -4,9 +4,9 @@
 use super::container::{PROFILES, Problem};
 use super::env::{Env, Seen};
 use crate::arn::RoleArn;
+use crate::aws_partition::{Partition, is_region, region_meant};
 use crate::expectation::Expectation;
 use crate::injection::{REGIONS, STS_ENDPOINTS};
-use crate::partition::{Partition, is_region, region_meant};
 
 /// The variables in the order in which SDKs look at them.
 const BY_RANK: [&str; 2] = [REGIONS[1], REGIONS[0]];

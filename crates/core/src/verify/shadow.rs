@@ -3,7 +3,7 @@
 use super::container::{KEYS, PROFILES, Problem};
 use super::env::Env;
 use crate::objects::{Container, PodSpec, VolumeMount};
-use crate::steps::step;
+use crate::step_counter::step;
 
 /// Older names of the static credentials, in the order of [`KEYS`].
 ///

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::env::{Env, Seen};
 use crate::injection::is_injected_volume;
 use crate::objects::{Container, PodSpec, ProjectedItem, ProjectedSource, ServiceAccountToken, Volume, VolumeMount};
-use crate::steps::step;
+use crate::step_counter::step;
 
 /// Maximum number of places to search for a token that is mounted elsewhere. The result only serves
 /// a message, and any other mount may cover each place.

@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use podidentity_api::{PodIdentityBindingSpec, RestartWindow, Weekday, names};
 use podidentity_core::assess::Assessment;
-use podidentity_core::mark::RollMark;
 use podidentity_core::plan::{Plan, Step};
+use podidentity_core::restart_mark::RestartMark;
 use podidentity_core::snapshot::Snapshot;
 use serde_json::json;
 
@@ -39,7 +39,7 @@ pub fn is_kept(world: &World, view: &Snapshot, assessment: &Assessment, plan: &P
     let mut begins = 0;
     for step in plan.shown() {
         let Step::Restart { workload, mark, .. } = step else { continue };
-        if RollMark::parse(mark).is_some_and(|mark| mark.attempt > 0) {
+        if RestartMark::parse(mark).is_some_and(|mark| mark.attempt > 0) {
             continue;
         }
         let Some(spec) = spec_of(world, assessment, &workload.name, mark) else { continue };

@@ -72,7 +72,7 @@ proptest! {
         let template = template_of(&document);
         let pod = pod_of(&template, injected(&template, &expected, &settings));
         let verdict = verify_pod(&pod, Some(&template), &expected, &settings);
-        prop_assert!(verdict.is_verified() && !verdict.roll_cures(), "{verdict:#?}");
+        prop_assert!(verdict.is_verified() && !verdict.restart_cures(), "{verdict:#?}");
     }
 
     #[test]
@@ -82,8 +82,8 @@ proptest! {
         let template = template_of(&document);
         let pod = pod_of(&template, template.spec.clone());
         let verdict = verify_pod(&pod, Some(&template), &expected, &settings);
-        prop_assert!(!verdict.is_verified() && verdict.roll_cures(), "{verdict:#?}");
-        prop_assert!(!verify_pod(&pod, None, &expected, &settings).roll_cures());
+        prop_assert!(!verdict.is_verified() && verdict.restart_cures(), "{verdict:#?}");
+        prop_assert!(!verify_pod(&pod, None, &expected, &settings).restart_cures());
     }
 
     /// Otherwise, the operator could restart a workload forever.
@@ -94,7 +94,7 @@ proptest! {
         let template = template_of(&document);
         let pod = pod_of(&template, injected(&template, &expected, &settings));
         let verdict = verify_pod(&pod, Some(&template), &expected, &settings);
-        prop_assert!(verdict.findings.iter().all(|finding| !finding.roll_cures), "{verdict:#?}");
+        prop_assert!(verdict.findings.iter().all(|finding| !finding.restart_cures), "{verdict:#?}");
     }
 
     #[test]
@@ -107,7 +107,7 @@ proptest! {
         let fresh = verify_pod(&fresh, Some(&template), &expected, &settings);
         for finding in verify_pod(&old, Some(&template), &expected, &settings).findings {
             let container = finding.container.as_deref().unwrap_or_default();
-            prop_assert!(!finding.roll_cures || !has_error(&fresh, container), "{finding:#?}\n{fresh:#?}");
+            prop_assert!(!finding.restart_cures || !has_error(&fresh, container), "{finding:#?}\n{fresh:#?}");
         }
     }
 

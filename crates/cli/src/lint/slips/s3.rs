@@ -15,7 +15,7 @@ const SCHEME: &str = "s3a://";
 #[derive(Default)]
 struct Settings<'a> {
     at: Vec<Position>,
-    settings: Vec<(&'a str, &'a str)>,
+    pairs: Vec<(&'a str, &'a str)>,
     reads_s3a: bool,
 }
 
@@ -30,8 +30,8 @@ impl<'a> Slips<'_, 'a> {
         if !has_role {
             return;
         }
-        let Settings { at, settings, reads_s3a } = Settings::of(object.node);
-        for (index, slip) in of_s3_settings(&settings, reads_s3a) {
+        let Settings { at, pairs, reads_s3a } = Settings::of(object.node);
+        for (index, slip) in of_s3_settings(&pairs, reads_s3a) {
             let at = index.and_then(|index| at.get(index)).map_or(object.node.at, |at| *at);
             found.push(Finding { place: object.place.with(at), ..finding(object, None, &slip) });
         }
@@ -60,7 +60,7 @@ impl<'a> Settings<'a> {
     }
 
     fn add(&mut self, key: &'a str, value: &'a str, at: Position) {
-        self.settings.push((key, value));
+        self.pairs.push((key, value));
         self.at.push(at);
     }
 

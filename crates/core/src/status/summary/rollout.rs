@@ -5,8 +5,8 @@ use podidentity_api::{RolloutPolicy, WorkloadState};
 
 use super::{Summary, View, names_of, reconciling, stalled, suspended};
 use crate::assess::Rollback;
-use crate::mark::RollMark;
 use crate::message::Message;
+use crate::restart_mark::RestartMark;
 use crate::role::release_value;
 use crate::rollout::{Phase, Wait, WorkloadVerdict};
 use crate::schedule::Waits;
@@ -44,7 +44,7 @@ pub(super) fn halted(view: &View) -> Option<Summary> {
 /// Whether the workload was restarted for this identity, whatever the result.
 fn was_restarted(verdict: &WorkloadVerdict, hash: &str) -> bool {
     let mark = verdict.workload.template_annotation(names::IDENTITY_ANNOTATION);
-    mark.is_some_and(|mark| RollMark::is_for(mark, hash))
+    mark.is_some_and(|mark| RestartMark::is_for(mark, hash))
 }
 
 fn is_due(verdict: &WorkloadVerdict) -> bool {

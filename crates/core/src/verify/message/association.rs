@@ -9,8 +9,8 @@ use crate::verify::env::{Env, Seen};
 
 impl Words<'_> {
     /// What to do: restart the workload, change its template, or delete a pod that has none.
-    fn action(&self, roll_cures: bool, by_template: impl FnOnce() -> String, by_deletion: &str) -> String {
-        if roll_cures {
+    fn action(&self, restart_cures: bool, by_template: impl FnOnce() -> String, by_deletion: &str) -> String {
+        if restart_cures {
             "Restart the workload once the service account has an association.".to_owned()
         } else if self.has_template {
             by_template()
@@ -20,7 +20,7 @@ impl Words<'_> {
     }
 
     /// The container has neither the association's credentials nor a web identity.
-    pub(super) fn no_association(&self, container: &Container, roll_cures: bool) -> Described {
+    pub(super) fn no_association(&self, container: &Container, restart_cures: bool) -> Described {
         let by_template = || {
             format!(
                 "The workload's template as it is would not give this container the credentials: look at its env, labels \
@@ -30,7 +30,7 @@ impl Words<'_> {
             )
         };
         let by_deletion = "Delete the pod once the service account has an association: one that is created anew gets the credentials.";
-        let action = self.action(roll_cures, by_template, by_deletion);
+        let action = self.action(restart_cures, by_template, by_deletion);
         let [uri, file] = self.expected.variables();
         let opaque = !Env::of(container).opaque_sources(&[uri, file]).is_empty();
         let opaque = if opaque { ", unless envFrom does, which cannot be seen" } else { "" };
@@ -43,9 +43,9 @@ impl Words<'_> {
     }
 
     /// The container has a web identity, which SDKs take first.
-    pub(super) fn web_identity(&self, role: &Seen, beside: bool, roll_cures: bool) -> Described {
+    pub(super) fn web_identity(&self, role: &Seen, beside: bool, restart_cures: bool) -> Described {
         let seen = if role.is_unset() {
-            return self.token_file_alone(roll_cures);
+            return self.token_file_alone(restart_cures);
         } else if beside {
             "has a web identity (IRSA) beside the credentials of EKS Pod Identity, and SDKs take the web identity"
         } else {
@@ -53,14 +53,14 @@ impl Words<'_> {
         };
         let by_template = || format!("Remove {ROLE_ARN} and {TOKEN_FILE} from the pod's template.");
         let by_deletion = "Delete the pod once the service account has an association.";
-        let action = self.action(roll_cures, by_template, by_deletion);
+        let action = self.action(restart_cures, by_template, by_deletion);
         (format!("{seen}. {}", acts_as(role)), action)
     }
 
     /// The container names a token file and no role, which stops some SDKs.
-    fn token_file_alone(&self, roll_cures: bool) -> Described {
+    fn token_file_alone(&self, restart_cures: bool) -> Described {
         let by_template = || format!("Remove {TOKEN_FILE} from the pod's template.");
-        let action = self.action(roll_cures, by_template, "Delete the pod, and create it without the variable.");
+        let action = self.action(restart_cures, by_template, "Delete the pod, and create it without the variable.");
         let seen = format!(
             "sets {TOKEN_FILE} without {ROLE_ARN}. Some SDKs, those for Go and Python among them, fail at that before they \
              ask the agent of EKS Pod Identity."

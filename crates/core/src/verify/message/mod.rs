@@ -36,16 +36,22 @@ pub(super) struct Words<'a> {
 
 impl Words<'_> {
     /// The finding for a problem of a container. `preset`: the template itself sets the wrong role.
-    pub(super) fn finding(&self, problem: &Problem, container: &Container, preset: bool, roll_cures: bool) -> Finding {
+    pub(super) fn finding(
+        &self,
+        problem: &Problem,
+        container: &Container,
+        preset: bool,
+        restart_cures: bool,
+    ) -> Finding {
         let reason = self.reason(problem, preset);
         let (seen, action) = match problem {
-            Problem::NoIdentity => self.no_identity(reason, container, roll_cures),
-            Problem::RoleDiffers(seen) => self.role_differs(seen, preset, roll_cures),
-            Problem::NoAssociation => self.no_association(container, roll_cures),
-            Problem::WebIdentity { role, beside } => self.web_identity(role, *beside, roll_cures),
+            Problem::NoIdentity => self.no_identity(reason, container, restart_cures),
+            Problem::RoleDiffers(seen) => self.role_differs(seen, preset, restart_cures),
+            Problem::NoAssociation => self.no_association(container, restart_cures),
+            Problem::WebIdentity { role, beside } => self.web_identity(role, *beside, restart_cures),
             _ => {
                 let (seen, action) = self.describe(problem);
-                (seen, if roll_cures { Self::restart() } else { action })
+                (seen, if restart_cures { Self::restart() } else { action })
             }
         };
         let (seen, action) = self.by_hand(problem, seen, action);
@@ -69,7 +75,7 @@ impl Words<'_> {
                 shown(self.pod.name())
             ))
             .action(action),
-            roll_cures,
+            restart_cures,
         }
     }
 
@@ -137,11 +143,11 @@ impl Words<'_> {
         }
     }
 
-    fn no_identity(&self, reason: FindingReason, container: &Container, roll_cures: bool) -> Described {
+    fn no_identity(&self, reason: FindingReason, container: &Container, restart_cures: bool) -> Described {
         let role = shown(&self.expected.identity.role_arn);
-        let action = if roll_cures && self.expected.annotated_at.is_none() && !self.expected.listed {
+        let action = if restart_cures && self.expected.annotated_at.is_none() && !self.expected.listed {
             "Restart the workload once the service account is annotated.".to_owned()
-        } else if roll_cures {
+        } else if restart_cures {
             Self::restart()
         } else if self.has_template {
             format!(
@@ -196,7 +202,7 @@ impl Words<'_> {
         }
     }
 
-    fn role_differs(&self, seen: &Seen, preset: bool, roll_cures: bool) -> Described {
+    fn role_differs(&self, seen: &Seen, preset: bool, restart_cures: bool) -> Described {
         let role = shown(&self.expected.identity.role_arn);
         let (what, meanwhile) = match seen {
             Seen::Known(value) if value.is_empty() => (
@@ -215,7 +221,7 @@ impl Words<'_> {
             }
         };
         let why = if preset && self.has_template { " (the template sets it)" } else { "" };
-        let action = if roll_cures {
+        let action = if restart_cures {
             Self::restart()
         } else if preset {
             format!("Remove {ROLE_ARN} and {TOKEN_FILE} from the pod's template, so that the webhook sets them.")

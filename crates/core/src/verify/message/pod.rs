@@ -95,7 +95,7 @@ impl Words<'_> {
             object: format!("Pod/{}", shown(self.pod.name())),
             container: None,
             message: Message::new(format!("pod {} {seen}", shown(self.pod.name()))).action(action),
-            roll_cures: false,
+            restart_cures: false,
         }
     }
 }

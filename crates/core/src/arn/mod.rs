@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::partition::Partition;
+use crate::aws_partition::Partition;
 use fault::Fault;
 pub(crate) use fault::is_unfilled;
 

@@ -15,7 +15,7 @@ use crate::input::Input;
 struct PodFound {
     pod: String,
     verified: bool,
-    roll_cures: bool,
+    restart_cures: bool,
     findings: Vec<Found>,
 }
 
@@ -26,7 +26,7 @@ struct Found {
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<String>,
-    roll_cures: bool,
+    restart_cures: bool,
     message: String,
 }
 
@@ -49,7 +49,7 @@ pub fn case(path: &Path) -> Result<String, String> {
         PodFound {
             pod: pod.name().to_owned(),
             verified: verdict.is_verified(),
-            roll_cures: verdict.roll_cures(),
+            restart_cures: verdict.restart_cures(),
             findings: verdict.findings.into_iter().map(Found::from).collect(),
         }
     });
@@ -62,7 +62,7 @@ impl From<podidentity_core::finding::Finding> for Found {
             severity: format!("{:?}", finding.severity),
             reason: finding.reason.as_str(),
             container: finding.container,
-            roll_cures: finding.roll_cures,
+            restart_cures: finding.restart_cures,
             message: finding.message.to_string(),
         }
     }

@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 use crate::plan::{Plan, plan};
 use crate::snapshot::{Config, Snapshot};
 use crate::status::{Report, reports};
-use crate::steps::counted;
+use crate::step_counter::counted;
 
 /// The size of the largest object, in bytes. An API server accepts requests of 3 MiB, and stores
 /// objects of 1.5 MB.

@@ -8,7 +8,7 @@
 /// operator gave pods another one. Without a new round the value would stay the same, and nothing
 /// would restart. A new attempt is another restart because injection missed pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RollMark {
+pub struct RestartMark {
     /// Hash of the identity.
     pub hash: String,
     /// The round, from 0.
@@ -17,7 +17,7 @@ pub struct RollMark {
     pub attempt: u32,
 }
 
-impl RollMark {
+impl RestartMark {
     /// The mark of the first restart for an identity.
     pub fn first(hash: String) -> Self {
         Self { hash, round: 0, attempt: 0 }
@@ -40,7 +40,7 @@ impl RollMark {
     }
 }
 
-impl std::fmt::Display for RollMark {
+impl std::fmt::Display for RestartMark {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.hash)?;
         if self.round > 0 {
@@ -60,10 +60,10 @@ mod tests {
     #[test]
     fn a_mark_reads_as_it_is_written() {
         for text in ["0a1b2c3d4e", "0a1b2c3d4e-2", "0a1b2c3d4e.1", "0a1b2c3d4e.3-2"] {
-            assert_eq!(RollMark::parse(text).unwrap().to_string(), text);
+            assert_eq!(RestartMark::parse(text).unwrap().to_string(), text);
         }
         for text in ["", "hello", "0a-", "0a.x", "-1", ".1", "0a.4294967295", "0a-4294967295"] {
-            assert_eq!(RollMark::parse(text), None, "{text}");
+            assert_eq!(RestartMark::parse(text), None, "{text}");
         }
     }
 }

@@ -9,33 +9,33 @@ use podidentity_core::plan::Plan;
 
 use crate::metrics::Metrics;
 
-/// The budget, shared by all reconciles. It wakes the identities whose turn has come.
-pub(crate) struct SharedBudget {
-    budget: Mutex<Budget>,
+/// The limit, shared by all reconciles. It wakes the identities whose turn has come.
+pub(crate) struct SharedRolloutLimit {
+    limit: Mutex<RolloutLimit>,
     queue: Sender<IdentityKey>,
     metrics: Metrics,
 }
 
-impl SharedBudget {
+impl SharedRolloutLimit {
     pub(crate) fn new(limit: usize, queue: Sender<IdentityKey>, metrics: Metrics) -> Self {
-        Self { budget: Mutex::new(Budget::new(limit)), queue, metrics }
+        Self { limit: Mutex::new(RolloutLimit::new(limit)), queue, metrics }
     }
 
     /// Plans with the slots that the identity may use, and takes those that the plan uses. While
     /// one identity plans, no other can take the same slots.
     pub(crate) fn plan(&self, key: &IdentityKey, plan: impl FnOnce(usize) -> Plan) -> Plan {
-        let mut budget = self.lock();
-        let plan = plan(budget.allows(key));
-        let awakened = budget.note(key, plan.slots(), plan.wants_slots);
-        self.changed(&budget, awakened);
+        let mut limit = self.lock();
+        let plan = plan(limit.allows(key));
+        let awakened = limit.note(key, plan.slots(), plan.wants_slots);
+        self.changed(&limit, awakened);
         plan
     }
 
     /// Sets how many slots the identity uses. The identity no longer waits for a slot.
     pub(crate) fn set(&self, key: &IdentityKey, used: usize) {
-        let mut budget = self.lock();
-        let awakened = budget.note(key, used, false);
-        self.changed(&budget, awakened);
+        let mut limit = self.lock();
+        let awakened = limit.note(key, used, false);
+        self.changed(&limit, awakened);
     }
 
     /// Sets how many slots the restarts in flight use. An identity that waits for a slot keeps
@@ -45,9 +45,9 @@ impl SharedBudget {
         self.wake(awakened);
     }
 
-    fn changed(&self, budget: &Budget, awakened: Vec<IdentityKey>) {
+    fn changed(&self, limit: &RolloutLimit, awakened: Vec<IdentityKey>) {
         self.wake(awakened);
-        self.metrics.rollouts_in_flight(budget.total());
+        self.metrics.rollouts_in_flight(limit.total());
     }
 
     fn wake(&self, keys: Vec<IdentityKey>) {
@@ -56,20 +56,20 @@ impl SharedBudget {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Budget> {
+    fn lock(&self) -> MutexGuard<'_, RolloutLimit> {
         // A panic while the lock was held leaves counters that the next reconcile corrects.
-        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+        self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The restart slots that each identity uses, and the identities that wait for a slot. A new
-/// process fills the budget from observed state before its first restart, so it finds the same
+/// process fills it from observed state before its first restart, so it finds the same
 /// values.
 ///
 /// A namespace may use three quarters of the slots that the others leave, so neither one namespace
 /// nor several take all of them.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct RolloutLimit {
     limit: usize,
     used: HashMap<IdentityKey, usize>,
     used_by_namespace: HashMap<String, usize>,
@@ -80,7 +80,7 @@ pub(crate) struct Budget {
     next_turn: u64,
 }
 
-impl Budget {
+impl RolloutLimit {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -184,53 +184,53 @@ mod tests {
     }
 
     /// Judging reads what tenants wrote. Nothing in the reconcile may do it while it holds the lock
-    /// of the budget, on which all others wait.
+    /// of the limit, on which all others wait.
     #[test]
     fn nothing_is_judged_under_the_lock() {
         let text = include_str!("reconcile.rs");
-        let (_, locked) = text.split_once("self.budget.plan(key, |slots| {").unwrap();
+        let (_, locked) = text.split_once("self.rollout_limit.plan(key, |slots| {").unwrap();
         let (locked, _) = locked.split_once("});").unwrap();
-        assert_eq!(text.matches("budget.plan(").count(), 1);
+        assert_eq!(text.matches("rollout_limit.plan(").count(), 1);
         assert!(!locked.contains("Assessment::of"), "{locked}");
     }
 
     #[test]
     fn slots_are_given_in_the_order_of_asking() {
-        let mut budget = Budget::new(2);
-        assert_eq!(budget.free_for(&key("a")), 2);
-        assert_eq!(budget.note(&key("a"), 2, true), []);
-        assert_eq!(budget.free_for(&key("b")), 0);
-        assert_eq!(budget.note(&key("b"), 0, true), []);
+        let mut limit = RolloutLimit::new(2);
+        assert_eq!(limit.free_for(&key("a")), 2);
+        assert_eq!(limit.note(&key("a"), 2, true), []);
+        assert_eq!(limit.free_for(&key("b")), 0);
+        assert_eq!(limit.note(&key("b"), 0, true), []);
         // One of a's two restarts has ended. a has waited longer than b, so the slot is a's.
-        assert_eq!(budget.note(&key("a"), 1, true), [key("b")]);
-        assert_eq!(budget.free_for(&key("a")), 1);
-        assert_eq!(budget.free_for(&key("b")), 0);
+        assert_eq!(limit.note(&key("a"), 1, true), [key("b")]);
+        assert_eq!(limit.free_for(&key("a")), 1);
+        assert_eq!(limit.free_for(&key("b")), 0);
         // a needs no more: b may go on.
-        assert_eq!(budget.note(&key("a"), 0, false), [key("b")]);
-        assert_eq!(budget.free_for(&key("b")), 2);
+        assert_eq!(limit.note(&key("a"), 0, false), [key("b")]);
+        assert_eq!(limit.free_for(&key("b")), 2);
     }
 
     #[test]
     fn a_slot_whose_restart_was_refused_is_free_and_those_that_are_refused_do_not_wake_each_other() {
-        let mut budget = Budget::new(1);
-        assert_eq!(budget.note(&key("a"), 1, true), []);
-        assert_eq!(budget.note(&key("b"), 0, true), []);
+        let mut limit = RolloutLimit::new(1);
+        assert_eq!(limit.note(&key("a"), 1, true), []);
+        assert_eq!(limit.note(&key("b"), 0, true), []);
         // a's restart is refused.
-        assert_eq!(budget.note(&key("a"), 0, false), [key("b")]);
-        assert_eq!(budget.note(&key("b"), 1, true), []);
+        assert_eq!(limit.note(&key("a"), 0, false), [key("b")]);
+        assert_eq!(limit.note(&key("b"), 1, true), []);
         // So is b's.
-        assert_eq!(budget.note(&key("b"), 0, false), []);
+        assert_eq!(limit.note(&key("b"), 0, false), []);
     }
 
     #[test]
     fn what_is_found_under_way_counts_before_anybody_has_asked() {
-        let mut budget = Budget::new(2);
-        assert_eq!(budget.uses(&key("a"), 2), []);
-        assert_eq!(budget.free_for(&key("b")), 0);
-        assert_eq!(budget.note(&key("b"), 0, true), []);
+        let mut limit = RolloutLimit::new(2);
+        assert_eq!(limit.uses(&key("a"), 2), []);
+        assert_eq!(limit.free_for(&key("b")), 0);
+        assert_eq!(limit.note(&key("b"), 0, true), []);
         // When this replica leads again, it observes a once more, and b still waits.
-        assert_eq!(budget.uses(&key("a"), 0), [key("b")]);
-        assert_eq!(budget.free_for(&key("b")), 2);
+        assert_eq!(limit.uses(&key("a"), 0), [key("b")]);
+        assert_eq!(limit.free_for(&key("b")), 2);
     }
 
     /// A namespace with a thousand restarts that never end leaves slots to the other namespaces.
@@ -238,18 +238,18 @@ mod tests {
     fn one_namespace_does_not_take_all() {
         let of =
             |namespace: &str, n: usize| IdentityKey { namespace: namespace.into(), service_account: n.to_string() };
-        let mut budget = Budget::new(10);
+        let mut limit = RolloutLimit::new(10);
         for n in 0..1000 {
-            let free = budget.allows(&of("mallory", n)).min(1);
-            budget.note(&of("mallory", n), free, free == 0);
+            let free = limit.allows(&of("mallory", n)).min(1);
+            limit.note(&of("mallory", n), free, free == 0);
         }
-        assert_eq!(budget.total(), 8);
-        assert_eq!(budget.allows(&of("alice", 0)), 2);
-        assert_eq!(budget.note(&of("alice", 0), 1, false), []);
-        assert_eq!(budget.allows(&of("bob", 0)), 1);
+        assert_eq!(limit.total(), 8);
+        assert_eq!(limit.allows(&of("alice", 0)), 2);
+        assert_eq!(limit.note(&of("alice", 0), 1, false), []);
+        assert_eq!(limit.allows(&of("bob", 0)), 1);
         // When one of mallory's restarts ends, its share is still used up. When alice's ends,
         // mallory gets a slot.
-        assert_eq!(budget.note(&of("mallory", 0), 0, false), []);
-        assert_eq!(budget.note(&of("alice", 0), 0, false), [of("mallory", 8)]);
+        assert_eq!(limit.note(&of("mallory", 0), 0, false), []);
+        assert_eq!(limit.note(&of("alice", 0), 0, false), [of("mallory", 8)]);
     }
 }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use podidentity_api::Rollout;
 
 use crate::injection::is_injected_volume;
-use crate::mark::RollMark;
+use crate::restart_mark::RestartMark;
 use crate::rollout::{Cause, Phase, WorkloadVerdict};
 use crate::verify::JudgedPod;
 use crate::windows::{Opening, Pace};
@@ -61,7 +61,7 @@ pub struct Start<'a> {
     /// The workload to restart.
     pub verdict: &'a WorkloadVerdict,
     /// The mark that the restart writes to the pod template.
-    pub mark: RollMark,
+    pub mark: RestartMark,
     /// Whether the workload is healthy now.
     pub healthy: bool,
     /// Whether the status already records the restart.
