@@ -9,13 +9,14 @@
 //! account. Every decision is a function of the snapshot. The modules are listed in the order of
 //! their imports: each uses only those before it, as `tests/floors.rs` checks.
 
-pub mod aws_partition;
 pub mod kubernetes;
 pub mod likeness;
 pub mod message;
 mod step_counter;
 mod time;
 pub mod windows;
+
+pub mod aws_partition;
 
 pub mod arn;
 mod webhook_config;

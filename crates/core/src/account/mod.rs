@@ -249,6 +249,9 @@ fn state(
         }
         force |= foreign.is_some();
     }
+    // Nobody else has a use for the provenance. After the restore of a backup it is another manager's,
+    // and that of an earlier binding.
+    force |= foreign_owner(account, names::BOUND_BY_ANNOTATION).is_some();
     let complete = annotations.iter().all(|(key, desired_value)| value(account, key) == Some(desired_value));
     let desired_keys: BTreeSet<String> = annotations.into_keys().collect();
     if complete && owned == desired_keys { AccountState::InForce } else { AccountState::Outdated { force, drift } }

@@ -11,6 +11,8 @@ const FOREIGN_AUDIENCE: &str = "foreign.example";
 #[derive(Clone, Copy, Debug)]
 pub enum AccountChange {
     Deleted,
+    /// A backup brings it back.
+    Restored,
     /// Somebody removes the annotation.
     Removed(Annotation),
     /// Another manager writes another value.
@@ -46,6 +48,7 @@ impl AccountChange {
     pub fn make(self, cluster: &mut Cluster) {
         match self {
             Self::Deleted => cluster.delete_account(),
+            Self::Restored => cluster.restore_account(),
             Self::Removed(annotation) => cluster.remove_key(annotation.key()),
             Self::Overwritten(annotation) => {
                 cluster.overwrite_key("kubectl-annotate", annotation.key(), annotation.foreign_value());
@@ -59,6 +62,7 @@ pub fn account_change() -> impl Strategy<Value = AccountChange> {
     let annotation = || prop_oneof![2 => Just(Annotation::Role), 1 => Just(Annotation::Audience)];
     prop_oneof![
         2 => Just(AccountChange::Deleted),
+        2 => Just(AccountChange::Restored),
         3 => annotation().prop_map(AccountChange::Removed),
         3 => annotation().prop_map(AccountChange::Overwritten),
         3 => annotation().prop_map(AccountChange::CoOwned),

@@ -62,6 +62,18 @@ impl Cluster {
         self.offers_change();
     }
 
+    /// The restore of a backup: a new service account with the annotations of the old one, all of
+    /// them of one manager.
+    pub fn restore_account(&mut self) {
+        let (version, now) = (self.count(), self.now);
+        if let Some(account) = &mut self.account {
+            let owner = BTreeMap::from([("velero-server".to_owned(), now)]);
+            let owners = account.annotations.keys().map(|key| (key.clone(), owner.clone())).collect();
+            *account = Account { annotations: account.annotations.clone(), owners, ..Account::new(version) };
+        }
+        self.offers_change();
+    }
+
     pub fn bind(&mut self, name: &str, role: &str) {
         let version = self.count();
         let now = Time(self.now);
