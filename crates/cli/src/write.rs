@@ -7,7 +7,7 @@ use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::read::ReadError;
 use podidentity_cluster::write::edit::{Edit, Store, edit, get};
 
-use crate::cluster::{Failure, Session, block_on, did_you_mean};
+use crate::cluster::{Failure, Session, block_on, not_there};
 use crate::exit::Exit;
 use crate::flags::completion;
 use crate::flags::{ConnectionArgs, ScopeArgs};
@@ -149,7 +149,7 @@ async fn one(
 
 async fn not_found(session: &Session, name: &str) -> Failure {
     let names = all_names(session, None).await.unwrap_or_default();
-    let meant = did_you_mean(name, names.iter().map(String::as_str));
+    let meant = not_there(name, &session.place(), names.iter().map(String::as_str));
     Failure::Other(format!("there is no pib/{name} {}{meant}", session.place()))
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Who writes, and to what.
 const SINKS: &[(&str, &str)] = &[
-    ("sheet.rs", "a terminal, GitHub and JUnit: lines, with escapes for what acts on one"),
+    ("terminal_text.rs", "a terminal, GitHub and JUnit: lines, with escapes for what acts on one"),
     ("messages.rs", "standard error: one line each, by sheet"),
     ("output/document.rs", "JSON and YAML, by yaml/encode.rs; templates, with Foreign for texts of others"),
     ("report/", "HTML, with Text and Arn for texts of others"),

@@ -12,7 +12,7 @@ use e2e::{Namespace, audit, injection, wait};
 use futures::try_join;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use podidentity_api::names::condition;
+use podidentity_api::names::{self, condition};
 use podidentity_api::{PodIdentityBinding, Reason};
 use serde_json::{Value, json};
 
@@ -73,7 +73,10 @@ pub(crate) async fn taken_over(world: Arc<World>, namespace: Namespace) -> Resul
     let value = format!("{}={ROLE}", role_annotation());
     let annotate = ["annotate", "--overwrite", "-n", &namespace.name, "serviceaccount", "app", &value];
     world.control_plane.kubectl(&annotate).await?;
-    namespace.take_over::<ServiceAccount>("velero-server", "app", annotation(ROLE)).await?;
+    // A backup has the record of the binding that there was, too.
+    let mut backup = annotation(ROLE);
+    backup["metadata"]["annotations"][names::BOUND_BY_ANNOTATION] = json!("app/an-earlier-uid/7/0123456789");
+    namespace.take_over::<ServiceAccount>("velero-server", "app", backup).await?;
     injection::in_force(&namespace, "app", ROLE).await?;
     let before = running(&namespace, "app", 1).await?;
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;

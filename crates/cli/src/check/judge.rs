@@ -128,9 +128,9 @@ fn injector(facts: &Facts) -> Check {
         );
     }
     let policy = if minor(&facts.version).is_some_and(|minor| minor >= MUTATING_POLICIES) {
-        "kubectl apply -k config/injection, or install the EKS pod identity webhook"
+        format!("{}, or install the EKS pod identity webhook", install(facts, "injection"))
     } else {
-        "install the EKS pod identity webhook (config/injection needs Kubernetes 1.36)"
+        "install the EKS pod identity webhook (config/injection needs Kubernetes 1.36)".to_owned()
     };
     let message = match injectors.found.first() {
         Some(unbound) => format!("{} has no binding, so it is not in force", unbound.title),
@@ -253,6 +253,20 @@ fn operator_rights(facts: &Facts, operator: &OperatorFacts) -> Check {
         .next("Apply its roles: kubectl apply -k config/rbac, or the chart with rbac.create.")
 }
 
+/// How a part of the installation is added: by Helm, if that has installed the operator.
+fn install(facts: &Facts, part: &str) -> String {
+    let release = |deployment: &Value| {
+        let meta = &deployment["metadata"];
+        let is_of_helm = meta["labels"]["app.kubernetes.io/managed-by"] == "Helm";
+        let name = meta["annotations"]["meta.helm.sh/release-name"].as_str().filter(|_| is_of_helm)?;
+        Some(format!("helm upgrade {name} CHART --namespace {} --reuse-values", meta["namespace"].as_str()?))
+    };
+    match facts.deployments.found().into_iter().flatten().find_map(release) {
+        Some(upgrade) => format!("{upgrade} --set {part}.enabled=true"),
+        None => format!("kubectl apply --server-side -k config/{part}"),
+    }
+}
+
 /// Whether a policy whose name starts with `beginning` is bound.
 fn is_bound(facts: &Facts, beginning: &str) -> bool {
     facts.policies.found().is_some_and(|all| all.iter().any(|name| name.starts_with(beginning)))
@@ -267,7 +281,7 @@ fn guard(facts: &Facts) -> Check {
         return check(NAME, Mark::Right, "the operator's account is limited to what the operator changes");
     }
     check(NAME, Mark::Note, "not installed: whoever has the operator's token can change any pod template")
-        .next("kubectl apply -k config/guard (docs/security.md).")
+        .next(format!("{} (docs/security.md).", install(facts, "guard")))
 }
 
 fn namespaces_with<'a>(facts: &'a Facts, has: impl Fn(&Value) -> bool + 'a) -> usize {
@@ -320,7 +334,7 @@ fn enforcement(facts: &Facts) -> Check {
             Mark::Wrong,
             format!("asked for by the label of {}, and the policy is not there", counted(count)),
         )
-        .next("kubectl apply -k config/enforcement."),
+        .next(format!("{}.", install(facts, "enforcement"))),
     }
 }
 

@@ -22,7 +22,7 @@ use podidentity_core::snapshot::{Config, Snapshot};
 use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::view::{View, views};
 
-pub(crate) use names::did_you_mean;
+pub(crate) use names::{did_you_mean, not_there};
 pub(crate) use picture::Picture;
 pub(crate) use progress::Progress;
 
@@ -162,7 +162,7 @@ impl Session {
     }
 
     /// Fails if the namespace does not exist, which explains why nothing was found in it.
-    async fn namespace_exists(&self) -> Result<(), Failure> {
+    pub(crate) async fn namespace_exists(&self) -> Result<(), Failure> {
         let Some(name) = &self.namespace else { return Ok(()) };
         let all = self.connection.lister(None).namespace_names().await?;
         if all.is_empty() || all.contains(name) {

@@ -115,7 +115,7 @@ fn account_not_found(subject: &Subject<'_>) -> Cause {
     let message = format!("service account {} does not exist", subject.account_name());
     let title = subject.asked.as_ref().map(|binding| format!("PodIdentityBinding/{binding}"));
     let namer = title.as_deref().map_or(slip::Namer::Workload(""), slip::Namer::Binding);
-    let advice = elsewhere.meant(name).is_some() || !elsewhere.namespaces.is_empty();
+    let advice = !elsewhere.alike.is_empty() || !elsewhere.namespaces.is_empty();
     let slip = slip::not_found(namer, Some(namespace), name, &elsewhere, "in the cluster");
     let found = match (elsewhere.meant(name), elsewhere.namespaces.as_slice()) {
         (Some(meant), _) => format!("{message}; {meant} does"),

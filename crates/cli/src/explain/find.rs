@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use podidentity_core::snapshot::Snapshot;
 
 use super::subject::{contains, names};
-use crate::cluster::{Failure, Session, did_you_mean, notes};
+use crate::cluster::{Failure, Session, not_there, notes};
 use crate::flags::Target;
 use crate::messages::Messages;
 
@@ -35,7 +35,7 @@ pub(crate) async fn find(
     let bindings_known = reading.bindings_known;
     let found = reading.results.into_values().next().map(|snapshot| Found { snapshot, bindings_known });
     found.ok_or_else(|| {
-        let meant = did_you_mean(&target.name, known.iter().map(String::as_str));
+        let meant = not_there(&target.name, &session.place(), known.iter().map(String::as_str));
         Failure::Other(format!("there is no {target} {}{meant}", session.place()))
     })
 }

@@ -43,7 +43,8 @@ fn of_binding(subject: &Subject<'_>, reason: Reason) -> Option<String> {
     let account = &subject.snapshot.service_account_name;
     Some(match reason {
         Reason::ServiceAccountNotFound => {
-            format!("Create it: kubectl -n {namespace} create serviceaccount {account}")
+            let correct = if subject.bound { ", or correct spec.serviceAccountName" } else { "" };
+            format!("Create it{correct}: kubectl -n {namespace} create serviceaccount {account}")
         }
         Reason::Suspended => {
             format!("Resume it: kubectl podidentity resume -n {namespace} pib/{}", binding(subject))

@@ -79,6 +79,9 @@ pub(crate) fn parse(words: &[String], default: Option<TargetKind>) -> Result<Vec
                 }
                 (Ok(_), None) => return Err(format!("{word} needs a name: write {word}/NAME")),
                 (_, Some(default)) => (default, word.as_str()),
+                (Err(_), None) if words.len() == 0 => {
+                    return Err(format!("write its kind as well: pib/{word}, deploy/{word}, pod/{word} or sa/{word}"));
+                }
                 (Err(error), None) => return Err(error),
             },
         };
@@ -119,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_told_with_advice() {
-        assert!(read(&["web"], None).unwrap_err().contains("write pod/NAME"));
+        assert!(read(&["web"], None).unwrap_err().contains("pib/web, deploy/web"));
         assert!(read(&["svc/web"], None).unwrap_err().contains("is no kind"));
         assert!(read(&["pod"], None).unwrap_err().contains("pod/NAME"));
         assert!(read(&["pod/"], None).unwrap_err().contains("has no name"));

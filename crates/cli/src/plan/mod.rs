@@ -17,7 +17,7 @@ use podidentity_core::forecast::{After, Fate, Forecast};
 use podidentity_core::snapshot::Snapshot;
 use serde_json::{Value, json};
 
-use crate::cluster::{Failure, Session, block_on, did_you_mean, notes};
+use crate::cluster::{Failure, Session, block_on, not_there, notes};
 use crate::exit::Exit;
 use crate::flags::completion;
 use crate::flags::{ConnectionArgs, ScopeArgs};
@@ -120,7 +120,7 @@ pub(crate) fn run(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, Failure>
         messages.notes(&warnings.concat());
         let mut planned: Vec<Planned> = planned.into_iter().flatten().collect();
         if planned.is_empty() && !targets.is_empty() {
-            let meant = did_you_mean(&targets[0].name, known.iter().flatten().map(String::as_str));
+            let meant = not_there(&targets[0].name, &session.place(), known.iter().flatten().map(String::as_str));
             return Err(Failure::Other(format!("there is no {} {}{meant}", targets[0], session.place())));
         }
         if let Some(selected) = selected.filter(|_| !with_files) {

@@ -14,7 +14,7 @@ use std::io::Write;
 
 use clap::Args;
 
-use crate::cluster::{Failure, Session, Views, block_on, did_you_mean};
+use crate::cluster::{Failure, Session, Views, block_on, not_there};
 use crate::exit::Exit;
 use crate::flags::completion;
 use crate::flags::{ConnectionArgs, ScopeArgs};
@@ -146,6 +146,6 @@ fn not_found(views: &[View], target: &Target, place: &str) -> Failure {
     }
     let names = views.iter().flat_map(|view| names(view, target.kind));
     let with_role = if target.kind == TargetKind::Binding { "" } else { " with a role" };
-    let meant = did_you_mean(&target.name, names);
+    let meant = not_there(&target.name, place, names);
     Failure::Other(format!("there is no {target}{with_role} {place}{meant}"))
 }

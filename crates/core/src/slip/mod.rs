@@ -25,7 +25,7 @@ pub use entries::of_entries;
 pub(crate) use keys::concerns;
 pub use names::{Forgot, NameMatches, Namer, not_found, unused};
 pub use place::{Given, Place, of_place, of_pod};
-pub use s3a::{is_s3_setting, of_s3_settings};
+pub use s3a::{S3Setting, SparkMap, is_s3_setting, of_s3_settings};
 pub use stray::{NamesAccount, common_annotation, kind, repeated, stray_annotation, stray_name};
 pub use value::{audience, empty_audience, not_text, partition};
 
