@@ -171,7 +171,10 @@ fn assume_role(binding: &mut PodIdentityBinding, account: Option<&AwsAccount>) {
 /// namespace that the webhook watches.
 pub(crate) fn entries(objects: &[Object<'_>], namespace: &str) -> Result<Option<Arc<Entries>>, Problem> {
     let Some((object, config)) = config_map(objects, namespace) else { return Ok(None) };
-    let parsed = Entries::parse(config.and_then(Node::text).unwrap_or_default());
+    let parsed = match config.and_then(Node::text) {
+        Some(config) => Entries::parse(config),
+        None => Err(format!("has no key {}", CONFIG_MAP.1)),
+    };
     parsed.map(|entries| Some(Arc::new(entries))).map_err(|why| Problem {
         place: object.place.with(config.map_or(object.node.at, |node| node.at)),
         message: format!("{} {why}, so it counts for nothing", object.title()),

@@ -31,7 +31,7 @@ impl Entries {
     /// has a wrong type.
     pub fn parse(config: &str) -> Result<Self, String> {
         let parsed: BTreeMap<String, serde_json::Map<String, Value>> =
-            serde_json::from_str(config).map_err(|error| format!("is not what the webhook reads: {error}"))?;
+            serde_json::from_str(config).map_err(|error| format!("has no JSON of entries in config: {error}"))?;
         let mut entries = BTreeMap::new();
         for (key, fields) in parsed {
             let mut parts = key.split('/');

@@ -207,8 +207,9 @@ async fn entries(connection: &Connection, namespace: &str) -> Result<Entries, Fa
     let name = CONFIG_MAP.0;
     let Some(config) = webhook_config(&connection.client, namespace).await? else {
         return Err(Failure::Other(format!(
-            "there is no ConfigMap {name} in namespace {namespace}: name the one that the webhook watches by \
-             --watch-config-map=NAMESPACE, or leave the flag out"
+            "there is no ConfigMap {name} with the key {} in namespace {namespace}: name the one that the webhook watches by \
+             --watch-config-map=NAMESPACE, or leave the flag out",
+            CONFIG_MAP.1
         )));
     };
     Entries::parse(&config).map_err(|why| {

@@ -7,10 +7,10 @@ use podidentity_core::injection::CONFIG_MAP;
 use super::ReadError;
 
 /// The entries of the webhook's ConfigMap in the namespace, as its JSON text. `None` if there is no
-/// such ConfigMap; empty if it lacks the key that the webhook reads.
+/// such ConfigMap, or if it lacks the key that the webhook reads.
 pub async fn webhook_config(client: &Client, namespace: &str) -> Result<Option<String>, ReadError> {
     let (name, key) = CONFIG_MAP;
     let found = Api::<ConfigMap>::namespaced(client.clone(), namespace).get_opt(name).await;
     let found = found.map_err(|error| ReadError::of(&error, "get", "configmaps", Some(namespace)))?;
-    Ok(found.map(|config| config.data.and_then(|mut data| data.remove(key)).unwrap_or_default()))
+    Ok(found.and_then(|config| config.data?.remove(key)))
 }

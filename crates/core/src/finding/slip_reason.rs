@@ -92,7 +92,8 @@ slips! {
          eks.amazonaws.com/role-arn: arn:aws:iam::111122223333:role/my-role   # on the service account";
     AnnotationMisplaced: Error,
         "A key of the webhook in a place where it is not read: `role-arn` on a pod, a workload, a namespace or another \
-         object, in a service account's manifest outside of `metadata.annotations`, or in a chart's `podAnnotations`; \
+         object, in a service account's manifest outside of `metadata.annotations`, in a chart's `podAnnotations`, or in its \
+         values beside `annotations` or with dots that made maps; \
          `skip-containers` on a service account; a label as an annotation. A Warning where the role does not depend on it.",
         "The same in the place where it is read.",
         "Move it: `role-arn`, `audience` and `sts-regional-endpoints` to the service account's annotations, \
@@ -137,7 +138,7 @@ slips! {
          eks.amazonaws.com/audience: sts.amazonaws.com   # the default: can be left out";
     ServiceAccountNotFound: Info,
         "A workload or a binding names a service account that is not there. A Warning where one of a like name is, or one \
-         of the same name in another namespace.",
+         of the same name in another namespace. An Error where no service account can have the name.",
         "That other one, most likely. A pod takes the service account of its own namespace, of exactly the name that it \
          says; without one it is not created.",
         "Correct the name, or create the service account in the workload's namespace.",
@@ -156,7 +157,8 @@ slips! {
          metadata: {name: web}\n\
          spec: {template: {spec: {containers: [...]}}}   # runs as default: serviceAccountName: web is missing";
     ServiceAccountNameMisplaced: Warning,
-        "A workload names a service account in a field that is not that of its pods.",
+        "A workload names a service account in a field that is not that of its pods, or in `serviceAccount` beside another \
+         one in `serviceAccountName`.",
         "That the pods run as it. They run as another service account.",
         "Write `serviceAccountName` in the spec of the pod template, spelled like this.",
         "kind: Deployment\n\

@@ -26,7 +26,10 @@ pub(crate) use keys::concerns;
 pub use names::{Forgot, NameMatches, Namer, not_found, unused};
 pub use place::{Given, Place, of_place, of_pod};
 pub use s3a::{S3Setting, SparkMap, is_s3_setting, of_s3_settings};
-pub use stray::{NamesAccount, common_annotation, kind, repeated, stray_annotation, stray_name};
+pub use stray::{
+    NamesAccount, common_annotation, field_of_kind, kind, repeated, split_key, stray_annotation, stray_name,
+    stray_value, two_names,
+};
 pub use value::{audience, empty_audience, not_text, partition};
 
 pub use crate::finding::{Entry, SlipReason, slip_reference as reference};

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{At, Slip, SlipReason};
 use crate::finding::Severity;
+use crate::foreign::shown;
 use crate::likeness::{alike, is_slip};
 
 /// The rule behind every advice about another namespace.
@@ -72,6 +73,9 @@ impl NameMatches {
 /// A service account does not exist. `among`: where it was looked up, for example `in the cluster`.
 pub fn not_found(namer: Namer<'_>, namespace: Option<&str>, name: &str, elsewhere: &NameMatches, among: &str) -> Slip {
     let here = namespace.map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
+    if let (Namer::Workload(title), false) = (namer, is_name(name)) {
+        return impossible(title, name);
+    }
     let mut seen = format!("{} names the service account {name}, which is not {among}{here}", namer.title());
     let likely = likely(namer, namespace, name, elsewhere);
     let severity = if likely.is_some() { Severity::Warning } else { Severity::Info };
@@ -85,6 +89,30 @@ pub fn not_found(namer: Namer<'_>, namespace: Option<&str>, name: &str, elsewher
     };
     seen.push('.');
     Slip::new(SlipReason::ServiceAccountNotFound, At::Object, seen, next).severity(severity)
+}
+
+/// Whether a service account can have the name: a DNS subdomain.
+fn is_name(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_label = |label: &str| {
+        label.bytes().all(|byte| is_allowed(byte) || byte == b'-')
+            && [label.bytes().next(), label.bytes().last()].into_iter().all(|end| end.is_some_and(is_allowed))
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// A name that no service account can have.
+fn impossible(title: &str, name: &str) -> Slip {
+    let seen = format!("{title} names the service account \"{}\", a name that Kubernetes refuses.", shown(name));
+    let last = name.rsplit(['/', ':']).next().filter(|last| is_name(last) && *last != name);
+    let next = match last {
+        _ if name.starts_with("arn:") => {
+            "Write the name of a service account, and annotate or bind that with the role.".to_owned()
+        }
+        Some(last) => format!("Write the name alone: {last}."),
+        None => "Write lower case letters, digits, - and . alone.".to_owned(),
+    };
+    Slip::new(SlipReason::ServiceAccountNotFound, At::Object, seen, next).severity(Severity::Error)
 }
 
 /// The service account that is probably meant, and what to do.
@@ -143,10 +171,7 @@ pub fn unused(name: &str, forgot: Option<Forgot<'_>>) -> Slip {
     };
     let set = format!("set serviceAccountName: {name} in the pod template of {workload}.");
     let (seen, next) = match namespace {
-        None => (
-            format!("nothing runs as {name}; {workload} names no service account and runs as default."),
-            format!("S{}", &set[1..]),
-        ),
+        None => (format!("nothing runs as {name}; {workload} runs as default."), format!("S{}", &set[1..])),
         Some(namespace) if names_it => (
             format!(
                 "nothing runs as this {name}; {workload} in namespace {namespace} runs as the {name} of its own \
@@ -155,9 +180,7 @@ pub fn unused(name: &str, forgot: Option<Forgot<'_>>) -> Slip {
             format!("{OWN_NAMESPACE}: give the {name} of namespace {namespace} the role, or move {workload}."),
         ),
         Some(namespace) => (
-            format!(
-                "nothing runs as {name}; {workload} in namespace {namespace} names no service account and runs as default."
-            ),
+            format!("nothing runs as {name}; {workload} in namespace {namespace} runs as default."),
             format!("{OWN_NAMESPACE}: create {name} in namespace {namespace}, annotation included, and {set}"),
         ),
     };

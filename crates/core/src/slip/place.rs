@@ -63,6 +63,9 @@ pub fn of_place(place: Place<'_>, annotations: &Map, labels: &Map, given: Given,
     });
     let labels = labels.iter().filter_map(|(key, value)| match keys::read(key, value, settings) {
         Key::Known(name) if OF_ACCOUNT.contains(&name) => Some(label(key, name, given, settings)),
+        Key::Known(SKIP_POD) if matches!(place, Place::Workload | Place::JobTemplate) => {
+            Some(skip_of_place(key, &what))
+        }
         Key::Kiam => Some(kiam_of_place(key, At::Label(key.to_owned()), &what, given, settings)),
         _ => None,
     });
@@ -72,6 +75,13 @@ pub fn of_place(place: Place<'_>, annotations: &Map, labels: &Map, given: Given,
 /// A key without a domain may mean anything on an object that has nothing to do with pods.
 fn is_meant_there(place: Place<'_>, key: &str, value: &str) -> bool {
     !matches!(place, Place::Object(_)) || key.contains('/') && keys::is_role(value)
+}
+
+/// The webhook reads this label on pods alone.
+fn skip_of_place(key: &str, what: &str) -> Slip {
+    let seen = format!("the label {key} has no effect on {what}: pods get the role all the same.");
+    let next = "Move it to the labels of the pod template.".to_owned();
+    Slip::new(SlipReason::AnnotationMisplaced, At::Label(key.to_owned()), seen, next).severity(Severity::Warning)
 }
 
 /// Even kiam and kube2iam read these keys on pods alone.
@@ -173,9 +183,10 @@ fn kiam(key: &str, given: Given, settings: &Settings) -> Slip {
         "annotation {key} is that of kiam and kube2iam; the webhook reads {role} on the pod's service account."
     );
     let (severity, next) = if given == Given::Role {
-        (Severity::Info, "Remove it once neither of these tools runs.".to_owned())
+        (Severity::Info, "Remove it: the pod has a role by its service account.".to_owned())
     } else {
-        (Severity::Warning, format!("Annotate the ServiceAccount with {role} instead, with the whole ARN of the role."))
+        let next = format!("Bind or annotate the ServiceAccount instead ({role}), with the whole ARN of the role.");
+        (Severity::Warning, next)
     };
     Slip::new(SlipReason::AnnotationOfOtherTool, At::Annotation(key.to_owned()), seen, next).severity(severity)
 }

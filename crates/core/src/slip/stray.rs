@@ -26,6 +26,29 @@ pub fn stray_annotation(key: &str, value: &str, path: &str, has_role: bool, sett
     Some(Slip::new(SlipReason::AnnotationMisplaced, At::Object, seen, next).severity(severity))
 }
 
+/// An annotation of a service account in the values of a chart, beside `annotations` instead of in
+/// it. `path`: where it is.
+pub fn stray_value(key: &str, value: &str, path: &str, settings: &Settings) -> Option<Slip> {
+    let Key::Known(name) = keys::read(key, value, settings) else { return None };
+    OF_ACCOUNT.into_iter().find(|of| *of == name)?;
+    let seen = format!("{key} is {}, where charts do not look for annotations.", place(path));
+    let next = "Move it to annotations beside it.".to_owned();
+    Some(Slip::new(SlipReason::AnnotationMisplaced, At::Object, seen, next))
+}
+
+/// A key whose dots have made maps of it, as those of `--set` do without backslashes. `path` and
+/// `key`: of the innermost map, or the dotted name of a parameter and nothing.
+pub fn split_key(path: &str, key: &str, settings: &Settings) -> Option<Slip> {
+    let whole = if key.is_empty() { path.to_owned() } else { format!("{path}.{key}") };
+    let right = OF_ACCOUNT
+        .map(|name| settings.key(name))
+        .into_iter()
+        .find(|right| whole.strip_suffix(right.as_str()).is_some_and(|before| before.ends_with("annotations.")))?;
+    let seen = format!("{} makes maps of the dots in {right}, and no annotation.", shown(&whole));
+    let next = format!("Write {right} as one key; in a parameter, {}.", right.replace('.', "\\."));
+    Some(Slip::new(SlipReason::AnnotationMisplaced, At::Object, seen, next))
+}
+
 /// A path in an object, for messages.
 fn place(path: &str) -> String {
     if path.is_empty() { "at the root of the object".to_owned() } else { format!("in {}", shown(path)) }
@@ -77,6 +100,26 @@ pub fn stray_name(field: &str, account: &str, path: &str, runs_as: &str) -> Slip
     let seen =
         format!("{} is {}, where nothing reads it: the pods run as {}.", shown(field), place(path), shown(runs_as));
     let next = format!("Write serviceAccountName: {} in the spec of the pod template.", shown(account));
+    Slip::new(SlipReason::ServiceAccountNameMisplaced, At::Object, seen, next)
+}
+
+/// A custom resource names a service account in a field that its kind does not have. `path`: where
+/// the field is. `right`: the field of its kind.
+pub fn field_of_kind(kind: &str, field: &str, account: &str, path: &str, right: &str) -> Slip {
+    let seen = format!("{} is {}, and no field of a {kind}: nothing reads it.", shown(field), place(path));
+    let next = format!("Write {right}: {}.", shown(account));
+    Slip::new(SlipReason::ServiceAccountNameMisplaced, At::Object, seen, next)
+}
+
+/// A pod spec has both fields with different names. Kubernetes reads `serviceAccount` only if
+/// `serviceAccountName` is absent.
+pub fn two_names(ignored: &str, runs_as: &str) -> Slip {
+    let seen = format!(
+        "serviceAccount: {} is ignored, because serviceAccountName is there: the pods run as {}.",
+        shown(ignored),
+        shown(runs_as)
+    );
+    let next = "Write serviceAccountName alone, with the one that is meant.".to_owned();
     Slip::new(SlipReason::ServiceAccountNameMisplaced, At::Object, seen, next)
 }
 

@@ -54,16 +54,21 @@ pub(super) fn role(what: &str, it: &str, at: At, value: &str) -> Option<Slip> {
             let next = format!("Correct {it}: {}.", error.advice());
             Some(Slip::new(SlipReason::InvalidRoleArn, at, seen, next))
         }
-        Ok(_) => service_linked(what, at.clone(), value).or_else(|| partition(what, at, value)),
+        Ok(_) => of_aws(what, at.clone(), value).or_else(|| partition(what, at, value)),
     }
 }
 
-/// Only the AWS service that a service-linked role belongs to can assume it.
-fn service_linked(what: &str, at: At, role: &str) -> Option<Slip> {
-    let (_, path) = role.split_once(":role/aws-service-role/")?;
-    let service = path.split('/').next().unwrap_or_default();
-    let seen =
-        format!("{what} is a service-linked role, which {} alone can assume: STS refuses it to pods.", shown(service));
+/// A role whose trust policy AWS writes: that of a service, which alone can assume it, or one of IAM
+/// Identity Center, for people.
+fn of_aws(what: &str, at: At, role: &str) -> Option<Slip> {
+    let seen = if let Some((_, path)) = role.split_once(":role/aws-service-role/") {
+        let service = shown(path.split('/').next().unwrap_or_default());
+        format!("{what} is a service-linked role, which {service} alone can assume: STS refuses it to pods.")
+    } else if role.contains(":role/aws-reserved/") {
+        format!("{what} is a role of IAM Identity Center, whose trust policy AWS writes: STS refuses it to pods.")
+    } else {
+        return None;
+    };
     let next = "Write the ARN of a role whose trust policy you can write.".to_owned();
     Some(Slip::new(SlipReason::InvalidRoleArn, at, seen, next))
 }

@@ -18,6 +18,7 @@ impl<'a> Slips<'_, 'a> {
         let strays = match object.role {
             Role::ServiceAccount => self.annotations(object),
             Role::Workload(path) => stray_names(object, path).into_iter().map(|(at, stray)| (at, stray.slip)).collect(),
+            Role::Custom => fields_of_kind(object),
             _ => Vec::new(),
         };
         found.extend(
@@ -100,16 +101,50 @@ pub(super) struct StrayName {
 /// The fields of a workload that seem to name a service account, except those of its pods.
 pub(super) fn stray_names(object: &Object<'_>, template: &[&str]) -> Vec<(Position, StrayName)> {
     let right = template.iter().chain(&["spec"]).copied().collect::<Vec<_>>().join(".");
-    let runs_as = object.template().and_then(Result::ok).map(|template| template.spec.service_account().to_owned());
-    let runs_as = runs_as.unwrap_or_else(|| "default".to_owned());
+    // An unreadable template is told elsewhere.
+    let Some(Ok(runs)) = object.template() else { return Vec::new() };
+    let runs_as = runs.spec.service_account().to_owned();
     let mut strays = Vec::new();
     object.node.walk("", &mut |path, key, value| {
         let field = key.text().unwrap_or_default();
         let is_right = path == right && NamesAccount::of(field) == NamesAccount::Right;
-        let account = value.text().filter(|text| !text.is_empty() && !value.is_null() && *text != runs_as);
-        if let Some(account) = account.filter(|_| !is_right && NamesAccount::of(field) != NamesAccount::No) {
-            let slip = slip::stray_name(field, account, path, &runs_as);
-            strays.push((key.at, StrayName { account: account.to_owned(), slip }));
+        if let Some(account) = value.text().filter(|text| !text.is_empty() && !value.is_null() && *text != runs_as) {
+            let slip = match NamesAccount::of(field) {
+                NamesAccount::No => None,
+                NamesAccount::Right if is_right => Some(slip::two_names(account, &runs_as)),
+                _ => Some(slip::stray_name(field, account, path, &runs_as)),
+            };
+            strays.extend(slip.map(|slip| (key.at, StrayName { account: account.to_owned(), slip })));
+        }
+        !FREE.contains(&field)
+    });
+    strays
+}
+
+/// Fields that name a service account in a pod spec, but not in these custom resources: the API group,
+/// the path of the mapping, the field, and the right one.
+const NO_FIELDS: [(&str, &str, &str, &str); 6] = [
+    ("sparkoperator.k8s.io", "spec.driver", "serviceAccountName", "serviceAccount"),
+    ("sparkoperator.k8s.io", "spec.executor", "serviceAccountName", "serviceAccount"),
+    ("sparkoperator.k8s.io", "spec.template.driver", "serviceAccountName", "serviceAccount"),
+    ("sparkoperator.k8s.io", "spec.template.executor", "serviceAccountName", "serviceAccount"),
+    ("flink.apache.org", "spec", "serviceAccountName", "serviceAccount"),
+    ("monitoring.coreos.com", "spec", "serviceAccount", "serviceAccountName"),
+];
+
+/// The field that is meant, if the kind has no such field at the path.
+pub(super) fn right_field(object: &Object<'_>, path: &str, field: &str) -> Option<&'static str> {
+    let mut all = NO_FIELDS.iter().filter(|(group, at, wrong, _)| (*group, *at, *wrong) == (object.group, path, field));
+    all.next().map(|(.., right)| *right)
+}
+
+fn fields_of_kind(object: &Object<'_>) -> Vec<(Position, Slip)> {
+    let mut strays = Vec::new();
+    object.node.walk("", &mut |path, key, value| {
+        let field = key.text().unwrap_or_default();
+        let account = value.text().filter(|text| !text.is_empty() && !value.is_null());
+        if let (Some(right), Some(account)) = (right_field(object, path, field), account) {
+            strays.push((key.at, slip::field_of_kind(&object.kind, field, account, path, right)));
         }
         !FREE.contains(&field)
     });

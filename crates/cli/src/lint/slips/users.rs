@@ -1,6 +1,6 @@
 //! Service accounts that objects other than workloads use or name: tokens are requested for them.
 
-use super::strays::stray_names;
+use super::strays::{right_field, stray_names};
 use super::{Run, Slips};
 use crate::accounts::Key;
 use crate::manifest::Role;
@@ -34,12 +34,10 @@ impl<'a> Slips<'_, 'a> {
                         .into_iter()
                         .map(|(_, stray)| User { namespace: namespace.clone(), name: stray.account }),
                 ),
-                Role::Other | Role::Custom if is_custom => object.node.walk("", &mut |_, key, value| {
+                Role::Other | Role::Custom if is_custom => object.node.walk("", &mut |path, key, value| {
                     let field = key.text().unwrap_or_default();
-                    users.extend(
-                        named(field, value)
-                            .map(|(at, name)| User { namespace: at.or_else(|| namespace.clone()), name }),
-                    );
+                    let named = named(field, value).filter(|_| right_field(object, path, field).is_none());
+                    users.extend(named.map(|(at, name)| User { namespace: at.or_else(|| namespace.clone()), name }));
                     field != "managedFields"
                 }),
                 _ => {}

@@ -4,14 +4,16 @@
 use podidentity_core::finding::FindingReason;
 use podidentity_core::injection::Target;
 use podidentity_core::objects::{Map, PodTemplate};
-use podidentity_core::slip::{At, Given, Holder, Slip, common_annotation, of_account, of_pod};
+use podidentity_core::slip::{
+    self, At, Given, Holder, Place, Slip, SlipReason, common_annotation, of_account, of_place, of_pod,
+};
 
 use super::Slips;
 use super::places::is_of_key;
 use super::strays::texts;
 use crate::findings::{Finding, Reason};
 use crate::manifest::{Role, objects};
-use crate::read::Place;
+use crate::read;
 use crate::yaml::{Node, Position, parse};
 
 /// A tree of values.
@@ -19,7 +21,7 @@ struct Tree<'t> {
     root: &'t Node,
     title: String,
     namespace: Option<String>,
-    place: &'t Place,
+    place: &'t read::Place,
     /// The place of all of it, if its nodes have none in the file.
     at: Option<Position>,
 }
@@ -57,6 +59,9 @@ impl Slips<'_, '_> {
                     tree.add(&slip, at, found);
                 }
             }
+            if let Some(slip) = self.of_shape(path, field, value) {
+                tree.add(&slip, key.at, found);
+            }
             // Argo CD takes the values of a chart as a text, too.
             if field == "values" && path.ends_with("helm") {
                 let parsed = value.text().and_then(|text| parse(text, 0).ok().flatten());
@@ -69,6 +74,21 @@ impl Slips<'_, '_> {
         });
     }
 
+    /// The slips in a key that stands beside annotations instead of in them.
+    fn of_shape(&self, path: &str, field: &str, value: &Node) -> Option<Slip> {
+        let text = value.text().unwrap_or_default();
+        if field == "name" && path.contains("parameters[") {
+            return slip::split_key(text, "", self.settings);
+        }
+        let above = path.rsplit('.').next().unwrap_or_default().to_lowercase();
+        let is_of_account = path.to_lowercase().replace(['-', '_'], "").contains("serviceaccount");
+        if is_of_account && !above.ends_with("annotations") && !path.starts_with("metadata") {
+            return slip::stray_value(field, text, path, self.settings)
+                .or_else(|| slip::split_key(path, field, self.settings));
+        }
+        None
+    }
+
     /// The slips in annotations, by the keys above them.
     fn of_annotations(&self, path: &str, field: &str, annotations: &Node) -> Vec<Slip> {
         let of: Map = texts(annotations).into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
@@ -77,7 +97,14 @@ impl Slips<'_, '_> {
         }
         let above = format!("{path}.{field}").to_lowercase();
         let slips = if above.replace(['-', '_'], "").contains("serviceaccount") {
-            of_account(Holder { annotations: &of, labels: &Map::new(), bound: false }, self.settings)
+            let slips = of_account(Holder { annotations: &of, labels: &Map::new(), bound: false }, self.settings);
+            return slips.into_iter().filter(|slip| is_of_key(slip) || is_of_value(slip)).collect();
+        } else if ["deploymentannotations", "statefulsetannotations", "daemonsetannotations"]
+            .contains(&&*field.to_lowercase())
+        {
+            of_place(Place::Workload, &of, &Map::new(), Given::Unknown, self.settings)
+        } else if path.rsplit('.').next() == Some("service") {
+            of_place(Place::Object("Service"), &of, &Map::new(), Given::Unknown, self.settings)
         } else if above.contains("pod") && !above.contains("identity") {
             let mut template = PodTemplate::default();
             template.metadata.annotations = of;
@@ -87,6 +114,11 @@ impl Slips<'_, '_> {
         };
         slips.into_iter().filter(is_of_key).collect()
     }
+}
+
+/// Whether a slip is one of a value that is there. Charts leave values empty that users fill in.
+fn is_of_value(slip: &Slip) -> bool {
+    [SlipReason::InvalidRoleArn, SlipReason::AudienceUnusual].contains(&slip.reason)
 }
 
 impl Tree<'_> {
