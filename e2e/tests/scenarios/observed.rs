@@ -11,7 +11,7 @@ use e2e::expect::{self, identity};
 use e2e::fixtures::{self, OTHER_ROLE, ROLE};
 use e2e::kube_state_metrics::KubeStateMetrics;
 use e2e::proxy::Proxy;
-use e2e::{ControlPlane, Namespace, Operator};
+use e2e::{ControlPlane, Namespace, Operator, wait};
 use futures::try_join;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -138,9 +138,11 @@ async fn only_told(world: &World, namespace: &Namespace) -> Result<()> {
     namespace.create(fixtures::binding("app", "app", ROLE)?).await?;
     let silent = Operator::start_as("silent", control_plane, control_plane.server(), &["--dry-run=silent"]).await?;
     let promise = format!("annotate service account app: {{\"{}\": \"{ROLE}\"}}", fixtures::role_annotation());
-    silent.shows("it has looked at the binding", |it| it.count("podidentity_reconciles_total", &[]) > 0).await?;
-    let log = silent.log_about("would be done");
-    ensure!(log.contains(&promise), "the log does not say what would be done:\n{log}");
+    wait::until("the log says what would be done", async || {
+        let log = silent.log_about("would be done");
+        if log.contains(&promise) { Ok(()) } else { Err(log) }
+    })
+    .await?;
     ensure!(written_since(world, began)?.is_empty(), "a silent dry run has written");
     silent.terminate().await?;
 

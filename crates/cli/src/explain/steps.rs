@@ -179,7 +179,7 @@ fn slips(subject: &Subject<'_>) -> Option<Step> {
     let slips = slip::of_snapshot(subject.snapshot);
     let worst = slips.iter().map(|(_, slip)| slip.severity).min()?;
     let mut step = step(Mark::from(Some(worst)), "Slips", "what is written without the effect that is meant:");
-    step.details = slips.into_iter().map(|(object, slip)| (object, shown(&slip.message().to_string()))).collect();
+    step.details = slips.into_iter().map(|(object, slip)| (object, slip.message().to_string())).collect();
     Some(step)
 }
 

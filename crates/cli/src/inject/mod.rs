@@ -93,7 +93,7 @@ fn work(args: &InjectArgs, input: &Input, associated: Associated) -> Done {
         warnings.extend(found.filter(|found| found.reason != invalid).filter_map(warning));
     }
     warnings.sort_by(|a, b| a.place.cmp(&b.place));
-    problems.extend(input.documents().filter_map(manifest::bare_list));
+    problems.extend(input.documents().filter_map(manifest::no_object));
     problems.extend(accounts.problems.iter().cloned());
     for (object, violations) in &accounts.refused {
         problems.extend(violations.iter().map(|violation| Problem {

@@ -29,7 +29,7 @@ use self::sources::Sources;
 use crate::accounts::{Accounts, entries, key, unreadable};
 use crate::exit::Exit;
 use crate::findings::Finding;
-use crate::manifest::{Object, Role, bare_list, objects};
+use crate::manifest::{Object, Role, no_object, objects};
 use crate::messages::Messages;
 use crate::output::{self, Report, Totals};
 use crate::predict::{By, Predicted, judge, judge_without_role};
@@ -93,7 +93,7 @@ impl Linter<'_> {
         findings.extend(slips.check());
         let mut problems: Vec<Problem> =
             input.problems.iter().chain(&accounts.problems).chain(&self.problems).cloned().collect();
-        problems.extend(input.documents().filter_map(bare_list));
+        problems.extend(input.documents().filter_map(no_object));
         let sources = Sources::of(&all, namespace);
         let mut totals = Totals { files: input.files.len(), objects: all.len(), ..Totals::default() };
         for object in all.iter().filter(|object| matches!(object.role, Role::Workload(_) | Role::Custom)) {

@@ -119,17 +119,19 @@ fn refused<'a>(node: &'a Node, in_list: bool, found: &mut Vec<(&'a Node, slip::S
     }
 }
 
-/// A document that is a list of objects, which kubectl does not read.
-pub(crate) fn bare_list(document: &Document) -> Option<Problem> {
+/// A document that is no object, but a text or a list of objects. kubectl reads neither.
+pub(crate) fn no_object(document: &Document) -> Option<Problem> {
     let root = document.root.as_ref()?;
     let is_object = |item: &Node| item.text_at(&["apiVersion"]).is_some() && item.text_at(&["kind"]).is_some();
-    root.items().iter().any(is_object).then(|| Problem {
-        place: document.place.with(root.at),
-        message:
-            "is a list of objects, which kubectl refuses: write them as documents of their own, or as the items of a \
-                  kind: List"
-                .to_owned(),
-    })
+    let message = if root.items().iter().any(is_object) {
+        "is a list of objects, which kubectl refuses: write them as documents of their own, or as the items of a \
+         kind: List"
+    } else if matches!(root.kind, Kind::Scalar { .. }) && !root.is_null() {
+        "is a text, which kubectl refuses: write an object, or make the text a comment"
+    } else {
+        return None;
+    };
+    Some(Problem { place: document.place.with(root.at), message: message.to_owned() })
 }
 
 /// The API version and kind that the items of a typed list may omit.
