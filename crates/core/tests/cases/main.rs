@@ -4,6 +4,7 @@
 //!
 //! - `inject`: Kubernetes documents -> the pod that the webhook produces.
 //! - `verify`: Kubernetes documents -> the findings in the pods.
+//! - `container`: Kubernetes documents -> what each container has, and what its template sets wrong.
 //! - `plan`: Kubernetes documents at one moment -> the next writes and the statuses.
 //! - `sts`: answers of AWS STS -> their meaning; one file per case.
 //! - `trust`: trust policies -> their verdict on a token; one file per case.
@@ -17,6 +18,7 @@ mod input;
 mod runner;
 mod said;
 
+mod container;
 mod inject;
 mod plan;
 mod sts;
@@ -30,6 +32,11 @@ mod sim;
 #[test]
 fn verify() {
     runner::run("verify", verify::case);
+}
+
+#[test]
+fn container() {
+    runner::run("container", container::case);
 }
 
 #[test]
@@ -59,5 +66,5 @@ fn trust() {
 
 #[test]
 fn every_folder_belongs_to_a_family() {
-    runner::only_families(&["verify", "inject", "plan", "timeline", "trust", "sts"]);
+    runner::only_families(&["verify", "container", "inject", "plan", "timeline", "trust", "sts"]);
 }
