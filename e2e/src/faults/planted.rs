@@ -15,8 +15,8 @@ use super::request::Asked;
 /// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
-    /// After a crash, the workload rolls once more.
-    SecondRoll,
+    /// After a crash, the workload restarts once more.
+    SecondRestart,
     /// After a new role, the previous one is written again.
     StaleArn,
     /// The finalizer of a deleted binding is never removed.
@@ -33,7 +33,7 @@ pub fn plans() -> Vec<(Bug, Plan, &'static str)> {
         plan
     };
     vec![
-        (Bug::SecondRoll, plan(cases::bound(), "patch deployments/app: kill after"), "rolls: "),
+        (Bug::SecondRestart, plan(cases::bound(), "patch deployments/app: kill after"), "rolls: "),
         (Bug::StaleArn, plan(cases::role_changed(), "patch deployments/app #2: kill before"), "roles: "),
         (Bug::FinalizerLeft, plan(cases::released(), "patch podidentitybindings.status/app: kill after"), "step Gone"),
         (Bug::EventLost, plan(cases::late(), "event serviceaccounts/app: lose"), "step "),
@@ -61,7 +61,7 @@ pub(super) fn bend(asked: &Asked, method: &Method, body: &Bytes) -> Option<Metho
 /// The additional requests of the buggy operator.
 pub(super) async fn besides(upstream: &kube::Client, asked: &Asked, uri: &str, seen: &Seen, crashed: bool) {
     let body = match present() {
-        Some(Bug::SecondRoll) if crashed && asked.resource == "podidentitybindings.status" => {
+        Some(Bug::SecondRestart) if crashed && asked.resource == "podidentitybindings.status" => {
             seen.take("deployments", true)
         }
         Some(Bug::StaleArn) if asked.resource == "serviceaccounts" => seen.take("serviceaccounts", false),
@@ -71,7 +71,7 @@ pub(super) async fn besides(upstream: &kube::Client, asked: &Asked, uri: &str, s
     if let Some(metadata) = body["metadata"].as_object_mut() {
         metadata.remove("resourceVersion");
     }
-    if present() == Some(Bug::SecondRoll) {
+    if present() == Some(Bug::SecondRestart) {
         body["spec"]["template"]["metadata"]["annotations"] =
             json!({podidentity_api::names::IDENTITY_ANNOTATION: "again"});
     }
