@@ -13,7 +13,7 @@ use crate::snapshot::Snapshot;
 /// The role that pods get from the service account's annotation or from the webhook's ConfigMap, if
 /// either names one.
 pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &'a Settings) -> Option<Cow<'a, str>> {
-    match given(account, settings) {
+    match Given::on(account, settings) {
         Given::Annotations(annotations) => {
             let value = annotations.get(&settings.annotation(IdentityAnnotation::RoleArn))?;
             settings.names_role(value).then(|| settings.role(value))
@@ -21,12 +21,6 @@ pub fn annotated_role<'a>(account: &'a ServiceAccount, settings: &'a Settings) -
         Given::Entry(entry) => (!entry.role_arn.is_empty()).then_some(Cow::Borrowed(entry.role_arn.as_str())),
         Given::Association(_) => None,
     }
-}
-
-fn given<'a>(account: &'a ServiceAccount, settings: &'a Settings) -> Given<'a> {
-    let text = |field: &'a Option<String>| field.as_deref().unwrap_or_default();
-    let meta = &account.metadata;
-    Given::of(&account.annotations, text(&meta.namespace), text(&meta.name), settings)
 }
 
 /// The spec of a binding that declares the annotated role and audience; `None` if no role is
@@ -41,7 +35,7 @@ pub fn declared(name: &str, account: &ServiceAccount, settings: &Settings) -> Op
         role: None,
         role_ref: None,
         mechanism: podidentity_api::Mechanism::Irsa,
-        audience: match given(account, settings) {
+        audience: match Given::on(account, settings) {
             Given::Annotations(_) => annotation(account, settings, "audience").map(str::to_owned),
             Given::Entry(entry) => Some(entry.audience.clone()).filter(|audience| !audience.is_empty()),
             Given::Association(_) => None,

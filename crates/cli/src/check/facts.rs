@@ -80,6 +80,12 @@ impl OperatorFacts {
 }
 
 impl Facts {
+    /// The names of all namespaces. Empty if the user may not list them.
+    pub(super) fn namespace_names(&self) -> Vec<String> {
+        let all = self.namespaces.found().into_iter().flatten();
+        all.map(|namespace| text(&namespace["metadata"], "/name").to_owned()).collect()
+    }
+
     pub(super) async fn read(session: &Session, when: When) -> Result<Self, Failure> {
         let connection = &session.connection;
         let Connection { client, clock, server, .. } = connection;

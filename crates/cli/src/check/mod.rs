@@ -96,9 +96,10 @@ pub(crate) fn run(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit, Failure
         let all_namespaces = args.namespace.is_none();
         let scope = ScopeArgs { namespace: args.namespace.clone(), all_namespaces, selector: None };
         let session = Session::open(&args.connection, &scope).await?;
-        session.namespace_exists().await?;
         let when = if args.pre { When::Before } else { When::After };
-        Ok(judge::judge(&Facts::read(&session, when).await?, when))
+        let facts = Facts::read(&session, when).await?;
+        session.is_among(&facts.namespace_names())?;
+        Ok(judge::judge(&facts, when))
     })?;
     write(&checks, args.output, Paint::of_stdout(), out)?;
     Ok(if is_ok(&checks) { Exit::Ok } else { Exit::Findings })

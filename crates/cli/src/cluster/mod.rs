@@ -162,12 +162,18 @@ impl Session {
     }
 
     /// Fails if the namespace does not exist, which explains why nothing was found in it.
-    pub(crate) async fn namespace_exists(&self) -> Result<(), Failure> {
-        let Some(name) = &self.namespace else { return Ok(()) };
-        let all = self.connection.lister(None).namespace_names().await?;
-        if all.is_empty() || all.contains(name) {
+    async fn namespace_exists(&self) -> Result<(), Failure> {
+        if self.namespace.is_none() {
             return Ok(());
         }
+        self.is_among(&self.connection.lister(None).namespace_names().await?)
+    }
+
+    /// Fails if the namespace is not among all namespaces of the cluster. Empty: they are not known.
+    pub(crate) fn is_among(&self, all: &[String]) -> Result<(), Failure> {
+        let Some(name) = self.namespace.as_ref().filter(|name| !all.is_empty() && !all.contains(name)) else {
+            return Ok(());
+        };
         Err(Failure::Other(format!(
             "there is no namespace {name}{}",
             did_you_mean(name, all.iter().map(String::as_str))

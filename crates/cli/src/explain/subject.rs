@@ -120,8 +120,7 @@ impl<'a> Subject<'a> {
     /// The entry of the webhook's ConfigMap, if it gives the service account its role.
     pub(crate) fn entry(&self) -> Option<&Entry> {
         let account = self.snapshot.service_account.as_deref()?;
-        let (namespace, name) = (&self.snapshot.namespace, &self.snapshot.service_account_name);
-        match Given::of(&account.annotations, namespace, name, &self.snapshot.config.settings) {
+        match Given::on(account, &self.snapshot.config.settings) {
             Given::Entry(entry) => Some(entry).filter(|entry| !entry.role_arn.is_empty()),
             Given::Annotations(_) | Given::Association(_) => None,
         }

@@ -129,9 +129,7 @@ impl Assessment {
 /// The entry of the webhook's ConfigMap, if that and no annotation gives the service account the
 /// role.
 fn listed<'a>(account: &'a ServiceAccount, identity: &DesiredIdentity, settings: &'a Settings) -> Option<&'a Entry> {
-    let text = |field: &'a Option<String>| field.as_deref().unwrap_or_default();
-    let (namespace, name) = (text(&account.metadata.namespace), text(&account.metadata.name));
-    match Given::of(&account.annotations, namespace, name, settings) {
+    match Given::on(account, settings) {
         Given::Entry(entry) => Some(entry).filter(|entry| entry.role_arn == identity.role_arn),
         Given::Annotations(_) | Given::Association(_) => None,
     }

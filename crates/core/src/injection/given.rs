@@ -1,7 +1,7 @@
 //! The source from which the webhook takes the identity of a service account: its annotations, the
 //! ConfigMap that the webhook watches, or an association of EKS Pod Identity.
 
-use crate::objects::Map;
+use crate::objects::{Map, ServiceAccount};
 use crate::settings::{IdentityAnnotation, Settings};
 use crate::webhook_config::Entry;
 
@@ -24,6 +24,13 @@ impl<'a> From<&'a Map> for Given<'a> {
 }
 
 impl<'a> Given<'a> {
+    /// The source for this service account.
+    pub fn on(account: &'a ServiceAccount, settings: &'a Settings) -> Self {
+        let text = |field: &'a Option<String>| field.as_deref().unwrap_or_default();
+        let meta = &account.metadata;
+        Self::of(&account.annotations, text(&meta.namespace), text(&meta.name), settings)
+    }
+
     /// The source for a service account: an annotated role takes precedence over the ConfigMap.
     pub fn of(annotations: &'a Map, namespace: &str, name: &str, settings: &'a Settings) -> Self {
         let annotated = annotations

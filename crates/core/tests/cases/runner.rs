@@ -89,11 +89,9 @@ fn differences(expected: &str, found: &str) -> String {
     if text.is_empty() { "  the same lines in another order".to_owned() } else { text }
 }
 
-/// The entries of a folder, without the module that runs its cases.
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_none_or(|it| it != "rs"));
     paths.sort();
     paths
 }

@@ -54,9 +54,11 @@ impl<'a> Slips<'_, 'a> {
         for run in &runs {
             self.run(run, &mut found);
         }
+        for of_object in runs.chunk_by(|one, two| std::ptr::eq(one.object, two.object)) {
+            self.s3(of_object, &mut found);
+        }
         for object in self.objects {
             self.bystander(object, &mut found);
-            self.s3(object, &runs, &mut found);
             self.strays(object, &mut found);
         }
         self.refused(&mut found);

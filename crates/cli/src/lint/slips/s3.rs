@@ -30,15 +30,13 @@ struct Settings {
 
 impl<'a> Slips<'_, 'a> {
     /// Reports settings that keep an S3 connector from using the role of the pods.
-    pub(super) fn s3(&self, object: &Object<'a>, runs: &[Run<'_, 'a>], found: &mut Vec<Finding>) {
-        let mut of_object = runs.iter().filter(|run| std::ptr::eq(run.object.node, object.node));
-        let has_role = of_object.any(|run| {
+    /// `runs`: those of one object.
+    pub(super) fn s3(&self, runs: &[Run<'_, 'a>], found: &mut Vec<Finding>) {
+        let has_role = |run: &&Run<'_, 'a>| {
             let identity = self.accounts.identity(&run.account, self.settings);
             identity.is_some_and(|it| it.expected.identity.mechanism == Mechanism::Irsa)
-        });
-        if !has_role {
-            return;
-        }
+        };
+        let Some(Run { object, .. }) = runs.iter().find(has_role) else { return };
         let all = self.settings_of(object);
         let pairs: Vec<_> = all.found.iter().map(|(key, value, map)| S3Setting { key, value, map: *map }).collect();
         for (index, slip) in of_s3_settings(&pairs, all.uses_s3a && all.is_complete) {

@@ -35,7 +35,7 @@ pub(super) enum Fault {
     /// The ID that IAM gives a role.
     Id,
     /// An account alone.
-    Account12,
+    AccountAlone,
     /// What `terraform plan` shows for an unknown value.
     Plan,
     /// A value that SOPS has encrypted.
@@ -127,7 +127,7 @@ impl Fault {
                  wherever it is given"
                     .to_owned()
             }
-            Self::Account12 => whole("ROLE"),
+            Self::AccountAlone => whole("ROLE"),
             Self::Plan => "render the manifest after terraform apply, which knows the ARN".to_owned(),
             Self::Encrypted => "decrypt the file before it is applied or linted".to_owned(),
             Self::Region => "leave the region out: arn:aws:iam::ACCOUNT:role/ROLE".to_owned(),
@@ -213,7 +213,7 @@ fn meant(text: &str) -> Option<Fault> {
         return Some(Fault::Encrypted);
     }
     if is_account(text) {
-        return Some(Fault::Account12);
+        return Some(Fault::AccountAlone);
     }
     if text.starts_with('!') || !text.contains(':') && lower.rsplit_once('.').is_some_and(|(_, end)| end == "arn") {
         return Some(Fault::Reference);
@@ -322,7 +322,7 @@ impl fmt::Display for Fault {
             Self::Reference => "it is a reference to an attribute that nothing has resolved",
             Self::Several => "it has more than one ARN in it",
             Self::Id => "it is the ID of a role",
-            Self::Account12 => "it is an account",
+            Self::AccountAlone => "it is an account",
             Self::Plan => "it is what terraform plan shows for a value that is not known yet",
             Self::Encrypted => "it is encrypted by SOPS",
             Self::Wildcard => "its path or name has a *, and only policies match more than one role",

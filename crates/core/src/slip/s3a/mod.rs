@@ -106,9 +106,14 @@ fn is_other_store(endpoint: &str) -> bool {
     !endpoint.contains("amazonaws.")
 }
 
-fn classes(providers: &str) -> Vec<&str> {
-    let classes = providers.split([',', ' ', '\n']).filter_map(|class| class.rsplit(['.', '$']).next());
-    classes.filter(|class| !class.is_empty()).collect()
+/// The providers of a list, each with its package.
+fn providers(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', ' ', '\n']).filter(|provider| !provider.is_empty())
+}
+
+/// The classes of the providers of a list, without their packages.
+fn classes(list: &str) -> Vec<&str> {
+    providers(list).filter_map(|provider| provider.rsplit(['.', '$']).next()).collect()
 }
 
 /// The slip of one scope, and the index of its setting.
@@ -116,13 +121,13 @@ fn judge(scope: &Scope, of: &OfScope, settings: &[S3Setting<'_>]) -> Option<(usi
     if value(of, Name::Endpoint, settings).is_some_and(is_other_store) {
         return None;
     }
-    let providers = value(of, Name::Provider, settings).unwrap_or_default();
+    let list = value(of, Name::Provider, settings).unwrap_or_default();
     let base = classes(value(of, Name::AssumingProvider, settings).unwrap_or_default());
     let knows_role = |class: &&str| match *class {
         ASSUMING => base.iter().any(|class| !WITHOUT_ROLE.contains(class)),
         class => !WITHOUT_ROLE.contains(&class),
     };
-    let classes = classes(providers);
+    let classes = classes(list);
     let with_role = classes.iter().position(knows_role);
     let of_keys = classes.iter().position(|class| WITHOUT_ROLE[..OF_KEYS].contains(class));
     let keys = of.get(&Name::AccessKey).filter(|_| of.contains_key(&Name::SecretKey));
@@ -131,7 +136,7 @@ fn judge(scope: &Scope, of: &OfScope, settings: &[S3Setting<'_>]) -> Option<(usi
         return Some((*index, static_keys(scope, settings.get(*index)?.key)));
     }
     let index = *of.get(&Name::Provider)?;
-    let seen = if providers.split([',', ' ', '\n']).any(|class| class == MIXED_UP) {
+    let seen = if providers(list).any(|provider| provider == MIXED_UP) {
         format!("there is no class {MIXED_UP}: version 1 of the SDK has one without File in its name.")
     } else if with_role.is_none() && !classes.is_empty() {
         format!(
