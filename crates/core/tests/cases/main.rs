@@ -5,11 +5,12 @@
 //! - `inject`: Kubernetes documents -> the pod that the webhook produces.
 //! - `verify`: Kubernetes documents -> the findings in the pods.
 //! - `container`: Kubernetes documents -> what each container has, and what its template sets wrong.
-//! - `plan`: Kubernetes documents at one moment -> the next writes and the statuses.
+//! - `plan`: Kubernetes documents at one moment -> the next writes and the statuses. `status.yaml`, where a case has
+//!   it, is the whole status and its events, as users read them.
 //! - `sts`: answers of AWS STS -> their meaning; one file per case.
 //! - `trust`: trust policies -> their verdict on a token; one file per case.
 //! - `timeline`: actions of users and controllers, and time, step by step -> the operator's actions
-//!   and reports, step by step.
+//!   and reports, step by step. `status.yaml`, where a case has it, has the whole statuses at the end.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -47,6 +48,12 @@ fn inject() {
 #[test]
 fn plan() {
     runner::run("plan", plan::case);
+}
+
+#[test]
+fn whole_statuses() {
+    runner::run_with("plan", "status.yaml", plan::whole_statuses);
+    runner::run_with("timeline", "status.yaml", timeline::whole_statuses);
 }
 
 #[test]

@@ -7,17 +7,29 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// A family's output for an `input.yaml`: the text of `expected.yaml`.
+/// A family's output for an `input.yaml`: the text of a file beside it.
 pub type Case = fn(&Path) -> Result<String, String>;
+
+/// The files of a case: `status.yaml` only where a case has it.
+const FILES: [&str; 3] = ["input.yaml", "expected.yaml", "status.yaml"];
 
 /// Runs every case of the family.
 pub fn run(family: &str, case: Case) {
+    run_folders(&entries(&root().join(family)), family, case, "expected.yaml");
+}
+
+/// Runs the cases of the family that have the file, and compares the output with it.
+pub fn run_with(family: &str, file: &str, case: Case) {
+    let folders = entries(&root().join(family)).into_iter().filter(|folder| folder.join(file).exists());
+    run_folders(&folders.collect::<Vec<_>>(), family, case, file);
+}
+
+fn run_folders(folders: &[PathBuf], family: &str, case: Case, file: &str) {
     let update = std::env::var_os("UPDATE").is_some();
-    let folders = entries(&root().join(family));
     assert!(!folders.is_empty(), "no cases in {family}");
     let mut failures = String::new();
-    for folder in &folders {
-        if let Err(failure) = run_case(folder, case, update) {
+    for folder in folders {
+        if let Err(failure) = run_case(folder, case, file, update) {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
             let _ = writeln!(failures, "\n{family}/{name}\n{failure}");
         }
@@ -61,18 +73,18 @@ pub fn only_families(families: &[&str]) {
     assert_eq!(found, known);
 }
 
-fn run_case(folder: &Path, case: Case, update: bool) -> Result<(), String> {
+fn run_case(folder: &Path, case: Case, file: &str, update: bool) -> Result<(), String> {
     for file in entries(folder) {
-        if !["input.yaml", "expected.yaml"].contains(&name(&file).as_str()) {
+        if !FILES.contains(&name(&file).as_str()) {
             return Err(format!("unknown file {}", name(&file)));
         }
     }
     let found = case(&folder.join("input.yaml"))?;
-    let path = folder.join("expected.yaml");
+    let path = folder.join(file);
     if update {
         return fs::write(&path, found).map_err(|error| error.to_string());
     }
-    let expected = fs::read_to_string(&path).map_err(|error| format!("expected.yaml: {error}"))?;
+    let expected = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
     let parse = |text: &str| serde_saphyr::from_str::<Value>(text).map_err(|error| format!("{error}\n{text}"));
     if parse(&expected)? == parse(&found)? { Ok(()) } else { Err(differences(&expected, &found)) }
 }

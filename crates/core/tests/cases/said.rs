@@ -1,7 +1,9 @@
 //! Plans and statuses in a readable form.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use podidentity_api::names::condition;
 use podidentity_api::{PodIdentityBindingStatus, WorkloadStatus};
+use podidentity_core::status::Transition;
 use podidentity_core::step::Step;
 use serde::Serialize;
 
@@ -67,6 +69,27 @@ impl From<&PodIdentityBindingStatus> for Said {
             reverted: status.reverted.as_ref().map(|reverted| reverted.count),
             workloads: status.workloads.iter().map(workload).collect(),
             findings: findings.collect(),
+        }
+    }
+}
+
+/// A whole status, with a line for each condition.
+#[derive(Serialize)]
+pub struct Whole {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<String>,
+    conditions: Vec<String>,
+    #[serde(flatten)]
+    status: PodIdentityBindingStatus,
+}
+
+impl Whole {
+    pub fn new(status: &PodIdentityBindingStatus, events: &[Transition]) -> Self {
+        let condition = |it: &Condition| format!("{} {} {}: {}", it.type_, it.status, it.reason, it.message);
+        Self {
+            events: events.iter().map(|it| format!("{}: {}", it.reason, it.note)).collect(),
+            conditions: status.conditions.iter().map(condition).collect(),
+            status: PodIdentityBindingStatus { conditions: Vec::new(), ..status.clone() },
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use podidentity_api::names;
+use podidentity_api::{PodIdentityBinding, names};
 use podidentity_core::assess::Assessment;
 use podidentity_core::objects::{ServiceAccount, Workload};
 use podidentity_core::outcome::{Outcome, Problem, ProblemKind};
@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::entry::{Entry, Make};
-use crate::said::{Said, step};
+use crate::said::{Said, Whole, step};
 use crate::sim::{Cluster, Refusal};
 
 /// The operator's actions and reports at one moment.
@@ -58,6 +58,19 @@ struct Story {
 }
 
 pub fn case(path: &Path) -> Result<String, String> {
+    let (told, _) = tell(path)?;
+    serde_saphyr::to_string(&told).map_err(|error| error.to_string())
+}
+
+/// The whole statuses at the end.
+pub fn whole_statuses(path: &Path) -> Result<String, String> {
+    let (_, cluster) = tell(path)?;
+    let whole = |binding: &PodIdentityBinding| binding.status.as_ref().map(|status| Whole::new(status, &[]));
+    let statuses: BTreeMap<_, _> = cluster.bindings.iter().map(|(name, it)| (name, whole(it))).collect();
+    serde_saphyr::to_string(&statuses).map_err(|error| error.to_string())
+}
+
+fn tell(path: &Path) -> Result<(Vec<Told>, Cluster), String> {
     let text = fs::read_to_string(path).map_err(|error| format!("input.yaml: {error}"))?;
     let script: Vec<Value> = serde_saphyr::from_str(&text).map_err(|error| format!("input.yaml: {error}"))?;
     let cluster = Cluster::new();
@@ -75,7 +88,7 @@ pub fn case(path: &Path) -> Result<String, String> {
             told.push(Told { at, after: what, heard });
         }
     }
-    serde_saphyr::to_string(&told).map_err(|error| error.to_string())
+    Ok((told, story.cluster))
 }
 
 impl Story {
