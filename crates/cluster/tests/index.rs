@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use podidentity_cluster::index::{IdentityKey, Index, Kind, Object};
 use podidentity_core::objects::{ObservedBinding, ServiceAccount, StatefulSet};
+use podidentity_core::snapshot::Snapshot;
 use serde_json::{Value, json};
 
 fn meta(name: &str, version: u64) -> Value {
@@ -45,6 +46,17 @@ fn pods(index: &Index, account: &str) -> Vec<String> {
         .iter()
         .map(|pod| format!("{}@{}", pod.name(), pod.metadata.resource_version.as_ref().unwrap()))
         .collect()
+}
+
+fn snapshot(index: &Index, account: &str) -> Snapshot {
+    index.snapshot(&key(account), &Arc::default(), Timestamp::UNIX_EPOCH).unwrap()
+}
+
+/// Changes so many other identities that all others are packed.
+fn cool(index: &Index) {
+    for number in 0..300 {
+        index.apply(pod(&format!("other-{number}"), &format!("other-{number}"), 1));
+    }
 }
 
 #[test]
@@ -94,7 +106,12 @@ fn an_object_comes_out_as_it_went_in() {
     for object in &objects {
         index.apply(object.clone());
     }
-    let found = index.snapshot(&key("app"), &Arc::default(), Timestamp::UNIX_EPOCH).unwrap();
+    let unpacked = snapshot(&index, "app");
+    assert!(Arc::ptr_eq(&snapshot(&index, "app").workloads[0], &unpacked.workloads[0]));
+    cool(&index);
+    let found = snapshot(&index, "app");
+    assert!(!Arc::ptr_eq(&found.workloads[0], &unpacked.workloads[0]), "it was not packed");
+    assert_eq!(found.bindings, unpacked.bindings);
     let [Object::Binding(binding), Object::ServiceAccount(account), Object::Workload(workload), Object::Pod(pod)] =
         objects
     else {
@@ -113,9 +130,45 @@ fn pods_of_one_template_share_it() {
     for name in ["a", "b", "c"] {
         index.apply(pod(name, "app", 1));
     }
-    let snapshot = index.snapshot(&key("app"), &Arc::default(), Timestamp::UNIX_EPOCH).unwrap();
-    let specs: Vec<_> = snapshot.pods.iter().map(|pod| &pod.spec).collect();
-    assert!(specs.iter().all(|spec| Arc::ptr_eq(spec, specs[0])));
+    let share = || {
+        let pods = snapshot(&index, "app").pods;
+        assert!(pods.iter().all(|pod| Arc::ptr_eq(&pod.spec, &pods[0].spec)), "{pods:?}");
+    };
+    share();
+    cool(&index);
+    share();
+    index.apply(pod("d", "app", 1));
+    share();
+}
+
+#[test]
+fn a_rollout_leaves_each_pod_its_own_template() {
+    let index = Index::default();
+    index.apply(binding("app"));
+    let of = |name: &str, container: &str, version: u64| {
+        let spec = json!({"serviceAccountName": "app", "containers": [{"name": container}]});
+        index.apply(Object::pod(
+            serde_json::from_value(json!({"metadata": meta(name, version), "spec": spec})).unwrap(),
+        ));
+    };
+    let containers = || {
+        let pods = snapshot(&index, "app").pods;
+        pods.iter().map(|pod| pod.spec.containers[0].name.clone()).collect::<Vec<_>>()
+    };
+    for name in ["a", "b", "c"] {
+        of(name, "old", 1);
+    }
+    of("b", "new", 2);
+    assert_eq!(containers(), ["old", "new", "old"]);
+    cool(&index);
+    assert_eq!(containers(), ["old", "new", "old"]);
+    // The old template goes with its last pod, also for a pod that changes afterwards.
+    for name in ["a", "c"] {
+        of(name, "new", 3);
+    }
+    cool(&index);
+    of("b", "newest", 4);
+    assert_eq!(containers(), ["new", "newest", "new"]);
 }
 
 #[test]
@@ -123,6 +176,7 @@ fn a_pod_that_changed_in_nothing_that_is_judged_concerns_no_one() {
     let index = Index::default();
     index.apply(binding("app"));
     index.apply(pod("a", "app", 1));
+    cool(&index);
     let changed = |version: u64, change: fn(&mut Value)| {
         let mut pod = json!({"metadata": meta("a", version), "spec": {"serviceAccountName": "app", "containers": []}});
         change(&mut pod);

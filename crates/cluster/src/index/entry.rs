@@ -1,4 +1,5 @@
-//! An index entry: a compressed object, and the metadata that is needed without decompressing it.
+//! An index entry: an object that may be packed, and the metadata that is needed without unpacking
+//! it.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -10,11 +11,11 @@ use super::object::{Kind, Object, ObjectId};
 /// An object in the index.
 pub(crate) struct Entry<B> {
     pub(crate) head: Head,
-    /// The object itself, compressed.
+    /// The object itself.
     pub(crate) body: B,
 }
 
-/// Metadata of an object that is needed without decompressing the object.
+/// Metadata of an object that is needed without unpacking the object.
 pub(crate) struct Head {
     kind: Kind,
     /// Name of the object, in the copy that the whole index shares.

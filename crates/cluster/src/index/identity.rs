@@ -1,32 +1,61 @@
 //! Everything about one identity: the objects of one service account.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::PodIdentityBinding;
-use podidentity_core::objects::{Pod, PodMeta, PodSpec, SharedMeta, Workload};
+use podidentity_core::objects::{Phase, Pod, PodMeta, ServiceAccount, Workload};
 use podidentity_core::snapshot::Snapshot;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::compressed::Compressed;
-use super::compressors::{Account, Body, PodBody, Template};
 use super::entry::{Entry, Head, Version};
-use super::object::{Kind, ObjectId};
+use super::object::{Kind, Object, ObjectId};
+use super::packed::{Kept, Packer};
 use super::role_objects::RoleObjects;
 use super::sorted_vec::SortedVec;
-
-/// How many templates a new pod is compared with. A rollout has two, and each further workload of
-/// the service account has its own.
-const TEMPLATES: usize = 8;
+use super::templates::{Template, TemplateId, Templates};
 
 /// Everything that concerns one identity.
 #[derive(Default)]
 pub(crate) struct Identity {
-    bindings: SortedVec<Compressed<PodIdentityBinding>>,
-    service_account: Option<Entry<Compressed<Account>>>,
-    workloads: SortedVec<Compressed<Workload>>,
+    bindings: SortedVec<Kept<PodIdentityBinding>>,
+    service_account: Option<Entry<Kept<ServiceAccount>>>,
+    workloads: SortedVec<Kept<Workload>>,
     pods: SortedVec<PodBody>,
-    /// Templates that pods share, latest last.
-    templates: Vec<Arc<Compressed<Template>>>,
+    templates: Templates,
+    /// Whether it is one of those whose objects stay unpacked.
+    pub(crate) hot: bool,
+}
+
+/// A pod: its own fields, and what it shares with the other pods of its template.
+#[derive(PartialEq)]
+struct PodBody {
+    created: Option<Time>,
+    deleted: Option<Box<Time>>,
+    phase: Phase,
+    ready: bool,
+    failing: bool,
+    template: TemplateId,
+}
+
+/// What the objects of all identities are packed with.
+#[derive(Default)]
+pub(crate) struct Packers {
+    bindings: Packer<PodIdentityBinding>,
+    accounts: Packer<ServiceAccount>,
+    workloads: Packer<Workload>,
+    templates: Packer<Template>,
+}
+
+/// The result of an insertion.
+pub(crate) struct Inserted {
+    /// Whether a verdict may be another one. Most events of a pod are about conditions, restart
+    /// counts or addresses, which no verdict reads.
+    pub(crate) matters: bool,
+    /// The binding that was replaced.
+    pub(crate) replaced: Option<Kept<PodIdentityBinding>>,
 }
 
 impl Identity {
@@ -51,46 +80,51 @@ impl Identity {
         Some(head.version())
     }
 
-    /// The templates that pods share, latest last.
-    pub(crate) fn templates(&self) -> &[Arc<Compressed<Template>>] {
-        &self.templates
-    }
-
-    /// Whether the object is a pod that differs from its entry only in its resource version: most
-    /// events of a pod are about conditions, restart counts or addresses, which no verdict reads.
-    pub(crate) fn is_same_pod(&self, id: &ObjectId, version: &Version, body: &Body) -> bool {
-        let Body::Pod(pod) = body else { return false };
-        self.pods.find(id).is_some_and(|entry| entry.head.version().uid() == version.uid() && entry.body.is_same(pod))
-    }
-
-    /// Adds an object; returns the binding that it replaces.
-    pub(crate) fn insert(&mut self, id: &ObjectId, head: Head, body: Body) -> Option<Compressed<PodIdentityBinding>> {
-        match body {
-            Body::Binding(body) => return self.bindings.insert(id, Entry { head, body }),
-            Body::ServiceAccount(body) => self.service_account = Some(Entry { head, body }),
-            Body::Workload(body) => {
-                self.workloads.insert(id, Entry { head, body });
+    /// Adds an object.
+    pub(crate) fn insert(&mut self, id: &ObjectId, head: Head, object: Object) -> Inserted {
+        let mut inserted = Inserted { matters: true, replaced: None };
+        match object {
+            Object::Binding(binding) => {
+                let replaced = self.bindings.insert(id, Entry { head, body: Kept::Plain(binding) });
+                inserted.replaced = replaced.map(|it| it.body);
             }
-            Body::Pod(mut body) => {
-                self.share(&mut body.template);
-                self.pods.insert(id, Entry { head, body });
+            Object::ServiceAccount(account) => {
+                self.service_account = Some(Entry { head, body: Kept::Plain(account) });
             }
+            Object::Workload(workload) => {
+                self.workloads.insert(id, Entry { head, body: Kept::Plain(workload) });
+            }
+            Object::Pod(pod) => inserted.matters = self.insert_pod(id, head, Arc::unwrap_or_clone(pod)),
+            Object::Namespace(_) | Object::RoleObject(_) => {}
         }
-        None
+        inserted
+    }
+
+    /// Returns whether a verdict may be another one.
+    fn insert_pod(&mut self, id: &ObjectId, head: Head, pod: Pod) -> bool {
+        let Pod { metadata, spec, phase, ready, failing } = pod;
+        let former = self.pods.find(id).map(|entry| entry.body.template);
+        let template = self.templates.add(Template { shared: metadata.shared, spec }, former);
+        let (created, deleted) = (metadata.creation_timestamp, metadata.deletion_timestamp.map(Box::new));
+        let body = PodBody { created, deleted, phase, ready, failing, template };
+        let is_same = self
+            .pods
+            .find(id)
+            .is_some_and(|known| known.head.version().uid() == head.version().uid() && known.body == body);
+        self.pods.insert(id, Entry { head, body });
+        !is_same
     }
 
     /// Removes an object; returns it if it is a binding.
-    pub(crate) fn remove(&mut self, id: &ObjectId) -> Option<Compressed<PodIdentityBinding>> {
+    pub(crate) fn remove(&mut self, id: &ObjectId) -> Option<Kept<PodIdentityBinding>> {
         match id.kind {
-            Kind::Binding => return self.bindings.remove(id),
+            Kind::Binding => return self.bindings.remove(id).map(|it| it.body),
             Kind::ServiceAccount => self.service_account = None,
-            Kind::Workload(_) => {
-                self.workloads.remove(id);
-            }
+            Kind::Workload(_) => drop(self.workloads.remove(id)),
             Kind::Pod => {
                 self.pods.remove(id);
                 if self.pods.is_empty() {
-                    self.templates = Vec::new();
+                    self.templates = Templates::default();
                 }
             }
             Kind::Namespace | Kind::RoleObject(_) => {}
@@ -98,49 +132,46 @@ impl Identity {
         None
     }
 
-    /// Lets a pod share its template with an earlier one.
-    fn share(&mut self, template: &mut Arc<Compressed<Template>>) {
-        if let Some(known) = self.templates.iter().find(|known| *known == template) {
-            *template = Arc::clone(known);
-            return;
-        }
-        if self.templates.len() == TEMPLATES {
-            self.templates.remove(0);
-        }
-        self.templates.reserve_exact(1);
-        self.templates.push(Arc::clone(template));
+    /// Packs its objects.
+    pub(crate) fn pack(&mut self, packers: &mut Packers) {
+        self.hot = false;
+        self.bindings.bodies().for_each(|it| it.pack(&mut packers.bindings));
+        self.service_account.iter_mut().for_each(|it| it.body.pack(&mut packers.accounts));
+        self.workloads.bodies().for_each(|it| it.pack(&mut packers.workloads));
+        let used: HashSet<TemplateId> = self.pods.iter().map(|entry| entry.body.template).collect();
+        self.templates.pack(&used, &mut packers.templates);
     }
 
     /// Builds the snapshot of the identity and resolves the roles of its bindings. `None` if an
-    /// object cannot be decompressed.
-    pub(crate) fn decompress(&self, base: Snapshot, roles: &RoleObjects) -> Option<Snapshot> {
-        let account = match &self.service_account {
-            Some(account) => Some(Arc::new(Arc::unwrap_or_clone(account.body.decompress()?).into())),
-            None => None,
-        };
-        let mut bindings: Vec<Arc<PodIdentityBinding>> = all(&self.bindings)?;
+    /// object cannot be unpacked.
+    pub(crate) fn snapshot(&mut self, base: Snapshot, roles: &RoleObjects) -> Option<Snapshot> {
+        let hot = self.hot;
+        let mut bindings = self.bindings.bodies().map(|it| get(it, hot)).collect::<Option<Vec<_>>>()?;
         for binding in &mut bindings {
             roles.resolve(binding, base.config.settings.account.as_ref());
         }
-        Some(Snapshot {
-            bindings,
-            service_account: account,
-            workloads: all(&self.workloads)?,
-            pods: self.decompress_pods(&base.namespace)?,
-            ..base
-        })
+        let service_account = match &mut self.service_account {
+            Some(account) => Some(get(&mut account.body, hot)?),
+            None => None,
+        };
+        let workloads = self.workloads.bodies().map(|it| get(it, hot)).collect::<Option<_>>()?;
+        Some(Snapshot { bindings, service_account, workloads, pods: self.get_pods(&base.namespace)?, ..base })
     }
 
-    /// Its bindings; `None` if one cannot be decompressed.
-    pub(crate) fn decompress_bindings(&self) -> Option<Vec<Arc<PodIdentityBinding>>> {
-        all(&self.bindings)
+    /// Its bindings; `None` if one cannot be unpacked.
+    pub(crate) fn bindings(&self) -> Option<Vec<Arc<PodIdentityBinding>>> {
+        self.bindings.iter().map(|entry| entry.body.get()).collect()
     }
 
-    fn decompress_pods(&self, namespace: &str) -> Option<Vec<Arc<Pod>>> {
-        let mut templates = Templates::default();
-        let mut pods = Vec::with_capacity(self.pods.len());
-        for Entry { head, body } in &*self.pods {
-            let (shared, spec) = templates.decompress(&body.template)?;
+    fn get_pods(&mut self, namespace: &str) -> Option<Vec<Arc<Pod>>> {
+        let Self { pods, templates, hot, .. } = self;
+        let mut known: HashMap<TemplateId, Arc<Template>> = HashMap::new();
+        let mut found = Vec::with_capacity(pods.len());
+        for Entry { head, body } in &**pods {
+            let template = match known.get(&body.template) {
+                Some(template) => template,
+                None => known.entry(body.template).or_insert(templates.get(body.template, *hot)?),
+            };
             let metadata = PodMeta {
                 name: Some(head.name().to_owned()),
                 namespace: Some(namespace.to_owned()),
@@ -148,37 +179,16 @@ impl Identity {
                 resource_version: head.version().number().map(|number| number.to_string()),
                 creation_timestamp: body.created.clone(),
                 deletion_timestamp: body.deleted.as_deref().cloned(),
-                shared,
+                shared: Arc::clone(&template.shared),
             };
-            pods.push(Arc::new(Pod { metadata, spec, phase: body.phase, ready: body.ready, failing: body.failing }));
+            let spec = Arc::clone(&template.spec);
+            found.push(Arc::new(Pod { metadata, spec, phase: body.phase, ready: body.ready, failing: body.failing }));
         }
-        Some(pods)
+        Some(found)
     }
 }
 
-fn all<T: DeserializeOwned>(entries: &[Entry<Compressed<T>>]) -> Option<Vec<Arc<T>>> {
-    entries.iter().map(|entry| entry.body.decompress()).collect()
-}
-
-/// Templates that are already decompressed: pods share them in a snapshot as they do in the index.
-#[derive(Default)]
-struct Templates<'a>(Vec<Decompressed<'a>>);
-
-struct Decompressed<'a> {
-    compressed: &'a Arc<Compressed<Template>>,
-    shared: Arc<SharedMeta>,
-    spec: Arc<PodSpec>,
-}
-
-impl<'a> Templates<'a> {
-    fn decompress(&mut self, compressed: &'a Arc<Compressed<Template>>) -> Option<(Arc<SharedMeta>, Arc<PodSpec>)> {
-        let known = self.0.iter().position(|decompressed| Arc::ptr_eq(decompressed.compressed, compressed));
-        let position = known.unwrap_or(self.0.len());
-        if known.is_none() {
-            let Template { shared, spec } = Arc::unwrap_or_clone(compressed.decompress()?);
-            self.0.push(Decompressed { compressed, shared: Arc::new(shared), spec: Arc::new(spec) });
-        }
-        let decompressed = &self.0[position];
-        Some((Arc::clone(&decompressed.shared), Arc::clone(&decompressed.spec)))
-    }
+/// The object. That of a hot identity stays unpacked.
+fn get<T: Serialize + DeserializeOwned + PartialEq>(kept: &mut Kept<T>, hot: bool) -> Option<Arc<T>> {
+    if hot { kept.unpacked() } else { kept.get() }
 }

@@ -2,19 +2,21 @@
 //! nothing.
 //!
 //! ```text
-//! Object ──► compressors ──► entry ──► Identity (bindings, service account, workloads, pods) ──► Snapshot
+//! Object ──► Identity (bindings, service account, workloads, pods) ──► Snapshot
+//!            hot (which identities are unpacked) ──► packed (all others)
 //!            locations (which service account an object belongs to), status_totals (totals of all statuses)
 //! ```
 
-mod compressed;
-mod compressors;
 mod entry;
+mod hot;
 mod identity;
 mod locations;
 mod object;
+mod packed;
 mod role_objects;
 mod sorted_vec;
 mod status_totals;
+mod templates;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,11 +27,11 @@ use podidentity_core::objects::{Namespace, RoleObjectKind};
 use podidentity_core::selector::NamespaceSelector;
 use podidentity_core::snapshot::{Config, Snapshot};
 
-use self::compressed::Compressed;
-use self::compressors::Compressors;
 use self::entry::{Head, Version};
-use self::identity::Identity;
+use self::hot::Hot;
+use self::identity::{Identity, Inserted, Packers};
 use self::locations::Locations;
+use self::packed::Kept;
 use self::role_objects::RoleObjects;
 
 pub use self::object::{IdentityKey, Kind, Object, ObjectId};
@@ -44,7 +46,8 @@ struct State {
     identities: HashMap<String, HashMap<Arc<str>, Identity>>,
     locations: Locations,
     role_objects: RoleObjects,
-    compressors: Compressors,
+    hot: Hot,
+    packers: Packers,
     status_totals: StatusTotals,
 }
 
@@ -64,7 +67,7 @@ impl Index {
 
     /// Adds an object and returns the affected identities: those that a binding names, or named
     /// until now, in namespaces that the operator looks after. A pod that changed only in what no
-    /// verdict reads affects none. Ignores a version that is not newer than the entry: our own writes
+    /// verdict reads affects none. Ignores a version that is not newer than the known one: our own writes
     /// are in the index before their watch events arrive.
     pub fn apply(&self, object: Object) -> Vec<IdentityKey> {
         self.lock().apply(object)
@@ -76,8 +79,8 @@ impl Index {
         let mut state = self.lock();
         let id = object.id();
         let Some(account) = state.locations.get(&id) else { return };
-        let entry = state.identity(&id.namespace, &account).version(&id);
-        if entry.is_some_and(|entry| entry.uid() == Version::of(&object).uid()) {
+        let known = state.identity(&id.namespace, &account).version(&id);
+        if known.is_some_and(|known| known.uid() == Version::of(&object).uid()) {
             state.apply(object);
         }
     }
@@ -132,7 +135,7 @@ impl Index {
     /// The snapshot of one identity. `None` if no binding names it or the operator does not look
     /// after it.
     pub fn snapshot(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
-        let state = self.lock();
+        let mut state = self.lock();
         let snapshot = if state.looks_after(&key.namespace) { state.look(key, config, now)? } else { return None };
         (!snapshot.bindings.is_empty()).then_some(snapshot)
     }
@@ -146,7 +149,7 @@ impl Index {
     pub fn bindings(&self, key: &IdentityKey) -> Vec<Arc<PodIdentityBinding>> {
         let state = self.lock();
         let identity = state.identities.get(&key.namespace).and_then(|it| it.get(key.service_account.as_str()));
-        identity.and_then(Identity::decompress_bindings).unwrap_or_default()
+        identity.and_then(Identity::bindings).unwrap_or_default()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -170,8 +173,8 @@ impl State {
         let version = Version::of(&object);
         let mut affected = Vec::new();
         if let Some(before) = self.locations.get(&id) {
-            let entry = self.identity(&id.namespace, &before).version(&id);
-            if entry.is_some_and(|entry| !version.is_newer_than(entry)) {
+            let known = self.identity(&id.namespace, &before).version(&id);
+            if known.is_some_and(|known| !version.is_newer_than(known)) {
                 return Vec::new();
             }
             if before != account {
@@ -185,15 +188,13 @@ impl State {
                 self.status_totals.add(binding);
             }
         }
-        let Self { identities, compressors, .. } = self;
-        let known = identities.get(&id.namespace).and_then(|accounts| accounts.get(&account));
-        let Some(body) = compressors.compress(object, known.map_or(&[], Identity::templates)) else { return affected };
-        let is_same = known.is_some_and(|identity| identity.is_same_pod(&id, &version, &body));
+        self.heat(&id.namespace, &account);
         let head = Head::new(id.kind, name, version);
-        if let Some(replaced) = self.identity(&id.namespace, &account).insert(&id, head, body) {
+        let Inserted { matters, replaced } = self.identity(&id.namespace, &account).insert(&id, head, object);
+        if let Some(replaced) = replaced {
             self.uncount(&id.namespace, &replaced);
         }
-        if !is_same {
+        if matters {
             affected.extend(self.if_bound(&id.namespace, &account));
         }
         affected
@@ -209,8 +210,8 @@ impl State {
         }
         let Some(account) = self.locations.get(id) else { return Vec::new() };
         let identity = self.identity(&id.namespace, &account);
-        let entry = identity.version(id).and_then(Version::uid);
-        if uid.is_some() && entry != uid {
+        let known = identity.version(id).and_then(Version::uid);
+        if uid.is_some() && known != uid {
             return Vec::new();
         }
         let was_bound = identity.is_bound();
@@ -229,6 +230,18 @@ impl State {
         }
         let key = || IdentityKey { namespace: id.namespace.clone(), service_account: account.to_string() };
         (was_bound && self.looks_after(&id.namespace)).then(key).into_iter().collect()
+    }
+
+    /// Keeps the objects of the identity unpacked for a while, and packs those of another one.
+    fn heat(&mut self, namespace: &str, account: &Arc<str>) {
+        let identity = self.identity(namespace, account);
+        if std::mem::replace(&mut identity.hot, true) {
+            return;
+        }
+        let Some((namespace, account)) = self.hot.add(namespace, account) else { return };
+        if let Some(cold) = self.identities.get_mut(&*namespace).and_then(|accounts| accounts.get_mut(&account)) {
+            cold.pack(&mut self.packers);
+        }
     }
 
     /// Whether the operator looks after the bindings of the namespace.
@@ -256,24 +269,24 @@ impl State {
     fn count_all(&mut self, namespace: &str, looked_after: bool) {
         let Self { identities, status_totals, .. } = self;
         let identities = identities.get(namespace).into_iter().flat_map(HashMap::values);
-        for binding in identities.filter_map(Identity::decompress_bindings).flatten() {
+        for binding in identities.filter_map(Identity::bindings).flatten() {
             if looked_after { status_totals.add(&binding) } else { status_totals.remove(&binding) }
         }
     }
 
-    fn uncount(&mut self, namespace: &str, binding: &Compressed<PodIdentityBinding>) {
-        if let Some(binding) = binding.decompress().filter(|_| self.looks_after(namespace)) {
+    fn uncount(&mut self, namespace: &str, binding: &Kept<PodIdentityBinding>) {
+        if let Some(binding) = binding.get().filter(|_| self.looks_after(namespace)) {
             self.status_totals.remove(&binding);
         }
     }
 
-    fn look(&self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
-        let identity = self.identities.get(&key.namespace)?.get(key.service_account.as_str())?;
+    fn look(&mut self, key: &IdentityKey, config: &Arc<Config>, now: Timestamp) -> Option<Snapshot> {
+        let identity = self.identities.get_mut(&key.namespace)?.get_mut(key.service_account.as_str())?;
         let base = Snapshot {
             namespace_object: self.namespaces.get(&key.namespace).cloned(),
             ..Snapshot::empty(&key.namespace, &key.service_account, now, config)
         };
-        identity.decompress(base, &self.role_objects)
+        identity.snapshot(base, &self.role_objects)
     }
 
     /// The copy of a service account's name that the whole index shares.

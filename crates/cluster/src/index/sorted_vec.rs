@@ -29,9 +29,9 @@ impl<B> SortedVec<B> {
     }
 
     /// Adds the object of this name; returns the one that it replaces.
-    pub(crate) fn insert(&mut self, id: &ObjectId, entry: Entry<B>) -> Option<B> {
+    pub(crate) fn insert(&mut self, id: &ObjectId, entry: Entry<B>) -> Option<Entry<B>> {
         match self.position(id) {
-            Ok(position) => Some(std::mem::replace(&mut self.0[position], entry).body),
+            Ok(position) => Some(std::mem::replace(&mut self.0[position], entry)),
             Err(position) => {
                 // A vector would double its capacity, but most of these never grow again.
                 if self.0.len() == self.0.capacity() {
@@ -43,8 +43,12 @@ impl<B> SortedVec<B> {
         }
     }
 
-    pub(crate) fn remove(&mut self, id: &ObjectId) -> Option<B> {
-        self.position(id).ok().map(|position| self.0.remove(position).body)
+    pub(crate) fn remove(&mut self, id: &ObjectId) -> Option<Entry<B>> {
+        self.position(id).ok().map(|position| self.0.remove(position))
+    }
+
+    pub(crate) fn bodies(&mut self) -> impl Iterator<Item = &mut B> {
+        self.0.iter_mut().map(|entry| &mut entry.body)
     }
 
     fn position(&self, id: &ObjectId) -> Result<usize, usize> {

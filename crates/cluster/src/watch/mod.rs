@@ -7,6 +7,7 @@
 
 pub mod decode;
 mod optional_kinds;
+mod pace;
 mod role_objects;
 pub mod scope;
 mod streams;

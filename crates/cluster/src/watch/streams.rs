@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, join_all};
-use futures::{FutureExt, StreamExt, pin_mut};
+use futures::{FutureExt, pin_mut};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::watcher::{self, Event, InitialListStrategy};
 use kube::runtime::{WatchStreamExt, watcher as watch};
@@ -23,6 +23,7 @@ use tracing::{info, warn};
 
 use super::decode::Decoded;
 use super::optional_kinds::Optional;
+use super::pace::{Pace, WatchPace};
 use super::role_objects;
 use super::scope::{self, WatchScope};
 use crate::http::heartbeat::Heartbeats;
@@ -56,8 +57,13 @@ pub fn streams(
     scope: &WatchScope,
     role_objects: &BTreeSet<RoleObjectKind>,
 ) -> (Vec<BoxFuture<'static, ()>>, BoxFuture<'static, ()>) {
-    let source =
-        Source { client: client.clone(), index: index.clone(), listeners: listeners.clone(), scope: scope.clone() };
+    let source = Source {
+        client: client.clone(),
+        index: index.clone(),
+        listeners: listeners.clone(),
+        scope: scope.clone(),
+        pace: Pace::new(),
+    };
     let mut all = source.watch::<ObservedBinding>(Kind::Binding, Object::binding);
     all.extend(source.watch::<ObservedAccount>(Kind::ServiceAccount, Object::account));
     all.extend(source.watch::<Deployment>(Kind::Workload(WorkloadKind::Deployment), Object::workload));
@@ -93,6 +99,7 @@ pub(crate) struct Source {
     pub(crate) index: Index,
     pub(crate) listeners: Listeners,
     pub(crate) scope: WatchScope,
+    pub(crate) pace: Pace,
 }
 
 impl Source {
@@ -164,6 +171,7 @@ impl Source {
             listing: Listing::default(),
             undecodable: Arc::clone(undecodable),
             listed: Some(sender),
+            pace: self.pace.watch(),
         };
         (keeper.run(api).boxed(), listed)
     }
@@ -182,6 +190,7 @@ struct Keeper<K> {
     undecodable: Undecodable,
     /// Signals the first full list.
     listed: Option<oneshot::Sender<()>>,
+    pace: WatchPace,
 }
 
 /// A list in progress.
@@ -210,9 +219,14 @@ where
         let streamed = config.initial_list_strategy == InitialListStrategy::StreamingList;
         let stream = watch(api, config).default_backoff();
         pin_mut!(stream);
-        while let Some(event) = stream.next().await {
+        while let Some(event) = self.pace.next(&mut stream).await {
             match event {
-                Ok(event) => self.keep(event),
+                Ok(event) => {
+                    if matches!(event, Event::Apply(_) | Event::Delete(_)) {
+                        self.pace.count();
+                    }
+                    self.keep(event);
+                }
                 Err(error) if streamed && is_refused(&error) => {
                     let (kind, namespace) = (self.kind.as_str(), &self.namespace);
                     return info!(kind, namespace, %error, "the API server streams no list; listing in pages");
