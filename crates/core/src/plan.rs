@@ -249,6 +249,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::objects::{WorkloadId, WorkloadKind};
 
     /// Whatever the deadlines of the binding and of the workload: they are the tenant's.
     #[test]
@@ -268,5 +269,28 @@ mod tests {
         assert_eq!(after(30 * 60 - 1), (1, 1, Some(over)));
         assert_eq!(after(30 * 60), (0, 0, None));
         assert_eq!(after(86_400), (0, 0, None));
+    }
+
+    /// Those under way, those of the next writes, and those that the status records first.
+    #[test]
+    fn all_restarts_take_slots_and_no_other_step_does() {
+        let restart = || Step::Restart {
+            workload: WorkloadId { kind: WorkloadKind::Deployment, name: "web".to_owned() },
+            target: Target { name: "web".to_owned(), uid: "1".to_owned(), resource_version: "2".to_owned() },
+            mark: "0a23456789".to_owned(),
+        };
+        let binding = Target { name: "my-app".to_owned(), uid: "3".to_owned(), resource_version: "4".to_owned() };
+        let record: RestartStatus = serde_json::from_value(json!({"kind": "Deployment", "name": "web", "mark": "",
+            "generation": 1, "since": "2026-01-01T00:00:00Z", "healthy": true}))
+        .unwrap();
+        let intent = || Intent { binding: None, record: record.clone(), step: restart() };
+        let plan = Plan {
+            steps: vec![restart(), Step::SetFinalizer { binding, present: true }, restart(), restart()],
+            intents: vec![intent(), intent(), intent(), intent()],
+            in_flight: 2,
+            ..Plan::default()
+        };
+        assert_eq!((plan.restarts(), plan.slots()), (3, 9));
+        assert_eq!(plan.shown().count(), 8);
     }
 }

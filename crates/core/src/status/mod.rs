@@ -13,6 +13,8 @@ mod events;
 mod findings;
 mod recorded;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod workloads;
 
 use std::sync::Arc;

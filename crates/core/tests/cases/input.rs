@@ -8,6 +8,7 @@ use podidentity_api::PodIdentityBinding;
 use podidentity_core::objects::{
     DaemonSet, Deployment, Namespace, Pod, Rollout, ServiceAccount, StatefulSet, Workload,
 };
+use podidentity_core::outcome::{Problem, ProblemKind};
 use podidentity_core::settings::Settings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -32,6 +33,10 @@ pub struct Input {
     pub settings: Settings,
     /// The operator's `--require-grants`, from a document of kind `OperatorFlags`.
     pub require_grants: bool,
+    /// The operator's `--dry-run`, from the same document.
+    pub dry_run: bool,
+    /// What went wrong with the last writes, from documents of kind `Problem`.
+    pub problems: Vec<Problem>,
 }
 
 impl Input {
@@ -70,7 +75,11 @@ impl Input {
                 self.now = decode(document["now"].clone())?;
             }
             "WebhookFlags" => self.settings = settings(&document)?,
-            "OperatorFlags" => self.require_grants = decode(document["require-grants"].clone())?,
+            "OperatorFlags" => {
+                self.require_grants = document["require-grants"] == true;
+                self.dry_run = document["dry-run"] == true;
+            }
+            "Problem" => self.problems.push(problem(&document)?),
             kind => return Err(format!("input.yaml: unknown kind {kind:?}")),
         }
         Ok(())
@@ -99,4 +108,17 @@ fn settings(document: &Value) -> Result<Settings, String> {
         }
     }
     Ok(settings)
+}
+
+fn problem(document: &Value) -> Result<Problem, String> {
+    let text = |key: &str| document[key].as_str().unwrap_or_default().to_owned();
+    let kind = match document["problem"].as_str() {
+        Some("Stale") => ProblemKind::Stale,
+        Some("Conflict") => ProblemKind::Conflict,
+        Some("Rewritten") => ProblemKind::Rewritten,
+        Some("Refused") => ProblemKind::Refused,
+        Some("Failed") => ProblemKind::Failed,
+        _ => return Err("input.yaml: unknown problem".to_owned()),
+    };
+    Ok(Problem { workload: None, what: text("what"), kind, message: text("message") })
 }

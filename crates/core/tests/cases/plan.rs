@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use podidentity_core::assess::Assessment;
+use podidentity_core::finding::Finding;
 use podidentity_core::outcome::Outcome;
 use podidentity_core::plan::{Plan, plan};
 use podidentity_core::snapshot::{Config, Snapshot};
-use podidentity_core::status::{Report, reports, transitions};
+use podidentity_core::status::{Report, Transition, deletion_events, findings_of_workloads, reports, transitions};
 use serde::Serialize;
 
 use crate::input::Input;
-use crate::said::{Said, Whole, step};
+use crate::said::{Said, Whole, event, step};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,6 +21,18 @@ struct Expected {
     steps: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     check_at: Option<String>,
+    /// Restarts under way that hold a slot of the operator-wide limit.
+    #[serde(skip_serializing_if = "is_none")]
+    in_flight: usize,
+    /// Whether that limit defers a restart.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    wants_slots: bool,
+    /// The events about deleted bindings if the plan is carried out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<String>,
+    /// The findings that need a view of all pods.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    findings_of_workloads: Vec<String>,
     /// The status of each binding if the plan were not carried out.
     status: BTreeMap<String, Said>,
 }
@@ -29,9 +42,18 @@ pub fn case(path: &Path) -> Result<String, String> {
     let expected = Expected {
         steps: planned.plan.shown().map(step).collect(),
         check_at: planned.plan.check_at.map(|at| at.to_string()),
+        in_flight: planned.plan.in_flight,
+        wants_slots: planned.plan.wants_slots,
+        events: planned.events.iter().map(event).collect(),
+        findings_of_workloads: planned.findings.iter().map(|it| format!("{} {}", it.reason, it.object)).collect(),
         status: planned.reports.iter().map(|it| (it.binding.name.clone(), Said::from(&it.status))).collect(),
     };
     serde_saphyr::to_string(&expected).map_err(|error| error.to_string())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 pub fn whole_statuses(path: &Path) -> Result<String, String> {
@@ -40,7 +62,9 @@ pub fn whole_statuses(path: &Path) -> Result<String, String> {
         let binding = snapshot.bindings.iter().find(|it| it.metadata.name.as_ref() == Some(&report.binding.name));
         let old = binding.and_then(|it| it.status.as_ref());
         let events = transitions(old, &report.status, &Outcome::default());
-        (report.binding.name, Whole::new(&report.status, &events))
+        let mut whole = Whole::new(&report.status, &events);
+        whole.may_wait = !report.urgent;
+        (report.binding.name, whole)
     };
     let expected: BTreeMap<String, Whole> = reports.into_iter().map(whole).collect();
     serde_saphyr::to_string(&expected).map_err(|error| error.to_string())
@@ -49,6 +73,10 @@ pub fn whole_statuses(path: &Path) -> Result<String, String> {
 struct Planned {
     snapshot: Snapshot,
     plan: Plan,
+    /// The events about deleted bindings if the plan is carried out.
+    events: Vec<Transition>,
+    /// The findings that need a view of all pods.
+    findings: Vec<Finding>,
     /// The status of each binding if the plan were not carried out.
     reports: Vec<Report>,
 }
@@ -75,7 +103,13 @@ impl Planned {
         };
         let assessment = Assessment::of(&snapshot);
         let plan = plan(&snapshot, &assessment);
-        let reports = reports(&snapshot, &assessment, &plan, &Outcome::default());
-        Ok(Self { snapshot, plan, reports })
+        let withheld = if input.dry_run { plan.shown().cloned().collect() } else { Vec::new() };
+        let outcome = Outcome { withheld, problems: input.problems, ..Outcome::default() };
+        let reports = reports(&snapshot, &assessment, &plan, &outcome);
+        let done = Outcome::of(&assessment, plan.shown().cloned().collect(), Vec::new());
+        let events = deletion_events(&snapshot, &assessment, &done).into_iter().map(|(_, event)| event).collect();
+        let namespace = &snapshot.namespace;
+        let findings = assessment.owner.iter().flat_map(|case| findings_of_workloads(case, namespace)).collect();
+        Ok(Self { snapshot, plan, events, findings, reports })
     }
 }

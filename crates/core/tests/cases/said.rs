@@ -14,13 +14,19 @@ pub fn step(step: &Step) -> String {
         Step::Annotate { account, annotations, .. } if annotations.is_empty() => {
             format!("give up the annotations of {}", account.name)
         }
-        Step::Annotate { account, annotations, force, .. } => {
+        Step::Annotate { account, annotations, force, declared, .. } => {
             let keys = annotations.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ");
-            format!("annotate {}{}: {keys}", account.name, if *force { ", by force" } else { "" })
+            let force = if *force { ", by force" } else { "" };
+            let again = if declared.is_some() { ", once the binding is read again" } else { "" };
+            format!("annotate {}{force}{again}: {keys}", account.name)
         }
         Step::Preflight(question) => format!("ask AWS about {}", question.role_arn),
         Step::Restart { workload, mark, .. } => format!("roll {workload} as {mark}"),
     }
+}
+
+pub fn event(event: &Transition) -> String {
+    format!("{}{}: {}", if event.warning { "Warning " } else { "" }, event.reason, event.note)
 }
 
 /// The relevant parts of a status.
@@ -79,6 +85,9 @@ pub struct Whole {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     events: Vec<String>,
     conditions: Vec<String>,
+    /// Whether the write of the status may wait, because nothing has changed but details.
+    #[serde(rename = "mayWait", skip_serializing_if = "std::ops::Not::not")]
+    pub may_wait: bool,
     #[serde(flatten)]
     status: PodIdentityBindingStatus,
 }
@@ -87,8 +96,9 @@ impl Whole {
     pub fn new(status: &PodIdentityBindingStatus, events: &[Transition]) -> Self {
         let condition = |it: &Condition| format!("{} {} {}: {}", it.type_, it.status, it.reason, it.message);
         Self {
-            events: events.iter().map(|it| format!("{}: {}", it.reason, it.note)).collect(),
+            events: events.iter().map(event).collect(),
             conditions: status.conditions.iter().map(condition).collect(),
+            may_wait: false,
             status: PodIdentityBindingStatus { conditions: Vec::new(), ..status.clone() },
         }
     }

@@ -235,8 +235,8 @@ impl Story {
                 continue;
             }
             let outcome = Outcome { answered, ..Outcome::of(&assessment, done, problems) };
-            heard.events.extend(deletion_events(&view, &assessment, &outcome).into_iter().map(|(_, it)| deletion(&it)));
-            heard.events.extend(step_events(&view, &outcome).into_iter().map(|it| it.reason.into()));
+            heard.events.extend(deletion_events(&view, &assessment, &outcome).iter().map(|(_, it)| unreported(it)));
+            heard.events.extend(step_events(&view, &outcome).iter().map(unreported));
             let after = self.view();
             let after_assessment = Assessment::of(&after);
             let after_plan = podidentity_core::plan::plan(&after, &after_assessment);
@@ -256,8 +256,8 @@ impl Story {
     }
 }
 
-/// An event about a deleted binding. What was not undone stands in no status.
-fn deletion(event: &Transition) -> String {
+/// An event about a deleted binding or a step. What such a warning says stands in no status.
+fn unreported(event: &Transition) -> String {
     if event.warning { format!("{}: {}", event.reason, event.note) } else { event.reason.to_string() }
 }
 
