@@ -183,6 +183,7 @@ mod tests {
 
     use super::*;
     use crate::objects::{PodSpec, Revealed};
+    use crate::step_counter::counted;
 
     fn get(container: serde_json::Value, name: &str) -> Seen {
         let container: Container = serde_json::from_value(container).unwrap();
@@ -298,5 +299,54 @@ mod tests {
         assert_eq!(sources(""), ["Secret s"]);
         assert_eq!(sources("AWS_"), ["Secret s"]);
         assert!(sources("DB_").is_empty());
+    }
+
+    #[test]
+    fn a_value_without_references_needs_no_look_at_other_variables() {
+        let env: Vec<_> = (0..100).map(|n| json!({"name": format!("AWS_V{n}"), "value": "v"})).collect();
+        let container: Container = serde_json::from_value(json!({"env": env})).unwrap();
+        let (seen, steps) = counted(|| Env::of(&container).get("AWS_V99"));
+        assert_eq!((seen, steps), (Seen::Known("v".to_owned()), 1));
+    }
+
+    #[test]
+    fn values_are_shown_in_words() {
+        let known = |value: &str| Seen::Known(value.to_owned());
+        assert_eq!(Seen::Absent.shown(), "not set");
+        assert_eq!(known("").shown(), "set to nothing");
+        assert_eq!(known("v").shown(), "v");
+        assert_eq!(
+            Seen::Unknown("key k of Secret s".to_owned()).shown(),
+            "from key k of Secret s, which cannot be seen"
+        );
+    }
+
+    /// Only those that bring one of the names count, and a variable of `env` wins over all of them.
+    #[test]
+    fn the_sources_that_bring_a_variable_are_named() {
+        let mut spec: PodSpec = serde_json::from_value(json!({"containers": [{
+            "envFrom": [
+                {"configMapRef": {"name": "keys"}}, {"secretRef": {"name": "keys"}},
+                {"prefix": "AWS_", "configMapRef": {"name": "suffixes"}}, {"prefix": "X_", "configMapRef": {"name": "keys"}},
+                {"secretRef": {"name": "hidden"}},
+            ],
+            "env": [{"name": "AWS_SET", "value": "v"}],
+        }]}))
+        .unwrap();
+        let revealed = |keys: [&str; 2]| -> Arc<Revealed> {
+            Arc::new(keys.into_iter().map(|key| (key.to_owned(), Value::Hidden)).collect())
+        };
+        spec.reveal(&|source| match source {
+            KeySource::Secret("hidden") => None,
+            KeySource::ConfigMap("suffixes") => Some(revealed(["A", "SET"])),
+            _ => Some(revealed(["AWS_B", "AWS_SET"])),
+        });
+        let env = Env::of(&spec.containers[0]);
+        let bringing = |names: &[&str]| env.bringing(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        assert_eq!(bringing(&["AWS_A"]), ["ConfigMap suffixes"]);
+        assert_eq!(bringing(&["AWS_B"]), ["ConfigMap keys", "Secret keys"]);
+        assert_eq!(bringing(&["AWS_A", "AWS_B"]), ["ConfigMap keys", "Secret keys", "ConfigMap suffixes"]);
+        assert!(bringing(&["AWS_SET", "AWS_NONE"]).is_empty());
+        assert_eq!(bringing(&["X_AWS_B"]), ["ConfigMap keys"]);
     }
 }

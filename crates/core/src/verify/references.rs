@@ -55,19 +55,17 @@ impl<'a> Iterator for Parts<'a> {
             return None;
         }
         step();
-        let dollar = self.rest.find('$').unwrap_or(self.rest.len());
-        if dollar > 0 {
-            let (text, rest) = self.rest.split_at(dollar);
+        let Some(after) = self.rest.strip_prefix('$') else {
+            let (text, rest) = self.rest.split_at(self.rest.find('$').unwrap_or(self.rest.len()));
             self.rest = rest;
             return Some(Part::Text(text));
-        }
-        let (sign, after) = self.rest.split_at(1);
+        };
         if let Some((name, following)) = self.reference(after) {
             self.rest = following;
             return Some(Part::Reference(name));
         }
         self.rest = after.strip_prefix('$').unwrap_or(after);
-        Some(Part::Text(sign))
+        Some(Part::Text("$"))
     }
 }
 
@@ -197,9 +195,12 @@ fn is_service_variable(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::{Value as Json, json};
 
     use super::*;
+    use crate::objects::{EnvFromSource, Revealed};
 
     fn container(env: &[Json]) -> Container {
         serde_json::from_value(json!({"name": "c", "env": env})).unwrap()
@@ -235,6 +236,38 @@ mod tests {
         assert!(of("AWS_") <= MAX_TOTAL + MAX_LENGTH, "{}", of("AWS_"));
         // Nothing reads these, so nothing expands them.
         assert_eq!(of("V"), 0);
+    }
+
+    /// 16 KiB for a value with references, 256 KiB for all of them; a value without any has no bound.
+    #[test]
+    fn the_bounds_are_exact() {
+        let of_length = |length: usize| [variable("AWS_A", &"x".repeat(length)), variable("AWS_V", "$(AWS_A)")];
+        assert_eq!(expanded(&of_length(16_384)), 2 * 16_384);
+        assert_eq!(expanded(&of_length(16_385)), 16_385);
+        let many = (0..17).map(|n| variable(&format!("AWS_V{n}"), "$(AWS_A)"));
+        let env: Vec<Json> = std::iter::once(variable("AWS_A", &"x".repeat(16_384))).chain(many).collect();
+        assert_eq!(expanded(&env), 16_384 + 262_144);
+    }
+
+    /// Of two sources each may be asked for all names only if these are half as many.
+    #[test]
+    fn sources_are_asked_up_to_a_bound() {
+        let keys = ["N0", "N1"].map(|name| (name.to_owned(), Value::Known("v".to_owned())));
+        let keys: Arc<Revealed> = Arc::new(keys.into_iter().collect());
+        let sources_of = |names: usize| {
+            let text: String = (0..names).map(|n| format!("$(N{n})")).collect();
+            let source = |prefix: &str| EnvFromSource {
+                prefix: Some(prefix.to_owned()),
+                revealed: Some(Arc::clone(&keys)),
+                ..EnvFromSource::default()
+            };
+            let env_from = vec![source(""), source("N")];
+            let container = Container { env_from, ..container(&[variable("AWS_V", &text)]) };
+            let values = Values::of(&container);
+            (values.has_opaque, values.by_name.contains_key("N1"))
+        };
+        assert_eq!(sources_of(50_000), (false, true));
+        assert_eq!(sources_of(50_001), (true, false));
     }
 
     /// Without a closing bracket no further reference is looked for, or a text of a megabyte is

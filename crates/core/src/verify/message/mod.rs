@@ -245,3 +245,54 @@ pub(super) fn acts_as(role: &Seen) -> String {
         _ => format!("Meanwhile its AWS calls act as {}.", role.shown()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use podidentity_api::Mechanism;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::desired_identity::DesiredIdentity;
+    use crate::objects::PodTemplate;
+    use crate::verify::verify_pod;
+
+    /// The message about the first finding in a pod of a template without an identity, or with a
+    /// token for the API server, whose role is expected with an empty audience.
+    fn told(listed: bool, container: &Value) -> String {
+        let identity = DesiredIdentity {
+            role_arn: "arn:aws:iam::111122223333:role/my-role".to_owned(),
+            mechanism: Mechanism::Irsa,
+            audience: None,
+            token_expiration: None,
+            sts_regional_endpoints: None,
+        };
+        let expected = Expectation { listed, foreign_audience: Some(String::new()), ..Expectation::from(identity) };
+        let volumes = json!([{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}]);
+        let spec = json!({"containers": [container], "volumes": volumes});
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "web-1"}, "spec": spec})).unwrap();
+        let template: PodTemplate = serde_json::from_value(json!({"spec": {"containers": [{"name": "app"}]}})).unwrap();
+        let verdict = verify_pod(&pod, Some(&template), &expected, &Settings::default());
+        verdict.findings[0].message.to_string()
+    }
+
+    #[test]
+    fn an_entry_of_the_webhook_is_not_an_annotation() {
+        let none = json!({"name": "app"});
+        let unknown = "when its entry came into the webhook's ConfigMap is not known";
+        assert!(told(true, &none).contains(unknown), "{}", told(true, &none));
+        assert!(!told(false, &none).contains(unknown), "{}", told(false, &none));
+        let of_api_server = json!({
+            "name": "app",
+            "env": [
+                {"name": ROLE_ARN, "value": "arn:aws:iam::111122223333:role/my-role"},
+                {"name": TOKEN_FILE, "value": "/t/token"},
+            ],
+            "volumeMounts": [{"name": "t", "mountPath": "/t"}],
+        });
+        let (entry, annotation) = ("into its entry in the webhook's ConfigMap", "The service account's annotation");
+        for (listed, told_of, other) in [(true, entry, annotation), (false, annotation, entry)] {
+            let message = told(listed, &of_api_server);
+            assert!(message.contains(told_of) && !message.contains(other), "{message}");
+        }
+    }
+}
