@@ -125,3 +125,66 @@ pub(crate) fn is_ahead_of_template(judged: &JudgedPod, record: &RestartStatus, w
 pub(crate) fn is_of(record: &RestartStatus, workload: &Workload, mark: &str) -> bool {
     record.mark == mark && Some(record.generation) == workload.metadata.generation
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::objects::Deployment;
+
+    const REFUSED_AT: &str = "2026-01-01T00:10:00Z";
+
+    fn web(edited: &str) -> Workload {
+        let field = json!({"f:spec": {"f:template": {"f:spec": {}}}});
+        let edit = json!({"manager": "kubectl", "operation": "Update", "time": edited, "fieldsV1": field});
+        let metadata = json!({"name": "web", "uid": "u", "generation": 5, "managedFields": [edit]});
+        serde_json::from_value::<Deployment>(json!({"metadata": metadata})).unwrap().into()
+    }
+
+    fn before(mark: &str, uid: &str, count: i32) -> RestartStatus {
+        let refused = json!({"count": count, "at": REFUSED_AT, "message": "denied"});
+        serde_json::from_value(json!({"kind": "Deployment", "name": "web", "uid": uid, "mark": mark, "generation": 4,
+            "since": REFUSED_AT, "healthy": true, "refused": refused}))
+        .unwrap()
+    }
+
+    fn after(seconds: i64) -> Timestamp {
+        REFUSED_AT.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn only_refusals_of_the_same_restart_go_on_counting() {
+        let counted = |before: &RestartStatus, edited: &str| {
+            let record = intended(&web(edited), "0a".to_owned(), true, after(60), Some(before));
+            record.refused.map_or(0, |refused| refused.count)
+        };
+        assert_eq!(counted(&before("0a", "u", 3), "2026-01-01T00:09:59Z"), 3);
+        assert_eq!(counted(&before("0b", "u", 3), "2026-01-01T00:09:59Z"), 0, "another restart");
+        assert_eq!(counted(&before("0a", "v", 3), "2026-01-01T00:09:59Z"), 0, "an earlier workload of the name");
+        // The edit may have come before the refusal, so it is no reason to forget it.
+        assert_eq!(counted(&before("0a", "u", 3), REFUSED_AT), 3, "an edit in the same second");
+        assert_eq!(counted(&before("0a", "u", 3), "2026-01-01T00:10:01Z"), 0, "an edit since");
+    }
+
+    #[test]
+    fn each_refusal_doubles_the_wait_up_to_half_an_hour() {
+        let wait = [(1, 30), (2, 60), (3, 120), (6, 960), (7, 1800), (16, 1800), (17, 1800), (i32::MAX, 1800)];
+        for (count, seconds) in wait {
+            let record = before("0a", "u", count);
+            let until = |now| refusal(&record, &web("2026-01-01T00:00:00Z"), now).map(|(_, until)| until);
+            assert_eq!(until(after(seconds - 1)), Some(after(seconds)), "{count}");
+            assert_eq!(until(after(seconds)), None, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_of_a_restart_with_its_mark_and_of_its_generation() {
+        let (record, mut workload) = (before("0a", "u", 1), web(REFUSED_AT));
+        assert!(!is_of(&record, &workload, "0a"));
+        workload.metadata.generation = Some(4);
+        assert!(is_of(&record, &workload, "0a"));
+        assert!(!is_of(&record, &workload, "0b"));
+    }
+}

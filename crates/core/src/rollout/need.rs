@@ -323,3 +323,27 @@ fn stuck_on(it: &Restarted<'_>) -> Message {
         _ => Message::new("its new pods are ready").action(format!("look at the events of {id}")),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::objects::Deployment;
+
+    #[test]
+    fn each_further_round_waits_four_times_as_long_up_to_a_day() {
+        let field = format!("f:{}", names::IDENTITY_ANNOTATION);
+        let fields = json!({"f:spec": {"f:template": {"f:metadata": {"f:annotations": {field: {}}}}}});
+        let ours = json!({"manager": names::FIELD_MANAGER, "operation": "Apply", "time": "1970-01-01T00:00:00Z",
+            "fieldsV1": fields});
+        let web = json!({"metadata": {"name": "web", "managedFields": [ours]}});
+        let web = Workload::from(serde_json::from_value::<Deployment>(web).unwrap());
+        let waits = [(0, 60), (1, 240), (2, 960), (5, 61440), (6, 86400), (10, 86400), (11, 86400), (65535, 86400)];
+        for (round, seconds) in waits {
+            let mark = RestartMark { round, ..RestartMark::first("0a".to_owned()) };
+            assert_eq!(round_not_before(&web, &mark).map(Timestamp::as_second), Some(seconds), "{round}");
+        }
+    }
+}

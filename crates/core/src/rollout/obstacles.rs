@@ -161,3 +161,27 @@ pub(crate) fn is_below_partition(workload: &Workload, pod: &Pod) -> bool {
 fn ordinal(pod: &str) -> Option<i32> {
     pod.rsplit_once('-')?.1.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_pod_is_what_follows_its_last_hyphen() {
+        for (pod, number) in
+            [("db-0", Some(0)), ("db-1", Some(1)), ("my-db-12", Some(12)), ("db", None), ("db-x", None)]
+        {
+            assert_eq!(ordinal(pod), number, "{pod}");
+        }
+    }
+
+    /// Times of the Kubernetes API have whole seconds, hence the second more.
+    #[test]
+    fn the_settle_time_ends_a_second_after_its_length() {
+        let written = Timestamp::UNIX_EPOCH;
+        let seconds = |settle| settled_at(Some(written), settle).map(|at| at.as_second());
+        for (settle, ends) in [(-1, None), (0, None), (1, Some(2)), (30, Some(31))] {
+            assert_eq!(seconds(settle), ends, "{settle}");
+        }
+    }
+}

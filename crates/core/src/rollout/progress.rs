@@ -157,3 +157,25 @@ pub(crate) fn edited_since<'a>(workload: &'a Workload, record: &RestartStatus) -
     let since = restarted_at(workload).is_none_or(|restarted| edited >= restarted);
     (since && !failed_before).then_some(manager)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::objects::Deployment;
+
+    #[test]
+    fn a_restart_may_go_without_progress_for_the_longer_of_two_deadlines() {
+        let seconds = |own: Option<i32>, min_ready: i32| {
+            let spec = json!({"progressDeadlineSeconds": own, "minReadySeconds": min_ready});
+            let web = serde_json::from_value::<Deployment>(json!({"metadata": {"name": "web"}, "spec": spec})).unwrap();
+            patience(&web.into(), 300).as_secs()
+        };
+        assert_eq!(seconds(None, 0), 300);
+        assert_eq!(seconds(None, 20), 320, "its pods report nothing while they become available");
+        assert_eq!(seconds(Some(301), 20), 301);
+        assert_eq!(seconds(Some(299), 20), 300);
+    }
+}

@@ -56,10 +56,11 @@ pub(super) fn left_alone_until(
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use jiff::SignedDuration;
     use podidentity_api::RevertedStatus;
     use serde_json::json;
 
-    use super::{MOST_NAMED, was_reverted};
+    use super::{MOST_NAMED, wait_after, was_reverted};
     use crate::objects::{Deployment, Workload};
 
     #[test]
@@ -73,5 +74,13 @@ mod tests {
         };
         assert!(!was_reverted(&named(MOST_NAMED - 1), &workload));
         assert!(was_reverted(&named(MOST_NAMED), &workload));
+    }
+
+    #[test]
+    fn each_further_undone_restart_doubles_the_wait_up_to_a_day() {
+        let waits = [(0, 10), (3, 10), (4, 20), (5, 40), (10, 1280), (11, 1440), (13, 1440), (i32::MAX, 1440)];
+        for (count, minutes) in waits {
+            assert_eq!(wait_after(count), SignedDuration::from_mins(minutes), "{count}");
+        }
     }
 }
