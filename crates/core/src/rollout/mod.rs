@@ -210,11 +210,6 @@ impl Shortage {
 }
 
 impl WorkloadVerdict {
-    /// Whether all live pods have the identity.
-    pub fn is_verified(&self) -> bool {
-        self.pods.iter().all(|judged| judged.verdict.is_verified())
-    }
-
     /// Whether its pods have come up: the rollout is complete or nearly complete, or the workload
     /// has pods and all of them are ready.
     pub fn is_up(&self) -> bool {

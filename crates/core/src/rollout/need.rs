@@ -105,7 +105,7 @@ impl Judge<'_> {
         let (next, not_before) = match self.next_round(it, &mark).phase {
             Phase::Due { mark, .. } => (Some(mark), None),
             Phase::Waiting { until, .. } => (None, until),
-            Phase::Refused { until, .. } => (None, Some(until)),
+            // The status records the last restart, so no refusal of the next one.
             _ => (None, None),
         };
         let cause = Cause::InjectionMissed { at: missed_at, next, not_before };
@@ -201,7 +201,7 @@ impl Judge<'_> {
         if !record.healthy {
             return rests(what.and("it was not healthy before either"), has_identity);
         }
-        if !self.is_to_blame(it.workload, record) {
+        if !self.is_of_identity(record) {
             return rests(what, has_identity);
         }
         let message = match &it.workload.replica_failure {
@@ -220,11 +220,6 @@ impl Judge<'_> {
             (false, _) => format!("its restart made no progress for {} s", it.patience.as_secs()),
         };
         stuck_on(it).explains(what)
-    }
-
-    /// Whether only our restart for the wanted identity can have made the workload fail.
-    fn is_to_blame(&self, workload: &Workload, record: &RestartStatus) -> bool {
-        self.is_of_identity(record) && record.healthy && edited_since(workload, record).is_none()
     }
 
     /// Whether the recorded restart is for the identity that is wanted now.

@@ -110,7 +110,7 @@ pub(crate) fn schedule<'a>(inputs: &Inputs<'a>, slots: usize, now: Timestamp) ->
     due.truncate(places);
     let wants_slots = due.len() > slots;
     due.truncate(slots);
-    let looks = [again_at(workloads, injected_at, now), closes_at, waits.map(|waits| waits.until())];
+    let looks = [again_at(workloads, injected_at), closes_at, waits.map(|waits| waits.until())];
     Schedule { starts: due, wants_slots, waits, check_at: looks.into_iter().flatten().min() }
 }
 
@@ -124,20 +124,19 @@ pub(crate) fn most_at_once(rollout: &Rollout) -> usize {
 fn is_halted(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>) -> bool {
     let stops = |verdict: &WorkloadVerdict| match &verdict.phase {
         Phase::Failed { cause: Cause::InjectionMissed { at, .. }, .. } => injected_at <= *at,
-        Phase::Failed { .. } => true,
-        // Its failure stands until it comes up.
+        // A failure is recorded, and stands until the workload comes up.
         _ => verdict.record.as_ref().is_some_and(|record| record.failed.is_some()),
     };
     workloads.iter().any(stops)
 }
 
 /// When the next round may begin for a restart that injection missed.
-fn again_at(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+fn again_at(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>) -> Option<Timestamp> {
     let at = |verdict: &WorkloadVerdict| match &verdict.phase {
         Phase::Failed { cause: Cause::InjectionMissed { at, not_before, .. }, .. } if injected_at > *at => *not_before,
         _ => None,
     };
-    workloads.iter().filter_map(at).filter(|at| *at > now).min()
+    workloads.iter().filter_map(at).min()
 }
 
 /// Creation time of the newest pod that has the identity by injection.

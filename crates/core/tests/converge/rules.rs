@@ -123,7 +123,8 @@ fn is_open(case: &Case, verdict: &WorkloadVerdict) -> bool {
         verdict.phase,
         Phase::Failed { .. } | Phase::Lapsed { .. } | Phase::NotHelped { .. } | Phase::Excluded
     );
-    let is_up = verdict.is_verified() && verdict.workload.rolled_out;
+    let is_verified = verdict.pods.iter().all(|judged| judged.verdict.is_verified());
+    let is_up = is_verified && verdict.workload.rolled_out;
     recorded.any(|record| mark == Some(&record.mark)) && !given_up && !is_up && !verdict.is_current() && waits(verdict)
 }
 
