@@ -386,3 +386,7 @@ fn paused(workload: &Workload, before: &str) -> Option<Message> {
     };
     workload.paused.then(|| Message::new(format!("{before} {is}")).action(action))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
