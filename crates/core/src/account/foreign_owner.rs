@@ -22,14 +22,15 @@ pub struct ForeignOwner {
     pub is_shared: bool,
 }
 
+/// A field manager, in words.
+pub(super) fn named(manager: &str) -> String {
+    if manager.is_empty() { "an unknown field manager".to_owned() } else { format!("field manager {manager}") }
+}
+
 impl ForeignOwner {
     /// The field manager, in words.
     pub fn named(&self) -> String {
-        if self.manager.is_empty() {
-            "an unknown field manager".to_owned()
-        } else {
-            format!("field manager {}", self.manager)
-        }
+        named(&self.manager)
     }
 
     /// Whether the operator takes the annotation over. `TakeOver` covers only a shared value, which

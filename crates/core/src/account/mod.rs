@@ -326,12 +326,11 @@ pub fn annotated_at(account: &ServiceAccount, settings: &Settings) -> Option<Tim
         .min()
 }
 
-/// The field manager other than the operator that keeps one of these roles on the service account.
+/// The field manager other than the operator, in words, that keeps one of these roles on the service account.
 pub(crate) fn kept_by(account: &ServiceAccount, settings: &Settings, roles: &BTreeSet<&str>) -> Option<String> {
     let key = settings.annotation(IdentityAnnotation::RoleArn);
     value(account, &key).filter(|role| roles.contains(role))?;
     let mut owners = field_owners(&account.metadata, &key, false).map(|owner| owner.manager);
-    Some(
-        owners.find(|manager| manager != names::FIELD_MANAGER).unwrap_or_else(|| "an unknown field manager".to_owned()),
-    )
+    let manager = owners.find(|manager| manager != names::FIELD_MANAGER).unwrap_or_default();
+    Some(foreign_owner::named(&manager))
 }

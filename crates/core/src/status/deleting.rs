@@ -64,10 +64,12 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
             return Some(Summary { progress: Progress::Stalled, reason: Reason::WriteRefused, message });
         }
         (true, _, _) if revocation.settles_at.is_some() => format!(
-            "being deleted: waiting for the webhook's cache to forget the annotation before {next} workloads are restarted"
+            "being deleted: waiting for the webhook's cache to forget the annotation before the restart of {}",
+            workloads(next)
         ),
         (true, _, _) => {
-            format!("being deleted: {next} workloads wait for a restart that takes the role from their pods{later}")
+            let next = workloads(next);
+            format!("being deleted: a restart that takes the role from the pods of {next} is to follow{later}")
         }
         (false, 0, _) => format!("being deleted: restarting {rolling}, whose pods still have the role"),
         (false, _, _) => {
@@ -75,6 +77,10 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
         }
     };
     Some(Summary { progress: Progress::Reconciling, reason: Reason::Revoking, message: Message::new(message) })
+}
+
+fn workloads(count: usize) -> String {
+    if count == 1 { "1 workload".to_owned() } else { format!("{count} workloads") }
 }
 
 /// The events about released annotations and completed deletions, which no status reports.
@@ -120,7 +126,7 @@ pub fn deletion_events(
         let kept = revocation.kept.join(", ");
         let note = match &revocation.kept_by {
             Some(manager) => format!(
-                "not revoked: field manager {manager} keeps the role on service account {account}, so pods of {kept} keep it \
+                "not revoked: {manager} keeps the role on service account {account}, so pods of {kept} keep it \
                  as well: remove the annotation there, then restart them"
             ),
             None => {

@@ -281,6 +281,7 @@ fn pods_not_verified(view: &View) -> Option<Summary> {
     let errors: Vec<&Finding> = lasting.chain(by_template).collect();
     let more = |count: usize| match count.saturating_sub(1) {
         0 => String::new(),
+        1 => " (1 more finding of this kind or another)".to_owned(),
         n => format!(" ({n} more findings of this kind or another)"),
     };
     if let Some(first) = errors.first() {
