@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn the_settle_time_ends_a_second_after_its_length() {
         let written = Timestamp::UNIX_EPOCH;
-        let seconds = |settle| settled_at(Some(written), settle).map(|at| at.as_second());
+        let seconds = |settle| settled_at(Some(written), settle).map(Timestamp::as_second);
         for (settle, ends) in [(-1, None), (0, None), (1, Some(2)), (30, Some(31))] {
             assert_eq!(seconds(settle), ends, "{settle}");
         }

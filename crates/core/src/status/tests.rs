@@ -115,10 +115,10 @@ fn a_recorded_refusal_counts_for_its_generation_only() {
 
 #[test]
 fn a_status_is_urgent_if_a_summary_or_what_decisions_need_has_changed() {
+    type Change = fn(&mut PodIdentityBindingStatus);
     let base = || full("text");
     assert!(is_urgent(None, &base()));
     assert!(!is_urgent(Some(&base()), &base()));
-    type Change = fn(&mut PodIdentityBindingStatus);
     let detail: [Change; 4] = [
         |it| it.findings.clear(),
         |it| it.workloads.clear(),
@@ -147,13 +147,11 @@ fn a_status_is_urgent_if_a_summary_or_what_decisions_need_has_changed() {
 fn pods_that_are_missing_for_a_moment_are_not_urgent() {
     let of = |conditions: &[Value]| status(json!({"conditions": conditions}));
     let ready = condition("Ready", "True", "Verified");
+    let verified = of(std::slice::from_ref(&ready));
     let short = |reason| of(&[condition("Ready", "False", reason), condition("Reconciling", "True", reason)]);
     let stalled = of(&[condition("Ready", "False", "PodsMissing"), condition("Stalled", "True", "PodsMissing")]);
-    assert!(!is_urgent(Some(&of(&[ready.clone()])), &short("PodsMissing")));
-    assert!(is_urgent(Some(&of(&[ready.clone()])), &short("Rolling")));
-    assert!(is_urgent(Some(&of(&[ready.clone()])), &stalled));
-    assert!(!is_urgent(
-        Some(&of(&[ready.clone()])),
-        &of(&[ready, condition("IdentityVerified", "False", "Verifying")])
-    ));
+    assert!(!is_urgent(Some(&verified), &short("PodsMissing")));
+    assert!(is_urgent(Some(&verified), &short("Rolling")));
+    assert!(is_urgent(Some(&verified), &stalled));
+    assert!(!is_urgent(Some(&verified), &of(&[ready, condition("IdentityVerified", "False", "Verifying")])));
 }

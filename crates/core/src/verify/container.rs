@@ -70,8 +70,8 @@ pub(super) enum Problem {
     ApiServerToken { path: String },
     /// The path leads to the token only if `/var/run` is a link to `/run`.
     Linked { path: String },
-    /// A path without a drive in a Windows container.
-    WindowsPath { path: String },
+    /// A path without a drive in a Windows container. `selected`: the webhook sees that the pod is for Windows.
+    WindowsPath { path: String, selected: bool },
     /// No region is set, although a regional STS endpoint is asked for, or the role is of this
     /// partition, which the global endpoint does not know.
     NoRegion { partition: Option<&'static str> },
@@ -150,6 +150,7 @@ pub(super) struct Judge<'a> {
     pub(super) expected: &'a Expectation,
     settings: &'a Settings,
     os: Os,
+    selects_windows: bool,
     pod_skipped: bool,
     skipped: BTreeSet<String>,
     /// The user that all containers run as, if it is the same one.
@@ -164,6 +165,7 @@ impl<'a> Judge<'a> {
             expected,
             settings,
             os: os(&target),
+            selects_windows: target.selects_windows(),
             pod_skipped: target.is_skipped(),
             skipped: target.skipped_containers(settings),
             one_user: one_user(spec),
@@ -253,7 +255,7 @@ impl<'a> Judge<'a> {
                 let more = [
                     frozen.then(|| Problem::Frozen { path: path.clone() }),
                     linked.then(|| Problem::Linked { path: path.clone() }),
-                    posix.then(|| Problem::WindowsPath { path: path.clone() }),
+                    posix.then(|| Problem::WindowsPath { path: path.clone(), selected: self.selects_windows }),
                 ];
                 let more = more.into_iter().flatten();
                 return self.of_token(container, token, volume).into_iter().chain(more).collect();

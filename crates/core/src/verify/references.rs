@@ -255,7 +255,7 @@ mod tests {
         let keys = ["N0", "N1"].map(|name| (name.to_owned(), Value::Known("v".to_owned())));
         let keys: Arc<Revealed> = Arc::new(keys.into_iter().collect());
         let sources_of = |names: usize| {
-            let text: String = (0..names).map(|n| format!("$(N{n})")).collect();
+            let text = (0..names).map(|n| format!("$(N{n})")).collect::<Vec<_>>().concat();
             let source = |prefix: &str| EnvFromSource {
                 prefix: Some(prefix.to_owned()),
                 revealed: Some(Arc::clone(&keys)),

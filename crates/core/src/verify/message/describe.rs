@@ -52,7 +52,7 @@ impl Words<'_> {
             Problem::Unreadable { mode, certain } => unreadable(*mode, *certain),
             Problem::ApiServerToken { path } => api_server_token(self.expected.variables(), path),
             Problem::Linked { path } => linked(path),
-            Problem::WindowsPath { path } => windows_path(path),
+            Problem::WindowsPath { path, selected } => windows_path(path, *selected),
             Problem::NoRegion { partition } => no_region(*partition, &role),
             Problem::NotARegion { variable, value, meant, certain } => {
                 not_a_region(variable, value, meant.as_deref(), *certain)
@@ -275,13 +275,21 @@ fn linked(path: &str) -> Described {
     )
 }
 
-fn windows_path(path: &str) -> Described {
+fn windows_path(path: &str, selected: bool) -> Described {
+    let (why, action) = if selected {
+        ("", format!("Write the path with a drive: {}.", shown(&format!("C:{}", path.replace('/', "\\")))))
+    } else {
+        (
+            ": the webhook sees Windows by the node selector only",
+            "Add nodeSelector kubernetes.io/os: windows to the pod's template.".to_owned(),
+        )
+    };
     (
         format!(
-            "runs on Windows and looks for its token at {}, a path without a drive: the webhook sees Windows by the node \
-             selector only. SDKs that ask for a whole path, as that for .NET does, refuse it.",
+            "runs on Windows and looks for its token at {}, a path without a drive{why}. SDKs that ask for a whole path, as \
+             that for .NET does, refuse it.",
             shown(path)
         ),
-        "Add nodeSelector kubernetes.io/os: windows to the pod's template.".to_owned(),
+        action,
     )
 }
