@@ -7,9 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use podidentity_api::PodIdentityBinding;
 use podidentity_core::objects::{Phase, Pod, PodMeta, ServiceAccount, Workload};
 use podidentity_core::snapshot::Snapshot;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use super::bytes::Bytes;
 use super::entry::{Entry, Head, Version};
 use super::object::{Kind, Object, ObjectId};
 use super::packed::{Kept, Packer};
@@ -189,6 +188,6 @@ impl Identity {
 }
 
 /// The object. That of a hot identity stays unpacked.
-fn get<T: Serialize + DeserializeOwned + PartialEq>(kept: &mut Kept<T>, hot: bool) -> Option<Arc<T>> {
+fn get<T: Bytes>(kept: &mut Kept<T>, hot: bool) -> Option<Arc<T>> {
     if hot { kept.unpacked() } else { kept.get() }
 }

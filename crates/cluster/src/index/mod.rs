@@ -7,6 +7,7 @@
 //!            locations (which service account an object belongs to), status_totals (totals of all statuses)
 //! ```
 
+mod bytes;
 mod entry;
 mod hot;
 mod identity;

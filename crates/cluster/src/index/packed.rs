@@ -8,9 +8,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use lz4_flex::block::{compress_prepend_size_with_dict, decompress_size_prepended_with_dict};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tracing::error;
+
+use super::bytes::Bytes;
 
 /// Most samples of a dictionary. A full dictionary no longer changes, so packed objects refer to at
 /// most this many versions of it.
@@ -28,7 +28,7 @@ pub(crate) enum Kept<T> {
     Packed { bytes: Box<[u8]>, dictionary: Arc<Vec<u8>> },
 }
 
-impl<T: Serialize + DeserializeOwned + PartialEq> Kept<T> {
+impl<T: Bytes> Kept<T> {
     /// The object. Never `None`: packing has checked that these bytes can be read.
     pub(crate) fn get(&self) -> Option<Arc<T>> {
         match self {
@@ -50,7 +50,7 @@ impl<T: Serialize + DeserializeOwned + PartialEq> Kept<T> {
     /// Packs the object.
     pub(crate) fn pack(&mut self, packer: &mut Packer<T>) {
         let Self::Plain(object) = self else { return };
-        let Ok(plain) = rmp_serde::to_vec_named(&**object) else { return };
+        let Some(plain) = object.to_bytes() else { return };
         let bytes = packer.pack(&plain);
         if unpack(&bytes, &packer.dictionary).is_some_and(|unpacked: T| unpacked == **object) {
             *self = Self::Packed { bytes: bytes.into_boxed_slice(), dictionary: Arc::clone(&packer.dictionary) };
@@ -58,8 +58,8 @@ impl<T: Serialize + DeserializeOwned + PartialEq> Kept<T> {
     }
 }
 
-fn unpack<T: DeserializeOwned>(bytes: &[u8], dictionary: &[u8]) -> Option<T> {
-    rmp_serde::from_slice(&decompress_size_prepended_with_dict(bytes, dictionary).ok()?).ok()
+fn unpack<T: Bytes>(bytes: &[u8], dictionary: &[u8]) -> Option<T> {
+    T::from_bytes(&decompress_size_prepended_with_dict(bytes, dictionary).ok()?)
 }
 
 /// Packs the objects of one type.
@@ -97,7 +97,7 @@ impl<T> Packer<T> {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
+    use serde::{Deserialize, Serialize};
 
     use super::*;
 
@@ -107,6 +107,16 @@ mod tests {
         text: String,
         #[serde(skip)]
         aside: Option<String>,
+    }
+
+    impl Bytes for Note {
+        fn to_bytes(&self) -> Option<Vec<u8>> {
+            rmp_serde::to_vec_named(self).ok()
+        }
+
+        fn from_bytes(bytes: &[u8]) -> Option<Self> {
+            rmp_serde::from_slice(bytes).ok()
+        }
     }
 
     fn note(number: usize) -> Note {

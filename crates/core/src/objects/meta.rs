@@ -117,8 +117,8 @@ pub struct ObservedAccount {
 }
 
 /// A service account: its annotations and who owns them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "ObservedAccount", into = "ObservedAccount")]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(from = "ObservedAccount")]
 pub struct ServiceAccount {
     /// Metadata without labels and annotations, and with only the `managedFields` of owners of
     /// identity annotations.
@@ -133,14 +133,6 @@ impl From<ObservedAccount> for ServiceAccount {
     fn from(ObservedAccount { mut metadata }: ObservedAccount) -> Self {
         let (labels, annotations) = (map(metadata.labels.take()), map(metadata.annotations.take()));
         Self { metadata, labels, annotations }
-    }
-}
-
-impl From<ServiceAccount> for ObservedAccount {
-    fn from(ServiceAccount { mut metadata, labels, annotations }: ServiceAccount) -> Self {
-        let some = |map: Map| (!map.is_empty()).then(|| map.into_iter().collect());
-        (metadata.labels, metadata.annotations) = (some(labels), some(annotations));
-        Self { metadata }
     }
 }
 
