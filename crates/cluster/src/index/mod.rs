@@ -189,9 +189,13 @@ impl State {
                 self.status_totals.add(binding);
             }
         }
-        self.heat(&id.namespace, &account);
+        // If thousands of bindings change at once, their identities wait for their turn. Those whose
+        // turn it is have events of all kinds.
+        if id.kind != Kind::Binding {
+            self.heat(&id.namespace, &account);
+        }
         let head = Head::new(id.kind, name, version);
-        let Inserted { matters, replaced } = self.identity(&id.namespace, &account).insert(&id, head, object);
+        let Inserted { matters, replaced } = self.insert(&id, &account, head, object);
         if let Some(replaced) = replaced {
             self.uncount(&id.namespace, &replaced);
         }
@@ -231,6 +235,17 @@ impl State {
         }
         let key = || IdentityKey { namespace: id.namespace.clone(), service_account: account.to_string() };
         (was_bound && self.looks_after(&id.namespace)).then(key).into_iter().collect()
+    }
+
+    fn insert(&mut self, id: &ObjectId, account: &Arc<str>, head: Head, object: Object) -> Inserted {
+        let Self { identities, packers, .. } = self;
+        let accounts = identities.entry(id.namespace.clone()).or_default();
+        let identity = accounts.entry(Arc::clone(account)).or_default();
+        let inserted = identity.insert(id, head, object);
+        if !identity.hot {
+            identity.pack(packers);
+        }
+        inserted
     }
 
     /// Keeps the objects of the identity unpacked for a while, and packs those of another one.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::Start;
+use super::{Start, is_injected_since};
 use crate::restart_record;
 use crate::rollout::{Cause, Phase, WorkloadVerdict};
 
@@ -30,7 +30,9 @@ fn start(verdict: &WorkloadVerdict, injected_at: Option<Timestamp>) -> Option<St
         Phase::Due { mark, healthy, recorded } => {
             Some(Start { verdict, mark: mark.clone(), healthy: *healthy, recorded: *recorded })
         }
-        Phase::Failed { cause: Cause::InjectionMissed { at, next: Some(next), .. }, .. } if injected_at > *at => {
+        Phase::Failed { cause: Cause::InjectionMissed { at, next: Some(next), .. }, .. }
+            if is_injected_since(injected_at, *at) =>
+        {
             let record = verdict.record.as_ref();
             let recorded = record.is_some_and(|it| restart_record::is_of(it, &verdict.workload, &next.to_string()));
             Some(Start { verdict, mark: next.clone(), healthy: false, recorded })

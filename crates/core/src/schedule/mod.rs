@@ -123,17 +123,26 @@ pub(crate) fn most_at_once(rollout: &Rollout) -> usize {
 /// missed it no longer does so once injection works again.
 fn is_halted(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>) -> bool {
     let stops = |verdict: &WorkloadVerdict| match &verdict.phase {
-        Phase::Failed { cause: Cause::InjectionMissed { at, .. }, .. } => injected_at <= *at,
+        Phase::Failed { cause: Cause::InjectionMissed { at, .. }, .. } => !is_injected_since(injected_at, *at),
         // A failure is recorded, and stands until the workload comes up.
         _ => verdict.record.as_ref().is_some_and(|record| record.failed.is_some()),
     };
     workloads.iter().any(stops)
 }
 
+/// Whether a pod was injected after a restart was missed, so that injection works again.
+fn is_injected_since(injected_at: Option<Timestamp>, missed_at: Option<Timestamp>) -> bool {
+    injected_at > missed_at
+}
+
 /// When the next round may begin for a restart that injection missed.
 fn again_at(workloads: &[WorkloadVerdict], injected_at: Option<Timestamp>) -> Option<Timestamp> {
     let at = |verdict: &WorkloadVerdict| match &verdict.phase {
-        Phase::Failed { cause: Cause::InjectionMissed { at, not_before, .. }, .. } if injected_at > *at => *not_before,
+        Phase::Failed { cause: Cause::InjectionMissed { at, not_before, .. }, .. }
+            if is_injected_since(injected_at, *at) =>
+        {
+            *not_before
+        }
         _ => None,
     };
     workloads.iter().filter_map(at).min()

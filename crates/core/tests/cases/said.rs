@@ -94,7 +94,10 @@ pub struct Whole {
 
 impl Whole {
     pub fn new(status: &PodIdentityBindingStatus, events: &[Transition]) -> Self {
-        let condition = |it: &Condition| format!("{} {} {}: {}", it.type_, it.status, it.reason, it.message);
+        let condition = |it: &Condition| {
+            let since = it.last_transition_time.0;
+            format!("{} {} {} since {since}: {}", it.type_, it.status, it.reason, it.message)
+        };
         Self {
             events: events.iter().map(event).collect(),
             conditions: status.conditions.iter().map(condition).collect(),

@@ -90,3 +90,35 @@ pub(in crate::status) fn assumable(case: &Case) -> Option<(&'static str, Reason,
     }
     Some(("Unknown", Reason::PreflightPending, format!("AWS has not been asked yet about {role}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn failed(result: &str, reason: &str, attempts: i32) -> PreflightFailure {
+        let time = "2026-01-01T00:00:00Z";
+        let failed = json!({"roleArn": "", "audience": "", "generation": 1, "result": result, "reason": reason,
+            "message": "", "attempts": attempts, "at": time, "nextAt": time});
+        serde_json::from_value(failed).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_is_asked_again_before_a_person_is_needed() {
+        let last = REFUSALS_BEFORE_STALLED;
+        for (result, reason, attempts, needed) in [
+            ("Refused", "RoleNotAssumable", last - 1, false),
+            ("Refused", "RoleNotAssumable", last, true),
+            ("Refused", "TokenRefused", last - 1, false),
+            ("Refused", "TokenRefused", last, true),
+            // Nothing that AWS does later changes these two.
+            ("Unavailable", "TokenRefused", 1, true),
+            ("Unavailable", "StsRegionDisabled", 1, true),
+            // AWS answers again some day.
+            ("Unavailable", "PreflightUnavailable", last, false),
+        ] {
+            assert_eq!(needs_person(&failed(result, reason, attempts)), needed, "{result} {reason} {attempts}");
+        }
+    }
+}
