@@ -1,23 +1,21 @@
 //! The identities whose objects are not packed: those with the latest changes.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+
+use super::object::IdentityKey;
 
 /// How many identities are hot. In a change of many, an identity has some ten events within
 /// seconds; unpacked, it takes about 15 kB.
 const HOT: usize = 256;
 
-/// Namespace and name of a service account.
-pub(crate) type Account = (Arc<str>, Arc<str>);
-
 /// The identities with the latest changes, in the order in which they became hot.
 #[derive(Default)]
-pub(crate) struct Hot(VecDeque<Account>);
+pub(crate) struct Hot(VecDeque<IdentityKey>);
 
 impl Hot {
     /// Adds an identity that has become hot; returns one that is not hot any more.
-    pub(crate) fn add(&mut self, namespace: &str, account: &Arc<str>) -> Option<Account> {
-        self.0.push_back((Arc::from(namespace), Arc::clone(account)));
+    pub(crate) fn add(&mut self, key: IdentityKey) -> Option<IdentityKey> {
+        self.0.push_back(key);
         if self.0.len() > HOT { self.0.pop_front() } else { None }
     }
 }

@@ -1,6 +1,6 @@
 //! Everything about one identity: the objects of one service account.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -8,7 +8,6 @@ use podidentity_api::PodIdentityBinding;
 use podidentity_core::objects::{Phase, Pod, PodMeta, ServiceAccount, Workload};
 use podidentity_core::snapshot::Snapshot;
 
-use super::bytes::Bytes;
 use super::entry::{Entry, Head, Version};
 use super::object::{Kind, Object, ObjectId};
 use super::packed::{Kept, Packer};
@@ -106,12 +105,21 @@ impl Identity {
         let template = self.templates.add(Template { shared: metadata.shared, spec }, former);
         let (created, deleted) = (metadata.creation_timestamp, metadata.deletion_timestamp.map(Box::new));
         let body = PodBody { created, deleted, phase, ready, failing, template };
-        let is_same = self
-            .pods
-            .find(id)
-            .is_some_and(|known| known.head.version().uid() == head.version().uid() && known.body == body);
-        self.pods.insert(id, Entry { head, body });
+        let Some(replaced) = self.pods.insert(id, Entry { head, body }) else { return true };
+        let is_same = self.pods.find(id).is_some_and(|known| {
+            known.head.version().uid() == replaced.head.version().uid() && known.body == replaced.body
+        });
+        if replaced.body.template != template {
+            self.leave_template(replaced.body.template);
+        }
         !is_same
+    }
+
+    /// A template goes with its last pod.
+    fn leave_template(&mut self, id: TemplateId) {
+        if !self.pods.iter().any(|entry| entry.body.template == id) {
+            self.templates.remove(id);
+        }
     }
 
     /// Removes an object; returns it if it is a binding.
@@ -121,9 +129,8 @@ impl Identity {
             Kind::ServiceAccount => self.service_account = None,
             Kind::Workload(_) => drop(self.workloads.remove(id)),
             Kind::Pod => {
-                self.pods.remove(id);
-                if self.pods.is_empty() {
-                    self.templates = Templates::default();
+                if let Some(removed) = self.pods.remove(id) {
+                    self.leave_template(removed.body.template);
                 }
             }
             Kind::Namespace | Kind::RoleObject(_) => {}
@@ -137,23 +144,22 @@ impl Identity {
         self.bindings.bodies().for_each(|it| it.pack(&mut packers.bindings));
         self.service_account.iter_mut().for_each(|it| it.body.pack(&mut packers.accounts));
         self.workloads.bodies().for_each(|it| it.pack(&mut packers.workloads));
-        let used: HashSet<TemplateId> = self.pods.iter().map(|entry| entry.body.template).collect();
-        self.templates.pack(&used, &mut packers.templates);
+        self.templates.pack(&mut packers.templates);
     }
 
     /// Builds the snapshot of the identity and resolves the roles of its bindings. `None` if an
     /// object cannot be unpacked.
     pub(crate) fn snapshot(&mut self, base: Snapshot, roles: &RoleObjects) -> Option<Snapshot> {
         let hot = self.hot;
-        let mut bindings = self.bindings.bodies().map(|it| get(it, hot)).collect::<Option<Vec<_>>>()?;
+        let mut bindings = self.bindings.bodies().map(|it| it.look(hot)).collect::<Option<Vec<_>>>()?;
         for binding in &mut bindings {
             roles.resolve(binding, base.config.settings.account.as_ref());
         }
         let service_account = match &mut self.service_account {
-            Some(account) => Some(get(&mut account.body, hot)?),
+            Some(account) => Some(account.body.look(hot)?),
             None => None,
         };
-        let workloads = self.workloads.bodies().map(|it| get(it, hot)).collect::<Option<_>>()?;
+        let workloads = self.workloads.bodies().map(|it| it.look(hot)).collect::<Option<_>>()?;
         Some(Snapshot { bindings, service_account, workloads, pods: self.get_pods(&base.namespace)?, ..base })
     }
 
@@ -187,7 +193,31 @@ impl Identity {
     }
 }
 
-/// The object. That of a hot identity stays unpacked.
-fn get<T: Bytes>(kept: &mut Kept<T>, hot: bool) -> Option<Arc<T>> {
-    if hot { kept.unpacked() } else { kept.get() }
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A pod of a Job of its own, and therefore of a template of its own.
+    fn of_job(job: &str) -> Object {
+        let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": job, "controller": true});
+        let metadata = json!({"namespace": "shop", "name": "pod", "uid": job, "ownerReferences": [owner]});
+        Object::pod(serde_json::from_value(json!({"metadata": metadata, "spec": {"containers": []}})).unwrap())
+    }
+
+    /// An identity that stays hot for months must not keep the templates of all its former pods.
+    #[test]
+    fn a_template_goes_with_its_last_pod() {
+        let mut identity = Identity::default();
+        let mut insert = |job: &str| {
+            let object = of_job(job);
+            let head = Head::new(Kind::Pod, Arc::from("pod"), Version::of(&object));
+            identity.insert(&object.id(), head, object);
+        };
+        (0..20).for_each(|number| insert(&format!("job-{number}")));
+        assert_eq!(identity.templates.len(), 1);
+        identity.remove(&of_job("job-19").id());
+        assert_eq!(identity.templates.len(), 0);
+    }
 }

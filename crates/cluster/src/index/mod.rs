@@ -195,7 +195,11 @@ impl State {
             self.heat(&id.namespace, &account);
         }
         let head = Head::new(id.kind, name, version);
-        let Inserted { matters, replaced } = self.insert(&id, &account, head, object);
+        let identity = self.identity(&id.namespace, &account);
+        let Inserted { matters, replaced } = identity.insert(&id, head, object);
+        if !identity.hot {
+            self.pack(&id.namespace, &account);
+        }
         if let Some(replaced) = replaced {
             self.uncount(&id.namespace, &replaced);
         }
@@ -237,26 +241,20 @@ impl State {
         (was_bound && self.looks_after(&id.namespace)).then(key).into_iter().collect()
     }
 
-    fn insert(&mut self, id: &ObjectId, account: &Arc<str>, head: Head, object: Object) -> Inserted {
-        let Self { identities, packers, .. } = self;
-        let accounts = identities.entry(id.namespace.clone()).or_default();
-        let identity = accounts.entry(Arc::clone(account)).or_default();
-        let inserted = identity.insert(id, head, object);
-        if !identity.hot {
-            identity.pack(packers);
-        }
-        inserted
-    }
-
     /// Keeps the objects of the identity unpacked for a while, and packs those of another one.
     fn heat(&mut self, namespace: &str, account: &Arc<str>) {
-        let identity = self.identity(namespace, account);
-        if std::mem::replace(&mut identity.hot, true) {
+        if std::mem::replace(&mut self.identity(namespace, account).hot, true) {
             return;
         }
-        let Some((namespace, account)) = self.hot.add(namespace, account) else { return };
-        if let Some(cold) = self.identities.get_mut(&*namespace).and_then(|accounts| accounts.get_mut(&account)) {
-            cold.pack(&mut self.packers);
+        let key = IdentityKey { namespace: namespace.to_owned(), service_account: account.to_string() };
+        if let Some(cold) = self.hot.add(key) {
+            self.pack(&cold.namespace, &cold.service_account);
+        }
+    }
+
+    fn pack(&mut self, namespace: &str, account: &str) {
+        if let Some(identity) = self.identities.get_mut(namespace).and_then(|accounts| accounts.get_mut(account)) {
+            identity.pack(&mut self.packers);
         }
     }
 

@@ -40,10 +40,12 @@ impl<T: Bytes> Kept<T> {
         }
     }
 
-    /// The object, which stays unpacked.
-    pub(crate) fn unpacked(&mut self) -> Option<Arc<T>> {
+    /// The object. `keep`: whether it stays unpacked.
+    pub(crate) fn look(&mut self, keep: bool) -> Option<Arc<T>> {
         let object = self.get()?;
-        *self = Self::Plain(Arc::clone(&object));
+        if keep {
+            *self = Self::Plain(Arc::clone(&object));
+        }
         Some(object)
     }
 
@@ -179,9 +181,9 @@ mod tests {
     fn an_object_that_is_unpacked_stays_so_until_it_is_packed_again() {
         let mut packer = Packer::default();
         let mut kept = packed(&mut packer, note(1));
-        assert_eq!(kept.get().as_deref(), Some(&note(1)));
+        assert_eq!(kept.look(false).as_deref(), Some(&note(1)));
         assert!(matches!(kept, Kept::Packed { .. }));
-        assert_eq!(kept.unpacked().as_deref(), Some(&note(1)));
+        assert_eq!(kept.look(true).as_deref(), Some(&note(1)));
         assert!(matches!(kept, Kept::Plain(_)));
         kept.pack(&mut packer);
         assert!(matches!(kept, Kept::Packed { .. }));

@@ -1,6 +1,5 @@
 //! What the pods of one template share, kept once for all pods of a service account.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use podidentity_core::objects::{PodSpec, SharedMeta};
@@ -31,7 +30,7 @@ impl Templates {
     /// The ID of a template, which is added unless it is known. `former`: the template of an earlier
     /// version of the pod.
     pub(crate) fn add(&mut self, template: Template, former: Option<TemplateId>) -> TemplateId {
-        let is_it = |kept: &mut Kept<Template>| kept.unpacked().is_some_and(|known| *known == template);
+        let is_it = |kept: &mut Kept<Template>| kept.look(true).is_some_and(|known| *known == template);
         if let Some((id, kept)) = former.and_then(|id| self.find(id).map(|kept| (id, kept)))
             && is_it(kept)
         {
@@ -50,17 +49,23 @@ impl Templates {
 
     /// The template of this ID. `keep`: whether it stays unpacked.
     pub(crate) fn get(&mut self, id: TemplateId, keep: bool) -> Option<Arc<Template>> {
-        let kept = self.find(id)?;
-        if keep { kept.unpacked() } else { kept.get() }
+        self.find(id)?.look(keep)
     }
 
-    /// Packs all templates that are still in use, and forgets the others.
-    pub(crate) fn pack(&mut self, used: &HashSet<TemplateId>, packer: &mut Packer<Template>) {
-        self.0.retain(|(id, _)| used.contains(id));
+    /// Removes the template of this ID, because its last pod is gone.
+    pub(crate) fn remove(&mut self, id: TemplateId) {
+        self.0.retain(|(known, _)| *known != id);
         self.0.shrink_to_fit();
-        for (_, kept) in &mut self.0 {
-            kept.pack(packer);
-        }
+    }
+
+    /// Packs all templates.
+    pub(crate) fn pack(&mut self, packer: &mut Packer<Template>) {
+        self.0.iter_mut().for_each(|(_, kept)| kept.pack(packer));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     fn find(&mut self, id: TemplateId) -> Option<&mut Kept<Template>> {

@@ -22,7 +22,7 @@ struct Expected {
     #[serde(skip_serializing_if = "Option::is_none")]
     check_at: Option<String>,
     /// Restarts under way that hold a slot of the operator-wide limit.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     in_flight: usize,
     /// Whether that limit defers a restart.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -52,7 +52,7 @@ pub fn case(path: &Path) -> Result<String, String> {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_none(count: &usize) -> bool {
+fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
