@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+/// A number with its noun, in singular or plural: `1 pod`, `2 pods`.
+pub fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// One thing that a person is told, as text of one line: `WHAT: WHY; ACTION`.
 ///
 /// The parts are clauses without a full stop. If they are sentences, as those of a finding are, or

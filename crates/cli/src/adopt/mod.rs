@@ -16,6 +16,7 @@ use std::io::Write;
 use clap::Args;
 use podidentity_api::ConflictPolicy;
 use podidentity_cluster::index::IdentityKey;
+use podidentity_core::message::counted;
 use podidentity_core::objects::managed_by;
 use podidentity_core::snapshot::Snapshot;
 
@@ -25,7 +26,6 @@ use crate::flags::completion;
 use crate::flags::{ConnectionArgs, ScopeArgs};
 use crate::flags::{Target, TargetKind, target};
 use crate::messages::Messages;
-use crate::view::counted;
 
 pub(crate) use propose::{Proposal, propose};
 

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use podidentity_cluster::read::installation::Seen;
 use podidentity_core::injector::Injector;
 use podidentity_core::kubernetes::{MUTATING_POLICIES, NEWEST, OLDEST, minor};
+use podidentity_core::message::counted;
 use serde_json::Value;
 
 use super::facts::{ENFORCEMENT, Facts, GRANTS, GUARD, OperatorFacts, Tried};
@@ -164,11 +165,6 @@ fn see_why(account: &str) -> String {
     )
 }
 
-/// For example `1 namespace` or `2 namespaces`.
-fn counted(count: usize) -> String {
-    format!("{count} namespace{}", if count == 1 { "" } else { "s" })
-}
-
 fn definition(facts: &Facts) -> Check {
     const NAME: &str = "Custom resource";
     const APPLY: &str = "Apply the definition of this version: kubectl apply --server-side -k config/crd.";
@@ -304,7 +300,7 @@ fn grants(facts: &Facts) -> Check {
             return check(
                 NAME,
                 Mark::Note,
-                format!("roles are granted in {}, and nothing asks for it", counted(granting)),
+                format!("roles are granted in {}, and nothing asks for it", counted(granting, "namespace")),
             )
             .next("Install config/grants, or start the operator with --require-grants (docs/grants.md).");
         }
@@ -313,7 +309,7 @@ fn grants(facts: &Facts) -> Check {
     check(
         NAME,
         Mark::Right,
-        format!("roles that a namespace does not grant are {by}; {} grant some", counted(granting)),
+        format!("roles that a namespace does not grant are {by}; {} grant some", counted(granting, "namespace")),
     )
 }
 
@@ -325,14 +321,16 @@ fn enforcement(facts: &Facts) -> Check {
     let enforced = namespaces_with(facts, |it| it["labels"][ENFORCED] == "true");
     match (is_bound(facts, ENFORCEMENT), enforced) {
         (true, 0) => check(NAME, Mark::Note, "installed, and no namespace has the label podidentity.dev/enforce=true"),
-        (true, count) => check(NAME, Mark::Right, format!("pods without their role are refused in {}", counted(count))),
+        (true, count) => {
+            check(NAME, Mark::Right, format!("pods without their role are refused in {}", counted(count, "namespace")))
+        }
         (false, 0) => {
             check(NAME, Mark::Note, "off: pods that were not given their role are let in (docs/enforcement.md)")
         }
         (false, count) => check(
             NAME,
             Mark::Wrong,
-            format!("asked for by the label of {}, and the policy is not there", counted(count)),
+            format!("asked for by the label of {}, and the policy is not there", counted(count, "namespace")),
         )
         .next(format!("{}.", install(facts, "enforcement"))),
     }

@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use podidentity_core::finding::Severity;
+use podidentity_core::message::counted;
 
 use super::{Report, severity_word};
 use crate::paint::{Mark, Paint};
 use crate::terminal_text::Sheet;
-use crate::view::counted;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write, colour: bool) -> io::Result<()> {
     let paint = Paint { colour, width: usize::MAX };

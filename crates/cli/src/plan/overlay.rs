@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use podidentity_api::PodIdentityBinding;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_core::finding::Severity;
+use podidentity_core::message::counted;
 use podidentity_core::objects::ServiceAccount;
 use podidentity_core::role::{self, Referred};
 use podidentity_core::slip::{Holder, of_account};
@@ -52,7 +53,7 @@ impl Overlay {
             }
         }
         if others > 0 {
-            let what = crate::view::counted(others, "other object");
+            let what = counted(others, "other object");
             overlay.notes.push(format!("{what} in the files are taken as they are in the cluster: see kubectl diff"));
         }
         if overlay.is_empty() && overlay.problems.is_empty() {

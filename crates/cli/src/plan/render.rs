@@ -1,11 +1,11 @@
 //! Plans as text.
 
 use podidentity_core::forecast::{Fate, WorkloadForecast};
+use podidentity_core::message::counted;
 
 use super::{Change, Planned};
 use crate::paint::{Mark, Paint};
 use crate::terminal_text::Sheet;
-use crate::view::counted;
 
 pub(super) fn text(planned: &[Planned], paint: Paint) -> Sheet {
     let mut out = Sheet::of(paint);

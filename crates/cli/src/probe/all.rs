@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use podidentity_core::foreign::shown;
+use podidentity_core::message::counted;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -181,7 +182,7 @@ fn summary(lines: &[Line], paint: Paint, out: &mut Sheet) {
     out.blank();
     out.line(paint.dim(format_args!(
         "{}: {accepted} accepted, {refused} refused, {open} not known",
-        crate::view::counted(lines.len(), "binding")
+        counted(lines.len(), "binding")
     )));
     if refused + open > 0 {
         out.line("Of one binding, with every cause: kubectl podidentity probe -n NAMESPACE pib/NAME");

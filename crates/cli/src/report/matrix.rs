@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use podidentity_core::finding::{FindingReason, Severity};
+use podidentity_core::message::counted;
 
 use super::page::Text;
 use crate::view::{State, View};
@@ -40,7 +41,7 @@ pub(super) fn write(views: &[View], out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "</tbody>\n</table>\n</div>")?;
     if matrix.clean > 0 {
-        writeln!(out, "<p>Nothing was found in {}.</p>", crate::view::counted(matrix.clean, "other namespace"))?;
+        writeln!(out, "<p>Nothing was found in {}.</p>", counted(matrix.clean, "other namespace"))?;
     }
     writeln!(out, "</section>")
 }

@@ -1,10 +1,11 @@
 //! Bindings as a tree: binding, workloads, pods, containers.
 
 use podidentity_core::finding::Severity;
+use podidentity_core::message::counted;
 
 use crate::paint::{Mark, Paint};
 use crate::terminal_text::Sheet;
-use crate::view::{FindingView, PodView, Totals, View, WorkloadView, counted};
+use crate::view::{FindingView, PodView, Totals, View, WorkloadView};
 
 /// The most pods of a workload that are shown, unless the user asks for all.
 const PODS: usize = 3;

@@ -1,11 +1,12 @@
 //! A table in the style of kubectl.
 
 use podidentity_core::finding::Severity;
+use podidentity_core::message::counted;
 
 use crate::paint::{Mark, Paint};
 use crate::table::Table;
 use crate::terminal_text::Sheet;
-use crate::view::{Totals, View, counted};
+use crate::view::{Totals, View};
 
 /// One line for each binding, then what is wrong, then the totals.
 pub(super) fn table(views: &[View], namespaces: bool, paint: Paint) -> Sheet {

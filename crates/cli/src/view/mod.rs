@@ -16,7 +16,7 @@ use podidentity_core::finding::{Finding, Severity};
 use serde::Serialize;
 
 pub(crate) use build::views;
-pub(crate) use totals::{Totals, counted};
+pub(crate) use totals::Totals;
 
 /// A binding, or a service account that is annotated without a binding.
 #[derive(Clone, Debug, Serialize)]

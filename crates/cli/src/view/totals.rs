@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use podidentity_core::message::counted;
 use serde::Serialize;
 
 use super::{State, View};
@@ -59,9 +60,4 @@ impl fmt::Display for Totals {
         }
         write!(f, "; {} of {} pods have their role", self.pods_verified, self.pods)
     }
-}
-
-/// A number with its noun, in singular or plural.
-pub(crate) fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

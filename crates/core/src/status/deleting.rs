@@ -8,7 +8,7 @@ use podidentity_api::{Reason, names};
 use super::summary::{Progress, Summary};
 use super::{Transition, conditions};
 use crate::assess::{Assessment, Deletion};
-use crate::message::Message;
+use crate::message::{Message, counted};
 use crate::outcome::{Outcome, ProblemKind};
 use crate::plan::has_finalizer;
 use crate::revoke::Due;
@@ -65,10 +65,10 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
         }
         (true, _, _) if revocation.settles_at.is_some() => format!(
             "being deleted: waiting for the webhook's cache to forget the annotation before the restart of {}",
-            workloads(next)
+            counted(next, "workload")
         ),
         (true, _, _) => {
-            let next = workloads(next);
+            let next = counted(next, "workload");
             format!("being deleted: a restart that takes the role from the pods of {next} is to follow{later}")
         }
         (false, 0, _) => format!("being deleted: restarting {rolling}, whose pods still have the role"),
@@ -77,10 +77,6 @@ fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
         }
     };
     Some(Summary { progress: Progress::Reconciling, reason: Reason::Revoking, message: Message::new(message) })
-}
-
-fn workloads(count: usize) -> String {
-    if count == 1 { "1 workload".to_owned() } else { format!("{count} workloads") }
 }
 
 /// The events about released annotations and completed deletions, which no status reports.

@@ -14,7 +14,7 @@ use crate::desired_identity::DesiredIdentity;
 use crate::finding::{Finding, FindingReason, Severity};
 use crate::foreign::list;
 use crate::grants::Grant;
-use crate::message::Message;
+use crate::message::{Message, counted};
 use crate::objects::ControllerRef;
 use crate::outcome::{Outcome, ProblemKind};
 use crate::rollout::{Phase, Wait, WorkloadVerdict};
@@ -281,8 +281,7 @@ fn pods_not_verified(view: &View) -> Option<Summary> {
     let errors: Vec<&Finding> = lasting.chain(by_template).collect();
     let more = |count: usize| match count.saturating_sub(1) {
         0 => String::new(),
-        1 => " (1 more finding of this kind or another)".to_owned(),
-        n => format!(" ({n} more findings of this kind or another)"),
+        n => format!(" ({} of this kind or another)", counted(n, "more finding")),
     };
     if let Some(first) = errors.first() {
         let more = more(errors.len() + passing.len());
