@@ -47,9 +47,7 @@ impl ControlPlane {
                 self.apply_yaml(&configuration.to_string()).await?;
             }
         }
-        let namespace = self.namespace("injection-probe").await?;
-        namespace.create(fixtures::annotated_service_account("probe", fixtures::ROLE)?).await?;
-        in_force(&namespace, "probe", fixtures::ROLE).await
+        self.injects().await
     }
 
     /// Makes the webhook inject, which supports EKS Pod Identity associations, and waits until it
@@ -60,18 +58,28 @@ impl ControlPlane {
         }
         let configuration = self.start_webhook().await?;
         self.apply_yaml(&configuration.to_string()).await?;
+        self.injects().await
+    }
+
+    /// Waits until new pods get roles: the API server obeys a new policy or webhook a moment after
+    /// it has stored it.
+    pub async fn injects(&self) -> Result<()> {
+        self.probe().await.map(drop)
+    }
+
+    /// A namespace in which new pods of the service account `probe` get the role.
+    async fn probe(&self) -> Result<Namespace> {
         let namespace = self.namespace("injection-probe").await?;
         namespace.create(fixtures::annotated_service_account("probe", fixtures::ROLE)?).await?;
-        in_force(&namespace, "probe", fixtures::ROLE).await
+        in_force(&namespace, "probe", fixtures::ROLE).await?;
+        Ok(namespace)
     }
 
     /// Removes the injection and waits until it is no longer in force.
     pub async fn remove_injection(&self) -> Result<()> {
-        let namespace = self.namespace("injection-probe").await?;
-        namespace.create(fixtures::annotated_service_account("probe", fixtures::ROLE)?).await?;
         // Check before the removal: otherwise a service account that is not known yet would look
         // like a removed injection.
-        in_force(&namespace, "probe", fixtures::ROLE).await?;
+        let namespace = self.probe().await?;
         match self.injector().await? {
             Injector::Policy => {
                 let folder = crate::repository().join("config/injection");

@@ -11,7 +11,7 @@ use crate::assess::{Assessment, Deletion};
 use crate::message::{Message, counted};
 use crate::outcome::{Outcome, ProblemKind};
 use crate::plan::has_finalizer;
-use crate::revoke::Due;
+use crate::revoke::{Due, Revocation};
 use crate::snapshot::Snapshot;
 use crate::step::Step;
 
@@ -21,11 +21,15 @@ pub(super) fn statuses<'a>(
     assessment: &'a Assessment,
     outcome: &'a Outcome,
 ) -> impl Iterator<Item = (&'a Arc<PodIdentityBinding>, PodIdentityBindingStatus)> {
-    let undone = !assessment.is_handed_over() && !snapshot.namespace_terminating();
-    let deleting = assessment.deleting.iter().filter(move |it| undone && has_finalizer(&it.binding.metadata));
-    deleting.filter_map(|deletion| {
+    // Without another binding, all writes are those of the deletion.
+    let alone = !assessment.is_handed_over();
+    let revoked = move |deletion: &'a Deletion| {
+        deletion.revocation.as_ref().filter(|_| !snapshot.namespace_terminating()).and_then(what_it_waits_for)
+    };
+    let deleting = assessment.deleting.iter().filter(move |it| alone && has_finalizer(&it.binding.metadata));
+    deleting.filter_map(move |deletion| {
         let binding = &deletion.binding;
-        let summary = what_keeps(deletion, outcome)?;
+        let summary = refused(outcome).or_else(|| revoked(deletion))?;
         let old = binding.status.clone().unwrap_or_default();
         let generation = binding.metadata.generation;
         let released = deletion.revocation.as_ref().is_some_and(|revocation| !revocation.is_offered);
@@ -34,16 +38,18 @@ pub(super) fn statuses<'a>(
     })
 }
 
-fn what_keeps(deletion: &Deletion, outcome: &Outcome) -> Option<Summary> {
-    if let Some(problem) = outcome.first(ProblemKind::Refused) {
-        let action = format!(
-            "it is tried again every few minutes, and if you remove the finalizer {} the binding goes without that",
-            names::FINALIZER
-        );
-        let message = problem.told(&action).prefixed("being deleted, but the API server refuses to write ");
-        return Some(Summary { progress: Progress::Stalled, reason: Reason::WriteRefused, message });
-    }
-    let revocation = deletion.revocation.as_ref()?;
+fn refused(outcome: &Outcome) -> Option<Summary> {
+    let problem = outcome.first(ProblemKind::Refused)?;
+    let action = format!(
+        "it is tried again every few minutes, and if you remove the finalizer {} the binding goes without that",
+        names::FINALIZER
+    );
+    let message = problem.told(&action).prefixed("being deleted, but the API server refuses to write ");
+    Some(Summary { progress: Progress::Stalled, reason: Reason::WriteRefused, message })
+}
+
+/// What a revocation waits for. `None`: for nothing, it is finished.
+fn what_it_waits_for(revocation: &Revocation) -> Option<Summary> {
     let mut rolling: Vec<String> = revocation.under_way.iter().map(|(id, _)| id.to_string()).collect();
     let is_next = |due: &&Due| due.recorded && revocation.later().is_none();
     rolling.extend(revocation.due.iter().filter(is_next).map(|due| due.workload.id().to_string()));

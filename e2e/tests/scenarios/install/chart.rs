@@ -70,6 +70,7 @@ impl Install<'_> {
         }
         let notes = helm(Some(self.control_plane), &args).await?;
         self.control_plane.recognised().await?;
+        self.control_plane.injects().await?;
         Ok(notes)
     }
 

@@ -23,6 +23,7 @@ pub(crate) async fn from_earlier_chart(_: Arc<World>, _: Namespace) -> Result<()
     let values = [injection(&control_plane).await?, &["--set-json", "guard.enabled=true"]].concat();
     helm(Some(&control_plane), &[&["install", RELEASE, &earlier, "--create-namespace"], &values[..]].concat()).await?;
     control_plane.recognised().await?;
+    control_plane.injects().await?;
     let before = schema(&control_plane).await?;
     let operator = Operator::start_as_deployed(&control_plane).await?;
     user.bind(&control_plane, &operator).await?;
@@ -55,6 +56,7 @@ pub(crate) async fn definition_handed_over(_: Arc<World>, _: Namespace) -> Resul
     let values = injection(&control_plane).await?;
     helm(Some(&control_plane), &[&["install", RELEASE, &chart(), "--create-namespace"], values].concat()).await?;
     control_plane.recognised().await?;
+    control_plane.injects().await?;
     let operator = Operator::start_as_deployed(&control_plane).await?;
     user.bind(&control_plane, &operator).await?;
 

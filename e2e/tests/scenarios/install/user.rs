@@ -44,7 +44,8 @@ impl User {
             expect::ready(&self.namespace, "app").await?;
             expect::pods_have(&self.namespace, "app", 2, ROLE).await
         };
-        operator.while_alive(control_plane, ready).await
+        let done = operator.while_alive(control_plane, ready).await;
+        done.with_context(|| format!("the operator's log:\n{}", operator.log_about(&self.namespace.name)))
     }
 
     /// Another manager changes the annotation; waits until the operator has restored it.
