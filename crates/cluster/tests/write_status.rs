@@ -95,3 +95,42 @@ async fn in_the_place_of_one_that_cannot_be_stored_a_minimal_one_is_written() {
     assert_eq!(minimal["observedGeneration"], 7);
     assert!(minimal["findings"].is_null(), "{minimal}");
 }
+
+/// A definition that is older than the operator lacks a field. What else differs is stored, and only
+/// then does the operator look again at once.
+#[tokio::test]
+async fn what_an_older_definition_can_store_is_stored_once() {
+    let (service, mut handle) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+    let server = tokio::spawn(async move {
+        let (mut stored, mut version, mut requests) = (json!({}), 42, 0);
+        while let Some((request, respond)) = handle.next_request().await {
+            requests += 1;
+            let body = request.into_body().collect_bytes().await.unwrap();
+            let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            let (code, answer) = if body["status"]["declaredRoleArn"].is_string() {
+                let message = "failed to create typed patch object (shop/app; podidentity.dev/v1alpha1, \
+                               Kind=PodIdentityBinding): .status.declaredRoleArn: field not declared in schema";
+                (500, json!({"status": "Failure", "code": 500, "reason": "InternalError", "message": message}))
+            } else {
+                version += i32::from(stored != body["status"]);
+                stored = body["status"].clone();
+                let metadata = json!({"name": "app", "namespace": "shop", "resourceVersion": version.to_string()});
+                let spec = json!({"serviceAccountName": "app", "roleArn": "arn:aws:iam::111122223333:role/my-role"});
+                (200, json!({"metadata": metadata, "spec": spec, "status": stored}))
+            };
+            let body = Body::from(answer.to_string().into_bytes());
+            respond.send_response(Response::builder().status(code).body(body).unwrap());
+        }
+        requests
+    });
+    let (client, index, clock) = (Client::new(service, "default"), Index::default(), Clock::default());
+    let status = json!({"declaredRoleArn": "arn:aws:iam::111122223333:role/my-role", "rolled": "0/1"});
+    let first = Report { status: serde_json::from_value(status).unwrap(), ..report("app") };
+    let second = Report { binding: Target { resource_version: "43".into(), ..first.binding.clone() }, ..first.clone() };
+    let (first, second) = ([first], [second]);
+    let writer = writer(&client, &index, &clock);
+    let changed = [writer.write(&first).await, writer.write(&second).await].map(|it| (it.written.len(), it.changed));
+    assert_eq!(changed, [(1, true), (1, false)]);
+    drop(client);
+    assert_eq!(server.await.unwrap(), 4, "two for each status");
+}

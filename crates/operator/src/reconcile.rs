@@ -199,7 +199,7 @@ impl Reconciler {
         }
         let Self { client, clock, index, .. } = self;
         let writer = StatusWriter { client, clock, index, namespace: &key.namespace };
-        let WrittenStatuses { written, incomplete, refused, problem } = writer.write(reports).await;
+        let WrittenStatuses { written, changed, refused, problem } = writer.write(reports).await;
         memory.status_is_current();
         self.metrics.statuses_refused(refused);
         // Publishes only the transitions of written statuses: a later retry of the other statuses
@@ -213,7 +213,7 @@ impl Reconciler {
         }
         match problem {
             Some(problem) => Err(problem.kind),
-            None => Ok((urgent && !incomplete).then(Instant::now)),
+            None => Ok((urgent && changed).then(Instant::now)),
         }
     }
 
@@ -250,15 +250,18 @@ fn more_follows_at_once(after: &Decision, outcome: &Outcome) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use axum::Router;
-    use axum::http::StatusCode;
+    use axum::http::{StatusCode, Uri};
     use podidentity_cluster::http::heartbeat::Heartbeats;
     use podidentity_cluster::index::Object;
     use podidentity_cluster::preflight::Place;
     use podidentity_cluster::queue::channel;
     use podidentity_cluster::queue::load::Load;
     use podidentity_cluster::sts::{Options, Sts};
-    use serde_json::json;
+    use podidentity_core::objects::Deployment;
+    use serde_json::{Value, json};
     use tokio::sync::watch;
 
     use super::*;
@@ -271,6 +274,10 @@ mod tests {
             "message": "etcdserver: request is too large"})
         .to_string();
         let server = Router::new().fallback(move || async move { (StatusCode::INTERNAL_SERVER_ERROR, too_large) });
+        reconciler(server, index, metrics)
+    }
+
+    fn reconciler(server: Router, index: &Index, metrics: &Metrics) -> Reconciler {
         let client = Client::new(server, "default");
         let sts = Sts::new(Options::from_environment("test")).unwrap();
         Reconciler {
@@ -301,5 +308,70 @@ mod tests {
         let (load, heartbeats, per_binding) = (Load::default(), Heartbeats::default(), MetricsPerBinding::Auto);
         let text = Exposition::new(&metrics, &Sources { index, load, heartbeats, leads, per_binding }).text();
         assert!(text.contains("podidentity_statuses_refused_total 1\n"), "{text}");
+    }
+
+    /// An API server whose definition of PodIdentityBinding has no `declaredRoleArn`, and that stores
+    /// everything else.
+    fn older(binding: Value) -> (Router, Arc<Mutex<Vec<String>>>) {
+        let requests = Arc::<Mutex<Vec<String>>>::default();
+        let seen = Arc::clone(&requests);
+        let server = Router::new().fallback(move |uri: Uri, body: String| async move {
+            let body: Value = serde_json::from_str(&body).unwrap();
+            seen.lock().unwrap().push(uri.path().to_owned());
+            if body["status"]["declaredRoleArn"].is_string() {
+                let message =
+                    "failed to create typed patch object: .status.declaredRoleArn: field not declared in schema";
+                let refusal = json!({"kind": "Status", "status": "Failure", "code": 500, "message": message});
+                return (StatusCode::INTERNAL_SERVER_ERROR, refusal.to_string());
+            }
+            let mut stored =
+                if uri.path().contains("/podidentitybindings/") { binding } else { json!({"metadata": {}}) };
+            stored["metadata"]["resourceVersion"] = json!("2");
+            stored["status"] = body["status"].clone();
+            (StatusCode::OK, stored.to_string())
+        });
+        (server, requests)
+    }
+
+    /// The answer to the status brings its event to the index first, so no event wakes the identity.
+    #[tokio::test]
+    async fn a_recorded_restart_is_made_although_the_definition_lacks_a_field_of_the_status() {
+        let role = "arn:aws:iam::111122223333:role/web";
+        let binding = json!({
+            "metadata": {"name": "web", "namespace": "shop", "uid": "b", "resourceVersion": "1", "generation": 1,
+                "finalizers": ["podidentity.dev/release"]},
+            "spec": {"serviceAccountName": "web", "roleArn": role}});
+        let account = json!({
+            "metadata": {"name": "web", "namespace": "shop", "uid": "a", "resourceVersion": "1",
+                "annotations": {"eks.amazonaws.com/role-arn": role},
+                "managedFields": [{"manager": "podidentity-operator", "operation": "Apply", "time": "2026-01-01T00:01:00Z",
+                    "fieldsV1": {"f:metadata": {"f:annotations": {"f:eks.amazonaws.com/role-arn": {}}}}}]}});
+        let workload = json!({
+            "metadata": {"name": "web", "namespace": "shop", "uid": "d", "resourceVersion": "1", "generation": 1},
+            "spec": {"replicas": 1, "template": {"metadata": {}, "spec": {"serviceAccountName": "web", "containers": [{"name": "app"}]}}},
+            "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}});
+        let pod = json!({
+            "metadata": {"name": "web-1", "namespace": "shop", "uid": "p", "resourceVersion": "1",
+                "creationTimestamp": "2025-12-31T00:00:00Z", "ownerReferences": [{"apiVersion": "apps/v1",
+                    "kind": "ReplicaSet", "name": "web-h", "uid": "r", "controller": true}], "labels": {"pod-template-hash": "h"}},
+            "spec": {"serviceAccountName": "web", "containers": [{"name": "app"}]},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        let (index, metrics) = (Index::default(), Metrics::new());
+        index.apply(Object::binding(serde_json::from_value(binding.clone()).unwrap()));
+        index.apply(Object::account(serde_json::from_value(account).unwrap()));
+        index.apply(Object::workload(serde_json::from_value::<Deployment>(workload).unwrap()));
+        index.apply(Object::pod(serde_json::from_value(pod).unwrap()));
+        let (server, requests) = older(binding);
+        let reconciler = Arc::new(reconciler(server, &index, &metrics));
+        let key = IdentityKey { namespace: "shop".to_owned(), service_account: "web".to_owned() };
+
+        let again = Arc::clone(&reconciler).reconcile(key.clone()).await;
+        let requests = || std::mem::take(&mut *requests.lock().unwrap());
+        let status = "/apis/podidentity.dev/v1alpha1/namespaces/shop/podidentitybindings/web/status";
+        assert_eq!(requests(), [status, status], "the restart is recorded");
+        assert!(again.is_some_and(|at| at <= Instant::now()), "it is made at once: {again:?}");
+        reconciler.reconcile(key).await;
+        let restart = "/apis/apps/v1/namespaces/shop/deployments/web";
+        assert_eq!(requests().first().map(String::as_str), Some(restart));
     }
 }

@@ -20,9 +20,9 @@ use crate::index::{Index, Object};
 pub struct WrittenStatuses<'a> {
     /// The reports whose status was written.
     pub written: Vec<&'a Report>,
-    /// Whether the API server stored only a part, for want of fields in an older definition. What it
-    /// does not store looks new in each reconcile.
-    pub incomplete: bool,
+    /// Whether the API server stored anything new. It does not if only fields differ that an older
+    /// definition lacks: these differ in each reconcile.
+    pub changed: bool,
     /// How many statuses the API server refuses.
     pub refused: usize,
     /// The first problem.
@@ -49,8 +49,8 @@ impl StatusWriter<'_> {
         for report in reports {
             let (namespace, binding) = (self.namespace, &report.binding);
             match self.write_one(binding, &report.status).await {
-                Ok(complete) => {
-                    statuses.incomplete |= !complete;
+                Ok(changed) => {
+                    statuses.changed |= changed;
                     statuses.written.push(report);
                 }
                 Err(error) => {
@@ -81,7 +81,7 @@ impl StatusWriter<'_> {
         }
     }
 
-    /// Writes the status of a binding. Returns whether the installed definition has all its fields.
+    /// Writes the status of a binding. Returns whether the API server stored anything new.
     async fn write_one(&self, binding: &Target, status: &PodIdentityBindingStatus) -> Result<bool, WriteError> {
         let requests = Requests { client: self.client, namespace: self.namespace };
         let body = json!({"status": status});
@@ -97,7 +97,6 @@ impl StatusWriter<'_> {
             }
             applied => applied,
         };
-        let complete = declared.is_none();
         let status = declared.as_ref().unwrap_or(status);
         let stored = match applied {
             Err(error) if error.meaning == Meaning::StoredInvalid => self.replace(requests, binding, status).await,
@@ -117,8 +116,10 @@ impl StatusWriter<'_> {
                     .to_owned(),
             });
         }
+        let seen = Some(&binding.resource_version);
+        let changed = matches!(&stored, Object::Binding(stored) if stored.metadata.resource_version.as_ref() != seen);
         self.index.refresh(stored);
-        Ok(complete)
+        Ok(changed)
     }
 
     /// Writes the status of a binding that apply cannot change: a merge patch of all fields, with
