@@ -189,7 +189,8 @@ bench-smoke: controlplane
 	@echo "== benchmarks: the harness at a small size; counts are checked, times are not"
 	@cargo build -p podidentity-operator -p kubectl-podidentity -p e2e --bin podidentity-operator --bin kubectl-podidentity --bin bench
 	@target/debug/bench cli --bindings 40 --replicas 2 --check
-	@target/debug/bench compare --bindings 3 --rounds 1 --singles 2 --attempts 1 --base target/debug/podidentity-operator
+	@target/debug/bench compare --bindings 3 --rounds 1 --singles 2 --attempts 1 --phases rounds,startup,churn \
+	  --seconds 2 --rate 20 --base target/debug/podidentity-operator
 	@target/debug/bench run --bindings 6 --replicas 2 --seconds 3 --rate 20 --by-hand 1 --attempts 1 --check --out target/bench-smoke
 
 # One plan: PLAN=target/faults/failed/....json. Some: ONLY="crash after". All anew: FRESH=1. More at a time: JOBS=16.

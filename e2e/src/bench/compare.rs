@@ -2,7 +2,8 @@
 //! next to the raw client.
 //!
 //! ```text
-//! round: for each contender: raw client, contender, raw client; one change at a time by both ─► ratios ─► table
+//! round: for each contender: raw client, contender, raw client; one change at a time by both;
+//!        start, silence, churn, drift by the contender ─► ratios ─► table
 //! ```
 
 use std::fmt::Write as _;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::objects::Size;
+use super::phases::{self, Phase, Runner};
 use super::results::{Job, Latency, Run, Single};
 use super::world::{Program, UNLIMITED, World};
 use super::{load, rounds, single};
@@ -27,20 +29,18 @@ pub struct Contender {
 /// How much is measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The number of objects.
-    pub size: Size,
+    /// What each round measures.
+    pub each: phases::Plan,
     /// Rounds for each contender.
     pub rounds: usize,
-    /// Single changes per round.
+    /// Single changes per round; none if 0.
     pub singles: usize,
-    /// How often a round is repeated until its two rounds of the raw client agree.
-    pub attempts: usize,
 }
 
 /// One round of a contender.
 #[derive(Clone, Debug, Default)]
 pub struct Round {
-    /// Raw client, contender, raw client.
+    /// Raw client, contender, raw client; and the contender alone.
     pub run: Run,
     /// Single changes: by the contender, by the raw client.
     pub singles: [Single; 2],
@@ -59,7 +59,7 @@ pub struct Compared {
 pub async fn run(plan: &Plan, contenders: &[Contender], say: &dyn Fn(&str)) -> Result<Vec<Compared>> {
     let mut corners = Vec::new();
     for contender in contenders {
-        say(&format!("{}: starting its control plane, creating {} bindings", contender.name, plan.size.bindings));
+        say(&format!("{}: starting its control plane, creating {} bindings", contender.name, plan.each.size.bindings));
         corners.push(Corner::start(plan, contender).await?);
     }
     for number in 1..=plan.rounds {
@@ -81,46 +81,41 @@ struct Corner {
     world: World,
     /// The number of the last role change; each change has its own number.
     role: usize,
+    /// All bindings are created; part of the first round.
+    onboarding: Option<Job>,
     rounds: Vec<Round>,
 }
 
 impl Corner {
     async fn start(plan: &Plan, contender: &Contender) -> Result<Self> {
-        let world = World::start_with(plan.size, contender.program.clone()).await?;
-        load::populate(&world, false).await?;
+        let world = World::start_with(plan.each.size, contender.program.clone()).await?;
+        // If no role is changed, the pods have it before they are bound: they are adopted.
+        load::populate(&world, !plan.each.has(Phase::Rounds)).await?;
         let operator = world.operator().await?;
-        rounds::onboarding(&world, &operator).await?;
+        let onboarding = Some(rounds::onboarding(&world, &operator).await?);
         operator.terminate().await?;
-        Ok(Self { name: contender.name.clone(), world, role: 0, rounds: Vec::new() })
-    }
-
-    fn next(&mut self) -> usize {
-        self.role += 1;
-        self.role
+        Ok(Self { name: contender.name.clone(), world, role: 0, onboarding, rounds: Vec::new() })
     }
 
     async fn round(&mut self, plan: &Plan, say: &dyn Fn(&str)) -> Result<Round> {
-        let mut round = Round::default();
-        for attempt in 1..=plan.attempts.max(1) {
-            let role = self.next();
-            let before = rounds::raw(&self.world, role).await?;
-            let operator = self.world.operator().await?;
-            let role = self.next();
-            let between = rounds::operator(&self.world, &operator, role).await?;
-            let role = self.next();
-            let alone = single::changes(&self.world, Some(&operator), role, plan.singles).await?;
-            operator.terminate().await?;
-            let role = self.next();
-            let after = rounds::raw(&self.world, role).await?;
-            let role = self.next();
-            let raw = single::changes(&self.world, None, role, plan.singles).await?;
-            round =
-                Round { run: Run { rounds: vec![before, between, after], ..Run::default() }, singles: [alone, raw] };
-            if !round.run.is_void() {
-                break;
-            }
-            say(&format!("{}: void, the raw client's rounds differ (try {attempt} of {})", self.name, plan.attempts));
+        let run = Run { onboarding: self.onboarding.take(), ..Run::default() };
+        let mut round = Round { run, ..Round::default() };
+        let world = &self.world;
+        let mut runner = Runner { plan: &plan.each, world, say, role: self.role };
+        if plan.each.has(Phase::Rounds) {
+            runner.rounds(&mut round.run).await?;
         }
+        let operator = world.operator().await?;
+        if plan.singles > 0 {
+            runner.role += 1;
+            round.singles[0] = single::changes(world, Some(&operator), runner.role, plan.singles).await?;
+        }
+        runner.operator_alone(&mut round.run, operator).await?.terminate().await?;
+        if plan.singles > 0 {
+            runner.role += 1;
+            round.singles[1] = single::changes(world, None, runner.role, plan.singles).await?;
+        }
+        self.role = runner.role;
         Ok(round)
     }
 }
@@ -142,7 +137,7 @@ fn singles(round: &Round, of: impl Fn(&Single) -> &Latency, at: impl Fn(&Latency
     ratio(at(of(contender)), at(of(raw)))
 }
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 18] = [
     ("all at once: time by the raw client's", |round, _| round.run.ratio(|job| job.seconds)),
     ("all at once: p99 until Ready by the raw client's", |round, _| round.run.ratio(|job| job.ready.p99)),
     ("all at once: CPU of API server and etcd by the raw client's", |round, _| round.run.ratio(|job| job.server_cpu)),
@@ -153,11 +148,32 @@ const ROWS: [Row; 9] = [
         let requests = &job(round)?.requests;
         Some((requests.written() + requests.events) as f64 / bindings as f64)
     }),
+    ("all at once: peak memory (MiB)", |round, _| Some(mebibytes(job(round)?.peak_kib))),
     ("one at a time: annotated, p50 by the raw client's", |round, _| singles(round, |it| &it.annotated, |it| it.p50)),
     ("one at a time: annotated, p99 by the raw client's", |round, _| singles(round, |it| &it.annotated, |it| it.p99)),
     ("one at a time: Ready, p50 by the raw client's", |round, _| singles(round, |it| &it.ready, |it| it.p50)),
-    ("peak memory (MiB)", |round, _| Some(job(round)?.peak_kib as f64 / 1024.0)),
+    ("bound, from nothing: CPU for each binding (ms)", |round, bindings| {
+        Some(round.run.onboarding.as_ref()?.operator_cpu * 1e3 / bindings as f64)
+    }),
+    ("start: first write after (s)", |round, _| Some(round.run.startup.as_ref()?.first_write_seconds)),
+    ("start: CPU until then (s)", |round, _| Some(round.run.startup.as_ref()?.cpu)),
+    ("start: peak memory (MiB)", |round, _| Some(mebibytes(round.run.startup.as_ref()?.peak_kib))),
+    ("at rest: resident memory (MiB)", |round, _| Some(mebibytes(round.run.startup.as_ref()?.resident_kib))),
+    ("silence: CPU (% of a core)", |round, _| {
+        round.run.silence.as_ref().map(|window| window.cpu * 100.0 / window.seconds)
+    }),
+    ("pod events: CPU for each (µs)", |round, _| {
+        round.run.churn.as_ref().map(|churn| churn.cpu * 1e6 / churn.events as f64)
+    }),
+    ("annotations stripped: repaired after (s)", |round, _| Some(round.run.drift.as_ref()?.seconds)),
+    ("annotations stripped: CPU for each (ms)", |round, _| {
+        round.run.drift.as_ref().map(|drift| drift.cpu * 1e3 / drift.stripped as f64)
+    }),
 ];
+
+fn mebibytes(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
 
 /// The results as a Markdown table: median, minimum and maximum of the rounds.
 pub fn table(size: &Size, compared: &[Compared]) -> String {
@@ -170,10 +186,14 @@ pub fn table(size: &Size, compared: &[Compared]) -> String {
     }
     let _ = writeln!(text, "\n|---|{}", "---:|".repeat(compared.len()));
     for (name, value) in ROWS {
-        let cells = compared.iter().map(|it| {
-            spread(it.rounds.iter().filter_map(|round| value(round, size.bindings)).collect()).unwrap_or_default()
-        });
-        let _ = writeln!(text, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
+        let cells = compared
+            .iter()
+            .map(|it| spread(it.rounds.iter().filter_map(|round| value(round, size.bindings)).collect()));
+        let cells: Vec<Option<String>> = cells.collect();
+        if cells.iter().any(Option::is_some) {
+            let cells: Vec<String> = cells.into_iter().map(Option::unwrap_or_default).collect();
+            let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+        }
     }
     text
 }
@@ -211,8 +231,8 @@ mod tests {
         assert!(text.contains("| all at once: time by the raw client's | 1.20 (1.10 to 1.40) |"), "{text}");
         assert!(text.contains("| all at once: CPU for each binding (ms) | 10.00 (10.00 to 10.00) |"), "{text}");
         assert!(text.contains("| one at a time: annotated, p50 by the raw client's | 1.50 (1.50 to 1.50) |"), "{text}");
-        // A missing measurement has no value.
-        assert!(text.contains("| one at a time: Ready, p50 by the raw client's |  |"), "{text}");
+        // What was not measured has no row.
+        assert!(!text.contains("one at a time: Ready, p50"), "{text}");
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn has(&self, phase: Phase) -> bool {
+    /// Whether to measure this.
+    pub(super) fn has(&self, phase: Phase) -> bool {
         self.phases.contains(&phase)
     }
 }
@@ -65,7 +66,7 @@ pub async fn run(plan: &Plan, run: &mut Run, say: &dyn Fn(&str)) -> Result<()> {
         flags: plan.flags.clone(),
         ..Run::begin(versions(&world.load.apiserver_version().await?.git_version))
     };
-    let measured = Runner { plan, world: &world, say, round: 0 }.run(run).await;
+    let measured = Runner { plan, world: &world, say, role: 0 }.run(run).await;
     run.memory = world.sampler.end();
     if measured.is_err() {
         world.control_plane.keep_logs();
@@ -73,12 +74,13 @@ pub async fn run(plan: &Plan, run: &mut Run, say: &dyn Fn(&str)) -> Result<()> {
     measured.with_context(|| format!("logs: {}", world.control_plane.logs().display()))
 }
 
-struct Runner<'a> {
-    plan: &'a Plan,
-    world: &'a World,
-    say: &'a dyn Fn(&str),
+/// Measures in a world.
+pub(super) struct Runner<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) world: &'a World,
+    pub(super) say: &'a dyn Fn(&str),
     /// The number of the last role change; each change has its own number.
-    round: usize,
+    pub(super) role: usize,
 }
 
 impl Runner<'_> {
@@ -88,29 +90,33 @@ impl Runner<'_> {
         // If all pods already have the role, binding them needs no rollouts.
         load::populate(world, !plan.has(Phase::Rounds)).await?;
         self.begin("onboarding", "creating the bindings");
-        let operator = world.operator().await?;
+        let mut operator = world.operator().await?;
         run.onboarding = Some(rounds::onboarding(world, &operator).await?);
-        let operator = if plan.has(Phase::Rounds) { self.rounds(run, operator).await? } else { operator };
+        if plan.has(Phase::Rounds) {
+            operator.terminate().await?;
+            self.rounds(run).await?;
+            operator = world.operator().await?;
+            world.rest(&operator).await?;
+        }
         let operator = self.operator_alone(run, operator).await?;
         operator.terminate().await?;
         world.sampler.process(None);
         if plan.has(Phase::Kubectl) {
             self.begin("kubectl", "doing the same by hand");
-            self.round += 1;
-            run.kubectl = Some(kubectl::by_hand(world, plan.by_hand.min(plan.size.bindings), self.round).await?);
+            self.role += 1;
+            run.kubectl = Some(kubectl::by_hand(world, plan.by_hand.min(plan.size.bindings), self.role).await?);
         }
         Ok(())
     }
 
     /// Raw client, operator, raw client; repeated if the machine was not quiet enough.
-    async fn rounds(&mut self, run: &mut Run, mut operator: Operator) -> Result<Operator> {
-        operator.terminate().await?;
+    pub(super) async fn rounds(&mut self, run: &mut Run) -> Result<()> {
         for attempt in 1..=self.plan.attempts.max(1) {
             let before = self.raw().await?;
-            operator = self.world.operator().await?;
+            let operator = self.world.operator().await?;
             self.begin("round", "changing all roles: the operator");
-            self.round += 1;
-            let between = rounds::operator(self.world, &operator, self.round).await?;
+            self.role += 1;
+            let between = rounds::operator(self.world, &operator, self.role).await?;
             operator.terminate().await?;
             let after = self.raw().await?;
             run.rounds = vec![before, between, after];
@@ -122,27 +128,25 @@ impl Runner<'_> {
                 run.rounds[0].seconds, run.rounds[2].seconds, self.plan.attempts
             ));
         }
-        operator = self.world.operator().await?;
-        self.world.rest(&operator).await?;
-        Ok(operator)
+        Ok(())
     }
 
     async fn raw(&mut self) -> Result<super::results::Job> {
         self.begin("raw client", "changing all roles: the raw client");
         self.world.sampler.process(None);
-        self.round += 1;
-        rounds::raw(self.world, self.round).await
+        self.role += 1;
+        rounds::raw(self.world, self.role).await
     }
 
     /// The measurements without a raw client.
-    async fn operator_alone(&mut self, run: &mut Run, mut operator: Operator) -> Result<Operator> {
+    pub(super) async fn operator_alone(&mut self, run: &mut Run, mut operator: Operator) -> Result<Operator> {
         let (plan, world) = (self.plan, self.world);
-        let role = self.round;
+        let role = self.role;
         if plan.has(Phase::Startup) {
             operator.terminate().await?;
             self.begin("start", "starting the operator in the populated cluster");
-            self.round += 1;
-            let (started, startup) = startup::start(world, self.round).await?;
+            self.role += 1;
+            let (started, startup) = startup::start(world, self.role).await?;
             (operator, run.startup) = (started, Some(startup));
         }
         if plan.has(Phase::Silence) {

@@ -158,8 +158,8 @@ impl Latency {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Startup {
-    /// From the start of the process until all kinds were listed.
-    pub listed_seconds: f64,
+    /// From the start of the process until all kinds were listed, if the operator tells that.
+    pub listed_seconds: Option<f64>,
     /// From the start of the process until the response to its first write, for a binding that
     /// changed while it was down.
     pub first_write_seconds: f64,

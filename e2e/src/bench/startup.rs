@@ -39,7 +39,7 @@ pub(super) async fn start(world: &World, round: usize) -> Result<(Operator, Star
     let settled = usage(id)?;
     let since = |at: Timestamp| at.duration_since(began).as_secs_f64();
     let startup = Startup {
-        listed_seconds: since(listed),
+        listed_seconds: listed.map(since),
         first_write_seconds: since(first),
         cpu,
         server_cpu,
@@ -66,11 +66,12 @@ async fn first_write(world: &World, operator: &Operator, log: &mut Log, all: &mu
     }
 }
 
-/// The time of the last log line about the lists; each line begins with its time.
-fn listed_at(operator: &Operator, began: Timestamp) -> Result<Timestamp> {
+/// The time of the last log line about the lists; each line begins with its time. `None`: another
+/// operator, which says nothing of the kind.
+fn listed_at(operator: &Operator, began: Timestamp) -> Result<Option<Timestamp>> {
     let log = operator.log_about(LISTED);
-    let line = log.lines().last().context("the operator's log does not say that all kinds were listed")?;
+    let Some(line) = log.lines().last() else { return Ok(None) };
     let at: Timestamp = line.split_whitespace().next().unwrap_or_default().parse()?;
     ensure!(at >= began, "the operator's log does not say when this start had listed all kinds");
-    Ok(at)
+    Ok(Some(at))
 }

@@ -112,7 +112,7 @@ fn onboarding(runs: &[Run]) -> Vec<Row> {
 fn alone(runs: &[Run]) -> Vec<Row> {
     vec![
         row("start: until all kinds are listed (s)", runs, |run| {
-            run.startup.as_ref().map(|it| format!("{:.2}", it.listed_seconds))
+            run.startup.as_ref()?.listed_seconds.map(|it| format!("{it:.2}"))
         }),
         row("start: until the first write (s)", runs, |run| {
             run.startup.as_ref().map(|it| format!("{:.2}", it.first_write_seconds))
@@ -256,9 +256,7 @@ pub fn curves(runs: &[Run]) -> Vec<Curve> {
         curve("resident memory at rest above an empty one (MiB)", "pods", 1024.0, "KiB", &|run| {
             run.startup.as_ref().map(|it| (it.resident_kib.saturating_sub(EMPTY_KIB)) as f64 / 1024.0)
         }),
-        curve("seconds until all kinds are listed", "pods", 1e6, "µs", &|run| {
-            run.startup.as_ref().map(|it| it.listed_seconds)
-        }),
+        curve("seconds until all kinds are listed", "pods", 1e6, "µs", &|run| run.startup.as_ref()?.listed_seconds),
     ]
 }
 

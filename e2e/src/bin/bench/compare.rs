@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use e2e::bench::compare::{self, Contender, Plan};
 use e2e::bench::objects::Size;
+use e2e::bench::phases::{self, Phase};
 use e2e::bench::world::Program;
 
 /// Compares operators in turns, always beside the raw client. Prints ratios with their spread.
@@ -21,7 +22,16 @@ pub(crate) struct CompareArgs {
     /// Rounds for each operator.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Changes one at a time in each round.
+    /// What to measure in each round.
+    #[arg(long, value_delimiter = ',', default_values_t = [Phase::Rounds], value_enum)]
+    phases: Vec<Phase>,
+    /// Seconds of silence, and of churn.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Pod events a second.
+    #[arg(long, default_value_t = 200)]
+    rate: usize,
+    /// Changes one at a time in each round; 0 for none.
     #[arg(long, default_value_t = 50)]
     singles: usize,
     /// How often a round is tried until its two rounds of the raw client differ by at most a tenth.
@@ -53,10 +63,23 @@ impl CompareArgs {
 
 pub(crate) async fn run(args: CompareArgs) -> Result<()> {
     ensure!(args.bindings >= 2 && args.replicas >= 1, "there must be at least 2 bindings with a pod each");
+    ensure!(
+        !args.phases.contains(&Phase::Scrape) && !args.phases.contains(&Phase::Kubectl),
+        "--phases: scrape and kubectl are not compared, because each operator has metrics of its own and the shell loop runs \
+         without an operator"
+    );
     let contenders = args.contenders()?;
     let size = Size { bindings: args.bindings, workloads: 1, replicas: args.replicas, bystanders: 0, settle: 0 };
-    let singles = args.singles.min(args.bindings);
-    let plan = Plan { size, rounds: args.rounds.max(1), singles, attempts: args.attempts };
+    let each = phases::Plan {
+        size,
+        phases: args.phases,
+        seconds: args.seconds,
+        rate: args.rate,
+        by_hand: 0,
+        attempts: args.attempts,
+        flags: Vec::new(),
+    };
+    let plan = Plan { each, rounds: args.rounds.max(1), singles: args.singles.min(args.bindings) };
     let began = Instant::now();
     let say = move |what: &str| eprintln!("[{:7.1} s] {what}", began.elapsed().as_secs_f64());
     let compared = compare::run(&plan, &contenders, &say).await?;
