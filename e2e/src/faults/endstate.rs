@@ -31,8 +31,8 @@ pub enum Likeness {
     /// In everything.
     #[default]
     Exact,
-    /// In everything except how often something changed or was restored on the way, and by which
-    /// manager.
+    /// In everything except how often something changed or was restored on the way, by which
+    /// manager, and what an older definition lacks.
     Loose,
 }
 
@@ -193,6 +193,7 @@ fn loosen(objects: &mut Value) {
         "ours",
         "touched-at",
         names::RELEASE_ANNOTATION,
+        super::fixed::UNDECLARED,
     ];
     remove_keys(objects, &keys);
     remove_empty(objects);

@@ -30,6 +30,9 @@ const DEFINITIONS: &str = "customresourcedefinitions";
 /// The watched resources that a binding of Deployments does not need.
 const SPARE: [&str; 4] = ["statefulsets", "daemonsets", "namespaces", DEFINITIONS];
 
+/// The field of the status that an older definition lacks.
+pub(super) const UNDECLARED: &str = "declaredRoleArn";
+
 /// Longer than the operator takes to notice a watch that died silently.
 const UNTIL_A_DEAD_WATCH_IS_NOTICED: u64 = 420;
 
@@ -46,6 +49,7 @@ pub fn plans() -> Vec<Plan> {
         control_plane(),
         clocks(),
         aws(),
+        older_definition(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -97,6 +101,14 @@ fn watches() -> Vec<Plan> {
     let definitions = "read customresourcedefinitions #1..: answer 403";
     plans.push(Plan::of_rules("a watch refused for ever", &cases::bound(), &[definitions]));
     plans
+}
+
+/// The definition is older than the operator, in every case: what differs because of it must neither
+/// keep the operator busy nor hold it up.
+fn older_definition() -> Vec<Plan> {
+    let lacks = format!("patch podidentitybindings.status #1..: lacks {UNDECLARED}");
+    let plan = |case: &Case| Plan { likeness: Likeness::Loose, ..Plan::of_rules("older definition", case, &[&lacks]) };
+    cases::all().iter().map(plan).collect()
 }
 
 /// Connections that are dead but look alive.

@@ -38,6 +38,11 @@ impl Shared {
             self.note_error(format!("{asked}: {code} by a rule"));
             return Ok(refusal(code, retry_after));
         }
+        if let Some(Action::Lacks(field)) = &action
+            && let Some(refused) = undeclared(&body, field)
+        {
+            return Ok(refused);
+        }
         let past = self.newest.load(Ordering::SeqCst);
         let uri = self.uri(&asked, parts.uri.path(), &query);
         #[cfg(feature = "planted-bugs")]
@@ -156,6 +161,18 @@ pub(in crate::faults) fn response(
 
 fn whole(bytes: Bytes) -> Answer {
     Full::new(bytes).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+/// The answer to an apply of a status with a field that the definition lacks; `None` if the status
+/// does not have it.
+fn undeclared(body: &Bytes, field: &str) -> Option<Response<Answer>> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    body["status"].get(field)?;
+    let message = format!("failed to create typed patch object: .status.{field}: field not declared in schema");
+    let code = StatusCode::INTERNAL_SERVER_ERROR;
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message,
+        "reason": "InternalError", "code": code.as_u16()});
+    Some(response(code, Some(HeaderValue::from_static("application/json")), whole(Bytes::from(status.to_string()))))
 }
 
 /// An error response like that of the API server or of a load balancer in front of it.

@@ -6,6 +6,7 @@
 //! any * #1.. %3 for 8s: answer 503                  every third request is refused, for eight seconds
 //! watch pods #2..: answer 403                       pods can be watched once, then never again
 //! event serviceaccounts/app #2: coalesce            the second change of the account is only seen as part of the third
+//! patch podidentitybindings.status #1..: lacks restarts   the installed definition is older than the operator
 //! ```
 //!
 //! A rule is `VERB RESOURCE[/NAME] [#FIRST[..[LAST]]] [%EVERY] [for DURATION]: ACTION`. Matching
@@ -58,6 +59,8 @@ pub enum Action {
         /// Header `Retry-After`, in seconds.
         retry_after: Option<u64>,
     },
+    /// The definition lacks this field of the status: the API server refuses an apply that has it.
+    Lacks(String),
     /// The request does not reach the API server, and there is never an answer.
     Hang,
     /// Half of the answer arrives, then the connection breaks.

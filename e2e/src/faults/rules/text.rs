@@ -106,6 +106,7 @@ impl fmt::Display for Action {
             Self::Delay(by) => write!(f, "delay {}", Span(*by)),
             Self::Answer { code, retry_after: None } => write!(f, "answer {code}"),
             Self::Answer { code, retry_after: Some(seconds) } => write!(f, "answer {code} retry-after {seconds}"),
+            Self::Lacks(field) => write!(f, "lacks {field}"),
             Self::Stale(lasting) => write!(f, "stale {}", Span(*lasting)),
             Self::Before(deed) => write!(f, "before it {deed}"),
             Self::After(deed) => write!(f, "after it {deed}"),
@@ -128,6 +129,7 @@ impl FromStr for Action {
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         Ok(match (word, rest) {
             ("delay", by) => Self::Delay(span(by)?),
+            ("lacks", field) if !field.is_empty() => Self::Lacks(field.to_owned()),
             ("stale", lasting) => Self::Stale(span(lasting)?),
             ("pause", rest) => match rest.split_once(' ').context("pause comes before or after")? {
                 ("before", lasting) => Self::PauseBefore(span(lasting)?),
@@ -217,6 +219,7 @@ mod tests {
             "write *: delay 250ms",
             "patch deployments/app: pause after 7s",
             "patch leases #3: before it steal lease",
+            "patch podidentitybindings.status #1..: lacks restarts",
         ] {
             assert_eq!(text.parse::<Rule>().map_or_else(|error| error.to_string(), |rule| rule.to_string()), text);
         }
