@@ -177,8 +177,8 @@ impl Reconciler {
     }
 
     /// Writes statuses and publishes their transitions as events. Returns when to reconcile again:
-    /// at once after an urgent change, because the next decision may build on it; later if counts
-    /// have to wait.
+    /// at once after an urgent change that was stored, because the next decision may build on it;
+    /// later if counts have to wait.
     async fn write_statuses(
         &self,
         key: &IdentityKey,

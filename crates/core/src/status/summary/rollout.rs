@@ -64,10 +64,13 @@ pub(super) fn rolling(view: &View) -> Option<Summary> {
         0 => String::new(),
         n => format!(" and {n} more"),
     };
+    let pods = match first.pods.len() {
+        0 => "none of its pods exists yet".to_owned(),
+        all => format!("{verified} of its {all} pods verified"),
+    };
     let message = format!(
-        "restarting {}{others}: {verified} of its {} pods verified; {} of {} workloads done",
+        "restarting {}{others}: {pods}; {} of {} workloads done",
         first.workload.id(),
-        first.pods.len(),
         view.counts.workloads_current,
         view.counts.workloads
     );
