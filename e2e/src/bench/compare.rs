@@ -152,7 +152,7 @@ const ROWS: [Row; 18] = [
     ("one at a time: annotated, p50 by the raw client's", |round, _| singles(round, |it| &it.annotated, |it| it.p50)),
     ("one at a time: annotated, p99 by the raw client's", |round, _| singles(round, |it| &it.annotated, |it| it.p99)),
     ("one at a time: Ready, p50 by the raw client's", |round, _| singles(round, |it| &it.ready, |it| it.p50)),
-    ("bound, from nothing: CPU for each binding (ms)", |round, bindings| {
+    ("all bound: CPU for each binding (ms)", |round, bindings| {
         Some(round.run.onboarding.as_ref()?.operator_cpu * 1e3 / bindings as f64)
     }),
     ("start: first write after (s)", |round, _| Some(round.run.startup.as_ref()?.first_write_seconds)),

@@ -169,10 +169,17 @@ fn undeclared(body: &Bytes, field: &str) -> Option<Response<Answer>> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     body["status"].get(field)?;
     let message = format!("failed to create typed patch object: .status.{field}: field not declared in schema");
-    let code = StatusCode::INTERNAL_SERVER_ERROR;
-    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message,
-        "reason": "InternalError", "code": code.as_u16()});
-    Some(response(code, Some(HeaderValue::from_static("application/json")), whole(Bytes::from(status.to_string()))))
+    Some(failure(500, "InternalError", &message))
+}
+
+/// The answer of an API server that fails.
+fn failure(code: u16, reason: &str, message: &str) -> Response<Answer> {
+    let status = json!({
+        "apiVersion": "v1", "kind": "Status", "status": "Failure",
+        "reason": reason, "code": code, "message": message,
+    });
+    let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response(code, None, whole(Bytes::from(status.to_string())))
 }
 
 /// An error response like that of the API server or of a load balancer in front of it.
@@ -187,12 +194,7 @@ fn refusal(code: u16, retry_after: Option<u64>) -> Response<Answer> {
         503 => "ServiceUnavailable",
         _ => "InternalError",
     };
-    let status = json!({
-        "apiVersion": "v1", "kind": "Status", "status": "Failure",
-        "reason": reason, "code": code, "message": format!("{reason}, says the fault proxy"),
-    });
-    let status_code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut answer = response(status_code, None, whole(Bytes::from(status.to_string())));
+    let mut answer = failure(code, reason, &format!("{reason}, says the fault proxy"));
     if let Some(seconds) = retry_after {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
