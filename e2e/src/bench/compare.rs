@@ -128,6 +128,12 @@ fn job(round: &Round) -> Option<&Job> {
     round.run.rounds.get(1)
 }
 
+/// CPU seconds of the raw client, which is part of the harness in its own rounds alone.
+fn raw_client_cpu(run: &Run) -> Option<f64> {
+    let [before, between, after] = run.rounds.as_slice() else { return None };
+    Some(f64::midpoint(before.harness_cpu, after.harness_cpu) - between.harness_cpu)
+}
+
 fn ratio(of: f64, by: f64) -> Option<f64> {
     (by > 0.0).then(|| of / by)
 }
@@ -137,12 +143,18 @@ fn singles(round: &Round, of: impl Fn(&Single) -> &Latency, at: impl Fn(&Latency
     ratio(at(of(contender)), at(of(raw)))
 }
 
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 20] = [
     ("all at once: time by the raw client's", |round, _| round.run.ratio(|job| job.seconds)),
     ("all at once: p99 until Ready by the raw client's", |round, _| round.run.ratio(|job| job.ready.p99)),
+    ("all at once: time until all changes were sent, by the raw client's", |round, _| {
+        round.run.ratio(|job| job.sent_seconds)
+    }),
     ("all at once: CPU of API server and etcd by the raw client's", |round, _| round.run.ratio(|job| job.server_cpu)),
     ("all at once: CPU for each binding (ms)", |round, bindings| {
         Some(job(round)?.operator_cpu * 1e3 / bindings as f64)
+    }),
+    ("all at once: CPU of the raw client for each binding (ms)", |round, bindings| {
+        Some(raw_client_cpu(&round.run)? * 1e3 / bindings as f64)
     }),
     ("all at once: writes and events for each binding", |round, bindings| {
         let requests = &job(round)?.requests;
@@ -216,8 +228,15 @@ mod tests {
     use super::*;
 
     fn round(seconds: f64) -> Round {
-        let job = |seconds: f64| Job { seconds, server_cpu: 2.0, operator_cpu: 0.1, ..Job::default() };
-        let run = Run { rounds: vec![job(10.0), job(seconds), job(10.0)], ..Run::default() };
+        let job = |seconds: f64, harness_cpu: f64| Job {
+            seconds,
+            sent_seconds: seconds / 2.0,
+            server_cpu: 2.0,
+            operator_cpu: 0.1,
+            harness_cpu,
+            ..Job::default()
+        };
+        let run = Run { rounds: vec![job(10.0, 0.52), job(seconds, 0.5), job(10.0, 0.54)], ..Run::default() };
         let single = |p50: f64| Single { annotated: Latency { p50, ..Latency::default() }, ..Single::default() };
         Round { run, singles: [single(6.0), single(4.0)] }
     }
@@ -231,6 +250,16 @@ mod tests {
         assert!(text.contains("| all at once: time by the raw client's | 1.20 (1.10 to 1.40) |"), "{text}");
         assert!(text.contains("| all at once: CPU for each binding (ms) | 10.00 (10.00 to 10.00) |"), "{text}");
         assert!(text.contains("| one at a time: annotated, p50 by the raw client's | 1.50 (1.50 to 1.50) |"), "{text}");
+        assert!(
+            text.contains("| all at once: CPU of the raw client for each binding (ms) | 3.00 (3.00 to 3.00) |"),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "| all at once: time until all changes were sent, by the raw client's | 1.20 (1.10 to 1.40) |"
+            ),
+            "{text}"
+        );
         // What was not measured has no row.
         assert!(!text.contains("one at a time: Ready, p50"), "{text}");
     }

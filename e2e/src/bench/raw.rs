@@ -7,7 +7,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use kube::api::ListParams;
 use kube::{Api, Client};
-use podidentity_api::PodIdentityBinding;
+use podidentity_api::{PodIdentityBinding, names};
+use podidentity_core::desired_identity::DesiredIdentity;
+use podidentity_core::provenance::Provenance;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::task::JoinSet;
@@ -23,21 +25,30 @@ pub(super) struct Raw {
     size: Size,
     round: usize,
     places: Semaphore,
-    statuses: HashMap<Identity, Value>,
+    known: HashMap<Identity, Known>,
+}
+
+/// What the client knows of a binding.
+struct Known {
+    /// What the operator writes on the service account beside the role. An apply without it would
+    /// remove it, and the operator would have to read the binding before its next change of the role.
+    bound_by: String,
+    /// The final status.
+    status: Value,
 }
 
 impl Raw {
-    /// Prepares the statuses to write: the existing ones, with another role.
+    /// Prepares what to write: the statuses are the existing ones, with another role.
     pub(super) async fn prepare(world: &World, round: usize) -> Result<Arc<Self>> {
-        let mut statuses = HashMap::new();
+        let mut known = HashMap::new();
         let api = Api::<PodIdentityBinding>::all(world.load.clone());
         let mut page = ListParams::default().limit(500);
         loop {
             let list = api.list(&page).await?;
             for binding in list.items {
                 let identity = Identity::of_binding(&binding);
-                let status = finished(&binding, &identity.role(round))?;
-                statuses.insert(identity, status);
+                let of_binding = Known::of(&binding, &identity.role(round))?;
+                known.insert(identity, of_binding);
             }
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page = page.continue_token(&token),
@@ -45,7 +56,7 @@ impl Raw {
             }
         }
         let (client, size) = (world.raw.clone(), world.size);
-        Ok(Arc::new(Self { client, size, round, places: Semaphore::new(CONCURRENCY), statuses }))
+        Ok(Arc::new(Self { client, size, round, places: Semaphore::new(CONCURRENCY), known }))
     }
 
     /// Writes for each changed identity, until this many identities are done.
@@ -80,8 +91,9 @@ impl Raw {
     async fn begin(self: Arc<Self>, identity: Identity) -> Result<usize> {
         let _place = self.places.acquire().await?;
         let Identity { namespace, name } = &identity;
-        let annotation = objects::annotation(&identity.role(self.round));
-        http::apply(&self.client, &path("serviceaccounts", namespace, name), MANAGER, &annotation).await?;
+        let mut account = objects::annotation(&identity.role(self.round));
+        account["metadata"]["annotations"][names::BOUND_BY_ANNOTATION] = json!(self.known(&identity)?.bound_by);
+        http::apply(&self.client, &path("serviceaccounts", namespace, name), MANAGER, &account).await?;
         for workload in identity.workloads(&self.size) {
             let mark = objects::template_mark(&objects::mark(self.round));
             http::apply(&self.client, &path("deployments", namespace, &workload), MANAGER, &mark).await?;
@@ -98,12 +110,26 @@ impl Raw {
 
     async fn status(&self, identity: &Identity, change: impl FnOnce(Value) -> Value) -> Result<()> {
         let Identity { namespace, name } = identity;
-        let status = self.statuses.get(identity).with_context(|| format!("{namespace}/{name} has no status"))?;
-        let body = json!({
-            "apiVersion": "podidentity.dev/v1alpha1", "kind": "PodIdentityBinding", "status": change(status.clone()),
-        });
+        let status = change(self.known(identity)?.status.clone());
+        let body = json!({"apiVersion": "podidentity.dev/v1alpha1", "kind": "PodIdentityBinding", "status": status});
         let object = format!("{}/status", path("podidentitybindings", namespace, name));
         http::apply(&self.client, &object, MANAGER, &body).await
+    }
+
+    fn known(&self, identity: &Identity) -> Result<&Known> {
+        let Identity { namespace, name } = identity;
+        self.known.get(identity).with_context(|| format!("{namespace}/{name} did not exist"))
+    }
+}
+
+impl Known {
+    /// What to write once the binding has this role.
+    fn of(binding: &PodIdentityBinding, role: &str) -> Result<Self> {
+        let mut changed = binding.clone();
+        changed.spec.role_arn = role.to_owned();
+        changed.metadata.generation = binding.metadata.generation.map(|generation| generation + 1);
+        let bound_by = Provenance::of(&changed, &DesiredIdentity::of(&changed.spec)).to_string();
+        Ok(Self { bound_by, status: finished(binding, role)? })
     }
 }
 

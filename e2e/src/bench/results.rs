@@ -73,6 +73,9 @@ pub struct Job {
     pub by: String,
     /// From the first change sent until the last binding was ready.
     pub seconds: f64,
+    /// From the first change sent until the last one was sent. The load and the client share the
+    /// API server: with a slower client, the changes are sent sooner and wait longer.
+    pub sent_seconds: f64,
     /// CPU seconds of the operator; for the raw client, see `harness_cpu`.
     pub operator_cpu: f64,
     /// CPU seconds of the load, the played controllers and, in its rounds, the raw client.

@@ -90,6 +90,7 @@ impl Measure {
         Ok(Job {
             by: if operator.is_some() { "operator" } else { "raw client" }.to_owned(),
             seconds,
+            sent_seconds: between_first_and_last(sent),
             operator_cpu: cpu.operator,
             harness_cpu: cpu.harness,
             server_cpu: cpu.server,
@@ -100,4 +101,9 @@ impl Measure {
             peak_kib: operator.and_then(Operator::id).map(usage).transpose()?.map_or(0, |usage| usage.peak),
         })
     }
+}
+
+fn between_first_and_last(sent: &HashMap<Identity, Timestamp>) -> f64 {
+    let bounds = sent.values().min().zip(sent.values().max());
+    bounds.map_or(0.0, |(first, last)| last.duration_since(*first).as_secs_f64())
 }
