@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use podidentity_cluster::index::IdentityKey;
 use podidentity_cluster::write::events::EventPublisher;
 use podidentity_core::snapshot::Config;
@@ -38,6 +39,10 @@ use crate::metrics::Metrics;
 use crate::reconcile::Reconciler;
 use crate::rollout_limit::SharedRolloutLimit;
 use crate::start::Started;
+
+/// A seventh less CPU for each change of a role than with glibc's allocator, and no more memory: docs/adr/0026.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// How long the remaining events may take at shutdown: the next leader waits for them.
 const LAST_EVENTS: Duration = Duration::from_secs(2);

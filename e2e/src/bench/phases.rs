@@ -143,6 +143,8 @@ impl Runner<'_> {
         let (plan, world) = (self.plan, self.world);
         let role = self.role;
         if plan.has(Phase::Startup) {
+            // A process that has just begun does not handle signals yet.
+            world.rest(&operator).await?;
             operator.terminate().await?;
             self.begin("start", "starting the operator in the populated cluster");
             self.role += 1;
