@@ -126,7 +126,7 @@ impl Known {
     /// What to write once the binding has this role.
     fn of(binding: &PodIdentityBinding, role: &str) -> Result<Self> {
         let mut changed = binding.clone();
-        changed.spec.role_arn = role.to_owned();
+        role.clone_into(&mut changed.spec.role_arn);
         changed.metadata.generation = binding.metadata.generation.map(|generation| generation + 1);
         let bound_by = Provenance::of(&changed, &DesiredIdentity::of(&changed.spec)).to_string();
         Ok(Self { bound_by, status: finished(binding, role)? })
