@@ -129,15 +129,15 @@ impl Known {
         role.clone_into(&mut changed.spec.role_arn);
         changed.metadata.generation = binding.metadata.generation.map(|generation| generation + 1);
         let bound_by = Provenance::of(&changed, &DesiredIdentity::of(&changed.spec)).to_string();
-        Ok(Self { bound_by, status: finished(binding, role)? })
+        Ok(Self { bound_by, status: finished(binding, &changed)? })
     }
 }
 
-/// The final status of the binding.
-fn finished(binding: &PodIdentityBinding, role: &str) -> Result<Value> {
+/// The final status of the changed binding.
+fn finished(binding: &PodIdentityBinding, changed: &PodIdentityBinding) -> Result<Value> {
     let text = serde_json::to_string(&binding.status)?;
-    let mut status: Value = serde_json::from_str(&text.replace(&binding.spec.role_arn, role))?;
-    let generation = json!(binding.metadata.generation.unwrap_or_default() + 1);
+    let mut status: Value = serde_json::from_str(&text.replace(&binding.spec.role_arn, &changed.spec.role_arn))?;
+    let generation = json!(changed.metadata.generation);
     for condition in status["conditions"].as_array_mut().into_iter().flatten() {
         condition["observedGeneration"] = generation.clone();
     }
